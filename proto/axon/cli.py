@@ -1,0 +1,179 @@
+"""The `axon` command: `axon generate PROMPT` and `axon model`, straight over gRPC."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+
+from axon.channel import DEFAULT_ADDRESS
+from axon.client import Client
+from axon.errors import AxonError
+from axon.types import Event, Finished, Model, Queued, Token, Tokens
+
+_EXIT_INTERRUPTED = 130
+#: Features shown for each token and source in the table below the text.
+_SHOWN = 5
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code. Errors are one line on stderr."""
+    arguments = _parser().parse_args(argv)
+    try:
+        with Client(arguments.address, connect_timeout=arguments.connect_timeout) as client:
+            run: Callable[[Client, argparse.Namespace], None] = arguments.run
+            run(client, arguments)
+    except AxonError as error:
+        print(f"axon: {error.message}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return _EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. Python would complain again while exiting.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--address", default=DEFAULT_ADDRESS, help="inference server (default: %(default)s)"
+    )
+    shared.add_argument(
+        "--connect-timeout",
+        type=float,
+        default=10.0,
+        metavar="S",
+        help="seconds to wait for the server (default: 10)",
+    )
+    shared.add_argument("--json", action="store_true", help="write JSON")
+    parser = argparse.ArgumentParser(
+        prog="axon", description="Watch a language model's features as it generates."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    generate = commands.add_parser(
+        "generate",
+        parents=[shared],
+        help="continue a prompt",
+        description="Continues a prompt: the text as it comes, then each token's strongest "
+        "features. With --json: one event a line. Unset knobs are the server's defaults.",
+    )
+    generate.add_argument("prompt", help="text to continue")
+    _add_knobs(generate)
+    generate.set_defaults(run=_generate)
+    model = commands.add_parser(
+        "model", parents=[shared], help="describe the model, its sources, limits and defaults"
+    )
+    model.set_defaults(run=_model)
+    return parser
+
+
+def _add_knobs(parser: argparse.ArgumentParser) -> None:
+    knobs = parser.add_argument_group("knobs")
+    knobs.add_argument("--max-tokens", type=int, metavar="N", help="most tokens to generate")
+    knobs.add_argument("--temperature", type=float, metavar="T", help="0 is greedy")
+    knobs.add_argument("--top-k", type=int, metavar="K", help="among the K likeliest; 0: all")
+    knobs.add_argument(
+        "--top-p", type=float, metavar="P", help="among the likeliest up to this sum"
+    )
+    knobs.add_argument("--repetition-penalty", type=float, metavar="R", help="1 changes nothing")
+    knobs.add_argument("--seed", type=int, metavar="N", help="repeat a run")
+    knobs.add_argument("--stop", action="append", metavar="TEXT", help="end with it; repeatable")
+    knobs.add_argument(
+        "--source", action="append", dest="sources", metavar="ID", help="default: all; repeatable"
+    )
+    knobs.add_argument("--feat-k", type=int, metavar="K", help="features per token and source")
+    knobs.add_argument("--act-threshold", type=float, metavar="A", help="activations above it only")
+    knobs.add_argument(
+        "--include-bos", action="store_const", const=True, help="features of the BOS token too"
+    )
+    parser.add_argument("--timeout", type=float, metavar="S", help="seconds for all of it")
+
+
+def _generate(client: Client, arguments: argparse.Namespace) -> None:
+    with client.generate(
+        arguments.prompt,
+        timeout=arguments.timeout,
+        max_tokens=arguments.max_tokens,
+        temperature=arguments.temperature,
+        top_k=arguments.top_k,
+        top_p=arguments.top_p,
+        repetition_penalty=arguments.repetition_penalty,
+        seed=arguments.seed,
+        stop=arguments.stop,
+        sources=arguments.sources,
+        feat_k=arguments.feat_k,
+        act_threshold=arguments.act_threshold,
+        include_bos=arguments.include_bos,
+    ) as events:
+        if arguments.json:
+            for event in events:
+                print(_line(event), flush=True)
+        else:
+            _tell(events)
+
+
+def _line(event: Event) -> str:
+    """One event as JSON, its kind under "type"."""
+    return json.dumps({"type": type(event).__name__.lower(), **asdict(event)}, ensure_ascii=False)
+
+
+def _tell(events: Iterator[Event]) -> None:
+    """Prints the text as it comes, then the table of features, then how it ended."""
+    tokens: list[Token] = []
+    for event in events:
+        if isinstance(event, Queued):
+            print(f"axon: waiting, {event.position} ahead", file=sys.stderr)
+        elif isinstance(event, Tokens):
+            tokens += event.tokens
+            print("".join(token.text for token in event.tokens), end="", flush=True)
+        elif isinstance(event, Finished):
+            print("\n")
+            _print_features(tokens)
+            seconds = event.timings.decode_ns / 1e9
+            print(
+                f"\n{event.prompt_tokens} prompt + {event.generated_tokens} generated tokens, "
+                f"{seconds:.2f} s of decoding, ended by {event.reason}"
+            )
+
+
+def _print_features(tokens: Sequence[Token]) -> None:
+    width = max((len(repr(token.text)) for token in tokens), default=0)
+    for token in tokens:
+        label = f"{'+' if token.generated else ' '} {token.text!r:{width}}"
+        for found in token.source_features:
+            pairs = list(zip(found.ids, found.activations, strict=True))[:_SHOWN]
+            strongest = "  ".join(f"{id_}:{activation:.2f}" for id_, activation in pairs)
+            print(f"{label}  {found.source}  {strongest}")
+            label = " " * len(label)
+        if not token.source_features:
+            print(label)
+
+
+def _model(client: Client, arguments: argparse.Namespace) -> None:
+    model = client.model()
+    if arguments.json:
+        print(json.dumps(asdict(model), ensure_ascii=False))
+    else:
+        _print_model(model)
+
+
+def _print_model(model: Model) -> None:
+    info, limits, load = model.info, model.limits, model.load
+    print(
+        f"{model.model}: {info.n_layers} layers, d_model {info.d_model}, "
+        f"vocabulary {info.vocab_size}, {info.dtype} on {info.device}"
+    )
+    for source in model.sources:
+        print(f"  {source.id}  {source.hook_name}  {source.width} features  {source.architecture}")
+    print(
+        f"context {limits.context_length} tokens, {limits.slots} slots ({load.running} running, "
+        f"{load.queued} of {limits.max_queue} queued)"
+    )
+    defaults = asdict(model.defaults)
+    print("defaults: " + ", ".join(f"{k}={v}" for k, v in defaults.items() if v not in (None, ())))

@@ -1,0 +1,137 @@
+"""`Client`: a channel that reconnects by itself, and generations to iterate over.
+
+A generation ends early by `cancel()`, by leaving its `with` block, or by its deadline; the server
+frees its slot within one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self, Unpack
+
+import grpc
+
+from axon import messages
+from axon.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, unreachable
+from axon.errors import AxonError, from_rpc
+from axon.messages import Knobs
+from axon.types import Event, Model, Started
+from axon.v1 import inference_pb2 as pb
+from axon.v1 import inference_pb2_grpc as stubs
+
+
+class Generation(Iterator[Event]):
+    """The events of one generation; iterate, `cancel()` from any thread, or use as `with`."""
+
+    def __init__(self, call: grpc.CallIterator[pb.GenerateResponse]) -> None:
+        self._call = call
+        self._responses = iter(call)
+        self._sources: tuple[str, ...] = ()
+        self._cancelled = False
+
+    def __next__(self) -> Event:
+        """The next event; StopIteration at the end and after `cancel()`, AxonError on failure."""
+        while True:
+            try:
+                response = next(self._responses)
+            except grpc.RpcError as error:
+                if self._cancelled:
+                    raise StopIteration from None
+                raise _error(error) from None
+            event = messages.event(response, self._sources)
+            if isinstance(event, Started):
+                self._sources = event.sources
+            if event is not None:
+                return event
+
+    def cancel(self) -> None:
+        """Ends the generation; iteration stops without an error."""
+        self._cancelled = True
+        self._call.cancel()  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.cancel()
+
+
+class Client:
+    """A blocking client; safe to share between threads, closed by `close()` or `with`.
+
+    `connect_timeout` bounds, in seconds, how long a call waits for a server that is not there yet;
+    a connection that is lost later comes back by itself. `credentials` switches TLS on.
+    """
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        connect_timeout: float = 10.0,
+    ) -> None:
+        self.address = address
+        self._connect_timeout = connect_timeout
+        self._channel = (
+            grpc.secure_channel(address, credentials, CHANNEL_OPTIONS)
+            if credentials
+            else grpc.insecure_channel(address, CHANNEL_OPTIONS)
+        )
+        self._stub = stubs.InferenceServiceStub(self._channel)
+
+    def generate(
+        self, prompt: str, *, timeout: float | None = None, **knobs: Unpack[Knobs]
+    ) -> Generation:
+        """Continues `prompt`; `timeout` in seconds covers queueing and generating.
+
+        Raises AxonError here if no server answers or a knob cannot be sent at all, and while
+        iterating if the server refuses the request or breaks off.
+        """
+        request = messages.generate_request(prompt, knobs)
+        self._connect()
+        return Generation(self._stub.Generate(request, timeout=timeout, wait_for_ready=True))
+
+    def model(self, *, timeout: float | None = 10.0) -> Model:
+        """What the server serves, its limits, defaults and present load."""
+        self._connect()
+        try:
+            response = self._stub.GetModel(pb.GetModelRequest(), timeout=timeout)
+        except grpc.RpcError as error:
+            raise _error(error) from None
+        return messages.model(response)
+
+    def close(self) -> None:
+        """Closes the connection and with it every generation still running."""
+        self._channel.close()
+
+    def _connect(self) -> None:
+        ready = grpc.channel_ready_future(self._channel)
+        try:
+            ready.result(timeout=self._connect_timeout)
+        except grpc.FutureTimeoutError:
+            raise unreachable(self.address, self._connect_timeout) from None
+        finally:
+            ready.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _error(error: grpc.RpcError) -> AxonError:
+    if isinstance(error, grpc.Call):
+        return from_rpc(error.code(), error.details(), error.trailing_metadata())
+    return AxonError("UNKNOWN", str(error))
