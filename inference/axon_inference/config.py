@@ -1,0 +1,125 @@
+"""Settings of the service, read once from the environment; nothing else reads `os.environ`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+BUNDLED_MODEL = Path(__file__).resolve().parents[1] / "demo_model"
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+class SettingsError(ValueError):
+    """A variable cannot be used; the message names it and says what to write instead."""
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _count(minimum: int) -> Any:
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < minimum:
+            raise ValueError(f"must be at least {minimum}")
+        return value
+
+    return parse
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise ValueError("must be a port, 0 to 65535 (0 picks a free one)")
+    return value
+
+
+def _one_of(*choices: str) -> Any:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _setting(default: Any, env: str, about: str, parse: Any = str) -> Any:
+    return field(default=default, metadata={"env": env, "about": about, "parse": parse})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the service was asked to be. Build it with `from_env`."""
+
+    model: str = _setting("axon-demo", "AXON_MODEL", "preset name or a local Hugging Face folder")
+    sources: tuple[str, ...] = _setting(
+        (),
+        "AXON_SOURCES",
+        "SAEs, comma separated: SAELens release/sae_id, Neuronpedia id, or local SAELens folder; "
+        "empty takes the preset's",
+        _names,
+    )
+    host: str = _setting("127.0.0.1", "AXON_HOST", "address to listen on")
+    port: int = _setting(50051, "AXON_GRPC_PORT", "port to listen on", _port)
+    device: str = _setting("auto", "AXON_DEVICE", "auto, cpu, cuda or cuda:N")
+    dtype: str = _setting("float32", "AXON_DTYPE", f"one of {', '.join(DTYPES)}", _one_of(*DTYPES))
+    threads: int = _setting(
+        0, "AXON_THREADS", "CPU threads for one forward pass; 0 takes torch's choice", _count(0)
+    )
+    slots: int = _setting(16, "AXON_SLOTS", "requests that generate at once", _count(1))
+    max_queue: int = _setting(64, "AXON_MAX_QUEUE", "requests that may wait for a slot", _count(0))
+    context_length: int = _setting(
+        0,
+        "AXON_CONTEXT_LENGTH",
+        "most tokens of prompt and continuation; 0 takes the model's, at most 2048",
+        _count(0),
+    )
+    prefill_tokens: int = _setting(
+        256,
+        "AXON_PREFILL_TOKENS",
+        "prompt tokens read per step; running streams wait for no more than these",
+        _count(1),
+    )
+    drain_seconds: int = _setting(
+        10, "AXON_DRAIN_SECONDS", "time running streams get to end at shutdown", _count(0)
+    )
+    log_level: str = _setting(
+        "INFO",
+        "AXON_LOG_LEVEL",
+        "DEBUG, INFO, WARNING or ERROR",
+        _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+    )
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read every setting from `env`; an unset or empty variable means its default.
+
+        Raises:
+            SettingsError: a value cannot be used; the message names the variable.
+        """
+        values: dict[str, Any] = {}
+        for item in fields(cls):
+            text = env.get(item.metadata["env"], "").strip()
+            if not text:
+                continue
+            try:
+                values[item.name] = item.metadata["parse"](text)
+            except ValueError as error:
+                raise SettingsError(f"{item.metadata['env']}={text!r}: {error}") from error
+        return cls(**values)
+
+    @classmethod
+    def help(cls) -> str:
+        """One line per variable, with its default."""
+        rows = [(f.metadata["env"], f.metadata["about"], f.default) for f in fields(cls)]
+        width = max(len(name) for name, _, _ in rows)
+        return "\n".join(
+            f"  {name:<{width}}  {about} (default: {_shown(default)})"
+            for name, about, default in rows
+        )
+
+
+def _shown(default: Any) -> str:
+    return "none" if default == () else str(default)

@@ -1,0 +1,126 @@
+"""What the engine is asked and what it answers, in plain dataclasses: no torch, no protobuf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+Ids = npt.NDArray[np.int64]
+Activations = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen; the meaning of each knob is `axon.v1.SamplingOptions`'s."""
+
+    temperature: float = 0.8
+    top_k: int = 0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Features:
+    """Which features each token carries; `sources` indexes the server's sources."""
+
+    sources: tuple[int, ...] = ()
+    top_k: int = 15
+    threshold: float = 0.0
+    include_bos: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """One continuation to make. `prompt_ids` is never empty; `has_bos` says its first is BOS."""
+
+    prompt_ids: tuple[int, ...]
+    max_tokens: int
+    sampling: Sampling = Sampling()
+    features: Features = Features()
+    has_bos: bool = False
+
+
+@dataclass(frozen=True)
+class SourceFeatures:
+    """What one SAE found at one position: ids and activations [k], strongest first."""
+
+    source: int
+    ids: Ids
+    activations: Activations
+    l0: int
+    reconstruction_error: float
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token with the features of its own position. `logprob` is None for prompt tokens."""
+
+    position: int
+    token_id: int
+    text: str
+    logprob: float | None
+    source_features: tuple[SourceFeatures, ...]
+
+
+class Reason(Enum):
+    """Why a generation ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CANCELLED = "cancelled"
+
+
+@dataclass
+class Timings:
+    """Wall-clock nanoseconds; a stage's time is that of the steps the request took part in."""
+
+    queue_ns: int = 0
+    prefill_ns: int = 0
+    decode_ns: int = 0
+    forward_ns: int = 0
+    sae_ns: int = 0
+    sample_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Queued:
+    """The request waits; `position` requests are ahead of it."""
+
+    position: int
+
+
+@dataclass(frozen=True)
+class Started:
+    """The request has a slot."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Consecutive tokens."""
+
+    tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The generation ended well."""
+
+    reason: Reason
+    prompt_tokens: int
+    generated_tokens: int
+    timings: Timings = field(default_factory=Timings)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The generation ended badly, for a reason of this request alone or of the engine."""
+
+    message: str
+
+
+Event = Queued | Started | Tokens | Finished | Failed

@@ -1,0 +1,128 @@
+"""Choosing the next token for all rows at once, every row with its own knobs and its own seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# Above this many candidates a full sort costs less than torch.topk.
+_TOPK_LIMIT = 1024
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """The knobs of n rows, tensors of shape [n]; `draw` counts the tokens a row has drawn."""
+
+    temperature: Tensor  # float32
+    top_k: Tensor  # int64
+    top_p: Tensor  # float32
+    repetition_penalty: Tensor  # float32
+    seed: Tensor  # int64, the seed's 64 bits
+    draw: Tensor  # int64
+
+    # Known on the host, so that a step without a knob skips its work and waits for nothing.
+    any_sampled: bool
+    any_penalty: bool
+    any_top_p: bool
+    largest_top_k: int
+
+
+def sample(logits: Tensor, seen: Tensor, knobs: Knobs) -> tuple[Tensor, Tensor]:
+    """Choose one token a row.
+
+    Args:
+        logits: [n, vocabulary].
+        seen: [n, vocabulary] bool, tokens already in prompt or continuation.
+        knobs: each row's.
+
+    Returns:
+        Token ids [n], and their natural log-probabilities [n] under the model's own
+        distribution: temperature 1, no penalty, no truncation.
+    """
+    logits = logits.float()
+    scores = penalize(logits, seen, knobs.repetition_penalty) if knobs.any_penalty else logits
+    chosen = scores.argmax(-1)
+    if knobs.any_sampled:
+        greedy = knobs.temperature == 0
+        scaled = scores / torch.where(greedy, 1.0, knobs.temperature)[:, None]
+        drawn = draw(truncate(scaled, knobs), uniform(knobs.seed, knobs.draw))
+        chosen = torch.where(greedy, chosen, drawn)
+    own = logits.gather(-1, chosen[:, None]).squeeze(-1)
+    return chosen, own - logits.logsumexp(-1)
+
+
+def penalize(logits: Tensor, seen: Tensor, penalty: Tensor) -> Tensor:
+    """Divide positive and multiply negative logits of seen tokens (Keskar et al. 2019, CTRL)."""
+    penalty = penalty[:, None]
+    return torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+
+
+def truncate(scores: Tensor, knobs: Knobs) -> Tensor:
+    """Set to -inf what top-k, then top-p, exclude.
+
+    Both keep by value, not by rank, so that tokens tied with the last one kept stay too and the
+    outcome cannot depend on how a sort breaks ties, which differs from batch to batch.
+    """
+    k = knobs.largest_top_k
+    if k == 0 and not knobs.any_top_p:
+        return scores
+    vocabulary = scores.shape[-1]
+    # Rows without top-k need the whole order only when some row asks for top-p.
+    if knobs.any_top_p or k > _TOPK_LIMIT:
+        ordered = scores.sort(-1, descending=True).values
+    else:
+        ordered = scores.topk(min(k, vocabulary), -1).values
+    kth = (knobs.top_k.clamp(1, ordered.shape[-1]) - 1)[:, None]
+    floor = torch.where(knobs.top_k[:, None] > 0, ordered.gather(-1, kth), -torch.inf)
+    if knobs.any_top_p:
+        floor = torch.maximum(floor, _nucleus_floor(ordered, floor, knobs.top_p))
+    return scores.masked_fill(scores < floor, -torch.inf)
+
+
+def _nucleus_floor(ordered: Tensor, floor: Tensor, top_p: Tensor) -> Tensor:
+    """The lowest score among the fewest likeliest whose probabilities reach top_p, [n, 1]."""
+    probabilities = ordered.masked_fill(ordered < floor, -torch.inf).softmax(-1)
+    before = probabilities.cumsum(-1) - probabilities
+    # At 1 nothing is cut, whatever the rounding of the sum.
+    kept = (before < top_p[:, None]) | (top_p[:, None] >= 1)
+    return ordered.masked_fill(~kept, torch.inf).amin(-1, keepdim=True)
+
+
+def draw(scores: Tensor, u: Tensor) -> Tensor:
+    """Invert the distribution function of softmax(scores), in vocabulary order, at u [n]."""
+    cumulative = scores.softmax(-1).cumsum(-1, dtype=torch.float64)
+    target = u[:, None] * cumulative[:, -1:]
+    # right=True: strictly above the target, so a token of probability 0 is never hit.
+    return torch.searchsorted(cumulative, target, right=True).squeeze(-1)
+
+
+def uniform(seed: Tensor, counter: Tensor) -> Tensor:
+    """A number in [0, 1) for each (seed, counter), both int64 [n]: a counter-based generator.
+
+    A row's draws depend on nothing but its own seed and how many it has made, so they are the
+    same alone and in any batch. The mixing is SplitMix64's finaliser (Steele, Lea and Flood
+    2014, "Fast splittable pseudorandom number generators"); int64 wraps as uint64 would.
+    """
+    z = seed + (counter + 1) * _signed(0x9E3779B97F4A7C15)
+    z = (z ^ _shift(z, 30)) * _signed(0xBF58476D1CE4E5B9)
+    z = (z ^ _shift(z, 27)) * _signed(0x94D049BB133111EB)
+    z = z ^ _shift(z, 31)
+    # 52 bits, not 53: then u * total stays below total in rounding too, and `draw` in range.
+    return _shift(z, 12).double() * 2.0**-52
+
+
+def _shift(z: Tensor, bits: int) -> Tensor:
+    """Logical shift right; torch's own on int64 copies the sign down."""
+    return (z >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _signed(value: int) -> int:
+    """The int64 with the same 64 bits as an unsigned value."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def seed_bits(seed: int) -> int:
+    """A 64-bit unsigned seed as torch stores it."""
+    return _signed(seed)

@@ -1,0 +1,187 @@
+"""The gRPC face of the engine: messages to requests, events to messages. No torch in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import grpc
+from axon.v1 import inference_pb2 as pb
+from axon.v1 import inference_pb2_grpc as pb_grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+
+from . import messages
+from .engine import Engine
+from .requests import Event, Failed, Finished, Request, Tokens
+from .scheduler import QueueFull
+from .validation import InvalidRequest, Served, resolve
+
+_log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 2
+# gRPC's default bound on what a client receives is 4 MiB; a long prompt with many features
+# would pass it, so its tokens are then spread over several messages.
+_MESSAGE_BYTES = 2 << 20
+
+
+class Listeners:
+    """Carries events from the engine's thread to the streams that wait for them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._streams: dict[int, EventStream] = {}
+
+    def publish(self, events: list[tuple[int, Event]]) -> None:
+        """Called by the engine, once a step, on its own thread: one wake-up for all streams."""
+        try:
+            self._loop.call_soon_threadsafe(self._deliver, events)
+        except RuntimeError:  # the loop has closed; nobody listens any more
+            _log.debug("dropped %d events after shutdown", len(events))
+
+    def open(self, request_id: int) -> EventStream:
+        """A stream of one request's events. Call it in the same turn of the loop as `submit`."""
+        stream = self._streams[request_id] = EventStream()
+        return stream
+
+    def close(self, request_id: int) -> None:
+        """Forget a stream; what still comes for it is dropped."""
+        self._streams.pop(request_id, None)
+
+    def _deliver(self, events: Iterable[tuple[int, Event]]) -> None:
+        for request_id, event in events:
+            if stream := self._streams.get(request_id):
+                stream.put(event)
+
+
+class EventStream:
+    """One request's events, in order. Tokens a slow reader has not taken yet become one event."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque()
+        self._ready = asyncio.Event()
+
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        last = self._events[-1] if self._events else None
+        if isinstance(event, Tokens) and isinstance(last, Tokens):
+            self._events[-1] = Tokens(last.tokens + event.tokens)
+        else:
+            self._events.append(event)
+        self._ready.set()
+
+    async def next(self) -> Event:
+        """The next event, once there is one."""
+        while not self._events:
+            self._ready.clear()
+            await self._ready.wait()
+        return self._events.popleft()
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What there is once the model is loaded."""
+
+    engine: Engine
+    served: Served
+    listeners: Listeners
+    description: pb.GetModelResponse
+
+
+class InferenceServicer(pb_grpc.InferenceServiceServicer):
+    """Implements axon.v1.InferenceService. Answers UNAVAILABLE until `ready` is set."""
+
+    def __init__(self) -> None:
+        self.ready: Ready | None = None
+        self.unavailable = "the model is loading; try again in a moment"
+
+    async def Generate(
+        self,
+        request: pb.GenerateRequest,
+        context: grpc.aio.ServicerContext[pb.GenerateRequest, pb.GenerateResponse],
+    ) -> AsyncIterator[pb.GenerateResponse]:
+        ready = await self._ready(context)
+        try:
+            # Tokenising a long prompt takes milliseconds that others' streams should not wait.
+            wanted = await asyncio.to_thread(resolve, request, ready.served)
+        except InvalidRequest as error:
+            await _refuse_fields(context, error)
+        try:
+            request_id = ready.engine.submit(wanted)
+        except QueueFull:
+            await _refuse_full(context)
+        stream = ready.listeners.open(request_id)
+        try:
+            async for message in _relay(stream, wanted, ready, context):
+                yield message
+        finally:
+            # Also where the caller went away or its deadline passed: the slot is free at once.
+            ready.engine.cancel(request_id)
+            ready.listeners.close(request_id)
+
+    async def GetModel(
+        self,
+        request: pb.GetModelRequest,
+        context: grpc.aio.ServicerContext[pb.GetModelRequest, pb.GetModelResponse],
+    ) -> pb.GetModelResponse:
+        ready = await self._ready(context)
+        answer = pb.GetModelResponse()
+        answer.CopyFrom(ready.description)
+        load = ready.engine.progress()
+        answer.load.running, answer.load.queued = load.running, load.queued
+        return answer
+
+    async def _ready(self, context: grpc.aio.ServicerContext[Any, Any]) -> Ready:
+        if self.ready is None:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, self.unavailable)
+        return self.ready
+
+
+async def _relay(
+    stream: EventStream,
+    request: Request,
+    ready: Ready,
+    context: grpc.aio.ServicerContext[Any, Any],
+) -> AsyncIterator[pb.GenerateResponse]:
+    while True:
+        event = await stream.next()
+        if isinstance(event, Failed):
+            await context.abort(grpc.StatusCode.INTERNAL, event.message)
+        for message in messages.from_event(event, request, ready.served, _MESSAGE_BYTES):
+            yield message
+        if isinstance(event, Finished):
+            return
+
+
+async def _refuse_fields(
+    context: grpc.aio.ServicerContext[Any, Any], error: InvalidRequest
+) -> NoReturn:
+    detail = error_details_pb2.BadRequest(
+        field_violations=[
+            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
+            for v in error.violations
+        ]
+    )
+    await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error), detail)
+
+
+async def _refuse_full(context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
+    detail = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=_RETRY_SECONDS))
+    text = f"every slot is taken and the queue is full; try again in {_RETRY_SECONDS} s"
+    await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, text, detail)
+
+
+async def _abort(
+    context: grpc.aio.ServicerContext[Any, Any], code: grpc.StatusCode, text: str, detail: Any
+) -> NoReturn:
+    """End the call with google.rpc details, which clients read from the trailing metadata."""
+    packed = AnyMessage()
+    packed.Pack(detail)
+    status = status_pb2.Status(code=code.value[0], message=text, details=[packed])
+    trailer = (("grpc-status-details-bin", status.SerializeToString()),)
+    await context.abort(code, text, trailer)

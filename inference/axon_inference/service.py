@@ -1,0 +1,143 @@
+"""Puts the service together: listen at once, load, serve, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import grpc
+from axon.v1 import inference_pb2 as pb
+from axon.v1 import inference_pb2_grpc as pb_grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from . import messages
+from .config import Settings
+from .engine import Engine
+from .requests import Features, Sampling
+from .scheduler import Scheduler
+from .server import InferenceServicer, Listeners, Ready
+from .validation import DEFAULT_MAX_TOKENS, MAX_FEATURES, Served
+
+_log = logging.getLogger(__name__)
+
+NAME = pb.DESCRIPTOR.services_by_name["InferenceService"].full_name
+_OPTIONS = (
+    # Without this a second server on the same port would start and steal half the calls.
+    ("grpc.so_reuseport", 0),
+    # Below any sensible client's keepalive interval, or C-core answers it with GOAWAY.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+class PortInUse(OSError):
+    """Something else listens on the port already."""
+
+
+class Service:
+    """The gRPC server and, once loaded, the engine behind it."""
+
+    def __init__(self, settings: Settings, on_fatal: Callable[[str], None]) -> None:
+        self.settings = settings
+        self.port = 0
+        self._on_fatal = on_fatal
+        self._servicer = InferenceServicer()
+        self._health = health.aio.HealthServicer()
+        self._server = grpc.aio.server(options=_OPTIONS)
+        self._engine: Engine | None = None
+
+    async def listen(self) -> None:
+        """Accept calls; until `load` is done they are answered UNAVAILABLE.
+
+        Raises:
+            PortInUse: the port cannot be had.
+        """
+        pb_grpc.add_InferenceServiceServicer_to_server(self._servicer, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        await self._say_serving(False)
+        address = f"{self.settings.host}:{self.settings.port}"
+        try:
+            self.port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise PortInUse(f"cannot listen on {address}: is something else there?") from error
+        await self._server.start()
+
+    async def load(self) -> None:
+        """Load model and sources, start the engine, and say so.
+
+        Raises:
+            ValueError: model or sources cannot be served; the message says why.
+            OSError: files are missing.
+        """
+        listeners = Listeners(asyncio.get_running_loop())
+        ready = await asyncio.to_thread(self._build, listeners)
+        self._engine = ready.engine
+        ready.engine.start()
+        self._servicer.ready = ready
+        await self._say_serving(True)
+        _log.info("serving %s on port %d", ", ".join(ready.served.sources), self.port)
+
+    async def drain(self) -> None:
+        """Refuse new calls, let running ones end for a while, then cancel the rest."""
+        self._servicer.ready, self._servicer.unavailable = None, "the server is shutting down"
+        await self._say_serving(False)
+        if self._engine:
+            await self._until_idle(self._engine)
+            await asyncio.to_thread(self._engine.close)
+        # Streams cancelled just now still have their last event to send.
+        await self._server.stop(grace=1)
+
+    async def _until_idle(self, engine: Engine) -> None:
+        for _ in range(self.settings.drain_seconds * 10):
+            if sum(engine.progress()) == 0:
+                return
+            await asyncio.sleep(0.1)
+
+    async def _say_serving(self, serving: bool) -> None:
+        states = health_pb2.HealthCheckResponse
+        for name in ("", NAME):
+            await self._health.set(name, states.SERVING if serving else states.NOT_SERVING)
+
+    def _build(self, listeners: Listeners) -> Ready:
+        """Everything slow, on a thread of its own."""
+        from . import loading  # imports torch, which takes seconds
+
+        settings = self.settings
+        loaded = loading.load(settings)
+        engine = Engine(
+            runner=loaded.runner,
+            tokenizer=loaded.tokenizer,
+            scheduler=Scheduler(settings.slots, settings.max_queue, settings.prefill_tokens),
+            eos_ids=loaded.eos_ids,
+            publish=listeners.publish,
+            on_death=lambda error: self._on_fatal(f"the engine died: {error!r}"),
+        )
+        description = _describe(loaded.info, loaded.sources, loaded.served, settings)
+        return Ready(engine, loaded.served, listeners, description)
+
+
+def _describe(
+    info: pb.ModelInfo, sources: list[pb.Source], served: Served, settings: Settings
+) -> pb.GetModelResponse:
+    every_source = tuple(range(len(served.sources)))
+    return pb.GetModelResponse(
+        model=served.model,
+        sources=sources,
+        info=info,
+        limits=pb.Limits(
+            context_length=served.context_length,
+            max_prompt_characters=served.max_prompt_characters,
+            max_features=MAX_FEATURES,
+            slots=settings.slots,
+            max_queue=settings.max_queue,
+        ),
+        defaults=pb.Defaults(
+            max_tokens=min(DEFAULT_MAX_TOKENS, served.context_length),
+            sampling=messages.sampling_options(Sampling(), with_seed=False),
+            features=messages.feature_options(Features(sources=every_source), served.sources),
+        ),
+    )
