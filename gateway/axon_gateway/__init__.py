@@ -1,0 +1,1 @@
+"""Axon's gateway: rooms, fan-out and labels between browsers and the inference service."""

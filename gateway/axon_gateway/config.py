@@ -1,0 +1,151 @@
+"""One frozen settings object from the environment; nothing else here reads `os.environ`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class ConfigError(ValueError):
+    """A variable with a value that cannot be used; the message names it."""
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError("a port is 0 to 65535")
+    return port
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError("at least 1")
+    return count
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError("seconds, 0 or more")
+    return seconds
+
+
+def _folder(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().rstrip("/") for name in text.split(",") if name.strip())
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def choose(text: str) -> str:
+        if text.lower() not in allowed:
+            raise ValueError(f"one of {', '.join(allowed)}")
+        return text.lower()
+
+    return choose
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise ValueError("not empty")
+    return text
+
+
+def _bundled(folder: str) -> Path | None:
+    """A folder of the repository, None when the package is installed without it."""
+    path = _REPOSITORY / folder
+    return path if path.is_dir() else None
+
+
+def _setting(variable: str, read: Callable[[str], Any], default: Any, about: str) -> Any:
+    metadata = {"variable": variable, "read": read, "about": about}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set, with its variable, default and meaning."""
+
+    host: str = _setting("AXON_HOST", _text, "127.0.0.1", "address to listen on")
+    port: int = _setting("AXON_PORT", _port, 8000, "port to listen on; 0 picks a free one")
+    inference: str = _setting(
+        "AXON_INFERENCE", _text, "127.0.0.1:50051", "gRPC target of the inference service"
+    )
+    redis_url: str = _setting(
+        "AXON_REDIS_URL", _text, "redis://127.0.0.1:6379/0", "Redis, which keeps the labels"
+    )
+    labels: Path | None = _setting(
+        "AXON_LABELS",
+        _folder,
+        lambda: _bundled("inference/demo_model/labels"),
+        "folder of label files, {model}/{source}/explanations/batch-*.jsonl.gz",
+    )
+    page: Path | None = _setting(
+        "AXON_PAGE", _folder, lambda: _bundled("frontend/dist"), "folder of the built page"
+    )
+    origins: tuple[str, ...] = _setting(
+        "AXON_ORIGINS",
+        _names,
+        (),
+        "origins, besides the page's own, whose scripts may connect (https://lab.example, ...)",
+    )
+    generation_timeout: float = _setting(
+        "AXON_GENERATION_TIMEOUT", _seconds, 900.0, "seconds a generation may take, queue included"
+    )
+    room_grace: float = _setting(
+        "AXON_ROOM_GRACE", _seconds, 10.0, "seconds a generation goes on without any viewer"
+    )
+    room_idle: float = _setting(
+        "AXON_ROOM_IDLE", _seconds, 600.0, "seconds an empty room is kept for people to come back"
+    )
+    max_rooms: int = _setting("AXON_MAX_ROOMS", _count, 256, "rooms at once")
+    room_log_bytes: int = _setting(
+        "AXON_ROOM_LOG_BYTES", _count, 16 * 2**20, "bytes of frames a room keeps for late viewers"
+    )
+    max_message_bytes: int = _setting(
+        "AXON_MAX_MESSAGE_BYTES", _count, 64 * 2**10, "bytes of one message or request body"
+    )
+    label_cache: int = _setting(
+        "AXON_LABEL_CACHE", _count, 200_000, "labels kept in this process besides Redis"
+    )
+    log_level: str = _setting(
+        "AXON_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info", "what is logged"
+    )
+    log_format: str = _setting(
+        "AXON_LOG_FORMAT", _choice("plain", "json"), "plain", "how it is logged: plain or json"
+    )
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """The settings in `environment`; ConfigError names the first variable that is wrong."""
+    values: dict[str, object] = {}
+    for setting in fields(Settings):
+        variable = setting.metadata["variable"]
+        if variable in environment:
+            try:
+                values[setting.name] = setting.metadata["read"](environment[variable])
+            except ValueError as error:
+                text = environment[variable]
+                raise ConfigError(f"{variable}={text!r} cannot be used: {error}") from None
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def describe() -> str:
+    """The variables, their defaults and meanings, for `--help`."""
+    defaults = Settings()
+    lines = []
+    for setting in fields(Settings):
+        value = getattr(defaults, setting.name)
+        shown = "none" if value in (None, ()) else value
+        lines.append(f"  {setting.metadata['variable']:24} {setting.metadata['about']}")
+        lines.append(f"  {'':24} (default: {shown})")
+    return "\n".join(lines)

@@ -1,0 +1,60 @@
+"""`Refusal`: every "no" the gateway says, with the code that JSON carries and its HTTP status."""
+
+from __future__ import annotations
+
+#: HTTP status by code; every code not listed is the client's mistake, 400.
+_STATUS = {
+    "unknown_room": 404,
+    "unknown_feature": 404,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "foreign_origin": 403,
+    "not_presenter": 403,
+    "busy": 409,
+    "not_running": 409,
+    "message_too_big": 413,
+    "queue_full": 429,
+    "internal": 500,
+    "not_ready": 503,
+    "backend_lost": 503,
+    "labels_unavailable": 503,
+    "too_many_rooms": 503,
+    "deadline": 504,
+}
+
+
+class Refusal(Exception):
+    """A request that is refused or a generation that broke off.
+
+    `code` is stable and meant for programs, `message` for people, `field` names the JSON field at
+    fault (None where no single one is), `retry_after` is in how many seconds to try again.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        field: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.field = field
+        self.retry_after = retry_after
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that goes with the code."""
+        return _STATUS.get(self.code, 400)
+
+    def body(self) -> dict[str, object]:
+        """The JSON object of an HTTP answer, and the content of an `error` frame."""
+        body: dict[str, object] = {
+            "error": self.code,
+            "message": self.message,
+            "field": self.field,
+        }
+        if self.retry_after is not None:
+            body["retry_after"] = self.retry_after
+        return body

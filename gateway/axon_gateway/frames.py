@@ -1,0 +1,164 @@
+"""The frames that clients receive: built once as dictionaries, encoded once as JSON.
+
+Every frame has `type` and `seq`; `seq` is filled in by whoever numbers the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from axon import messages
+from axon.v1 import inference_pb2 as pb
+
+from axon_gateway.errors import Refusal
+
+Frame = dict[str, Any]
+#: The label of a feature (source, index) as far as it is known without waiting.
+LabelOf = Callable[[str, int], str | None]
+
+
+def encode(frame: Frame, seq: int) -> bytes:
+    """The frame as JSON text, numbered `seq`."""
+    frame["seq"] = seq
+    return orjson.dumps(frame)
+
+
+def encode_batch(frames: Sequence[bytes], last: int) -> bytes:
+    """One frame that holds several encoded ones, of which the newest is numbered `last`."""
+    return b'{"type":"batch","seq":%d,"frames":[%b]}' % (last, b",".join(frames))
+
+
+def _frame(type_: str, **content: Any) -> Frame:
+    return {"type": type_, "seq": 0, **content}
+
+
+def room(id_: str, role: str, viewers: int, is_open: bool, token: str | None) -> Frame:
+    """Where the client is and what it may do; `token` proves later that it opened the room."""
+    frame = _frame("room", room=id_, role=role, viewers=viewers, open=is_open)
+    if token is not None:
+        frame["token"] = token
+    return frame
+
+
+def queued(event: pb.Queued) -> Frame:
+    """The request waits; `position` are ahead of it."""
+    return _frame("queued", position=event.position)
+
+
+def started(event: pb.Started, prompt: str) -> Frame:
+    """The request runs; every knob has its final value."""
+    params = asdict(messages.params(event.max_tokens, event.sampling, event.features))
+    del params["include_bos"]
+    # 64 bits do not survive in a JavaScript number.
+    params["seed"] = str(params["seed"])
+    return _frame(
+        "started",
+        model=event.model,
+        sources=list(event.sources),
+        params=params,
+        prompt=prompt,
+        prompt_tokens=event.prompt_tokens,
+    )
+
+
+def finished(event: pb.Finished) -> Frame:
+    """The generation ended well."""
+    reason = messages.reason(event.reason)
+    return _frame(
+        "finished",
+        status="stopped" if reason == "cancelled" else "done",
+        reason=reason,
+        prompt_tokens=event.prompt_tokens,
+        generated_tokens=event.generated_tokens,
+        timings=asdict(messages.timings(event.timings)),
+    )
+
+
+def stopped(prompt_tokens: int, generated_tokens: int) -> Frame:
+    """The generation was stopped from here, so that the service's own account is missing."""
+    return _frame(
+        "finished",
+        status="stopped",
+        reason="cancelled",
+        prompt_tokens=prompt_tokens,
+        generated_tokens=generated_tokens,
+        timings=None,
+    )
+
+
+def error(refusal: Refusal) -> Frame:
+    """Something was refused or broke off."""
+    return _frame("error", **refusal.body())
+
+
+def labels(source: str, found: dict[int, str]) -> Frame:
+    """Labels that were not known when their features were sent."""
+    return _frame("labels", source=source, labels={str(id_): text for id_, text in found.items()})
+
+
+class TokenFrames:
+    """Builds the frames of one generation's tokens.
+
+    `sources` is the order that SourceFeatures.source counts, `layers` the layer of each.
+    """
+
+    def __init__(self, sources: Sequence[str], layers: dict[str, int], label_of: LabelOf) -> None:
+        self._sources = [(source, layers.get(source)) for source in sources]
+        self._label_of = label_of
+        self._steps = 0
+
+    @property
+    def steps(self) -> int:
+        """Generated tokens so far."""
+        return self._steps
+
+    def prompt(self, tokens: Iterable[pb.Token]) -> Frame:
+        """All of the prompt in one frame."""
+        return _frame(
+            "prompt",
+            tokens=[
+                {
+                    "token": token.text,
+                    "position": token.position,
+                    "features": self._features(token),
+                }
+                for token in tokens
+            ],
+        )
+
+    def token(self, token: pb.Token) -> Frame:
+        """One generated token; each call counts a step."""
+        frame = _frame(
+            "token",
+            token=token.text,
+            step=self._steps,
+            position=token.position,
+            logprob=_digits(token.logprob) if token.HasField("logprob") else None,
+            features=self._features(token),
+        )
+        self._steps += 1
+        return frame
+
+    def _features(self, token: pb.Token) -> list[dict[str, Any]]:
+        features = []
+        for found in token.source_features:
+            source, layer = self._sources[found.source]
+            for id_, activation in zip(found.ids, found.activations, strict=True):
+                features.append(
+                    {
+                        "id": id_,
+                        "label": self._label_of(source, id_),
+                        "activation": _digits(activation),
+                        "layer": layer,
+                        "source": source,
+                    }
+                )
+        return features
+
+
+def _digits(value: float) -> float:
+    """Five significant digits: what can be seen, at a third of a frame's size."""
+    return float(f"{value:.5g}")

@@ -1,0 +1,97 @@
+"""`/ws`: the live socket. One task reads the client, one writes the room to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+
+from axon_gateway import frames, requests
+from axon_gateway.errors import Refusal
+from axon_gateway.rooms import Room, Viewer
+from axon_gateway.state import GATEWAY, Gateway
+
+#: aiohttp closes the socket over a larger message; above our own limit, so that one can be refused
+#: by name and the socket goes on.
+_MAX_RECEIVED = 2 * 2**20
+#: Unsent bytes after which a slow socket's writer waits.
+_WRITE_BUFFER = 64 * 2**10
+#: Seconds between pings; half of it later a silent peer is given up.
+_HEARTBEAT = 30.0
+#: Seconds that a socket has to answer our close.
+_CLOSE_TIMEOUT = 2.0
+
+
+async def live(request: web.Request) -> web.WebSocketResponse:
+    """Opens a room, or enters `?room=ID`, from frame `from` on, as presenter with `token`."""
+    gateway = request.app[GATEWAY]
+    socket = web.WebSocketResponse(
+        timeout=_CLOSE_TIMEOUT,
+        heartbeat=_HEARTBEAT,
+        # Compression would keep a window of 64 KiB and more for every viewer, and would compress
+        # the same frame once for each.
+        compress=False,
+        max_msg_size=_MAX_RECEIVED,
+        writer_limit=_WRITE_BUFFER,
+        # We decode: a text frame that is not UTF-8 gets an error, not a closed socket.
+        decode_text=False,
+    )
+    await socket.prepare(request)
+    gateway.sockets.add(socket)
+    try:
+        room, viewer = _enter(gateway, request)
+    except Refusal as refusal:
+        await socket.send_frame(frames.encode(frames.error(refusal), 0), WSMsgType.TEXT)
+        await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=refusal.code.encode())
+    else:
+        await _serve(gateway, socket, room, viewer)
+    finally:
+        gateway.sockets.discard(socket)
+    return socket
+
+
+def _enter(gateway: Gateway, request: web.Request) -> tuple[Room, Viewer]:
+    room = request.query.get("room")
+    if not room:
+        return gateway.rooms.open()
+    start = request.query.get("from", "1")
+    if not (start.isascii() and start.isdigit() and len(start) < 16):
+        raise Refusal("wrong_type", "from must be the number of a frame", "from")
+    return gateway.rooms.enter(room, request.query.get("token"), int(start) - 1)
+
+
+async def _serve(
+    gateway: Gateway, socket: web.WebSocketResponse, room: Room, viewer: Viewer
+) -> None:
+    writer = asyncio.create_task(_write(socket, viewer))
+    try:
+        async for message in socket:
+            try:
+                _handle(gateway, room, viewer, message)
+            except Refusal as refusal:
+                viewer.notify(refusal)
+                # Lets the writer send it: a burst of bad messages gets an answer to each.
+                await asyncio.sleep(0)
+    finally:
+        gateway.rooms.leave(room, viewer)
+        writer.cancel()
+        await asyncio.wait([writer])
+
+
+async def _write(socket: web.WebSocketResponse, viewer: Viewer) -> None:
+    """Sends what the viewer reads. Waiting here for a slow socket delays nobody else."""
+    with contextlib.suppress(ConnectionError):
+        while True:
+            for message in await viewer.read():
+                await socket.send_frame(message, WSMsgType.TEXT)
+
+
+def _handle(gateway: Gateway, room: Room, viewer: Viewer, message: WSMessage) -> None:
+    if message.type is not WSMsgType.TEXT:
+        raise Refusal("invalid_json", "messages must be JSON text, not binary")
+    command = requests.parse(message.data, gateway.settings.max_message_bytes)
+    if isinstance(command, requests.Stop):
+        room.stop(viewer)
+    else:
+        room.generate(command.request, viewer)

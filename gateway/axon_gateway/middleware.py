@@ -1,0 +1,57 @@
+"""What applies to every request: whose pages may call, and how failures look."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from axon_gateway.errors import Refusal
+from axon_gateway.state import GATEWAY
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def failures(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns refusals and failures into JSON; a failure of ours is logged and says nothing."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return _json(refusal)
+    except web.HTTPMethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.allowed_methods))
+        message = f"{request.path} takes {allowed}"
+        return _json(Refusal("method_not_allowed", message), {"Allow": allowed})
+    except (web.HTTPException, ConnectionError):
+        raise
+    except Exception:
+        _log.exception("%s %s failed", request.method, request.path)
+        return _json(Refusal("internal", "the gateway failed; its log says how"))
+
+
+def _json(refusal: Refusal, headers: dict[str, str] | None = None) -> web.Response:
+    headers = dict(headers or {})
+    if refusal.retry_after is not None:
+        # Whole seconds is all that the header knows.
+        headers["Retry-After"] = str(math.ceil(refusal.retry_after))
+    return web.json_response(refusal.body(), status=refusal.status, headers=headers)
+
+
+@web.middleware
+async def same_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuses scripts of foreign pages. Browsers name the page's origin; other clients none.
+
+    A WebSocket is not bound by the browser's own same-origin rule, nor is a plain POST.
+    """
+    origin = request.headers.get("Origin")
+    if origin is None or (request.method in ("GET", "HEAD") and request.path != "/ws"):
+        return await handler(request)
+    own = origin.partition("://")[2].lower() == request.host.lower()
+    if own or origin.rstrip("/") in request.app[GATEWAY].settings.origins:
+        return await handler(request)
+    raise Refusal("foreign_origin", f"pages of {origin} may not connect (see AXON_ORIGINS)")

@@ -1,0 +1,58 @@
+"""What `GET /api/model` says: the model, its sources, and every knob with its range."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from axon.types import Model
+
+
+def describe(model: Model, max_message_bytes: int) -> dict[str, Any]:
+    """The JSON object for a model."""
+    limits = model.limits
+    return {
+        "model": model.model,
+        "sources": [
+            {
+                "id": source.id,
+                "hook": source.hook_name,
+                "layer": source.layer,
+                "width": source.width,
+                "architecture": source.architecture,
+                "neuronpedia_url": source.neuronpedia_url or None,
+            }
+            for source in model.sources
+        ],
+        "params": _params(model),
+        "limits": {
+            "context_length": limits.context_length,
+            "max_prompt_characters": limits.max_prompt_characters,
+            "slots": limits.slots,
+            "max_queue": limits.max_queue,
+            "max_message_bytes": max_message_bytes,
+        },
+        "load": asdict(model.load),
+        "info": asdict(model.info),
+    }
+
+
+def _params(model: Model) -> dict[str, dict[str, Any]]:
+    """The knobs, under their JSON names; the ranges are those of the contract."""
+    ranges: dict[str, dict[str, Any]] = {
+        "max_tokens": _range("integer", 0, model.limits.context_length),
+        "temperature": _range("number", 0, 10),
+        "top_k": _range("integer", 0, model.info.vocab_size),
+        "top_p": {**_range("number", 0, 1), "exclusive_min": True},
+        "repetition_penalty": _range("number", 0.1, 10),
+        # A string: 64 bits do not survive in a JavaScript number.
+        "seed": _range("integer", 0, str(2**64 - 1)),
+        "feat_k": _range("integer", 0, model.limits.max_features),
+        "act_threshold": _range("number", 0, None),
+    }
+    defaults = asdict(model.defaults)
+    return {name: {**range_, "default": defaults[name]} for name, range_ in ranges.items()}
+
+
+def _range(type_: str, low: float, high: float | str | None) -> dict[str, Any]:
+    return {"type": type_, "min": low, "max": high}

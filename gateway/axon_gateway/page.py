@@ -1,0 +1,51 @@
+"""The built page's files. The document is always asked for anew, hashed assets never again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiohttp import web
+
+_NOT_BUILT = """<!doctype html><meta charset="utf-8"><title>Axon</title>
+<p>The gateway is running, but the page is not built.
+Run <code>make run</code>, or build <code>frontend/</code> and set <code>AXON_PAGE</code>.
+"""
+_FOREVER = "public, max-age=31536000, immutable"
+_ASK_AGAIN = "no-cache"
+
+
+def routes(folder: Path | None) -> list[web.RouteDef]:
+    """`/` and `/r/{room}` answer with the document, other paths with the files in `folder`."""
+
+    async def document(request: web.Request) -> web.StreamResponse:
+        if folder is None or not (folder / "index.html").is_file():
+            return web.Response(status=503, text=_NOT_BUILT, content_type="text/html")
+        return _file(folder / "index.html", _ASK_AGAIN)
+
+    async def file(request: web.Request) -> web.StreamResponse:
+        path = _inside(folder, request.match_info["path"])
+        if path is None:
+            raise web.HTTPNotFound(text="there is no such page or file\n")
+        # Vite puts everything whose name carries a hash of its content below assets/.
+        hashed = request.match_info["path"].startswith("assets/")
+        return _file(path, _FOREVER if hashed else _ASK_AGAIN)
+
+    return [
+        web.get("/", document),
+        web.get("/r/{room}", document),
+        web.get("/{path:.+}", file),
+    ]
+
+
+def _file(path: Path, cache: str) -> web.FileResponse:
+    return web.FileResponse(
+        path, headers={"Cache-Control": cache, "X-Content-Type-Options": "nosniff"}
+    )
+
+
+def _inside(folder: Path | None, name: str) -> Path | None:
+    """The file `name` in `folder`; None for anything that is not there or leads out of it."""
+    if folder is None or "\0" in name:
+        return None
+    path = (folder / name).resolve()
+    return path if path.is_relative_to(folder.resolve()) and path.is_file() else None

@@ -1,0 +1,182 @@
+"""What clients send: JSON, checked here for form; ranges are judged where the model is.
+
+Everything a message can have wrong in itself (not JSON, wrong type, a number no field can hold) is
+refused here with the name of the field. What depends on the model (the longest prompt, which
+sources exist) is the inference service's to refuse; `upstream` turns that into the same codes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from axon.messages import generate_request
+from axon.v1 import inference_pb2 as pb
+
+from axon_gateway.errors import Refusal
+
+_UINT32 = 2**32 - 1
+_UINT64 = 2**64 - 1
+_FLOAT32 = 3.4028234e38
+#: Longer than any number that means something here. Python refuses to read 4,300 digits, and takes
+#: its time for a little less.
+_MAX_DIGITS = 40
+_DECIMAL = re.compile(r"-?[0-9]{1,40}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """The client asks for a generation."""
+
+    request: pb.GenerateRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The client asks to stop the running one."""
+
+
+def parse(data: bytes | str, max_bytes: int) -> Generate | Stop:
+    """A socket's message. Without `type` it is a generate request. Raises Refusal."""
+    fields = decode(data, max_bytes)
+    kind = fields.pop("type", "generate")
+    if not isinstance(kind, str):
+        raise Refusal("wrong_type", "type must be a string", "type")
+    if kind == "generate":
+        return Generate(generate(fields))
+    if kind == "stop":
+        return Stop()
+    raise Refusal("unknown_type", f"type must be generate or stop, not {kind[:40]!a}", "type")
+
+
+def decode(data: bytes | str, max_bytes: int) -> dict[str, object]:
+    """The JSON object in `data`, of which at most `max_bytes` are read. Raises Refusal."""
+    if len(data) > max_bytes:
+        raise Refusal("message_too_big", f"a message may have {max_bytes} bytes, this one has more")
+    try:
+        text = data if isinstance(data, str) else data.decode()
+        value = json.loads(text, parse_int=_integer_literal)
+    except (ValueError, RecursionError) as error:
+        raise Refusal("invalid_json", f"the message is not JSON: {_plain(error)}") from None
+    if not isinstance(value, dict):
+        raise Refusal("invalid_json", "the message must be a JSON object")
+    return value
+
+
+def _integer_literal(digits: str) -> int | float:
+    if len(digits) <= _MAX_DIGITS:
+        return int(digits)
+    return -math.inf if digits.startswith("-") else math.inf
+
+
+def _plain(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 at byte {error.start}"
+    return str(error)
+
+
+def generate(fields: dict[str, object]) -> pb.GenerateRequest:
+    """The request in a decoded object; `type` is already gone or allowed. Raises Refusal."""
+    fields = {name: value for name, value in fields.items() if name != "type"}
+    for name in fields:
+        if name != "prompt" and name not in _KNOBS:
+            shown = ascii(name[:40])[1:-1]
+            known = ", ".join(_KNOBS)
+            raise Refusal("unknown_field", f"there is no {shown}; there are: {known}", shown)
+    prompt = fields.pop("prompt", "")
+    if prompt == "":
+        raise Refusal("empty_prompt", "prompt must not be empty", "prompt")
+    knobs = {
+        # null is how a page says "as you like".
+        name: _KNOBS[name](name, value)
+        for name, value in fields.items()
+        if value is not None
+    }
+    return generate_request(_string("prompt", prompt), knobs)
+
+
+def _wrong_type(name: str, wanted: str, value: object) -> Refusal:
+    kinds = {bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
+    found = kinds.get(type(value), "null" if value is None else "a number")
+    return Refusal("wrong_type", f"{name} must be {wanted}, not {found}", name)
+
+
+def _string(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise _wrong_type(name, "a string", value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # JSON can spell half of a surrogate pair, which is no character and has no UTF-8.
+        message = f"{name} holds a lone surrogate, which is not text"
+        raise Refusal("wrong_type", message, name) from None
+    return value
+
+
+def _strings(name: str, value: object) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, str) for item in values):
+        raise Refusal("wrong_type", f"{name} must be a string or a list of strings", name)
+    return [_string(name, item) for item in values]
+
+
+def _integer(largest: int) -> Callable[[str, object], int]:
+    def read(name: str, value: object) -> int:
+        if isinstance(value, float) and math.isinf(value):
+            raise Refusal("out_of_range", f"{name} must be finite", name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            fraction = isinstance(value, float)
+            raise (
+                _wrong_type(name, "an integer", value)
+                if not fraction
+                else Refusal("wrong_type", f"{name} must be an integer, not {value}", name)
+            )
+        if not 0 <= value <= largest:
+            raise Refusal("out_of_range", f"{name} must be 0 to {largest}", name)
+        return value
+
+    return read
+
+
+def _seed(name: str, value: object) -> int:
+    """An integer, or its decimal digits: JavaScript's numbers end at 53 bits."""
+    if isinstance(value, str):
+        if not _DECIMAL.fullmatch(value):
+            raise Refusal("wrong_type", f"{name} must be an integer or its decimal digits", name)
+        value = int(value)
+    return _integer(_UINT64)(name, value)
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong_type(name, "a number", value)
+    # Also true of NaN, which compares false with everything.
+    if not -_FLOAT32 <= value <= _FLOAT32:
+        raise Refusal("out_of_range", f"{name} must be a finite 32-bit number", name)
+    return float(value)
+
+
+def _boolean(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong_type(name, "true or false", value)
+    return value
+
+
+_KNOBS: dict[str, Callable[[str, object], object]] = {
+    "max_tokens": _integer(_UINT32),
+    "temperature": _number,
+    "top_k": _integer(_UINT32),
+    "top_p": _number,
+    "repetition_penalty": _number,
+    "seed": _seed,
+    "stop": _strings,
+    "feat_k": _integer(_UINT32),
+    "act_threshold": _number,
+    "sources": _strings,
+    "include_bos": _boolean,
+}

@@ -1,0 +1,135 @@
+"""The HTTP interface: probes, the model, features, and generation as NDJSON."""
+
+from __future__ import annotations
+
+import re
+
+from aiohttp import web
+from axon.types import Source
+
+from axon_gateway import model_info, requests
+from axon_gateway.errors import Refusal
+from axon_gateway.frames import Frame, encode
+from axon_gateway.generation import Generation
+from axon_gateway.live import live
+from axon_gateway.state import GATEWAY, Gateway
+
+#: Seconds that a stream stays open after `finished` for labels that are late.
+_LATE_LABELS = 2.0
+_INDEX = re.compile(r"[0-9]{1,10}", re.ASCII)
+
+
+def routes() -> list[web.RouteDef]:
+    """Everything but the page."""
+    return [
+        web.get("/healthz", healthz),
+        web.get("/readyz", readyz),
+        web.get("/ws", live),
+        web.get("/api/model", model),
+        web.get("/api/features/{model}/{source}/{index}", feature),
+        web.post("/api/generate", generate),
+        web.route("*", "/api/{rest:.*}", unknown),
+    ]
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """The process is alive."""
+    return web.json_response({"status": "ok"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """A generation would start now; 503 with the reason otherwise."""
+    gateway = request.app[GATEWAY]
+    await gateway.upstream.check()
+    labels = "ok" if gateway.labels.available else "unavailable"
+    return web.json_response({"status": "ready", "labels": labels})
+
+
+async def model(request: web.Request) -> web.Response:
+    """The model, its sources, knobs, limits and load."""
+    gateway = request.app[GATEWAY]
+    described = await gateway.upstream.model()
+    return web.json_response(
+        model_info.describe(described, gateway.settings.max_message_bytes),
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+async def feature(request: web.Request) -> web.Response:
+    """What is known of one feature of one source."""
+    gateway = request.app[GATEWAY]
+    parts = request.match_info
+    source = await _source(gateway, f"{parts['model']}/{parts['source']}")
+    index = int(parts["index"]) if _INDEX.fullmatch(parts["index"]) else source.width
+    if index >= source.width:
+        message = f"{source.id} has features 0 to {source.width - 1}"
+        raise Refusal("unknown_feature", message, "index")
+    record = await gateway.labels.feature(source.id, index)
+    url = f"{source.neuronpedia_url}/{index}" if source.neuronpedia_url else None
+    return web.json_response(
+        {
+            "model": parts["model"],
+            "source": parts["source"],
+            "index": index,
+            "label": record.label,
+            "explainer": record.explainer,
+            "score": record.score,
+            "density": record.density,
+            "max_activation": record.max_activation,
+            "neuronpedia_url": url,
+        }
+    )
+
+
+async def _source(gateway: Gateway, id_: str) -> Source:
+    known = gateway.upstream.last_model or await gateway.upstream.model()
+    for source in known.sources:
+        if source.id == id_:
+            return source
+    raise Refusal("unknown_source", f"{id_} is not served here", "source")
+
+
+async def generate(request: web.Request) -> web.StreamResponse:
+    """One generation as NDJSON, an event a line, each sent as soon as it happens."""
+    gateway = request.app[GATEWAY]
+    body = await _body(request, gateway.settings.max_message_bytes)
+    wanted = requests.generate(requests.decode(body, gateway.settings.max_message_bytes))
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "application/x-ndjson",
+            "Cache-Control": "no-store",
+            # Or nginx would collect the lines.
+            "X-Accel-Buffering": "no",
+        }
+    )
+    seq = 0
+
+    async def emit(frame: Frame) -> None:
+        nonlocal seq
+        if not response.prepared:
+            await response.prepare(request)
+        seq += 1
+        await response.write(encode(frame, seq) + b"\n")
+
+    generation = Generation(gateway.upstream, gateway.labels, wanted, emit)
+    try:
+        # A client that leaves cancels this handler, and with it the gRPC stream.
+        await generation.run()
+        await generation.settle(_LATE_LABELS)
+        await response.write_eof()
+    finally:
+        generation.close()
+    return response
+
+
+async def _body(request: web.Request, max_bytes: int) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        message = f"a request body may have {max_bytes} bytes"
+        raise Refusal("message_too_big", message) from None
+
+
+async def unknown(request: web.Request) -> web.Response:
+    """Whatever else is asked for below /api."""
+    raise Refusal("not_found", f"there is no {request.method} {request.path}")

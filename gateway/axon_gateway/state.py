@@ -1,0 +1,27 @@
+"""What the handlers share, under one typed key of the application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from axon_gateway.config import Settings
+from axon_gateway.labels import Labels
+from axon_gateway.rooms import Rooms
+from axon_gateway.upstream import Upstream
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The parts of a running gateway."""
+
+    settings: Settings
+    upstream: Upstream
+    labels: Labels
+    rooms: Rooms
+    #: Every open socket, to be closed with a proper goodbye.
+    sockets: set[web.WebSocketResponse] = field(default_factory=set)
+
+
+GATEWAY: web.AppKey[Gateway] = web.AppKey("gateway", Gateway)

@@ -1,0 +1,160 @@
+"""The inference service seen from here: one gRPC stream per generation, refusals translated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from types import TracebackType
+from typing import Self
+
+import grpc
+import grpc.aio
+from axon import messages
+from axon.channel import CHANNEL_OPTIONS
+from axon.errors import AxonError, from_rpc
+from axon.types import Model
+from axon.v1 import inference_pb2 as pb
+from axon.v1 import inference_pb2_grpc as stubs
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from axon_gateway.errors import Refusal
+
+SERVICE = "axon.v1.InferenceService"
+#: Seconds for a question that the service answers from memory.
+_SHORT = 2.0
+
+_OPTIONS = (
+    *CHANNEL_OPTIONS,
+    # A restarted service is found again within a second. (The last of equal keys counts.)
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+
+_JSON_NAMES = {path: name for name, path in messages.FIELDS.items()}
+#: Codes that the service may give as the reason of a field violation.
+_REASONS = frozenset(
+    {"empty_prompt", "prompt_too_long", "out_of_range", "wrong_type", "unknown_source"}
+)
+
+
+class Upstream:
+    """A channel to the inference service at `target`; `generation_timeout` is in seconds."""
+
+    def __init__(self, target: str, generation_timeout: float) -> None:
+        self.target = target
+        self._generation_timeout = generation_timeout
+        self._channel = grpc.aio.insecure_channel(target, _OPTIONS)
+        self._stub = stubs.InferenceServiceStub(self._channel)
+        self._health = health_pb2_grpc.HealthStub(self._channel)
+        #: The last description received; None until the service has answered once.
+        self.last_model: Model | None = None
+
+    async def check(self) -> None:
+        """Returns if the service is ready to generate; otherwise Refusal says why not."""
+        request = health_pb2.HealthCheckRequest(service=SERVICE)
+        try:
+            answer = await self._health.Check(request, timeout=_SHORT)
+        except grpc.aio.AioRpcError as error:
+            raise self._refusal(error, begun=False) from None
+        if answer.status != health_pb2.HealthCheckResponse.SERVING:
+            raise Refusal("not_ready", f"inference at {self.target} is loading its model")
+
+    async def model(self) -> Model:
+        """What is served now, with the present load. Raises Refusal."""
+        try:
+            answer = await self._stub.GetModel(pb.GetModelRequest(), timeout=_SHORT)
+        except grpc.aio.AioRpcError as error:
+            raise self._refusal(error, begun=False) from None
+        self.last_model = messages.model(answer)
+        return self.last_model
+
+    async def layers(self, sources: tuple[str, ...]) -> dict[str, int]:
+        """The layer of each of `sources`, asking the service only about one never seen."""
+        known = self.last_model
+        if known is None or not {source.id for source in known.sources}.issuperset(sources):
+            known = await self.model()
+        return {source.id: source.layer for source in known.sources}
+
+    async def generate(
+        self, request: pb.GenerateRequest
+    ) -> AsyncGenerator[pb.GenerateResponse, None]:
+        """The stream of one generation, which ends with `finished` or with Refusal.
+
+        Close it (`contextlib.aclosing`) or cancel the task that reads it to free the slot.
+        """
+        call = self._stub.Generate(request, timeout=self._generation_timeout or None)
+        begun = finished = False
+        try:
+            async for response in call:
+                begun = True
+                finished = response.HasField("finished")
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise self._refusal(error, begun) from None
+        except asyncio.CancelledError:
+            # gRPC raises this both when our task is cancelled and when the service ends the call
+            # with status CANCELLED; the second must not look like the first.
+            task = asyncio.current_task()
+            if call.cancelled() and not (task and task.cancelling()):
+                raise self._lost("it cancelled the stream") from None
+            raise
+        finally:
+            call.cancel()
+        if not finished:
+            raise self._lost("the stream ended early")
+
+    def _lost(self, why: str) -> Refusal:
+        return Refusal("backend_lost", f"inference at {self.target} broke off: {why}")
+
+    def _refusal(self, error: grpc.aio.AioRpcError, begun: bool) -> Refusal:
+        """The refusal that tells clients about a failed call; `begun` if events had come."""
+        status = from_rpc(error.code(), error.details(), error.trailing_metadata())
+        if begun and status.code in ("UNAVAILABLE", "INTERNAL", "UNKNOWN", "CANCELLED"):
+            return self._lost(status.message)
+        return translate(status, self.target)
+
+    async def close(self) -> None:
+        """Ends every stream and the connection."""
+        await self._channel.close(None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def translate(status: AxonError, target: str) -> Refusal:
+    """The refusal for a gRPC status, with the field at fault under its JSON name."""
+    match status.code:
+        case "INVALID_ARGUMENT" | "OUT_OF_RANGE":
+            return _invalid(status)
+        case "NOT_FOUND":
+            return Refusal("unknown_source", status.message, "sources")
+        case "RESOURCE_EXHAUSTED":
+            return Refusal("queue_full", status.message, retry_after=status.retry_after)
+        case "DEADLINE_EXCEEDED":
+            return Refusal("deadline", f"inference at {target} did not finish in time")
+        case "UNAVAILABLE":
+            message = f"inference at {target} is not available: {status.message}"
+            return Refusal("not_ready", message, retry_after=status.retry_after)
+    return Refusal("internal", f"inference at {target} failed: {status}")
+
+
+def _invalid(status: AxonError) -> Refusal:
+    if not status.violations:
+        return Refusal("out_of_range", status.message)
+    violation = status.violations[0]
+    # A repeated field may be named with its index: "sampling.stop[2]".
+    path = violation.field.partition("[")[0]
+    field = _JSON_NAMES.get(path, path)
+    defaults = {"prompt": "prompt_too_long", "sources": "unknown_source"}
+    reason = violation.reason.lower()
+    code = reason if reason in _REASONS else defaults.get(field, "out_of_range")
+    text = violation.description or status.message
+    # The service names fields as the contract does; the reader knows them by their JSON names.
+    return Refusal(code, text.replace(path, field), field)
