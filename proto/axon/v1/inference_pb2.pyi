@@ -100,9 +100,9 @@ class GenerateRequest(_message.Message):
     BOS is prepended when the sources were trained with it.
     """
     max_tokens: _builtins.int
-    """Most tokens to generate, 0 up to the model's context length less the prompt;
-    0 shows the prompt's features alone. Unset: the server's default, lowered to
-    what the context still holds.
+    """Most tokens to generate, 0 up to the model's context length; 0 shows the
+    prompt's features alone. What the context holds beside the prompt bounds it
+    too: `started` has the number that results. Unset: the server's default.
     """
     @_builtins.property
     def sampling(self) -> Global___SamplingOptions:
@@ -216,7 +216,9 @@ class FeatureOptions(_message.Message):
     THRESHOLD_FIELD_NUMBER: _builtins.int
     INCLUDE_BOS_FIELD_NUMBER: _builtins.int
     top_k: _builtins.int
-    """Most features per token and source, strongest first; 0 reports none."""
+    """Most features per token and source, strongest first; 0 reports none and
+    leaves `source_features` empty.
+    """
     threshold: _builtins.float
     """Report activations strictly above this only, 0 or more, in the SAE's units."""
     include_bos: _builtins.bool
@@ -370,8 +372,8 @@ Global___Started: _TypeAlias = Started  # noqa: Y015
 
 @_typing.final
 class Tokens(_message.Message):
-    """Tokens holds consecutive tokens: the whole prompt in one message, then one a
-    step, more when the reader lags.
+    """Tokens holds consecutive tokens: the whole prompt in one message (in several
+    where it would pass 2 MiB), then one a step, more when the reader lags.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -423,7 +425,7 @@ class Token(_message.Message):
     @_builtins.property
     def source_features(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceFeatures]:
         """The features at this position, one entry for each of Started.sources; empty
-        for a BOS whose features were not asked for.
+        if none were asked for, and for a BOS unless its were.
         """
 
     def __init__(
