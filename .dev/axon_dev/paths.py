@@ -1,0 +1,13 @@
+"""Where things are in the repository."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv"
+VENV_PYTHON = VENV / "bin" / "python"
+STATE = ROOT / ".axon"  # logs, stamps and Redis' data: whatever a run leaves behind
+LOCK = ROOT / "requirements.lock"
+REQUIREMENTS = ROOT / ".dev" / "requirements"
+PACKAGES = (ROOT / "proto", ROOT / "inference", ROOT / "gateway")
+FRONTEND = ROOT / "frontend"
+PAGE = FRONTEND / "dist"

@@ -1,0 +1,193 @@
+"""`make run`: set up what has changed, start Redis, inference and gateway, stop them together."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from axon_dev import environment, page, ports, redis
+from axon_dev.console import Problem, say
+from axon_dev.paths import PAGE, ROOT, STATE, VENV_PYTHON
+from axon_dev.supervisor import Running, Service, Supervisor
+
+COLOURS = {"redis": 35, "inference": 33, "gateway": 36}
+NOT_OURS = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON", "TORCH", "ARGS")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides where Axon listens; all other variables go to the services as they are."""
+
+    host: str
+    port: int
+    grpc_port: int
+    redis_url: str | None
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read the variables. Raises Problem for a port that is none."""
+        return cls(
+            host=os.environ.get("AXON_HOST") or "127.0.0.1",
+            port=ports.from_environment("AXON_PORT", 8000),
+            grpc_port=ports.from_environment("AXON_GRPC_PORT", 50051),
+            redis_url=os.environ.get("AXON_REDIS_URL") or None,
+        )
+
+    @property
+    def reachable_host(self) -> str:
+        """The host by which this machine itself reaches what listens on `host`, fit for a URL."""
+        if self.host in ("0.0.0.0", "::"):
+            return "127.0.0.1"
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://{self.reachable_host}:{self.port}"
+
+
+def run() -> int:
+    """Run Axon until Ctrl-C; the exit code is 0 then, and 1 when a service ended by itself."""
+    settings = Settings.from_environment()
+    ports.require_free(
+        settings.host, {"AXON_PORT": settings.port, "AXON_GRPC_PORT": settings.grpc_port}
+    )
+    environment.setup()
+    page.build()
+    with tempfile.TemporaryDirectory(prefix="axon-") as private:
+        return asyncio.run(serve(settings, services(settings, Path(private, "redis.sock"))))
+
+
+def services(settings: Settings, socket: Path) -> list[Service]:
+    """What to start, in this order. Somebody's own Redis (AXON_REDIS_URL) is used rather than
+    starting one.
+    """
+    # A socket's path may have 100 characters at most, so it is in a new folder of the system's, not
+    # in the checkout.
+    common = {name: value for name, value in os.environ.items() if name not in NOT_OURS} | {
+        "PYTHONUNBUFFERED": "1",
+        "AXON_HOST": settings.host,
+        "AXON_PORT": str(settings.port),
+        "AXON_GRPC_PORT": str(settings.grpc_port),
+        "AXON_INFERENCE": f"{settings.reachable_host}:{settings.grpc_port}",
+        "AXON_REDIS_URL": settings.redis_url or f"unix://{socket}",
+    }
+    common.setdefault("AXON_PAGE", str(PAGE))
+    common.setdefault("AXON_LABELS", str(ROOT / "inference" / "demo_model" / "labels"))
+    python = [
+        Service("inference", (str(VENV_PYTHON), "-m", "axon_inference"), common, grace_s=10),
+        Service("gateway", (str(VENV_PYTHON), "-m", "axon_gateway"), common, grace_s=5),
+    ]
+    if settings.redis_url:
+        return python
+    data = STATE / "redis"
+    data.mkdir(parents=True, exist_ok=True)
+    command = redis.command(
+        data, socket, f"axon-{settings.port}.rdb"
+    )  # two Axons of one checkout: two files
+    return [Service("redis", tuple(command), common, grace_s=5), *python]
+
+
+async def serve(settings: Settings, to_start: list[Service]) -> int:
+    """Keep the services until a signal or until one of them ends."""
+    stop = asyncio.Event()
+    async with Supervisor(show) as supervisor:
+        _on_signals(stop, supervisor)
+        tasks = {
+            asyncio.create_task(stop.wait()),
+            asyncio.create_task(_parent_gone()),
+            lost := asyncio.create_task(supervisor.first_end()),
+            start := asyncio.create_task(_bring_up(settings, to_start, supervisor)),
+        }
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if start.done() and start.exception() is None:
+            await asyncio.wait(tasks - {start}, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        if start.done() and not start.cancelled():
+            start.result()  # raises what went wrong
+        if lost.done() and not stop.is_set():
+            _report(lost.result())
+            await supervisor.stop()
+            return 1
+        say("\nStopping ...")
+        await supervisor.stop()
+        say("Axon has stopped.")
+        return 0
+
+
+def show(name: str, line: str) -> None:
+    """Print a service's line behind its name."""
+    prefix = f"{name:<9} |"
+    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+        prefix = f"\033[{COLOURS.get(name, 0)}m{prefix}\033[0m"
+    say(f"{prefix} {line}")
+
+
+def _on_signals(stop: asyncio.Event, supervisor: Supervisor) -> None:
+    """Ctrl-C, SIGTERM and a closed terminal stop all in order; a second one does not wait."""
+
+    def received() -> None:
+        if stop.is_set():
+            supervisor.hurry()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has the runner ignore SIGHUP
+            asyncio.get_running_loop().add_signal_handler(number, received)
+
+
+async def _parent_gone() -> None:
+    """End when the `make` that started us has gone: nobody could press Ctrl-C any more."""
+    parent = os.getppid()
+    while os.getppid() == parent or "MAKELEVEL" not in os.environ:  # noqa: ASYNC110 (no event tells)
+        await asyncio.sleep(1)
+
+
+async def _bring_up(settings: Settings, to_start: list[Service], supervisor: Supervisor) -> None:
+    for service in to_start:
+        try:
+            await supervisor.start(service)
+        except OSError as error:
+            raise Problem(f"{service.name} cannot be started: {error}") from None
+    await _ready(settings.url)
+    say(f"\n  Axon is ready:  {settings.url}\n")
+    say(f"  gRPC: {settings.reachable_host}:{settings.grpc_port}    Stop: Ctrl-C\n")
+
+
+async def _ready(url: str) -> None:
+    """Wait until the gateway says that a generation would succeed, telling what it waits for."""
+    told = ""
+    while reason := await asyncio.to_thread(_why_not_ready, url):
+        if reason != told:
+            told = reason
+            say(f"Waiting: {reason}")
+        await asyncio.sleep(0.3)
+
+
+def _why_not_ready(url: str) -> str | None:
+    direct = urllib.request.build_opener(
+        urllib.request.ProxyHandler({})
+    )  # no proxy for this machine itself
+    try:
+        with direct.open(f"{url}/readyz", timeout=2):
+            return None
+    except urllib.error.HTTPError as answer:
+        try:
+            return str(json.load(answer)["message"])
+        except (ValueError, KeyError, TypeError):
+            return f"the gateway answers {answer.code}"
+    except OSError:
+        return "the gateway is starting"
+
+
+def _report(lost: Running) -> None:
+    say(f"\n{lost.service.name} {lost.outcome}; stopping the rest. The last it printed:")
+    for line in lost.tail:
+        say(f"    {line}")

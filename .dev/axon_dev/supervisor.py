@@ -1,0 +1,193 @@
+"""Start services, show their logs side by side, and stop them in order, leaving nothing behind.
+
+Why not honcho or another process manager: they stop all at once (our order is gateway, inference,
+Redis, so that no one loses what he still needs), do not wait for readiness, and leave children
+behind when they are killed themselves.
+"""
+
+import asyncio
+import codecs
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from axon_dev import guard
+from axon_dev.paths import ROOT
+
+TAIL_LINES = 15
+LONGEST_LINE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Service:
+    """A program to keep running. After SIGTERM it has `grace_s` seconds to end."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    grace_s: float = 10.0
+
+
+@dataclass
+class Running:
+    """A started service and the last lines it printed."""
+
+    service: Service
+    process: asyncio.subprocess.Process
+    tail: deque[str]
+    log: asyncio.Task[None]
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, in words."""
+        code = self.process.returncode
+        if code is not None and code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+
+class Supervisor:
+    """Keeps services; use as `async with`, whose end stops them, the last started first.
+
+    `show` is called with a service's name and each line that it prints.
+    """
+
+    def __init__(self, show: Callable[[str, str], None]) -> None:
+        self._show = show
+        self._running: list[Running] = []
+        self._ended: asyncio.Queue[Running] = asyncio.Queue()
+        self._watchers: list[asyncio.Task[None]] = []
+        self._hurry = asyncio.Event()
+        self._guard = subprocess.Popen(
+            [sys.executable, "-IS", str(Path(guard.__file__))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,  # out of reach of the terminal's Ctrl-C and hang-up
+        )
+
+    async def __aenter__(self) -> "Supervisor":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+        self._guard.communicate()
+
+    async def start(self, service: Service) -> Running:
+        """Start a service in a process group of its own: Ctrl-C reaches the runner alone."""
+        read_end, write_end = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *service.command,
+                cwd=ROOT,
+                env=service.environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                # A pipe of our own: with asyncio's, wait() may also wait for grandchildren that
+                # hold it open.
+                stdout=write_end,
+                stderr=write_end,
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(read_end)
+            raise
+        finally:
+            os.close(write_end)
+        self._tell_guard("+", process.pid)
+        tail: deque[str] = deque(maxlen=TAIL_LINES)
+        log = asyncio.create_task(self._follow(service.name, read_end, tail))
+        running = Running(service, process, tail, log)
+        self._running.append(running)
+        self._watchers.append(asyncio.create_task(self._watch(running)))
+        return running
+
+    async def first_end(self) -> Running:
+        """Wait for the first service that ends."""
+        return await self._ended.get()
+
+    def hurry(self) -> None:
+        """Stop waiting for anybody's grace period."""
+        self._hurry.set()
+
+    async def stop(self) -> None:
+        """Stop all services, the last started first."""
+        while self._running:
+            running = self._running.pop()
+            await self._end(running)
+            self._tell_guard("-", running.process.pid)
+        for watcher in self._watchers:
+            watcher.cancel()
+
+    async def _end(self, running: Running) -> None:
+        process = running.process
+        with suppress(ProcessLookupError):
+            process.terminate()
+        waits = {asyncio.ensure_future(process.wait()), asyncio.ensure_future(self._hurry.wait())}
+        await asyncio.wait(
+            waits, timeout=running.service.grace_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        for wait in waits:
+            wait.cancel()
+        if process.returncode is None:
+            self._show(running.service.name, "does not stop; killing it")
+        # The whole group: also what the service may have started and not ended.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        await asyncio.wait({running.log}, timeout=1)
+        running.log.cancel()
+
+    async def _watch(self, running: Running) -> None:
+        await running.process.wait()
+        await asyncio.wait({running.log}, timeout=1)  # for its last words
+        self._ended.put_nowait(running)
+
+    async def _follow(self, name: str, pipe: int, tail: deque[str]) -> None:
+        reader = asyncio.StreamReader()
+        with os.fdopen(pipe, "rb") as file:
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(reader), file
+            )
+            try:
+                await self._lines(name, reader, tail)
+            finally:
+                transport.close()
+
+    async def _lines(self, name: str, reader: asyncio.StreamReader, tail: deque[str]) -> None:
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        rest = ""
+        while chunk := await reader.read(LONGEST_LINE):
+            *lines, rest = (rest + decode(chunk)).split("\n")
+            if len(rest) > LONGEST_LINE:
+                lines, rest = [*lines, rest], ""
+            for line in lines:
+                self._line(name, line, tail)
+        if rest:
+            self._line(name, rest, tail)
+
+    def _line(self, name: str, line: str, tail: deque[str]) -> None:
+        shown = line.rstrip().rpartition("\r")[2]  # of a progress bar, its last state
+        tail.append(shown)
+        self._show(name, shown)
+
+    def _tell_guard(self, sign: str, group: int) -> None:
+        assert self._guard.stdin is not None
+        with suppress(
+            BrokenPipeError
+        ):  # someone killed the guard; the services are stopped all the same
+            self._guard.stdin.write(f"{sign}{group}\n")
+            self._guard.stdin.flush()

@@ -1,0 +1,79 @@
+"""`make test`: its own set-up, the page's unit tests, then pytest, whose closing line is the last
+one printed.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+
+from axon_dev import environment, node, page
+from axon_dev.console import Problem, say
+from axon_dev.paths import FRONTEND, ROOT, VENV_PYTHON
+from axon_dev.steps import StepFailed, run_step
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def test() -> int:
+    """Run everything; arguments for pytest come from the variable ARGS."""
+    environment.setup()
+    page.build()
+    page.install()
+    _system_packages()
+    say("\nThe page's unit tests")
+    page_code = subprocess.run(
+        node.npm("test"), cwd=FRONTEND, env=node.environment(), stdin=subprocess.DEVNULL
+    ).returncode
+    say("\nPython and browser tests")
+    arguments = shlex.split(os.environ.get("ARGS", ""))
+    code = subprocess.run(
+        [VENV_PYTHON, "-m", "pytest", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL
+    ).returncode
+    if page_code != 0:
+        raise Problem("The page's unit tests failed; see above.")
+    return code
+
+
+def _system_packages() -> None:
+    """See that there is a browser: the only thing the tests need that is in no package index of
+    Python or npm.
+    """
+    if any(shutil.which(name) for name in BROWSERS):
+        return
+    apt = _apt()
+    if apt is None:
+        raise Problem(
+            "The browser tests need Chromium: apt install chromium "
+            "(or your system's package of it)."
+        )
+    try:
+        run_step("Updating the package lists", [*apt, "update"])
+        run_step(
+            "Installing Chromium", [*apt, "install", "--yes", "--no-install-recommends", "chromium"]
+        )
+    except StepFailed as failure:
+        raise Problem(f"Chromium could not be installed: apt install chromium\n{failure}") from None
+
+
+def _apt() -> list[str] | None:
+    """apt-get, where it may be used without asking anybody: as root, or with a sudo that wants no
+    password.
+    """
+    if shutil.which("apt-get") is None:
+        return None
+    # Another apt on this machine is waited for rather than failed upon.
+    apt = [
+        "env",
+        "DEBIAN_FRONTEND=noninteractive",
+        "apt-get",
+        "-q",
+        "-o",
+        "DPkg::Lock::Timeout=300",
+    ]
+    if os.geteuid() == 0:
+        return apt
+    sudo = shutil.which("sudo")
+    if sudo and subprocess.run([sudo, "-n", "true"], capture_output=True).returncode == 0:
+        return [sudo, "-n", *apt]
+    return None

@@ -1,0 +1,6 @@
+"""The program behind the Makefile; it runs before anything is installed."""
+
+from axon_dev.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

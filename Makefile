@@ -1,0 +1,54 @@
+# Axon's commands. Each is a few lines of Python in .dev/axon_dev, which needs nothing installed.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test check fmt setup proto demo-model lock clean
+
+# Variables given on the command line (make run AXON_PORT=8080) reach the commands through the environment.
+DEV := @sh .dev/launch.sh
+
+help: ## Show this
+	@echo "make TARGET [VARIABLE=value ...]"
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@echo
+	@sed -n 's/^#: \([A-Z_]*\) *\(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+run: ## Start Axon here and print its URL; Ctrl-C stops all of it
+	$(DEV) run
+
+test: ## Run every test: Python, page, browser (sets itself up; ARGS="-k name" goes to pytest)
+	$(DEV) test
+
+check: ## Check format, lint, types, the contract and its stubs
+	$(DEV) check
+
+fmt: ## Format everything
+	$(DEV) fmt
+
+setup: ## Only what `make run` does before it starts anything
+	$(DEV) setup
+
+proto: ## Generate the stubs of proto/axon/v1 anew
+	$(DEV) proto
+
+demo-model: ## Train the bundled model and its SAEs anew (under an hour on two cores)
+	$(DEV) demo-model
+
+lock: ## Compile requirements.lock anew (ARGS=--upgrade renews the versions)
+	$(DEV) lock
+
+clean: ## Remove all that make made: .venv, the built page, logs, Redis' data
+	$(DEV) clean
+
+#: AXON_PORT        The page's port: 8000
+#: AXON_GRPC_PORT   The gRPC port: 50051
+#: AXON_HOST        The address to listen on: 127.0.0.1 (0.0.0.0 lets other machines in)
+#: AXON_MODEL       A preset (gpt2-small) or a Hugging Face folder: the bundled model
+#: AXON_SOURCES     Its SAEs, comma separated: all of the bundled model's, or the preset's own
+#: AXON_LABELS      A folder of label files in Neuronpedia's export format: the bundled model's
+#: AXON_REDIS_URL   A Redis to use, rather than one started for this run
+#: AXON_LOG_LEVEL   How much the services log: info
+#: PYTHON           The Python to make .venv with: the first 3.11 or 3.12 on PATH
+#: TORCH            The build of torch: cpu, or cuda (Linux with an NVIDIA GPU, several GB)
+#: ARGS             Further arguments, where a target says so
