@@ -83,13 +83,13 @@ class Settings:
     redis_url: str = _setting(
         "AXON_REDIS_URL", _text, "redis://127.0.0.1:6379/0", "Redis, which keeps the labels"
     )
-    labels: Path | None = _setting(
+    labels: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
         "AXON_LABELS",
         _folder,
         lambda: _bundled("inference/demo_model/labels"),
         "folder of label files, {model}/{source}/explanations/batch-*.jsonl.gz",
     )
-    page: Path | None = _setting(
+    page: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
         "AXON_PAGE", _folder, lambda: _bundled("frontend/dist"), "folder of the built page"
     )
     origins: tuple[str, ...] = _setting(

@@ -86,7 +86,7 @@ async def _source(gateway: Gateway, id_: str) -> Source:
     for source in known.sources:
         if source.id == id_:
             return source
-    raise Refusal("unknown_source", f"{id_} is not served here", "source")
+    raise Refusal("unknown_feature", f"{id_} is not a source served here", "source")
 
 
 async def generate(request: web.Request) -> web.StreamResponse:

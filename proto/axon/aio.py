@@ -108,7 +108,8 @@ class AsyncClient:
         """
         return AsyncGeneration(self, messages.generate_request(prompt, knobs), timeout)
 
-    async def model(self, *, timeout: float | None = 10.0) -> Model:
+    # The timeout travels to the server as the call's deadline; asyncio.timeout would not.
+    async def model(self, *, timeout: float | None = 10.0) -> Model:  # noqa: ASYNC109
         """What the server serves, its limits, defaults and present load."""
         await self._connect()
         try:
@@ -122,10 +123,10 @@ class AsyncClient:
         await self._channel.close(None)
 
     async def _start(
-        self, request: pb.GenerateRequest, timeout: float | None
+        self, request: pb.GenerateRequest, deadline: float | None
     ) -> grpc.aio.UnaryStreamCall[pb.GenerateRequest, pb.GenerateResponse]:
         await self._connect()
-        return self._stub.Generate(request, timeout=timeout, wait_for_ready=True)
+        return self._stub.Generate(request, timeout=deadline, wait_for_ready=True)
 
     async def _connect(self) -> None:
         try:

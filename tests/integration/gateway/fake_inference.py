@@ -152,9 +152,7 @@ async def _abort(context: Any, failure: Failure) -> None:
     await context.abort(failure.code, failure.message, failure.trailers())
 
 
-async def _play(
-    script: Script, request: pb.GenerateRequest
-) -> AsyncIterator[pb.GenerateResponse]:
+async def _play(script: Script, request: pb.GenerateRequest) -> AsyncIterator[pb.GenerateResponse]:
     for position in script.queue:
         yield pb.GenerateResponse(queued=pb.Queued(position=position))
         await asyncio.sleep(script.delay)

@@ -112,10 +112,10 @@ class Socket:
     async def send(self, **message: Any) -> None:
         await self.raw.send_json(message)
 
-    async def frame(self, timeout: float = 5) -> Frame:
+    async def frame(self, seconds: float = 5) -> Frame:
         """The next frame, out of its batch if it came in one."""
         while not self._pending:
-            message = await self.raw.receive(timeout)
+            message = await self.raw.receive(seconds)
             assert message.type is aiohttp.WSMsgType.TEXT, message
             frame = json.loads(message.data)
             if frame["type"] == "batch":
@@ -129,11 +129,11 @@ class Socket:
             assert frame["type"] in ("room", "error"), f"repeated {frame}"
         return frame
 
-    async def until(self, *types: str, timeout: float = 5) -> list[Frame]:
+    async def until(self, *types: str, seconds: float = 5) -> list[Frame]:
         """Frames up to and with the first of one of `types`."""
-        frames = [await self.frame(timeout)]
+        frames = [await self.frame(seconds)]
         while frames[-1]["type"] not in types:
-            frames.append(await self.frame(timeout))
+            frames.append(await self.frame(seconds))
         return frames
 
     async def close(self) -> None:

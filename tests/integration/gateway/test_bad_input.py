@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from typing import Any
 
@@ -35,7 +36,11 @@ BAD = [
     ('{"prompt": "a", "top_p": Infinity}', "out_of_range", "top_p"),
     ('{"prompt": "a", "act_threshold": -Infinity}', "out_of_range", "act_threshold"),
     ('{"prompt": "a", "act_threshold": 1e39}', "out_of_range", "act_threshold"),
-    ('{"prompt": "a", "repetition_penalty": ' + "9" * 5000 + "}", "out_of_range", "repetition_penalty"),
+    (
+        '{"prompt": "a", "repetition_penalty": ' + "9" * 5000 + "}",
+        "out_of_range",
+        "repetition_penalty",
+    ),
     ('{"prompt": "a", "max_tokens": 1.5}', "wrong_type", "max_tokens"),
     ('{"prompt": "a", "max_tokens": -1}', "out_of_range", "max_tokens"),
     ('{"prompt": "a", "max_tokens": 4294967296}', "out_of_range", "max_tokens"),
@@ -97,18 +102,19 @@ async def test_text_that_is_not_utf8_is_refused_by_name(gateway: Running) -> Non
     assert named(await socket.frame()) == ("invalid_json", None)
 
 
-@pytest.mark.parametrize("body, code, field", BAD, ids=range(len(BAD)))
+@pytest.mark.parametrize(("body", "code", "field"), BAD, ids=range(len(BAD)))
 async def test_http_answers_400_with_the_same_names(
     gateway: Running, body: str, code: str, field: str | None
 ) -> None:
-    async with gateway.http.post(f"{gateway.url}/api/generate", data=body) as answer:
+    data = io.BytesIO(body.encode())
+    async with gateway.http.post(f"{gateway.url}/api/generate", data=data) as answer:
         assert answer.status == (413 if code == "message_too_big" else 400)
         assert answer.content_type == "application/json"
         assert named(await answer.json()) == (code, field)
 
 
 @pytest.mark.parametrize(
-    "path, reason, code, field",
+    ("path", "reason", "code", "field"),
     [
         ("sampling.temperature", "", "out_of_range", "temperature"),
         ("features.top_k", "", "out_of_range", "feat_k"),
@@ -178,8 +184,10 @@ async def test_every_knob_reaches_inference(gateway: Running, inference: FakeInf
     full, empty = inference.seen.requests
     assert (full.prompt, full.max_tokens, full.sampling.seed) == ("a", 3, 7)
     # Zero is a value, not the absence of one.
-    assert full.sampling.HasField("temperature") and full.sampling.temperature == 0
-    assert full.sampling.HasField("top_k") and full.features.HasField("top_k")
+    assert full.sampling.HasField("temperature")
+    assert full.sampling.HasField("top_k")
+    assert full.features.HasField("top_k")
+    assert (full.sampling.temperature, full.sampling.top_k) == (0, 0)
     assert (full.sampling.top_p, full.sampling.repetition_penalty) == (0.5, 1.5)
     assert (list(full.sampling.stop), list(full.features.sources)) == (["b"], ["fake/1-res"])
     assert (full.features.top_k, full.features.threshold) == (0, 0.25)

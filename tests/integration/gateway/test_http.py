@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -41,7 +42,7 @@ async def test_each_line_leaves_at_once(gateway: Running, inference: FakeInferen
             times.append(loop.time())
     writer.close()
     assert len(times) == 4
-    assert min(later - earlier for earlier, later in zip(times, times[1:], strict=False)) > 0.1
+    assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 0.1
 
 
 async def test_a_client_that_leaves_cancels_its_generation(
@@ -57,7 +58,7 @@ async def test_a_client_that_leaves_cancels_its_generation(
 
 
 @pytest.mark.parametrize(
-    "failure, status, code, retry_after",
+    ("failure", "status", "code", "retry_after"),
     [
         (
             Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry_seconds=3),
@@ -134,11 +135,11 @@ async def test_a_feature_is_described(gateway: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    "path, status, code",
+    ("path", "status", "code"),
     [
         ("/api/features/fake/0-res/64", 404, "unknown_feature"),
         ("/api/features/fake/0-res/x", 404, "unknown_feature"),
-        ("/api/features/fake/9-res/1", 400, "unknown_source"),
+        ("/api/features/fake/9-res/1", 404, "unknown_feature"),
         ("/api/nothing", 404, "not_found"),
         ("/api/generate", 404, "not_found"),
     ],
@@ -209,9 +210,7 @@ async def test_the_page_is_served(settings: Settings, tmp_path: Path) -> None:
             ("/..%2fsecret", 404, None),
             ("/%00", 404, None),
         ):
-            async with gateway.http.get(
-                harness.raw_url(f"{gateway.url}{path}")
-            ) as answer:
+            async with gateway.http.get(harness.raw_url(f"{gateway.url}{path}")) as answer:
                 assert (path, answer.status) == (path, status)
                 assert answer.headers.get("Cache-Control") == cache
 

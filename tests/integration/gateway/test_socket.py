@@ -34,7 +34,9 @@ async def test_a_generation_comes_as_the_contract_says(
         1,
     )
     assert room["token"]
-    await socket.send(type="generate", prompt="The capital", temperature=0, seed="18446744073709551615")
+    await socket.send(
+        type="generate", prompt="The capital", temperature=0, seed="18446744073709551615"
+    )
     frames = [f for f in await socket.until("finished") if f["type"] != "labels"]
     kinds = [frame["type"] for frame in frames]
     assert kinds == ["queued", "queued", "started", "prompt", *["token"] * 4, "finished"]

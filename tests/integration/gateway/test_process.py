@@ -1,0 +1,100 @@
+"""The gateway as a process: signals, a port in use, bad settings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+
+import aiohttp
+import pytest
+from axon_gateway.config import Settings
+
+from . import harness
+
+
+async def start(settings: Settings, **variables: str) -> asyncio.subprocess.Process:
+    environment = {
+        **os.environ,
+        "AXON_PORT": "0",
+        "AXON_INFERENCE": settings.inference,
+        "AXON_REDIS_URL": settings.redis_url,
+        "AXON_LABELS": str(settings.labels),
+        **variables,
+    }
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "axon_gateway",
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def address(process: asyncio.subprocess.Process) -> str:
+    """The URL in the line that says where it listens."""
+    assert process.stderr
+    while line := (await asyncio.wait_for(process.stderr.readline(), 20)).decode():
+        if found := re.search(r"listening on (\S+)", line):
+            return found[1]
+    raise AssertionError("it never listened")
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_closes_sockets_and_leaves_no_traceback(
+    settings: Settings, signal_: signal.Signals
+) -> None:
+    process = await start(settings)
+    url = await address(process)
+    async with aiohttp.ClientSession() as http:
+        client = harness.Socket(await http.ws_connect(f"{url}/ws"))
+        await client.send(prompt="x")
+        await client.until("finished")
+        process.send_signal(signal_)
+        message = await client.raw.receive(5)
+        while message.type is aiohttp.WSMsgType.TEXT:
+            message = await client.raw.receive(5)
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+    _, errors = await asyncio.wait_for(process.communicate(), 10)
+    assert process.returncode == 0
+    assert b"Traceback" not in errors
+
+
+async def test_a_stalled_socket_does_not_delay_the_end(settings: Settings) -> None:
+    process = await start(settings)
+    host, port = (await address(process)).removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    handshake = (
+        "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    writer.write(handshake.encode())
+    await reader.readuntil(b"\r\n\r\n")
+    # From here on the peer never answers, not even a close.
+    process.terminate()
+    await asyncio.wait_for(process.communicate(), 8)
+    writer.close()
+    assert process.returncode == 0
+
+
+async def test_a_port_in_use_is_one_clear_line(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        process = await start(settings, AXON_PORT=str(port))
+        _, errors = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 1
+    assert errors.decode().splitlines() == [
+        f"axon_gateway: 127.0.0.1:{port} is in use by another program; set AXON_PORT to a free port"
+    ]
+
+
+async def test_a_bad_setting_is_one_clear_line(settings: Settings) -> None:
+    process = await start(settings, AXON_MAX_ROOMS="many")
+    _, errors = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 1
+    [line] = errors.decode().splitlines()
+    assert line.startswith("axon_gateway: AXON_MAX_ROOMS='many' cannot be used")
