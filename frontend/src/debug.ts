@@ -1,0 +1,81 @@
+/** A read-only look inside for tests and the console: `window.axon`. */
+import type { Graph } from "./graph/graph";
+import { nameOf } from "./session/query";
+import type { Phase } from "./session/state";
+import type { Store } from "./session/store";
+
+interface NodeReport {
+  key: string;
+  id: number;
+  source: string;
+  name: string;
+  /** On the page, in CSS pixels. */
+  x: number;
+  y: number;
+  radius: number;
+  glow: number;
+}
+
+export interface DebugHandle {
+  readonly phase: Phase;
+  readonly origin: string;
+  readonly connection: string;
+  readonly lastSeq: number;
+  readonly tokenCount: number;
+  readonly nodeCount: number;
+  readonly linkCount: number;
+  readonly drawCalls: number;
+  readonly chosen: string | null;
+  nodes(): NodeReport[];
+}
+
+declare global {
+  interface Window {
+    axon?: DebugHandle;
+  }
+}
+
+export function exposeDebugHandle(store: Store, graph: Graph | null): void {
+  const statistics = () => graph?.statistics ?? { nodes: 0, links: 0, drawCalls: 0 };
+  window.axon = Object.freeze({
+    get phase() {
+      return store.session.phase;
+    },
+    get origin() {
+      return store.origin;
+    },
+    get connection() {
+      return store.connection.state;
+    },
+    get lastSeq() {
+      return store.session.lastSeq;
+    },
+    get tokenCount() {
+      return store.session.tokens.length;
+    },
+    get nodeCount() {
+      return statistics().nodes;
+    },
+    get linkCount() {
+      return statistics().links;
+    },
+    get drawCalls() {
+      return statistics().drawCalls;
+    },
+    get chosen() {
+      return store.chosen?.key ?? null;
+    },
+    nodes: () => reports(store, graph),
+  });
+}
+
+function reports(store: Store, graph: Graph | null): NodeReport[] {
+  return (graph?.onScreen() ?? []).flatMap(({ index, x, y, radius }) => {
+    const feature = store.session.features[index];
+    if (!feature) return [];
+    const { key, id, source } = feature;
+    return [
+      { key, id, source, name: nameOf(feature), x, y, radius, glow: store.session.glowOf(feature) },
+    ];
+  });
+}

@@ -1,0 +1,145 @@
+/** The camera: orbit by hand, fit, fly to a node, and a slow drift while nobody touches it. */
+import { PerspectiveCamera, Vector3 } from "three";
+import { OrbitControls } from "three/addons/controls/OrbitControls.js";
+import type { Box } from "./placement";
+
+const FIELD_OF_VIEW = 36;
+const FLIGHT_MS = 900;
+/** OrbitControls counts 60 s a turn at 1: a turn in four minutes. */
+const DRIFT = 0.25;
+/** Seen a little from above, so that the storeys read as discs. */
+const HOME_DIRECTION = new Vector3(0, 0.3, 1).normalize();
+/** Room around the outermost nodes, for their labels. */
+const MARGIN = 1.12;
+
+/** The extent of the picture: a standing cylinder around the axis through `centre`. */
+export interface Extent {
+  centre: Vector3;
+  radius: number;
+  halfHeight: number;
+}
+
+interface Flight {
+  start: number;
+  fromPosition: Vector3;
+  fromTarget: Vector3;
+  toPosition: Vector3;
+  toTarget: Vector3;
+}
+
+export class CameraRig {
+  readonly camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, 1, 5000);
+  /** Nobody has taken the camera since the last Reset: it may drift and keep all in view. */
+  free = true;
+  private readonly controls: OrbitControls;
+  private flight: Flight | null = null;
+  private height = 1;
+  private stage: Box = { left: 0, top: 0, width: 1, height: 1 };
+  private readonly stillness: MediaQueryList;
+
+  constructor(element: HTMLElement, moved: () => void) {
+    this.camera.position.copy(HOME_DIRECTION).multiplyScalar(420);
+    this.controls = new OrbitControls(this.camera, element);
+    this.controls.enableDamping = true;
+    this.controls.dampingFactor = 0.12;
+    this.controls.autoRotateSpeed = DRIFT;
+    this.controls.addEventListener("start", () => {
+      this.free = false;
+      this.flight = null;
+    });
+    this.controls.addEventListener("change", moved);
+    this.stillness = matchMedia("(prefers-reduced-motion: reduce)");
+  }
+
+  /** Canvas size, and the part of it that no panel covers. */
+  resize(width: number, height: number, stage: Box): void {
+    this.height = height;
+    this.stage = stage;
+    this.camera.aspect = width / height;
+    const shiftX = width / 2 - (stage.left + stage.width / 2);
+    const shiftY = height / 2 - (stage.top + stage.height / 2);
+    this.camera.setViewOffset(width, height, shiftX, shiftY, width, height);
+    this.camera.updateProjectionMatrix();
+  }
+
+  /** Steps flight, drift and damping. Returns whether the picture moves by itself. */
+  update(now: number, mayDrift: boolean): boolean {
+    const drift = mayDrift && this.free && !this.stillness.matches && this.flight === null;
+    this.controls.autoRotate = drift;
+    if (this.flight) this.fly(this.flight, now);
+    this.controls.update();
+    return drift || this.flight !== null;
+  }
+
+  /** World size of a pixel at distance 1. */
+  get pixel(): number {
+    return (2 * Math.tan((FIELD_OF_VIEW * Math.PI) / 360)) / this.height;
+  }
+
+  get distance(): number {
+    return this.camera.position.distanceTo(this.controls.target);
+  }
+
+  /** Shows everything, from where the camera stands. */
+  fit(extent: Extent, now: number): void {
+    const direction = this.camera.position.clone().sub(this.controls.target).normalize();
+    this.goTo(extent.centre, direction, this.fitting(extent, direction), now);
+  }
+
+  /** Shows everything from the usual side, and sets the camera free again. */
+  reset(extent: Extent, now: number): void {
+    this.free = true;
+    this.goTo(extent.centre, HOME_DIRECTION, this.fitting(extent, HOME_DIRECTION), now);
+  }
+
+  /** Whether the picture has outgrown, or left half empty, the view. */
+  misfits(extent: Extent): boolean {
+    const direction = this.camera.position.clone().sub(this.controls.target).normalize();
+    const ratio = this.fitting(extent, direction) / this.distance;
+    return this.flight === null && (ratio > 1.04 || ratio < 0.6);
+  }
+
+  /** Flies to a node, to half the distance at which everything is seen. */
+  visit(place: Vector3, extent: Extent, now: number): void {
+    this.free = false;
+    const direction = this.camera.position.clone().sub(this.controls.target).normalize();
+    const distance = Math.min(this.distance, 0.5 * this.fitting(extent, direction));
+    this.goTo(place, direction, distance, now);
+  }
+
+  private goTo(target: Vector3, direction: Vector3, distance: number, now: number): void {
+    const toPosition = direction.clone().multiplyScalar(distance).add(target);
+    if (this.stillness.matches) {
+      this.controls.target.copy(target);
+      this.camera.position.copy(toPosition);
+      this.controls.update();
+      return;
+    }
+    this.flight = {
+      start: now,
+      fromPosition: this.camera.position.clone(),
+      fromTarget: this.controls.target.clone(),
+      toPosition,
+      toTarget: target.clone(),
+    };
+  }
+
+  private fly(flight: Flight, now: number): void {
+    const t = Math.min(1, (now - flight.start) / FLIGHT_MS);
+    const eased = t < 0.5 ? 4 * t ** 3 : 1 - (2 - 2 * t) ** 3 / 2;
+    this.controls.target.lerpVectors(flight.fromTarget, flight.toTarget, eased);
+    this.camera.position.lerpVectors(flight.fromPosition, flight.toPosition, eased);
+    if (t >= 1) this.flight = null;
+  }
+
+  /** The distance from which the extent just fits the stage. */
+  private fitting({ radius, halfHeight }: Extent, direction: Vector3): number {
+    const slope = Math.tan((FIELD_OF_VIEW * Math.PI) / 360);
+    const sine = Math.abs(direction.y);
+    const cosine = Math.sqrt(1 - sine * sine);
+    const across = radius / (slope * (this.stage.width / this.height));
+    const upright =
+      (halfHeight * cosine + radius * sine) / (slope * (this.stage.height / this.height));
+    return MARGIN * Math.max(across, upright, 60) + 0.35 * radius * cosine;
+  }
+}

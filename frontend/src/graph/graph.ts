@@ -1,0 +1,301 @@
+/** The graph: puts nodes, links, labels and camera together and draws only when something changed. */
+import { ColorManagement, LinearSRGBColorSpace, Scene, Vector3, WebGLRenderer } from "three";
+import { nameOf } from "../session/query";
+import type { Store } from "../session/store";
+import { CameraRig, type Extent } from "./camera";
+import { extentOf } from "./extent";
+import { Labels, type Named } from "./labels";
+import { Lights } from "./lights";
+import { NodeCloud } from "./nodes";
+import { hueOf, type Rgb } from "./palette";
+import { nearest, type OnScreen, project } from "./pick";
+import { Placing } from "./placing";
+import type { Box } from "./placement";
+import { Web } from "./web";
+
+// Colours are given as the screen shows them; nothing is to be converted on the way.
+ColorManagement.enabled = false;
+
+/** Only nodes at least this bright are named. */
+const NAMED_FROM = 0.3;
+const LABEL_CHARACTERS = 34;
+/** A drifting picture is drawn half as often: nobody sees it, the battery does. */
+const DRIFT_FRAME_MS = 32;
+
+export interface GraphHost {
+  canvas: HTMLCanvasElement;
+  labels: HTMLElement;
+  /** The part of the window that no panel covers. */
+  stage: HTMLElement;
+}
+
+export class Graph {
+  private readonly renderer: WebGLRenderer;
+  private readonly scene = new Scene();
+  private readonly nodes = new NodeCloud();
+  private readonly web = new Web();
+  private readonly lights = new Lights();
+  private readonly rig: CameraRig;
+  private readonly labels: Labels;
+  private readonly placing: Placing;
+  private readonly still = matchMedia("(prefers-reduced-motion: reduce)");
+  private session;
+  private sourceIds: string[] = [];
+  private firedAt = { runs: 0, tokens: 0 };
+  private hovered: number | null = null;
+  private visited: number | null = null;
+  private dirty = true;
+  private lastFrame = 0;
+  private stage: Box = { left: 0, top: 0, width: 1, height: 1 };
+
+  constructor(
+    private readonly host: GraphHost,
+    private readonly store: Store,
+  ) {
+    this.session = store.session;
+    this.renderer = new WebGLRenderer({ canvas: host.canvas, antialias: true });
+    this.renderer.outputColorSpace = LinearSRGBColorSpace;
+    this.renderer.setClearColor(0x0a0c10, 1);
+    this.scene.add(this.web.drawn.lines, this.nodes.mesh);
+    this.rig = new CameraRig(host.canvas, () => (this.dirty = true));
+    this.labels = new Labels(host.labels, (index) => {
+      this.choose(index);
+    });
+    this.placing = new Placing((indices) => {
+      this.place(indices);
+    });
+    new ResizeObserver(() => {
+      this.resize();
+    }).observe(host.stage);
+    addEventListener("resize", () => {
+      this.resize();
+    });
+    this.resize();
+    void document.fonts.ready.then(() => {
+      this.labels.forgetSizes();
+      this.dirty = true;
+    });
+    this.listen();
+    store.subscribe(() => {
+      this.sync();
+    });
+    requestAnimationFrame(this.frame);
+  }
+
+  fit(): void {
+    this.rig.fit(this.extent(), performance.now());
+    this.dirty = true;
+  }
+
+  reset(): void {
+    this.rig.reset(this.extent(), performance.now());
+    this.dirty = true;
+  }
+
+  /** Flies to a feature that has a place. */
+  private visit(index: number): void {
+    if (!this.placing.has(index)) return;
+    const place = new Vector3().fromArray(this.placing.places, 3 * index);
+    this.rig.visit(place, this.extent(), performance.now());
+    this.dirty = true;
+  }
+
+  /** Every visible node where it is on the page, for tests and the debug handle. */
+  onScreen(): OnScreen[] {
+    const { width, height } = this.size();
+    return this.session.features.flatMap(({ index }) => {
+      const glow = this.lights.glow[index] ?? -1;
+      if (!this.placing.has(index) || glow < 0) return [];
+      const { camera, pixel } = this.rig;
+      const node = project(index, this.placing.places, glow, camera, width, height, pixel);
+      return node ? [node] : [];
+    });
+  }
+
+  get statistics(): { nodes: number; links: number; drawCalls: number } {
+    const drawCalls = this.renderer.info.render.calls;
+    return { nodes: this.placing.count, links: this.web.count, drawCalls };
+  }
+
+  private sync(): void {
+    if (this.session !== this.store.session) this.restart();
+    const { session } = this.store;
+    this.updateSources();
+    this.nodes.count = session.features.length;
+    this.lights.aim(this.store);
+    this.fireNew();
+    this.web.changed();
+    this.placing.request(session, this.sourceIds);
+    this.visitChosen();
+    this.dirty = true;
+  }
+
+  /** The camera goes to a feature when it is chosen, and only then. */
+  private visitChosen(): void {
+    const chosen = this.store.chosen?.index ?? null;
+    if (chosen === this.visited) return;
+    this.visited = chosen;
+    if (chosen !== null) this.visit(chosen);
+  }
+
+  private restart(): void {
+    this.session = this.store.session;
+    this.visited = null;
+    this.rig.free = true;
+    this.placing.restart();
+    this.web.restart();
+    this.hovered = null;
+    this.firedAt = { runs: 0, tokens: 0 };
+  }
+
+  /** All sources the page knows, in the order that gives them hue and storey. */
+  private updateSources(): void {
+    const sources = this.store.sourceIds();
+    if (sources.join() === this.sourceIds.join()) return;
+    this.sourceIds = sources;
+    for (const { index } of this.session.features) this.nodes.setHue(index, this.hue(index));
+  }
+
+  private hue = (index: number): Rgb => {
+    const source = this.session.features[index]?.source ?? "";
+    return hueOf(this.sourceIds.indexOf(source), this.sourceIds.length);
+  };
+
+  private fireNew(): void {
+    const { runs, tokens } = this.session;
+    if (runs !== this.firedAt.runs) this.firedAt = { runs, tokens: 0 };
+    for (const token of tokens.slice(this.firedAt.tokens)) {
+      for (const { feature } of token.active) this.lights.fire(feature.index);
+    }
+    this.firedAt.tokens = tokens.length;
+  }
+
+  private place(indices: readonly number[]): void {
+    const { places } = this.placing;
+    for (const i of indices) {
+      this.nodes.setPlace(i, places[3 * i] ?? 0, places[3 * i + 1] ?? 0, places[3 * i + 2] ?? 0);
+      this.nodes.setHue(i, this.hue(i));
+      this.lights.fire(i);
+    }
+    this.web.changed();
+    this.placing.request(this.session, this.sourceIds);
+    if (this.rig.free && this.rig.misfits(this.extent())) this.fit();
+    this.dirty = true;
+  }
+
+  private frame = (now: number): void => {
+    requestAnimationFrame(this.frame);
+    const passed = now - this.lastFrame;
+    if (!this.dirty && passed < DRIFT_FRAME_MS) return;
+    const drifting = this.rig.update(now, this.store.chosen === null);
+    const lit = this.lights.step(Math.min(passed, 100), this.still.matches);
+    this.lastFrame = now;
+    if (!this.dirty && !drifting && !lit) return;
+    this.dirty = false;
+    this.draw(now);
+  };
+
+  private draw(now: number): void {
+    const { places } = this.placing;
+    const { glow, pulse } = this.lights;
+    const due = this.web.refresh(this.session, places, (i) => this.placing.has(i), now);
+    for (const { index } of this.session.features) {
+      const light = this.placing.has(index) ? (glow[index] ?? 0) : -1;
+      this.nodes.setLight(index, light, pulse[index] ?? 0);
+    }
+    this.web.light(glow, this.hue, this.store.chosen?.index ?? null);
+    const { radius } = this.extent();
+    const { distance } = this.rig;
+    this.nodes.setView(this.rig.pixel, distance - radius, distance + 1.2 * radius);
+    this.renderer.render(this.scene, this.rig.camera);
+    const limit = this.stage.width < 500 ? 5 : 14;
+    const waiting = this.labels.update(this.named(), this.stage, limit, now);
+    if (due || waiting) this.dirty = true;
+  }
+
+  /** The nodes worth a name, the most important first, each name once. */
+  private named(): Named[] {
+    const { features } = this.session;
+    const chosen = this.store.chosen?.index ?? null;
+    const rank = (index: number): number => {
+      if (index === chosen) return 3;
+      return index === this.hovered ? 2 : (this.lights.glow[index] ?? 0);
+    };
+    const bright = this.onScreen().filter(({ index }) => rank(index) >= NAMED_FROM);
+    bright.sort((a, b) => rank(b.index) - rank(a.index));
+    const seen = new Set<string>();
+    return bright.flatMap((node) => {
+      const feature = features[node.index];
+      if (!feature || seen.has(nameOf(feature))) return [];
+      seen.add(nameOf(feature));
+      const text = shorten(feature.label ?? `#${feature.id}`);
+      const named = feature.label !== null;
+      return [{ ...node, id: node.index, text, named, chosen: node.index === chosen }];
+    });
+  }
+
+  private extent(): Extent {
+    const placed = this.session.features.filter(({ index }) => this.placing.has(index));
+    return extentOf(
+      this.placing.places,
+      placed.map(({ index }) => index),
+    );
+  }
+
+  private listen(): void {
+    const { canvas } = this.host;
+    let down = { x: 0, y: 0 };
+    canvas.addEventListener("pointerdown", ({ offsetX: x, offsetY: y }) => (down = { x, y }));
+    canvas.addEventListener("pointerup", ({ offsetX: x, offsetY: y }) => {
+      // A drag turns the picture; only a tap chooses.
+      if (Math.hypot(x - down.x, y - down.y) > 5) return;
+      const node = nearest(this.onScreen(), x, y);
+      if (node) this.choose(node.index);
+      else this.store.choose(null);
+    });
+    canvas.addEventListener("pointermove", ({ offsetX: x, offsetY: y, buttons }) => {
+      if (buttons === 0) this.hover(nearest(this.onScreen(), x, y)?.index ?? null);
+    });
+    canvas.addEventListener("pointerleave", () => {
+      this.hover(null);
+    });
+  }
+
+  private hover(index: number | null): void {
+    if (index === this.hovered) return;
+    this.hovered = index;
+    this.host.canvas.style.cursor = index === null ? "" : "pointer";
+    this.dirty = true;
+  }
+
+  private choose(index: number): void {
+    const feature = this.session.features[index];
+    if (feature) this.store.choose(feature.key);
+  }
+
+  private size(): { width: number; height: number } {
+    const { clientWidth, clientHeight } = this.host.canvas;
+    return { width: Math.max(1, clientWidth), height: Math.max(1, clientHeight) };
+  }
+
+  private resize(): void {
+    const { width, height } = this.size();
+    const canvas = this.host.canvas.getBoundingClientRect();
+    const stage = this.host.stage.getBoundingClientRect();
+    this.stage = {
+      left: stage.left - canvas.left,
+      top: stage.top - canvas.top,
+      width: Math.max(1, stage.width),
+      height: Math.max(1, stage.height),
+    };
+    this.renderer.setPixelRatio(Math.min(2, devicePixelRatio));
+    this.renderer.setSize(width, height, false);
+    this.rig.resize(width, height, this.stage);
+    if (this.rig.free) this.fit();
+    this.dirty = true;
+  }
+}
+
+function shorten(text: string): string {
+  return text.length <= LABEL_CHARACTERS ? text : `${text.slice(0, LABEL_CHARACTERS - 1)}…`;
+}

@@ -1,0 +1,133 @@
+/**
+ * Where features stand. A feature is placed once, when it first fires, among those already there;
+ * then it stays. So no token ever shakes the picture, and the cost of a token is the new nodes' only.
+ */
+import {
+  forceLink,
+  forceManyBody,
+  forceSimulation,
+  forceX,
+  forceY,
+  forceZ,
+  type Simulation,
+} from "d3-force-3d";
+
+export interface Newcomer {
+  index: number;
+  /** Height of its layer's storey, in world units. */
+  level: number;
+  /** Any number that is always the same for this feature: decides where an unlinked one starts. */
+  seed: number;
+}
+
+/** A tie that draws a newcomer near; `weight` 0 to 1. */
+export interface Tie {
+  a: number;
+  b: number;
+  weight: number;
+}
+
+interface Body {
+  x: number;
+  y: number;
+  z: number;
+  fx?: number;
+  fy?: number;
+  fz?: number;
+  level: number;
+}
+
+interface Spring {
+  source: Body;
+  target: Body;
+  weight: number;
+}
+
+const TICKS = 90;
+const SPREAD = 90;
+const TIE_LENGTH = 16;
+
+export class Layout {
+  private readonly bodies: Body[] = [];
+  private readonly byIndex = new Map<number, Body>();
+  private readonly simulation: Simulation<Body>;
+
+  constructor() {
+    this.simulation = forceSimulation<Body>([], 3)
+      .stop()
+      .alphaDecay(1 - 0.01 ** (1 / TICKS))
+      .velocityDecay(0.45)
+      .force("charge", forceManyBody<Body>().strength(-26).distanceMax(160).theta(1))
+      .force("x", forceX<Body>(0).strength(0.03))
+      .force("z", forceZ<Body>(0).strength(0.03))
+      .force("y", forceY<Body>((body) => body.level).strength(0.35));
+  }
+
+  /** Places the newcomers and answers their positions: x, y, z for each, in their order. */
+  add(newcomers: readonly Newcomer[], ties: readonly Tie[]): Float32Array {
+    const bodies = newcomers.map((newcomer) => this.enter(newcomer, ties));
+    this.simulation.nodes(this.bodies);
+    const springs = this.springs(ties);
+    const force = forceLink<Body, Spring>(springs).distance(TIE_LENGTH);
+    this.simulation.force(
+      "ties",
+      force.strength((spring) => 0.08 + 0.4 * spring.weight),
+    );
+    this.simulation.alpha(1).tick(TICKS);
+    bodies.forEach(pin);
+    return Float32Array.from(bodies.flatMap(({ x, y, z }) => [x, y, z]));
+  }
+
+  /** Starts a newcomer near the placed features it fires with, else at a place of its own. */
+  private enter({ index, level, seed }: Newcomer, ties: readonly Tie[]): Body {
+    const near = ties
+      .filter((tie) => tie.a === index || tie.b === index)
+      .map((tie) => this.byIndex.get(tie.a === index ? tie.b : tie.a))
+      .filter((body) => body !== undefined);
+    const angle = 2 * Math.PI * fraction(seed, 1);
+    const radius = (near.length > 0 ? TIE_LENGTH : SPREAD) * Math.sqrt(fraction(seed, 2));
+    const body: Body = {
+      x: mean(near.map((other) => other.x)) + radius * Math.cos(angle),
+      y: level + 12 * (fraction(seed, 3) - 0.5),
+      z: mean(near.map((other) => other.z)) + radius * Math.sin(angle),
+      level,
+    };
+    this.bodies.push(body);
+    this.byIndex.set(index, body);
+    return body;
+  }
+
+  private springs(ties: readonly Tie[]): Spring[] {
+    return ties.flatMap(({ a, b, weight }) => {
+      const source = this.byIndex.get(a);
+      const target = this.byIndex.get(b);
+      return source && target ? [{ source, target, weight }] : [];
+    });
+  }
+}
+
+function pin(body: Body): void {
+  body.fx = body.x;
+  body.fy = body.y;
+  body.fz = body.z;
+}
+
+function mean(values: readonly number[]): number {
+  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** A number from 0 to 1 that looks random and is always the same for the same seed and salt. */
+export function fraction(seed: number, salt: number): number {
+  let hash = Math.imul(seed ^ Math.imul(salt, 0x9e3779b1), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
+}
+
+/** A seed for a feature's key (FNV-1a). */
+export function seedOf(key: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < key.length; i += 1) {
+    hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+  }
+  return hash >>> 0;
+}

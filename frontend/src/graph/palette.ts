@@ -1,0 +1,27 @@
+/**
+ * One hue a source, after Okabe and Ito's colour-blind-safe set, lightened for a dark ground. The
+ * luminances differ as well, so that neighbours stay apart on a washed-out projector.
+ */
+export type Rgb = readonly [number, number, number];
+
+const AMBER: Rgb = [255, 178, 74];
+const HUES: readonly Rgb[] = [
+  [98, 180, 255], // sky blue
+  [58, 214, 160], // bluish green
+  AMBER,
+  [240, 132, 190], // reddish purple
+  [245, 233, 96], // yellow
+  [255, 120, 72], // vermillion
+  [140, 140, 255], // blue
+  [200, 208, 218], // grey
+];
+
+/** The hue of a source by its place among all. A single source is amber: one warm light. */
+export function hueOf(place: number, sources: number): Rgb {
+  if (sources <= 1 || place < 0) return AMBER;
+  return HUES[place % HUES.length] ?? AMBER;
+}
+
+export function css([r, g, b]: Rgb): string {
+  return `rgb(${r} ${g} ${b})`;
+}

@@ -1,0 +1,95 @@
+/** Which labels fit where: the strongest first, none over another, all inside the stage. */
+
+export interface Box {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+}
+
+/** A label that would like a place beside its node. */
+export interface Candidate {
+  id: number;
+  /** The node's centre and the radius to keep clear of, in pixels. */
+  x: number;
+  y: number;
+  radius: number;
+  width: number;
+  height: number;
+}
+
+export interface Placed {
+  id: number;
+  left: number;
+  top: number;
+  /** Where the label is from its node. */
+  side: Side;
+}
+
+export type Side = "right" | "left" | "above" | "below";
+const SIDES: readonly Side[] = ["right", "left", "above", "below"];
+const GAP = 5;
+
+/**
+ * Places candidates in their order until `limit` stand. A label that stood keeps its side where it
+ * can, so that labels do not jump about while the camera drifts.
+ */
+export function placeLabels(
+  candidates: readonly Candidate[],
+  stage: Box,
+  limit: number,
+  before: ReadonlyMap<number, Side>,
+): Placed[] {
+  const placed: Placed[] = [];
+  const taken: Box[] = [];
+  for (const candidate of candidates) {
+    if (placed.length >= limit) break;
+    const last = before.get(candidate.id);
+    const sides = last ? [last, ...SIDES.filter((side) => side !== last)] : SIDES;
+    for (const side of sides) {
+      const box = boxAt(candidate, side);
+      if (!inside(box, stage) || taken.some((other) => overlap(box, other))) continue;
+      taken.push(box);
+      placed.push({ id: candidate.id, left: box.left, top: box.top, side });
+      break;
+    }
+  }
+  return placed;
+}
+
+/** The label's box on one side of its node. */
+export function boxAt({ x, y, radius, width, height }: Omit<Candidate, "id">, side: Side): Box {
+  const reach = radius + GAP;
+  switch (side) {
+    case "right":
+      return { left: x + reach, top: y - height / 2, width, height };
+    case "left":
+      return { left: x - reach - width, top: y - height / 2, width, height };
+    case "above":
+      return { left: x - width / 2, top: y - reach - height, width, height };
+    case "below":
+      return { left: x - width / 2, top: y + reach, width, height };
+  }
+}
+
+/** Labels keep a little air between them. */
+const AIR_X = 8;
+const AIR_Y = 3;
+
+export function overlap(a: Box, b: Box): boolean {
+  return (
+    a.left < b.left + b.width + AIR_X &&
+    b.left < a.left + a.width + AIR_X &&
+    a.top < b.top + b.height + AIR_Y &&
+    b.top < a.top + a.height + AIR_Y
+  );
+}
+
+function inside(box: Box, stage: Box): boolean {
+  return (
+    box.left >= stage.left &&
+    box.top >= stage.top &&
+    box.left + box.width <= stage.left + stage.width &&
+    box.top + box.height <= stage.top + stage.height
+  );
+}

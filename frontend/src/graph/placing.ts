@@ -1,0 +1,98 @@
+/** The layout's client: sends new features to the worker and keeps the places it answers. */
+import type { Session } from "../session/session";
+import type { Feature } from "../session/state";
+import { type Tie, seedOf } from "./layout";
+import type { PlaceReply, PlaceRequest } from "./layout.worker";
+
+/** Height between two sources' storeys, in world units. */
+const STOREY = 44;
+/** Newcomers placed at once at most, so that the first lights do not wait for the last. */
+const MOST_AT_ONCE = 400;
+
+export class Placing {
+  /** x, y, z by feature number. */
+  places = new Float32Array(3 * 512);
+  private readonly placed = new Set<number>();
+  private worker = spawn();
+  private asked = 0;
+  private busy = false;
+
+  constructor(private readonly onPlaced: (indices: readonly number[]) => void) {
+    this.listen();
+  }
+
+  has(index: number): boolean {
+    return this.placed.has(index);
+  }
+
+  get count(): number {
+    return this.placed.size;
+  }
+
+  /** Asks for places for features that have none yet. */
+  request(session: Session, sources: readonly string[]): void {
+    if (this.busy) return;
+    const fresh = session.features.slice(this.asked, this.asked + MOST_AT_ONCE);
+    if (fresh.length === 0) return;
+    this.asked += fresh.length;
+    this.busy = true;
+    const request: PlaceRequest = {
+      newcomers: fresh.map((feature) => ({
+        index: feature.index,
+        level: levelOf(feature, sources),
+        seed: seedOf(feature.key),
+      })),
+      ties: tiesOf(session, fresh[0]?.index ?? 0),
+    };
+    this.worker.postMessage(request);
+  }
+
+  /** Forgets all places: another room's features come. */
+  restart(): void {
+    this.worker.terminate();
+    this.worker = spawn();
+    this.listen();
+    this.placed.clear();
+    this.asked = 0;
+    this.busy = false;
+  }
+
+  private listen(): void {
+    this.worker.onmessage = ({ data }: MessageEvent<PlaceReply>) => {
+      this.busy = false;
+      this.keep(data);
+      this.onPlaced(data.indices);
+    };
+  }
+
+  private keep({ indices, positions }: PlaceReply): void {
+    const needed = 3 * (Math.max(...indices) + 1);
+    if (needed > this.places.length) {
+      const larger = new Float32Array(Math.max(needed, 2 * this.places.length));
+      larger.set(this.places);
+      this.places = larger;
+    }
+    indices.forEach((index, i) => {
+      this.places.set(positions.subarray(3 * i, 3 * i + 3), 3 * index);
+      this.placed.add(index);
+    });
+  }
+}
+
+function spawn(): Worker {
+  return new Worker(new URL("./layout.worker.ts", import.meta.url), { type: "module" });
+}
+
+/** Early layers below, late ones above: the residual stream rises. */
+function levelOf(feature: Feature, sources: readonly string[]): number {
+  const place = sources.indexOf(feature.source);
+  return place < 0 ? 0 : (place - (sources.length - 1) / 2) * STOREY;
+}
+
+/** Ties of the newcomers: to those they fired with, by evidence. */
+function tiesOf(session: Session, first: number): Tie[] {
+  return session.links
+    .strongest(20_000)
+    .filter(({ a, b }) => a >= first || b >= first)
+    .map(({ a, b, weight }) => ({ a, b, weight }));
+}

@@ -1,0 +1,132 @@
+/** Wires the page together: socket -> store -> graph, text, inspector, controls. */
+import "@fontsource-variable/source-sans-3";
+import "./styles/page.css";
+import "./styles/panels.css";
+import "./styles/graph.css";
+import { exposeDebugHandle } from "./debug";
+import { Graph } from "./graph/graph";
+import { askForFeature, waitForModel } from "./net/backend";
+import { browserEnvironment, type Resume, RoomSocket } from "./net/room-socket";
+import { loadRecording, play, type Player } from "./net/replay";
+import { Store } from "./session/store";
+import { Controls } from "./ui/controls";
+import { byId } from "./ui/dom";
+import { Inspector } from "./ui/inspector";
+import { NO_GRAPH, Notice } from "./ui/notice";
+import { SourcesView } from "./ui/sources";
+import { StrongestView } from "./ui/strongest";
+import { TextView } from "./ui/text";
+import type { Frame, GenerateRequest } from "./wire/types";
+
+const FIRST_RECORDING = "capital-of-france";
+
+const query = new URLSearchParams(location.search);
+const roomWanted = /^\/r\/([\w-]+)\/?$/.exec(location.pathname)?.[1] ?? null;
+const store = new Store((run) => setTimeout(run, 0));
+let player: Player | null = null;
+
+const socket = new RoomSocket(browserEnvironment, {
+  resume,
+  frame: receive,
+  state: (connection) => {
+    if (connection.state === "waiting") store.session.interrupted();
+    store.set({ connection });
+  },
+  broken: (error) => {
+    console.error(`a frame was skipped: ${error.message}`);
+  },
+});
+
+/** Where to come in: the room we were in, the one in the address, or a new one. */
+function resume(): Resume | null {
+  const { room, lastSeq } = store.session;
+  // A recording counts its own frames: of the room's log nothing has been seen yet.
+  const from = store.origin === "live" ? lastSeq + 1 : 1;
+  if (room) return { room: room.room, from, token: room.token ?? null };
+  return roomWanted === null ? null : { room: roomWanted, from: 1, token: null };
+}
+
+/** A room that is already talking ends the recording; a quiet one lets it play on. */
+function receive(frame: Frame): void {
+  if (frame.type !== "room") goLive();
+  store.apply(frame);
+}
+
+function goLive(): void {
+  player?.stop();
+  player = null;
+  if (store.origin === "live") return;
+  const { room } = store.session;
+  store.restart("live");
+  store.session.room = room;
+}
+
+function generate(request: GenerateRequest): void {
+  goLive();
+  if (!socket.send(request)) return;
+  store.lookAt(null);
+  store.session.requested();
+  store.changed();
+}
+
+async function replay(nameOrUrl: string, pace: number): Promise<void> {
+  const frames = await loadRecording(nameOrUrl);
+  if (store.origin === "live") return;
+  store.set({ origin: "recording" });
+  const apply = (frame: Frame): void => {
+    store.apply(frame);
+  };
+  player = play(frames, pace, apply, () => (player = null));
+}
+
+function makeGraph(notice: Notice): Graph | null {
+  const host = {
+    canvas: byId("canvas", HTMLCanvasElement),
+    labels: byId("labels"),
+    stage: byId("stage"),
+  };
+  try {
+    if (query.get("webgl") === "off") throw new Error("switched off in the address");
+    return new Graph(host, store);
+  } catch {
+    notice.standing = NO_GRAPH;
+    document.body.classList.add("no-graph");
+    store.changed();
+    return null;
+  }
+}
+
+const sources = new SourcesView(store);
+new Controls(store, sources, { generate, stop: () => socket.send({ type: "stop" }) });
+new TextView(store);
+new StrongestView(store);
+new Inspector(store, (source, index) => {
+  const model = store.session.run?.model;
+  return model === undefined ? Promise.resolve(null) : askForFeature(model, source, index);
+});
+const graph = makeGraph(new Notice(store));
+byId("fit").addEventListener("click", () => graph?.fit());
+byId("reset").addEventListener("click", () => {
+  store.choose(null);
+  store.lookAt(null);
+  graph?.reset();
+});
+exposeDebugHandle(store, graph);
+
+const replayWanted = query.get("replay");
+if (replayWanted !== null) {
+  replay(replayWanted, Number(query.get("pace") ?? 1)).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    store.set({
+      connection: { state: "gone", message: `The recording cannot be shown: ${reason}.` },
+    });
+  });
+} else {
+  // The page is whole without its first recording: where it is missing, nothing plays.
+  if (roomWanted === null) void replay(FIRST_RECORDING, 1).catch(() => undefined);
+  void waitForModel((backend) => {
+    store.set({ backend });
+  }).then(() => {
+    socket.connect();
+  });
+}

@@ -1,0 +1,142 @@
+/** The live socket: opens a room, parses its frames, and comes back by itself after a break. */
+import type { Connection } from "../session/store";
+import { WireError } from "../wire/check";
+import { parseMessage } from "../wire/parse";
+import type { Frame } from "../wire/types";
+
+/** What of a WebSocket is used; a test passes its own. */
+export interface SocketLike {
+  onmessage: ((event: MessageEvent<unknown>) => void) | null;
+  onclose: ((event: CloseEvent) => void) | null;
+  send(text: string): void;
+  close(): void;
+}
+
+export interface Environment {
+  open(path: string): SocketLike;
+  /** Runs `action` after `ms`; the result cancels it. */
+  wait(ms: number, action: () => void): () => void;
+  /** 0 to 1. */
+  random(): number;
+}
+
+/** Where to come in: a room and the first log frame wanted. */
+export interface Resume {
+  room: string;
+  from: number;
+  token: string | null;
+}
+
+export interface Hooks {
+  /** The room to return to, null to open a new one. */
+  resume(): Resume | null;
+  frame(frame: Frame): void;
+  state(connection: Connection): void;
+  /** A message that breaks the contract; it is skipped. */
+  broken(error: WireError): void;
+}
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 10_000;
+
+/** The wait before attempt number `attempt` (from 0), spread so that a hall does not return at once. */
+export function backoff(attempt: number, random: number): number {
+  const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt);
+  return Math.round(wait * (0.75 + random / 2));
+}
+
+export function socketPath(resume: Resume | null): string {
+  if (resume === null) return "/ws";
+  const query = new URLSearchParams({ room: resume.room, from: String(resume.from) });
+  if (resume.token !== null) query.set("token", resume.token);
+  return `/ws?${query.toString()}`;
+}
+
+export class RoomSocket {
+  private socket: SocketLike | null = null;
+  private attempt = 0;
+  private cancelWait: (() => void) | null = null;
+  private open = false;
+
+  constructor(
+    private readonly environment: Environment,
+    private readonly hooks: Hooks,
+  ) {}
+
+  connect(): void {
+    this.cancelWait?.();
+    this.cancelWait = null;
+    this.hooks.state({ state: "connecting" });
+    const socket = this.environment.open(socketPath(this.hooks.resume()));
+    this.socket = socket;
+    socket.onmessage = (event) => {
+      if (socket === this.socket) this.receive(event.data);
+    };
+    socket.onclose = () => {
+      if (socket === this.socket) this.lost();
+    };
+  }
+
+  /** Sends one message. False when there is no open connection: nothing was sent. */
+  send(message: object): boolean {
+    if (this.socket === null || !this.open) return false;
+    this.socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  /** Ends the connection for good. */
+  close(): void {
+    this.cancelWait?.();
+    const socket = this.socket;
+    this.socket = null;
+    this.open = false;
+    socket?.close();
+    this.hooks.state({ state: "off" });
+  }
+
+  /** The room's first frame, not the open socket, says that the way is free. */
+  private receive(data: unknown): void {
+    if (typeof data !== "string") return;
+    let frames: Frame[];
+    try {
+      frames = parseMessage(data);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.hooks.broken(error);
+      return;
+    }
+    if (!this.open) {
+      this.open = true;
+      this.attempt = 0;
+      this.hooks.state({ state: "open" });
+    }
+    for (const frame of frames) this.hooks.frame(frame);
+  }
+
+  private lost(): void {
+    this.socket = null;
+    this.open = false;
+    const ms = backoff(this.attempt, this.environment.random());
+    this.attempt += 1;
+    this.hooks.state({ state: "waiting", seconds: ms / 1000 });
+    this.cancelWait = this.environment.wait(ms, () => {
+      this.connect();
+    });
+  }
+}
+
+/** The browser's own WebSocket and clock. */
+export const browserEnvironment: Environment = {
+  open: (path) => {
+    const url = new URL(path, location.href);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    return new WebSocket(url);
+  },
+  wait: (ms, action) => {
+    const timer = setTimeout(action, ms);
+    return () => {
+      clearTimeout(timer);
+    };
+  },
+  random: Math.random,
+};

@@ -1,0 +1,227 @@
+/**
+ * A room's stream folded into state. No clock, no network, no document: the same frames always
+ * give the same session, live or from a recording.
+ */
+import type { FinishedFrame, Frame, RoomFrame, WireFeature } from "../wire/types";
+import { CoActivation } from "./evidence";
+import { FLOOR, fullScale, recency, strength } from "./fade";
+import {
+  type Active,
+  type Feature,
+  featureKey,
+  type FeatureKey,
+  isRunning,
+  type Outcome,
+  type Phase,
+  type Problem,
+  type Run,
+  type Token,
+} from "./state";
+
+/** Errors after which a running generation is over; others only answer a message. */
+const FATAL = new Set(["backend_lost", "deadline", "internal", "not_ready", "queue_full"]);
+/** Strongest features of a source whose pairs are counted at a token. */
+const PAIRED_ALONE = 8;
+const PAIRED_OF_MANY = 4;
+/** How fast a source's usual level follows its tokens. */
+const LEVEL_GAIN = 0.1;
+
+export class Session {
+  phase: Phase = "idle";
+  room: Omit<RoomFrame, "type" | "seq"> | null = null;
+  run: Run | null = null;
+  /** Counts the runs, so that a view can tell that the text began anew. */
+  runs = 0;
+  queuePosition = 0;
+  outcome: Outcome | null = null;
+  problem: Problem | null = null;
+  /** Newest frame of the room's log that was applied; a reconnect asks for the one after it. */
+  lastSeq = 0;
+  readonly tokens: Token[] = [];
+  /** In order of first appearance: `features[i].index === i`. */
+  readonly features: Feature[] = [];
+  readonly links = new CoActivation();
+  private readonly byKey = new Map<FeatureKey, Feature>();
+  /** Usual strongest activation of a source, the yardstick for features seldom seen. */
+  private readonly levels = new Map<string, number>();
+
+  /** Folds one frame in. Returns false for a log frame that was applied before. */
+  apply(frame: Frame): boolean {
+    if (frame.type === "room") {
+      this.enter(frame);
+      return true;
+    }
+    if (frame.type === "error") {
+      this.fail(frame);
+      return true;
+    }
+    if (frame.seq <= this.lastSeq) return false;
+    this.lastSeq = frame.seq;
+    this.applyLogged(frame);
+    return true;
+  }
+
+  /** The user asked for a generation; nothing has come back yet. */
+  requested(): void {
+    this.phase = "requested";
+    this.problem = null;
+  }
+
+  /** The connection broke. A request not yet answered may be lost; if not, its frames will say so. */
+  interrupted(): void {
+    if (this.phase !== "requested") return;
+    this.fail({ error: "connection_lost", message: "The connection broke.", field: null });
+  }
+
+  feature(key: FeatureKey): Feature | undefined {
+    return this.byKey.get(key);
+  }
+
+  /** An activation as a share of what the feature can do, 0 to 1. */
+  strengthOf(feature: Feature, activation: number): number {
+    return strength(activation, fullScale(feature, this.levels.get(feature.source) ?? 0));
+  }
+
+  /** A feature's light at the newest token, FLOOR to 1. */
+  glowOf(feature: Feature): number {
+    if (feature.glowAt < 0) return FLOOR;
+    return Math.max(FLOOR, feature.glow * recency(this.tokens.length - 1 - feature.glowAt));
+  }
+
+  /** A later room frame of the same room comes without the token: keep the first one's. */
+  private enter({ room, role, viewers, open, token }: RoomFrame): void {
+    const kept = token ?? (this.room?.room === room ? this.room.token : undefined);
+    this.room = { room, role, viewers, open, ...(kept === undefined ? {} : { token: kept }) };
+  }
+
+  private applyLogged(frame: Exclude<Frame, { type: "room" | "error" }>): void {
+    switch (frame.type) {
+      case "queued":
+        this.phase = "queued";
+        this.queuePosition = frame.position;
+        break;
+      case "started":
+        this.begin({
+          model: frame.model,
+          sources: frame.sources,
+          params: frame.params,
+          prompt: frame.prompt,
+        });
+        break;
+      case "prompt":
+        for (const token of frame.tokens) {
+          this.append(token.token, token.position, false, null, token.features);
+        }
+        break;
+      case "token":
+        this.append(frame.token, frame.position, true, frame.logprob, frame.features);
+        break;
+      case "labels":
+        for (const [id, label] of Object.entries(frame.labels)) {
+          const feature = this.byKey.get(featureKey(frame.source, Number(id)));
+          if (feature) feature.label = label;
+        }
+        break;
+      case "finished":
+        this.finish(frame);
+        break;
+    }
+  }
+
+  private begin(run: Run): void {
+    this.run = run;
+    this.runs += 1;
+    this.phase = "generating";
+    this.outcome = null;
+    this.problem = null;
+    this.tokens.length = 0;
+    for (const feature of this.features) {
+      feature.glow = 0;
+      feature.glowAt = -1;
+    }
+  }
+
+  private append(
+    text: string,
+    position: number,
+    generated: boolean,
+    logprob: number | null,
+    features: WireFeature[],
+  ): void {
+    const index = this.tokens.length;
+    this.follow(features);
+    const active = features.map((wire) => this.fire(wire, index));
+    this.tokens.push({ index, position, text, generated, logprob, active });
+    if (active.length > 0) this.links.observe(this.paired(active));
+  }
+
+  /** Lets each source's level follow its strongest activation at this token. */
+  private follow(features: WireFeature[]): void {
+    const strongest = new Map<string, number>();
+    for (const { source, activation } of features) {
+      strongest.set(source, Math.max(strongest.get(source) ?? 0, activation));
+    }
+    for (const [source, activation] of strongest) {
+      const level = this.levels.get(source) ?? activation;
+      this.levels.set(source, level + LEVEL_GAIN * (activation - level));
+    }
+  }
+
+  private fire(wire: WireFeature, at: number): Active {
+    const feature = this.feature(featureKey(wire.source, wire.id)) ?? this.meet(wire);
+    feature.label = wire.label ?? feature.label;
+    feature.peak = Math.max(feature.peak, wire.activation);
+    feature.fired += 1;
+    const left = feature.glowAt < 0 ? 0 : feature.glow * recency(at - feature.glowAt);
+    feature.glow = Math.max(left, this.strengthOf(feature, wire.activation));
+    feature.glowAt = at;
+    return { feature, activation: wire.activation };
+  }
+
+  private meet(wire: WireFeature): Feature {
+    const feature: Feature = {
+      key: featureKey(wire.source, wire.id),
+      id: wire.id,
+      source: wire.source,
+      layer: wire.layer,
+      index: this.features.length,
+      label: null,
+      peak: 0,
+      fired: 0,
+      knownMax: null,
+      glow: 0,
+      glowAt: -1,
+    };
+    this.features.push(feature);
+    this.byKey.set(feature.key, feature);
+    return feature;
+  }
+
+  /** The features whose pairs count at a token: each source's strongest. */
+  private paired(active: Active[]): number[][] {
+    const groups = new Map<string, number[]>();
+    for (const { feature } of active) {
+      const group = groups.get(feature.source);
+      if (group) group.push(feature.index);
+      else groups.set(feature.source, [feature.index]);
+    }
+    const most = groups.size > 1 ? PAIRED_OF_MANY : PAIRED_ALONE;
+    return [...groups.values()].map((group) => group.slice(0, most));
+  }
+
+  private finish(frame: FinishedFrame): void {
+    this.phase = frame.reason === "cancelled" ? "stopped" : "finished";
+    const { prefill_ns, decode_ns } = frame.timings;
+    this.outcome = {
+      reason: frame.reason,
+      generated: frame.generated_tokens ?? this.tokens.filter((t) => t.generated).length,
+      seconds: decode_ns === undefined ? null : ((prefill_ns ?? 0) + decode_ns) / 1e9,
+    };
+  }
+
+  private fail(frame: { error: string; message: string; field: string | null }): void {
+    this.problem = { code: frame.error, message: frame.message, field: frame.field };
+    const ends = this.phase === "requested" || (isRunning(this.phase) && FATAL.has(frame.error));
+    if (ends) this.phase = "failed";
+  }
+}

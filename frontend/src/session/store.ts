@@ -1,0 +1,105 @@
+/** The one place of state: a session, what is chosen, the connection, the model. Views subscribe. */
+import type { Frame } from "../wire/types";
+import type { ModelInfo } from "../wire/model";
+import { Session } from "./session";
+import type { Feature, FeatureKey, Token } from "./state";
+
+/** Where the frames come from. */
+export type Origin = "none" | "recording" | "live";
+
+export type Connection =
+  | { state: "off" }
+  | { state: "connecting" }
+  | { state: "open" }
+  | { state: "waiting"; seconds: number }
+  | { state: "gone"; message: string };
+
+export type Backend =
+  | { state: "loading"; message: string }
+  | { state: "ready"; model: ModelInfo }
+  | { state: "unreachable"; message: string };
+
+type Listener = () => void;
+
+export class Store {
+  session = new Session();
+  origin: Origin = "none";
+  connection: Connection = { state: "off" };
+  backend: Backend = { state: "loading", message: "Looking for the model" };
+  /** Sources shown and asked for; null is all. */
+  sources: ReadonlySet<string> | null = null;
+  private chosenKey: FeatureKey | null = null;
+  private tokenIndex: number | null = null;
+  private readonly listeners = new Set<Listener>();
+  private scheduled = false;
+
+  /** `schedule` puts the listeners' next call off, so that many changes cost one redraw. */
+  constructor(private readonly schedule: (run: () => void) => void) {}
+
+  subscribe(listener: Listener): void {
+    this.listeners.add(listener);
+    this.changed();
+  }
+
+  /** Tells the views, once for all changes until they run. */
+  changed(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    this.schedule(() => {
+      this.scheduled = false;
+      for (const listener of this.listeners) listener();
+    });
+  }
+
+  apply(frame: Frame): void {
+    const runs = this.session.runs;
+    this.session.apply(frame);
+    if (this.session.runs !== runs) this.tokenIndex = null;
+    this.changed();
+  }
+
+  /** Forgets everything seen, e.g. when a recording gives way to a live room. */
+  restart(origin: Origin): void {
+    this.session = new Session();
+    this.origin = origin;
+    this.chosenKey = null;
+    this.tokenIndex = null;
+    this.changed();
+  }
+
+  set(change: Partial<Pick<Store, "connection" | "backend" | "sources" | "origin">>): void {
+    Object.assign(this, change);
+    this.changed();
+  }
+
+  get chosen(): Feature | null {
+    return this.chosenKey === null ? null : (this.session.feature(this.chosenKey) ?? null);
+  }
+
+  choose(key: FeatureKey | null): void {
+    this.chosenKey = key;
+    this.changed();
+  }
+
+  /** The token looked at, null while following the newest. */
+  get token(): Token | null {
+    return this.tokenIndex === null ? null : (this.session.tokens[this.tokenIndex] ?? null);
+  }
+
+  lookAt(index: number | null): void {
+    this.tokenIndex = index;
+    this.changed();
+  }
+
+  /** All sources in the order that gives them hue and storey: the model's, else the run's. */
+  sourceIds(): string[] {
+    const run = this.session.run?.sources ?? [];
+    if (this.origin === "recording" || this.backend.state !== "ready") return run;
+    const served = this.backend.model.sources.map(({ id }) => id);
+    return [...served, ...run.filter((id) => !served.includes(id))];
+  }
+
+  shows(source: string): boolean {
+    return this.sources?.has(source) ?? true;
+  }
+}

@@ -1,0 +1,135 @@
+/** Prompt, Generate and Stop, and the line that says how things stand. */
+import { isRunning } from "../session/state";
+import type { Store } from "../session/store";
+import type { GenerateRequest } from "../wire/types";
+import { byId, setText } from "./dom";
+import { Knobs } from "./knobs";
+import { loadPrompt, savePrompt } from "./settings";
+import type { SourcesView } from "./sources";
+import { connectionOf, statusOf } from "./words";
+
+const FIRST_PROMPT = "The capital of France is";
+
+export interface Commands {
+  generate(request: GenerateRequest): void;
+  stop(): void;
+}
+
+export class Controls {
+  private readonly form = byId("form", HTMLFormElement);
+  private readonly prompt = byId("prompt", HTMLTextAreaElement);
+  private readonly promptProblem = byId("prompt-problem");
+  private readonly generate = byId("generate", HTMLButtonElement);
+  private readonly stop = byId("stop", HTMLButtonElement);
+  private readonly status = byId("status");
+  private readonly connection = byId("connection");
+  private readonly model = byId("model");
+  private readonly knobs = new Knobs();
+  private adopted = false;
+  private shownProblem: unknown = null;
+
+  constructor(
+    private readonly store: Store,
+    private readonly sources: SourcesView,
+    private readonly commands: Commands,
+  ) {
+    this.prompt.value = loadPrompt() ?? FIRST_PROMPT;
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+    this.prompt.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.submit();
+    });
+    this.prompt.addEventListener("input", () => {
+      this.clearPrompt();
+    });
+    this.stop.addEventListener("click", () => {
+      commands.stop();
+    });
+    store.subscribe(() => {
+      this.update();
+    });
+  }
+
+  private submit(): void {
+    if (this.generate.disabled || this.generate.hidden) return;
+    this.clearProblems();
+    savePrompt(this.prompt.value);
+    const unreadable = this.knobs.firstUnreadable();
+    if (unreadable) {
+      this.knobs.showProblem(unreadable, "This is not a number.");
+      return;
+    }
+    const wanted = this.sources.wanted();
+    this.commands.generate({
+      type: "generate",
+      prompt: this.prompt.value,
+      ...this.knobs.values(),
+      ...(wanted ? { sources: wanted } : {}),
+    });
+  }
+
+  private update(): void {
+    const { backend, connection, session } = this.store;
+    if (backend.state === "ready" && !this.adopted) {
+      this.adopted = true;
+      this.knobs.adopt(backend.model);
+    }
+    const ready = backend.state === "ready" && connection.state === "open";
+    const watching = session.room?.role === "viewer" && !session.room.open;
+    const running = isRunning(session.phase) && this.store.origin === "live";
+    // The focus would be lost with the button that goes.
+    const focused =
+      document.activeElement === this.generate || document.activeElement === this.stop;
+    this.generate.hidden = running;
+    this.generate.disabled = !ready || watching;
+    this.stop.hidden = !running;
+    this.stop.disabled = !ready || watching;
+    if (focused) (running ? this.stop : this.generate).focus();
+    this.say();
+    this.showProblem();
+  }
+
+  private say(): void {
+    const status = statusOf(this.store);
+    setText(this.status, status.text);
+    this.status.className = status.tone;
+    const connection = connectionOf(this.store);
+    setText(this.connection, connection.text);
+    this.connection.className = `${connection.tone} ${this.store.connection.state}`;
+    const { backend } = this.store;
+    setText(this.model, backend.state === "ready" ? backend.model.model : "");
+  }
+
+  /** Shows a new problem at its field, once: the user's next keystroke there takes it away. */
+  private showProblem(): void {
+    const { problem } = this.store.session;
+    if (problem === this.shownProblem) return;
+    this.shownProblem = problem;
+    if (problem?.field == null) return;
+    if (problem.field === "prompt") {
+      this.promptProblem.textContent = problem.message;
+      this.promptProblem.hidden = false;
+      this.prompt.setAttribute("aria-invalid", "true");
+      this.prompt.focus();
+    } else if (problem.field === "sources") {
+      this.sources.showProblem(problem.message);
+    } else if (!this.knobs.showProblem(problem.field, problem.message)) {
+      setText(this.status, problem.message);
+    }
+  }
+
+  private clearProblems(): void {
+    this.clearPrompt();
+    this.knobs.clearProblems();
+    this.sources.clearProblem();
+  }
+
+  private clearPrompt(): void {
+    this.promptProblem.hidden = true;
+    this.prompt.removeAttribute("aria-invalid");
+  }
+}

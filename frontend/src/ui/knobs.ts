@@ -1,0 +1,160 @@
+/** The knobs: seven and the seed, folded behind one line that shows their values. */
+import { type KnobName, type KnobRange, KNOBS, type ModelInfo } from "../wire/model";
+import type { GenerateRequest } from "../wire/types";
+import { byId, h, setText } from "./dom";
+import { KNOB_TEXTS } from "./knob-texts";
+import { type KnobValues, loadKnobs, saveKnobs } from "./settings";
+
+interface Field {
+  input: HTMLInputElement;
+  range: HTMLElement;
+  problem: HTMLElement;
+  known: KnobRange | null;
+}
+
+export class Knobs {
+  private readonly details = byId("knobs", HTMLDetailsElement);
+  private readonly line = byId("knobs-line");
+  private readonly fields = new Map<KnobName, Field>();
+
+  constructor() {
+    const remembered = loadKnobs();
+    const container = byId("knob-fields");
+    for (const name of KNOBS) {
+      const field = makeField(name);
+      field.input.value = remembered[name] ?? "";
+      field.input.addEventListener("input", () => {
+        this.changed(name);
+      });
+      this.fields.set(name, field);
+      container.append(wrap(name, field));
+    }
+    const defaults = h("button", { type: "button", class: "small" }, "Defaults");
+    defaults.addEventListener("click", () => {
+      this.toDefaults();
+    });
+    container.append(defaults);
+    this.describe();
+  }
+
+  /** Takes the model's ranges and defaults; remembered values stay. */
+  adopt(model: ModelInfo): void {
+    for (const [name, field] of this.fields) {
+      field.known = model.params[name] ?? null;
+      field.range.textContent = rangeText(name, field.known);
+      if (field.input.value === "") field.input.value = field.known?.default ?? "";
+    }
+    this.describe();
+  }
+
+  /** The values as a request carries them; empty fields are left to the server. */
+  values(): Omit<GenerateRequest, "type" | "prompt" | "sources"> {
+    const entries = [...this.fields].flatMap(([name, { input }]): [string, string | number][] => {
+      const text = input.value.trim();
+      if (text === "") return [];
+      return [[name, name === "seed" || text === "" ? text : Number(text)]];
+    });
+    return Object.fromEntries(entries);
+  }
+
+  /** The first field whose text is no number at all: JSON cannot carry it, so it is said here. */
+  firstUnreadable(): KnobName | null {
+    for (const [name, { input }] of this.fields) {
+      const text = input.value.trim();
+      if (text !== "" && !Number.isFinite(Number(text))) return name;
+    }
+    return null;
+  }
+
+  /** Shows what is wrong at its field and unfolds it. False when no field has this name. */
+  showProblem(field: string, message: string): boolean {
+    const name = field.split(".").at(-1);
+    const found = this.fields.get(name as KnobName);
+    if (!found) return false;
+    found.problem.textContent = message;
+    found.problem.hidden = false;
+    found.input.setAttribute("aria-invalid", "true");
+    this.details.open = true;
+    found.input.scrollIntoView({ block: "nearest" });
+    return true;
+  }
+
+  clearProblems(): void {
+    for (const { input, problem } of this.fields.values()) {
+      problem.hidden = true;
+      input.removeAttribute("aria-invalid");
+    }
+  }
+
+  private changed(name: KnobName): void {
+    const field = this.fields.get(name);
+    if (field) {
+      field.problem.hidden = true;
+      field.input.removeAttribute("aria-invalid");
+    }
+    this.remember();
+    this.describe();
+  }
+
+  private toDefaults(): void {
+    for (const { input, known } of this.fields.values()) input.value = known?.default ?? "";
+    this.clearProblems();
+    this.remember();
+    this.describe();
+  }
+
+  /** Remembers what differs from the defaults, so that a new default is not shadowed. */
+  private remember(): void {
+    const values: KnobValues = {};
+    for (const [name, { input, known }] of this.fields) {
+      if (input.value !== (known?.default ?? "")) values[name] = input.value;
+    }
+    saveKnobs(values);
+  }
+
+  private describe(): void {
+    const parts = [...this.fields].flatMap(([name, { input, known }]) => {
+      const value = input.value.trim() || (known?.default ?? "");
+      return value === "" && name !== "seed" ? [] : [KNOB_TEXTS[name].brief(value)];
+    });
+    setText(this.line, parts.length > 1 ? parts.join(" · ") : "Settings");
+  }
+}
+
+function makeField(name: KnobName): Field {
+  const ids = { id: `knob-${name}`, "aria-describedby": `range-${name} problem-${name}` };
+  const mode = KNOB_TEXTS[name].step === "1" ? "numeric" : "decimal";
+  return {
+    input: h("input", { ...ids, type: "text", inputmode: mode, autocomplete: "off" }),
+    range: h("span", { class: "range quiet", id: `range-${name}` }),
+    problem: h("p", { class: "problem", id: `problem-${name}`, hidden: "" }),
+    known: null,
+  };
+}
+
+function wrap(name: KnobName, { input, range, problem }: Field): HTMLElement {
+  const { label, help, step } = KNOB_TEXTS[name];
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
+    event.preventDefault();
+    nudge(input, (event.key === "ArrowUp" ? 1 : -1) * Number(step));
+  });
+  const head = h("label", { for: input.id, title: help }, label);
+  return h("div", { class: "knob", title: help }, head, input, range, problem);
+}
+
+/** Arrow keys step a value as they would in a number field. */
+function nudge(input: HTMLInputElement, by: number): void {
+  const value = Number(input.value);
+  if (!Number.isSafeInteger(Math.trunc(value))) return;
+  input.value = String(Number((value + by).toFixed(4)));
+  input.dispatchEvent(new Event("input"));
+}
+
+function rangeText(name: KnobName, range: KnobRange | null): string {
+  if (name === "seed") return "empty: a new one each time";
+  if (!range) return "";
+  if (range.max === null) return range.min === null ? "" : `${range.min} or more`;
+  const min = name === "top_p" && range.min === "0" ? "above 0" : (range.min ?? "");
+  return `${min} to ${range.max}`;
+}

@@ -1,0 +1,74 @@
+/** The sources: their hues, and which of them are shown and asked for. */
+import { css, hueOf } from "../graph/palette";
+import type { Store } from "../session/store";
+import { byId, h } from "./dom";
+
+export class SourcesView {
+  private readonly field = byId("sources");
+  private readonly list = byId("source-list");
+  private readonly problem = byId("sources-problem");
+  private drawn = "";
+
+  constructor(private readonly store: Store) {
+    this.list.addEventListener("change", () => {
+      this.take();
+    });
+    store.subscribe(() => {
+      this.update();
+    });
+  }
+
+  /** The sources to ask for: undefined for all. */
+  wanted(): string[] | undefined {
+    const { sources, backend } = this.store;
+    if (sources === null || backend.state !== "ready") return undefined;
+    return backend.model.sources.map(({ id }) => id).filter((id) => sources.has(id));
+  }
+
+  showProblem(message: string): void {
+    this.problem.textContent = message;
+    this.problem.hidden = false;
+  }
+
+  clearProblem(): void {
+    this.problem.hidden = true;
+  }
+
+  private update(): void {
+    const ids = this.store.sourceIds();
+    this.field.hidden = ids.length === 0;
+    if (ids.join() === this.drawn) return;
+    this.drawn = ids.join();
+    this.list.replaceChildren(...ids.map((id, place) => this.row(id, place, ids.length)));
+  }
+
+  private row(id: string, place: number, count: number): HTMLElement {
+    const box = h("input", { type: "checkbox", value: id });
+    box.checked = this.store.shows(id);
+    const dot = h("i", { class: "dot" });
+    dot.style.background = css(hueOf(place, count));
+    const { backend } = this.store;
+    const info =
+      backend.state === "ready"
+        ? backend.model.sources.find((source) => source.id === id)
+        : undefined;
+    const title = info ? `${info.hook}: ${info.width} features, ${info.architecture}` : id;
+    const layer = info ? h("span", { class: "quiet" }, `layer ${info.layer}`) : null;
+    return h(
+      "label",
+      { class: "source", title },
+      box,
+      dot,
+      h("span", { class: "name" }, id),
+      layer,
+    );
+  }
+
+  private take(): void {
+    const boxes = [...this.list.querySelectorAll<HTMLInputElement>("input")];
+    const ticked = boxes.filter((box) => box.checked).map((box) => box.value);
+    this.clearProblem();
+    if (ticked.length === 0) this.showProblem("Nothing is shown: tick a source.");
+    this.store.set({ sources: ticked.length === boxes.length ? null : new Set(ticked) });
+  }
+}

@@ -1,0 +1,100 @@
+/** The text, token by token: quiet chips, the newest brightest, each one to be looked at. */
+import { recency } from "../session/fade";
+import { activationAt } from "../session/query";
+import type { Token } from "../session/state";
+import type { Store } from "../session/store";
+import { css, hueOf } from "../graph/palette";
+import { byId, h } from "./dom";
+import { makeTabStop, roving } from "./roving";
+
+/** Text this old has faded to the level that it keeps. */
+const FADING_TOKENS = 24;
+const OLD = 0.66;
+
+export class TextView {
+  private readonly list = byId("tokens");
+  private chips: HTMLElement[] = [];
+  private session;
+  private runs = -1;
+
+  constructor(private readonly store: Store) {
+    this.session = store.session;
+    roving(this.list, (chip) => {
+      const index = this.chips.indexOf(chip);
+      store.lookAt(store.token?.index === index ? null : index);
+    });
+    store.subscribe(() => {
+      this.update();
+    });
+  }
+
+  private update(): void {
+    const { session } = this.store;
+    if (session !== this.session || session.runs !== this.runs) this.restart();
+    const following = this.atEnd();
+    const fresh = session.tokens.slice(this.chips.length).map(chipOf);
+    this.chips.push(...fresh);
+    this.list.append(...fresh);
+    this.fade();
+    this.mark();
+    if (fresh.length > 0 && following) this.list.scrollTop = this.list.scrollHeight;
+  }
+
+  private restart(): void {
+    this.session = this.store.session;
+    this.runs = this.session.runs;
+    this.chips = [];
+    this.list.replaceChildren();
+  }
+
+  private fade(): void {
+    const newest = this.chips.length - 1;
+    for (const [age, chip] of this.chips.slice(-FADING_TOKENS).reverse().entries()) {
+      chip.style.opacity = (OLD + (1 - OLD) * recency(age)).toFixed(3);
+      chip.classList.toggle("newest", age === 0);
+    }
+    makeTabStop(this.list, this.chips[this.store.token?.index ?? newest]);
+  }
+
+  /** Marks the token looked at, and those at which the chosen feature fired. */
+  private mark(): void {
+    const { session, chosen, token } = this.store;
+    const sources = this.store.sourceIds();
+    for (const [index, chip] of this.chips.entries()) {
+      chip.setAttribute("aria-selected", String(index === token?.index));
+      const activation = chosen ? activationAt(session.tokens[index], chosen) : 0;
+      if (!chosen || activation === 0) {
+        chip.style.removeProperty("--fired");
+        continue;
+      }
+      const hue = css(hueOf(sources.indexOf(chosen.source), sources.length));
+      const share = Math.round(20 + 80 * session.strengthOf(chosen, activation));
+      chip.style.setProperty("--fired", `color-mix(in srgb, ${hue} ${share}%, transparent)`);
+    }
+  }
+
+  private atEnd(): boolean {
+    const { scrollTop, scrollHeight, clientHeight } = this.list;
+    return scrollHeight - scrollTop - clientHeight < 40;
+  }
+}
+
+function chipOf(token: Token): HTMLElement {
+  const special = !token.generated && token.active.length === 0 && /^<.*>$/.test(token.text);
+  const kind = special ? "special" : token.generated ? "made" : "given";
+  const text = special ? "start" : token.text.replaceAll("\n", "↵\n");
+  const title = special
+    ? `${token.text}: the start of the text. Its features are outliers and left out.`
+    : titleOf(token);
+  return h("span", { role: "option", class: `chip ${kind}`, tabindex: "-1", title }, text);
+}
+
+function titleOf({ position, logprob }: Token): string {
+  if (logprob === null) return `position ${position}, given`;
+  return `position ${position}, probability ${percent(Math.exp(logprob))}`;
+}
+
+export function percent(share: number): string {
+  if (share > 0 && share < 0.01) return "under 1%";
+  return `${Math.round(100 * share)}%`;
+}

@@ -1,0 +1,105 @@
+/** GET /api/model and GET /api/features: the model, its knobs' ranges, and what is known of a feature. */
+import { asArray, asNumber, asObject, asRecord, asString, optional } from "./check";
+
+export interface SourceInfo {
+  id: string;
+  hook: string;
+  layer: number;
+  /** How many features the SAE has. */
+  width: number;
+  architecture: string;
+  neuronpedia_url: string | null;
+}
+
+/** The names of the knobs as requests carry them. */
+export const KNOBS = [
+  "temperature",
+  "top_k",
+  "top_p",
+  "repetition_penalty",
+  "max_tokens",
+  "feat_k",
+  "act_threshold",
+  "seed",
+] as const;
+export type KnobName = (typeof KNOBS)[number];
+
+/** Bounds stay text because the seed's do not fit a JavaScript number. */
+export interface KnobRange {
+  integer: boolean;
+  min: string | null;
+  max: string | null;
+  default: string | null;
+}
+
+export interface ModelInfo {
+  model: string;
+  sources: SourceInfo[];
+  params: Partial<Record<KnobName, KnobRange>>;
+  maxPromptCharacters: number | null;
+}
+
+export interface FeatureInfo {
+  label: string | null;
+  explainer: string | null;
+  /** The explanation's score, 0 to 1. */
+  score: number | null;
+  /** Share of tokens on which the feature fires. */
+  density: number | null;
+  max_activation: number | null;
+  neuronpedia_url: string | null;
+}
+
+export function parseModel(value: unknown): ModelInfo {
+  const model = asObject(value, "model");
+  const params = asRecord(model.params, "params", parseRange);
+  const limits = asObject(model.limits ?? {}, "limits");
+  return {
+    model: asString(model.model, "model.model"),
+    sources: asArray(model.sources, "model.sources").map(parseSource),
+    params: Object.fromEntries(Object.entries(params).filter(([name]) => isKnob(name))),
+    maxPromptCharacters: optional(limits.max_prompt_characters, "limits", asNumber),
+  };
+}
+
+export function parseFeatureInfo(value: unknown): FeatureInfo {
+  const f = asObject(value, "feature");
+  return {
+    label: optional(f.label, "feature.label", asString),
+    explainer: optional(f.explainer, "feature.explainer", asString),
+    score: optional(f.score, "feature.score", asNumber),
+    density: optional(f.density, "feature.density", asNumber),
+    max_activation: optional(f.max_activation, "feature.max_activation", asNumber),
+    neuronpedia_url: optional(f.neuronpedia_url, "feature.neuronpedia_url", asString),
+  };
+}
+
+export function isKnob(name: string): name is KnobName {
+  return (KNOBS as readonly string[]).includes(name);
+}
+
+function parseSource(value: unknown): SourceInfo {
+  const s = asObject(value, "source");
+  return {
+    id: asString(s.id, "source.id"),
+    hook: optional(s.hook, "source.hook", asString) ?? "",
+    layer: asNumber(s.layer, "source.layer"),
+    width: optional(s.width, "source.width", asNumber) ?? 0,
+    architecture: optional(s.architecture, "source.architecture", asString) ?? "",
+    neuronpedia_url: optional(s.neuronpedia_url, "source.neuronpedia_url", asString),
+  };
+}
+
+function parseRange(value: unknown, what: string): KnobRange {
+  const range = asObject(value, what);
+  return {
+    integer: range.type === "integer",
+    min: bound(range.min),
+    max: bound(range.max),
+    default: bound(range.default),
+  };
+}
+
+function bound(value: unknown): string | null {
+  return typeof value === "number" || typeof value === "string" ? String(value) : null;
+}

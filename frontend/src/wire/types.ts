@@ -1,0 +1,126 @@
+/** The gateway's frames, one interface each, as they travel over the WebSocket and in recordings. */
+
+/** One SAE feature that is active at a token. */
+export interface WireFeature {
+  id: number;
+  /** null until a `labels` frame brings one. */
+  label: string | null;
+  /** In the SAE's own units, above 0. */
+  activation: number;
+  layer: number;
+  /** The SAE's id as Neuronpedia names it, e.g. `gpt2-small/8-res-jb`. */
+  source: string;
+}
+
+export interface PromptToken {
+  token: string;
+  position: number;
+  features: WireFeature[];
+}
+
+export type Role = "presenter" | "viewer";
+
+export interface RoomFrame {
+  type: "room";
+  seq: number;
+  room: string;
+  role: Role;
+  viewers: number;
+  open: boolean;
+  /** Only for the one who opened the room: proves it again after a reconnect. */
+  token?: string;
+}
+
+export interface QueuedFrame {
+  type: "queued";
+  seq: number;
+  /** Requests ahead of this one. */
+  position: number;
+}
+
+export interface StartedFrame {
+  type: "started";
+  seq: number;
+  model: string;
+  sources: string[];
+  params: Record<string, unknown>;
+  prompt: string;
+  prompt_tokens: number;
+}
+
+export interface PromptFrame {
+  type: "prompt";
+  seq: number;
+  tokens: PromptToken[];
+}
+
+export interface TokenFrame {
+  type: "token";
+  seq: number;
+  /** The text this token adds; "" when it ends inside a character. */
+  token: string;
+  step: number;
+  position: number;
+  /** Natural logarithm of the model's own probability of this token. */
+  logprob: number | null;
+  features: WireFeature[];
+}
+
+export interface LabelsFrame {
+  type: "labels";
+  seq: number;
+  source: string;
+  /** By feature index, in decimal. */
+  labels: Record<string, string>;
+}
+
+/** Nanoseconds by stage, e.g. `decode_ns`. */
+export type Timings = Record<string, number>;
+
+export interface FinishedFrame {
+  type: "finished";
+  seq: number;
+  status: string;
+  reason: string;
+  prompt_tokens: number | null;
+  generated_tokens: number | null;
+  timings: Timings;
+}
+
+export interface ErrorFrame {
+  type: "error";
+  seq: number;
+  error: string;
+  message: string;
+  /** The knob or field at fault, where there is one. */
+  field: string | null;
+}
+
+/** Frames that stand alone; a batch only wraps them. */
+export type Frame =
+  | RoomFrame
+  | QueuedFrame
+  | StartedFrame
+  | PromptFrame
+  | TokenFrame
+  | LabelsFrame
+  | FinishedFrame
+  | ErrorFrame;
+
+export type FrameType = Frame["type"];
+
+/** What the page asks for; a knob left out means the server's default. */
+export interface GenerateRequest {
+  type: "generate";
+  prompt: string;
+  max_tokens?: number;
+  temperature?: number;
+  top_k?: number;
+  top_p?: number;
+  repetition_penalty?: number;
+  /** Decimal string: 64 bits do not fit a JavaScript number. */
+  seed?: string;
+  feat_k?: number;
+  act_threshold?: number;
+  sources?: string[];
+}

@@ -1,0 +1,211 @@
+"""A gateway without a model: the page's states on demand, over real HTTP and a real WebSocket.
+
+`python -m tests.e2e.fake_gateway --port 8123` serves the built page with it.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from tests.e2e import fake_stream
+from tests.e2e.fake_stream import Frame
+
+PAGE = Path(__file__).parents[2] / "frontend" / "dist"
+STEP_SECONDS = 0.05
+RANGES: dict[str, dict[str, Any]] = {
+    "max_tokens": {"type": "integer", "min": 0, "max": 256, "default": 60},
+    "temperature": {"type": "number", "min": 0, "max": 10, "default": 0.8},
+    "top_k": {"type": "integer", "min": 0, "max": 2048, "default": 0},
+    "top_p": {"type": "number", "min": 0, "max": 1, "default": 1},
+    "repetition_penalty": {"type": "number", "min": 0.1, "max": 10, "default": 1},
+    "seed": {"type": "integer", "min": 0, "max": "18446744073709551615", "default": None},
+    "feat_k": {"type": "integer", "min": 0, "max": 64, "default": 15},
+    "act_threshold": {"type": "number", "min": 0, "max": None, "default": 0},
+}
+
+
+@dataclass(eq=False)
+class Gateway:
+    """One room that everybody shares, and switches for what a test wants to see."""
+
+    ready: bool = True
+    queue: int = 0
+    step_seconds: float = STEP_SECONDS
+    log: list[Frame] = field(default_factory=list)
+    requests: list[Frame] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    sockets: set[web.WebSocketResponse] = field(default_factory=set)
+    running: asyncio.Task[None] | None = None
+
+    async def emit(self, frame: Frame) -> None:
+        """Appends a frame to the log and sends it to everybody."""
+        numbered = {**frame, "seq": len(self.log) + 1}
+        self.log.append(numbered)
+        for socket in list(self.sockets):
+            with contextlib.suppress(ConnectionError):
+                await socket.send_json(numbered)
+
+    async def generate(self, request: Frame) -> None:
+        """Plays one made-up generation into the log."""
+        for position in range(self.queue, 0, -1):
+            await self.emit({"type": "queued", "position": position})
+            await asyncio.sleep(4 * self.step_seconds)
+        given = made = 0
+        frames = fake_stream.generation(
+            request["prompt"],
+            int(request.get("max_tokens", 60)),
+            int(request.get("feat_k", 15)),
+            request.get("sources") or fake_stream.SOURCES,
+        )
+        try:
+            for frame in frames:
+                given = frame.get("prompt_tokens", given)
+                made += frame["type"] == "token"
+                await self.emit(frame)
+                await asyncio.sleep(self.step_seconds)
+        except asyncio.CancelledError:
+            await self.emit(fake_stream.finished("cancelled", given, made))
+        finally:
+            self.running = None
+
+    def refusal(self, request: Frame) -> Frame | None:
+        """The error frame for a bad request, None for a good one."""
+        if not str(request.get("prompt", "")).strip():
+            return self.error("empty_prompt", "The prompt is empty: write something.", "prompt")
+        for name, value in request.items():
+            known = RANGES.get(name)
+            if known is None or name == "seed":
+                continue
+            low, high = known["min"], known["max"]
+            if value < low or (high is not None and value > high):
+                text = f"{name} is {value}; it must be from {low} to {high}."
+                return self.error("out_of_range", text, name)
+        if self.running is not None:
+            return self.error("busy", "A generation is running.", None)
+        return None
+
+    def error(self, code: str, message: str, name: str | None) -> Frame:
+        """A per-socket error frame."""
+        seq = len(self.log)
+        return {"type": "error", "seq": seq, "error": code, "message": message, "field": name}
+
+    async def drop_sockets(self) -> None:
+        """Breaks every connection, as a restart or a bad network would."""
+        for socket in list(self.sockets):
+            await socket.close()
+
+    async def take(self, socket: web.WebSocketResponse, message: Frame) -> None:
+        """Answers one message of a page."""
+        if message.get("type") == "stop":
+            if self.running is not None:
+                self.running.cancel()
+            return
+        self.requests.append(message)
+        refusal = self.refusal(message)
+        if refusal is not None:
+            await socket.send_json(refusal)
+        else:
+            self.running = asyncio.create_task(self.generate(message))
+
+
+GATEWAY = web.AppKey("gateway", Gateway)
+
+
+async def handle_socket(request: web.Request) -> web.WebSocketResponse:
+    """`/ws`: the room frame, the log from `from` on, then the live tail."""
+    gateway = request.app[GATEWAY]
+    gateway.paths.append(request.path_qs)
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    viewer = "room" in request.query and "token" not in request.query
+    room: Frame = {"type": "room", "seq": len(gateway.log), "room": "k3f9x2", "viewers": 1}
+    room |= {"role": "viewer" if viewer else "presenter", "open": False}
+    if not viewer:
+        room["token"] = "secret"
+    await socket.send_json(room)
+    missed = gateway.log[int(request.query.get("from", 1)) - 1 :]
+    if len(missed) > 1:
+        await socket.send_json({"type": "batch", "seq": missed[-1]["seq"], "frames": missed})
+    elif missed:
+        await socket.send_json(missed[0])
+    gateway.sockets.add(socket)
+    try:
+        async for message in socket:
+            if message.type is WSMsgType.TEXT:
+                await gateway.take(socket, json.loads(message.data))
+    finally:
+        gateway.sockets.discard(socket)
+    return socket
+
+
+async def handle_model(request: web.Request) -> web.Response:
+    """`/api/model`, or 503 while the model loads."""
+    if not request.app[GATEWAY].ready:
+        body = {"error": "not_ready", "message": "reading the weights"}
+        return web.json_response(body, status=503)
+    sources = [
+        {
+            "id": source,
+            "hook": f"blocks.{layer}.hook_resid_post",
+            "layer": layer,
+            "width": fake_stream.WIDTH,
+            "architecture": "topk",
+            "neuronpedia_url": f"https://www.neuronpedia.org/{source}",
+        }
+        for layer, source in enumerate(fake_stream.SOURCES)
+    ]
+    limits = {"context_length": 256, "max_prompt_characters": 2000}
+    model = {"model": fake_stream.MODEL, "sources": sources, "params": RANGES, "limits": limits}
+    return web.json_response(model)
+
+
+async def handle_feature(request: web.Request) -> web.Response:
+    """`/api/features/...`: the same facts for every feature."""
+    facts = {
+        "label": None,
+        "explainer": "recipe",
+        "score": 0.93,
+        "density": 0.012,
+        "max_activation": 14.5,
+        "neuronpedia_url": None,
+    }
+    return web.json_response({"index": int(request.match_info["index"]), **facts})
+
+
+async def handle_page(_request: web.Request) -> web.FileResponse:
+    """The page at `/` and at `/r/{room}`."""
+    return web.FileResponse(PAGE / "index.html")
+
+
+def make_app(gateway: Gateway) -> web.Application:
+    """The routes of the real gateway that the page uses, and the built page."""
+    app = web.Application()
+    app[GATEWAY] = gateway
+    app.router.add_get("/", handle_page)
+    app.router.add_get("/r/{room}", handle_page)
+    app.router.add_get("/ws", handle_socket)
+    app.router.add_get("/api/model", handle_model)
+    app.router.add_get("/api/features/{model}/{source}/{index}", handle_feature)
+    app.router.add_static("/", PAGE)
+    return app
+
+
+def main() -> None:
+    """Serves until interrupted, for looking at the page without a model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=8123)
+    parser.add_argument("--step-seconds", type=float, default=0.15)
+    parser.add_argument("--queue", type=int, default=0, help="positions to wait through")
+    options = parser.parse_args()
+    gateway = Gateway(queue=options.queue, step_seconds=options.step_seconds)
+    web.run_app(make_app(gateway), host="127.0.0.1", port=options.port, print=None)
+
+
+if __name__ == "__main__":
+    main()

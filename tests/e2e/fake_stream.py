@@ -1,0 +1,146 @@
+"""A made-up generation in the gateway's frames: plausible features without a model.
+
+Every token has a theme; a theme owns features in every source, some features fire at nearly
+every token, and a few fire at random. So links, labels and fading have something to show.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from typing import Any
+
+MODEL = "axon-demo"
+LAYERS = 4
+WIDTH = 1024
+SOURCES = [f"{MODEL}/{layer}-res" for layer in range(LAYERS)]
+
+Frame = dict[str, Any]
+
+# One entry a token: its text and the theme that it belongs to.
+CONTINUATION = [
+    (" Paris", "capitals"), (",", "pauses"), (" and", "joining words"), (" the", "articles"),
+    (" capital", "capitals"), (" of", "belonging"), (" Italy", "countries"), (" is", "being"),
+    (" Rome", "capitals"), (".", "sentence ends"), (" In", "sentence starts"),
+    (" spring", "seasons"), (" the", "articles"), (" rivers", "water"), (" of", "belonging"),
+    (" Europe", "countries"), (" carry", "movement"), (" cold", "weather"), (" water", "water"),
+    (" from", "origins"), (" the", "articles"), (" mountains", "landscape"), (" to", "directions"),
+    (" the", "articles"), (" sea", "water"), (".", "sentence ends"), (" The", "sentence starts"),
+    (" baker", "professions"), (" opens", "movement"), (" at", "times of day"),
+    (" six", "numbers"), (" and", "joining words"), (" sells", "trade"), (" warm", "weather"),
+    (" bread", "food"), (" to", "directions"), (" seven", "numbers"), (" patient", "feelings"),
+    (" people", "people"), (".", "sentence ends"),
+]  # fmt: skip
+PROMPT_THEMES = {
+    "The": "sentence starts", " capital": "capitals", " of": "belonging", " France": "countries",
+    " is": "being",
+}  # fmt: skip
+LABELS = {
+    "capitals": ["names of capitals", "European capitals", "seats of government", "a city is due"],
+    "countries": [
+        "names of countries",
+        "western Europe",
+        "nations in the south",
+        "a place is named",
+    ],
+    "belonging": ["“of” between nouns", "part and whole", "belonging", "a noun is due"],
+    "being": ["forms of “to be”", "statements of fact", "definitions", "an answer is due"],
+    "articles": ["definite article", "start of a noun phrase", "articles", "a thing is due"],
+    "sentence ends": ["full stops", "end of a statement", "sentence ends", "a new topic is due"],
+    "sentence starts": [
+        "capitalised first words",
+        "openings",
+        "sentence starts",
+        "a subject is due",
+    ],
+    "water": ["rivers and seas", "water", "flowing things", "nature scenes"],
+    "numbers": ["small numbers", "counting", "numbers as words", "quantities of things"],
+    "weather": ["cold and warm", "weather", "temperatures", "comfort"],
+    "food": ["bread and baking", "food", "things from an oven", "meals"],
+    "seasons": ["seasons", "spring", "times of the year", "renewal"],
+}
+COMMON = ["text goes on", "mid-sentence", "English prose", "short words", "after a space"]
+
+
+def _theme_features(theme: str, source: int) -> list[tuple[int, str | None]]:
+    """The ids and labels that a theme owns in a source, always the same."""
+    labels: list[str | None] = list(LABELS.get(theme, [theme, f"{theme}, plural", None, None]))
+    rotated = labels[source % len(labels) :] + labels[: source % len(labels)]
+    digest = hashlib.sha256(f"{theme}/{source}".encode()).digest()
+    ids = [int.from_bytes(digest[2 * i : 2 * i + 2]) % WIDTH for i in range(8)]
+    return list(zip(ids, rotated + [None] * 4, strict=False))
+
+
+def features_at(theme: str, position: int, per_source: int, sources: list[str]) -> list[Frame]:
+    """The features of one token, by source, strongest first within a source."""
+    draw = random.Random(f"{theme}/{position}")
+    found: list[Frame] = []
+    for layer, source in enumerate(SOURCES):
+        if source not in sources:
+            continue
+        level = 4.0 + 2.5 * layer
+        owned = [
+            (i, label, level * draw.uniform(0.55, 1.0) * 0.82**rank)
+            for rank, (i, label) in enumerate(_theme_features(theme, layer))
+        ]
+        common = [
+            (1000 + k, name, level * draw.uniform(0.15, 0.4)) for k, name in enumerate(COMMON)
+        ]
+        stray = [(draw.randrange(990), None, level * draw.uniform(0.05, 0.2)) for _ in range(4)]
+        rows = {i: (label, act) for i, label, act in stray + common + owned}
+        ranked = sorted(rows.items(), key=lambda row: -row[1][1])[:per_source]
+        found += [
+            {"id": i, "label": label, "activation": round(act, 2), "layer": layer, "source": source}
+            for i, (label, act) in ranked
+        ]
+    return found
+
+
+def prompt_tokens(prompt: str) -> list[str]:
+    """The prompt cut before its spaces, as a tokenizer would."""
+    words = prompt.split(" ")
+    return words[:1] + [f" {word}" for word in words[1:]]
+
+
+def generation(
+    prompt: str, max_tokens: int, per_source: int, sources: list[str]
+) -> Iterator[Frame]:
+    """The frames of one generation without `seq`; `finished` comes last."""
+    words = prompt_tokens(prompt)
+    yield {
+        "type": "started",
+        "model": MODEL,
+        "sources": sources,
+        "params": {"max_tokens": max_tokens, "seed": "1234567890123", "feat_k": per_source},
+        "prompt": prompt,
+        "prompt_tokens": len(words) + 1,
+    }
+    tokens: list[Frame] = [{"token": "<|endoftext|>", "position": 0, "features": []}]
+    for position, word in enumerate(words, start=1):
+        theme = PROMPT_THEMES.get(word, "names")
+        features = features_at(theme, position, per_source, sources)
+        tokens.append({"token": word, "position": position, "features": features})
+    yield {"type": "prompt", "tokens": tokens}
+    for step in range(max_tokens):
+        text, theme = CONTINUATION[step % len(CONTINUATION)]
+        position = len(words) + 1 + step
+        yield {
+            "type": "token",
+            "token": text,
+            "step": step,
+            "position": position,
+            "logprob": -0.02 - 0.3 * (step % 5),
+            "features": features_at(theme, position, per_source, sources),
+        }
+    yield finished("length", len(words) + 1, max_tokens)
+
+
+def finished(reason: str, given: int, generated: int) -> Frame:
+    """The frame that ends a generation."""
+    return {
+        "type": "finished",
+        "status": "stopped" if reason == "cancelled" else "done",
+        "reason": reason,
+        "prompt_tokens": given,
+        "generated_tokens": generated,
+        "timings": {"queue_ns": 0, "prefill_ns": 9_000_000, "decode_ns": 21_000_000 * generated},
+    }
