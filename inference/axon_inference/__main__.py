@@ -62,8 +62,9 @@ async def _serve(settings: Settings) -> int:
     loading = asyncio.create_task(service.load())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if loading.done() and (error := loading.exception()):
-        failures.append(_reason(error))
+    failure = loading.exception() if loading.done() else None
+    if failure:
+        failures.append(_reason(failure))
     else:
         await stopping
     if failures:

@@ -38,13 +38,13 @@ class Rows:
         self.length = length
 
 
-class SlotLayer(CacheLayerMixin):
+class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     """One layer's keys and values, [slot, head, position, d_head]; allocated when first used."""
 
     is_sliding = False
 
     def __init__(self, slots: int, context_length: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.slots = slots
         self.context_length = context_length
         self.rows: Rows | None = None
@@ -66,7 +66,9 @@ class SlotLayer(CacheLayerMixin):
         """Write [n, head, T, d_head] at the rows' positions; return the rows up to `length`."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        assert self.rows is not None and self.keys is not None and self.values is not None
+        assert self.rows is not None
+        assert self.keys is not None
+        assert self.values is not None
         rows = self.rows
         self.keys[rows.row, :, rows.positions] = key_states.transpose(1, 2)
         self.values[rows.row, :, rows.positions] = value_states.transpose(1, 2)
@@ -84,6 +86,7 @@ class SlotLayer(CacheLayerMixin):
         return 0
 
     def get_max_length(self) -> int:
+        """The most tokens a slot holds."""
         return self.context_length
 
 

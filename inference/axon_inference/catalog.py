@@ -1,4 +1,4 @@
-"""Which models and SAEs go together: the bundled model, presets, local folders, SAELens' registry."""
+"""Which models and SAEs go together: bundled, presets, local folders, SAELens' registry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CatalogError(ValueError):
 
 @dataclass(frozen=True)
 class SourceSpec:
-    """Where an SAE comes from: a local SAELens folder, or `release` and `sae_id` in the registry."""
+    """Where an SAE comes from: a local SAELens folder, or its registry's release and sae_id."""
 
     folder: Path | None = None
     release: str = ""
@@ -123,7 +123,8 @@ def _registry() -> dict[str, Any]:
     # Late: importing sae_lens takes seconds, and local folders never need its registry.
     from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
 
-    return get_pretrained_saes_directory()
+    registry: dict[str, Any] = get_pretrained_saes_directory()
+    return registry
 
 
 def _folder(name: str) -> Path | None:

@@ -136,7 +136,7 @@ class Engine:
                     if self._closing and self._scheduler.idle:
                         return
                 self.step()
-        except BaseException as error:  # noqa: BLE001 - a thread's exception would otherwise vanish unseen
+        except BaseException as error:  # a thread's exception would otherwise vanish
             _log.exception("the engine thread died")
             if self._on_death:
                 self._on_death(error)
@@ -161,7 +161,7 @@ class Engine:
         """Feed each sequence its tokens and move it on by what comes of them."""
         try:
             result = self._runner.run([_feed(sequence, ids) for sequence, ids in batch])
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this batch's, not the server's
+        except Exception as error:  # whatever it is, it is this batch's alone
             _log.exception("a step of %d requests failed", len(batch))
             for sequence, _ in batch:
                 self._fail(sequence, f"the step failed: {error}")

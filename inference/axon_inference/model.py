@@ -76,7 +76,7 @@ def load_model(
     _refuse_unsupported(config)
     precision = getattr(torch, dtype)
     _log.info("loading model %s from %s", model_id, path)
-    network = AutoModelForCausalLM.from_pretrained(
+    network: Any = AutoModelForCausalLM.from_pretrained(
         path, config=config, dtype=precision, attn_implementation="sdpa"
     )
     network.to(place).eval().requires_grad_(False)

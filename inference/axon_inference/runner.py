@@ -93,6 +93,7 @@ class ModelRunner:
         self._seen = torch.zeros(slots, model.vocab_size, dtype=torch.bool, device=model.device)
 
     def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
+        """Note which tokens a repetition penalty will apply to in this slot."""
         self._seen[slot] = False
         self._seen[slot, torch.tensor(list(prompt_ids), device=self.model.device)] = True
 
@@ -120,6 +121,7 @@ class ModelRunner:
 
     @torch.inference_mode()
     def swap(self, first: int, second: int) -> None:
+        """Exchange two slots; one that was freed costs half as much."""
         a, b = self._lengths[first], self._lengths[second]
         if b == 0:
             self.cache.copy(first, second, a)
@@ -132,6 +134,7 @@ class ModelRunner:
 
     @torch.inference_mode()
     def free(self, slot: int, poisoned: bool = False) -> None:
+        """Give up a slot's contents."""
         self._lengths[slot] = 0
         if poisoned:
             self.cache.clear(slot)

@@ -39,6 +39,7 @@ class Scheduler:
 
     @property
     def idle(self) -> bool:
+        """Whether nothing runs and nothing waits."""
         return not self.waiting and not self.running
 
     def submit(self, sequence: Sequence) -> None:

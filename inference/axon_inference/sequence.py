@@ -33,6 +33,7 @@ class Sequence:
 
     @property
     def prompt_length(self) -> int:
+        """Tokens of the prompt, a prepended BOS included."""
         return len(self.request.prompt_ids)
 
     @property
@@ -42,6 +43,7 @@ class Sequence:
 
     @property
     def in_prefill(self) -> bool:
+        """Whether some of the prompt is still to be fed."""
         return self.fed < self.prompt_length
 
     def completes_stop(self, new_characters: int) -> bool:

@@ -105,6 +105,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         request: pb.GenerateRequest,
         context: grpc.aio.ServicerContext[pb.GenerateRequest, pb.GenerateResponse],
     ) -> AsyncIterator[pb.GenerateResponse]:
+        """Stream one continuation."""
         ready = await self._ready(context)
         try:
             # Tokenising a long prompt takes milliseconds that others' streams should not wait.
@@ -129,12 +130,23 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         request: pb.GetModelRequest,
         context: grpc.aio.ServicerContext[pb.GetModelRequest, pb.GetModelResponse],
     ) -> pb.GetModelResponse:
+        """Describe the model and how busy the server is."""
         ready = await self._ready(context)
         answer = pb.GetModelResponse()
         answer.CopyFrom(ready.description)
         load = ready.engine.progress()
         answer.load.running, answer.load.queued = load.running, load.queued
         return answer
+
+    async def GetFeature(
+        self,
+        request: pb.GetFeatureRequest,
+        context: grpc.aio.ServicerContext[pb.GetFeatureRequest, pb.GetFeatureResponse],
+    ) -> pb.GetFeatureResponse:
+        """Not served yet, and says so."""
+        await context.abort(
+            grpc.StatusCode.UNIMPLEMENTED, "this server does not read features off the weights yet"
+        )
 
     async def _ready(self, context: grpc.aio.ServicerContext[Any, Any]) -> Ready:
         if self.ready is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import grpc
 from axon.v1 import inference_pb2 as pb
@@ -19,6 +20,9 @@ from .requests import Features, Sampling
 from .scheduler import Scheduler
 from .server import InferenceServicer, Listeners, Ready
 from .validation import DEFAULT_MAX_TOKENS, MAX_FEATURES, Served
+
+if TYPE_CHECKING:
+    from .loading import Loaded
 
 _log = logging.getLogger(__name__)
 
@@ -39,12 +43,18 @@ class PortInUse(OSError):
 class Service:
     """The gRPC server and, once loaded, the engine behind it."""
 
-    def __init__(self, settings: Settings, on_fatal: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        on_fatal: Callable[[str], None],
+        load: Callable[[Settings], Loaded] | None = None,
+    ) -> None:
         self.settings = settings
         self.port = 0
         self._on_fatal = on_fatal
+        self._load = load or _load
         self._servicer = InferenceServicer()
-        self._health = health.aio.HealthServicer()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._server = grpc.aio.server(options=_OPTIONS)
         self._engine: Engine | None = None
 
@@ -104,10 +114,8 @@ class Service:
 
     def _build(self, listeners: Listeners) -> Ready:
         """Everything slow, on a thread of its own."""
-        from . import loading  # imports torch, which takes seconds
-
         settings = self.settings
-        loaded = loading.load(settings)
+        loaded = self._load(settings)
         engine = Engine(
             runner=loaded.runner,
             tokenizer=loaded.tokenizer,
@@ -118,6 +126,12 @@ class Service:
         )
         description = _describe(loaded.info, loaded.sources, loaded.served, settings)
         return Ready(engine, loaded.served, listeners, description)
+
+
+def _load(settings: Settings) -> Loaded:
+    from .loading import load  # imports torch, which takes seconds
+
+    return load(settings)
 
 
 def _describe(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,13 +63,8 @@ def load_source(spec: SourceSpec, model: LanguageModel) -> Source:
         SourceError: width, hook point or settings do not fit; the message says which.
         OSError: files are missing.
     """
-    from sae_lens import SAE  # takes seconds to import, so only once it is needed
-
     _log.info("loading source %s", spec)
-    if spec.folder:
-        sae = SAE.load_from_disk(spec.folder, device=str(model.device), dtype="float32")
-    else:
-        sae = SAE.from_pretrained(spec.release, spec.sae_id, device=str(model.device))
+    sae = _load_sae(spec, str(model.device))
     sae.eval().requires_grad_(False)
     fold_decoder_norm(sae)
     metadata = sae.cfg.metadata
@@ -89,6 +85,17 @@ def load_source(spec: SourceSpec, model: LanguageModel) -> Source:
         centers=_centers(metadata.model_from_pretrained_kwargs, spec),
         neuronpedia_url=f"https://www.neuronpedia.org/{listed}" if listed else "",
     )
+
+
+def _load_sae(spec: SourceSpec, device: str) -> Any:
+    from sae_lens import SAE  # takes seconds to import, so only once it is needed
+
+    with warnings.catch_warnings():
+        # It advises to load the model in the way whose effect `_centers` makes sure of.
+        warnings.filterwarnings("ignore", message=r"\s*This SAE has non-empty")
+        if spec.folder:
+            return SAE.load_from_disk(spec.folder, device=device, dtype="float32")
+        return SAE.from_pretrained(spec.release, spec.sae_id, device=device)
 
 
 @torch.no_grad()

@@ -48,6 +48,7 @@ class Served:
 
     @property
     def max_prompt_characters(self) -> int:
+        """Longer prompts are refused before they are tokenised."""
         return self.context_length * CHARACTERS_PER_TOKEN
 
 

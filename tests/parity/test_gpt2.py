@@ -81,6 +81,7 @@ def test_seeded_sampling_is_the_same_in_any_company(bench: Bench) -> None:
     assert len({tuple(ids[-20:]) for ids in alone}) == len(alone)
 
 
+@pytest.mark.filterwarnings(r"ignore:\s*This SAE has non-empty:UserWarning")
 def test_centred_source_matches_a_centred_model(
     folders: tuple[Path, list[Path]], tmp_path: Path
 ) -> None:

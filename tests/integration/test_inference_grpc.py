@@ -1,0 +1,290 @@
+"""The inference service over real sockets, its model replaced by one that takes no time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import pytest
+from axon.v1 import inference_pb2 as pb
+from axon.v1 import inference_pb2_grpc as pb_grpc
+from axon_inference.config import Settings
+from axon_inference.loading import Loaded
+from axon_inference.service import NAME, PortInUse, Service
+from axon_inference.validation import Served
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_status import rpc_status
+
+from ..unit.inference.fakes import ByteTokenizer, FakeRunner
+
+STEP_SECONDS = 0.005
+
+
+def fake_load(settings: Settings) -> Loaded:
+    def slow_successor(tokens: list[int]) -> int:
+        time.sleep(STEP_SECONDS)
+        return 33 + (tokens[-1] - 32) % 90
+
+    served = Served("fake", ("fake/0-res",), 400, 128, 2, lambda text: list(text.encode()))
+    return Loaded(
+        runner=FakeRunner(slow_successor, settings.slots),  # type: ignore[arg-type]
+        tokenizer=ByteTokenizer(),
+        eos_ids=frozenset({0}),
+        served=served,
+        info=pb.ModelInfo(n_layers=1, d_model=8, vocab_size=128, device="cpu", dtype="float32"),
+        sources=[pb.Source(id="fake/0-res", hook_name="blocks.0.hook_resid_post", width=128)],
+    )
+
+
+class Rig:
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.channel = grpc.aio.insecure_channel(f"127.0.0.1:{service.port}")
+        self.stub: Any = pb_grpc.InferenceServiceStub(self.channel)
+
+    async def load(self) -> pb.Load:
+        return (await self.stub.GetModel(pb.GetModelRequest())).load
+
+    async def until(self, reached: Callable[[pb.Load], bool]) -> None:
+        for _ in range(500):
+            if reached(await self.load()):
+                return
+            await asyncio.sleep(0.01)
+        pytest.fail("the load never got there")
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    settings = Settings(port=0, slots=2, max_queue=1, drain_seconds=1)
+    service = Service(settings, on_fatal=pytest.fail, load=fake_load)
+    await service.listen()
+    await service.load()
+    rig = Rig(service)
+    yield rig
+    await rig.channel.close()
+    await service.drain()
+
+
+async def collect(call: Any) -> list[pb.GenerateResponse]:
+    messages = []
+    while (message := await call.read()) is not grpc.aio.EOF:
+        messages.append(message)
+    return messages
+
+
+async def refusal(call: Any) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await collect(call)
+    return caught.value
+
+
+async def test_a_whole_stream(rig: Rig) -> None:
+    request = pb.GenerateRequest(prompt="abc", max_tokens=4)
+    messages = await collect(rig.stub.Generate(request))
+    kinds = [message.WhichOneof("event") for message in messages]
+    assert kinds[0] == "started"
+    assert kinds[-1] == "finished"
+    assert set(kinds[1:-1]) == {"tokens"}
+    started, finished = messages[0].started, messages[-1].finished
+    assert (started.model, list(started.sources)) == ("fake", ["fake/0-res"])
+    assert (started.prompt_tokens, started.max_tokens) == (4, 4)
+    assert started.sampling.HasField("seed")
+    tokens = [token for message in messages for token in message.tokens.tokens]
+    assert [token.position for token in tokens] == list(range(8))
+    assert "".join(token.text for token in tokens) == "\x02abcdefg"
+    assert [token.origin for token in tokens] == [1] * 4 + [2] * 4
+    assert not tokens[3].HasField("logprob")
+    assert tokens[4].logprob == -0.5
+    assert not tokens[0].source_features, "a BOS shows none unless asked"
+    assert tokens[3].source_features[0].ids == [ord("c")]
+    assert finished.reason == pb.FINISH_REASON_LENGTH
+    assert (finished.prompt_tokens, finished.generated_tokens) == (4, 4)
+    timings = finished.timings
+    assert timings.decode_ns > 3 * STEP_SECONDS * 1e9
+    assert timings.prefill_ns > 0
+    assert timings.forward_ns > 0
+
+
+async def test_model_describes_itself(rig: Rig) -> None:
+    model = await rig.stub.GetModel(pb.GetModelRequest())
+    assert model.model == "fake"
+    assert model.sources[0].hook_name == "blocks.0.hook_resid_post"
+    assert model.limits.context_length == 400
+    assert model.limits.slots == 2
+    assert model.defaults.features.top_k == 15
+    assert not model.defaults.sampling.HasField("seed")
+    assert (model.load.running, model.load.queued) == (0, 0)
+
+
+BAD: list[tuple[str, dict[str, Any]]] = [
+    ("prompt", {"prompt": ""}),
+    ("prompt", {"prompt": "x" * 400}),
+    ("prompt", {"prompt": "x" * 10_000}),
+    ("max_tokens", {"max_tokens": 401}),
+    ("sampling.temperature", {"sampling": {"temperature": -0.1}}),
+    ("sampling.temperature", {"sampling": {"temperature": float("nan")}}),
+    ("sampling.temperature", {"sampling": {"temperature": float("inf")}}),
+    ("sampling.top_k", {"sampling": {"top_k": 129}}),
+    ("sampling.top_p", {"sampling": {"top_p": 0}}),
+    ("sampling.top_p", {"sampling": {"top_p": 1.01}}),
+    ("sampling.repetition_penalty", {"sampling": {"repetition_penalty": 0}}),
+    ("sampling.stop", {"sampling": {"stop": [""]}}),
+    ("sampling.stop", {"sampling": {"stop": ["a"] * 17}}),
+    ("features.sources", {"features": {"sources": ["fake/9-res"]}}),
+    ("features.top_k", {"features": {"top_k": 257}}),
+    ("features.threshold", {"features": {"threshold": -1}}),
+    ("features.threshold", {"features": {"threshold": float("nan")}}),
+]
+
+
+@pytest.mark.parametrize(("field", "changes"), BAD)
+async def test_a_bad_field_is_named(rig: Rig, field: str, changes: dict[str, Any]) -> None:
+    request = pb.GenerateRequest(**{"prompt": "a", **changes})
+    error = await refusal(rig.stub.Generate(request))
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert field in error.details()
+    status = rpc_status.from_call(error)
+    detail = error_details_pb2.BadRequest()
+    assert status.details[0].Unpack(detail)
+    assert [violation.field for violation in detail.field_violations] == [field]
+
+
+async def test_every_bad_field_is_named_at_once(rig: Rig) -> None:
+    sampling = pb.SamplingOptions(temperature=11, top_p=2)
+    error = await refusal(rig.stub.Generate(pb.GenerateRequest(prompt="", sampling=sampling)))
+    detail = error_details_pb2.BadRequest()
+    rpc_status.from_call(error).details[0].Unpack(detail)
+    fields = {violation.field for violation in detail.field_violations}
+    assert fields == {"prompt", "sampling.temperature", "sampling.top_p"}
+
+
+async def test_limits_themselves_are_allowed(rig: Rig) -> None:
+    sampling = pb.SamplingOptions(temperature=10, top_p=1, repetition_penalty=0.1, top_k=128)
+    request = pb.GenerateRequest(prompt="a" * 399, max_tokens=400, sampling=sampling)
+    messages = await collect(rig.stub.Generate(request))
+    assert messages[0].started.max_tokens == 0, "the context is full"
+    assert messages[-1].finished.reason == pb.FINISH_REASON_LENGTH
+
+
+async def test_zero_means_zero_and_unset_means_the_default(rig: Rig) -> None:
+    features = pb.FeatureOptions(top_k=0)
+    messages = await collect(
+        rig.stub.Generate(pb.GenerateRequest(prompt="a", max_tokens=0, features=features))
+    )
+    assert messages[-1].finished.generated_tokens == 0
+    assert not any(t.source_features for m in messages for t in m.tokens.tokens)
+    started = (await collect(rig.stub.Generate(pb.GenerateRequest(prompt="a"))))[0].started
+    assert started.max_tokens == 60
+
+
+async def test_a_queue_that_is_full_says_when_to_retry(rig: Rig) -> None:
+    long = pb.GenerateRequest(prompt="a", max_tokens=300)
+    running = [rig.stub.Generate(long) for _ in range(3)]
+    for call in running:
+        await call.read()
+    assert (await rig.load()) == pb.Load(running=2, queued=1)
+    error = await refusal(rig.stub.Generate(long))
+    assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    detail = error_details_pb2.RetryInfo()
+    assert rpc_status.from_call(error).details[0].Unpack(detail)
+    assert detail.retry_delay.seconds > 0
+    for call in running:
+        call.cancel()
+
+
+async def test_those_who_wait_are_told_and_then_served(rig: Rig) -> None:
+    long = pb.GenerateRequest(prompt="a", max_tokens=300)
+    running = [rig.stub.Generate(long) for _ in range(2)]
+    for call in running:
+        await call.read()
+    waiting = rig.stub.Generate(pb.GenerateRequest(prompt="b", max_tokens=2))
+    assert (await waiting.read()).queued.position == 0
+    running[0].cancel()
+    rest = await collect(waiting)
+    assert rest[0].WhichOneof("event") == "started"
+    assert rest[-1].finished.generated_tokens == 2
+    running[1].cancel()
+
+
+async def test_a_cancelled_call_frees_its_slot(rig: Rig) -> None:
+    call = rig.stub.Generate(pb.GenerateRequest(prompt="a", max_tokens=300))
+    await call.read()
+    assert (await rig.load()).running == 1
+    call.cancel()
+    await rig.until(lambda load: load.running == 0)
+
+
+async def test_a_deadline_frees_its_slot(rig: Rig) -> None:
+    call = rig.stub.Generate(pb.GenerateRequest(prompt="a", max_tokens=300), timeout=0.2)
+    error = await refusal(call)
+    assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    await rig.until(lambda load: load.running == 0)
+
+
+async def test_a_bad_request_leaves_other_streams_alone(rig: Rig) -> None:
+    good = asyncio.create_task(
+        collect(rig.stub.Generate(pb.GenerateRequest(prompt="a", max_tokens=60)))
+    )
+    for _ in range(20):
+        await refusal(rig.stub.Generate(pb.GenerateRequest(prompt="")))
+    messages = await good
+    assert messages[-1].finished.generated_tokens == 60
+
+
+async def test_health_and_reflection(rig: Rig) -> None:
+    health = health_pb2_grpc.HealthStub(rig.channel)
+    for name in ("", NAME):
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    reflection = reflection_pb2_grpc.ServerReflectionStub(rig.channel)
+    asked = reflection_pb2.ServerReflectionRequest(list_services="")
+    [answer] = [a async for a in reflection.ServerReflectionInfo(iter([asked]))]
+    assert NAME in {s.name for s in answer.list_services_response.service}
+
+
+async def test_unavailable_while_loading_and_while_draining() -> None:
+    service = Service(Settings(port=0, drain_seconds=5), pytest.fail, load=fake_load)
+    await service.listen()
+    rig = Rig(service)
+    health = health_pb2_grpc.HealthStub(rig.channel)
+    error = await refusal(rig.stub.Generate(pb.GenerateRequest(prompt="a")))
+    assert error.code() == grpc.StatusCode.UNAVAILABLE
+    assert "loading" in error.details()
+    answer = await health.Check(health_pb2.HealthCheckRequest())
+    assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+    await service.load()
+    call = rig.stub.Generate(pb.GenerateRequest(prompt="a", max_tokens=60))
+    await call.read()
+    draining = asyncio.create_task(service.drain())
+    await asyncio.sleep(0.05)
+    error = await refusal(rig.stub.Generate(pb.GenerateRequest(prompt="a")))
+    assert "shutting down" in error.details()
+    messages = await collect(call)
+    assert messages[-1].finished.generated_tokens == 60, "what runs may end in peace"
+    await draining
+    await rig.channel.close()
+
+
+async def test_draining_cancels_what_does_not_end_in_time() -> None:
+    service = Service(Settings(port=0, drain_seconds=0), pytest.fail, load=fake_load)
+    await service.listen()
+    await service.load()
+    rig = Rig(service)
+    call = rig.stub.Generate(pb.GenerateRequest(prompt="a", max_tokens=300))
+    await call.read()
+    draining = asyncio.create_task(service.drain())
+    messages = await collect(call)
+    assert messages[-1].finished.reason == pb.FINISH_REASON_CANCELLED
+    await draining
+    await rig.channel.close()
+
+
+async def test_a_port_in_use_is_refused(rig: Rig) -> None:
+    second = Service(Settings(port=rig.service.port), pytest.fail, load=fake_load)
+    with pytest.raises(PortInUse, match=str(rig.service.port)):
+        await second.listen()

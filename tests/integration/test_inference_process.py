@@ -1,0 +1,120 @@
+"""`python -m axon_inference` as a user or a supervisor meets it: lines on stderr, exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from .. import tiny
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.gpt2_folder(tmp_path_factory.mktemp("model"))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(**variables: object) -> Iterator[subprocess.Popen[str]]:
+    env = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "axon_inference"], env=env, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def end(process: subprocess.Popen[str], seconds: float = 50) -> tuple[int, str]:
+    _, errors = process.communicate(timeout=seconds)
+    return process.returncode, errors
+
+
+def wait_until_serving(port: int) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for _ in range(400):
+            answer = stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=30)
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return
+            time.sleep(0.1)
+    pytest.fail("it does not come to serve")
+
+
+def test_help_lists_the_variables() -> None:
+    command = [sys.executable, "-m", "axon_inference", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    assert "AXON_SOURCES" in done.stdout
+
+
+def test_a_bad_setting_is_one_line() -> None:
+    with serving(AXON_GRPC_PORT="high") as process:
+        code, errors = end(process)
+    assert code == 1
+    assert len(errors.splitlines()) == 1
+    assert "AXON_GRPC_PORT" in errors
+
+
+def test_a_port_in_use_is_refused_before_anything_is_loaded() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with serving(AXON_GRPC_PORT=taken.getsockname()[1]) as process:
+            code, errors = end(process)
+    assert code == 1
+    assert "AXON_GRPC_PORT" in errors.splitlines()[-1]
+    assert "loading" not in errors
+
+
+def test_an_sae_that_does_not_fit_is_refused_with_the_reason(model: Path, tmp_path: Path) -> None:
+    sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_resid_pre", d_in=48)
+    port = free_port()
+    with serving(AXON_MODEL=model, AXON_SOURCES=sae, AXON_GRPC_PORT=port) as process:
+        code, errors = end(process)
+    assert code == 1
+    assert "trained on another model" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(model: Path, tmp_path: Path, number: signal.Signals) -> None:
+    sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_resid_pre")
+    port = free_port()
+    with serving(AXON_MODEL=model, AXON_SOURCES=sae, AXON_GRPC_PORT=port) as process:
+        wait_until_serving(port)
+        process.send_signal(number)
+        code, errors = end(process, seconds=10)
+    assert code == 0
+    assert "Traceback" not in errors
+
+
+def test_a_signal_while_loading_ends_it_at_once(model: Path, tmp_path: Path) -> None:
+    sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_resid_pre")
+    port = free_port()
+    with serving(AXON_MODEL=model, AXON_SOURCES=sae, AXON_GRPC_PORT=port) as process:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            request = health_pb2.HealthCheckRequest()
+            stub = health_pb2_grpc.HealthStub(channel)
+            stub.Check(request, wait_for_ready=True, timeout=30)
+        process.send_signal(signal.SIGTERM)
+        code, errors = end(process, seconds=5)
+    assert code == 0
+    assert "Traceback" not in errors

@@ -1,0 +1,67 @@
+"""A runner and a tokenizer without a model, for tests that take milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from axon_inference.runner import Feed, SourceRows, StageTimes, StepResult
+
+
+class ByteTokenizer:
+    """A token is a byte, so that most characters beyond ASCII span several tokens."""
+
+    def decode(
+        self, ids: list[int], *, skip_special_tokens: bool, clean_up_tokenization_spaces: bool
+    ) -> str:
+        return bytes(ids).decode("utf-8", errors="replace")
+
+
+class FakeRunner:
+    """Writes what is fed to a slot into a list, and continues by a rule of the test's.
+
+    `continuation(tokens)` gives the next id after the tokens of a slot. The one feature of a
+    token has the token's id as its id and its position as its activation, so a test can see
+    whether a token carries its own features.
+    """
+
+    def __init__(self, continuation: Callable[[list[int]], int], slots: int) -> None:
+        self.continuation = continuation
+        self.rows: list[list[int]] = [[] for _ in range(slots)]
+        self.steps: list[list[Feed]] = []
+        self.poison: Callable[[Feed], bool] = lambda feed: False
+        self.explode: Callable[[Sequence[Feed]], bool] = lambda feeds: False
+
+    def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
+        assert self.rows[slot] == [], "a slot was given away twice"
+
+    def run(self, feeds: Sequence[Feed]) -> StepResult:
+        self.steps.append(list(feeds))
+        if self.explode(feeds):
+            raise RuntimeError("out of memory")
+        for feed in feeds:
+            assert len(self.rows[feed.slot]) == feed.start, "fed at the wrong position"
+            self.rows[feed.slot] += feed.ids
+        fed = [(i, feed.start + p) for feed in feeds for p, i in enumerate(feed.ids)]
+        counts = [len(feed.ids) for feed in feeds]
+        return StepResult(
+            next_ids=[self.continuation(self.rows[feed.slot]) for feed in feeds],
+            logprobs=[-0.5] * len(feeds),
+            finite=[not self.poison(feed) for feed in feeds],
+            offsets=[sum(counts[:n]) for n in range(len(counts))],
+            sources={
+                0: SourceRows(
+                    ids=np.array([[token] for token, _ in fed]),
+                    activations=np.array([[p] for _, p in fed], dtype=np.float32),
+                    l0=np.ones(len(fed), dtype=np.int64),
+                    error=np.zeros(len(fed), dtype=np.float32),
+                )
+            },
+            times=StageTimes(1, 1, 1),
+        )
+
+    def swap(self, first: int, second: int) -> None:
+        self.rows[first], self.rows[second] = self.rows[second], self.rows[first]
+
+    def free(self, slot: int, poisoned: bool = False) -> None:
+        self.rows[slot] = []

@@ -1,0 +1,264 @@
+"""The real engine and scheduler over a fake model."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+
+import pytest
+from axon_inference.engine import Engine
+from axon_inference.requests import (
+    Event,
+    Failed,
+    Features,
+    Finished,
+    Queued,
+    Reason,
+    Request,
+    Sampling,
+    Started,
+    Tokens,
+)
+from axon_inference.scheduler import QueueFull, Scheduler
+
+from .fakes import ByteTokenizer, FakeRunner
+
+EOS = 0
+
+
+def successor(tokens: list[int]) -> int:
+    return (tokens[-1] + 1) % 128
+
+
+class Rig:
+    """An engine stepped by hand, and what it published."""
+
+    def __init__(self, slots: int = 3, max_queue: int = 10, prefill_tokens: int = 64) -> None:
+        self.events: dict[int, list[Event]] = defaultdict(list)
+        self.runner = FakeRunner(successor, slots)
+        self.engine = Engine(
+            self.runner,
+            ByteTokenizer(),
+            Scheduler(slots, max_queue, prefill_tokens),
+            frozenset({EOS}),
+            self.keep,
+        )
+
+    def keep(self, events: list[tuple[int, Event]]) -> None:
+        for request_id, event in events:
+            self.events[request_id].append(event)
+
+    def submit(self, text: str, max_tokens: int = 5, **knobs: object) -> int:
+        features = Features(sources=(0,), top_k=3, include_bos=True)
+        sampling = Sampling(**knobs)  # type: ignore[arg-type]
+        return self.engine.submit(Request(tuple(text.encode()), max_tokens, sampling, features))
+
+    def finish(self) -> None:
+        for _ in range(200):
+            if not sum(self.engine.progress()):
+                return
+            self.engine.step()
+        raise AssertionError("the engine does not come to an end")
+
+    def text(self, request_id: int) -> str:
+        return "".join(t.text for t in self.tokens(request_id))
+
+    def tokens(self, request_id: int) -> list[object]:
+        found = [e.tokens for e in self.events[request_id] if isinstance(e, Tokens)]
+        return [token for tokens in found for token in tokens]
+
+
+def test_a_token_carries_the_features_of_its_own_position() -> None:
+    rig = Rig()
+    request = rig.submit("abc", max_tokens=3)
+    rig.finish()
+    tokens = rig.tokens(request)
+    assert [t.position for t in tokens] == [0, 1, 2, 3, 4, 5]
+    assert rig.text(request) == "abcdef"
+    for token in tokens[1:]:  # position 0 has activation 0, which is not active
+        [found] = token.source_features
+        assert list(found.ids) == [token.token_id]
+        assert list(found.activations) == [token.position]
+
+
+def test_prompt_comes_in_one_event_then_one_token_a_step() -> None:
+    rig = Rig(prefill_tokens=2)
+    request = rig.submit("abcde", max_tokens=2)
+    rig.finish()
+    kinds = [type(event) for event in rig.events[request]]
+    assert kinds == [Started, Tokens, Tokens, Tokens, Finished]
+    assert len(rig.events[request][1].tokens) == 5
+
+
+def test_the_last_token_costs_one_more_pass_but_draws_nothing() -> None:
+    rig = Rig()
+    rig.submit("a", max_tokens=2)
+    rig.finish()
+    assert [step[0].draws for step in rig.runner.steps] == [0, 1, None]
+
+
+def test_no_tokens_wanted_shows_the_prompt_alone() -> None:
+    rig = Rig()
+    request = rig.submit("abc", max_tokens=0)
+    rig.finish()
+    assert rig.text(request) == "abc"
+    end = rig.events[request][-1]
+    assert (end.reason, end.prompt_tokens, end.generated_tokens) == (Reason.LENGTH, 3, 0)
+
+
+def test_end_of_sequence_stops_and_is_not_shown() -> None:
+    rig = Rig()
+    request = rig.submit("}", max_tokens=50)  # } ~ DEL, then 0
+    rig.finish()
+    assert rig.text(request) == "}~\x7f"
+    assert rig.events[request][-1].reason is Reason.STOP
+
+
+def test_a_stop_string_ends_with_the_token_that_completes_it() -> None:
+    rig = Rig()
+    request = rig.submit("abc", max_tokens=50, stop=("zz", "fg"))
+    rig.finish()
+    assert rig.text(request) == "abcdefg"
+    end = rig.events[request][-1]
+    assert (end.reason, end.generated_tokens) == (Reason.STOP, 4)
+
+
+def test_a_stop_string_in_the_prompt_does_not_count() -> None:
+    rig = Rig()
+    request = rig.submit("abc", max_tokens=2, stop=("bc", "cd"))
+    rig.finish()
+    assert rig.text(request) == "abcde"
+
+
+def test_a_character_that_spans_tokens_comes_whole_and_the_rest_at_the_end() -> None:
+    rig = Rig()
+    spelled = "ü€".encode() + b"\xe2\x82"
+    rig.runner.continuation = lambda tokens: (b"x" + spelled + b"!")[len(tokens)]
+    request = rig.submit("x", max_tokens=len(spelled))
+    rig.finish()
+    texts = [t.text for t in rig.tokens(request)]
+    assert texts == ["x", "", "ü", "", "", "€", "", "\ufffd"]
+    assert "".join(texts) == (b"x" + spelled).decode(errors="replace")
+
+
+def test_rows_join_and_leave_without_disturbing_each_other() -> None:
+    rig = Rig(slots=3, prefill_tokens=3)
+    texts = ["a", "bcdefgh", "ij", "k", "lmnop", "q"]
+    requests = []
+    for number, text in enumerate(texts):
+        requests.append(rig.submit(text, max_tokens=number + 1))
+        rig.engine.step()
+    rig.finish()
+    for number, (request, text) in enumerate(zip(requests, texts, strict=True)):
+        last = ord(text[-1])
+        want = text + "".join(chr(last + i + 1) for i in range(number + 1))
+        assert rig.text(request) == want
+
+
+def test_a_long_prompt_does_not_stall_those_that_run() -> None:
+    rig = Rig(prefill_tokens=4)
+    running = rig.submit("a", max_tokens=40)
+    rig.engine.step()
+    rig.submit("x" * 20, max_tokens=1)
+    for _ in range(5):
+        before = len(rig.tokens(running))
+        rig.engine.step()
+        assert len(rig.tokens(running)) == before + 1
+
+
+def test_those_who_wait_hear_their_position() -> None:
+    rig = Rig(slots=1)
+    rig.submit("a", max_tokens=1)
+    second, third = rig.submit("b", max_tokens=1), rig.submit("c", max_tokens=1)
+    rig.finish()
+    assert [e.position for e in rig.events[second] if isinstance(e, Queued)] == [0]
+    assert [e.position for e in rig.events[third] if isinstance(e, Queued)] == [1, 0]
+
+
+def test_cancel_frees_the_slot_before_the_next_step() -> None:
+    rig = Rig(slots=1)
+    first, second = rig.submit("a", max_tokens=50), rig.submit("b", max_tokens=1)
+    rig.engine.step()
+    rig.engine.cancel(first)
+    rig.engine.step()
+    end = rig.events[first][-1]
+    assert isinstance(end, Finished)
+    assert end.reason is Reason.CANCELLED
+    assert isinstance(rig.events[second][-1], Tokens)
+
+
+def test_cancel_of_one_that_waits_and_of_one_that_is_gone() -> None:
+    rig = Rig(slots=1)
+    first, second = rig.submit("a", max_tokens=1), rig.submit("b", max_tokens=1)
+    rig.engine.cancel(second)
+    rig.finish()
+    rig.engine.cancel(first)
+    assert [type(e) for e in rig.events[second]] == [Finished]
+
+
+def test_queue_full() -> None:
+    rig = Rig(slots=1, max_queue=1)
+    rig.submit("a")
+    rig.submit("b")
+    with pytest.raises(QueueFull):
+        rig.submit("c")
+
+
+def test_values_that_are_not_finite_fail_their_own_request() -> None:
+    rig = Rig()
+    bad, good = rig.submit("a", max_tokens=9), rig.submit("b", max_tokens=9)
+    rig.runner.poison = lambda feed: rig.runner.rows[feed.slot][0] == ord("a") and feed.start > 2
+    rig.finish()
+    assert isinstance(rig.events[bad][-1], Failed)
+    assert "not finite" in rig.events[bad][-1].message
+    assert rig.text(good) == "bcdefghijk"
+
+
+def test_a_step_that_explodes_fails_its_batch_and_the_engine_goes_on() -> None:
+    rig = Rig()
+    request = rig.submit("a", max_tokens=9)
+    rig.engine.step()
+    rig.runner.explode = lambda feeds: True
+    rig.engine.step()
+    assert isinstance(rig.events[request][-1], Failed)
+    rig.runner.explode = lambda feeds: False
+    again = rig.submit("x", max_tokens=2)
+    rig.finish()
+    assert rig.text(again) == "xyz"
+
+
+def test_thread_serves_and_close_cancels() -> None:
+    rig = Rig()
+    enough = threading.Event()
+    rig.runner.continuation = lambda tokens: enough.set() or 97 if len(tokens) > 20 else 97  # type: ignore[func-returns-value]
+    rig.engine.start()
+    request = rig.submit("a", max_tokens=10**9)
+    assert enough.wait(5)
+    rig.engine.close()
+    assert rig.events[request][-1].reason is Reason.CANCELLED
+    assert sum(rig.engine.progress()) == 0
+
+
+def test_death_of_the_thread_is_told() -> None:
+    told: list[BaseException] = []
+    died = threading.Event()
+
+    def on_death(error: BaseException) -> None:
+        told.append(error)
+        died.set()
+
+    def broken(events: list[tuple[int, Event]]) -> None:
+        raise OSError("nobody there")
+
+    engine = Engine(
+        FakeRunner(successor, 1),
+        ByteTokenizer(),
+        Scheduler(1, 1, 8),
+        frozenset(),
+        broken,
+        on_death,
+    )
+    engine.start()
+    engine.submit(Request((97,), 1))
+    assert died.wait(5)
+    assert isinstance(told[0], OSError)

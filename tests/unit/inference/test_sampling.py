@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from axon_inference.sampling import Knobs, sample, seed_bits, uniform
+
+LOGITS = torch.tensor([3.0, 1.0, 2.0, -1.0, 0.5])
+
+
+def knobs(n: int, **values: Any) -> Knobs:
+    """Knobs for n rows, the same for all; row i has drawn i tokens before."""
+    temperature = float(values.get("temperature", 1.0))
+    top_k, top_p = int(values.get("top_k", 0)), float(values.get("top_p", 1.0))
+    penalty = float(values.get("repetition_penalty", 1.0))
+    return Knobs(
+        temperature=torch.full((n,), temperature),
+        top_k=torch.full((n,), top_k),
+        top_p=torch.full((n,), top_p),
+        repetition_penalty=torch.full((n,), penalty),
+        seed=torch.full((n,), seed_bits(values.get("seed", 7))),
+        draw=torch.arange(n),
+        any_sampled=temperature > 0,
+        any_penalty=penalty != 1,
+        any_top_p=top_p < 1,
+        largest_top_k=top_k,
+    )
+
+
+def frequencies(logits: torch.Tensor, n: int = 20_000, **values: Any) -> torch.Tensor:
+    rows = logits.expand(n, -1)
+    chosen, _ = sample(rows, torch.zeros_like(rows, dtype=torch.bool), knobs(n, **values))
+    return torch.bincount(chosen, minlength=logits.shape[-1]) / n
+
+
+def test_temperature_0_is_greedy_and_the_logprob_is_the_models_own() -> None:
+    seen = torch.zeros(1, 5, dtype=torch.bool)
+    chosen, logprobs = sample(LOGITS[None], seen, knobs(1, temperature=0))
+    assert chosen.tolist() == [0]
+    torch.testing.assert_close(logprobs, LOGITS.log_softmax(-1)[:1])
+
+
+def test_draws_follow_the_distribution() -> None:
+    torch.testing.assert_close(frequencies(LOGITS), LOGITS.softmax(-1), atol=0.01, rtol=0)
+    want = (LOGITS / 2).softmax(-1)
+    torch.testing.assert_close(frequencies(LOGITS, temperature=2), want, atol=0.012, rtol=0)
+
+
+def test_top_k_keeps_the_likeliest() -> None:
+    want = torch.tensor([3.0, -torch.inf, 2.0, -torch.inf, -torch.inf]).softmax(-1)
+    torch.testing.assert_close(frequencies(LOGITS, top_k=2), want, atol=0.012, rtol=0)
+
+
+def test_top_p_keeps_the_fewest_that_reach_it() -> None:
+    # softmax: .624, .084, .230, .011, .051; .85 needs the first two by rank.
+    want = torch.tensor([3.0, -torch.inf, 2.0, -torch.inf, -torch.inf]).softmax(-1)
+    torch.testing.assert_close(frequencies(LOGITS, top_p=0.85), want, atol=0.012, rtol=0)
+    assert frequencies(LOGITS, top_p=0.01).tolist() == [1, 0, 0, 0, 0]
+
+
+def test_top_p_counts_within_top_k() -> None:
+    # Among the top 3 (.665, .090, .245) the first two reach .9; among all they would not.
+    found = frequencies(LOGITS, top_k=3, top_p=0.9)
+    assert found[1] == 0
+    assert found[2] > 0.2
+
+
+def test_ties_with_the_last_one_kept_stay() -> None:
+    found = frequencies(torch.tensor([1.0, 1.0, 1.0, -9.0]), top_k=2)
+    assert (found[:3] > 0.3).all()
+    assert found[3] == 0
+
+
+def test_repetition_penalty_divides_positive_and_multiplies_negative() -> None:
+    seen = torch.tensor([[True, False, False, True, False]])
+    greedy = knobs(1, temperature=0, repetition_penalty=2)
+    assert sample(LOGITS[None], seen, greedy)[0].tolist() == [2]
+    found = sample(torch.tensor([[-1.0, -1.5]]), torch.tensor([[True, False]]), greedy)[0]
+    assert found.tolist() == [1]
+
+
+def test_rows_keep_their_own_knobs() -> None:
+    n = 6
+    rows = torch.randn(n, 50, generator=torch.Generator().manual_seed(0))
+    seen = torch.rand(n, 50, generator=torch.Generator().manual_seed(1)) < 0.5
+    mixed = Knobs(
+        temperature=torch.tensor([0, 1, 1.5, 1, 0.7, 1]),
+        top_k=torch.tensor([0, 3, 0, 0, 10, 0]),
+        top_p=torch.tensor([1, 1, 0.5, 1, 0.9, 1]),
+        repetition_penalty=torch.tensor([1, 1, 1, 1.7, 1.2, 1]),
+        seed=torch.arange(n) * 1000,
+        draw=torch.arange(n),
+        any_sampled=True,
+        any_penalty=True,
+        any_top_p=True,
+        largest_top_k=10,
+    )
+    together, logprobs = sample(rows, seen, mixed)
+    for i in range(n):
+        one = knobs(
+            1,
+            temperature=mixed.temperature[i],
+            top_k=mixed.top_k[i],
+            top_p=mixed.top_p[i],
+            repetition_penalty=mixed.repetition_penalty[i],
+            seed=int(mixed.seed[i]),
+        )
+        one.draw.fill_(i)
+        alone, logprob = sample(rows[i : i + 1], seen[i : i + 1], one)
+        assert alone == together[i]
+        torch.testing.assert_close(logprob[0], logprobs[i])
+
+
+def test_uniform_is_uniform_and_differs_by_seed_and_draw() -> None:
+    draws = torch.arange(50_000)
+    u = uniform(torch.full_like(draws, seed_bits(2**64 - 1)), draws)
+    assert ((u >= 0) & (u < 1)).all()
+    histogram = torch.histc(u, bins=20, min=0, max=1) / len(u)
+    torch.testing.assert_close(histogram, torch.full((20,), 0.05).double(), atol=0.005, rtol=0)
+    correlation = torch.corrcoef(torch.stack([u[:-1], u[1:]]))[0, 1]
+    assert abs(correlation) < 0.02
+    other = uniform(torch.full_like(draws, 8), draws)
+    assert (u != other).float().mean() > 0.99
+
+
+def test_uniform_is_splitmix64() -> None:
+    """The first outputs of the published generator from state 0, to 52 bits."""
+    published = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
+    found = uniform(torch.zeros(3, dtype=torch.int64), torch.arange(3))
+    assert found.tolist() == [(value >> 12) / 2**52 for value in published]

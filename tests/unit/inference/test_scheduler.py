@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+from axon_inference.requests import Request
+from axon_inference.scheduler import QueueFull, Scheduler
+from axon_inference.sequence import Sequence
+from axon_inference.text import Detokenizer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from .fakes import ByteTokenizer
+
+
+def sequence(number: int, prompt_length: int = 4) -> Sequence:
+    prompt = tuple(range(prompt_length))
+    request = Request(prompt_ids=prompt, max_tokens=5)
+    return Sequence(number, request, Detokenizer(ByteTokenizer()), list(prompt))
+
+
+def test_admits_in_order_of_arrival_up_to_the_slots() -> None:
+    scheduler = Scheduler(slots=2, max_queue=5, prefill_tokens=8)
+    for number in range(4):
+        scheduler.submit(sequence(number))
+    assert [s.id for s in scheduler.admit()] == [0, 1]
+    assert [s.slot for s in scheduler.running] == [0, 1]
+    scheduler.release(scheduler.running[0])
+    assert [s.id for s in scheduler.admit()] == [2]
+
+
+def test_refuses_beyond_slots_and_queue() -> None:
+    scheduler = Scheduler(slots=1, max_queue=2, prefill_tokens=8)
+    for number in range(3):
+        scheduler.submit(sequence(number))
+    with pytest.raises(QueueFull):
+        scheduler.submit(sequence(3))
+
+
+def test_a_long_prompt_is_read_in_chunks_and_short_ones_share_a_step() -> None:
+    scheduler = Scheduler(slots=4, max_queue=0, prefill_tokens=8)
+    for number, length in enumerate([20, 3, 4]):
+        scheduler.submit(sequence(number, length))
+    scheduler.admit()
+    [(first, count)] = scheduler.prefill_batch()
+    assert (first.id, count) == (0, 8)
+    first.fed = 18
+    # Two rows of 3 fit within 8 padded tokens; three rows padded to 4 would not.
+    assert [(s.id, n) for s, n in scheduler.prefill_batch()] == [(0, 2), (1, 3)]
+
+
+def test_releasing_one_that_waits_takes_it_from_the_queue() -> None:
+    scheduler = Scheduler(slots=1, max_queue=3, prefill_tokens=8)
+    waiting = [sequence(number) for number in range(3)]
+    for one in waiting:
+        scheduler.submit(one)
+    scheduler.admit()
+    assert scheduler.release(waiting[1]) == []
+    assert [s.id for s in scheduler.waiting] == [2]
+
+
+class Cache:
+    """Holds who is in which slot, and moves them as the scheduler says."""
+
+    def __init__(self, slots: int) -> None:
+        self.rows: list[int | None] = [None] * slots
+
+    def carry_out(self, moves: list[object]) -> None:
+        for move in moves:
+            first, second = move.source, move.target  # type: ignore[attr-defined]
+            self.rows[first], self.rows[second] = self.rows[second], self.rows[first]
+
+
+@given(st.lists(st.integers(0, 99), max_size=80))
+def test_slots_stay_dense_with_those_that_decode_first(choices: list[int]) -> None:
+    """Whatever joins, is promoted or leaves, in any order: no holes, and the cache agrees."""
+    scheduler, cache = Scheduler(slots=5, max_queue=50, prefill_tokens=8), Cache(5)
+    for number, choice in enumerate(choices):
+        action, pick = choice % 3, choice // 3
+        prefilling = [s for s in scheduler.running if s.in_prefill]
+        if action == 0:
+            scheduler.submit(sequence(number))
+            for admitted in scheduler.admit():
+                cache.rows[admitted.slot] = admitted.id
+        elif action == 1 and prefilling:
+            one = prefilling[pick % len(prefilling)]
+            one.fed = one.prompt_length
+            cache.carry_out(scheduler.promote(one))
+        elif action == 2 and scheduler.running:
+            one = scheduler.running[pick % len(scheduler.running)]
+            cache.rows[one.slot] = None
+            cache.carry_out(scheduler.release(one))
+        running = scheduler.running
+        assert [s.slot for s in running] == list(range(len(running)))
+        assert cache.rows == [s.id for s in running] + [None] * (5 - len(running))
+        decoding = scheduler.decode_batch()
+        assert [s.slot for s in decoding] == list(range(len(decoding)))
+        assert {s.id for s in decoding} == {s.id for s in running if not s.in_prefill}
