@@ -152,7 +152,7 @@ def _print_features(tokens: Sequence[Token]) -> None:
             print(f"{label}  {found.source}  {strongest}")
             label = " " * len(label)
         if not token.source_features:
-            print(label)
+            print(label.rstrip())
 
 
 def _model(client: Client, arguments: argparse.Namespace) -> None:

@@ -1,0 +1,76 @@
+"""Frames as clients see them."""
+
+from __future__ import annotations
+
+import json
+
+from axon.v1 import inference_pb2 as pb
+from axon_gateway import frames
+from axon_gateway.errors import Refusal
+from axon_gateway.frames import TokenFrames
+
+
+def token(**values: object) -> pb.Token:
+    return pb.Token(
+        position=3,
+        text=" Paris",
+        source_features=[
+            pb.SourceFeatures(source=1, ids=[9, 4], activations=[2.5, 1.00004]),
+            pb.SourceFeatures(source=0, ids=[9], activations=[0.1]),
+        ],
+        **values,  # type: ignore[arg-type]
+    )
+
+
+def known(source: str, index: int) -> str | None:
+    return "capitals" if (source, index) == ("b", 9) else None
+
+
+def test_features_name_their_source_and_layer_in_the_order_they_came() -> None:
+    frame = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known).token(token(logprob=-0.5))
+    assert frame["features"] == [
+        {"id": 9, "label": "capitals", "activation": 2.5, "layer": 5, "source": "b"},
+        {"id": 4, "label": None, "activation": 1.0, "layer": 5, "source": "b"},
+        {"id": 9, "label": None, "activation": 0.1, "layer": 0, "source": "a"},
+    ]
+
+
+def test_steps_count_generated_tokens() -> None:
+    builder = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known)
+    builder.prompt([token()])
+    assert [builder.token(token())["step"] for _ in range(3)] == [0, 1, 2]
+    assert builder.steps == 3
+
+
+def test_a_missing_logprob_is_null() -> None:
+    assert TokenFrames(("a", "b"), {}, known).token(token())["logprob"] is None
+
+
+def test_what_json_cannot_say_becomes_null() -> None:
+    frame = TokenFrames(("a", "b"), {}, known).token(token(logprob=float("-inf")))
+    assert json.loads(frames.encode(frame, 1))["logprob"] is None
+
+
+def test_a_seed_of_64_bits_survives_javascript() -> None:
+    event = pb.Started(sampling=pb.SamplingOptions(seed=2**64 - 1, temperature=0.8))
+    params = frames.started(event, "x")["params"]
+    assert params["seed"] == "18446744073709551615"
+    assert params["temperature"] == 0.8
+
+
+def test_a_cancelled_generation_is_stopped_not_done() -> None:
+    done = frames.finished(pb.Finished(reason=pb.FINISH_REASON_STOP))
+    cancelled = frames.finished(pb.Finished(reason=pb.FINISH_REASON_CANCELLED))
+    assert (done["status"], done["reason"]) == ("done", "stop")
+    assert (cancelled["status"], cancelled["reason"]) == ("stopped", "cancelled")
+
+
+def test_a_batch_holds_frames_as_they_are() -> None:
+    single = [frames.encode(frames.queued(pb.Queued(position=n)), n) for n in (1, 2)]
+    batch = json.loads(frames.encode_batch(single, 2))
+    assert batch == {"type": "batch", "seq": 2, "frames": [json.loads(f) for f in single]}
+
+
+def test_an_error_says_when_to_retry_only_if_known() -> None:
+    assert "retry_after" not in frames.error(Refusal("busy", "no"))
+    assert frames.error(Refusal("queue_full", "no", retry_after=2))["retry_after"] == 2

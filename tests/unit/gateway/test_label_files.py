@@ -1,0 +1,102 @@
+"""Label files: the best explanation wins, damage costs only what is damaged."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axon_gateway.label_files import FeatureRecord, LabelFiles
+
+SOURCE = "m/0-res"
+
+
+def row(index: int, description: object, **more: object) -> dict[str, Any]:
+    return {"index": str(index), "description": description, "typeName": "counted", **more}
+
+
+def write(folder: Path, name: str, rows: list[object], cut: int | None = None) -> Path:
+    path = folder / SOURCE / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [line if isinstance(line, str) else json.dumps(line) for line in rows]
+    path.write_bytes(gzip.compress("\n".join(lines).encode())[:cut])
+    return path
+
+
+def test_explanations_and_statistics_meet_in_one_record(tmp_path: Path) -> None:
+    scores = [{"value": 0.25}, {"value": 0.75}]
+    write(tmp_path, "explanations/batch-0.jsonl.gz", [row(1, " cats ", scores=scores)])
+    write(
+        tmp_path,
+        "features/batch-0.jsonl.gz",
+        [{"index": "1", "maxActApprox": 8.5, "frac_nonzero": 0.004}, {"index": "2"}],
+    )
+    assert LabelFiles(tmp_path).read(SOURCE) == {
+        1: FeatureRecord("cats", "counted", 0.75, 0.004, 8.5),
+        2: FeatureRecord(),
+    }
+
+
+def test_the_best_score_wins_and_the_first_among_equals(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "explanations/batch-0.jsonl.gz",
+        [
+            row(1, "first"),
+            row(1, "unscored"),
+            row(2, "low", scores=[{"value": 0.1}]),
+            row(2, "high", scores=[{"value": 0.9}]),
+            row(2, "same", scores=[{"value": 0.9}]),
+        ],
+    )
+    records = LabelFiles(tmp_path).read(SOURCE)
+    assert (records[1].label, records[2].label) == ("first", "high")
+
+
+def test_batches_are_all_read(tmp_path: Path) -> None:
+    for batch in range(12):
+        write(tmp_path, f"explanations/batch-{batch}.jsonl.gz", [row(batch, f"label {batch}")])
+    assert len(LabelFiles(tmp_path).read(SOURCE)) == 12
+
+
+@pytest.mark.parametrize(
+    "bad", ["{", "[]", '{"index": "x", "description": "d"}', '{"index": "1"}', "null"]
+)
+def test_a_malformed_row_is_left_out_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, bad: str
+) -> None:
+    write(tmp_path, "explanations/batch-0.jsonl.gz", [bad, row(5, "fine"), row(6, "")])
+    with caplog.at_level(logging.WARNING):
+        records = LabelFiles(tmp_path).read(SOURCE)
+    assert {index: record.label for index, record in records.items()} == {5: "fine"}
+    assert "2 rows are malformed" in caplog.text
+
+
+def test_a_file_cut_off_gives_what_is_before_the_cut(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows: list[object] = [row(index, f"label {index * 7919}") for index in range(2000)]
+    write(tmp_path, "explanations/batch-0.jsonl.gz", rows, cut=-2000)
+    write(tmp_path, "explanations/batch-1.jsonl.gz", [row(5000, "whole")])
+    with caplog.at_level(logging.WARNING):
+        records = LabelFiles(tmp_path).read(SOURCE)
+    assert 0 < len(records) < 2001
+    assert records[5000].label == "whole"
+    assert "damaged" in caplog.text
+
+
+def test_no_folder_and_no_files_are_no_labels(tmp_path: Path) -> None:
+    assert LabelFiles(None).read(SOURCE) == {}
+    assert LabelFiles(tmp_path).read(SOURCE) == {}
+
+
+def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
+    files = LabelFiles(tmp_path)
+    empty = files.fingerprint(SOURCE)
+    write(tmp_path, "explanations/batch-0.jsonl.gz", [row(1, "a")])
+    one = files.fingerprint(SOURCE)
+    write(tmp_path, "explanations/batch-0.jsonl.gz", [row(1, "another")])
+    assert len({empty, one, files.fingerprint(SOURCE)}) == 3

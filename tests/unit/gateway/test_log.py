@@ -1,0 +1,157 @@
+"""The room log: whatever happens around it, every viewer reads the same frames in order."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from axon_gateway.log import RoomLog
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+BIG = 10**9
+
+
+def unpack(messages: list[bytes]) -> list[dict[str, Any]]:
+    frames: list[dict[str, Any]] = []
+    for message in messages:
+        frame = json.loads(message)
+        frames += frame["frames"] if frame["type"] == "batch" else [frame]
+    return frames
+
+
+def filled(count: int, max_bytes: int = BIG) -> RoomLog:
+    log = RoomLog(max_bytes)
+    for number in range(1, count + 1):
+        log.append({"type": "token", "seq": 0, "n": number})
+    return log
+
+
+def read_all(log: RoomLog, after: int) -> list[dict[str, Any]]:
+    frames: list[dict[str, Any]] = []
+    while (chunk := log.read(after)).messages:
+        frames += unpack(chunk.messages)
+        after = chunk.last
+    return frames
+
+
+def test_an_empty_log_has_nothing_to_read() -> None:
+    chunk = RoomLog(BIG).read(0)
+    assert (chunk.messages, chunk.last) == ([], 0)
+
+
+def test_near_viewers_get_single_frames_and_lagging_ones_batches() -> None:
+    log = filled(100)
+    assert [json.loads(m)["type"] for m in log.read(95).messages] == ["token"] * 5
+    [batch] = log.read(0).messages
+    assert json.loads(batch)["type"] == "batch"
+    assert json.loads(batch)["seq"] == 100
+
+
+def test_a_batch_is_bounded_in_bytes_and_in_frames() -> None:
+    log = RoomLog(BIG)
+    for _ in range(100):
+        log.append({"type": "token", "seq": 0, "text": "x" * 10_000})
+    assert len(log.read(0).messages[0]) < 64 * 1024 + 11_000
+    many = filled(5000)
+    assert len(unpack(many.read(0).messages)) == 512
+    assert [frame["seq"] for frame in read_all(many, 0)] == list(range(1, 5001))
+
+
+def test_each_frame_is_encoded_once() -> None:
+    log = filled(10)
+    first, second = log.read(0).messages, log.read(0).messages
+    assert all(a is b for a, b in zip(first, second, strict=True))
+
+
+def test_the_oldest_generation_leaves_first_and_whole() -> None:
+    log = RoomLog(1000)
+    for _ in range(3):
+        log.begin()
+        for _ in range(10):
+            log.append({"type": "token", "seq": 0, "text": "x" * 5})
+    assert log.size <= 1000
+    assert log.first in (11, 21)
+    assert [frame["seq"] for frame in read_all(log, 0)] == list(range(log.first, 31))
+
+
+def test_a_generation_larger_than_the_log_keeps_its_newest_frames() -> None:
+    log = RoomLog(1000)
+    log.begin()
+    for _ in range(200):
+        log.append({"type": "token", "seq": 0})
+    assert log.size <= 1000
+    assert read_all(log, 0)[-1]["seq"] == 200
+
+
+def test_a_reader_left_behind_goes_on_with_the_oldest_frame_kept() -> None:
+    log = RoomLog(300)
+    for _ in range(50):
+        log.append({"type": "token", "seq": 0})
+    assert read_all(log, 3)[0]["seq"] == log.first > 4
+
+
+class Viewers(RuleBasedStateMachine):
+    """Viewers join, lag and resume while frames and generations come and old ones leave.
+
+    The model: frame n carries the value 10 n, whoever reads it, whenever, in whatever batch.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log = RoomLog(2_000)
+        self.written = 0
+        self.cursors: list[int] = []
+
+    @rule(size=st.integers(0, 120))
+    def append(self, size: int) -> None:
+        self.written += 1
+        frame = {"type": "token", "seq": 0, "value": 10 * self.written, "text": "x" * size}
+        assert self.log.append(frame) == self.written
+
+    @rule(count=st.integers(10, 60))
+    def append_many(self, count: int) -> None:
+        for _ in range(count):
+            self.append(0)
+
+    @rule()
+    def begin(self) -> None:
+        self.log.begin()
+
+    @rule(after=st.integers(0, 200))
+    def join(self, after: int) -> None:
+        self.cursors.append(min(after, self.log.last))
+
+    @precondition(lambda self: self.cursors)
+    @rule(data=st.data())
+    def read(self, data: st.DataObject) -> None:
+        """One chunk: it goes on where the viewer was, without a gap but for what has left."""
+        number = data.draw(st.integers(0, len(self.cursors) - 1))
+        cursor = self.cursors[number]
+        chunk = self.log.read(cursor)
+        self.check(unpack(chunk.messages), max(cursor + 1, self.log.first), chunk.last)
+        assert bool(chunk.messages) == (cursor < self.written)
+        self.cursors[number] = chunk.last
+
+    @precondition(lambda self: self.cursors)
+    @rule(data=st.data())
+    def catch_up(self, data: st.DataObject) -> None:
+        """Chunk after chunk leads to the newest frame."""
+        number = data.draw(st.integers(0, len(self.cursors) - 1))
+        start = max(self.cursors[number] + 1, self.log.first)
+        self.check(read_all(self.log, self.cursors[number]), start, self.written)
+        self.cursors[number] = self.written
+
+    def check(self, frames: list[dict[str, Any]], first: int, last: int) -> None:
+        assert [frame["seq"] for frame in frames] == list(range(first, last + 1))
+        assert all(frame["value"] == 10 * frame["seq"] for frame in frames)
+
+    @invariant()
+    def bounded(self) -> None:
+        assert self.log.last == self.written
+        assert self.log.size <= 2_000 or self.log.first == self.log.last
+
+
+TestViewers = Viewers.TestCase
+TestViewers.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

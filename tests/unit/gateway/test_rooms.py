@@ -1,0 +1,157 @@
+"""Rooms without sockets: viewers at different paces, notices, announcements, bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from axon.v1 import inference_pb2 as pb
+from axon_gateway.errors import Refusal
+from axon_gateway.frames import Frame
+from axon_gateway.generation import Emit
+from axon_gateway.rooms import Rooms, Viewer
+
+
+class FakeGeneration:
+    """Emits numbered frames whenever the test says so."""
+
+    def __init__(self, request: pb.GenerateRequest, emit: Emit) -> None:
+        self.emit = emit
+        self.begun = False
+        self.closed = False
+        self.end = asyncio.Event()
+        self.failure: Exception | None = None
+
+    async def run(self) -> None:
+        await self.end.wait()
+        if self.failure:
+            raise self.failure
+
+    async def stop(self) -> None:
+        await self.emit({"type": "finished", "seq": 0, "status": "stopped"})
+
+    async def settle(self, seconds: float) -> None:
+        return
+
+    def close(self) -> None:
+        self.closed = True
+
+    async def token(self) -> None:
+        self.begun = True
+        await self.emit({"type": "token", "seq": 0})
+
+
+class Stage:
+    """Rooms whose generations are fakes."""
+
+    def __init__(self, **bounds: Any) -> None:
+        self.generations: list[FakeGeneration] = []
+        bounds = {"limit": 10, "log_bytes": 10**6, "grace": 60.0, "idle": 60.0, **bounds}
+        self.rooms = Rooms(self._start, **bounds)  # type: ignore[arg-type]
+
+    def _start(self, request: pb.GenerateRequest, emit: Emit) -> FakeGeneration:
+        self.generations.append(FakeGeneration(request, emit))
+        return self.generations[-1]
+
+
+@pytest_asyncio.fixture
+async def stage() -> AsyncIterator[Stage]:
+    stage = Stage()
+    yield stage
+    await stage.rooms.close()
+
+
+async def read(viewer: Viewer) -> list[Frame]:
+    frames: list[Frame] = []
+    for message in await asyncio.wait_for(viewer.read(), 2):
+        frame = json.loads(message)
+        frames += frame["frames"] if frame["type"] == "batch" else [frame]
+    return frames
+
+
+async def begin(stage: Stage) -> tuple[Any, Viewer, FakeGeneration]:
+    room, viewer = stage.rooms.open()
+    await read(viewer)
+    room.generate(pb.GenerateRequest(prompt="x"), viewer)
+    await asyncio.sleep(0)
+    return room, viewer, stage.generations[-1]
+
+
+async def test_a_viewer_who_reads_late_holds_nothing_but_a_number(stage: Stage) -> None:
+    _, viewer, generation = await begin(stage)
+    for _ in range(1000):
+        await generation.token()
+    assert viewer.cursor == 0
+    frames = []
+    while len(frames) < 1000:
+        frames += await read(viewer)
+    assert [frame["seq"] for frame in frames] == list(range(1, 1001))
+
+
+async def test_reading_waits_and_wakes(stage: Stage) -> None:
+    _, viewer, generation = await begin(stage)
+    reading = asyncio.create_task(read(viewer))
+    await asyncio.sleep(0.01)
+    assert not reading.done()
+    await generation.token()
+    assert [frame["type"] for frame in await reading] == ["token"]
+
+
+async def test_errors_wait_for_their_viewer_only_and_are_bounded(stage: Stage) -> None:
+    room, viewer, _ = await begin(stage)
+    _, other = stage.rooms.enter(room.id, None, 0)
+    await read(other)
+    for _ in range(1000):
+        viewer.notify(Refusal("busy", "no"))
+    assert len(await read(viewer)) == 32
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(other.read(), 0.05)
+
+
+async def test_a_crowd_is_announced_once(stage: Stage) -> None:
+    room, presenter, _ = await begin(stage)
+    for _ in range(100):
+        stage.rooms.enter(room.id, None, 0)
+    [frame] = await read(presenter)
+    assert (frame["type"], frame["viewers"]) == ("room", 101)
+
+
+async def test_a_number_from_the_future_is_brought_back(stage: Stage) -> None:
+    room, _, generation = await begin(stage)
+    await generation.token()
+    _, viewer = stage.rooms.enter(room.id, None, 10**9)
+    await read(viewer)
+    await generation.token()
+    assert [frame["seq"] for frame in await read(viewer)] == [2]
+
+
+async def test_a_failing_generation_is_told_as_internal_and_the_room_goes_on(stage: Stage) -> None:
+    room, viewer, generation = await begin(stage)
+    await generation.token()
+    await read(viewer)
+    generation.failure = ValueError("a bug")
+    generation.end.set()
+    assert [frame["error"] for frame in await read(viewer)] == ["internal"]
+    assert generation.closed
+    assert not room.running
+    room.generate(pb.GenerateRequest(prompt="x"), viewer)
+
+
+async def test_closing_ends_generations(stage: Stage) -> None:
+    _, _, generation = await begin(stage)
+    await stage.rooms.close()
+    assert generation.closed
+
+
+async def test_rooms_in_use_are_not_expired_to_make_space() -> None:
+    stage = Stage(limit=2)
+    for _ in range(2):
+        stage.rooms.open()
+    with pytest.raises(Refusal) as refused:
+        stage.rooms.open()
+    assert refused.value.code == "too_many_rooms"
+    await stage.rooms.close()

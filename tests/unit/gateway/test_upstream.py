@@ -1,0 +1,53 @@
+"""gRPC statuses as refusals."""
+
+from __future__ import annotations
+
+import pytest
+from axon.errors import AxonError, FieldViolation
+from axon.messages import FIELDS
+from axon.v1 import inference_pb2 as pb
+from axon_gateway.upstream import translate
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "status"),
+    [
+        ("NOT_FOUND", "unknown_source", 400),
+        ("RESOURCE_EXHAUSTED", "queue_full", 429),
+        ("DEADLINE_EXCEEDED", "deadline", 504),
+        ("UNAVAILABLE", "not_ready", 503),
+        ("INTERNAL", "internal", 500),
+        ("UNIMPLEMENTED", "internal", 500),
+    ],
+)
+def test_statuses_have_codes(code: str, expected: str, status: int) -> None:
+    refusal = translate(AxonError(code, "why", retry_after=1.5), "host:1")
+    assert (refusal.code, refusal.status) == (expected, status)
+
+
+@pytest.mark.parametrize(
+    ("path", "description", "message"),
+    [
+        ("features.top_k", "is 999; it must be 0 to 64", "feat_k is 999; it must be 0 to 64"),
+        ("features.top_k", "features.top_k is too large", "feat_k is too large"),
+        ("prompt", "", "prompt: the status"),
+    ],
+)
+def test_messages_name_the_json_field(path: str, description: str, message: str) -> None:
+    violation = FieldViolation(path, description)
+    status = AxonError("INVALID_ARGUMENT", "prompt: the status", (violation,))
+    assert translate(status, "host:1").message == message
+
+
+def test_a_refusal_without_details_still_names_its_kind() -> None:
+    refusal = translate(AxonError("INVALID_ARGUMENT", "bad"), "host:1")
+    assert (refusal.code, refusal.field, refusal.message) == ("out_of_range", None, "bad")
+
+
+def test_every_json_name_lies_in_the_request() -> None:
+    for path in FIELDS.values():
+        message = pb.GenerateRequest.DESCRIPTOR
+        *owners, last = path.split(".")
+        for owner in owners:
+            message = message.fields_by_name[owner].message_type
+        assert last in message.fields_by_name
