@@ -81,8 +81,7 @@ def _plain(error: Exception) -> str:
 
 
 def generate(fields: dict[str, object]) -> pb.GenerateRequest:
-    """The request in a decoded object; `type` is already gone or allowed. Raises Refusal."""
-    fields = {name: value for name, value in fields.items() if name != "type"}
+    """The request in a decoded object without its `type`. Raises Refusal."""
     for name in fields:
         if name != "prompt" and name not in _KNOBS:
             shown = ascii(name[:40])[1:-1]

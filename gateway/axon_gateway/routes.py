@@ -93,7 +93,9 @@ async def generate(request: web.Request) -> web.StreamResponse:
     """One generation as NDJSON, an event a line, each sent as soon as it happens."""
     gateway = request.app[GATEWAY]
     body = await _body(request, gateway.settings.max_message_bytes)
-    wanted = requests.generate(requests.decode(body, gateway.settings.max_message_bytes))
+    command = requests.parse(body, gateway.settings.max_message_bytes)
+    if not isinstance(command, requests.Generate):
+        raise Refusal("unknown_type", "only generate is possible here", "type")
     response = web.StreamResponse(
         headers={
             "Content-Type": "application/x-ndjson",
@@ -111,7 +113,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
         seq += 1
         await response.write(encode(frame, seq) + b"\n")
 
-    generation = Generation(gateway.upstream, gateway.labels, wanted, emit)
+    generation = Generation(gateway.upstream, gateway.labels, command.request, emit)
     try:
         # A client that leaves cancels this handler, and with it the gRPC stream.
         await generation.run()

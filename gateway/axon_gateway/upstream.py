@@ -54,7 +54,7 @@ class Upstream:
         try:
             answer = await self._health.Check(request, timeout=_SHORT)
         except grpc.aio.AioRpcError as error:
-            raise self._refusal(error, begun=False) from None
+            raise self._not_ready(error) from None
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
             raise Refusal("not_ready", f"inference at {self.target} is loading its model")
 
@@ -63,7 +63,7 @@ class Upstream:
         try:
             answer = await self._stub.GetModel(pb.GetModelRequest(), timeout=_SHORT)
         except grpc.aio.AioRpcError as error:
-            raise self._refusal(error, begun=False) from None
+            raise self._not_ready(error) from None
         self.last_model = messages.model(answer)
         return self.last_model
 
@@ -101,6 +101,11 @@ class Upstream:
             call.cancel()
         if not finished:
             raise self._lost("the stream ended early")
+
+    def _not_ready(self, error: grpc.aio.AioRpcError) -> Refusal:
+        """Whatever keeps the service from saying what it is keeps it from generating."""
+        why = error.details() or error.code().name.lower()
+        return Refusal("not_ready", f"inference at {self.target} is not available: {why}")
 
     def _lost(self, why: str) -> Refusal:
         return Refusal("backend_lost", f"inference at {self.target} broke off: {why}")

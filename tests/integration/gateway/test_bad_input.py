@@ -113,6 +113,12 @@ async def test_http_answers_400_with_the_same_names(
         assert named(await answer.json()) == (code, field)
 
 
+async def test_http_has_nothing_to_stop(gateway: Running) -> None:
+    async with gateway.http.post(f"{gateway.url}/api/generate", json={"type": "stop"}) as answer:
+        assert answer.status == 400
+        assert named(await answer.json()) == ("unknown_type", "type")
+
+
 @pytest.mark.parametrize(
     ("path", "reason", "code", "field"),
     [

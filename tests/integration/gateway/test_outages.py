@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from axon_gateway import upstream
 from axon_gateway.config import Settings
 
 from . import harness
@@ -71,56 +73,69 @@ async def test_inference_killed_in_mid_stream(
     address = f"127.0.0.1:{process.port}"
     async with harness.running(dataclasses.replace(settings, inference=address)) as gateway:
         await until_ready(gateway)
-        socket = await gateway.connect()
-        await socket.send(prompt="x")
-        await socket.until("token")
+        client = await gateway.connect()
+        await client.send(prompt="x")
+        await client.until("token")
         process.kill()
-        error = (await socket.until("error", seconds=1))[-1]
+        error = (await client.until("error", seconds=1))[-1]
         assert error["error"] == "backend_lost"
         assert address in error["message"]
-        await socket.send(prompt="x")
-        refused = (await socket.until("error", seconds=3))[-1]
+        await client.send(prompt="x")
+        refused = (await client.until("error", seconds=3))[-1]
         assert refused["error"] == "not_ready"
         process.start()
         await until_ready(gateway)
-        await socket.send(prompt="x")
-        assert (await socket.until("token"))[-1]["step"] == 0
+        await client.send(prompt="x")
+        assert (await client.until("token"))[-1]["step"] == 0
+
+
+async def test_a_service_that_never_answers_is_not_ready(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "_SHORT", 0.2)
+    # The kernel accepts connections for it, and nobody ever reads from them.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        async with harness.running(dataclasses.replace(settings, inference=address)) as gateway:
+            for path in ("readyz", "api/model"):
+                async with gateway.http.get(f"{gateway.url}/{path}") as answer:
+                    assert (answer.status, (await answer.json())["error"]) == (503, "not_ready")
 
 
 async def test_a_stream_that_ends_too_early_is_an_error(
     gateway: Running, inference: FakeInference
 ) -> None:
     inference.script.cut_off = True
-    socket = await gateway.connect()
-    await socket.send(prompt="x")
-    assert (await socket.until("error"))[-1]["error"] == "backend_lost"
+    client = await gateway.connect()
+    await client.send(prompt="x")
+    assert (await client.until("error"))[-1]["error"] == "backend_lost"
 
 
 async def test_a_stream_cancelled_by_inference_is_an_error(
     gateway: Running, inference: FakeInference
 ) -> None:
     inference.script.failure = Failure(grpc.StatusCode.CANCELLED, "shutting down")
-    socket = await gateway.connect()
-    await socket.send(prompt="x")
-    assert (await socket.until("error"))[-1]["error"] == "backend_lost"
+    client = await gateway.connect()
+    await client.send(prompt="x")
+    assert (await client.until("error"))[-1]["error"] == "backend_lost"
     inference.script = Script()
-    await socket.send(prompt="x")
-    assert (await socket.until("finished"))[-1]["status"] == "done"
+    await client.send(prompt="x")
+    assert (await client.until("finished"))[-1]["status"] == "done"
 
 
 async def test_tokens_flow_without_redis_and_labels_come_back_with_it(
     settings: Settings, inference: FakeInference, redis: RedisServer
 ) -> None:
     async with harness.running(dataclasses.replace(settings, redis_url=redis.url)) as gateway:
-        socket = await gateway.connect()
-        await socket.send(prompt="x")
-        await socket.until("finished")
+        client = await gateway.connect()
+        await client.send(prompt="x")
+        await client.until("finished")
         redis.kill()
         # Features whose labels are not in the gateway's memory yet.
         inference.script = Script(prompt=("<bos>",) * 20)
         began = time.monotonic()
-        await socket.send(prompt="x")
-        frames = await socket.until("finished")
+        await client.send(prompt="x")
+        frames = await client.until("finished")
         assert time.monotonic() - began < 2
         assert frames[-1]["status"] == "done"
         prompt = next(frame for frame in frames if frame["type"] == "prompt")
@@ -147,14 +162,14 @@ async def test_the_gateway_starts_before_everything_else(
     port = harness.free_port()
     settings = dataclasses.replace(settings, inference=f"127.0.0.1:{port}", redis_url=redis.url)
     async with harness.running(settings) as gateway:
-        socket = await gateway.connect()
-        await socket.frame()
-        await socket.send(prompt="x")
-        assert (await socket.frame())["error"] == "not_ready"
+        client = await gateway.connect()
+        await client.frame()
+        await client.send(prompt="x")
+        assert (await client.frame())["error"] == "not_ready"
         await inference.start(port)
         try:
             await until_ready(gateway)
-            await socket.send(prompt="x")
-            assert (await socket.until("finished"))[-1]["status"] == "done"
+            await client.send(prompt="x")
+            assert (await client.until("finished"))[-1]["status"] == "done"
         finally:
             await inference.stop()
