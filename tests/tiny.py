@@ -24,6 +24,31 @@ def tokenizer_folder(folder: Path, vocab_size: int = 400) -> Any:
     return tokenizer
 
 
+def family_folder(folder: Path, model_type: str) -> Path:
+    """A random model of another family, 32 wide, in Hugging Face format."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    tokenizer = tokenizer_folder(folder)
+    shared = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 64,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "initializer_range": 0.4,
+    }
+    if model_type != "gpt_neox":
+        shared["num_key_value_heads"] = 2  # keys and values shared by pairs of heads
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(model_type, **shared)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    return folder
+
+
 def gpt2_folder(folder: Path, *, n_layers: int = 3, d_model: int = 32, context: int = 64) -> Path:
     """A random GPT-2 in Hugging Face format."""
     import torch

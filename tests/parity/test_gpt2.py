@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ SAES = {
     "standard": "blocks.1.hook_resid_pre",
     "jumprelu": "blocks.0.hook_resid_post",
     "gated": "blocks.2.hook_resid_post",
-    "topk": "blocks.2.hook_resid_pre",
+    "topk": "blocks.2.hook_mlp_out",
 }
 
 
@@ -65,6 +66,23 @@ def test_ragged_and_staggered(bench: Bench, expected: list[Any], steps_between: 
     requests = [bench.request(p, n) for p, n in zip(PROMPTS, LENGTHS, strict=True)]
     for events, want in zip(bench.run(requests, steps_between), expected, strict=True):
         assert_same(events, want, atol=ATOL)
+
+
+def test_a_prompt_that_fills_the_context_beside_a_shorter_one(
+    folders: tuple[Path, list[Path]], bench: Bench
+) -> None:
+    """Its last 4 tokens share a step with 15 of another's, so they are padded past the end."""
+    context = bench.loaded.served.context_length
+    words = bench.prompt_ids("the small cat sat on a mat and " * 12)
+    full, short = words[:context], words[:15]
+    requests = [
+        replace(bench.request("a", length), prompt_ids=tuple(ids))
+        for ids, length in ((full, 0), (short, 9))
+    ]
+    bridge, saes = reference.boot(folders[0]), reference.load_saes(folders[1])
+    wide = Bench(bench.loaded, bench.slots, prefill_tokens=30)
+    for events, ids, length in zip(wide.run(requests), (full, short), (0, 9), strict=True):
+        assert_same(events, reference.generate(bridge, saes, ids, length), atol=ATOL)
 
 
 def test_seeded_sampling_is_the_same_in_any_company(bench: Bench) -> None:
