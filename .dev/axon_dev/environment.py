@@ -30,17 +30,21 @@ def setup() -> None:
             raise Problem(
                 f"{package.name}/pyproject.toml is missing: this is not a whole checkout of Axon."
             )
-    sections = ["dev"] + ["node"] * (not node.on_path()) + ["redis"] * (not redis.on_path())
+    wanted = sections()
     stamp = Stamp(VENV / "axon.stamp")
     with _alone():
-        wanted = _wanted(sections)
-        if stamp.matches(wanted) and torch.fits():
+        if stamp.matches(_digest(wanted)) and torch.fits():
             return
         stamp.clear()
-        _make_venv()
-        _repair()
-        _install(sections)
-        stamp.write(_wanted(sections))
+        make_venv()
+        repair(VENV)
+        _install(wanted)
+        stamp.write(_digest(wanted))
+
+
+def sections() -> list[str]:
+    """The files of .dev/requirements that this machine needs."""
+    return ["dev"] + ["node"] * (not node.on_path()) + ["redis"] * (not redis.on_path())
 
 
 def declared(package: Path) -> list[str]:
@@ -56,7 +60,7 @@ def declared(package: Path) -> list[str]:
     return [need for need in needs if not need.startswith("axon-")]
 
 
-def _wanted(sections: list[str]) -> str:
+def _digest(sections: list[str]) -> str:
     """All that decides what belongs into the environment."""
     # ROOT, because an environment that was moved no longer works.
     files = [LOCK, *(REQUIREMENTS / f"{section}.in" for section in sections)]
@@ -78,10 +82,10 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _make_venv() -> None:
+def make_venv() -> None:
     """Create .venv with this Python unless it is there and whole."""
     if VENV.exists():
-        if _usable():
+        if usable():
             return
         say("The environment .venv is broken, was moved or has another Python; making it anew.")
     if importlib.util.find_spec("ensurepip") is None:
@@ -94,7 +98,7 @@ def _make_venv() -> None:
     run_step("Creating .venv", [sys.executable, "-m", "venv", VENV])
 
 
-def _usable() -> bool:
+def usable() -> bool:
     """Whether .venv runs, has pip and this Python's version, and was made where it is."""
     config = VENV / "pyvenv.cfg"  # names the folder it was made in, which its scripts rely on
     if not config.is_file() or not VENV_PYTHON.exists():
@@ -105,13 +109,13 @@ def _usable() -> bool:
     return probe.stdout.strip() == sys.version and f" {VENV}\n" in config.read_text()
 
 
-def _repair() -> None:
+def repair(venv: Path) -> None:
     """Remove what a killed pip left half installed, which pip itself would take for installed.
 
     pip writes RECORD last, so a distribution without one is incomplete; "~name" is one half
     removed.
     """
-    for site in VENV.glob("lib/python*/site-packages"):
+    for site in venv.glob("lib/python*/site-packages"):
         for info in site.glob("*.dist-info"):
             if not (info / "RECORD").is_file():
                 shutil.rmtree(info)

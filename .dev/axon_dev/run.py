@@ -13,7 +13,7 @@ from pathlib import Path
 
 from axon_dev import environment, page, ports, redis
 from axon_dev.console import Problem, say
-from axon_dev.paths import PAGE, ROOT, STATE, VENV_PYTHON
+from axon_dev.paths import STATE, VENV_PYTHON
 from axon_dev.supervisor import Running, Service, Supervisor
 
 COLOURS = {"redis": 35, "inference": 33, "gateway": 36}
@@ -78,8 +78,6 @@ def services(settings: Settings, socket: Path) -> list[Service]:
         "AXON_INFERENCE": f"{settings.reachable_host}:{settings.grpc_port}",
         "AXON_REDIS_URL": settings.redis_url or f"unix://{socket}",
     }
-    common.setdefault("AXON_PAGE", str(PAGE))
-    common.setdefault("AXON_LABELS", str(ROOT / "inference" / "demo_model" / "labels"))
     python = [
         Service("inference", (str(VENV_PYTHON), "-m", "axon_inference"), common, grace_s=10),
         Service("gateway", (str(VENV_PYTHON), "-m", "axon_gateway"), common, grace_s=5),
@@ -91,7 +89,7 @@ def services(settings: Settings, socket: Path) -> list[Service]:
     command = redis.command(
         data, socket, f"axon-{settings.port}.rdb"
     )  # two Axons of one checkout: two files
-    return [Service("redis", tuple(command), common, grace_s=5), *python]
+    return [Service("redis", tuple(command), common, grace_s=5, quiet=True), *python]
 
 
 async def serve(settings: Settings, to_start: list[Service]) -> int:

