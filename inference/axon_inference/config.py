@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,11 @@ def _one_of(*choices: str) -> Any:
         return text
 
     return parse
+
+
+def _level(text: str) -> str:
+    parse: Callable[[str], str] = _one_of("DEBUG", "INFO", "WARNING", "ERROR")
+    return parse(text.upper())
 
 
 def _setting(default: Any, env: str, about: str, parse: Any = str) -> Any:
@@ -89,7 +94,7 @@ class Settings:
         "INFO",
         "AXON_LOG_LEVEL",
         "DEBUG, INFO, WARNING or ERROR",
-        _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+        _level,
     )
 
     @classmethod

@@ -16,6 +16,10 @@ def test_variables_are_read() -> None:
     assert (settings.model, settings.sources, settings.port) == ("gpt2-small", ("a/b", "c"), 6000)
 
 
+def test_log_levels_are_read_in_any_case() -> None:
+    assert Settings.from_env({"AXON_LOG_LEVEL": "debug"}).log_level == "DEBUG"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "hint"),
     [
