@@ -106,7 +106,7 @@ class TokenFrames:
     """
 
     def __init__(self, sources: Sequence[str], layers: dict[str, int], label_of: LabelOf) -> None:
-        self._sources = [(source, layers.get(source)) for source in sources]
+        self._sources = [(source, layers[source]) for source in sources]
         self._label_of = label_of
         self._steps = 0
 

@@ -43,11 +43,11 @@ def test_steps_count_generated_tokens() -> None:
 
 
 def test_a_missing_logprob_is_null() -> None:
-    assert TokenFrames(("a", "b"), {}, known).token(token())["logprob"] is None
+    assert TokenFrames(("a", "b"), {"a": 0, "b": 5}, known).token(token())["logprob"] is None
 
 
 def test_what_json_cannot_say_becomes_null() -> None:
-    frame = TokenFrames(("a", "b"), {}, known).token(token(logprob=float("-inf")))
+    frame = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known).token(token(logprob=float("-inf")))
     assert json.loads(frames.encode(frame, 1))["logprob"] is None
 
 
