@@ -1,0 +1,27 @@
+"""The README's Python runs as it stands."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+from .test_inference_grpc import Rig, rig
+
+README = Path(__file__).parents[2] / "README.md"
+__all__ = ["rig"]  # the fixture
+
+
+async def test_the_call_in_the_readme_works(rig: Rig) -> None:
+    [code] = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert len(code.strip().splitlines()) <= 10
+    code = code.replace("127.0.0.1:50051", f"127.0.0.1:{rig.service.port}")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    output, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0, errors.decode()
+    # 24 characters of prompt and 8 tokens; BOS carries no features.
+    assert len(output.decode().splitlines()) == 24 + 8
+    assert "fake/0-res" in output.decode()
