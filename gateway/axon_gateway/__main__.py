@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 
+import grpc.aio
 from aiohttp import web
 
 from axon_gateway import app, config, logs
@@ -54,6 +55,9 @@ def _run(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    # Holds gRPC's poller to the end of the process. Otherwise it ends with the last channel, while
+    # the loop may still have its wake-up to handle, and reads from a file that is closed.
+    grpc.aio.init_grpc_aio()  # type: ignore[attr-defined]
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_ in (signal.SIGINT, signal.SIGTERM):

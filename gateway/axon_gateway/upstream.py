@@ -104,8 +104,8 @@ class Upstream:
 
     def _not_ready(self, error: grpc.aio.AioRpcError) -> Refusal:
         """Whatever keeps the service from saying what it is keeps it from generating."""
-        why = error.details() or error.code().name.lower()
-        return Refusal("not_ready", f"inference at {self.target} is not available: {why}")
+        status = from_rpc(error.code(), error.details(), None)
+        return Refusal("not_ready", _unavailable(status, self.target))
 
     def _lost(self, why: str) -> Refusal:
         return Refusal("backend_lost", f"inference at {self.target} broke off: {why}")
@@ -145,9 +145,17 @@ def translate(status: AxonError, target: str) -> Refusal:
         case "DEADLINE_EXCEEDED":
             return Refusal("deadline", f"inference at {target} did not finish in time")
         case "UNAVAILABLE":
-            message = f"inference at {target} is not available: {status.message}"
-            return Refusal("not_ready", message, retry_after=status.retry_after)
+            return Refusal(
+                "not_ready", _unavailable(status, target), retry_after=status.retry_after
+            )
     return Refusal("internal", f"inference at {target} failed: {status}")
+
+
+def _unavailable(status: AxonError, target: str) -> str:
+    if "failed to connect" in status.message:
+        # What gRPC adds (every address it tried, in its own notation) helps nobody who waits.
+        return f"no inference service answers at {target}"
+    return f"inference at {target} is not available: {status.message}"
 
 
 def _invalid(status: AxonError) -> Refusal:
