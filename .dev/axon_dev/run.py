@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from axon_dev import environment, page, ports, redis
+from axon_dev.audience import Audience
 from axon_dev.console import Problem, say
 from axon_dev.paths import STATE, VENV_PYTHON
 from axon_dev.supervisor import Running, Service, Supervisor
@@ -54,6 +55,7 @@ class Settings:
 
 def run() -> int:
     """Run Axon until Ctrl-C; the exit code is 0 then, and 1 when a service ended by itself."""
+    audience = Audience()
     settings = Settings.from_environment()
     ports.require_free(
         settings.host, {"AXON_PORT": settings.port, "AXON_GRPC_PORT": settings.grpc_port}
@@ -61,7 +63,8 @@ def run() -> int:
     environment.setup()
     page.build()
     with tempfile.TemporaryDirectory(prefix="axon-") as private:
-        return asyncio.run(serve(settings, services(settings, Path(private, "redis.sock"))))
+        to_start = services(settings, Path(private, "redis.sock"))
+        return asyncio.run(serve(settings, to_start, audience))
 
 
 def services(settings: Settings, socket: Path) -> list[Service]:
@@ -92,14 +95,14 @@ def services(settings: Settings, socket: Path) -> list[Service]:
     return [Service("redis", tuple(command), common, grace_s=5, quiet=True), *python]
 
 
-async def serve(settings: Settings, to_start: list[Service]) -> int:
-    """Keep the services until a signal or until one of them ends."""
+async def serve(settings: Settings, to_start: list[Service], audience: Audience) -> int:
+    """Keep the services until a signal, until one of them ends or nobody is there any more."""
     stop = asyncio.Event()
     async with Supervisor(show) as supervisor:
         _on_signals(stop, supervisor)
         tasks = {
             asyncio.create_task(stop.wait()),
-            asyncio.create_task(_parent_gone()),
+            asyncio.create_task(audience.wait_gone()),
             lost := asyncio.create_task(supervisor.first_end()),
             start := asyncio.create_task(_bring_up(settings, to_start, supervisor)),
         }
@@ -139,13 +142,6 @@ def _on_signals(stop: asyncio.Event, supervisor: Supervisor) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has the runner ignore SIGHUP
             asyncio.get_running_loop().add_signal_handler(number, received)
-
-
-async def _parent_gone() -> None:
-    """End when the `make` that started us has gone: nobody could press Ctrl-C any more."""
-    parent = os.getppid()
-    while os.getppid() == parent or "MAKELEVEL" not in os.environ:  # noqa: ASYNC110 (no event tells)
-        await asyncio.sleep(1)
 
 
 async def _bring_up(settings: Settings, to_start: list[Service], supervisor: Supervisor) -> None:
