@@ -16,7 +16,7 @@ import { NO_GRAPH, Notice } from "./ui/notice";
 import { SourcesView } from "./ui/sources";
 import { StrongestView } from "./ui/strongest";
 import { TextView } from "./ui/text";
-import type { Frame, GenerateRequest } from "./wire/types";
+import type { ErrorFrame, Frame, GenerateRequest } from "./wire/types";
 
 const FIRST_RECORDING = "capital-of-france";
 
@@ -32,6 +32,7 @@ const socket = new RoomSocket(browserEnvironment, {
     if (connection.state === "waiting") store.session.interrupted();
     store.set({ connection });
   },
+  refused,
   broken: (error) => {
     console.error(`a frame was skipped: ${error.message}`);
   },
@@ -44,6 +45,19 @@ function resume(): Resume | null {
   const from = store.origin === "live" ? lastSeq + 1 : 1;
   if (room) return { room: room.room, from, token: room.token ?? null };
   return roomWanted === null ? null : { room: roomWanted, from: 1, token: null };
+}
+
+/** A room that is gone: whoever opened it opens a new one, a viewer can only be told. */
+function refused({ error }: ErrorFrame): boolean {
+  if (error !== "unknown_room") return true;
+  if (roomWanted !== null) {
+    const gone =
+      "This room is closed. Ask for a new link, or open a room of your own at the start page.";
+    store.set({ connection: { state: "gone", message: gone } });
+    return false;
+  }
+  store.session.leave();
+  return true;
 }
 
 /** A room that is already talking ends the recording; a quiet one lets it play on. */
@@ -115,6 +129,7 @@ exposeDebugHandle(store, graph);
 
 const replayWanted = query.get("replay");
 if (replayWanted !== null) {
+  store.set({ backend: { state: "off" } });
   replay(replayWanted, Number(query.get("pace") ?? 1)).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     store.set({

@@ -10,7 +10,7 @@ const DRIFT = 0.25;
 /** Seen a little from above, so that the storeys read as discs. */
 const HOME_DIRECTION = new Vector3(0, 0.3, 1).normalize();
 /** Room around the outermost nodes, for their labels. */
-const MARGIN = 1.12;
+const MARGIN = 0.97;
 
 /** The extent of the picture: a standing cylinder around the axis through `centre`. */
 export interface Extent {
@@ -99,11 +99,11 @@ export class CameraRig {
     return this.flight === null && (ratio > 1.04 || ratio < 0.6);
   }
 
-  /** Flies to a node, to half the distance at which everything is seen. */
+  /** Flies to a node, to a good half of the distance at which everything is seen. */
   visit(place: Vector3, extent: Extent, now: number): void {
     this.free = false;
     const direction = this.camera.position.clone().sub(this.controls.target).normalize();
-    const distance = Math.min(this.distance, 0.5 * this.fitting(extent, direction));
+    const distance = Math.min(this.distance, 0.6 * this.fitting(extent, direction));
     this.goTo(place, direction, distance, now);
   }
 
@@ -140,6 +140,6 @@ export class CameraRig {
     const across = radius / (slope * (this.stage.width / this.height));
     const upright =
       (halfHeight * cosine + radius * sine) / (slope * (this.stage.height / this.height));
-    return MARGIN * Math.max(across, upright, 60) + 0.35 * radius * cosine;
+    return MARGIN * Math.max(across, upright, 60) + 0.2 * radius * cosine;
   }
 }

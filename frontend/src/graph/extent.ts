@@ -3,7 +3,7 @@ import { Vector3 } from "three";
 import type { Extent } from "./camera";
 
 /** Share of the nodes that must be inside. */
-const SHARE = 0.97;
+const SHARE = 0.93;
 const LEAST_RADIUS = 60;
 const LEAST_HALF_HEIGHT = 24;
 

@@ -179,7 +179,6 @@ export class Graph {
     }
     this.web.changed();
     this.placing.request(this.session, this.sourceIds);
-    if (this.rig.free && this.rig.misfits(this.extent())) this.fit();
     this.dirty = true;
   }
 
@@ -204,7 +203,9 @@ export class Graph {
       this.nodes.setLight(index, light, pulse[index] ?? 0);
     }
     this.web.light(glow, this.hue, this.store.chosen?.index ?? null);
-    const { radius } = this.extent();
+    const extent = this.extent();
+    if (this.rig.free && this.rig.misfits(extent)) this.fit();
+    const { radius } = extent;
     const { distance } = this.rig;
     this.nodes.setView(this.rig.pixel, distance - radius, distance + 1.2 * radius);
     this.renderer.render(this.scene, this.rig.camera);

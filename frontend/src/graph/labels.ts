@@ -1,5 +1,5 @@
 /** Labels as elements over the canvas: crisp at any size, a dark halo around them. */
-import { type Box, type Candidate, boxAt, placeLabels, type Side } from "./placement";
+import { type Box, type Candidate, boxAt, overlap, placeLabels, type Side } from "./placement";
 
 /** A node that may be named. */
 export interface Named {
@@ -48,10 +48,17 @@ export class Labels {
       this.select(nodes, stage, limit);
     }
     const byId = new Map(nodes.map((node) => [node.id, node]));
-    for (const [id, shown] of this.shown) {
+    const taken: Box[] = [];
+    for (const [id, shown] of this.inOrder(nodes)) {
       const node = byId.get(id);
-      if (node) this.move(shown, node);
-      else this.drop(id, shown);
+      const box = node && boxAt({ ...node, width: shown.width, height: shown.height }, shown.side);
+      // The camera may have moved a label over another since they were chosen.
+      if (!box || taken.some((other) => overlap(box, other, 0))) {
+        this.drop(id, shown);
+        continue;
+      }
+      taken.push(box);
+      shown.element.style.transform = `translate(${box.left.toFixed(1)}px, ${box.top.toFixed(1)}px)`;
     }
     this.drawRing(nodes.find((node) => node.chosen));
     return !due;
@@ -100,9 +107,11 @@ export class Labels {
     return element;
   }
 
-  private move(shown: Shown, node: Named): void {
-    const { left, top } = boxAt({ ...node, width: shown.width, height: shown.height }, shown.side);
-    shown.element.style.transform = `translate(${left.toFixed(1)}px, ${top.toFixed(1)}px)`;
+  /** The labels that stand, the most important first. */
+  private inOrder(nodes: readonly Named[]): [number, Shown][] {
+    const order = new Map(nodes.map(({ id }, place) => [id, place]));
+    const placeOf = (id: number): number => order.get(id) ?? nodes.length;
+    return [...this.shown].sort(([a], [b]) => placeOf(a) - placeOf(b));
   }
 
   private drop(id: number, { element }: Shown): void {

@@ -43,12 +43,13 @@ interface Spring {
   weight: number;
 }
 
-const TICKS = 90;
+const TICKS = 60;
 const SPREAD = 90;
 const TIE_LENGTH = 16;
+/** Repulsion ends here; a placed feature farther from every newcomer has no part in its placing. */
+const REACH = 70;
 
 export class Layout {
-  private readonly bodies: Body[] = [];
   private readonly byIndex = new Map<number, Body>();
   private readonly simulation: Simulation<Body>;
 
@@ -57,7 +58,7 @@ export class Layout {
       .stop()
       .alphaDecay(1 - 0.01 ** (1 / TICKS))
       .velocityDecay(0.45)
-      .force("charge", forceManyBody<Body>().strength(-26).distanceMax(160).theta(1))
+      .force("charge", forceManyBody<Body>().strength(-26).distanceMax(REACH).theta(1))
       .force("x", forceX<Body>(0).strength(0.03))
       .force("z", forceZ<Body>(0).strength(0.03))
       .force("y", forceY<Body>((body) => body.level).strength(0.35));
@@ -65,9 +66,14 @@ export class Layout {
 
   /** Places the newcomers and answers their positions: x, y, z for each, in their order. */
   add(newcomers: readonly Newcomer[], ties: readonly Tie[]): Float32Array {
+    const placed = [...this.byIndex.values()];
     const bodies = newcomers.map((newcomer) => this.enter(newcomer, ties));
-    this.simulation.nodes(this.bodies);
-    const springs = this.springs(ties);
+    const around = placed.filter((body) => bodies.some((other) => near(body, other)));
+    this.simulation.nodes([...bodies, ...around]);
+    const present = new Set([...bodies, ...around]);
+    const springs = this.springs(ties).filter(
+      ({ source, target }) => present.has(source) && present.has(target),
+    );
     const force = forceLink<Body, Spring>(springs).distance(TIE_LENGTH);
     this.simulation.force(
       "ties",
@@ -80,19 +86,18 @@ export class Layout {
 
   /** Starts a newcomer near the placed features it fires with, else at a place of its own. */
   private enter({ index, level, seed }: Newcomer, ties: readonly Tie[]): Body {
-    const near = ties
+    const tied = ties
       .filter((tie) => tie.a === index || tie.b === index)
       .map((tie) => this.byIndex.get(tie.a === index ? tie.b : tie.a))
       .filter((body) => body !== undefined);
     const angle = 2 * Math.PI * fraction(seed, 1);
-    const radius = (near.length > 0 ? TIE_LENGTH : SPREAD) * Math.sqrt(fraction(seed, 2));
+    const radius = (tied.length > 0 ? TIE_LENGTH : SPREAD) * Math.sqrt(fraction(seed, 2));
     const body: Body = {
-      x: mean(near.map((other) => other.x)) + radius * Math.cos(angle),
+      x: mean(tied.map((other) => other.x)) + radius * Math.cos(angle),
       y: level + 12 * (fraction(seed, 3) - 0.5),
-      z: mean(near.map((other) => other.z)) + radius * Math.sin(angle),
+      z: mean(tied.map((other) => other.z)) + radius * Math.sin(angle),
       level,
     };
-    this.bodies.push(body);
     this.byIndex.set(index, body);
     return body;
   }
@@ -104,6 +109,10 @@ export class Layout {
       return source && target ? [{ source, target, weight }] : [];
     });
   }
+}
+
+function near(a: Body, b: Body): boolean {
+  return (a.x - b.x) ** 2 + (a.y - b.y) ** 2 + (a.z - b.z) ** 2 < REACH ** 2;
 }
 
 function pin(body: Body): void {

@@ -16,6 +16,9 @@ import type { Rgb } from "./palette";
 /** The quad reaches this many core radii, to leave room for the halo. */
 const HALO = 3.2;
 
+/** A core's radius in pixels is at most this: a light seen close by is still a point of light. */
+export const LARGEST = 13;
+
 /** World radius of a node's core; the shader does the same sum. */
 export function coreRadius(glow: number): number {
   return 0.75 + 2.9 * glow ** 0.8;
@@ -40,7 +43,7 @@ const VERTEX = /* glsl */ `
     float distance = -view.z;
     depth = 1.0 - clamp((distance - near) / (far - near), 0.0, 1.0);
     float radius = (0.75 + 2.9 * pow(max(glow, 0.0), 0.8)) * (1.0 + 0.55 * light.y);
-    radius = max(radius, 1.1 * pixel * distance);
+    radius = clamp(radius, 1.1 * pixel * distance, ${LARGEST.toFixed(1)} * pixel * distance);
     view.xy += corner * radius * step(0.0, glow);
     gl_Position = projectionMatrix * view;
   }
@@ -66,9 +69,9 @@ const FRAGMENT = /* glsl */ `
 
 export class NodeCloud {
   readonly mesh: Mesh<InstancedBufferGeometry, ShaderMaterial>;
-  private place!: InstancedBufferAttribute;
-  private hue!: InstancedBufferAttribute;
-  private light!: InstancedBufferAttribute;
+  private place?: InstancedBufferAttribute;
+  private hue?: InstancedBufferAttribute;
+  private light?: InstancedBufferAttribute;
   private capacity = 0;
 
   constructor() {
@@ -85,14 +88,9 @@ export class NodeCloud {
       blendSrc: OneFactor,
       blendDst: OneMinusSrcColorFactor,
     });
-    const geometry = new InstancedBufferGeometry();
-    const quad = new Float32Array([-1, -1, 0, 1, -1, 0, 1, 1, 0, -1, 1, 0]);
-    geometry.setAttribute("position", new BufferAttribute(quad, 3));
-    geometry.setIndex([0, 1, 2, 0, 2, 3]);
-    this.mesh = new Mesh(geometry, material);
+    this.mesh = new Mesh(new InstancedBufferGeometry(), material);
     this.mesh.frustumCulled = false;
     this.reserve(512);
-    geometry.instanceCount = 0;
   }
 
   set count(count: number) {
@@ -101,19 +99,16 @@ export class NodeCloud {
   }
 
   setPlace(index: number, x: number, y: number, z: number): void {
-    this.place.setXYZ(index, x, y, z);
-    this.place.needsUpdate = true;
+    update(this.place?.setXYZ(index, x, y, z));
   }
 
   setHue(index: number, [r, g, b]: Rgb): void {
-    this.hue.setXYZ(index, r / 255, g / 255, b / 255);
-    this.hue.needsUpdate = true;
+    update(this.hue?.setXYZ(index, r / 255, g / 255, b / 255));
   }
 
   /** `glow` 0 to 1, below 0 hides the node; `pulse` 0 to 1 swells it. */
   setLight(index: number, glow: number, pulse: number): void {
-    this.light.setXY(index, glow, pulse);
-    this.light.needsUpdate = true;
+    update(this.light?.setXY(index, glow, pulse));
   }
 
   /** `pixel` is the world size of a pixel at distance 1; `near`, `far` bound the depth shading. */
@@ -124,18 +119,30 @@ export class NodeCloud {
     if (uniforms.far) uniforms.far.value = far;
   }
 
+  /** Moves to larger buffers, in a new geometry: three fixes a geometry's room at its first drawing. */
   private reserve(capacity: number): void {
-    const grow = (name: string, old: InstancedBufferAttribute | undefined, size: number) => {
+    const old = this.mesh.geometry;
+    const geometry = new InstancedBufferGeometry();
+    const quad = new Float32Array([-1, -1, 0, 1, -1, 0, 1, 1, 0, -1, 1, 0]);
+    geometry.setAttribute("position", new BufferAttribute(quad, 3));
+    geometry.setIndex([0, 1, 2, 0, 2, 3]);
+    geometry.instanceCount = 0;
+    const grow = (name: string, size: number, before?: InstancedBufferAttribute) => {
       const array = new Float32Array(capacity * size);
-      if (old) array.set(old.array);
+      if (before) array.set(before.array);
       const attribute = new InstancedBufferAttribute(array, size).setUsage(DynamicDrawUsage);
-      this.mesh.geometry.setAttribute(name, attribute);
+      geometry.setAttribute(name, attribute);
       return attribute;
     };
-    const first = this.capacity === 0;
-    this.place = grow("place", first ? undefined : this.place, 3);
-    this.hue = grow("hue", first ? undefined : this.hue, 3);
-    this.light = grow("light", first ? undefined : this.light, 2);
+    this.place = grow("place", 3, this.place);
+    this.hue = grow("hue", 3, this.hue);
+    this.light = grow("light", 2, this.light);
+    this.mesh.geometry = geometry;
+    old.dispose();
     this.capacity = capacity;
   }
+}
+
+function update(attribute: BufferAttribute | undefined): void {
+  if (attribute) attribute.needsUpdate = true;
 }

@@ -1,6 +1,6 @@
 /** From world to window and back: where nodes are on the canvas, and which one is under the finger. */
 import { type PerspectiveCamera, Vector3 } from "three";
-import { coreRadius } from "./nodes";
+import { coreRadius, LARGEST } from "./nodes";
 
 export interface OnScreen {
   index: number;
@@ -30,7 +30,7 @@ export function project(
     index,
     x: ((point.x + 1) / 2) * width,
     y: ((1 - point.y) / 2) * height,
-    radius: Math.max(1, coreRadius(glow) / (pixel * distance)),
+    radius: Math.min(LARGEST, Math.max(1, coreRadius(glow) / (pixel * distance))),
   };
 }
 

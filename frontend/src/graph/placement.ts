@@ -48,7 +48,7 @@ export function placeLabels(
     const sides = last ? [last, ...SIDES.filter((side) => side !== last)] : SIDES;
     for (const side of sides) {
       const box = boxAt(candidate, side);
-      if (!inside(box, stage) || taken.some((other) => overlap(box, other))) continue;
+      if (!inside(box, stage) || taken.some((other) => overlap(box, other, AIR))) continue;
       taken.push(box);
       placed.push({ id: candidate.id, left: box.left, top: box.top, side });
       break;
@@ -72,16 +72,15 @@ export function boxAt({ x, y, radius, width, height }: Omit<Candidate, "id">, si
   }
 }
 
-/** Labels keep a little air between them. */
-const AIR_X = 8;
-const AIR_Y = 3;
+/** Pixels of air that labels keep between them when they are placed. */
+const AIR = 5;
 
-export function overlap(a: Box, b: Box): boolean {
+export function overlap(a: Box, b: Box, air: number): boolean {
   return (
-    a.left < b.left + b.width + AIR_X &&
-    b.left < a.left + a.width + AIR_X &&
-    a.top < b.top + b.height + AIR_Y &&
-    b.top < a.top + a.height + AIR_Y
+    a.left < b.left + b.width + air &&
+    b.left < a.left + a.width + air &&
+    a.top < b.top + b.height + air &&
+    b.top < a.top + a.height + air
   );
 }
 

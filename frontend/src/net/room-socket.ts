@@ -2,7 +2,7 @@
 import type { Connection } from "../session/store";
 import { WireError } from "../wire/check";
 import { parseMessage } from "../wire/parse";
-import type { Frame } from "../wire/types";
+import type { ErrorFrame, Frame } from "../wire/types";
 
 /** What of a WebSocket is used; a test passes its own. */
 export interface SocketLike {
@@ -32,10 +32,13 @@ export interface Hooks {
   resume(): Resume | null;
   frame(frame: Frame): void;
   state(connection: Connection): void;
+  /** The server does not let us in, and says why. True to try again. */
+  refused(frame: ErrorFrame): boolean;
   /** A message that breaks the contract; it is skipped. */
   broken(error: WireError): void;
 }
 
+const LOST = "Connection lost";
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
 
@@ -57,6 +60,8 @@ export class RoomSocket {
   private attempt = 0;
   private cancelWait: (() => void) | null = null;
   private open = false;
+  /** Why there is no connection, in words. */
+  private reason = LOST;
 
   constructor(
     private readonly environment: Environment,
@@ -84,14 +89,11 @@ export class RoomSocket {
     return true;
   }
 
-  /** Ends the connection for good. */
-  close(): void {
-    this.cancelWait?.();
+  /** Leaves for good. */
+  private end(): void {
     const socket = this.socket;
     this.socket = null;
-    this.open = false;
     socket?.close();
-    this.hooks.state({ state: "off" });
   }
 
   /** The room's first frame, not the open socket, says that the way is free. */
@@ -105,12 +107,23 @@ export class RoomSocket {
       this.hooks.broken(error);
       return;
     }
-    if (!this.open) {
+    for (const frame of frames) this.take(frame);
+  }
+
+  private take(frame: Frame): void {
+    if (frame.type === "room" && !this.open) {
       this.open = true;
       this.attempt = 0;
+      this.reason = LOST;
       this.hooks.state({ state: "open" });
     }
-    for (const frame of frames) this.hooks.frame(frame);
+    if (this.open) this.hooks.frame(frame);
+    else if (frame.type === "error") this.turnedAway(frame);
+  }
+
+  private turnedAway(frame: ErrorFrame): void {
+    this.reason = frame.message;
+    if (!this.hooks.refused(frame)) this.end();
   }
 
   private lost(): void {
@@ -118,7 +131,7 @@ export class RoomSocket {
     this.open = false;
     const ms = backoff(this.attempt, this.environment.random());
     this.attempt += 1;
-    this.hooks.state({ state: "waiting", seconds: ms / 1000 });
+    this.hooks.state({ state: "waiting", seconds: ms / 1000, reason: this.reason });
     this.cancelWait = this.environment.wait(ms, () => {
       this.connect();
     });

@@ -64,7 +64,8 @@ export function neighbours(session: Session, feature: Feature, limit: number): N
     }
   }
   const own = alone.get(feature) ?? 0;
-  const total = session.tokens.length;
+  // The start of the text has no features: counted, it would make every pair look unlikely.
+  const total = session.tokens.filter((token) => token.active.length > 0).length;
   return [...together]
     .map(([other, count]) => ({
       feature: other,

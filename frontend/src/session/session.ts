@@ -73,6 +73,15 @@ export class Session {
     this.fail({ error: "connection_lost", message: "The connection broke.", field: null });
   }
 
+  /** The room is gone; what was seen in it stays on show, and the next room counts from the start. */
+  leave(): void {
+    if (isRunning(this.phase)) {
+      this.fail({ error: "backend_lost", message: "The room is gone.", field: null });
+    }
+    this.room = null;
+    this.lastSeq = 0;
+  }
+
   feature(key: FeatureKey): Feature | undefined {
     return this.byKey.get(key);
   }

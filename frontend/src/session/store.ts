@@ -11,10 +11,12 @@ export type Connection =
   | { state: "off" }
   | { state: "connecting" }
   | { state: "open" }
-  | { state: "waiting"; seconds: number }
+  | { state: "waiting"; seconds: number; reason: string }
   | { state: "gone"; message: string };
 
+/** `off`: a recording is shown by its address, and no server is asked for anything. */
 export type Backend =
+  | { state: "off" }
   | { state: "loading"; message: string }
   | { state: "ready"; model: ModelInfo }
   | { state: "unreachable"; message: string };

@@ -17,6 +17,8 @@ export interface Row {
   title: string;
 }
 
+const MOST_DOTS = 4;
+
 export class FeatureList {
   private drawn = "";
 
@@ -63,17 +65,18 @@ export class FeatureList {
     return h(
       "div",
       attributes,
-      h("span", { class: "dots" }, ...[feature, ...echoes].slice(0, 4).map((f) => this.dot(f))),
+      h("span", { class: "dots" }, ...this.dots([feature, ...echoes])),
       h("span", { class: "name" }, nameOf(feature)),
       h("span", { class: "bar" }, this.bar(row)),
       h("span", { class: "figure" }, row.figure),
     );
   }
 
-  private dot(feature: Feature): HTMLElement {
-    const dot = h("i", { class: "dot" });
-    dot.style.background = this.hue(feature);
-    return dot;
+  /** In the order of the layers, so that the same thought looks the same at every token. */
+  private dots(features: readonly Feature[]): HTMLElement[] {
+    const ordered = features.toSorted((a, b) => a.layer - b.layer);
+    const hues = new Set(ordered.map((feature) => this.hue(feature)));
+    return [...hues].slice(0, MOST_DOTS).map(dotOf);
   }
 
   private bar({ feature, share }: Row): HTMLElement {
@@ -87,4 +90,10 @@ export class FeatureList {
     const sources = this.store.sourceIds();
     return css(hueOf(sources.indexOf(feature.source), sources.length));
   }
+}
+
+export function dotOf(hue: string): HTMLElement {
+  const dot = h("i", { class: "dot" });
+  dot.style.background = hue;
+  return dot;
 }

@@ -5,7 +5,7 @@ import { activationAt, type Neighbour, nameOf, neighbours, newestToken } from ".
 import type { Feature, FeatureKey } from "../session/state";
 import type { Store } from "../session/store";
 import { byId, h, setText, short } from "./dom";
-import { FeatureList, type Row } from "./feature-list";
+import { dotOf, FeatureList, type Row } from "./feature-list";
 import { percent } from "./text";
 
 const NEIGHBOURS = 8;
@@ -77,10 +77,8 @@ export class Inspector {
     const info = this.known.get(feature.key) ?? null;
     const sources = this.store.sourceIds();
     const hue = css(hueOf(sources.indexOf(feature.source), sources.length));
-    const dot = h("i", { class: "dot" });
-    dot.style.background = hue;
     const index = h("span", { class: "index" }, `#${feature.id}`);
-    this.source.replaceChildren(dot, feature.source, " ", index);
+    this.source.replaceChildren(dotOf(hue), feature.source, " ", index);
     setText(this.name, nameOf(feature));
     this.name.classList.toggle("nameless", feature.label === null);
     const most = Math.max(feature.peak, info?.max_activation ?? 0);
@@ -96,7 +94,8 @@ export class Inspector {
 
   private factsOf(feature: Feature, now: number, info: FeatureInfo | null): HTMLElement[][] {
     const { session, token } = this.store;
-    const fired = session.tokens.filter((t) => activationAt(t, feature) > 0).length;
+    const told = session.tokens.filter((t) => t.active.length > 0);
+    const fired = told.filter((t) => activationAt(t, feature) > 0).length;
     const facts = [
       fact("Activation", "How strongly it fires, in the autoencoder's own units", [
         now > 0 ? short(now) : "silent",
@@ -108,7 +107,10 @@ export class Inspector {
           ? `of ${short(info.max_activation)} seen at most`
           : "seen here",
       ]),
-      fact("Fired at", "Tokens of this text", [`${fired}`, `of ${session.tokens.length} tokens`]),
+      fact("Fired at", "Tokens of this text; its start has no features", [
+        `${fired}`,
+        `of ${told.length} tokens`,
+      ]),
       fact("Layer", "Where in the model it is read", [`${feature.layer}`, ""]),
     ];
     if (info?.density != null) {

@@ -2,6 +2,7 @@
 import { css, hueOf } from "../graph/palette";
 import type { Store } from "../session/store";
 import { byId, h } from "./dom";
+import { dotOf } from "./feature-list";
 
 export class SourcesView {
   private readonly field = byId("sources");
@@ -45,8 +46,7 @@ export class SourcesView {
   private row(id: string, place: number, count: number): HTMLElement {
     const box = h("input", { type: "checkbox", value: id });
     box.checked = this.store.shows(id);
-    const dot = h("i", { class: "dot" });
-    dot.style.background = css(hueOf(place, count));
+    const dot = dotOf(css(hueOf(place, count)));
     const { backend } = this.store;
     const info =
       backend.state === "ready"

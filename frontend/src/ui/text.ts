@@ -9,7 +9,7 @@ import { makeTabStop, roving } from "./roving";
 
 /** Text this old has faded to the level that it keeps. */
 const FADING_TOKENS = 24;
-const OLD = 0.66;
+const OLD = 0.76;
 
 export class TextView {
   private readonly list = byId("tokens");
@@ -32,12 +32,19 @@ export class TextView {
     const { session } = this.store;
     if (session !== this.session || session.runs !== this.runs) this.restart();
     const following = this.atEnd();
-    const fresh = session.tokens.slice(this.chips.length).map(chipOf);
-    this.chips.push(...fresh);
-    this.list.append(...fresh);
+    const fresh = session.tokens.slice(this.chips.length);
+    for (const token of fresh) this.append(token);
     this.fade();
     this.mark();
     if (fresh.length > 0 && following) this.list.scrollTop = this.list.scrollHeight;
+  }
+
+  /** The space before a word stays outside its chip, or a line would end in a lit blank. */
+  private append(token: Token): void {
+    const chip = chipOf(token);
+    const space = /^[ ]*/.exec(token.text)?.[0] ?? "";
+    this.chips.push(chip);
+    this.list.append(space, chip);
   }
 
   private restart(): void {
@@ -82,11 +89,12 @@ export class TextView {
 function chipOf(token: Token): HTMLElement {
   const special = !token.generated && token.active.length === 0 && /^<.*>$/.test(token.text);
   const kind = special ? "special" : token.generated ? "made" : "given";
-  const text = special ? "start" : token.text.replaceAll("\n", "↵\n");
+  const text = special ? "start" : token.text.replace(/^ +/, "").replaceAll("\n", "↵\n");
   const title = special
     ? `${token.text}: the start of the text. Its features are outliers and left out.`
     : titleOf(token);
-  return h("span", { role: "option", class: `chip ${kind}`, tabindex: "-1", title }, text);
+  const style = `opacity: ${OLD}`;
+  return h("span", { role: "option", class: `chip ${kind}`, tabindex: "-1", title, style }, text);
 }
 
 function titleOf({ position, logprob }: Token): string {

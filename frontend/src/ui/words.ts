@@ -11,6 +11,7 @@ export interface Words {
 export function statusOf(store: Store): Words {
   const { session, backend, connection, origin } = store;
   if (connection.state === "gone") return { text: connection.message, tone: "problem" };
+  if (backend.state === "off") return outcome(store);
   if (backend.state === "unreachable" && connection.state !== "open") {
     return {
       text: "The server does not answer. Is it running? The page keeps trying.",
@@ -20,14 +21,19 @@ export function statusOf(store: Store): Words {
   if (backend.state === "loading") return { text: loading(backend.message), tone: "busy" };
   if (connection.state === "waiting") {
     return {
-      text: `Connection lost. Trying again in ${Math.ceil(connection.seconds)} s; nothing is lost.`,
+      text: `${connection.reason}. Trying again in ${Math.ceil(connection.seconds)} s.`,
       tone: "problem",
     };
   }
-  if (session.problem && !isRunning(session.phase)) {
-    return { text: sayProblem(session.problem), tone: "problem" };
+  if (origin === "recording" && !session.problem) {
+    return { text: "Press Generate to run the model.", tone: "quiet" };
   }
-  if (origin === "recording") return { text: "Press Generate to run the model.", tone: "quiet" };
+  return outcome(store);
+}
+
+function outcome(store: Store): Words {
+  const { problem, phase } = store.session;
+  if (problem && !isRunning(phase)) return { text: sayProblem(problem), tone: "problem" };
   return progress(store);
 }
 
