@@ -127,7 +127,7 @@ def _install(sections: list[str]) -> None:
     needs = [need for package in PACKAGES for need in declared(package)]
     files = [part for section in sections for part in ("-r", REQUIREMENTS / f"{section}.in")]
     ours = [part for package in PACKAGES for part in ("-e", package)]
-    say("Installing Axon's Python packages into .venv (about 2 GB; only when requirements change).")
+    say("Installing what Axon needs into .venv (about 2 GB; again only when requirements change).")
     torch.install()
     pip("Installing packages", "install", "-c", LOCK, *files, *needs)
     # Nothing is fetched here: the step before has brought every dependency and what builds ours.
