@@ -18,6 +18,8 @@ ColorManagement.enabled = false;
 
 /** Only nodes at least this bright are named. */
 const NAMED_FROM = 0.3;
+/** A number says less than a name: it comes later. */
+const NAMELESS = 0.6;
 const LABEL_CHARACTERS = 34;
 /** A drifting picture is drawn half as often: nobody sees it, the battery does. */
 const DRIFT_FRAME_MS = 32;
@@ -220,7 +222,9 @@ export class Graph {
     const chosen = this.store.chosen?.index ?? null;
     const rank = (index: number): number => {
       if (index === chosen) return 3;
-      return index === this.hovered ? 2 : (this.lights.glow[index] ?? 0);
+      if (index === this.hovered) return 2;
+      const glow = this.lights.glow[index] ?? 0;
+      return features[index]?.label == null ? NAMELESS * glow : glow;
     };
     const bright = this.onScreen().filter(({ index }) => rank(index) >= NAMED_FROM);
     bright.sort((a, b) => rank(b.index) - rank(a.index));

@@ -8,7 +8,9 @@ const SETTLE_MS = 70;
 const PULSE_MS = 65;
 /** Light lent to the chosen feature and to those it fires with. */
 const CHOSEN_LIGHT = 0.75;
-const NEIGHBOUR_LIGHT = 0.4;
+const NEIGHBOUR_LIGHT = 0.5;
+/** What is left of everybody else's light meanwhile. */
+const STEP_BACK = 0.45;
 /** Features fired together with the chosen one that are lifted out of the dark. */
 export const NEIGHBOURS_SHOWN = 8;
 const HIDDEN = -1;
@@ -63,8 +65,14 @@ export class Lights {
   private lendToChosen(store: Store): void {
     const { chosen } = store;
     if (!chosen) return;
+    const company = neighbours(store.session, chosen, NEIGHBOURS_SHOWN);
+    const apart = new Set([chosen, ...company.map(({ feature }) => feature)]);
+    for (const feature of store.session.features) {
+      const light = this.target[feature.index] ?? 0;
+      if (!apart.has(feature)) this.target[feature.index] = Math.max(FLOOR, STEP_BACK * light);
+    }
     this.lift(chosen.index, CHOSEN_LIGHT);
-    for (const { feature } of neighbours(store.session, chosen, NEIGHBOURS_SHOWN)) {
+    for (const { feature } of company) {
       this.lift(feature.index, NEIGHBOUR_LIGHT);
     }
   }

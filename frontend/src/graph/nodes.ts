@@ -21,7 +21,7 @@ export const LARGEST = 13;
 
 /** World radius of a node's core; the shader does the same sum. */
 export function coreRadius(glow: number): number {
-  return 0.75 + 2.9 * glow ** 0.8;
+  return 0.75 + 3.1 * glow ** 1.4;
 }
 
 const VERTEX = /* glsl */ `
@@ -42,7 +42,7 @@ const VERTEX = /* glsl */ `
     vec4 view = modelViewMatrix * vec4(place, 1.0);
     float distance = -view.z;
     depth = 1.0 - clamp((distance - near) / (far - near), 0.0, 1.0);
-    float radius = (0.75 + 2.9 * pow(max(glow, 0.0), 0.8)) * (1.0 + 0.55 * light.y);
+    float radius = (0.75 + 3.1 * pow(max(glow, 0.0), 1.4)) * (1.0 + 0.55 * light.y);
     radius = clamp(radius, 1.1 * pixel * distance, ${LARGEST.toFixed(1)} * pixel * distance);
     view.xy += corner * radius * step(0.0, glow);
     gl_Position = projectionMatrix * view;

@@ -1,0 +1,106 @@
+import { describe, expect, it } from "vitest";
+import { extentOf } from "../src/graph/extent";
+import { fraction, Layout, type Newcomer, seedOf } from "../src/graph/layout";
+import { nearest } from "../src/graph/pick";
+import { type Candidate, overlap, placeLabels } from "../src/graph/placement";
+
+const STAGE = { left: 0, top: 0, width: 400, height: 300 };
+
+function candidate(id: number, x: number, y: number): Candidate {
+  return { id, x, y, radius: 4, width: 80, height: 16 };
+}
+
+describe("placeLabels", () => {
+  it("never lets two labels overlap, however crowded it is", () => {
+    const crowd = Array.from({ length: 60 }, (_, i) =>
+      candidate(i, 400 * fraction(i, 1), 300 * fraction(i, 2)),
+    );
+    const placed = placeLabels(crowd, STAGE, 60, new Map());
+    const boxes = placed.map((label) => ({ ...label, width: 80, height: 16 }));
+    expect(placed.length).toBeGreaterThan(5);
+    boxes.forEach((a, i) => {
+      expect(boxes.slice(i + 1).some((b) => overlap(a, b, 0))).toBe(false);
+    });
+  });
+
+  it("prefers the first candidates and stops at the limit", () => {
+    const placed = placeLabels(
+      [candidate(1, 100, 50), candidate(2, 100, 150), candidate(3, 100, 250)],
+      STAGE,
+      2,
+      new Map(),
+    );
+    expect(placed.map(({ id }) => id)).toEqual([1, 2]);
+  });
+
+  it("turns to the other side at the edge, and keeps a side it had", () => {
+    const atEdge = placeLabels([candidate(1, 390, 50)], STAGE, 5, new Map());
+    expect(atEdge[0]?.side).toBe("left");
+    const kept = placeLabels([candidate(1, 200, 50)], STAGE, 5, new Map([[1, "below"]]));
+    expect(kept[0]?.side).toBe("below");
+  });
+
+  it("leaves out what has no place on the stage", () => {
+    expect(placeLabels([candidate(1, -200, 50)], STAGE, 5, new Map())).toEqual([]);
+  });
+});
+
+describe("Layout", () => {
+  const newcomers = (from: number, count: number): Newcomer[] =>
+    Array.from({ length: count }, (_, i) => ({
+      index: from + i,
+      level: 0,
+      seed: seedOf(`s/${from + i}`),
+    }));
+
+  it("places newcomers without moving or asking about those already there", () => {
+    const layout = new Layout();
+    const first = layout.add(newcomers(0, 20), []);
+    const copy = first.slice();
+    const second = layout.add(newcomers(20, 5), [{ a: 20, b: 3, weight: 1 }]);
+    expect(second).toHaveLength(15);
+    expect(first).toEqual(copy);
+    expect([...second].every(Number.isFinite)).toBe(true);
+  });
+
+  it("puts a newcomer nearer to what it fires with than to the rest", () => {
+    const layout = new Layout();
+    const first = layout.add(newcomers(0, 30), []);
+    const [x = 0, y = 0, z = 0] = layout.add(newcomers(30, 1), [{ a: 30, b: 4, weight: 1 }]);
+    const distances = Array.from({ length: 30 }, (_, i) =>
+      Math.hypot((first[3 * i] ?? 0) - x, (first[3 * i + 1] ?? 0) - y, (first[3 * i + 2] ?? 0) - z),
+    );
+    const nearer = distances.filter((distance) => distance < (distances[4] ?? 0));
+    expect(nearer.length).toBeLessThan(8);
+  });
+
+  it("gives the same places for the same features", () => {
+    const once = new Layout().add(newcomers(0, 12), []);
+    const again = new Layout().add(newcomers(0, 12), []);
+    expect(again).toEqual(once);
+  });
+});
+
+describe("extentOf", () => {
+  it("leaves a far outlier out of account", () => {
+    const places = new Float32Array(300);
+    for (let i = 0; i < 100; i += 1) places[3 * i] = i === 99 ? 9000 : 100;
+    const extent = extentOf(
+      places,
+      Array.from({ length: 100 }, (_, i) => i),
+    );
+    expect(extent.radius).toBe(100);
+  });
+});
+
+describe("nearest", () => {
+  const nodes = [
+    { index: 1, x: 10, y: 10, radius: 2 },
+    { index: 2, x: 18, y: 10, radius: 2 },
+  ];
+
+  it("takes the closer of two and nothing out of reach", () => {
+    expect(nearest(nodes, 15, 10)?.index).toBe(2);
+    expect(nearest(nodes, 60, 60)).toBeNull();
+  });
+});

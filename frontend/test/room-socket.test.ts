@@ -1,0 +1,160 @@
+import { describe, expect, it } from "vitest";
+import {
+  backoff,
+  type Resume,
+  RoomSocket,
+  type SocketLike,
+  socketPath,
+} from "../src/net/room-socket";
+import type { Connection } from "../src/session/store";
+import type { Frame } from "../src/wire/types";
+
+class FakeSocket implements SocketLike {
+  onmessage: SocketLike["onmessage"] = null;
+  onclose: SocketLike["onclose"] = null;
+  readonly sent: string[] = [];
+  closed = false;
+
+  constructor(readonly path: string) {}
+
+  send(text: string): void {
+    this.sent.push(text);
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  receive(message: unknown): void {
+    this.onmessage?.({ data: JSON.stringify(message) } as MessageEvent);
+  }
+
+  breakOff(): void {
+    this.onclose?.({} as CloseEvent);
+  }
+}
+
+const ROOM = { type: "room", seq: 0, room: "r1", role: "presenter", viewers: 1, open: false };
+const QUEUED = { type: "queued", seq: 1, position: 1 };
+
+function setup(tryAgain = true) {
+  const sockets: FakeSocket[] = [];
+  const waits: { ms: number; action: () => void }[] = [];
+  const states: Connection[] = [];
+  const frames: Frame[] = [];
+  const resume: { at: Resume | null } = { at: null };
+  const socket = new RoomSocket(
+    {
+      open: (path) => {
+        const fake = new FakeSocket(path);
+        sockets.push(fake);
+        return fake;
+      },
+      wait: (ms, action) => {
+        waits.push({ ms, action });
+        return () => undefined;
+      },
+      random: () => 0.5,
+    },
+    {
+      resume: () => resume.at,
+      frame: (frame) => frames.push(frame),
+      state: (state) => states.push(state),
+      refused: () => tryAgain,
+      broken: () => undefined,
+    },
+  );
+  socket.connect();
+  const last = () => {
+    const fake = sockets.at(-1);
+    if (!fake) throw new Error("no socket was opened");
+    return fake;
+  };
+  return { socket, sockets, waits, states, frames, resume, last };
+}
+
+describe("socketPath", () => {
+  it("opens a new room, or returns to one after the last frame seen", () => {
+    expect(socketPath(null)).toBe("/ws");
+    expect(socketPath({ room: "r1", from: 41, token: "a b" })).toBe(
+      "/ws?room=r1&from=41&token=a+b",
+    );
+    expect(socketPath({ room: "r1", from: 1, token: null })).toBe("/ws?room=r1&from=1");
+  });
+});
+
+describe("backoff", () => {
+  it("doubles up to ten seconds and spreads by a quarter either way", () => {
+    expect([0, 1, 2].map((attempt) => backoff(attempt, 0.5))).toEqual([500, 1000, 2000]);
+    expect(backoff(20, 0.5)).toBe(10_000);
+    expect([backoff(0, 0), backoff(0, 1)]).toEqual([375, 625]);
+  });
+});
+
+describe("RoomSocket", () => {
+  it("is open with the room's frame, not before", () => {
+    const { socket, states, frames, last } = setup();
+    expect(socket.send({ type: "stop" })).toBe(false);
+    last().receive(ROOM);
+    expect(states.at(-1)).toEqual({ state: "open" });
+    expect(frames).toHaveLength(1);
+    expect(socket.send({ type: "stop" })).toBe(true);
+    expect(last().sent).toEqual(['{"type":"stop"}']);
+  });
+
+  it("comes back to its room from the next frame on", () => {
+    const { sockets, waits, states, resume, last } = setup();
+    last().receive(ROOM);
+    resume.at = { room: "r1", from: 2, token: "t" };
+    last().breakOff();
+    expect(states.at(-1)).toMatchObject({ state: "waiting", seconds: 0.5 });
+    waits[0]?.action();
+    expect(last().path).toBe("/ws?room=r1&from=2&token=t");
+    last().receive(ROOM);
+    last().receive(QUEUED);
+    expect(states.at(-1)).toEqual({ state: "open" });
+    expect(sockets).toHaveLength(2);
+  });
+
+  it("waits longer with every failure and starts over after a success", () => {
+    const { waits, last } = setup();
+    last().breakOff();
+    waits[0]?.action();
+    last().breakOff();
+    waits[1]?.action();
+    last().receive(ROOM);
+    last().breakOff();
+    expect(waits.map(({ ms }) => ms)).toEqual([500, 1000, 500]);
+  });
+
+  it("passes over a message that breaks the contract and goes on", () => {
+    const { frames, last } = setup();
+    last().receive(ROOM);
+    last().receive({ type: "token" });
+    last().receive(QUEUED);
+    expect(frames.map(({ type }) => type)).toEqual(["room", "queued"]);
+  });
+
+  it("tries again where a refusal may pass, with the server's reason", () => {
+    const { states, frames, last } = setup(true);
+    last().receive({
+      type: "error",
+      seq: 0,
+      error: "too_many_rooms",
+      message: "All rooms are in use",
+    });
+    last().breakOff();
+    expect(states.at(-1)).toMatchObject({ state: "waiting", reason: "All rooms are in use" });
+    expect(frames).toEqual([]);
+  });
+
+  it("stays away where it will not", () => {
+    const { states, waits, last } = setup(false);
+    const socket = last();
+    socket.receive({ type: "error", seq: 0, error: "unknown_room", message: "gone" });
+    expect(socket.closed).toBe(true);
+    socket.breakOff();
+    expect(waits).toEqual([]);
+    expect(states.map(({ state }) => state)).toEqual(["connecting"]);
+  });
+});

@@ -1,0 +1,205 @@
+import { describe, expect, it } from "vitest";
+import { FLOOR } from "../src/session/fade";
+import { nameOf, neighbours, newestToken, strongest } from "../src/session/query";
+import { Session } from "../src/session/session";
+import type { Frame } from "../src/wire/types";
+import { error, feature, finished, SOURCE, started, token } from "./frames";
+
+function sessionOf(...frames: Frame[]): Session {
+  const session = new Session();
+  for (const frame of frames) session.apply(frame);
+  return session;
+}
+
+describe("a run", () => {
+  it("goes through its phases", () => {
+    const session = new Session();
+    expect(session.phase).toBe("idle");
+    session.requested();
+    expect(session.phase).toBe("requested");
+    session.apply({ type: "queued", seq: 1, position: 2 });
+    expect([session.phase, session.queuePosition]).toEqual(["queued", 2]);
+    session.apply(started(2));
+    session.apply(token(3, 0, " Paris", [feature(1, 2)]));
+    expect(session.phase).toBe("generating");
+    session.apply(finished(4));
+    expect(session.phase).toBe("finished");
+    expect(session.outcome).toEqual({ reason: "length", generated: 1, seconds: 2 });
+  });
+
+  it("is stopped, not finished, when it was cancelled", () => {
+    expect(sessionOf(started(1), finished(2, "cancelled")).phase).toBe("stopped");
+  });
+
+  it("adds up to the decoded text, tokens inside a character included", () => {
+    const session = sessionOf(
+      started(1),
+      {
+        type: "prompt",
+        seq: 2,
+        tokens: [{ token: "Voil", position: 0, features: [feature(1, 1)] }],
+      },
+      token(3, 0, "", []),
+      token(4, 1, "à", []),
+    );
+    expect(session.tokens.map(({ text }) => text).join("")).toBe("Voilà");
+    expect(session.tokens.map(({ generated }) => generated)).toEqual([false, true, true]);
+  });
+
+  it("begins anew with the next one, but remembers its features", () => {
+    const session = sessionOf(
+      started(1),
+      token(2, 0, "a", [feature(1, 5)]),
+      finished(3),
+      started(4),
+    );
+    expect(session.tokens).toEqual([]);
+    expect(session.features).toHaveLength(1);
+    expect(session.features[0]?.peak).toBe(5);
+    expect(session.features.map((f) => session.glowOf(f))).toEqual([FLOOR]);
+  });
+});
+
+describe("sequence numbers", () => {
+  it("drops a frame that came before a reconnect", () => {
+    const session = sessionOf(started(1), token(2, 0, "a", []));
+    expect(session.apply(token(2, 0, "a", []))).toBe(false);
+    expect(session.tokens).toHaveLength(1);
+  });
+
+  it("does not count room and error frames, which carry the newest number of the log", () => {
+    const session = sessionOf(started(1));
+    session.apply({
+      type: "room",
+      seq: 40,
+      room: "r",
+      role: "presenter",
+      viewers: 1,
+      open: false,
+      token: "t",
+    });
+    session.apply(error("busy", null, 40));
+    expect(session.lastSeq).toBe(1);
+    expect(session.apply(token(2, 0, "a", []))).toBe(true);
+  });
+
+  it("keeps the room's token when a later room frame has none", () => {
+    const room = { type: "room", seq: 0, room: "r", role: "presenter", open: false } as const;
+    const session = sessionOf({ ...room, viewers: 1, token: "t" }, { ...room, viewers: 2 });
+    expect(session.room).toMatchObject({ viewers: 2, token: "t" });
+  });
+
+  it("counts from the start in the next room", () => {
+    const session = sessionOf(started(1), token(2, 0, "a", []));
+    session.leave();
+    expect([session.lastSeq, session.room, session.phase]).toEqual([0, null, "failed"]);
+    expect(session.apply(started(1))).toBe(true);
+  });
+});
+
+describe("errors", () => {
+  it("that answer a request leave a running generation alone", () => {
+    const session = sessionOf(started(1), error("busy"));
+    expect([session.phase, session.problem?.code]).toEqual(["generating", "busy"]);
+  });
+
+  it("that lose the backend end it", () => {
+    expect(sessionOf(started(1), error("backend_lost")).phase).toBe("failed");
+  });
+
+  it("refuse a request and name its field; the next start clears them", () => {
+    const session = new Session();
+    session.requested();
+    session.apply(error("empty_prompt", "prompt"));
+    expect([session.phase, session.problem?.field]).toEqual(["failed", "prompt"]);
+    session.apply(started(1));
+    expect(session.problem).toBeNull();
+  });
+
+  it("a break while a request is on its way fails it; frames that come after all revive it", () => {
+    const session = new Session();
+    session.requested();
+    session.interrupted();
+    expect(session.phase).toBe("failed");
+    session.apply(started(1));
+    expect([session.phase, session.problem]).toEqual(["generating", null]);
+    session.interrupted();
+    expect(session.phase).toBe("generating");
+  });
+});
+
+describe("features", () => {
+  it("fade by half in six tokens and stay above the floor", () => {
+    const session = sessionOf(started(1), token(2, 0, "a", [feature(1, 4)]));
+    const glow = () => session.features.map((f) => session.glowOf(f))[0] ?? 0;
+    const before = glow();
+    for (let i = 0; i < 6; i += 1) session.apply(token(3 + i, 1 + i, "b", []));
+    expect(glow()).toBeCloseTo(before / 2);
+    for (let i = 0; i < 60; i += 1) session.apply(token(9 + i, 7 + i, "b", []));
+    expect(glow()).toBe(FLOOR);
+  });
+
+  it("do not get darker by firing weakly while they still glow", () => {
+    const session = sessionOf(
+      started(1),
+      token(2, 0, "a", [feature(1, 9)]),
+      token(3, 1, "b", [feature(1, 0.5)]),
+    );
+    expect(session.features.map((f) => session.glowOf(f))[0]).toBeGreaterThan(0.8);
+  });
+
+  it("take labels that come later, and keep them", () => {
+    const session = sessionOf(
+      started(1),
+      token(2, 0, "a", [feature(482, 4)]),
+      { type: "labels", seq: 3, source: SOURCE, labels: { "482": "capitals", "9": "unseen" } },
+      token(4, 1, "b", [feature(482, 4)]),
+    );
+    expect(session.features.map(nameOf)).toEqual(["capitals"]);
+  });
+
+  it("of two sources with the same number are two", () => {
+    const session = sessionOf(
+      started(1),
+      token(2, 0, "a", [feature(1, 4), feature(1, 4, { source: "axon-demo/3-res", layer: 3 })]),
+    );
+    expect(session.features).toHaveLength(2);
+  });
+});
+
+describe("questions", () => {
+  const capital = { label: "capitals" };
+  const session = sessionOf(
+    started(1, ["axon-demo/2-res", "axon-demo/3-res"]),
+    token(2, 0, "a", [
+      feature(1, 8, capital),
+      feature(2, 1, { label: "commas" }),
+      feature(7, 6, { ...capital, source: "axon-demo/3-res", layer: 3 }),
+    ]),
+    token(3, 1, "b", [feature(2, 1, { label: "commas" })]),
+    token(4, 2, "c", []),
+  );
+
+  it("strongest first, the same label of two layers once", () => {
+    const [first] = session.tokens;
+    const names = first ? strongest(session, first, 5) : [];
+    expect(names.map(({ feature: f, echoes }) => [nameOf(f), echoes.length])).toEqual([
+      ["capitals", 1],
+      ["commas", 0],
+    ]);
+  });
+
+  it("the newest token is the newest that has features", () => {
+    expect(newestToken(session)?.text).toBe("b");
+  });
+
+  it("neighbours are those that fired at the same tokens", () => {
+    const [one] = session.features;
+    const near = one ? neighbours(session, one, 5) : [];
+    expect(near.map(({ feature: f, together }) => [f.id, together])).toEqual([
+      [7, 1],
+      [2, 1],
+    ]);
+    expect(near[0]?.weight).toBeGreaterThan(near[1]?.weight ?? 1);
+  });
+});

@@ -1,0 +1,111 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { WireError } from "../src/wire/check";
+import { parseFeatureInfo, parseModel } from "../src/wire/model";
+import { parseMessage, parseRecording } from "../src/wire/parse";
+
+const TOKEN = {
+  type: "token",
+  seq: 4,
+  token: " Paris",
+  step: 0,
+  position: 6,
+  logprob: -0.02,
+  features: [
+    { id: 482, label: "European capitals", activation: 3.21, layer: 2, source: "axon-demo/2-res" },
+  ],
+};
+
+const parse = (value: unknown) => parseMessage(JSON.stringify(value));
+
+describe("parseMessage", () => {
+  it("keeps every field of a token frame", () => {
+    expect(parse(TOKEN)).toEqual([TOKEN]);
+  });
+
+  it("reads a room frame with and without a token", () => {
+    const room = { type: "room", seq: 0, room: "k3f9x2", role: "viewer", viewers: 3, open: false };
+    expect(parse(room)).toEqual([room]);
+    const mine = { ...room, role: "presenter", token: "t" };
+    expect(parse(mine)).toEqual([mine]);
+  });
+
+  it("unwraps batches, also nested ones, in order", () => {
+    const queued = { type: "queued", seq: 1, position: 2 };
+    const inner = { type: "batch", seq: 4, frames: [TOKEN] };
+    const frames = parse({ type: "batch", seq: 4, frames: [queued, inner] });
+    expect(frames.map((frame) => frame.type)).toEqual(["queued", "token"]);
+  });
+
+  it("skips frame types of a later version", () => {
+    expect(parse({ type: "steered", seq: 5 })).toEqual([]);
+    expect(parse({ type: "constructor", seq: 5 })).toEqual([]);
+  });
+
+  it("takes an error without a field", () => {
+    const [frame] = parse({ type: "error", seq: 3, error: "busy", message: "wait" });
+    expect(frame).toEqual({ type: "error", seq: 3, error: "busy", message: "wait", field: null });
+  });
+
+  it.each([
+    ["not JSON", "{"],
+    ["no object", "[]"],
+    ["no type", "{}"],
+    ["no seq", JSON.stringify({ ...TOKEN, seq: undefined })],
+    ["text for a number", JSON.stringify({ ...TOKEN, position: "6" })],
+    ["a feature without activation", JSON.stringify({ ...TOKEN, features: [{ id: 1 }] })],
+    ["an unknown role", '{"type":"room","seq":0,"room":"r","role":"king","viewers":1}'],
+  ])("refuses %s", (_what, text) => {
+    expect(() => parseMessage(text)).toThrow(WireError);
+  });
+});
+
+describe("the bundled recording", () => {
+  const path = new URL("../public/recordings/capital-of-france.jsonl", import.meta.url);
+  const text = readFileSync(path, "utf8");
+
+  it("parses whole, from started to finished, in the order of the log", () => {
+    const frames = parseRecording(text);
+    expect(frames[0]?.type).toBe("started");
+    expect(frames.some((frame) => frame.type === "finished")).toBe(true);
+    expect(frames.map((frame) => frame.seq)).toEqual(frames.map((_, i) => i + 1));
+  });
+
+  it("is small enough to come with the page", () => {
+    expect(text.length).toBeLessThan(150_000);
+  });
+});
+
+describe("parseModel", () => {
+  it("keeps bounds that do not fit a JavaScript number as text", () => {
+    const model = parseModel({
+      model: "axon-demo",
+      sources: [{ id: "axon-demo/2-res", hook: "h", layer: 2, width: 9, architecture: "topk" }],
+      params: {
+        seed: { type: "integer", min: 0, max: "18446744073709551615", default: null },
+        unheard_of: { type: "number" },
+      },
+    });
+    expect(model.params).toEqual({
+      seed: { integer: true, min: "0", max: "18446744073709551615", default: null },
+    });
+    expect(model.sources[0]?.neuronpedia_url).toBeNull();
+  });
+
+  it("names the field at fault", () => {
+    expect(() => parseModel({ model: "m", params: {} })).toThrow("model.sources");
+  });
+});
+
+describe("parseFeatureInfo", () => {
+  it("takes what is known and null for the rest", () => {
+    expect(parseFeatureInfo({ label: "capitals", score: 0.93 })).toEqual({
+      label: "capitals",
+      explainer: null,
+      score: 0.93,
+      density: null,
+      max_activation: null,
+      neuronpedia_url: null,
+    });
+  });
+});
