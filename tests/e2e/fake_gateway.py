@@ -13,8 +13,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.e2e import fake_stream
-from tests.e2e.fake_stream import Frame
+from . import fake_stream
+from .fake_stream import Frame
 
 PAGE = Path(__file__).parents[2] / "frontend" / "dist"
 STEP_SECONDS = 0.05
@@ -34,6 +34,7 @@ RANGES: dict[str, dict[str, Any]] = {
 class Gateway:
     """One room that everybody shares, and switches for what a test wants to see."""
 
+    url: str = ""
     ready: bool = True
     queue: int = 0
     step_seconds: float = STEP_SECONDS

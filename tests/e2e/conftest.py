@@ -1,0 +1,104 @@
+"""A browser, the page under a fake gateway, and the real stack."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from aiohttp.test_utils import TestServer
+from playwright.async_api import Browser, Page, async_playwright
+
+from . import fake_gateway
+from .fake_gateway import Gateway
+from .looks import ARTIFACTS, SIZES
+from .pages import Opener
+from .stack import Stack, running_stack
+
+FLAGS = [
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built_page() -> Path:
+    """The built page; there is nothing to test without it."""
+    if not (fake_gateway.PAGE / "index.html").is_file():
+        pytest.fail("frontend/dist is missing: run `npm run build` in frontend/")
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    return fake_gateway.PAGE
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium with a software WebGL."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.fail("there is no chromium on PATH")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def gateway() -> AsyncIterator[Gateway]:
+    """A fake gateway that serves the built page at `gateway.url`."""
+    gateway = Gateway()
+    server = TestServer(fake_gateway.make_app(gateway))
+    # Pages still hold their sockets when it ends; nobody waits for them.
+    await server.start_server(shutdown_timeout=0.1)
+    gateway.url = str(server.make_url("")).rstrip("/")
+    yield gateway
+    if gateway.running is not None:
+        gateway.running.cancel()
+    await server.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def open_page(browser: Browser) -> AsyncIterator[Opener]:
+    """Opens pages, each a visitor of its own, that complain of nothing and call no other host."""
+    contexts = []
+    complaints: list[str] = []
+
+    async def open_(url: str, size: str = "desktop", **options: str) -> Page:
+        width, height = SIZES[size]
+        viewport = {"width": width, "height": height}
+        context = await browser.new_context(viewport=viewport, **options)  # type: ignore[arg-type]
+        contexts.append(context)
+        context.set_default_timeout(20_000)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        host = urlsplit(url).netloc
+
+        def look(address: str) -> None:
+            parts = urlsplit(address)
+            if parts.scheme not in ("data", "blob") and parts.netloc != host:
+                complaints.append(f"request to {address}")
+
+        page.on("request", lambda request: look(request.url))
+        page.on("websocket", lambda socket: look(socket.url))
+        await page.goto(url)
+        return page
+
+    yield open_
+    for context in contexts:
+        await context.close()
+    assert complaints == []
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack() -> AsyncIterator[Stack]:
+    """Redis, inference with the bundled model, and the gateway, as processes."""
+    async with running_stack() as stack:
+        yield stack

@@ -1,0 +1,88 @@
+"""The real stack as processes on free ports: redis-server, inference, gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+from ..integration.gateway import harness
+from .fake_gateway import PAGE
+
+#: Loading torch, SAELens and the model on a busy machine.
+START_SECONDS = 150.0
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack; `url` is the page's."""
+
+    url: str
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def process(module: str, **variables: object) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`python -m module` with these variables; ended cleanly, or killed when it does not end."""
+    environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+    running = await asyncio.create_subprocess_exec(sys.executable, "-m", module, env=environment)
+    try:
+        yield running
+    finally:
+        if running.returncode is None:
+            running.terminate()
+            try:
+                await asyncio.wait_for(running.wait(), 15)
+            except TimeoutError:
+                running.kill()
+                await running.wait()
+
+
+async def ready(url: str, *processes: asyncio.subprocess.Process) -> None:
+    """Waits for /readyz; fails at once when a process is gone."""
+    async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as http:
+        while True:
+            for one in processes:
+                assert one.returncode is None, "a service ended while starting: see its output"
+            try:
+                async with http.get(f"{url}/readyz") as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.3)
+
+
+@asynccontextmanager
+async def running_stack(**variables: str) -> AsyncIterator[Stack]:
+    """The stack with the bundled model, or with what `variables` say."""
+    grpc_port, port = free_port(), free_port()
+    async with AsyncExitStack() as parts:
+        redis = parts.enter_context(harness.redis_server())
+        inference = await parts.enter_async_context(
+            process("axon_inference", AXON_GRPC_PORT=grpc_port, **variables)
+        )
+        gateway = await parts.enter_async_context(
+            process(
+                "axon_gateway",
+                AXON_PORT=port,
+                AXON_INFERENCE=f"127.0.0.1:{grpc_port}",
+                AXON_REDIS_URL=redis.url,
+                AXON_PAGE=PAGE,
+                **variables,
+            )
+        )
+        url = f"http://127.0.0.1:{port}"
+        await ready(url, inference, gateway)
+        yield Stack(url)

@@ -1,0 +1,81 @@
+"""The whole path: from a prompt to light, with the bundled model."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from . import pages
+from .looks import boxes, graph_light, keep, overlapping
+from .pages import Opener
+from .stack import Stack
+
+# The first test waits until torch and the model are loaded.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+
+
+async def test_generate_writes_text_and_lights_the_graph(stack: Stack, open_page: Opener) -> None:
+    page = await open_page(stack.url)
+    await expect(page.get_by_label("Prompt")).to_have_value("The capital of France is")
+    await pages.generate(page)
+    await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 7")
+    early = await pages.text(page)
+    assert early.startswith("The capital of France is")
+    await pages.end_of_run(page)
+    await pages.settled(page)
+    text = await pages.text(page)
+    assert text.startswith(early)
+    assert len(text) > len(early)
+    assert await page.evaluate("axon.phase") == "finished"
+    assert await page.evaluate("axon.nodeCount") > 30
+    assert (await graph_light(page))["lit"] > 0.005
+    assert overlapping(await boxes(page, "#labels .label")) == []
+    await keep(page, "generated")
+
+
+async def test_a_node_opens_the_inspector(stack: Stack, open_page: Opener) -> None:
+    page = await open_page(stack.url)
+    await pages.generate(page)
+    await pages.wait_for(page, "a.origin === 'live'")
+    await pages.end_of_run(page)
+    await pages.settled(page)
+    node = (await pages.nodes(page))[0]
+    await page.mouse.click(node["x"], node["y"])
+    inspector = page.get_by_label("Chosen feature")
+    await expect(inspector).to_be_visible()
+    key: str = await page.evaluate("axon.chosen")
+    source, _, index = key.rpartition("/")
+    await expect(inspector).to_contain_text(source)
+    await expect(inspector).to_contain_text(f"#{index}")
+    await expect(inspector.get_by_role("option").first).to_be_visible()
+    await page.wait_for_timeout(1500)
+    await keep(page, "generated-inspector")
+
+
+async def test_stop_stops(stack: Stack, open_page: Opener) -> None:
+    page = await open_page(stack.url)
+    await expect(pages.generate_button(page)).to_be_enabled()
+    await page.locator("summary").click()
+    await page.get_by_label("Max tokens").fill("200")
+    await pages.generate(page)
+    await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 8")
+    await pages.stop_button(page).click()
+    await pages.end_of_run(page)
+    assert await page.evaluate("axon.phase") == "stopped"
+    assert await page.evaluate("axon.tokenCount") < 200
+
+
+async def test_bad_input_is_told_at_its_field(stack: Stack, open_page: Opener) -> None:
+    page = await open_page(stack.url)
+    await expect(pages.generate_button(page)).to_be_enabled()
+    await page.locator("summary").click()
+    field = page.get_by_label("Temperature")
+    await field.fill("99")
+    await pages.generate(page)
+    await expect(page.locator("#problem-temperature")).to_be_visible()
+    await expect(field).to_have_attribute("aria-invalid", "true")
+    await field.fill("0")
+    await pages.generate(page, " ")
+    await expect(page.locator("#prompt-problem")).to_be_visible()
+    await pages.generate(page, "The capital of Italy is")
+    await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 5")

@@ -1,0 +1,319 @@
+"""The page against a fake gateway: every state, in a real browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from playwright.async_api import Page, expect
+
+from . import fake_stream, pages
+from .fake_gateway import Gateway
+from .looks import SIZES, boxes, graph_light, keep, overlapping
+from .pages import Opener
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+REPLAY = "/?replay=capital-of-france&pace=0"
+
+
+def recorded(gateway: Gateway, per_source: int = 15, max_tokens: int = 40) -> str:
+    """Fills the room's log with a finished generation and answers the room's path."""
+    frames = fake_stream.generation(
+        "The capital of France is", max_tokens, per_source, fake_stream.SOURCES
+    )
+    gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate(frames, start=1)]
+    return "/r/k3f9x2"
+
+
+async def open_recording(open_page: Opener, gateway: Gateway, size: str = "desktop") -> Page:
+    page = await open_page(gateway.url + REPLAY, size)
+    await pages.wait_for(page, "a.phase === 'finished'")
+    await pages.settled(page)
+    return page
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_replay_shows_text_and_graph(
+    open_page: Opener, gateway: Gateway, size: str
+) -> None:
+    page = await open_page(gateway.url + recorded(gateway), size)
+    await pages.wait_for(page, "a.phase === 'finished'")
+    await pages.settled(page)
+    await keep(page, f"page-{size}")
+    assert (await pages.text(page)).startswith(
+        "The capital of France is Paris, and the capital of Italy"
+    )
+    fired = {
+        (feature["source"], feature["id"])
+        for frame in gateway.log
+        for token in frame.get("tokens", [frame])
+        for feature in token.get("features", [])
+    }
+    assert await page.evaluate("axon.nodeCount") == len(fired)
+    assert await page.evaluate("axon.linkCount") > 100
+    assert await page.evaluate("axon.drawCalls") <= 10
+    light = await graph_light(page)
+    assert light["lit"] > 0.01
+    assert light["colours"] > 100
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_nothing_overlaps_and_nothing_is_cut_off(
+    open_page: Opener, gateway: Gateway, size: str
+) -> None:
+    page = await open_page(gateway.url + recorded(gateway), size)
+    await pages.wait_for(page, "a.phase === 'finished'")
+    await pages.settled(page)
+    labels = await boxes(page, "#labels .label")
+    assert len(labels) >= 4
+    assert overlapping(labels) == []
+    wide, _ = SIZES[size]
+    assert await page.evaluate("document.documentElement.scrollWidth") <= wide
+    rows = await boxes(page, "#strongest-list .row")
+    assert len(rows) == 5
+    covered = await page.locator("#strongest-list .row").evaluate_all(
+        """rows => rows.filter(row => {
+          const { left, top, width, height } = row.getBoundingClientRect();
+          return !row.contains(document.elementFromPoint(left + width / 2, top + height - 3));
+        }).length"""
+    )
+    assert covered == 0
+
+
+async def test_a_click_on_a_node_opens_the_inspector_and_the_camera_flies_there(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    page = await open_recording(open_page, gateway)
+    node = (await pages.nodes(page))[0]
+    await page.mouse.click(node["x"], node["y"])
+    inspector = page.get_by_label("Chosen feature")
+    await expect(inspector.get_by_role("heading", name=node["name"], exact=True)).to_be_visible()
+    await expect(inspector).to_contain_text(f"#{node['id']}")
+    await expect(inspector).to_contain_text(node["source"])
+    await page.wait_for_timeout(1500)
+    await keep(page, "inspector")
+    flown = next(n for n in await page.evaluate("axon.nodes()") if n["key"] == node["key"])
+    stage = await page.locator("#stage").bounding_box()
+    assert stage
+    assert abs(flown["x"] - (stage["x"] + stage["width"] / 2)) < 40
+    assert abs(flown["y"] - (stage["y"] + stage["height"] / 2)) < 40
+    neighbour = inspector.get_by_role("option").first
+    key = await neighbour.get_attribute("data-key")
+    await neighbour.click()
+    assert await page.evaluate("axon.chosen") == key
+    await page.keyboard.press("Escape")
+    await expect(inspector).to_be_hidden()
+
+
+async def test_the_inspector_tells_what_the_label_store_knows(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    page = await open_page(gateway.url)
+    await pages.generate(page)
+    await pages.wait_for(page, "a.tokenCount > 8 && a.origin === 'live'")
+    await pages.stop_button(page).click()
+    await page.locator("#strongest-list [role=option]").first.click()
+    inspector = page.get_by_label("Chosen feature")
+    await expect(inspector).to_contain_text("of 14.5 seen at most")
+    await expect(inspector).to_contain_text("0.93 of 1")
+    link = inspector.get_by_role("link", name="Neuronpedia")
+    key: str = await page.evaluate("axon.chosen")
+    await expect(link).to_have_attribute("href", f"https://www.neuronpedia.org/{key}")
+
+
+async def test_a_token_shows_its_own_features(open_page: Opener, gateway: Gateway) -> None:
+    page = await open_recording(open_page, gateway)
+    await page.locator("#tokens").get_by_role("option", name="Italy", exact=True).click()
+    await expect(page.locator("#strongest-title")).to_have_text("Strongest at “Italy”")
+    names = await page.locator("#strongest-list .name").all_text_contents()
+    assert "names of countries" in names
+    await page.wait_for_timeout(600)
+    await keep(page, "token")
+    await page.keyboard.press("ArrowRight")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#strongest-title")).to_have_text("Strongest at “is”")
+
+
+async def test_the_first_visit_plays_a_recording_that_gives_way(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    page = await open_page(gateway.url)
+    await expect(page.get_by_label("Prompt")).to_have_value("The capital of France is")
+    await expect(page.locator("#notice")).to_have_text("Recording of an earlier run")
+    await pages.wait_for(page, "a.origin === 'recording' && a.tokenCount > 8")
+    await pages.settled(page)
+    await keep(page, "first-visit")
+    await pages.generate(page, "In spring")
+    await expect(page.locator("#notice")).to_be_hidden()
+    await pages.end_of_run(page)
+    assert (await pages.text(page)).startswith("In spring Paris")
+    await expect(page.locator("#status")).to_contain_text("Finished: 60 tokens")
+
+
+async def test_stop_ends_the_text_where_it_is(open_page: Opener, gateway: Gateway) -> None:
+    page = await open_page(gateway.url)
+    await pages.generate(page)
+    await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 10")
+    await pages.stop_button(page).click()
+    await expect(page.locator("#status")).to_contain_text("Stopped after")
+    assert await page.evaluate("axon.phase") == "stopped"
+    await expect(pages.generate_button(page)).to_be_enabled()
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "message"),
+    [
+        ("Temperature", "99", "must be from 0 to 10"),
+        ("Top-P", "-1", "must be from 0 to 1"),
+        ("Max tokens", "many", "not a number"),
+        ("Prompt", "  ", "empty"),
+    ],
+)
+async def test_bad_input_is_told_at_its_field(
+    open_page: Opener, gateway: Gateway, label: str, value: str, message: str
+) -> None:
+    page = await open_page(gateway.url)
+    await expect(pages.generate_button(page)).to_be_enabled()
+    await page.locator("summary").click()
+    field = page.get_by_label(label)
+    good = await field.input_value()
+    await field.fill(value)
+    await page.locator("summary").click()
+    await pages.generate_button(page).click()
+    described = await field.get_attribute("aria-describedby") or ""
+    problem = page.locator(f"#{described.split()[-1]}")
+    await expect(problem).to_be_visible()
+    await expect(problem).to_contain_text(message)
+    await expect(field).to_have_attribute("aria-invalid", "true")
+    await keep(page, f"bad-{label.lower().replace(' ', '-')}")
+    await field.fill(good)
+    await expect(problem).to_be_hidden()
+    await pages.generate_button(page).click()
+    await pages.end_of_run(page)
+    await expect(page.locator("#status")).to_contain_text("Finished")
+
+
+async def test_the_knobs_are_sent_and_remembered(open_page: Opener, gateway: Gateway) -> None:
+    page = await open_page(gateway.url)
+    await expect(pages.generate_button(page)).to_be_enabled()
+    await page.locator("summary").click()
+    wanted = {
+        "Temperature": ("temperature", 0.5),
+        "Top-K": ("top_k", 40),
+        "Top-P": ("top_p", 0.9),
+        "Repetition penalty": ("repetition_penalty", 1.2),
+        "Max tokens": ("max_tokens", 3),
+        "Features per token": ("feat_k", 4),
+        "Activation threshold": ("act_threshold", 0.5),
+    }
+    for label, (_, value) in wanted.items():
+        await page.get_by_label(label).fill(str(value))
+    await page.get_by_label("Seed").fill("18446744073709551615")
+    await keep(page, "knobs")
+    await pages.generate(page)
+    await pages.end_of_run(page)
+    sent = gateway.requests[-1]
+    assert {name: sent[name] for name, _ in wanted.values()} == dict(wanted.values())
+    assert sent["seed"] == "18446744073709551615"
+    await page.reload()
+    await expect(page.locator("#knobs-line")).to_contain_text("temperature 0.5")
+    await expect(page.get_by_label("Features per token")).to_have_value("4")
+
+
+async def test_sources_are_hidden_and_not_asked_for(open_page: Opener, gateway: Gateway) -> None:
+    page = await open_page(gateway.url)
+    await expect(pages.generate_button(page)).to_be_enabled()
+    await page.get_by_role("checkbox", name="axon-demo/0-res").uncheck()
+    await pages.generate(page)
+    await pages.end_of_run(page)
+    assert gateway.requests[-1]["sources"] == fake_stream.SOURCES[1:]
+    await page.get_by_role("checkbox", name="axon-demo/3-res").uncheck()
+    await page.wait_for_timeout(300)
+    shown = {node["source"] for node in await page.evaluate("axon.nodes()")}
+    assert shown == {"axon-demo/1-res", "axon-demo/2-res"}
+
+
+async def test_waiting_is_told_with_the_position(open_page: Opener, gateway: Gateway) -> None:
+    gateway.queue = 2
+    gateway.step_seconds = 0.2
+    page = await open_page(gateway.url)
+    await pages.generate(page)
+    await expect(page.locator("#status")).to_have_text("Waiting: 2 requests ahead.")
+    await expect(page.locator("#status")).to_have_text("Waiting: one request ahead.")
+    await expect(page.locator("#status")).to_contain_text("Generating: token")
+
+
+async def test_a_loading_model_is_waited_for(open_page: Opener, gateway: Gateway) -> None:
+    gateway.ready = False
+    page = await open_page(gateway.url)
+    await expect(page.locator("#status")).to_have_text("The model is loading: reading the weights")
+    await expect(pages.generate_button(page)).to_be_disabled()
+    gateway.ready = True
+    await expect(pages.generate_button(page)).to_be_enabled()
+
+
+async def test_a_broken_connection_resumes_without_loss(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    page = await open_page(gateway.url)
+    await pages.generate(page)
+    await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 10")
+    await gateway.drop_sockets()
+    await expect(page.locator("#connection")).to_have_text("reconnecting")
+    await pages.end_of_run(page)
+    assert await page.evaluate("axon.tokenCount") == 66
+    words = "".join(token for token, _ in fake_stream.CONTINUATION)
+    assert f"The capital of France is{words} Paris, and" in await pages.text(page)
+    returned = gateway.paths[-1]
+    assert "room=k3f9x2" in returned
+    assert "token=secret" in returned
+    assert "from=1&" not in returned
+
+
+async def test_a_viewer_sees_the_room_and_cannot_generate(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    page = await open_page(gateway.url + recorded(gateway))
+    await pages.wait_for(page, "a.phase === 'finished'")
+    assert gateway.paths == ["/ws?room=k3f9x2&from=1"]
+    await expect(pages.generate_button(page)).to_be_disabled()
+
+
+async def test_without_webgl_text_and_features_go_on(open_page: Opener, gateway: Gateway) -> None:
+    page = await open_page(gateway.url + REPLAY + "&webgl=off")
+    await pages.wait_for(page, "a.phase === 'finished'")
+    await expect(page.locator("#notice")).to_contain_text("no WebGL")
+    assert "Paris" in await pages.text(page)
+    await page.locator("#strongest-list [role=option]").first.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Chosen feature")).to_be_visible()
+    await keep(page, "no-webgl")
+
+
+async def test_reduced_motion_is_stillness(open_page: Opener, gateway: Gateway) -> None:
+    async def places(page: Page) -> str:
+        return json.dumps([[n["x"], n["y"]] for n in await page.evaluate("axon.nodes()")])
+
+    for motion, moves in (("reduce", False), ("no-preference", True)):
+        page = await open_page(gateway.url + REPLAY, reduced_motion=motion)
+        await pages.wait_for(page, "a.phase === 'finished'")
+        await pages.settled(page)
+        before = await places(page)
+        await asyncio.sleep(1)
+        assert (await places(page) != before) is moves
+    # A touch ends the drift, once the turn it gave has died down.
+    await page.mouse.move(900, 300)
+    await page.mouse.down()
+    await page.mouse.move(930, 300)
+    await page.mouse.up()
+    await asyncio.sleep(2)
+    before = await places(page)
+    await asyncio.sleep(1)
+    assert await places(page) == before
+
+
+async def test_an_unreadable_recording_is_told(open_page: Opener, gateway: Gateway) -> None:
+    page = await open_page(gateway.url + "/?replay=nowhere")
+    await expect(page.locator("#status")).to_have_text("The recording cannot be shown: HTTP 404.")
