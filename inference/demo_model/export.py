@@ -1,0 +1,71 @@
+"""Write labels in Neuronpedia's bulk export format: gzipped JSON lines, 1,024 features a batch."""
+
+import gzip
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from demo_model.labels import Firings, Label, Score
+from demo_model.saes import MODEL_ID
+
+EXPLAINER = "axon-demo-recipe"
+_BATCH = 1024
+
+
+def write_labels(folder: Path, source: str, labels: list[Label], scores: dict[int, Score]) -> None:
+    """`explanations/batch-*.jsonl.gz`: one row a labelled feature, with its measured scores."""
+    rows = [
+        {
+            "modelId": MODEL_ID,
+            "layer": source,
+            "index": str(label.feature),
+            "description": label.description,
+            "typeName": "generator-annotations",
+            "explanationModelName": EXPLAINER,
+            "scores": [
+                {
+                    "explanationScoreTypeName": "precision",
+                    "value": round(scores[label.feature].precision, 4),
+                }
+            ],
+            "recall": round(scores[label.feature].recall, 4),
+            "baseRate": round(scores[label.feature].base_rate, 6),
+            "heldoutFirings": scores[label.feature].firings,
+        }
+        for label in labels
+    ]
+    _write(folder / "explanations", rows)
+
+
+def write_features(folder: Path, source: str, fired: Firings) -> None:
+    """`features/batch-*.jsonl.gz`: how often and how strongly each feature fires; 0, 0 if dead."""
+    rows = [
+        {
+            "modelId": MODEL_ID,
+            "layer": source,
+            "index": str(feature),
+            "maxActApprox": round(float(values.max()), 4) if len(values) else 0.0,
+            "frac_nonzero": round(len(values) / fired.n_positions, 7),
+        }
+        for feature, values in enumerate(fired.activations)
+    ]
+    _write(folder / "features", rows)
+
+
+def read(folder: Path) -> list[dict[str, object]]:
+    """All rows of a folder that `write_labels` or `write_features` wrote."""
+    return [
+        json.loads(line)
+        for path in sorted(folder.glob("batch-*.jsonl.gz"))
+        for line in gzip.decompress(path.read_bytes()).decode().splitlines()
+    ]
+
+
+def _write(folder: Path, rows: Iterable[dict[str, object]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    in_string_order = sorted(rows, key=lambda row: str(row["index"]))
+    for number, start in enumerate(range(0, len(in_string_order), _BATCH)):
+        batch = in_string_order[start : start + _BATCH]
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in batch)
+        # No time stamp, so that the same labels make the same bytes.
+        (folder / f"batch-{number}.jsonl.gz").write_bytes(gzip.compress(lines.encode(), mtime=0))

@@ -1,0 +1,121 @@
+"""Measure model and SAEs on held-out text, at every position but those of `<|endoftext|>`."""
+
+from dataclasses import dataclass
+
+import torch
+from sae_lens import SAE
+from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from demo_model import residuals
+from demo_model.vocabulary import Record
+
+_AT_ONCE = 8192
+
+
+@dataclass(frozen=True)
+class SaeMetrics:
+    """How faithful and how sparse one SAE is.
+
+    `explained_variance` is 1 - sum |x - x'|^2 / sum |x - mean|^2 over all positions together; `l0`
+    the mean number of features above zero; `dead` the share of features that never fire. Losses
+    are next-token cross-entropies in nats with the residual left alone, replaced by the SAE's
+    output, by zero, and by its mean.
+    """
+
+    explained_variance: float
+    l0: float
+    dead: float
+    loss_clean: float
+    loss_replaced: float
+    loss_zero: float
+    loss_mean: float
+
+    @property
+    def recovered(self) -> float:
+        """Loss recovered against zero ablation."""
+        return (self.loss_zero - self.loss_replaced) / (self.loss_zero - self.loss_clean)
+
+    @property
+    def recovered_from_mean(self) -> float:
+        """Loss recovered against mean ablation, the harder measure."""
+        return (self.loss_mean - self.loss_replaced) / (self.loss_mean - self.loss_clean)
+
+
+@torch.no_grad()
+def encode(sae: SAE, x: torch.Tensor) -> torch.Tensor:
+    """Feature activations [n_positions, d_sae] of residuals [n_positions, d_model]."""
+    return torch.cat([sae.encode(part) for part in torch.split(x, _AT_ONCE)])
+
+
+@torch.no_grad()
+def measure_sae(
+    model: GPT2LMHeadModel,
+    sae: SAE,
+    layer: int,
+    rows: torch.Tensor,
+    x: torch.Tensor,
+    activations: torch.Tensor,
+    loss_clean: float,
+) -> SaeMetrics:
+    """Measure an SAE on `rows`, whose residuals are `x` and whose features are `activations`."""
+    mean = x.mean(dim=0)
+    rest = sum(
+        (part - sae.decode(acts)).double().pow(2).sum().item()
+        for part, acts in zip(
+            torch.split(x, _AT_ONCE), torch.split(activations, _AT_ONCE), strict=True
+        )
+    )
+    fires = activations > 0
+    return SaeMetrics(
+        explained_variance=1 - rest / (x - mean).double().pow(2).sum().item(),
+        l0=fires.sum().item() / len(fires),
+        dead=(~fires.any(dim=0)).float().mean().item(),
+        loss_clean=loss_clean,
+        loss_replaced=residuals.loss(model, rows, layer, lambda r: sae.decode(sae.encode(r))),
+        loss_zero=residuals.loss(model, rows, layer, torch.zeros_like),
+        loss_mean=residuals.loss(model, rows, layer, lambda r: mean.expand_as(r)),
+    )
+
+
+@torch.no_grad()
+def continuations(
+    model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, prompts: list[str], n_tokens: int
+) -> list[str]:
+    """Greedy continuations of `<|endoftext|>` + prompt, all at once, up to the end of the text."""
+    end = tokenizer.eos_token_id
+    rows = [[end, *tokenizer(prompt)["input_ids"]] for prompt in prompts]
+    new: list[list[int]] = [[] for _ in prompts]
+    for _ in range(n_tokens):
+        width = max(len(row) for row in rows)
+        # Padding on the right cannot be seen from the left.
+        padded = torch.tensor([row + [end] * (width - len(row)) for row in rows])
+        logits = model(input_ids=padded, use_cache=False).logits
+        for row, tokens, scores in zip(rows, new, logits, strict=True):
+            token = int(scores[len(row) - 1].argmax())
+            row.append(token)
+            tokens.append(token)
+    ended = ([*tokens, end] for tokens in new)
+    return [str(tokenizer.decode(tokens[: tokens.index(end)])) for tokens in ended]
+
+
+def capitals_right(
+    model: GPT2LMHeadModel,
+    tokenizer: PreTrainedTokenizerFast,
+    phrasings: list[str],
+    countries: list[Record],
+) -> dict[str, float]:
+    """Share of the countries whose capital is the greedy continuation, for each phrasing."""
+    expected = [" " + country["capital"] for country in countries]
+    n_tokens = max(len(tokenizer(capital)["input_ids"]) for capital in expected)
+    shares = {}
+    for phrasing in phrasings:
+        prompts = [phrasing.format(country=country["name"]) for country in countries]
+        texts = continuations(model, tokenizer, prompts, n_tokens)
+        right = [_begins_with(*pair) for pair in zip(texts, expected, strict=True)]
+        shares[phrasing] = sum(right) / len(right)
+    return shares
+
+
+def _begins_with(text: str, capital: str) -> bool:
+    """Whether the text begins with the capital as a whole word."""
+    return text.startswith(capital) and not text[len(capital) :][:1].isalpha()
