@@ -17,8 +17,8 @@ from axon_gateway import app, config, logs
 from axon_gateway.config import ConfigError, Settings
 
 _log = logging.getLogger("axon_gateway")
-#: Seconds that open requests have to end when the gateway stops.
-_SHUTDOWN = 3.0
+#: Seconds that open requests have to end when the gateway stops, sockets aside.
+_SHUTDOWN = 1.0
 
 
 def main() -> int:

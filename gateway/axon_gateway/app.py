@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two tries to reach inference while starting.
 _RETRY = 1.0
+#: Seconds that sockets have to take their goodbye.
+_GOODBYE = 2.5
 
 
 def build(settings: Settings) -> web.Application:
@@ -92,9 +94,16 @@ async def _meet_inference(gateway: Gateway) -> None:
 
 
 async def _say_goodbye(app: web.Application) -> None:
-    """Closes the sockets all at once: a stalled one must not keep the others waiting."""
+    """Closes the sockets all at once; those that do not take it in time are cut off."""
+    sockets = app[GATEWAY].sockets
     closing = [
-        socket.close(code=WSCloseCode.GOING_AWAY, message=b"the gateway is shutting down")
-        for socket in app[GATEWAY].sockets
+        asyncio.create_task(
+            socket.close(code=WSCloseCode.GOING_AWAY, message=b"the gateway is shutting down")
+        )
+        for socket in sockets
     ]
-    await asyncio.gather(*closing, return_exceptions=True)
+    if closing:
+        await asyncio.wait(closing, timeout=_GOODBYE)
+        for transport in list(sockets.values()):
+            transport.abort()
+        await asyncio.gather(*closing, return_exceptions=True)

@@ -38,7 +38,10 @@ async def live(request: web.Request) -> web.WebSocketResponse:
         decode_text=False,
     )
     await socket.prepare(request)
-    gateway.sockets.add(socket)
+    transport = request.transport
+    if transport is None:
+        return socket  # it has left already
+    gateway.sockets[socket] = transport
     try:
         room, viewer = _enter(gateway, request)
     except Refusal as refusal:
@@ -47,7 +50,10 @@ async def live(request: web.Request) -> web.WebSocketResponse:
     else:
         await _serve(gateway, socket, room, viewer)
     finally:
-        gateway.sockets.discard(socket)
+        del gateway.sockets[socket]
+        # A transport that is closed still waits to send what it holds. A peer that never reads
+        # would keep it for ever.
+        asyncio.get_running_loop().call_later(_CLOSE_TIMEOUT, transport.abort)
     return socket
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -20,8 +21,8 @@ class Gateway:
     upstream: Upstream
     labels: Labels
     rooms: Rooms
-    #: Every open socket, to be closed with a proper goodbye.
-    sockets: set[web.WebSocketResponse] = field(default_factory=set)
+    #: Every open socket and what carries it, to be closed with a proper goodbye.
+    sockets: dict[web.WebSocketResponse, asyncio.Transport] = field(default_factory=dict)
 
 
 GATEWAY: web.AppKey[Gateway] = web.AppKey("gateway", Gateway)

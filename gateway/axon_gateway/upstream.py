@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
-from types import TracebackType
-from typing import Self
 
 import grpc
 import grpc.aio
@@ -90,13 +87,6 @@ class Upstream:
                 yield response
         except grpc.aio.AioRpcError as error:
             raise self._refusal(error, begun) from None
-        except asyncio.CancelledError:
-            # gRPC raises this both when our task is cancelled and when the service ends the call
-            # with status CANCELLED; the second must not look like the first.
-            task = asyncio.current_task()
-            if call.cancelled() and not (task and task.cancelling()):
-                raise self._lost("it cancelled the stream") from None
-            raise
         finally:
             call.cancel()
         if not finished:
@@ -120,17 +110,6 @@ class Upstream:
     async def close(self) -> None:
         """Ends every stream and the connection."""
         await self._channel.close(None)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
 
 def translate(status: AxonError, target: str) -> Refusal:

@@ -8,6 +8,7 @@ import gzip
 import json
 import shutil
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -138,6 +139,47 @@ class Socket:
 
     async def close(self) -> None:
         await self.raw.close()
+
+
+class StalledViewer:
+    """A raw WebSocket client that reads only when told to."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def connect(cls, url: str, room: str) -> StalledViewer:
+        host, port = url.removeprefix("http://").split(":")
+        plug = socket.socket()
+        # Small buffers on this side, so that the sender is held up soon: the kernel's own would
+        # grow to several MB.
+        plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plug.connect((host, int(port)))
+        reader, writer = await asyncio.open_connection(sock=plug, limit=4096)
+        handshake = (
+            f"GET /ws?room={room} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        writer.write(handshake.encode())
+        await reader.readuntil(b"\r\n\r\n")
+        return cls(reader, writer)
+
+    async def text(self) -> str:
+        """The payload of the next text frame."""
+        while True:
+            first, length = await self._reader.readexactly(2)
+            if length == 126:
+                [length] = struct.unpack("!H", await self._reader.readexactly(2))
+            elif length == 127:
+                [length] = struct.unpack("!Q", await self._reader.readexactly(8))
+            payload = await self._reader.readexactly(length)
+            if first & 0x0F == 1:
+                return payload.decode()
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 class Running:

@@ -14,6 +14,8 @@ import pytest
 from axon_gateway.config import Settings
 
 from . import harness
+from .fake_inference import FakeInference, Script
+from .harness import StalledViewer
 
 
 async def start(settings: Settings, **variables: str) -> asyncio.subprocess.Process:
@@ -64,20 +66,21 @@ async def test_a_signal_closes_sockets_and_leaves_no_traceback(
     assert b"Traceback" not in errors
 
 
-async def test_a_stalled_socket_does_not_delay_the_end(settings: Settings) -> None:
+async def test_a_stalled_viewer_does_not_delay_the_end(
+    settings: Settings, inference: FakeInference
+) -> None:
+    inference.script = Script(tokens=("x" * 8000,) * 400, delay=0.001)
     process = await start(settings)
-    host, port = (await address(process)).removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    handshake = (
-        "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
-    writer.write(handshake.encode())
-    await reader.readuntil(b"\r\n\r\n")
-    # From here on the peer never answers, not even a close.
-    process.terminate()
-    await asyncio.wait_for(process.communicate(), 8)
-    writer.close()
+    url = await address(process)
+    async with aiohttp.ClientSession() as http:
+        presenter = harness.Socket(await http.ws_connect(f"{url}/ws"))
+        stalled = await StalledViewer.connect(url, (await presenter.frame())["room"])
+        await presenter.send(prompt="x")
+        await presenter.until("finished", seconds=5)
+        # Its buffers are full, and it answers nothing, not even a close.
+        process.terminate()
+        await asyncio.wait_for(process.communicate(), 8)
+    stalled.close()
     assert process.returncode == 0
 
 
