@@ -82,7 +82,10 @@ async def feature(request: web.Request) -> web.Response:
 
 
 async def _source(gateway: Gateway, id_: str) -> Source:
-    known = gateway.upstream.last_model or await gateway.upstream.model()
+    known = gateway.upstream.last_model
+    if known is None or all(source.id != id_ for source in known.sources):
+        # Inference may have come back with others.
+        known = await gateway.upstream.model()
     for source in known.sources:
         if source.id == id_:
             return source

@@ -141,6 +141,18 @@ class Socket:
         await self.raw.close()
 
 
+async def narrow_connection(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection with small buffers on this side, so that the sender is held up soon.
+
+    The kernel's own would grow to several MB.
+    """
+    host, port = url.removeprefix("http://").split(":")
+    plug = socket.socket()
+    plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plug.connect((host, int(port)))
+    return await asyncio.open_connection(sock=plug, limit=4096)
+
+
 class StalledViewer:
     """A raw WebSocket client that reads only when told to."""
 
@@ -150,13 +162,7 @@ class StalledViewer:
 
     @classmethod
     async def connect(cls, url: str, room: str) -> StalledViewer:
-        host, port = url.removeprefix("http://").split(":")
-        plug = socket.socket()
-        # Small buffers on this side, so that the sender is held up soon: the kernel's own would
-        # grow to several MB.
-        plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        plug.connect((host, int(port)))
-        reader, writer = await asyncio.open_connection(sock=plug, limit=4096)
+        reader, writer = await narrow_connection(url)
         handshake = (
             f"GET /ws?room={room} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"

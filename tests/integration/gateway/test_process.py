@@ -84,6 +84,24 @@ async def test_a_stalled_viewer_does_not_delay_the_end(
     assert process.returncode == 0
 
 
+async def test_a_stalled_http_client_does_not_delay_the_end(
+    settings: Settings, inference: FakeInference
+) -> None:
+    inference.script = Script(tokens=("x" * 8000,) * 400, delay=0.001)
+    process = await start(settings)
+    url = await address(process)
+    _, writer = await harness.narrow_connection(url)
+    body = b'{"prompt": "x"}'
+    head = b"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    writer.write(head % len(body) + body)
+    await harness.eventually(lambda: inference.seen.running == 1)
+    await asyncio.sleep(1)
+    process.terminate()
+    await asyncio.wait_for(process.communicate(), 8)
+    writer.close()
+    assert process.returncode == 0
+
+
 async def test_a_port_in_use_is_one_clear_line(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
