@@ -60,24 +60,28 @@ function refused({ error }: ErrorFrame): boolean {
   return true;
 }
 
-/** A room that is already talking ends the recording; a quiet one lets it play on. */
+/** A generation in the room ends the recording; a quiet room, or a refusal, leaves it on show. */
 function receive(frame: Frame): void {
-  if (frame.type !== "room") goLive();
+  if (frame.type !== "room" && frame.type !== "error") goLive();
   store.apply(frame);
 }
 
 function goLive(): void {
-  player?.stop();
-  player = null;
+  stopPlayer();
   if (store.origin === "live") return;
   const { room } = store.session;
   store.restart("live");
   store.session.room = room;
 }
 
+function stopPlayer(): void {
+  player?.stop();
+  player = null;
+}
+
 function generate(request: GenerateRequest): void {
-  goLive();
   if (!socket.send(request)) return;
+  stopPlayer();
   store.lookAt(null);
   store.session.requested();
   store.changed();

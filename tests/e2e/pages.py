@@ -36,7 +36,9 @@ async def wait_for(page: Page, condition: str, seconds: float = 30) -> None:
 
 
 async def end_of_run(page: Page, seconds: float = 40) -> None:
-    await wait_for(page, "['finished', 'stopped', 'failed'].includes(a.phase) && a.origin", seconds)
+    await wait_for(
+        page, "['finished', 'stopped', 'failed'].includes(a.phase) && a.origin === 'live'", seconds
+    )
 
 
 async def text(page: Page) -> str:

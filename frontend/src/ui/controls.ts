@@ -80,7 +80,9 @@ export class Controls {
     }
     const ready = backend.state === "ready" && connection.state === "open";
     const watching = session.room?.role === "viewer" && !session.room.open;
-    const running = isRunning(session.phase) && this.store.origin === "live";
+    // A recording's phases are not ours to stop; a request just sent is.
+    const own = this.store.origin === "live" || session.phase === "requested";
+    const running = own && isRunning(session.phase);
     // The focus would be lost with the button that goes.
     const focused =
       document.activeElement === this.generate || document.activeElement === this.stop;

@@ -140,7 +140,7 @@ function wrap(name: KnobName, { input, range, problem }: Field): HTMLElement {
     nudge(input, (event.key === "ArrowUp" ? 1 : -1) * Number(step));
   });
   const head = h("label", { for: input.id, title: help }, label);
-  return h("div", { class: "knob", title: help }, head, input, range, problem);
+  return h("div", { class: `knob ${name}`, title: help }, head, input, range, problem);
 }
 
 /** Arrow keys step a value as they would in a number field. */
@@ -152,7 +152,7 @@ function nudge(input: HTMLInputElement, by: number): void {
 }
 
 function rangeText(name: KnobName, range: KnobRange | null): string {
-  if (name === "seed") return "empty: a new one each time";
+  if (name === "seed") return "empty: new each time";
   if (!range) return "";
   if (range.max === null) return range.min === null ? "" : `${range.min} or more`;
   const min = name === "top_p" && range.min === "0" ? "above 0" : (range.min ?? "");

@@ -16,6 +16,7 @@ export class TextView {
   private chips: HTMLElement[] = [];
   private session;
   private runs = -1;
+  private following = true;
 
   constructor(private readonly store: Store) {
     this.session = store.session;
@@ -26,17 +27,23 @@ export class TextView {
     store.subscribe(() => {
       this.update();
     });
+    // Narrower, the text takes more lines: whoever follows its end stays there.
+    new ResizeObserver(() => {
+      if (this.following) this.list.scrollTop = this.list.scrollHeight;
+    }).observe(this.list);
+    this.list.addEventListener("scroll", () => {
+      this.following = this.atEnd();
+    });
   }
 
   private update(): void {
     const { session } = this.store;
     if (session !== this.session || session.runs !== this.runs) this.restart();
-    const following = this.atEnd();
     const fresh = session.tokens.slice(this.chips.length);
     for (const token of fresh) this.append(token);
     this.fade();
     this.mark();
-    if (fresh.length > 0 && following) this.list.scrollTop = this.list.scrollHeight;
+    if (fresh.length > 0 && this.following) this.list.scrollTop = this.list.scrollHeight;
   }
 
   /** The space before a word stays outside its chip, or a line would end in a lit blank. */
@@ -51,6 +58,7 @@ export class TextView {
     this.session = this.store.session;
     this.runs = this.session.runs;
     this.chips = [];
+    this.following = true;
     this.list.replaceChildren();
   }
 

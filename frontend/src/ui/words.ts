@@ -25,7 +25,7 @@ export function statusOf(store: Store): Words {
       tone: "problem",
     };
   }
-  if (origin === "recording" && !session.problem) {
+  if (origin === "recording" && !session.problem && session.phase !== "requested") {
     return { text: "Press Generate to run the model.", tone: "quiet" };
   }
   return outcome(store);

@@ -1,0 +1,50 @@
+/**
+ * Records a generation of a running stack as the page's first recording.
+ *
+ *   npm run record [-- http://127.0.0.1:8000 [FILE]]
+ *
+ * Prompt, seed and knobs are fixed, so that a model gives the same recording again.
+ */
+import { writeFileSync } from "node:fs";
+
+const gateway = process.argv[2] ?? "http://127.0.0.1:8000";
+const file =
+  process.argv[3] ??
+  new URL("../public/recordings/capital-of-france.jsonl", import.meta.url).pathname;
+const MOST_BYTES = 150_000;
+
+const response = await fetch(new URL("/api/generate", gateway), {
+  method: "POST",
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify({
+    prompt: "The capital of France is",
+    max_tokens: 40,
+    temperature: 0.7,
+    seed: 7,
+    feat_k: 6,
+  }),
+});
+const lines = (await response.text()).split("\n").filter((line) => line !== "");
+if (!response.ok) throw new Error(`the gateway answered ${response.status}: ${lines.join(" ")}`);
+
+const frames = lines.map((line) => JSON.parse(line));
+const failed = frames.find((frame) => frame.type === "error");
+if (failed) throw new Error(`the generation failed: ${failed.message}`);
+
+// Labels that came late belong to their features: a recording waits for nothing.
+const labels = new Map();
+for (const { type, source, labels: found } of frames) {
+  if (type !== "labels") continue;
+  for (const [id, label] of Object.entries(found)) labels.set(`${source}/${id}`, label);
+}
+const kept = frames.filter((frame) => frame.type !== "labels");
+for (const token of kept.flatMap((frame) => frame.tokens ?? [frame])) {
+  for (const feature of token.features ?? []) {
+    feature.label ??= labels.get(`${feature.source}/${feature.id}`) ?? null;
+    feature.activation = Number(feature.activation.toPrecision(4));
+  }
+}
+const text = kept.map((frame, i) => JSON.stringify({ ...frame, seq: i + 1 }) + "\n").join("");
+if (text.length > MOST_BYTES) throw new Error(`${text.length} bytes; ${MOST_BYTES} at most`);
+writeFileSync(file, text);
+console.log(`${kept.length} frames, ${text.length} bytes: ${file}`);
