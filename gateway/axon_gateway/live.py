@@ -9,7 +9,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from axon_gateway import frames, requests
 from axon_gateway.errors import Refusal
-from axon_gateway.rooms import Room, Viewer
+from axon_gateway.room import Room, Viewer
 from axon_gateway.state import GATEWAY, Gateway
 
 #: aiohttp closes the socket over a larger message; above our own limit, so that one can be refused

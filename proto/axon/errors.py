@@ -63,10 +63,7 @@ def _read_details(
         return (), None
     try:
         from google.protobuf.message import DecodeError
-        from google.rpc import (  # type: ignore[import-untyped]
-            error_details_pb2,
-            status_pb2,
-        )
+        from google.rpc import error_details_pb2, status_pb2
     except ImportError:
         return (), None
     violations: list[FieldViolation] = []

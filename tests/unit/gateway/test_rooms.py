@@ -13,7 +13,8 @@ from axon.v1 import inference_pb2 as pb
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame
 from axon_gateway.generation import Emit
-from axon_gateway.rooms import Rooms, Viewer
+from axon_gateway.room import Viewer
+from axon_gateway.rooms import Rooms
 
 
 class FakeGeneration:
