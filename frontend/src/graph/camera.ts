@@ -9,8 +9,8 @@ const FLIGHT_MS = 900;
 const DRIFT = 0.25;
 /** Seen a little from above, so that the storeys read as discs. */
 const HOME_DIRECTION = new Vector3(0, 0.3, 1).normalize();
-/** Room around the outermost nodes, for their labels. */
-const MARGIN = 0.97;
+/** A little room around the outermost nodes. */
+const MARGIN = 1.02;
 
 /** The extent of the picture: a standing cylinder around the axis through `centre`. */
 export interface Extent {
@@ -132,14 +132,22 @@ export class CameraRig {
     if (t >= 1) this.flight = null;
   }
 
-  /** The distance from which the extent just fits the stage. */
+  /**
+   * The distance from which the cylinder just fits the stage: that of the worst of its points, the
+   * rims' nearest and farthest for the height, and their flanks for the width.
+   */
   private fitting({ radius, halfHeight }: Extent, direction: Vector3): number {
-    const slope = Math.tan((FIELD_OF_VIEW * Math.PI) / 360);
+    const slope = Math.tan((FIELD_OF_VIEW * Math.PI) / 360) / this.height;
     const sine = Math.abs(direction.y);
     const cosine = Math.sqrt(1 - sine * sine);
-    const across = radius / (slope * (this.stage.width / this.height));
-    const upright =
-      (halfHeight * cosine + radius * sine) / (slope * (this.stage.height / this.height));
-    return MARGIN * Math.max(across, upright, 60) + 0.2 * radius * cosine;
+    const across = radius * Math.hypot(1 / (slope * this.stage.width), cosine) + halfHeight * sine;
+    const upright = [1, -1].flatMap((height) =>
+      [1, -1].map((side) => {
+        const up = height * halfHeight * cosine - side * radius * sine;
+        const towards = side * radius * cosine + height * halfHeight * sine;
+        return Math.abs(up) / (slope * this.stage.height) + towards;
+      }),
+    );
+    return MARGIN * Math.max(across, ...upright);
   }
 }

@@ -98,7 +98,8 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 /** An error in words that say what to do; the server's own for those it words itself. */
 export function sayProblem({ code, message, field }: Problem): string {
-  if (field !== null) return "One setting is not right; see below.";
+  if (field === "prompt") return "Not sent: see the note at the prompt.";
+  if (field !== null) return "Not sent: see the note at the setting below.";
   return ADVICE[code] ?? message;
 }
 
