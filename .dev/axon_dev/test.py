@@ -20,7 +20,7 @@ def test() -> int:
     environment.setup()
     page.build()
     page.install()
-    _system_packages()
+    system_packages()
     say("\nThe page's unit tests")
     page_code = subprocess.run(
         node.npm("test"), cwd=FRONTEND, env=node.environment(), stdin=subprocess.DEVNULL
@@ -35,10 +35,8 @@ def test() -> int:
     return code
 
 
-def _system_packages() -> None:
-    """See that there is a browser: the only thing the tests need that is in no package index of
-    Python or npm.
-    """
+def system_packages() -> None:
+    """See that there is a browser, which no package index of Python or npm has."""
     if any(shutil.which(name) for name in BROWSERS):
         return
     apt = _apt()
@@ -49,28 +47,18 @@ def _system_packages() -> None:
         )
     try:
         run_step("Updating the package lists", [*apt, "update"])
-        run_step(
-            "Installing Chromium", [*apt, "install", "--yes", "--no-install-recommends", "chromium"]
-        )
+        install = [*apt, "install", "--yes", "--no-install-recommends", "chromium"]
+        run_step("Installing Chromium", install)
     except StepFailed as failure:
         raise Problem(f"Chromium could not be installed: apt install chromium\n{failure}") from None
 
 
 def _apt() -> list[str] | None:
-    """apt-get, where it may be used without asking anybody: as root, or with a sudo that wants no
-    password.
-    """
+    """apt-get, where it may be used: as root, or with a sudo that wants no password."""
     if shutil.which("apt-get") is None:
         return None
     # Another apt on this machine is waited for rather than failed upon.
-    apt = [
-        "env",
-        "DEBIAN_FRONTEND=noninteractive",
-        "apt-get",
-        "-q",
-        "-o",
-        "DPkg::Lock::Timeout=300",
-    ]
+    apt = "env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300".split()
     if os.geteuid() == 0:
         return apt
     sudo = shutil.which("sudo")
