@@ -40,6 +40,12 @@ describe("placeLabels", () => {
     expect(kept[0]?.side).toBe("below");
   });
 
+  it("rather hides no light", () => {
+    const lights = [{ left: 210, top: 40, width: 8, height: 20 }];
+    const placed = placeLabels([candidate(1, 200, 50)], STAGE, 5, new Map(), lights);
+    expect(placed[0]?.side).toBe("left");
+  });
+
   it("leaves out what has no place on the stage", () => {
     expect(placeLabels([candidate(1, -200, 50)], STAGE, 5, new Map())).toEqual([]);
   });

@@ -1,5 +1,13 @@
 /** Labels as elements over the canvas: crisp at any size, a dark halo around them. */
-import { type Box, type Candidate, boxAt, overlap, placeLabels, type Side } from "./placement";
+import {
+  type Box,
+  type Candidate,
+  boxAt,
+  coreBox,
+  overlap,
+  placeLabels,
+  type Side,
+} from "./placement";
 
 /** A node that may be named. */
 export interface Named {
@@ -15,6 +23,8 @@ export interface Named {
 
 /** Labels are chosen anew at most this often; between, they only follow their nodes. */
 const CHOOSE_MS = 240;
+/** The brightest nodes, which a label should rather not hide. */
+const MOST_LIGHTS = 60;
 
 interface Shown {
   element: HTMLElement;
@@ -74,7 +84,8 @@ export class Labels {
   private select(nodes: readonly Named[], stage: Box, limit: number): void {
     const candidates = nodes.map((node): Candidate => ({ ...node, ...this.sizeOf(node) }));
     const sides = new Map([...this.shown].map(([id, { side }]) => [id, side]));
-    const placed = placeLabels(candidates, stage, limit, sides);
+    const lights = nodes.slice(0, MOST_LIGHTS).map(coreBox);
+    const placed = placeLabels(candidates, stage, limit, sides, lights);
     const keep = new Set(placed.map(({ id }) => id));
     for (const [id, shown] of this.shown) if (!keep.has(id)) this.drop(id, shown);
     const byId = new Map(nodes.map((node) => [node.id, node]));

@@ -5,9 +5,13 @@
 export type Rgb = readonly [number, number, number];
 
 const AMBER: Rgb = [255, 178, 74];
+const SKY: Rgb = [98, 180, 255];
+const GREEN: Rgb = [58, 214, 160];
+/** With few sources, those hues that are farthest apart; one is amber, a single warm light. */
+const FEW: readonly (readonly Rgb[])[] = [[AMBER], [AMBER], [SKY, AMBER], [SKY, GREEN, AMBER]];
 const HUES: readonly Rgb[] = [
-  [98, 180, 255], // sky blue
-  [58, 214, 160], // bluish green
+  SKY,
+  GREEN,
   AMBER,
   [240, 132, 190], // reddish purple
   [245, 233, 96], // yellow
@@ -16,10 +20,10 @@ const HUES: readonly Rgb[] = [
   [200, 208, 218], // grey
 ];
 
-/** The hue of a source by its place among all. A single source is amber: one warm light. */
+/** The hue of a source by its place among all. */
 export function hueOf(place: number, sources: number): Rgb {
-  if (sources <= 1 || place < 0) return AMBER;
-  return HUES[place % HUES.length] ?? AMBER;
+  const hues = FEW[sources] ?? HUES;
+  return hues[place % hues.length] ?? AMBER;
 }
 
 export function css([r, g, b]: Rgb): string {

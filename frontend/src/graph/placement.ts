@@ -31,14 +31,16 @@ const SIDES: readonly Side[] = ["right", "left", "above", "below"];
 const GAP = 5;
 
 /**
- * Places candidates in their order until `limit` stand. A label that stood keeps its side where it
- * can, so that labels do not jump about while the camera drifts.
+ * Places candidates in their order until `limit` stand, where they hide the fewest of the bright
+ * `lights`. A label that stood keeps its side where that is as good, so that labels do not jump
+ * about while the camera drifts.
  */
 export function placeLabels(
   candidates: readonly Candidate[],
   stage: Box,
   limit: number,
   before: ReadonlyMap<number, Side>,
+  lights: readonly Box[] = [],
 ): Placed[] {
   const placed: Placed[] = [];
   const taken: Box[] = [];
@@ -46,15 +48,26 @@ export function placeLabels(
     if (placed.length >= limit) break;
     const last = before.get(candidate.id);
     const sides = last ? [last, ...SIDES.filter((side) => side !== last)] : SIDES;
+    let best: { box: Box; side: Side } | null = null;
+    let least = Infinity;
     for (const side of sides) {
       const box = boxAt(candidate, side);
       if (!inside(box, stage) || taken.some((other) => overlap(box, other, AIR))) continue;
-      taken.push(box);
-      placed.push({ id: candidate.id, left: box.left, top: box.top, side });
-      break;
+      const hidden = lights.filter((light) => overlap(box, light, 0)).length;
+      if (hidden >= least) continue;
+      least = hidden;
+      best = { box, side };
     }
+    if (!best) continue;
+    taken.push(best.box);
+    placed.push({ id: candidate.id, left: best.box.left, top: best.box.top, side: best.side });
   }
   return placed;
+}
+
+/** The square that a node's core covers. */
+export function coreBox({ x, y, radius }: Pick<Candidate, "x" | "y" | "radius">): Box {
+  return { left: x - radius, top: y - radius, width: 2 * radius, height: 2 * radius };
 }
 
 /** The label's box on one side of its node. */

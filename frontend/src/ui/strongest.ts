@@ -32,7 +32,10 @@ export class StrongestView {
       active: token.active.filter((a) => this.store.shows(a.feature.source)),
     };
     const ranked = strongest(session, shown, lookedAt ? LOOKED_AT : LIVE);
-    setText(this.title, `Strongest at “${token.text.trim() || "␣"}”`);
+    setText(
+      this.title,
+      `Strongest at “${token.text.trim() || (token.text.includes("\n") ? "↵" : "␣")}”`,
+    );
     this.list.update(ranked.map(rowOf));
   }
 }

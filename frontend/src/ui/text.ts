@@ -10,6 +10,8 @@ import { makeTabStop, roving } from "./roving";
 /** Text this old has faded to the level that it keeps. */
 const FADING_TOKENS = 24;
 const OLD = 0.76;
+/** A token's text: spaces, body, line ends. */
+const PARTS = /^( *)([^]*?)(\n*)$/;
 
 export class TextView {
   private readonly list = byId("tokens");
@@ -46,12 +48,12 @@ export class TextView {
     if (fresh.length > 0 && this.following) this.list.scrollTop = this.list.scrollHeight;
   }
 
-  /** The space before a word stays outside its chip, or a line would end in a lit blank. */
+  /** Spaces before a word and line ends after it stay outside its chip: no blank is lit. */
   private append(token: Token): void {
+    const [, space = "", , lineEnds = ""] = PARTS.exec(token.text) ?? [];
     const chip = chipOf(token);
-    const space = /^[ ]*/.exec(token.text)?.[0] ?? "";
     this.chips.push(chip);
-    this.list.append(space, chip);
+    this.list.append(space, chip, lineEnds);
   }
 
   private restart(): void {
@@ -95,14 +97,20 @@ export class TextView {
 }
 
 function chipOf(token: Token): HTMLElement {
-  const special = !token.generated && token.active.length === 0 && /^<.*>$/.test(token.text);
-  const kind = special ? "special" : token.generated ? "made" : "given";
-  const text = special ? "start" : token.text.replace(/^ +/, "").replaceAll("\n", "↵\n");
-  const title = special
+  const [, , body = "", lineEnds = ""] = PARTS.exec(token.text) ?? [];
+  const start = !token.generated && token.active.length === 0 && /^<.*>$/.test(token.text);
+  const kinds = [
+    "chip",
+    start ? "special" : token.generated ? "made" : "given",
+    lineEnds === "" ? "" : "line-end",
+  ];
+  const title = start
     ? `${token.text}: the start of the text. Its features are outliers and left out.`
     : titleOf(token);
-  const style = `opacity: ${OLD}`;
-  return h("span", { role: "option", class: `chip ${kind}`, tabindex: "-1", title, style }, text);
+  const attributes = { role: "option", class: kinds.join(" ").trim(), tabindex: "-1", title };
+  const chip = h("span", attributes, start ? "start" : body);
+  chip.style.opacity = String(OLD);
+  return chip;
 }
 
 function titleOf({ position, logprob }: Token): string {
