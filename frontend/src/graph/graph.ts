@@ -1,11 +1,11 @@
 /** The graph: puts nodes, links, labels and camera together and draws only when something changed. */
 import { ColorManagement, LinearSRGBColorSpace, Scene, Vector3, WebGLRenderer } from "three";
-import { nameOf } from "../session/query";
 import type { Store } from "../session/store";
 import { CameraRig, type Extent } from "./camera";
 import { extentOf } from "./extent";
-import { Labels, type Named } from "./labels";
+import { Labels } from "./labels";
 import { Lights } from "./lights";
+import { nameNodes } from "./naming";
 import { NodeCloud } from "./nodes";
 import { hueOf, type Rgb } from "./palette";
 import { nearest, type OnScreen, project } from "./pick";
@@ -16,11 +16,8 @@ import { Web } from "./web";
 // Colours are given as the screen shows them; nothing is to be converted on the way.
 ColorManagement.enabled = false;
 
-/** Only nodes at least this bright are named. */
-const NAMED_FROM = 0.3;
-/** A number says less than a name: it comes later. */
-const NAMELESS = 0.6;
-const LABEL_CHARACTERS = 34;
+/** Labels rather do not hide nodes at least this bright. */
+const BRIGHT = 0.5;
 /** A drifting picture is drawn half as often: nobody sees it, the battery does. */
 const DRIFT_FRAME_MS = 32;
 
@@ -45,6 +42,7 @@ export class Graph {
   private sourceIds: string[] = [];
   private firedAt = { runs: 0, tokens: 0 };
   private hovered: number | null = null;
+  private knownExtent: Extent | null = null;
   private visited: number | null = null;
   private dirty = true;
   private lastFrame = 0;
@@ -143,6 +141,7 @@ export class Graph {
   private restart(): void {
     this.session = this.store.session;
     this.visited = null;
+    this.knownExtent = null;
     this.rig.free = true;
     this.placing.restart();
     this.web.restart();
@@ -173,6 +172,7 @@ export class Graph {
   }
 
   private place(indices: readonly number[]): void {
+    this.knownExtent = null;
     const { places } = this.placing;
     for (const i of indices) {
       this.nodes.setPlace(i, places[3 * i] ?? 0, places[3 * i + 1] ?? 0, places[3 * i + 2] ?? 0);
@@ -211,40 +211,26 @@ export class Graph {
     const { distance } = this.rig;
     this.nodes.setView(this.rig.pixel, distance - radius, distance + 1.2 * radius);
     this.renderer.render(this.scene, this.rig.camera);
-    const limit = this.stage.width < 500 ? 5 : 14;
-    const waiting = this.labels.update(this.named(), this.stage, limit, now);
-    if (due || waiting) this.dirty = true;
+    if (this.label(now) || due) this.dirty = true;
   }
 
-  /** The nodes worth a name, the most important first, each name once. */
-  private named(): Named[] {
-    const { features } = this.session;
-    const chosen = this.store.chosen?.index ?? null;
-    const rank = (index: number): number => {
-      if (index === chosen) return 3;
-      if (index === this.hovered) return 2;
-      const glow = this.lights.glow[index] ?? 0;
-      return features[index]?.label == null ? NAMELESS * glow : glow;
-    };
-    const bright = this.onScreen().filter(({ index }) => rank(index) >= NAMED_FROM);
-    bright.sort((a, b) => rank(b.index) - rank(a.index));
-    const seen = new Set<string>();
-    return bright.flatMap((node) => {
-      const feature = features[node.index];
-      if (!feature || seen.has(nameOf(feature))) return [];
-      seen.add(nameOf(feature));
-      const text = shorten(feature.label ?? `#${feature.id}`);
-      const named = feature.label !== null;
-      return [{ ...node, id: node.index, text, named, chosen: node.index === chosen }];
-    });
+  /** Draws labels; true while a choice among them is still due. */
+  private label(now: number): boolean {
+    const onScreen = this.onScreen();
+    const { glow } = this.lights;
+    const attention = { chosen: this.store.chosen?.index ?? null, hovered: this.hovered };
+    const named = nameNodes(onScreen, this.session.features, glow, attention);
+    const bright = onScreen.filter(({ index }) => (glow[index] ?? 0) >= BRIGHT);
+    const limit = this.stage.width < 500 ? 5 : 14;
+    return this.labels.update(named, bright, this.stage, limit, now);
   }
 
   private extent(): Extent {
+    if (this.knownExtent) return this.knownExtent;
     const placed = this.session.features.filter(({ index }) => this.placing.has(index));
-    return extentOf(
-      this.placing.places,
-      placed.map(({ index }) => index),
-    );
+    const indices = placed.map(({ index }) => index);
+    this.knownExtent = extentOf(this.placing.places, indices);
+    return this.knownExtent;
   }
 
   private listen(): void {
@@ -299,8 +285,4 @@ export class Graph {
     if (this.rig.free) this.fit();
     this.dirty = true;
   }
-}
-
-function shorten(text: string): string {
-  return text.length <= LABEL_CHARACTERS ? text : `${text.slice(0, LABEL_CHARACTERS - 1)}…`;
 }

@@ -8,6 +8,7 @@ import {
   placeLabels,
   type Side,
 } from "./placement";
+import type { OnScreen } from "./pick";
 
 /** A node that may be named. */
 export interface Named {
@@ -23,8 +24,6 @@ export interface Named {
 
 /** Labels are chosen anew at most this often; between, they only follow their nodes. */
 const CHOOSE_MS = 240;
-/** The brightest nodes, which a label should rather not hide. */
-const MOST_LIGHTS = 60;
 
 interface Shown {
   element: HTMLElement;
@@ -50,12 +49,21 @@ export class Labels {
     layer.append(this.ring);
   }
 
-  /** Draws the labels for `nodes`, the most important first. Returns whether a choice is still due. */
-  update(nodes: readonly Named[], stage: Box, limit: number, now: number): boolean {
+  /**
+   * Draws the labels for `nodes`, the most important first, where they hide few of the `bright` ones.
+   * Returns whether a choice is still due.
+   */
+  update(
+    nodes: readonly Named[],
+    bright: readonly OnScreen[],
+    stage: Box,
+    limit: number,
+    now: number,
+  ): boolean {
     const due = now - this.chosenAt >= CHOOSE_MS;
     if (due) {
       this.chosenAt = now;
-      this.select(nodes, stage, limit);
+      this.select(nodes, bright.map(coreBox), stage, limit);
     }
     const byId = new Map(nodes.map((node) => [node.id, node]));
     const taken: Box[] = [];
@@ -81,10 +89,9 @@ export class Labels {
     this.chosenAt = -Infinity;
   }
 
-  private select(nodes: readonly Named[], stage: Box, limit: number): void {
+  private select(nodes: readonly Named[], lights: Box[], stage: Box, limit: number): void {
     const candidates = nodes.map((node): Candidate => ({ ...node, ...this.sizeOf(node) }));
     const sides = new Map([...this.shown].map(([id, { side }]) => [id, side]));
-    const lights = nodes.slice(0, MOST_LIGHTS).map(coreBox);
     const placed = placeLabels(candidates, stage, limit, sides, lights);
     const keep = new Set(placed.map(({ id }) => id));
     for (const [id, shown] of this.shown) if (!keep.has(id)) this.drop(id, shown);
