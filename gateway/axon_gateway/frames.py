@@ -160,5 +160,5 @@ class TokenFrames:
 
 
 def _digits(value: float) -> float:
-    """Five significant digits: what can be seen, at a third of a frame's size."""
-    return float(f"{value:.5g}")
+    """The nine significant digits that name a 32-bit number exactly; a double would take 17."""
+    return float(f"{value:.9g}")

@@ -175,7 +175,9 @@ async def _refuse_fields(
 ) -> NoReturn:
     detail = error_details_pb2.BadRequest(
         field_violations=[
-            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
+            error_details_pb2.BadRequest.FieldViolation(
+                field=v.field, description=v.description, reason=v.reason
+            )
             for v in error.violations
         ]
     )

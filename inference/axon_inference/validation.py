@@ -21,10 +21,11 @@ CHARACTERS_PER_TOKEN = 16
 
 @dataclass(frozen=True)
 class Violation:
-    """One bad field, by its path in the request, and what would be right."""
+    """One bad field, by its path in the request, what would be right, and a code for programs."""
 
     field: str
     description: str
+    reason: str = "OUT_OF_RANGE"
 
 
 class InvalidRequest(ValueError):
@@ -76,13 +77,14 @@ def resolve(message: pb.GenerateRequest, served: Served) -> Request:
 
 def _prompt(prompt: str, served: Served, wrong: list[Violation]) -> list[int]:
     if not prompt:
-        wrong.append(Violation("prompt", "is empty; write some text to continue"))
+        wrong.append(Violation("prompt", "is empty; write some text to continue", "EMPTY_PROMPT"))
         return []
     if len(prompt) > served.max_prompt_characters:
         wrong.append(
             Violation(
                 "prompt",
                 f"has {len(prompt)} characters; at most {served.max_prompt_characters} are read",
+                "PROMPT_TOO_LONG",
             )
         )
         return []
@@ -90,11 +92,15 @@ def _prompt(prompt: str, served: Served, wrong: list[Violation]) -> list[int]:
     if len(ids) > served.context_length:
         wrong.append(
             Violation(
-                "prompt", f"has {len(ids)} tokens; the model reads at most {served.context_length}"
+                "prompt",
+                f"has {len(ids)} tokens; the model reads at most {served.context_length}",
+                "PROMPT_TOO_LONG",
             )
         )
     elif not ids:
-        wrong.append(Violation("prompt", "has no tokens; write some text to continue"))
+        wrong.append(
+            Violation("prompt", "has no tokens; write some text to continue", "EMPTY_PROMPT")
+        )
     return ids
 
 
@@ -137,6 +143,7 @@ def _features(knobs: pb.FeatureOptions, served: Served, wrong: list[Violation]) 
                 Violation(
                     "features.sources",
                     f"has no source {name!r}; there are {', '.join(served.sources)}",
+                    "UNKNOWN_SOURCE",
                 )
             )
     top_k = int(_set(knobs, "top_k", default.top_k))

@@ -159,8 +159,12 @@ async def test_every_bad_field_is_named_at_once(rig: Rig) -> None:
     error = await refusal(rig.stub.Generate(pb.GenerateRequest(prompt="", sampling=sampling)))
     detail = error_details_pb2.BadRequest()
     rpc_status.from_call(error).details[0].Unpack(detail)
-    fields = {violation.field for violation in detail.field_violations}
-    assert fields == {"prompt", "sampling.temperature", "sampling.top_p"}
+    reasons = {violation.field: violation.reason for violation in detail.field_violations}
+    assert reasons == {
+        "prompt": "EMPTY_PROMPT",
+        "sampling.temperature": "OUT_OF_RANGE",
+        "sampling.top_p": "OUT_OF_RANGE",
+    }
 
 
 async def test_limits_themselves_are_allowed(rig: Rig) -> None:

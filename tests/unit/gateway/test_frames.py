@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import struct
 
+import pytest
 from axon.v1 import inference_pb2 as pb
 from axon_gateway import frames
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import TokenFrames
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def token(**values: object) -> pb.Token:
@@ -28,11 +32,22 @@ def known(source: str, index: int) -> str | None:
 
 def test_features_name_their_source_and_layer_in_the_order_they_came() -> None:
     frame = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known).token(token(logprob=-0.5))
+    activations = [feature.pop("activation") for feature in frame["features"]]
+    assert activations == pytest.approx([2.5, 1.00004, 0.1])
     assert frame["features"] == [
-        {"id": 9, "label": "capitals", "activation": 2.5, "layer": 5, "source": "b"},
-        {"id": 4, "label": None, "activation": 1.0, "layer": 5, "source": "b"},
-        {"id": 9, "label": None, "activation": 0.1, "layer": 0, "source": "a"},
+        {"id": 9, "label": "capitals", "layer": 5, "source": "b"},
+        {"id": 4, "label": None, "layer": 5, "source": "b"},
+        {"id": 9, "label": None, "layer": 0, "source": "a"},
     ]
+
+
+@given(st.floats(0, 1e30, width=32))
+def test_activations_are_exact_to_the_last_bit(activation: float) -> None:
+    found = pb.SourceFeatures(ids=[1], activations=[activation])
+    builder = TokenFrames(("a",), {"a": 0}, known)
+    frame = builder.token(pb.Token(source_features=[found]))
+    [feature] = json.loads(frames.encode(frame, 1))["features"]
+    assert struct.pack("f", feature["activation"]) == struct.pack("f", activation)
 
 
 def test_steps_count_generated_tokens() -> None:
