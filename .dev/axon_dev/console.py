@@ -11,9 +11,7 @@ class Problem(Exception):
 
 
 def say(text: str = "") -> None:
-    """Print a line at once. A terminal that has been closed must not stop the clean-up that
-    follows.
-    """
+    """Print a line at once; on a terminal that has been closed, do nothing."""
     try:
         print(text, flush=True)
     except OSError:

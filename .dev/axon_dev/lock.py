@@ -22,9 +22,7 @@ CUDA = re.compile(r"^(nvidia-|cuda-|triton)", re.MULTILINE)
 
 
 def lock() -> int:
-    """Compile the lock; versions in it stay as they are as far as they fit. `ARGS=--upgrade` renews
-    them.
-    """
+    """Compile the lock; versions that still fit stay, unless ARGS=--upgrade renews them."""
     environment.setup()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

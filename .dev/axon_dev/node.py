@@ -22,9 +22,7 @@ def parse(text: str) -> Version:
 
 
 def engines() -> dict[str, Version]:
-    """The oldest node and npm the page can be built with, from package.json's `engines` (written as
-    ">=X.Y").
-    """
+    """The oldest node and npm that build the page: package.json's `engines`, written ">=X.Y"."""
     package = FRONTEND / "package.json"
     if not package.is_file():
         raise Problem("frontend/package.json is missing: this is not a whole checkout of Axon.")

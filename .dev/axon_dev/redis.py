@@ -37,9 +37,7 @@ def binary() -> str:
 
 
 def command(data: Path, socket: Path, name: str) -> list[str]:
-    """A private Redis: reached through a socket file that only this user can open, keeping its data
-    in `data`/`name`.
-    """
+    """A private Redis: its socket file is for this user alone, its data in `data`/`name`."""
     options = {
         "port": "0",
         "unixsocket": str(socket),

@@ -68,9 +68,7 @@ def run() -> int:
 
 
 def services(settings: Settings, socket: Path) -> list[Service]:
-    """What to start, in this order. Somebody's own Redis (AXON_REDIS_URL) is used rather than
-    starting one.
-    """
+    """What to start, in this order; no Redis when somebody's own is named (AXON_REDIS_URL)."""
     # A socket's path may have 100 characters at most, so it is in a new folder of the system's, not
     # in the checkout.
     common = {name: value for name, value in os.environ.items() if name not in NOT_OURS} | {

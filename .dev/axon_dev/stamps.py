@@ -20,9 +20,7 @@ def _content(path: Path) -> bytes:
 
 
 def tree(folder: Path, skip: Iterable[str] = ()) -> list[str | Path]:
-    """Names and files below `folder` in a fixed order, for `digest`; folders named in `skip` are
-    not entered.
-    """
+    """Names and files below `folder` in a fixed order, for `digest`, without folders in `skip`."""
     left_out = set(skip)
     parts: list[str | Path] = []
     for place, folders, files in os.walk(folder):

@@ -58,7 +58,8 @@ def _apt() -> list[str] | None:
     if shutil.which("apt-get") is None:
         return None
     # Another apt on this machine is waited for rather than failed upon.
-    apt = "env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300".split()
+    wait = "DPkg::Lock::Timeout=300"
+    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", wait]
     if os.geteuid() == 0:
         return apt
     sudo = shutil.which("sudo")

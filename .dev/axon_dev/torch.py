@@ -70,9 +70,7 @@ def locked() -> str:
 
 
 def _installed() -> tuple[str, str] | None:
-    """Version and build of the torch in .venv, read from its files: importing it would take
-    seconds.
-    """
+    """Version and build of the torch in .venv, from its files: an import would take seconds."""
     for site in VENV.glob("lib/python*/site-packages"):
         for found in importlib.metadata.distributions(name="torch", path=[str(site)]):
             text = Path(str(found.locate_file("torch/version.py"))).read_text()
