@@ -130,11 +130,11 @@ async def handle_socket(request: web.Request) -> web.WebSocketResponse:
     if not viewer:
         room["token"] = "secret"
     await socket.send_json(room)
-    missed = gateway.log[int(request.query.get("from", 1)) - 1 :]
-    if len(missed) > 1:
-        await socket.send_json({"type": "batch", "seq": missed[-1]["seq"], "frames": missed})
-    elif missed:
-        await socket.send_json(missed[0])
+    sent = int(request.query.get("from", 1)) - 1
+    # The log may grow while this is sent; only who has caught up gets the live tail.
+    while missed := gateway.log[sent:]:
+        sent += len(missed)
+        await socket.send_json({"type": "batch", "seq": sent, "frames": missed})
     gateway.sockets.add(socket)
     try:
         async for message in socket:

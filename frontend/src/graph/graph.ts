@@ -5,7 +5,7 @@ import { CameraRig, type Extent } from "./camera";
 import { extentOf } from "./extent";
 import { Labels } from "./labels";
 import { Lights } from "./lights";
-import { nameNodes } from "./naming";
+import { NAMED_FROM, nameNodes } from "./naming";
 import { NodeCloud } from "./nodes";
 import { hueOf, type Rgb } from "./palette";
 import { nearest, type OnScreen, project } from "./pick";
@@ -100,12 +100,12 @@ export class Graph {
     this.dirty = true;
   }
 
-  /** Every visible node where it is on the page, for tests and the debug handle. */
-  onScreen(): OnScreen[] {
+  /** Every visible node where it is on the page, or only those that a filter lets through. */
+  onScreen(wanted: (index: number, glow: number) => boolean = () => true): OnScreen[] {
     const { width, height } = this.size();
     return this.session.features.flatMap(({ index }) => {
       const glow = this.lights.glow[index] ?? -1;
-      if (!this.placing.has(index) || glow < 0) return [];
+      if (glow < 0 || !this.placing.has(index) || !wanted(index, glow)) return [];
       const { camera, pixel } = this.rig;
       const node = project(index, this.placing.places, glow, camera, width, height, pixel);
       return node ? [node] : [];
@@ -193,32 +193,41 @@ export class Graph {
     this.lastFrame = now;
     if (!this.dirty && !drifting && !lit) return;
     this.dirty = false;
-    this.draw(now);
+    this.draw(now, lit);
   };
 
-  private draw(now: number): void {
+  private draw(now: number, lit: boolean): void {
     const { places } = this.placing;
-    const { glow, pulse } = this.lights;
-    const due = this.web.refresh(this.session, places, (i) => this.placing.has(i), now);
-    for (const { index } of this.session.features) {
-      const light = this.placing.has(index) ? (glow[index] ?? 0) : -1;
-      this.nodes.setLight(index, light, pulse[index] ?? 0);
-    }
-    this.web.light(glow, this.hue, this.store.chosen?.index ?? null);
+    const chosenAnew = this.web.refresh(this.session, places, (i) => this.placing.has(i), now);
+    if (lit || chosenAnew) this.light();
     const extent = this.extent();
     if (this.rig.free && this.rig.misfits(extent)) this.fit();
     const { radius } = extent;
     const { distance } = this.rig;
     this.nodes.setView(this.rig.pixel, distance - radius, distance + 1.2 * radius);
     this.renderer.render(this.scene, this.rig.camera);
-    if (this.label(now) || due) this.dirty = true;
+    if (this.label(now) || this.web.isStale) this.dirty = true;
+  }
+
+  /** Writes every node's and link's light; a turning camera needs none of it. */
+  private light(): void {
+    const { glow, pulse } = this.lights;
+    for (const { index } of this.session.features) {
+      const light = this.placing.has(index) ? (glow[index] ?? 0) : -1;
+      this.nodes.setLight(index, light, pulse[index] ?? 0);
+    }
+    this.web.light(glow, this.hue, this.store.chosen?.index ?? null);
   }
 
   /** Draws labels; true while a choice among them is still due. */
   private label(now: number): boolean {
-    const onScreen = this.onScreen();
     const { glow } = this.lights;
     const attention = { chosen: this.store.chosen?.index ?? null, hovered: this.hovered };
+    // Few are bright: with thousands of nodes, only those are worth projecting in every frame.
+    const onScreen = this.onScreen(
+      (index, light) =>
+        light >= NAMED_FROM || index === attention.chosen || index === attention.hovered,
+    );
     const named = nameNodes(onScreen, this.session.features, glow, attention);
     const bright = onScreen.filter(({ index }) => (glow[index] ?? 0) >= BRIGHT);
     const limit = this.stage.width < 500 ? 5 : 14;

@@ -5,7 +5,7 @@ import type { Named } from "./labels";
 import type { OnScreen } from "./pick";
 
 /** Only nodes at least this bright are named. */
-const NAMED_FROM = 0.3;
+export const NAMED_FROM = 0.3;
 /** A number says less than a name: it comes later. */
 const NAMELESS = 0.6;
 const LABEL_CHARACTERS = 34;

@@ -31,15 +31,19 @@ export class Web {
     this.chosenAt = -Infinity;
   }
 
-  /** Takes up new evidence when it is time. Returns whether a choice is still due. */
+  /** Whether evidence waits to be taken up. */
+  get isStale(): boolean {
+    return this.stale;
+  }
+
+  /** Takes up new evidence when it is time. Returns whether it did. */
   refresh(
     session: Session,
     places: Float32Array,
     placed: (index: number) => boolean,
     now: number,
   ): boolean {
-    if (!this.stale) return false;
-    if (now - this.chosenAt < CHOOSE_MS) return true;
+    if (!this.stale || now - this.chosenAt < CHOOSE_MS) return false;
     this.stale = false;
     this.chosenAt = now;
     this.links = session.links.strongest(MAX_LINKS).filter(({ a, b }) => placed(a) && placed(b));
@@ -47,7 +51,7 @@ export class Web {
       this.drawn.setEnds(i, places, a, b);
     });
     this.drawn.count = this.links.length;
-    return false;
+    return true;
   }
 
   /** Lights every link; a hidden end hides it. `chosen` keeps the links of one node apart. */
