@@ -54,6 +54,10 @@ class Generation:
             async with contextlib.aclosing(self._upstream.generate(self._request)) as responses:
                 async for response in responses:
                     await self._handle(response)
+                    if response.HasField("finished"):
+                        # Not a moment later: who sees `finished` may ask for the next one at once,
+                        # and would be told that this one still runs.
+                        return
         except Refusal as refusal:
             if not self.begun:
                 raise

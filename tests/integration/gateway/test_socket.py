@@ -194,6 +194,17 @@ async def test_a_second_generation_in_a_busy_room_is_refused(
     assert (await socket.until("started"))[-1]["prompt"] == "y"
 
 
+async def test_the_next_generation_may_follow_finished_at_once(
+    gateway: Running, inference: FakeInference
+) -> None:
+    socket = await gateway.connect()
+    for number in range(20):
+        await socket.send(prompt=f"prompt {number}")
+        frames = await socket.until("finished")
+        assert [f["prompt"] for f in frames if f["type"] == "started"] == [f"prompt {number}"]
+        assert not [f for f in frames if f["type"] == "error"]
+
+
 async def test_a_generation_outlives_its_viewers_by_the_grace_period_only(
     gateway: Running, inference: FakeInference
 ) -> None:
