@@ -74,6 +74,8 @@ class Script:
     cut_off: bool = False
     #: Generated tokens per message.
     per_message: int = 1
+    #: Seconds that the stream stays open after `finished`.
+    linger: float = 0.0
 
 
 @dataclass
@@ -136,6 +138,7 @@ class FakeInference(stubs.InferenceServiceServicer):
                 await _abort(context, script.refusal)
             async for response in _play(script, request):
                 yield response
+            await asyncio.sleep(script.linger)
             if script.failure:
                 await _abort(context, script.failure)
         except (asyncio.CancelledError, GeneratorExit):

@@ -197,8 +197,9 @@ async def test_a_second_generation_in_a_busy_room_is_refused(
 async def test_the_next_generation_may_follow_finished_at_once(
     gateway: Running, inference: FakeInference
 ) -> None:
+    inference.script = Script(linger=0.1)
     socket = await gateway.connect()
-    for number in range(20):
+    for number in range(3):
         await socket.send(prompt=f"prompt {number}")
         frames = await socket.until("finished")
         assert [f["prompt"] for f in frames if f["type"] == "started"] == [f"prompt {number}"]
