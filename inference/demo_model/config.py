@@ -11,7 +11,7 @@ class Recipe:
     threads: int = 2
     # text
     vocab_size: int = 3072
-    train_tokens: int = 5_000_000
+    train_tokens: int = 8_000_000
     heldout_tokens: int = 150_000  # measures everything the model card reports
     choice_tokens: int = 200_000  # chooses labels; neither trained on nor measured on
     # language model
@@ -22,12 +22,12 @@ class Recipe:
     lm_batch: int = 4  # rows; small, for many steps: facts are learned late
     lm_learning_rate: float = 2e-3
     lm_weight_decay: float = 0.05
-    lm_residual_penalty: float = 0.003  # on the squared size of what the blocks add
+    lm_residual_penalty: float = 0.5  # on what the blocks add to the embeddings
     # sparse autoencoders
     d_sae: int = 2048
     k: int = 20
     sae_tokens: int = 1_000_000  # distinct tokens whose residuals are kept
-    sae_samples: int = 2_000_000  # residuals seen in training, so several epochs
+    sae_samples: int = 1_000_000  # residuals seen in training, so several epochs
     sae_batch: int = 512
     sae_learning_rate: float = 1e-3
 

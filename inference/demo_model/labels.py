@@ -9,6 +9,7 @@ scores it:
     base rate = share of all positions at which the label holds
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,31 +58,43 @@ class Score:
     base_rate: float
 
 
-def firings(activations: torch.Tensor) -> Firings:
-    """From dense activations [n_positions, d_sae]."""
-    positions, values = [], []
-    for column in activations.T:
-        where = column.nonzero().flatten()
-        positions.append(where.numpy())
-        values.append(column[where].numpy())
-    return Firings(len(activations), positions, values)
+def firings(activations: Iterable[torch.Tensor], d_sae: int) -> Firings:
+    """From dense activations, in parts [n_positions, d_sae] that follow each other."""
+    start, found = 0, [(torch.zeros(0, 2, dtype=torch.long), torch.zeros(0))]
+    for part in activations:
+        where = part.nonzero()
+        found.append((where + torch.tensor([start, 0]), part[where[:, 0], where[:, 1]]))
+        start += len(part)
+    where, values = (torch.cat(parts) for parts in zip(*found, strict=True))
+    order = torch.argsort(where[:, 1], stable=True)
+    bounds = torch.bincount(where[:, 1], minlength=d_sae).cumsum(0)[:-1].numpy()
+    return Firings(
+        start,
+        np.split(where[order, 0].numpy(), bounds),
+        np.split(values[order].numpy(), bounds),
+    )
 
 
 def choose(fired: Firings, facts: Facts) -> list[Label]:
     """The best label of each feature that fires in the choosing text."""
-    base = facts.counts()
-    facts = facts.keep((base >= _MIN_HOLDS) & (base <= MAX_BASE_RATE * facts.n_positions))
-    chooser = _Chooser(facts)
+    facts = allowed(facts)
+    chooser = Chooser(facts)
     labels = []
     for feature, positions in enumerate(fired.positions):
         if len(positions):
-            statements = tuple(facts.statements[n] for n in chooser.best(positions))
-            if statements:
-                labels.append(Label(feature, statements))
+            chosen, _ = chooser.best(positions)
+            if chosen:
+                labels.append(Label(feature, tuple(facts.statements[n] for n in chosen)))
     return labels
 
 
-class _Chooser:
+def allowed(facts: Facts) -> Facts:
+    """The facts without statements that hold too seldom or too often for a label."""
+    base = facts.counts()
+    return facts.keep((base >= _MIN_HOLDS) & (base <= MAX_BASE_RATE * facts.n_positions))
+
+
+class Chooser:
     """Finds the statements that say best where a feature fires."""
 
     def __init__(self, facts: Facts) -> None:
@@ -91,25 +104,30 @@ class _Chooser:
         self._worth = np.array([1 - _KIND_COST * kind for _, kind in facts.statements])
         self._joinable = np.array([kind <= Kind.CONTEXT for _, kind in facts.statements])
 
-    def best(self, positions: Ints) -> list[int]:
-        """One statement if it is surely precise, else several, else the nearest miss."""
+    def best(self, positions: Ints) -> tuple[list[int], bool]:
+        """One statement if it is surely precise, else several, else the nearest miss.
+
+        With it, whether it is surely precise. No statement where none holds at all.
+        """
         hits = self._facts.counts(positions)
         held = hits.nonzero()[0]
         if not len(held):
-            return []
+            return [], False
         hits = hits[held]
         # F1 of precision and recall, with a bonus for telling kinds of statements
         telling = self._worth[held] * 2 * hits / (len(positions) + self._base[held])
         safe = _lower_bound(hits, len(positions)) >= GOOD_PRECISION
         if safe.any():
-            return [int(held[np.argmax(np.where(safe, telling, -1))])]
+            return [int(held[np.argmax(np.where(safe, telling, -1))])], True
         wanted = np.where(self._joinable[held], hits * (0.2 + telling), -1)
         joined = self._join(positions, held[np.argsort(-wanted)[:_JOIN_CANDIDATES]])
-        return joined or [int(held[np.argmax(hits / len(positions) + 0.1 * telling)])]
+        if joined:
+            return joined, True
+        return [int(held[np.argmax(hits / len(positions) + 0.1 * telling)])], False
 
     def _join(self, positions: Ints, candidates: Ints) -> list[int]:
         """Up to three of the candidates that together are surely precise, or nothing."""
-        covers = np.stack([np.isin(positions, self._where[c]) for c in candidates])
+        covers = np.stack([self._mask(number)[positions] for number in candidates])
         chosen: list[int] = []
         covered = np.zeros(len(positions), dtype=bool)
         base = 0
@@ -123,6 +141,12 @@ class _Chooser:
             if _lower_bound(covered.sum(keepdims=True), len(positions))[0] >= GOOD_PRECISION:
                 return chosen
         return []
+
+    def _mask(self, number: int) -> NDArray[np.bool_]:
+        """Where a statement holds, over all positions."""
+        mask = np.zeros(self._facts.n_positions, dtype=bool)
+        mask[self._where[number]] = True
+        return mask
 
 
 def score(label: Label, fired: Firings, facts: Facts, where: dict[Statement, Ints]) -> Score:

@@ -1,5 +1,6 @@
 """Measure model and SAEs on held-out text, at every position but those of `<|endoftext|>`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -42,9 +43,20 @@ class SaeMetrics:
 
 
 @torch.no_grad()
-def encode(sae: SAE, x: torch.Tensor) -> torch.Tensor:
-    """Feature activations [n_positions, d_sae] of residuals [n_positions, d_model]."""
-    return torch.cat([sae.encode(part) for part in torch.split(x, _AT_ONCE)])
+def encode(sae: SAE, x: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Feature activations of residuals [n_positions, d_model], in parts [some positions, d_sae]."""
+    for part in torch.split(x, _AT_ONCE):
+        yield sae.encode(part)
+
+
+@torch.no_grad()
+def explained_variance(sae: SAE, x: torch.Tensor) -> float:
+    """Share of the variance of `x` [n_positions, d_model] that the SAE reconstructs."""
+    rest = sum(
+        (part - sae.decode(activations)).double().pow(2).sum().item()
+        for part, activations in zip(torch.split(x, _AT_ONCE), encode(sae, x), strict=True)
+    )
+    return float(1 - rest / (x - x.mean(dim=0)).double().pow(2).sum().item())
 
 
 @torch.no_grad()
@@ -54,22 +66,16 @@ def measure_sae(
     layer: int,
     rows: torch.Tensor,
     x: torch.Tensor,
-    activations: torch.Tensor,
     loss_clean: float,
 ) -> SaeMetrics:
-    """Measure an SAE on `rows`, whose residuals are `x` and whose features are `activations`."""
+    """Measure an SAE on `rows`, whose residuals at all positions of text are `x`."""
     mean = x.mean(dim=0)
-    rest = sum(
-        (part - sae.decode(acts)).double().pow(2).sum().item()
-        for part, acts in zip(
-            torch.split(x, _AT_ONCE), torch.split(activations, _AT_ONCE), strict=True
-        )
-    )
-    fires = activations > 0
+    counts = sum((part > 0).sum(dim=0) for part in encode(sae, x))
+    assert isinstance(counts, torch.Tensor)
     return SaeMetrics(
-        explained_variance=1 - rest / (x - mean).double().pow(2).sum().item(),
-        l0=fires.sum().item() / len(fires),
-        dead=(~fires.any(dim=0)).float().mean().item(),
+        explained_variance=explained_variance(sae, x),
+        l0=counts.sum().item() / len(x),
+        dead=(counts == 0).float().mean().item(),
         loss_clean=loss_clean,
         loss_replaced=residuals.loss(model, rows, layer, lambda r: sae.decode(sae.encode(r))),
         loss_zero=residuals.loss(model, rows, layer, torch.zeros_like),

@@ -55,19 +55,17 @@ def train(model: GPT2LMHeadModel, rows: torch.Tensor, recipe: Recipe, progress: 
     for step, batch in enumerate(batches, start=1):
         with _last_residual(model) as last:
             loss = next_token_loss(model, batch)
-        added = last[0] - model.transformer.wte(batch)
-        penalty = recipe.lm_residual_penalty * added.pow(2).sum(dim=-1).mean()
-        torch.autograd.backward(loss + penalty)
+        added = _relative_size_added(model, batch, last[0])
+        torch.autograd.backward(loss + recipe.lm_residual_penalty * added)
         torch.nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
         if step % 200 == 0 or step == len(batches):
             seconds = time.monotonic() - started
-            size = added.norm(dim=-1).mean().item()
             progress(
                 f"  step {step}/{len(batches)}  loss {loss.item():.3f}"
-                f"  size of what the blocks add {size:.1f}  {seconds:.0f} s"
+                f"  added to the embeddings {added.item():.3f}  {seconds:.0f} s"
             )
     model.train(False)
 
@@ -76,6 +74,16 @@ def next_token_loss(model: GPT2LMHeadModel, rows: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy in nats of every token of `rows` [n_rows, context] after the first."""
     logits = model(input_ids=rows, use_cache=False).logits[:, :-1]
     return functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten())
+
+
+def _relative_size_added(
+    model: GPT2LMHeadModel, rows: torch.Tensor, residual: torch.Tensor
+) -> torch.Tensor:
+    """Squared size of what was added to the token embeddings, as a share of their own."""
+    embedded: torch.Tensor = model.transformer.wte(rows)
+    added = (residual - embedded).pow(2).sum(dim=-1)
+    relative: torch.Tensor = added / embedded.pow(2).sum(dim=-1)
+    return relative.mean()
 
 
 @contextmanager

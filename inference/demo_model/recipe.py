@@ -31,6 +31,7 @@ from demo_model.config import Recipe
 from demo_model.corpus import Corpus
 from demo_model.directions import starting_directions
 from demo_model.facts import Statement
+from demo_model.sharpen import sharpen
 from demo_model.text import Writer
 
 Progress = Callable[[str], None]
@@ -178,13 +179,14 @@ class _Features:
             self._choice_residuals[layer], self._choice_facts, self._recipe.d_sae
         )
         sae = saes.save(saes.train(self._train[layer], start, layer, self._recipe), folder)
+        sharpen(sae, self._choice_residuals[layer], self._choice_facts)
+        sae.save_model(folder)
         x = self._heldout_residuals[layer]
-        activations = measure.encode(sae, x)
-        figures = measure.measure_sae(
-            self._lm, sae, layer, self._heldout.rows, x, activations, self._loss
+        figures = measure.measure_sae(self._lm, sae, layer, self._heldout.rows, x, self._loss)
+        fired = labels.firings(measure.encode(sae, x), sae.cfg.d_sae)
+        fired_for_choice = labels.firings(
+            measure.encode(sae, self._choice_residuals[layer]), sae.cfg.d_sae
         )
-        fired = labels.firings(activations)
-        fired_for_choice = labels.firings(measure.encode(sae, self._choice_residuals[layer]))
         chosen = labels.choose(fired_for_choice, self._choice_facts)
         scores = {
             label.feature: labels.score(label, fired, self._heldout_facts, self._where)

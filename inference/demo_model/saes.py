@@ -31,13 +31,16 @@ def train(
             d_in=recipe.d_model,
             d_sae=recipe.d_sae,
             k=recipe.k,
+            # SAELens would revive dead features by their pre-activations; from this start few die,
+            # and pre-activations far below zero would drown the reconstruction.
+            aux_loss_coefficient=0.0,
             metadata=_metadata(layer, recipe),
         )
     )
     # The usual scale: residuals of norm sqrt(d_model) on average. Folded into the weights below.
     scale = recipe.d_model**0.5 / residuals.norm(dim=1).mean().item()
     scaled = residuals * scale
-    _start(sae, scaled, directions)
+    _start(sae, scaled, directions * scale)
     steps = recipe.sae_samples // recipe.sae_batch
     trainer = SAETrainer(
         cfg=SAETrainerConfig(
@@ -59,7 +62,11 @@ def train(
 
 @torch.no_grad()
 def _start(sae: BatchTopKTrainingSAE, x: torch.Tensor, directions: torch.Tensor) -> None:
-    """Decoder along `directions`, encoder as the linear test that tells each from the rest."""
+    """Decoder along `directions`, encoder as the linear test that tells each from the rest.
+
+    With its bias a test gives a direction's full size where the direction is there as a whole, and
+    nothing where it is there by half or less.
+    """
     mean = x.mean(dim=0)
     covariance = (x - mean).T @ (x - mean) / len(x)
     covariance += 0.01 * covariance.diagonal().mean() * torch.eye(len(covariance))
@@ -67,7 +74,8 @@ def _start(sae: BatchTopKTrainingSAE, x: torch.Tensor, directions: torch.Tensor)
     tests = torch.linalg.solve(covariance, decoder.T)
     sae.b_dec.copy_(mean)
     sae.W_dec.copy_(decoder)
-    sae.W_enc.copy_(tests / (tests * decoder.T).sum(dim=0))
+    sae.W_enc.copy_(2 * tests / (tests * decoder.T).sum(dim=0))
+    sae.b_enc.copy_(-directions.norm(dim=1))
 
 
 def save(sae: BatchTopKTrainingSAE, folder: Path) -> SAE:

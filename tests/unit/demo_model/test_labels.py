@@ -5,7 +5,7 @@ import pytest
 import torch
 from demo_model import facts, labels
 from demo_model.facts import Facts, Kind
-from demo_model.labels import Label
+from demo_model.labels import Firings, Label
 from demo_model.text import Word
 
 RAIN = ('the word "rain"', Kind.WORD)
@@ -31,8 +31,13 @@ def activations(*fires_at: list[int], n_positions: int = 1000) -> torch.Tensor:
     return dense
 
 
+def fire(*fires_at: list[int]) -> Firings:
+    """Firings in two parts, as measuring makes them."""
+    return labels.firings(torch.split(activations(*fires_at), 600), len(fires_at))
+
+
 def chosen(fires_at: list[int]) -> str:
-    (label,) = labels.choose(labels.firings(activations(fires_at)), example())
+    (label,) = labels.choose(fire(fires_at), example())
     return label.description
 
 
@@ -45,39 +50,39 @@ def test_a_feature_of_all_its_words_is_named_after_the_concept() -> None:
 
 
 def test_a_statement_that_holds_everywhere_is_no_label() -> None:
-    assert labels.choose(labels.firings(activations(list(range(500, 600)))), example()) == []
+    assert labels.choose(fire(list(range(500, 600))), example()) == []
 
 
 def test_two_words_are_joined_where_no_concept_covers_them() -> None:
     whole = example()
     facts_without_concept = whole.keep(np.array([True, True, False, True]))
-    fired = labels.firings(activations(list(range(40))))
+    fired = fire(list(range(40)))
     (label,) = labels.choose(fired, facts_without_concept)
     assert set(label.statements) == {RAIN, SNOW}
     assert " or " in label.description
 
 
 def test_dead_features_get_no_label() -> None:
-    assert labels.choose(labels.firings(activations([])), example()) == []
+    assert labels.choose(fire([]), example()) == []
 
 
 def test_score_counts_hits_firings_and_holds() -> None:
     whole = example()
     where = dict(zip(whole.statements, whole.by_statement(), strict=True))
-    fired = labels.firings(activations([0, 1, 2, 25, 30, 31, 50, 51]))
+    fired = fire([0, 1, 2, 25, 30, 31, 50, 51])
     score = labels.score(Label(0, (WEATHER,)), fired, whole, where)
     assert score == labels.Score(firings=8, precision=6 / 8, recall=6 / 40, base_rate=40 / 1000)
 
 
 def test_a_label_unknown_to_the_measuring_text_scores_zero() -> None:
     whole = example()
-    fired = labels.firings(activations([0, 1]))
+    fired = fire([0, 1])
     score = labels.score(Label(0, (("hail", Kind.WORD),)), fired, whole, {})
     assert (score.precision, score.recall, score.base_rate) == (0, 0, 0)
 
 
 def test_summary_counts_live_features_without_a_label_as_bad() -> None:
-    fired = labels.firings(activations([0, 1], [2], []))
+    fired = fire([0, 1], [2], [])
     good = labels.Score(firings=2, precision=1.0, recall=0.5, base_rate=0.1)
     summary = labels.summary(fired, {0: good})
     assert summary["live"] == 2
