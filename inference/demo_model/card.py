@@ -17,10 +17,10 @@ def render(metrics: Metrics) -> str:
         layers=recipe["n_layers"],
         d_model=recipe["d_model"],
         context=recipe["context"],
-        train_tokens=recipe["train_tokens"],
-        k=recipe["k"],
+        train_tokens=" and then over ".join(f"{c['tokens']:,}" for c in recipe["courses"]),
+        k=", ".join(f"{k:g}" for k in recipe["k"]),
         sae_tokens=recipe["sae_tokens"],
-        sae_samples=recipe["sae_samples"],
+        sae_samples=", ".join(f"{samples:,}" for samples in recipe["sae_samples"]),
         parameters=model["parameters"],
         minutes=round(metrics["seconds"] / 60),
         megabytes=metrics["bytes"] / 1e6,
@@ -33,8 +33,12 @@ def render(metrics: Metrics) -> str:
         loss=model["heldout_loss"],
         perplexity=model["heldout_perplexity"],
         capitals=model["capitals_right"],
+        named=model["capitals_named"],
         continuations=_continuations(model["continuations"]),
-        phrasings=_rows([p, f"{share:.0%}"] for p, share in model["capitals_by_phrasing"].items()),
+        phrasings=_rows(
+            [phrasing, f"{share['at_once']:.0%}", f"{share['named']:.0%}"]
+            for phrasing, share in model["capitals_by_phrasing"].items()
+        ),
         good=GOOD_PRECISION,
         max_base=MAX_BASE_RATE,
         sae_rows=_rows(_sae_cells(sae) for sae in metrics["saes"]),

@@ -1,5 +1,6 @@
 """Measure model and SAEs on held-out text, at every position but those of `<|endoftext|>`."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,16 @@ from demo_model import residuals
 from demo_model.vocabulary import Record
 
 _AT_ONCE = 8192
+_ANSWER_TOKENS = 12
+
+
+@dataclass(frozen=True)
+class Capitals:
+    """Shares of the countries: `named`, the first capital that the continuation names is the right
+    one ("In Kenya the capital city is called Nairobi"); `at_once`, it is the very next word."""
+
+    named: float
+    at_once: float
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,7 @@ def explained_variance(sae: SAE, x: torch.Tensor) -> float:
         (part - sae.decode(activations)).double().pow(2).sum().item()
         for part, activations in zip(torch.split(x, _AT_ONCE), encode(sae, x), strict=True)
     )
-    return float(1 - rest / (x - x.mean(dim=0)).double().pow(2).sum().item())
+    return 1 - rest / (x - x.mean(dim=0)).double().pow(2).sum().item()
 
 
 @torch.no_grad()
@@ -109,19 +120,19 @@ def capitals_right(
     tokenizer: PreTrainedTokenizerFast,
     phrasings: list[str],
     countries: list[Record],
-) -> dict[str, float]:
-    """Share of the countries whose capital is the greedy continuation, for each phrasing."""
-    expected = [" " + country["capital"] for country in countries]
-    n_tokens = max(len(tokenizer(capital)["input_ids"]) for capital in expected)
-    shares = {}
+) -> dict[str, Capitals]:
+    """How well each phrasing brings out the countries' capitals, by greedy continuation."""
+    expected = [country["capital"] for country in countries]
+    cities = sorted({country["capital"] for country in countries}, key=len, reverse=True)
+    named = re.compile(r"\b(" + "|".join(map(re.escape, cities)) + r")\b")
+    found = {}
     for phrasing in phrasings:
         prompts = [phrasing.format(country=country["name"]) for country in countries]
-        texts = continuations(model, tokenizer, prompts, n_tokens)
-        right = [_begins_with(*pair) for pair in zip(texts, expected, strict=True)]
-        shares[phrasing] = sum(right) / len(right)
-    return shares
-
-
-def _begins_with(text: str, capital: str) -> bool:
-    """Whether the text begins with the capital as a whole word."""
-    return text.startswith(capital) and not text[len(capital) :][:1].isalpha()
+        texts = continuations(model, tokenizer, prompts, _ANSWER_TOKENS)
+        first = [named.search(text) for text in texts]
+        right = [m is not None and m[1] == city for m, city in zip(first, expected, strict=True)]
+        at_once = [
+            ok and m is not None and m.start() == 1 for ok, m in zip(right, first, strict=True)
+        ]
+        found[phrasing] = Capitals(sum(right) / len(right), sum(at_once) / len(at_once))
+    return found

@@ -4,12 +4,14 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from demo_model.config import Recipe
+from demo_model.config import Course, Recipe
 
 Progress = Callable[[str], None]
 _WARM_UP = 0.05  # share of the steps
@@ -41,22 +43,21 @@ def create(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadMode
     return model
 
 
-def train(model: GPT2LMHeadModel, rows: torch.Tensor, recipe: Recipe, progress: Progress) -> None:
+def train(model: GPT2LMHeadModel, rows: torch.Tensor, course: Course, progress: Progress) -> None:
     """One pass over `rows` [n_rows, context] in their order; every step sees new text."""
     optimizer = torch.optim.AdamW(
-        _parameter_groups(model, recipe.lm_weight_decay),
-        lr=recipe.lm_learning_rate,
-        betas=(0.9, 0.98),
+        _parameter_groups(model, course.weight_decay), lr=course.learning_rate, betas=(0.9, 0.98)
     )
-    batches = torch.split(rows, recipe.lm_batch)
+    batches = torch.split(rows, course.batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _cosine(len(batches)))
     started = time.monotonic()
     model.train()
     for step, batch in enumerate(batches, start=1):
-        with _last_residual(model) as last:
+        with _residuals(model) as residuals:
             loss = next_token_loss(model, batch)
-        added = _relative_size_added(model, batch, last[0])
-        torch.autograd.backward(loss + recipe.lm_residual_penalty * added)
+        embedded = model.transformer.wte(batch)
+        penalty = _penalty(course, embedded, residuals)
+        torch.autograd.backward(loss + penalty)
         torch.nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
         optimizer.step()
         schedule.step()
@@ -65,7 +66,7 @@ def train(model: GPT2LMHeadModel, rows: torch.Tensor, recipe: Recipe, progress: 
             seconds = time.monotonic() - started
             progress(
                 f"  step {step}/{len(batches)}  loss {loss.item():.3f}"
-                f"  added to the embeddings {added.item():.3f}  {seconds:.0f} s"
+                f"  penalty {penalty.item():.3f}  {seconds:.0f} s"
             )
     model.train(False)
 
@@ -76,26 +77,37 @@ def next_token_loss(model: GPT2LMHeadModel, rows: torch.Tensor) -> torch.Tensor:
     return functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten())
 
 
-def _relative_size_added(
-    model: GPT2LMHeadModel, rows: torch.Tensor, residual: torch.Tensor
-) -> torch.Tensor:
-    """Squared size of what was added to the token embeddings, as a share of their own."""
-    embedded: torch.Tensor = model.transformer.wte(rows)
-    added = (residual - embedded).pow(2).sum(dim=-1)
-    relative: torch.Tensor = added / embedded.pow(2).sum(dim=-1)
-    return relative.mean()
+def _penalty(course: Course, embedded: torch.Tensor, residuals: list[torch.Tensor]) -> torch.Tensor:
+    """What the blocks add to the token embeddings, weighed.
+
+    Without it the additions grow into many small directions that no few features explain.
+    """
+    added = [(residual - embedded).pow(2).sum(dim=-1) for residual in residuals]
+    size = embedded.pow(2).sum(dim=-1)
+    penalty = course.absolute_penalty * added[-1].mean()
+    if course.relative_penalty:
+        penalty = (
+            penalty
+            + course.relative_penalty
+            * torch.stack([(square / size).mean() for square in added]).mean()
+        )
+    return penalty
 
 
 @contextmanager
-def _last_residual(model: GPT2LMHeadModel) -> Iterator[list[torch.Tensor]]:
-    """The residual stream [n_rows, context, d_model] after the last block, once it has run."""
+def _residuals(model: GPT2LMHeadModel) -> Iterator[list[torch.Tensor]]:
+    """The residual stream [n_rows, context, d_model] after every block, once they have run."""
     seen: list[torch.Tensor] = []
-    norm = model.transformer.ln_f
-    handle = norm.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+
+    def keep(_module: nn.Module, _inputs: object, output: Any) -> None:
+        seen.append(output[0] if isinstance(output, tuple) else output)
+
+    handles = [block.register_forward_hook(keep) for block in model.transformer.h]
     try:
         yield seen
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 def _parameter_groups(model: GPT2LMHeadModel, weight_decay: float) -> list[dict[str, object]]:

@@ -31,14 +31,13 @@ from demo_model.config import Recipe
 from demo_model.corpus import Corpus
 from demo_model.directions import starting_directions
 from demo_model.facts import Statement
-from demo_model.sharpen import sharpen
 from demo_model.text import Writer
 
 Progress = Callable[[str], None]
 Metrics = dict[str, Any]
 
 # Each kind of text has a seed of its own, so that none is part of another.
-_TRAIN, _HELDOUT, _CHOICE, _TOKENIZER = range(1, 5)
+_TRAIN, _HELDOUT, _CHOICE, _TOKENIZER, _TRAIN_AGAIN = range(1, 6)
 _TOKENIZER_DOCUMENTS = 4000
 PROMPTS = (
     "The capital of France is",
@@ -56,20 +55,23 @@ def run(recipe: Recipe, out: Path, progress: Progress) -> Metrics:
     _make_reproducible(recipe)
     progress("1/5 text and tokenizer")
     words = train_tokenizer(recipe)
-    train = corpus.build(Writer(recipe.seed + _TRAIN), words, recipe.train_tokens, recipe.context)
+    texts = training_texts(recipe, words)
     heldout = annotated(recipe, words, _HELDOUT, recipe.heldout_tokens)
     choice = annotated(recipe, words, _CHOICE, recipe.choice_tokens)
 
-    progress(f"2/5 language model: {train.rows.numel():,} tokens")
     lm = model.create(recipe, words)
-    model.train(lm, train.rows, recipe, progress)
+    for course, rows in zip(recipe.courses, texts, strict=True):
+        progress(f"2/5 language model: {rows.numel():,} tokens")
+        model.train(lm, rows, course, progress)
     save_model(lm, words, out / "model")
     metrics: Metrics = {"recipe": asdict(recipe), "text": text_figures(recipe)}
     metrics["model"] = model_figures(lm, words, heldout)
     progress(f"  held-out loss {metrics['model']['heldout_loss']:.3f}")
 
     progress("3/5 residuals and facts")
-    features = _Features(recipe, lm, words, train, heldout, choice)
+    # An SAE's batches are too small to gain from a second thread.
+    torch.set_num_threads(1)
+    features = _Features(recipe, lm, words, texts[0], heldout, choice)
 
     progress("4/5 sparse autoencoders and labels")
     metrics["saes"] = []
@@ -92,6 +94,16 @@ def train_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
     return tokenizer.train(texts, recipe.vocab_size, recipe.context)
 
 
+def training_texts(recipe: Recipe, words: PreTrainedTokenizerFast) -> list[torch.Tensor]:
+    """New text [n_rows, context] for each course."""
+    return [
+        corpus.build(
+            Writer(recipe.seed + seed, course.revision), words, course.tokens, recipe.context
+        ).rows
+        for course, seed in zip(recipe.courses, (_TRAIN, _TRAIN_AGAIN), strict=False)
+    ]
+
+
 def annotated(
     recipe: Recipe, words: PreTrainedTokenizerFast, seed_offset: int, n_tokens: int
 ) -> Corpus:
@@ -109,10 +121,10 @@ def save_model(lm: GPT2LMHeadModel, words: PreTrainedTokenizerFast, folder: Path
 
 def text_figures(recipe: Recipe) -> Metrics:
     """How varied the text is."""
-    writer = Writer(recipe.seed)
+    writer = Writer(recipe.seed, revision=True)
     sources = {shape.source for topic in writer.topics for shape in topic.shapes}
     return {
-        "topics": [topic.name for topic in writer.topics],
+        "topics": sorted({topic.name for topic in writer.topics}),
         "shapes": len(sources),
         "countries": len(writer.vocabulary.records["country"]),
         "heldout_phrasings": len(shapes.heldout_phrasings()),
@@ -129,8 +141,9 @@ def model_figures(lm: GPT2LMHeadModel, words: PreTrainedTokenizerFast, heldout: 
         "heldout_tokens": heldout.rows.numel(),
         "heldout_loss": loss,
         "heldout_perplexity": float(np.exp(loss)),
-        "capitals_right": sum(shares.values()) / len(shares),
-        "capitals_by_phrasing": shares,
+        "capitals_right": sum(share.at_once for share in shares.values()) / len(shares),
+        "capitals_named": sum(share.named for share in shares.values()) / len(shares),
+        "capitals_by_phrasing": {phrasing: asdict(share) for phrasing, share in shares.items()},
         "continuations": dict(
             zip(PROMPTS, measure.continuations(lm, words, list(PROMPTS), 40), strict=True)
         ),
@@ -155,12 +168,12 @@ class _Features:
         recipe: Recipe,
         lm: GPT2LMHeadModel,
         words: PreTrainedTokenizerFast,
-        train: Corpus,
+        train: torch.Tensor,
         heldout: Corpus,
         choice: Corpus,
     ) -> None:
         self._recipe, self._lm, self._heldout = recipe, lm, heldout
-        sae_rows = train.rows[: -(-recipe.sae_tokens // recipe.context)]
+        sae_rows = train[: -(-recipe.sae_tokens // recipe.context)]
         self._train = inside(lm, sae_rows)
         self._heldout_residuals = inside(lm, heldout.rows)
         self._choice_residuals = inside(lm, choice.rows)
@@ -179,8 +192,6 @@ class _Features:
             self._choice_residuals[layer], self._choice_facts, self._recipe.d_sae
         )
         sae = saes.save(saes.train(self._train[layer], start, layer, self._recipe), folder)
-        sharpen(sae, self._choice_residuals[layer], self._choice_facts)
-        sae.save_model(folder)
         x = self._heldout_residuals[layer]
         figures = measure.measure_sae(self._lm, sae, layer, self._heldout.rows, x, self._loss)
         fired = labels.firings(measure.encode(sae, x), sae.cfg.d_sae)

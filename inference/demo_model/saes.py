@@ -30,7 +30,7 @@ def train(
         BatchTopKTrainingSAEConfig(
             d_in=recipe.d_model,
             d_sae=recipe.d_sae,
-            k=recipe.k,
+            k=recipe.k[layer],
             # SAELens would revive dead features by their pre-activations; from this start few die,
             # and pre-activations far below zero would drown the reconstruction.
             aux_loss_coefficient=0.0,
@@ -41,7 +41,7 @@ def train(
     scale = recipe.d_model**0.5 / residuals.norm(dim=1).mean().item()
     scaled = residuals * scale
     _start(sae, scaled, directions * scale)
-    steps = recipe.sae_samples // recipe.sae_batch
+    steps = recipe.sae_samples[layer] // recipe.sae_batch
     trainer = SAETrainer(
         cfg=SAETrainerConfig(
             total_training_samples=steps * recipe.sae_batch,

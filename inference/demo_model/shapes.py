@@ -54,9 +54,10 @@ class Topic:
     verbatim: bool  # lines of code: no capitals added, one sentence a line
 
 
-def load_topics(vocabulary: Vocabulary) -> list[Topic]:
-    """All topics, in the order of their file names."""
-    topics = [_topic(path) for path in sorted((DATA / "shapes").glob("*.txt"))]
+def load_topics(vocabulary: Vocabulary, revision: bool = False) -> list[Topic]:
+    """All topics, in the order of their file names; with `revision` those of the second course."""
+    folders = ["shapes", "revision"] if revision else ["shapes"]
+    topics = [_topic(path) for name in folders for path in sorted((DATA / name).glob("*.txt"))]
     for shape in (shape for topic in topics for shape in topic.shapes):
         for part in shape.parts:
             if isinstance(part, Slot) and part.field not in vocabulary.records[part.concept][0]:

@@ -43,11 +43,14 @@ class Document:
 
 
 class Writer:
-    """An endless source of documents; the same seed writes the same text."""
+    """An endless source of documents; the same seed writes the same text.
 
-    def __init__(self, seed: int) -> None:
+    With `revision` it asks about what is hard to learn more often, and in more ways.
+    """
+
+    def __init__(self, seed: int, revision: bool = False) -> None:
         self.vocabulary = vocabulary.load()
-        self.topics = shapes.load_topics(self.vocabulary)
+        self.topics = shapes.load_topics(self.vocabulary, revision)
         self._random = random.Random(seed)
         self._weights = [topic.weight for topic in self.topics]
 

@@ -35,6 +35,24 @@ async def wait_for(page: Page, condition: str, seconds: float = 30) -> None:
     )
 
 
+async def stop_after(page: Page, tokens: int) -> None:
+    """Presses Stop as soon as so many tokens are on show, from within the page: on a slow machine
+    a click from outside can take longer than the rest of a generation.
+    """
+    button = await stop_button(page).element_handle()
+    await page.evaluate(
+        """([button, tokens]) => new Promise((done) => {
+            const timer = setInterval(() => {
+                if (axon.origin !== "live" || axon.tokenCount <= tokens) return;
+                clearInterval(timer);
+                button.click();
+                done();
+            }, 2);
+        })""",
+        [button, tokens],
+    )
+
+
 async def end_of_run(page: Page, seconds: float = 40) -> None:
     await wait_for(
         page, "['finished', 'stopped', 'failed'].includes(a.phase) && a.origin === 'live'", seconds

@@ -60,8 +60,7 @@ async def test_stop_stops(stack: Stack, open_page: Opener) -> None:
     await page.locator("summary").click()
     await page.get_by_label("Max tokens").fill(str(most))
     await pages.generate(page)
-    await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 8")
-    await pages.stop_button(page).click()
+    await pages.stop_after(page, 8)
     await pages.end_of_run(page)
     assert await page.evaluate("axon.phase") == "stopped"
     assert await page.evaluate("axon.tokenCount") < most

@@ -124,7 +124,9 @@ async def test_the_inspector_tells_what_the_label_store_knows(
 
 
 async def test_a_token_shows_its_own_features(open_page: Opener, gateway: Gateway) -> None:
-    page = await open_recording(open_page, gateway)
+    page = await open_page(gateway.url + recorded(gateway))
+    await pages.wait_for(page, "a.phase === 'finished'")
+    await pages.settled(page)
     await page.locator("#tokens").get_by_role("option", name="Italy", exact=True).click()
     await expect(page.locator("#strongest-title")).to_have_text("Strongest at “Italy”")
     names = await page.locator("#strongest-list .name").all_text_contents()
