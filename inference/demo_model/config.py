@@ -38,7 +38,7 @@ class Recipe:
     )
     # sparse autoencoders
     d_sae: int = 2048
-    k: tuple[float, ...] = (6, 8, 14, 23.7)  # by layer: later ones have more to say of a token
+    k: tuple[float, ...] = (20, 11, 14, 23.7)  # by layer, as much as each needs
     sae_tokens: int = 500_000  # distinct tokens whose residuals are kept
     sae_samples: tuple[int, ...] = (400_000, 400_000, 900_000, 1_900_000)  # by layer
     sae_batch: int = 1024
