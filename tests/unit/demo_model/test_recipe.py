@@ -12,6 +12,8 @@ from demo_model.config import QUICK
 from sae_lens import SAE
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+pytestmark = pytest.mark.timeout(300)  # it trains a model and SAEs, however small
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
