@@ -63,11 +63,12 @@ def encode(sae: SAE, x: torch.Tensor) -> Iterator[torch.Tensor]:
 @torch.no_grad()
 def explained_variance(sae: SAE, x: torch.Tensor) -> float:
     """Share of the variance of `x` [n_positions, d_model] that the SAE reconstructs."""
-    rest = sum(
+    rest: float = sum(
         (part - sae.decode(activations)).double().pow(2).sum().item()
         for part, activations in zip(torch.split(x, _AT_ONCE), encode(sae, x), strict=True)
     )
-    return 1 - rest / (x - x.mean(dim=0)).double().pow(2).sum().item()
+    total: float = (x - x.mean(dim=0)).double().pow(2).sum().item()
+    return 1 - rest / total
 
 
 @torch.no_grad()
