@@ -38,9 +38,9 @@ class Recipe:
     )
     # sparse autoencoders
     d_sae: int = 2048
-    k: tuple[float, ...] = (23.5, 11, 14, 23.7)  # by layer, as much as each needs
+    k: tuple[float, ...] = (23.5, 12, 14, 23.7)  # by layer, as much as each needs
     sae_tokens: int = 500_000  # distinct tokens whose residuals are kept
-    sae_samples: tuple[int, ...] = (800_000, 400_000, 900_000, 1_900_000)  # by layer
+    sae_samples: tuple[int, ...] = (800_000, 500_000, 900_000, 2_300_000)  # by layer
     sae_batch: int = 1024
     sae_learning_rate: float = 2e-3
 
