@@ -51,8 +51,10 @@ def load(settings: Settings) -> Loaded:
         context_length=settings.context_length,
     )
     sources = [load_source(spec, model) for spec in selection.sources]
+    runner = ModelRunner(model, sources, settings.slots)
+    runner.warm_up()
     return Loaded(
-        runner=ModelRunner(model, sources, settings.slots),
+        runner=runner,
         tokenizer=model.tokenizer,
         eos_ids=model.eos_ids,
         served=Served(

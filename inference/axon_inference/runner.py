@@ -5,34 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .cache import Rows, SlotCache
+from .batch import Feed, Ints, Layout, Plan, layout, plan
+from .cache import SlotCache
 from .model import LanguageModel
 from .requests import Activations, Features, Ids, Sampling
 from .sampling import Knobs, sample, seed_bits
 from .sources import Source
 from .tap import Tap
-
-
-@dataclass(frozen=True)
-class Feed:
-    """Tokens of one sequence to run through the model: `ids` go to positions `start`, ...
-
-    `draws` is set when a next token is wanted: how many the sequence has drawn before.
-    """
-
-    slot: int
-    ids: Sequence[int]
-    start: int
-    sampling: Sampling
-    features: Features
-    draws: int | None
 
 
 @dataclass(frozen=True)
@@ -47,7 +33,7 @@ class SourceRows:
 
 @dataclass(frozen=True)
 class StageTimes:
-    """Nanoseconds of one step."""
+    """Nanoseconds of one step. Where stages overlap or run as one, all of it is `forward_ns`."""
 
     forward_ns: int = 0
     sae_ns: int = 0
@@ -56,7 +42,10 @@ class StageTimes:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step found, for n feeds of R tokens in all; feed i's tokens begin at `offsets[i]`."""
+    """What a step found, for n feeds of R tokens in all; feed i's tokens begin at `offsets[i]`.
+
+    `next_ids` and `logprobs` mean something for feeds whose `draws` is set.
+    """
 
     next_ids: list[int]
     logprobs: list[float]
@@ -66,6 +55,10 @@ class StepResult:
     times: StageTimes = field(default_factory=StageTimes)
 
 
+class DeviceLost(RuntimeError):
+    """The accelerator is in a state from which only a new process recovers."""
+
+
 class Runner(Protocol):
     """What the engine needs of the torch side."""
 
@@ -73,7 +66,13 @@ class Runner(Protocol):
         """A sequence takes a slot."""
 
     def run(self, feeds: Sequence[Feed]) -> StepResult:
-        """Run the feeds' tokens through the model in one batch."""
+        """Run the feeds' tokens through the model in one batch. Whoever decodes comes first.
+
+        It may be called again with some of the same feeds if it raised.
+
+        Raises:
+            DeviceLost: it never will work again.
+        """
 
     def swap(self, first: int, second: int) -> None:
         """Two slots change places."""
@@ -82,39 +81,71 @@ class Runner(Protocol):
         """A slot's contents are no longer needed; `poisoned` if they may not be finite."""
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a step must find beside next tokens: so many features of these sources."""
+
+    sources: tuple[int, ...]
+    k: int
+
+
 class ModelRunner:
     """Runs a language model and its sources over `slots` rows."""
 
     def __init__(self, model: LanguageModel, sources: Sequence[Source], slots: int) -> None:
         self.model = model
         self.tap = Tap(sources)
-        self.cache = SlotCache(model.n_layers, slots, model.context_length)
+        self.cache = SlotCache(slots, model.context_length)
         self._lengths = [0] * slots
-        self._seen = torch.zeros(slots, model.vocab_size, dtype=torch.bool, device=model.device)
+        # One row more than slots: rows that draw nothing mark their token there.
+        self._seen = torch.zeros(slots + 1, model.vocab_size, dtype=torch.bool, device=model.device)
+
+    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Allocate the cache and make sure that every source is seen.
+
+        Raises:
+            SourceError: a hook point gives nothing that an SAE can read.
+        """
+        sources = tuple(range(len(self.tap.sources)))
+        features = Features(sources=sources, top_k=1)
+        self.run([Feed(0, [0, 0], 0, Sampling(temperature=0), features, 0)])
+        self.tap.check(tokens=2)
+        self.free(0)
 
     def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
         """Note which tokens a repetition penalty will apply to in this slot."""
         self._seen[slot] = False
         self._seen[slot, torch.tensor(list(prompt_ids), device=self.model.device)] = True
 
-    @torch.inference_mode()
     def run(self, feeds: Sequence[Feed]) -> StepResult:
         """Write the feeds' keys and values, read their features, and choose next tokens."""
+        try:
+            return self._run(feeds)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()  # so that the same step in parts may fit
+            raise
+        except torch.AcceleratorError as error:
+            raise DeviceLost(str(error)) from error
+
+    @torch.inference_mode()
+    def _run(self, feeds: Sequence[Feed]) -> StepResult:
         began = time.perf_counter_ns()
-        counts = np.array([len(feed.ids) for feed in feeds])
-        logits = self._forward(feeds, counts)
+        step = plan(feeds)
+        drawing = [index for index, feed in enumerate(feeds) if feed.draws is not None]
+        logits = self._forward(step, step.last[drawing])
         forwarded = time.perf_counter_ns()
-        rows = _valid_rows(counts)
-        sources = self._read(feeds, rows)
+        sources = self._read(_wanted(feeds))
         encoded = time.perf_counter_ns()
-        next_ids, logprobs = self._sample(feeds, logits)
+        chosen, logprobs = self._sample([feeds[index] for index in drawing], logits)
         sampled = time.perf_counter_ns()
-        offsets = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        for feed in feeds:
+            self._lengths[feed.slot] = feed.start + len(feed.ids)
         return StepResult(
-            next_ids=next_ids.tolist(),
-            logprobs=logprobs.tolist(),
-            finite=_finite(logprobs, sources, offsets),
-            offsets=offsets.tolist(),
+            next_ids=_spread(chosen, drawing, len(feeds)).tolist(),
+            logprobs=_spread(logprobs, drawing, len(feeds)).tolist(),
+            finite=_finite(_spread(logprobs, drawing, len(feeds)), sources, step.offsets),
+            offsets=step.offsets.tolist(),
             sources=sources,
             times=StageTimes(forwarded - began, encoded - forwarded, sampled - encoded),
         )
@@ -139,47 +170,34 @@ class ModelRunner:
         if poisoned:
             self.cache.clear(slot)
 
-    def _forward(self, feeds: Sequence[Feed], counts: npt.NDArray[np.int64]) -> Tensor:
-        """Logits [n, vocabulary] after each feed's last token."""
-        device, context = self.model.device, self.model.context_length
-        longest = int(counts.max())
-        steps = np.arange(longest)
-        real = steps[None, :] < counts[:, None]
-        starts = np.array([feed.start for feed in feeds])
-        positions = np.minimum(starts[:, None] + steps, context - 1)
-        ids = np.zeros((len(feeds), longest), dtype=np.int64)
-        ids[real] = [token_id for feed in feeds for token_id in feed.ids]
-        for feed in feeds:
-            self._lengths[feed.slot] = feed.start + len(feed.ids)
-        length = max(self._lengths[feed.slot] for feed in feeds)
-        at = torch.from_numpy(positions).to(device)
-        # Padding writes to the spare position, which the attention never reaches.
-        targets = torch.from_numpy(np.where(real, positions, context)).to(device)
-        self.cache.point_at(Rows([feed.slot for feed in feeds], targets, length))
-        last = np.unique(counts - 1)
-        logits = self.model.network(
-            input_ids=torch.from_numpy(ids).to(device),
-            position_ids=at,
-            attention_mask=_causal_mask(at, length, self.model.dtype),
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=torch.from_numpy(last).to(device),
-        ).logits
-        column = torch.from_numpy(np.searchsorted(last, counts - 1)).to(device)
-        found: Tensor = logits[torch.arange(len(feeds), device=device), column]
-        return found
+    def _forward(self, step: Plan, last: Ints) -> Tensor:
+        """Logits [len(last), vocabulary] after the batch rows `last`."""
+        device = self.model.device
+        ids, positions, slots = torch.from_numpy(
+            np.stack([step.ids, step.positions, step.slots])
+        ).to(device)
+        return self._network(ids, layout(step, positions, slots), torch.from_numpy(last).to(device))
 
-    def _read(
-        self, feeds: Sequence[Feed], rows: npt.NDArray[np.int64] | None
-    ) -> dict[int, SourceRows]:
-        k = max(feed.features.top_k for feed in feeds)
-        if k == 0:
-            return {}
-        wanted = sorted({s for feed in feeds if feed.features.top_k for s in feed.features.sources})
-        index = None if rows is None else torch.from_numpy(rows).to(self.model.device)
+    def _network(self, ids: Tensor, where: Layout, last: Tensor) -> Tensor:
+        self.cache.layout = where
+        inputs = {
+            "input_ids": ids[None],
+            "position_ids": where.positions[None],
+            "past_key_values": self.cache,
+            "use_cache": True,
+            "layout": where,
+        }
+        if not len(last):  # a part of a prompt: the head would be work for nothing
+            body: Any = self.model.network.base_model
+            body(**inputs)
+            return torch.empty(0, self.model.vocab_size, device=ids.device)
+        logits: Tensor = self.model.network(**inputs, logits_to_keep=last).logits
+        return logits[0]
+
+    def _read(self, wanted: Wanted) -> dict[int, SourceRows]:
         found = {}
-        for source in wanted:
-            best = self.tap.read(source, index, k)
+        for source in wanted.sources:
+            best = self.tap.read(source, wanted.k)
             found[source] = SourceRows(
                 best.ids.cpu().numpy(),
                 best.activations.cpu().numpy(),
@@ -191,10 +209,14 @@ class ModelRunner:
     def _sample(
         self, feeds: Sequence[Feed], logits: Tensor
     ) -> tuple[npt.NDArray[np.int64], Activations]:
+        if not feeds:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
         slots = torch.tensor([feed.slot for feed in feeds], device=self.model.device)
-        chosen, logprobs = sample(logits, self._seen[slots], self._knobs(feeds))
-        drawing = torch.tensor([f.draws is not None for f in feeds], device=self.model.device)
-        self._seen[slots[drawing], chosen[drawing]] = True
+        knobs = self._knobs(feeds)
+        seen = self._seen[slots] if knobs.any_penalty else self._seen[:0]
+        chosen, logprobs = sample(logits, seen, knobs)
+        if knobs.any_penalty:
+            self._seen[slots, chosen] = True
         return chosen.cpu().numpy(), logprobs.cpu().numpy()
 
     def _knobs(self, feeds: Sequence[Feed]) -> Knobs:
@@ -214,24 +236,24 @@ class ModelRunner:
         )
 
 
-def _valid_rows(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
-    """Flat indices of real tokens among the padded [n, T]; None when there is no padding."""
-    longest = int(counts.max())
-    if bool((counts == longest).all()):
-        return None
-    return np.flatnonzero(np.arange(longest)[None, :] < counts[:, None])
+def _wanted(feeds: Sequence[Feed]) -> Wanted:
+    """The union of what the feeds ask for; each takes its own part of it later."""
+    k = max(feed.features.top_k for feed in feeds)
+    sources = {s for feed in feeds if feed.features.top_k for s in feed.features.sources}
+    return Wanted(tuple(sorted(sources)), k)
 
 
-def _causal_mask(positions: Tensor, length: int, dtype: torch.dtype) -> Tensor:
-    """Additive mask [n, 1, T, length]: a token sees its own position and those before it."""
-    keys = torch.arange(length, device=positions.device)
-    hidden = keys[None, None, :] > positions[:, :, None]
-    mask = torch.zeros(hidden.shape, dtype=dtype, device=positions.device)
-    return mask.masked_fill_(hidden, torch.finfo(dtype).min)[:, None]
+def _spread(values: npt.NDArray[np.generic], at: list[int], n: int) -> npt.NDArray[np.generic]:
+    """An array of n with `values` at the places `at` and 0 elsewhere."""
+    if len(at) == n:
+        return values
+    spread = np.zeros(n, dtype=values.dtype)
+    spread[at] = values
+    return spread
 
 
 def _finite(
-    logprobs: Activations, sources: dict[int, SourceRows], offsets: npt.NDArray[np.int64]
+    logprobs: npt.NDArray[np.generic], sources: dict[int, SourceRows], offsets: Ints
 ) -> list[bool]:
     """Whether each feed's outputs are finite. A bad vector makes its reconstruction error bad."""
     good = np.isfinite(logprobs)
