@@ -15,24 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .requests import Features, Sampling
+from .step import Feed
 
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Feed:
-    """Tokens of one sequence to run through the model: `ids` go to positions `start`, ...
-
-    `draws` is set when a next token is wanted: how many the sequence has drawn before.
-    """
-
-    slot: int
-    ids: Sequence[int]
-    start: int
-    sampling: Sampling
-    features: Features
-    draws: int | None
 
 
 @dataclass(frozen=True)
@@ -94,34 +79,50 @@ def visible(query: Tensor, key: Tensor, window: int | None) -> Tensor:
 
 @dataclass(frozen=True)
 class Plan:
-    """A step's arrays on the host, before any of them goes to the device."""
+    """A step's arrays on the host, before any of them goes to the device.
 
-    ids: Ints  # [N]
-    positions: Ints  # [N]
-    slots: Ints  # [N]
+    `tokens` holds, for each of the N tokens, its id, its position, its slot and the position
+    where its key and value are written.
+    """
+
+    tokens: Ints  # [4, N]
     offsets: Ints  # [n feeds], the first batch row of each
     last: Ints  # [n feeds], the last batch row of each
     n_decode: int
     spans: tuple[Span, ...]
 
+    @classmethod
+    def nothing(cls) -> Plan:
+        """A step without a token, to be padded."""
+        none = np.empty((4, 0), dtype=np.int64)
+        return cls(none, none[0], none[0], 0, ())
+
     @property
     def decode_length(self) -> int:
         """Positions that the longest decoding sequence sees, 0 if none decodes."""
-        return int(self.positions[: self.n_decode].max()) + 1 if self.n_decode else 0
+        return int(self.tokens[1, : self.n_decode].max()) + 1 if self.n_decode else 0
+
+    def padded(self, rows: int, spare: int) -> Ints:
+        """The tokens of a step that only decodes, [4, rows]: rows to spare are in the slots that
+        follow, look at one position, and write to the spare one."""
+        tokens = np.zeros((4, rows), dtype=np.int64)
+        tokens[2], tokens[3] = np.arange(rows), spare
+        tokens[:, : self.n_decode] = self.tokens
+        return tokens
 
 
 def plan(feeds: Sequence[Feed]) -> Plan:
     """Lay the feeds behind one another; single tokens at the front count as decode."""
     counts = np.array([len(feed.ids) for feed in feeds], dtype=np.int64)
     starts = np.array([feed.start for feed in feeds], dtype=np.int64)
+    slots = np.array([feed.slot for feed in feeds], dtype=np.int64)
     offsets = np.cumsum(counts) - counts
     several = np.flatnonzero(counts != 1)
     n_decode = int(several[0]) if len(several) else len(feeds)
-    within = np.arange(int(counts.sum())) - np.repeat(offsets, counts)
+    positions = np.arange(int(counts.sum())) - np.repeat(offsets - starts, counts)
+    ids = [token_id for feed in feeds for token_id in feed.ids]
     return Plan(
-        ids=np.array([i for feed in feeds for i in feed.ids], dtype=np.int64),
-        positions=np.repeat(starts, counts) + within,
-        slots=np.repeat(np.array([feed.slot for feed in feeds], dtype=np.int64), counts),
+        tokens=np.stack([ids, positions, np.repeat(slots, counts), positions]),
         offsets=offsets,
         last=offsets + counts - 1,
         n_decode=n_decode,
@@ -132,20 +133,35 @@ def plan(feeds: Sequence[Feed]) -> Plan:
     )
 
 
-def layout(plan: Plan, positions: Tensor, slots: Tensor) -> Layout:
-    """The layout of a plan whose positions and slots [N] are on the device."""
-    decode = plan.slots[: plan.n_decode]
-    first = int(decode[0]) if plan.n_decode else 0
+def layout(plan: Plan, tokens: Tensor) -> Layout:
+    """The layout of a plan whose tokens [4, N] are on the device."""
+    n = plan.n_decode
+    decode = plan.tokens[2, :n]
+    first = int(decode[0]) if n else 0
     # A slice is a view: decoding sequences sit in neighbouring slots, so nothing is copied.
-    contiguous = bool((decode == np.arange(first, first + plan.n_decode)).all())
+    contiguous = bool((decode == np.arange(first, first + n)).all())
     length = plan.decode_length
     return Layout(
-        positions=positions,
-        slots=slots,
-        targets=positions,
-        n_decode=plan.n_decode,
-        decode_slots=slice(first, first + plan.n_decode) if contiguous else slots[: plan.n_decode],
+        positions=tokens[1],
+        slots=tokens[2],
+        targets=tokens[3],
+        n_decode=n,
+        decode_slots=slice(first, first + n) if contiguous else tokens[2, :n],
         length=length,
-        ragged=bool((plan.positions[: plan.n_decode] + 1 < length).any()),
+        ragged=bool((plan.tokens[1, :n] + 1 < length).any()),
         spans=plan.spans,
+    )
+
+
+def decode_layout(tokens: Tensor, length: int) -> Layout:
+    """The layout of slots 0, 1, ... that decode, of tokens [4, rows] not known on the host."""
+    rows = tokens.shape[1]
+    return Layout(
+        positions=tokens[1],
+        slots=tokens[2],
+        targets=tokens[3],
+        n_decode=rows,
+        decode_slots=slice(0, rows),
+        length=length,
+        ragged=True,
     )

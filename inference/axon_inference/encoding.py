@@ -39,7 +39,12 @@ def encoder(sae: Any) -> Encode:
 
 def _standard(sae: Any) -> Encode:
     linear = prepack.PackedLinear(sae.W_enc.t(), sae.b_enc)
-    return lambda x: sae.activation_fn(linear(sae.process_sae_in(x)))
+
+    def encode(x: Tensor) -> Tensor:
+        found: Tensor = sae.activation_fn(linear(sae.process_sae_in(x)))
+        return found
+
+    return encode
 
 
 def _jumprelu(sae: Any) -> Encode:
@@ -59,8 +64,8 @@ def _gated(sae: Any) -> Encode:
 
     def encode(x: Tensor) -> Tensor:
         shared = linear(sae.process_sae_in(x))
-        strength: Tensor = sae.activation_fn(shared * magnitude + sae.b_mag)
-        return strength * (shared + sae.b_gate > 0)
+        found: Tensor = sae.activation_fn(shared * magnitude + sae.b_mag)
+        return found.mul_(shared + sae.b_gate > 0)
 
     return encode
 

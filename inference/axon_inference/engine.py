@@ -10,7 +10,6 @@ from collections.abc import Callable
 from collections.abc import Sequence as Row
 from typing import NamedTuple
 
-from .batch import Feed
 from .requests import (
     Event,
     Failed,
@@ -23,9 +22,9 @@ from .requests import (
     Token,
     Tokens,
 )
-from .runner import DeviceLost, Runner, StepResult
 from .scheduler import Move, Scheduler
 from .sequence import Sequence
+from .step import DeviceLost, Feed, Runner, StepResult
 from .text import Detokenizer, Tokenizer
 
 _log = logging.getLogger(__name__)

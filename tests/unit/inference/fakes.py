@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from axon_inference.batch import Feed
-from axon_inference.runner import DeviceLost, SourceRows, StageTimes, StepResult
+from axon_inference.step import DeviceLost, Feed, SourceRows, StageTimes, StepResult
 
 
 class ByteTokenizer:

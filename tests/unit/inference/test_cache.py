@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from axon_inference.batch import Feed, layout, plan
+from axon_inference.batch import layout, plan
 from axon_inference.cache import SlotCache
 from axon_inference.requests import Features, Sampling
+from axon_inference.step import Feed
 
 HEADS, D_HEAD, CONTEXT = 2, 3, 6
 
@@ -16,7 +17,7 @@ def feed(slot: int, start: int, count: int) -> Feed:
 def write(cache: SlotCache, feeds: list[Feed], values: list[float]) -> None:
     """Write `values`, one a token, at the feeds' slots and positions."""
     step = plan(feeds)
-    cache.layout = layout(step, torch.from_numpy(step.positions), torch.from_numpy(step.slots))
+    cache.layout = layout(step, torch.from_numpy(step.tokens))
     given = torch.tensor(values)[None, None, :, None].expand(1, HEADS, -1, D_HEAD)
     cache.update(given, given * 10, 0)
 
@@ -54,8 +55,10 @@ def test_copy_swap_and_clear() -> None:
 
 def test_plan_lays_feeds_behind_one_another() -> None:
     step = plan([feed(0, 5, 1), feed(1, 2, 1), feed(2, 0, 3), feed(4, 8, 1)])
-    assert step.positions.tolist() == [5, 2, 0, 1, 2, 8]
-    assert step.slots.tolist() == [0, 1, 2, 2, 2, 4]
+    ids, positions, slots, targets = step.tokens.tolist()
+    assert ids == [7] * 6
+    assert positions == targets == [5, 2, 0, 1, 2, 8]
+    assert slots == [0, 1, 2, 2, 2, 4]
     assert step.offsets.tolist() == [0, 1, 2, 5]
     assert step.last.tolist() == [0, 1, 4, 5]
     assert (step.n_decode, step.decode_length) == (2, 6)
@@ -64,7 +67,7 @@ def test_plan_lays_feeds_behind_one_another() -> None:
 
 def layout_of(*feeds: Feed) -> object:
     step = plan(feeds)
-    return layout(step, torch.from_numpy(step.positions), torch.from_numpy(step.slots))
+    return layout(step, torch.from_numpy(step.tokens))
 
 
 def test_neighbouring_slots_are_read_as_a_view_and_others_by_index() -> None:
@@ -82,3 +85,13 @@ def test_masks_are_made_only_where_they_hide_something() -> None:
     assert mask.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1]]
     windowed = ragged.decode_mask(2)[:, 0, 0].int()
     assert np.array_equal(windowed, [[1, 1, 0, 0], [0, 0, 1, 1]])
+
+
+def test_rows_to_spare_write_where_nobody_looks() -> None:
+    step = plan([feed(0, 3, 1), feed(1, 2, 1)])
+    assert step.padded(4, spare=CONTEXT).tolist() == [
+        [7, 7, 0, 0],
+        [3, 2, 0, 0],
+        [0, 1, 2, 3],
+        [3, 2, CONTEXT, CONTEXT],
+    ]

@@ -19,8 +19,8 @@ from axon_inference.requests import (
     Started,
     Tokens,
 )
-from axon_inference.runner import DeviceLost
 from axon_inference.scheduler import QueueFull, Scheduler
+from axon_inference.step import DeviceLost
 
 from .fakes import ByteTokenizer, FakeRunner
 
