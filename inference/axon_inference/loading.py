@@ -13,6 +13,7 @@ from axon.v1 import inference_pb2 as pb
 
 from .catalog import select
 from .config import Settings
+from .features import FeatureReader, Unembedding
 from .model import LanguageModel, load_model
 from .runner import ModelRunner
 from .sources import Source, SourceError, load_source
@@ -26,6 +27,7 @@ class Loaded:
     """A runner, and what the rest of the service says of the model and its sources."""
 
     runner: ModelRunner
+    reader: FeatureReader
     tokenizer: Any
     eos_ids: frozenset[int]
     served: Served
@@ -53,6 +55,9 @@ def load(settings: Settings) -> Loaded:
     sources = [load_source(spec, model) for spec in selection.sources]
     return Loaded(
         runner=ModelRunner(model, sources, settings.slots),
+        reader=FeatureReader(
+            Unembedding.of(model.adapter, model.network), sources, model.tokenizer
+        ),
         tokenizer=model.tokenizer,
         eos_ids=model.eos_ids,
         served=Served(
