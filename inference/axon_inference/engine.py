@@ -22,9 +22,9 @@ from .requests import (
     Token,
     Tokens,
 )
-from .runner import Feed, Runner, StepResult
 from .scheduler import Move, Scheduler
 from .sequence import Sequence
+from .step import DeviceLost, Feed, Runner, StepResult
 from .text import Detokenizer, Tokenizer
 
 _log = logging.getLogger(__name__)
@@ -122,10 +122,10 @@ class Engine:
             self._admit()
             prefill = self._scheduler.prefill_batch()
             decode = self._scheduler.decode_batch()
-        if prefill:
-            self._process([(s, s.token_ids[s.fed : s.fed + count]) for s, count in prefill])
-        if decode:
-            self._process([(s, s.token_ids[-1:]) for s in decode])
+        batch = [(s, s.token_ids[-1:]) for s in decode]
+        batch += [(s, s.token_ids[s.fed : s.fed + count]) for s, count in prefill]
+        if batch:
+            self._process(batch)
         self._tell()
 
     def _loop(self) -> None:
@@ -161,16 +161,26 @@ class Engine:
         """Feed each sequence its tokens and move it on by what comes of them."""
         try:
             result = self._runner.run([_feed(sequence, ids) for sequence, ids in batch])
-        except Exception as error:  # whatever it is, it is this batch's alone
-            _log.exception("a step of %d requests failed", len(batch))
-            for sequence, _ in batch:
-                self._fail(sequence, f"the step failed: {error}")
+        except DeviceLost:
+            raise  # nothing will work any more
+        except Exception as error:
+            self._isolate(batch, error)
             return
         for row, (sequence, ids) in enumerate(batch):
             if result.finite[row]:
                 self._advance(sequence, row, len(ids), result)
             else:
                 self._fail(sequence, "the model produced values that are not finite")
+
+    def _isolate(self, batch: list[tuple[Sequence, list[int]]], error: Exception) -> None:
+        """A step failed: find out whose request it was by halves, and fail only that one."""
+        _log.warning("a step of %d requests failed: %s", len(batch), error, exc_info=error)
+        if len(batch) == 1:
+            self._fail(batch[0][0], f"the step failed: {error}")
+            return
+        middle = len(batch) // 2
+        self._process(batch[:middle])
+        self._process(batch[middle:])
 
     def _advance(self, sequence: Sequence, row: int, count: int, result: StepResult) -> None:
         _add_times(sequence, result)
