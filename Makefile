@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt setup proto demo-model lock clean
+.PHONY: help run test check fmt setup proto demo-model bench bench-docs lock clean
 
 # Variables given on the command line (make run AXON_PORT=8080) reach the commands through the environment.
 DEV := @sh .dev/launch.sh
@@ -35,10 +35,16 @@ proto: ## Generate the stubs of proto/axon/v1 anew
 demo-model: ## Train the bundled model and its SAEs anew (under an hour on two cores)
 	$(DEV) demo-model
 
+bench: ## Measure how fast it is here, in about ten minutes (ARGS="--quick", ARGS="--only KEY,...")
+	$(DEV) bench
+
+bench-docs: ## Write docs/performance.md from the results in docs/performance
+	$(DEV) bench-docs
+
 lock: ## Compile requirements.lock anew (ARGS=--upgrade renews the versions)
 	$(DEV) lock
 
-clean: ## Remove all that make made: .venv, the built page, logs, Redis' data
+clean: ## Remove all that make made: .venv, the built page, logs, Redis' data, the measured model
 	$(DEV) clean
 
 #: AXON_PORT        The page's port: 8000

@@ -1,5 +1,7 @@
 """What the Makefile's targets do."""
 
+import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -9,7 +11,7 @@ from types import FrameType
 
 from axon_dev import check, environment, lock, page, run, test
 from axon_dev.console import Problem, say
-from axon_dev.paths import FRONTEND, PAGE, ROOT, STATE, VENV, VENV_PYTHON
+from axon_dev.paths import BUILD, FRONTEND, PAGE, ROOT, STATE, VENV, VENV_PYTHON
 
 INTERRUPTED = 130
 
@@ -33,10 +35,23 @@ def demo_model() -> int:
     return subprocess.run([VENV_PYTHON, "-m", "demo_model"], cwd=ROOT / "inference").returncode
 
 
+def bench() -> int:
+    """Run the benchmark; its arguments come from the variable ARGS."""
+    environment.setup()
+    arguments = shlex.split(os.environ.get("ARGS", ""))
+    return subprocess.run([VENV_PYTHON, "-m", "tests.bench", *arguments], cwd=ROOT).returncode
+
+
+def bench_docs() -> int:
+    """Write docs/performance.md from the committed results."""
+    environment.setup()
+    return subprocess.run([VENV_PYTHON, "-m", "tests.bench.docs"], cwd=ROOT).returncode
+
+
 def clean() -> int:
-    """Remove what `make` made: the environment, the page, caches, logs, Redis' data."""
+    """Remove what `make` made: environment, page, caches, logs, Redis' data, the measured model."""
     caches = [ROOT / name for name in (".pytest_cache", ".mypy_cache", ".ruff_cache")]
-    for folder in (PAGE, FRONTEND / "node_modules", VENV, STATE, *caches):
+    for folder in (PAGE, FRONTEND / "node_modules", VENV, STATE, BUILD, *caches):
         shutil.rmtree(folder, ignore_errors=True)
     return 0
 
@@ -49,6 +64,8 @@ COMMANDS: dict[str, Callable[[], int]] = {
     "fmt": check.fmt,
     "proto": proto,
     "demo-model": demo_model,
+    "bench": bench,
+    "bench-docs": bench_docs,
     "lock": lock.lock,
     "clean": clean,
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from typing import Any
 
 from aiohttp import web
-from axon.types import Source
+from axon.types import Source, TokenEffect
 
 from axon_gateway import model_info, requests
 from axon_gateway.errors import Refusal
@@ -56,7 +58,7 @@ async def model(request: web.Request) -> web.Response:
 
 
 async def feature(request: web.Request) -> web.Response:
-    """What is known of one feature of one source."""
+    """What is known of one feature of one source: its label, and what its weights say."""
     gateway = request.app[GATEWAY]
     parts = request.match_info
     source = await _source(gateway, f"{parts['model']}/{parts['source']}")
@@ -64,7 +66,9 @@ async def feature(request: web.Request) -> web.Response:
     if index >= source.width:
         message = f"{source.id} has features 0 to {source.width - 1}"
         raise Refusal("unknown_feature", message, "index")
-    record = await gateway.labels.feature(source.id, index)
+    record, weights = await asyncio.gather(
+        gateway.labels.feature(source.id, index), _weights(gateway, source, index)
+    )
     url = f"{source.neuronpedia_url}/{index}" if source.neuronpedia_url else None
     return web.json_response(
         {
@@ -77,8 +81,29 @@ async def feature(request: web.Request) -> web.Response:
             "density": record.density,
             "max_activation": record.max_activation,
             "neuronpedia_url": url,
+            **weights,
         }
     )
+
+
+async def _weights(gateway: Gateway, source: Source, index: int) -> dict[str, Any]:
+    """The tokens a feature promotes and suppresses, and its neighbours; null with the reason in
+    `weights_error` where inference cannot tell, for the rest is worth having without them."""
+    try:
+        found = await gateway.upstream.feature(source.id, index)
+    except Refusal as refusal:
+        nothing = dict.fromkeys(("promoted", "suppressed", "neighbors"))
+        return {**nothing, "weights_error": refusal.message}
+    return {
+        "promoted": [_effect(effect) for effect in found.promoted],
+        "suppressed": [_effect(effect) for effect in found.suppressed],
+        "neighbors": [{"index": n.index, "cosine": n.cosine} for n in found.neighbors],
+        "weights_error": None,
+    }
+
+
+def _effect(effect: TokenEffect) -> dict[str, Any]:
+    return {"token": effect.text, "token_id": effect.token_id, "logit": effect.logit}
 
 
 async def _source(gateway: Gateway, id_: str) -> Source:

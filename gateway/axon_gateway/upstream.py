@@ -9,7 +9,7 @@ import grpc.aio
 from axon import messages
 from axon.channel import CHANNEL_OPTIONS
 from axon.errors import AxonError, from_rpc
-from axon.types import Model
+from axon.types import Feature, Model
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -63,6 +63,15 @@ class Upstream:
             raise self._not_ready(error) from None
         self.last_model = messages.model(answer)
         return self.last_model
+
+    async def feature(self, source: str, index: int) -> Feature:
+        """What one feature's weights say. Raises Refusal."""
+        request = messages.feature_request(source, index, None)
+        try:
+            answer = await self._stub.GetFeature(request, timeout=_SHORT)
+        except grpc.aio.AioRpcError as error:
+            raise self._refusal(error, begun=False) from None
+        return messages.feature(answer)
 
     async def layers(self, sources: tuple[str, ...]) -> dict[str, int]:
         """The layer of each of `sources`, asking the service only about one never seen."""

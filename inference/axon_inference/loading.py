@@ -13,6 +13,7 @@ from axon.v1 import inference_pb2 as pb
 
 from .catalog import select
 from .config import Settings
+from .features import FeatureReader, Unembedding
 from .graphs import Capture, cuda_capture
 from .model import LanguageModel, load_model
 from .runner import ModelRunner
@@ -27,6 +28,7 @@ class Loaded:
     """A runner, and what the rest of the service says of the model and its sources."""
 
     runner: ModelRunner
+    reader: FeatureReader
     tokenizer: Any
     eos_ids: frozenset[int]
     served: Served
@@ -60,6 +62,9 @@ def load(settings: Settings, capture: Capture | None = None) -> Loaded:
     runner.warm_up()
     return Loaded(
         runner=runner,
+        reader=FeatureReader(
+            Unembedding.of(model.adapter, model.network), sources, model.tokenizer
+        ),
         tokenizer=model.tokenizer,
         eos_ids=model.eos_ids,
         served=Served(

@@ -9,6 +9,7 @@ from axon.v1 import inference_pb2 as pb
 from .requests import (
     Event,
     Failed,
+    Feature,
     Features,
     Finished,
     Queued,
@@ -19,6 +20,7 @@ from .requests import (
     Started,
     Timings,
     Token,
+    TokenEffect,
     Tokens,
 )
 from .validation import Served
@@ -68,6 +70,21 @@ def feature_options(features: Features, sources: tuple[str, ...]) -> pb.FeatureO
         threshold=features.threshold,
         include_bos=features.include_bos,
     )
+
+
+def from_feature(feature: Feature) -> pb.GetFeatureResponse:
+    """What a feature's weights say."""
+    return pb.GetFeatureResponse(
+        promoted=[_effect(effect) for effect in feature.promoted],
+        suppressed=[_effect(effect) for effect in feature.suppressed],
+        neighbors=[
+            pb.FeatureNeighbor(index=near.index, cosine=near.cosine) for near in feature.neighbors
+        ],
+    )
+
+
+def _effect(effect: TokenEffect) -> pb.TokenEffect:
+    return pb.TokenEffect(token_id=effect.token_id, text=effect.text, logit=effect.logit)
 
 
 def _started(request: Request, served: Served) -> pb.Started:

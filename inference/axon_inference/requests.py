@@ -124,3 +124,33 @@ class Failed:
 
 
 Event = Queued | Started | Tokens | Finished | Failed
+
+
+@dataclass(frozen=True)
+class TokenEffect:
+    """What one unit of a feature's activation does to one token's logit."""
+
+    token_id: int
+    text: str
+    logit: float
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """A feature of the same source, and the cosine of the two decoder rows."""
+
+    index: int
+    cosine: float
+
+
+class Unreadable(ValueError):
+    """A feature whose weights say nothing of logits; the message says why."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What a feature's weights say, each list strongest first."""
+
+    promoted: tuple[TokenEffect, ...]
+    suppressed: tuple[TokenEffect, ...]
+    neighbors: tuple[Neighbor, ...]

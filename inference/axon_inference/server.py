@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import grpc
 from axon.v1 import inference_pb2 as pb
@@ -18,9 +18,9 @@ from google.rpc import error_details_pb2, status_pb2
 
 from . import messages
 from .engine import Engine
-from .requests import Event, Failed, Finished, Request, Tokens
+from .requests import Event, Failed, Feature, Finished, Request, Tokens, Unreadable
 from .scheduler import QueueFull
-from .validation import InvalidRequest, Served, resolve
+from .validation import InvalidRequest, Served, UnknownSource, resolve, resolve_feature
 
 _log = logging.getLogger(__name__)
 
@@ -83,11 +83,19 @@ class EventStream:
         return self._events.popleft()
 
 
+class Reader(Protocol):
+    """What the servicer needs of `features.FeatureReader`."""
+
+    def read(self, source: int, index: int, limit: int) -> Feature:
+        """What a feature's weights say, or Unreadable."""
+
+
 @dataclass(frozen=True)
 class Ready:
     """What there is once the model is loaded."""
 
     engine: Engine
+    reader: Reader
     served: Served
     listeners: Listeners
     description: pb.GetModelResponse
@@ -99,6 +107,8 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
     def __init__(self) -> None:
         self.ready: Ready | None = None
         self.unavailable = "the model is loading; try again in a moment"
+        # One at a time: a reading passes over whole matrices, as the engine does.
+        self._reading = asyncio.Lock()
 
     async def Generate(
         self,
@@ -143,10 +153,22 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         request: pb.GetFeatureRequest,
         context: grpc.aio.ServicerContext[pb.GetFeatureRequest, pb.GetFeatureResponse],
     ) -> pb.GetFeatureResponse:
-        """Not served yet, and says so."""
-        await context.abort(
-            grpc.StatusCode.UNIMPLEMENTED, "this server does not read features off the weights yet"
-        )
+        """Read one feature off the weights."""
+        ready = await self._ready(context)
+        try:
+            query = resolve_feature(request, ready.description.sources)
+        except UnknownSource as error:
+            await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+        except InvalidRequest as error:
+            await _refuse_fields(context, error)
+        try:
+            async with self._reading:
+                feature = await asyncio.to_thread(
+                    ready.reader.read, query.source, query.index, query.limit
+                )
+        except Unreadable as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        return messages.from_feature(feature)
 
     async def _ready(self, context: grpc.aio.ServicerContext[Any, Any]) -> Ready:
         if self.ready is None:

@@ -125,7 +125,7 @@ class Service:
             on_death=lambda error: self._on_fatal(f"the engine died: {error!r}"),
         )
         description = _describe(loaded.info, loaded.sources, loaded.served, settings)
-        return Ready(engine, loaded.served, listeners, description)
+        return Ready(engine, loaded.reader, loaded.served, listeners, description)
 
 
 def _load(settings: Settings) -> Loaded:

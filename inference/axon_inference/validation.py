@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from axon.v1 import inference_pb2 as pb
@@ -13,6 +13,8 @@ from .requests import Features, Request, Sampling
 
 DEFAULT_MAX_TOKENS = 60
 MAX_FEATURES = 256
+DEFAULT_FEATURE_ENTRIES = 10
+MAX_FEATURE_ENTRIES = 100
 MAX_STOPS = 16
 MAX_STOP_CHARACTERS = 256
 # A token of running prose is 4 characters or so; 16 leaves room for code and tables.
@@ -34,6 +36,19 @@ class InvalidRequest(ValueError):
     def __init__(self, violations: list[Violation]) -> None:
         super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
         self.violations = violations
+
+
+class UnknownSource(LookupError):
+    """The server has no source of that name; the message says which it has."""
+
+
+@dataclass(frozen=True)
+class FeatureQuery:
+    """A feature to read: its source and its index in it, and most entries of each list."""
+
+    source: int
+    index: int
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,26 @@ def resolve(message: pb.GenerateRequest, served: Served) -> Request:
         features=features,
         has_bos=served.bos_id is not None,
     )
+
+
+def resolve_feature(message: pb.GetFeatureRequest, sources: Sequence[pb.Source]) -> FeatureQuery:
+    """Check a message against the sources served.
+
+    Raises:
+        UnknownSource: none of `sources` has that id.
+        InvalidRequest: with one violation for every bad field.
+    """
+    names = [source.id for source in sources]
+    if message.source not in names:
+        raise UnknownSource(f"there is no source {message.source!r}; there are {', '.join(names)}")
+    source = names.index(message.source)
+    limit = message.limit if message.HasField("limit") else DEFAULT_FEATURE_ENTRIES
+    wrong: list[Violation] = []
+    _check(wrong, "index", message.index, 0, sources[source].width - 1)
+    _check(wrong, "limit", limit, 1, MAX_FEATURE_ENTRIES)
+    if wrong:
+        raise InvalidRequest(wrong)
+    return FeatureQuery(source, message.index, limit)
 
 
 def _prompt(prompt: str, served: Served, wrong: list[Violation]) -> list[int]:
@@ -178,4 +213,5 @@ def _check(
     if math.isinf(value) or not (inside or near):
         begins = f"above {low}" if above else f"{low}"
         limits = f"{begins} to {high}" if math.isfinite(high) else f"{begins} or more"
-        wrong.append(Violation(field, f"is {value:g}; it must be {limits}"))
+        shown = value if isinstance(value, int) else f"{value:g}"
+        wrong.append(Violation(field, f"is {shown}; it must be {limits}"))

@@ -1,7 +1,8 @@
 """Axon's client: watch a language model's features as it generates, over gRPC.
 
 `Client` (or `AsyncClient`) connects; `generate` yields `Queued`, `Started`, `Tokens` and
-`Finished`; `model` describes what is served. Failures are `AxonError`.
+`Finished`; `model` describes what is served, `feature` reads one feature off the weights. Failures
+are `AxonError`.
 """
 
 from axon.aio import AsyncClient, AsyncGeneration
@@ -10,6 +11,8 @@ from axon.errors import AxonError, FieldViolation
 from axon.messages import Knobs
 from axon.types import (
     Event,
+    Feature,
+    FeatureNeighbor,
     Finished,
     Limits,
     Load,
@@ -22,6 +25,7 @@ from axon.types import (
     Started,
     Timings,
     Token,
+    TokenEffect,
     Tokens,
 )
 
@@ -31,6 +35,8 @@ __all__ = [
     "AxonError",
     "Client",
     "Event",
+    "Feature",
+    "FeatureNeighbor",
     "FieldViolation",
     "Finished",
     "Generation",
@@ -46,5 +52,6 @@ __all__ = [
     "Started",
     "Timings",
     "Token",
+    "TokenEffect",
     "Tokens",
 ]

@@ -14,7 +14,7 @@ from axon import messages
 from axon.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, unreachable
 from axon.errors import AxonError, from_rpc
 from axon.messages import Knobs
-from axon.types import Event, Model, Started
+from axon.types import Event, Feature, Model, Started
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 
@@ -117,6 +117,23 @@ class AsyncClient:
         except grpc.aio.AioRpcError as error:
             raise _error(error) from None
         return messages.model(response)
+
+    async def feature(
+        self,
+        source: str,
+        index: int,
+        *,
+        limit: int | None = None,
+        timeout: float | None = 10.0,  # noqa: ASYNC109
+    ) -> Feature:
+        """What one feature's weights say; see `Client.feature`."""
+        request = messages.feature_request(source, index, limit)
+        await self._connect()
+        try:
+            response = await self._stub.GetFeature(request, timeout=timeout)
+        except grpc.aio.AioRpcError as error:
+            raise _error(error) from None
+        return messages.feature(response)
 
     async def close(self) -> None:
         """Closes the connection and with it every generation still running."""

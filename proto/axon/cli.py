@@ -1,4 +1,4 @@
-"""The `axon` command: `axon generate PROMPT` and `axon model`, straight over gRPC."""
+"""The `axon` command: `axon generate PROMPT`, `axon model`, `axon feature`, straight over gRPC."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import asdict
 from axon.channel import DEFAULT_ADDRESS
 from axon.client import Client
 from axon.errors import AxonError
-from axon.types import Event, Finished, Model, Queued, Token, Tokens
+from axon.types import Event, Feature, Finished, Model, Queued, Token, Tokens
 
 _EXIT_INTERRUPTED = 130
 #: Features shown for each token and source in the table below the text.
@@ -70,6 +70,17 @@ def _parser() -> argparse.ArgumentParser:
         "model", parents=[shared], help="describe the model, its sources, limits and defaults"
     )
     model.set_defaults(run=_model)
+    feature = commands.add_parser(
+        "feature",
+        parents=[shared],
+        help="read one feature off the weights",
+        description="The tokens whose logits a feature raises and lowers most, per unit of its "
+        "activation, and the features of its source with the most similar decoder rows.",
+    )
+    feature.add_argument("source", help="source id, as `axon model` lists them")
+    feature.add_argument("index", type=int, help="feature index")
+    feature.add_argument("--limit", type=int, metavar="N", help="entries of each list")
+    feature.set_defaults(run=_feature)
     return parser
 
 
@@ -177,3 +188,18 @@ def _print_model(model: Model) -> None:
     )
     defaults = asdict(model.defaults)
     print("defaults: " + ", ".join(f"{k}={v}" for k, v in defaults.items() if v not in (None, ())))
+
+
+def _feature(client: Client, arguments: argparse.Namespace) -> None:
+    feature = client.feature(arguments.source, arguments.index, limit=arguments.limit)
+    if arguments.json:
+        print(json.dumps(asdict(feature), ensure_ascii=False))
+    else:
+        _print_feature(feature)
+
+
+def _print_feature(feature: Feature) -> None:
+    for name, effects in (("promotes", feature.promoted), ("suppresses", feature.suppressed)):
+        print(f"{name:10}  " + "  ".join(f"{e.text!r} {e.logit:+.2f}" for e in effects))
+    near = "  ".join(f"{n.index} ({n.cosine:.2f})" for n in feature.neighbors)
+    print(f"{'neighbors':10}  {near}")

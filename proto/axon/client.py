@@ -16,7 +16,7 @@ from axon import messages
 from axon.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, unreachable
 from axon.errors import AxonError, from_rpc
 from axon.messages import Knobs
-from axon.types import Event, Model, Started
+from axon.types import Event, Feature, Model, Started
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 
@@ -105,6 +105,22 @@ class Client:
         except grpc.RpcError as error:
             raise _error(error) from None
         return messages.model(response)
+
+    def feature(
+        self, source: str, index: int, *, limit: int | None = None, timeout: float | None = 10.0
+    ) -> Feature:
+        """What one feature's weights say: tokens it promotes and suppresses, nearest features.
+
+        `limit` bounds each list. Raises AxonError: NOT_FOUND for a source that is not served,
+        INVALID_ARGUMENT for an index or a limit out of range.
+        """
+        request = messages.feature_request(source, index, limit)
+        self._connect()
+        try:
+            response = self._stub.GetFeature(request, timeout=timeout)
+        except grpc.RpcError as error:
+            raise _error(error) from None
+        return messages.feature(response)
 
     def close(self) -> None:
         """Closes the connection and with it every generation still running."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypedDict
 
 from axon import types
@@ -65,18 +66,38 @@ def generate_request(prompt: str, knobs: Mapping[str, Any]) -> pb.GenerateReques
     return request
 
 
+def feature_request(source: str, index: int, limit: int | None) -> pb.GetFeatureRequest:
+    """The message for one feature; `limit` None means the server's default.
+
+    Raises AxonError (INVALID_ARGUMENT, naming the field) for a value that it cannot hold.
+    """
+    request = pb.GetFeatureRequest()
+    given = {"source": source, "index": index, **({} if limit is None else {"limit": limit})}
+    for name, value in given.items():
+        with _naming(name, name, value):
+            setattr(request, name, value)
+    return request
+
+
 def _assign(request: pb.GenerateRequest, name: str, value: object) -> None:
     """Sets one knob, or raises AxonError naming it."""
     owner, _, field = FIELDS[name].rpartition(".")
     message = getattr(request, owner) if owner else request
-    try:
+    with _naming(name, FIELDS[name], value):
         if name in ("stop", "sources"):
             values = [value] if isinstance(value, str) else value
             getattr(message, field).extend(values)
         else:
             setattr(message, field, value)
+
+
+@contextmanager
+def _naming(name: str, field: str, value: object) -> Iterator[None]:
+    """A block that sets a field: a value that it cannot hold becomes an AxonError naming it."""
+    try:
+        yield
     except (TypeError, ValueError) as error:
-        violation = FieldViolation(FIELDS[name], f"{value!r} does not fit: {error}")
+        violation = FieldViolation(field, f"{value!r} does not fit: {error}")
         message_text = f"{name}: {violation.description}"
         raise AxonError("INVALID_ARGUMENT", message_text, (violation,)) from error
 
@@ -213,3 +234,19 @@ def model(response: pb.GetModelResponse) -> types.Model:
             dtype=info.dtype,
         ),
     )
+
+
+def feature(response: pb.GetFeatureResponse) -> types.Feature:
+    """What a feature's weights say."""
+    return types.Feature(
+        promoted=tuple(_effect(effect) for effect in response.promoted),
+        suppressed=tuple(_effect(effect) for effect in response.suppressed),
+        neighbors=tuple(
+            types.FeatureNeighbor(index=near.index, cosine=near.cosine)
+            for near in response.neighbors
+        ),
+    )
+
+
+def _effect(effect: pb.TokenEffect) -> types.TokenEffect:
+    return types.TokenEffect(token_id=effect.token_id, text=effect.text, logit=effect.logit)

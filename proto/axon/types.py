@@ -159,6 +159,34 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenEffect:
+    """What one unit of a feature's activation does to one token's logit."""
+
+    token_id: int
+    text: str
+    #: Change of the logit, before the final norm's scale.
+    logit: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureNeighbor:
+    """A feature of the same source with a similar decoder row."""
+
+    index: int
+    #: Cosine similarity of the two rows.
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What a feature's weights say, each list strongest first."""
+
+    promoted: tuple[TokenEffect, ...]
+    suppressed: tuple[TokenEffect, ...]
+    neighbors: tuple[FeatureNeighbor, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """What a server serves."""
 

@@ -13,6 +13,7 @@ from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as pb_grpc
 from axon_inference.config import Settings
 from axon_inference.loading import Loaded
+from axon_inference.requests import Feature, Neighbor, TokenEffect, Unreadable
 from axon_inference.service import NAME, PortInUse, Service
 from axon_inference.validation import Served
 from google.rpc import error_details_pb2
@@ -25,6 +26,26 @@ from ..unit.inference.fakes import ByteTokenizer, FakeRunner
 STEP_SECONDS = 0.005
 
 
+class FakeReader:
+    """Feature 7 promotes "7"; feature 13 cannot be read; each reading takes a moment."""
+
+    def __init__(self) -> None:
+        self.at_once = self.most_at_once = 0
+
+    def read(self, source: int, index: int, limit: int) -> Feature:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        time.sleep(0.02)
+        self.at_once -= 1
+        if index == 13:
+            raise Unreadable("13 does not write to the residual stream")
+        return Feature(
+            promoted=(TokenEffect(index, str(index), 1.5),) * limit,
+            suppressed=(TokenEffect(1, "x", -0.5),) * limit,
+            neighbors=(Neighbor(index + 1, 0.25),) * limit,
+        )
+
+
 def fake_load(settings: Settings) -> Loaded:
     def slow_successor(tokens: list[int]) -> int:
         time.sleep(STEP_SECONDS)
@@ -33,6 +54,7 @@ def fake_load(settings: Settings) -> Loaded:
     served = Served("fake", ("fake/0-res",), 400, 128, 2, lambda text: list(text.encode()))
     return Loaded(
         runner=FakeRunner(slow_successor, settings.slots),  # type: ignore[arg-type]
+        reader=FakeReader(),  # type: ignore[arg-type]
         tokenizer=ByteTokenizer(),
         eos_ids=frozenset({0}),
         served=served,
@@ -186,6 +208,53 @@ async def test_zero_means_zero_and_unset_means_the_default(rig: Rig) -> None:
     assert started.max_tokens == 60
 
 
+async def test_a_feature_is_read_off_the_weights(rig: Rig) -> None:
+    request = pb.GetFeatureRequest(source="fake/0-res", index=7)
+    found = await rig.stub.GetFeature(request)
+    assert [len(part) for part in (found.promoted, found.suppressed, found.neighbors)] == [10] * 3
+    assert found.promoted[0] == pb.TokenEffect(token_id=7, text="7", logit=1.5)
+    assert found.suppressed[0].logit == -0.5
+    assert found.neighbors[0] == pb.FeatureNeighbor(index=8, cosine=0.25)
+    request.limit = 100
+    assert len((await rig.stub.GetFeature(request)).neighbors) == 100
+
+
+async def refused_feature(rig: Rig, **fields: Any) -> grpc.aio.AioRpcError:
+    request = pb.GetFeatureRequest(**{"source": "fake/0-res", **fields})
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await rig.stub.GetFeature(request)
+    return caught.value
+
+
+async def test_a_feature_that_is_not_there(rig: Rig) -> None:
+    error = await refused_feature(rig, source="fake/9-res")
+    assert error.code() == grpc.StatusCode.NOT_FOUND
+    assert "fake/0-res" in error.details()
+    error = await refused_feature(rig, index=13)
+    assert error.code() == grpc.StatusCode.FAILED_PRECONDITION
+    for fields, bad in (
+        ({"index": 128}, ["index"]),
+        ({"limit": 0}, ["limit"]),
+        ({"index": 2**32 - 1, "limit": 101}, ["index", "limit"]),
+    ):
+        error = await refused_feature(rig, **fields)
+        assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+        detail = error_details_pb2.BadRequest()
+        rpc_status.from_call(error).details[0].Unpack(detail)
+        assert [violation.field for violation in detail.field_violations] == bad
+
+
+async def test_features_are_read_one_at_a_time_and_hold_nobody_up(rig: Rig) -> None:
+    reader = rig.service._servicer.ready.reader  # type: ignore[union-attr]
+    request = pb.GetFeatureRequest(source="fake/0-res", index=1)
+    many = [asyncio.ensure_future(rig.stub.GetFeature(request)) for _ in range(20)]
+    began = time.monotonic()
+    await rig.load()
+    assert time.monotonic() - began < 0.2, "the event loop was held up"
+    await asyncio.gather(*many)
+    assert reader.most_at_once == 1  # type: ignore[attr-defined]
+
+
 async def test_a_queue_that_is_full_says_when_to_retry(rig: Rig) -> None:
     long = pb.GenerateRequest(prompt="a", max_tokens=300)
     running = [rig.stub.Generate(long) for _ in range(3)]
@@ -259,6 +328,8 @@ async def test_unavailable_while_loading_and_while_draining() -> None:
     error = await refusal(rig.stub.Generate(pb.GenerateRequest(prompt="a")))
     assert error.code() == grpc.StatusCode.UNAVAILABLE
     assert "loading" in error.details()
+    error = await refused_feature(rig)
+    assert (error.code(), "loading" in error.details()) == (grpc.StatusCode.UNAVAILABLE, True)
     answer = await health.Check(health_pb2.HealthCheckRequest())
     assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
     await service.load()

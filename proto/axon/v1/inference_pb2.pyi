@@ -871,7 +871,9 @@ class GetFeatureResponse(_message.Message):
 
     @_builtins.property
     def neighbors(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureNeighbor]:
-        """Features of the same source with the most similar decoder rows."""
+        """Features of the same source with the most similar decoder rows, nearest first;
+        none that point away.
+        """
 
     def __init__(
         self,
@@ -890,7 +892,10 @@ Global___GetFeatureResponse: _TypeAlias = GetFeatureResponse  # noqa: Y015
 
 @_typing.final
 class TokenEffect(_message.Message):
-    """TokenEffect is what one unit of a feature's activation does to one logit."""
+    """TokenEffect is what one unit of a feature's activation does to one logit
+    directly: its decoder row times the unembedding, with the final norm's weight
+    folded in (and, for LayerNorm, its centring), as TransformerLens' fold_ln does.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -902,7 +907,9 @@ class TokenEffect(_message.Message):
     text: _builtins.str
     """Its text alone."""
     logit: _builtins.float
-    """Change of the logit per unit of activation, before the final norm's scale."""
+    """Change of the logit per unit of activation, before the final norm's scale and
+    before any soft cap.
+    """
     def __init__(
         self,
         *,

@@ -89,6 +89,7 @@ class InferenceServiceServicer:
     def GetFeature(self, request, context):
         """GetFeature returns what can be read off one feature's weights: the tokens it
         promotes and suppresses most, and its nearest neighbours in the decoder.
+        FAILED_PRECONDITION for a source that does not write to the residual stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

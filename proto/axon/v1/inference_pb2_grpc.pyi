@@ -63,6 +63,7 @@ class InferenceServiceStub:
     GetFeature: _grpc.UnaryUnaryMultiCallable[_inference_pb2.GetFeatureRequest, _inference_pb2.GetFeatureResponse]
     """GetFeature returns what can be read off one feature's weights: the tokens it
     promotes and suppresses most, and its nearest neighbours in the decoder.
+    FAILED_PRECONDITION for a source that does not write to the residual stream.
     """
 
 @_typing.type_check_only
@@ -90,6 +91,7 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     GetFeature: _aio.UnaryUnaryMultiCallable[_inference_pb2.GetFeatureRequest, _inference_pb2.GetFeatureResponse]  # type: ignore[assignment]
     """GetFeature returns what can be read off one feature's weights: the tokens it
     promotes and suppresses most, and its nearest neighbours in the decoder.
+    FAILED_PRECONDITION for a source that does not write to the residual stream.
     """
 
 class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -132,6 +134,7 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_inference_pb2.GetFeatureResponse, _abc.Awaitable[_inference_pb2.GetFeatureResponse]]:
         """GetFeature returns what can be read off one feature's weights: the tokens it
         promotes and suppresses most, and its nearest neighbours in the decoder.
+        FAILED_PRECONDITION for a source that does not write to the residual stream.
         """
 
 def add_InferenceServiceServicer_to_server(servicer: InferenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -83,6 +83,7 @@ class Seen:
     """What the service has seen."""
 
     requests: list[pb.GenerateRequest] = field(default_factory=list)
+    features: list[pb.GetFeatureRequest] = field(default_factory=list)
     running: int = 0
     most_at_once: int = 0
     cancelled: int = 0
@@ -149,6 +150,18 @@ class FakeInference(stubs.InferenceServiceServicer):
 
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
         return model()
+
+    async def GetFeature(
+        self, request: pb.GetFeatureRequest, context: Any
+    ) -> pb.GetFeatureResponse:
+        if self.script.refusal:
+            await _abort(context, self.script.refusal)
+        self.seen.features.append(request)
+        return pb.GetFeatureResponse(
+            promoted=[pb.TokenEffect(token_id=5, text=" Paris", logit=1.5)],
+            suppressed=[pb.TokenEffect(token_id=6, text=" x", logit=-0.5)],
+            neighbors=[pb.FeatureNeighbor(index=request.index + 1, cosine=0.25)],
+        )
 
 
 async def _abort(context: Any, failure: Failure) -> None:

@@ -131,7 +131,25 @@ async def test_a_feature_is_described(gateway: Running) -> None:
             "density": 0.01,
             "max_activation": 4.5,
             "neuronpedia_url": "https://neuronpedia.example/fake/0-res/7",
+            "promoted": [{"token": " Paris", "token_id": 5, "logit": 1.5}],
+            "suppressed": [{"token": " x", "token_id": 6, "logit": -0.5}],
+            "neighbors": [{"index": 8, "cosine": 0.25}],
+            "weights_error": None,
         }
+
+
+async def test_a_feature_without_inference_keeps_its_label(
+    gateway: Running, inference: FakeInference
+) -> None:
+    url = f"{gateway.url}/api/features/{SOURCES[0]}/7"
+    async with gateway.http.get(url) as answer:
+        assert answer.status == 200
+    await inference.stop()
+    async with gateway.http.get(url) as answer:
+        found = await answer.json()
+    assert (answer.status, found["label"]) == (200, "label 7 of fake/0-res")
+    assert (found["promoted"], found["suppressed"], found["neighbors"]) == (None, None, None)
+    assert inference.address in found["weights_error"]
 
 
 @pytest.mark.parametrize(

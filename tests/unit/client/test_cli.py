@@ -59,6 +59,20 @@ async def test_model_lists_the_sources(inference: FakeInference) -> None:
     assert json.loads(out)["info"]["n_layers"] == 2
 
 
+async def test_feature_prints_what_its_weights_say(inference: FakeInference) -> None:
+    code, out, _ = await axon("feature", "fake/0-res", "7", "--address", inference.address)
+    assert code == 0
+    assert out.splitlines() == [
+        "promotes    ' Paris' +1.50",
+        "suppresses  ' x' -0.50",
+        "neighbors   8 (0.25)",
+    ]
+    code, out, _ = await axon(
+        "feature", "fake/0-res", "7", "--json", "--address", inference.address
+    )
+    assert json.loads(out)["neighbors"] == [{"index": 8, "cosine": 0.25}]
+
+
 async def test_errors_are_one_line(inference: FakeInference) -> None:
     inference.script.refusal = Failure(grpc.StatusCode.INVALID_ARGUMENT, "prompt: is empty")
     code, out, err = await axon("generate", "", "--address", inference.address)

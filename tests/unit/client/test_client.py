@@ -238,5 +238,39 @@ async def test_the_model_is_described(kind: str, inference: FakeInference) -> No
     assert (model.defaults.temperature, model.defaults.seed) == (0.8, None)
 
 
+async def feature_of(kind: str, inference: FakeInference, *place: Any, **rest: Any) -> axon.Feature:
+    """One feature, by either client."""
+    if kind == "async":
+        async with axon.AsyncClient(inference.address) as client:
+            return await client.feature(*place, **rest)
+    with axon.Client(inference.address) as blocking:
+        return await asyncio.to_thread(blocking.feature, *place, **rest)
+
+
+@both
+async def test_a_feature_is_read(kind: str, inference: FakeInference) -> None:
+    found = await feature_of(kind, inference, SOURCES[1], 7)
+    assert found == axon.Feature(
+        promoted=(axon.TokenEffect(5, " Paris", 1.5),),
+        suppressed=(axon.TokenEffect(6, " x", -0.5),),
+        neighbors=(axon.FeatureNeighbor(8, 0.25),),
+    )
+    await feature_of(kind, inference, SOURCES[1], 7, limit=3)
+    first, second = inference.seen.features
+    assert (first.source, first.index, first.HasField("limit")) == (SOURCES[1], 7, False)
+    assert second.limit == 3
+
+
+@both
+async def test_a_feature_that_is_refused(kind: str, inference: FakeInference) -> None:
+    inference.script.refusal = Failure(grpc.StatusCode.NOT_FOUND, "no such source")
+    with pytest.raises(axon.AxonError, match="no such source") as failed:
+        await feature_of(kind, inference, "x", 0)
+    assert failed.value.code == "NOT_FOUND"
+    with pytest.raises(axon.AxonError) as failed:
+        await feature_of(kind, inference, "x", -1)
+    assert [violation.field for violation in failed.value.violations] == ["index"]
+
+
 async def until_idle(inference: FakeInference) -> None:
     await eventually(lambda: inference.seen.running == 0)

@@ -1,0 +1,72 @@
+"""How fast memory is read, and what that alone allows."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+
+from .subject import Subject
+
+#: Far above any cache, and of the size of a model's weights.
+_BYTES = 2**30
+_COLUMNS = 1024
+
+
+class Bandwidth:
+    """Reads arrays of weights' size with all of torch's threads."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._weights = torch.ones(_BYTES // 4 // _COLUMNS, _COLUMNS, device=device)
+        self._vector = torch.ones(_COLUMNS, device=device)
+
+    def measure(self) -> float:
+        """Bytes read a second: the faster of a sum and of a product with a vector."""
+        return max(self._rate(self._weights.sum), self._rate(lambda: self._weights @ self._vector))
+
+    def _rate(self, read: object) -> float:
+        assert callable(read)
+        read()
+        self._wait()
+        began = time.perf_counter()
+        read()
+        self._wait()
+        return _BYTES / (time.perf_counter() - began)
+
+    def _wait(self) -> None:
+        if self._device != "cpu":
+            torch.cuda.synchronize()
+
+
+def weights_read(subject: Subject) -> int:
+    """Bytes that a token of one stream cannot do without: every layer, the head, the SAE's encoder.
+
+    The head shares its weight with the token embedding, of which only a row is read besides; a
+    position's embedding and the few rows of the decoder that rebuild a vector are not counted.
+    """
+    model = _sizes(subject.model / "model.safetensors")
+    sae = _sizes(subject.sae / "sae_weights.safetensors")
+    positions = sum(size for name, size in model.items() if name.endswith("wpe.weight"))
+    return sum(model.values()) - positions + sae["W_enc"] + sae["b_enc"]
+
+
+def weights_held(subject: Subject) -> int:
+    """Bytes of all weights of model and SAE, as stored."""
+    files = (subject.model / "model.safetensors", subject.sae / "sae_weights.safetensors")
+    return sum(sum(_sizes(file).values()) for file in files)
+
+
+def _sizes(file: Path) -> dict[str, int]:
+    """Bytes of each tensor in a safetensors file of float32."""
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as tensors:
+        shapes = {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}  # noqa: SIM118
+    sizes = {}
+    for name, shape in shapes.items():
+        sizes[name] = 4
+        for extent in shape:
+            sizes[name] *= extent
+    return sizes

@@ -1,0 +1,259 @@
+"""How each figure is measured. What is compared takes turns in one group of contestants."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from . import memory
+from .bandwidth import Bandwidth, weights_read
+from .hugging import HuggingFace
+from .naive import Naive
+from .ours import Ours
+from .over_grpc import Server
+from .parity import ParityFailed
+from .stats import Measured, Say, ratio, take_turns
+from .subject import Subject, prompt
+
+PROMPT_TOKENS = 12
+#: Streams that come staggered arrive evenly over this many steps, however many they are.
+ARRIVING_OVER = 8
+SLOTS = 32
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long everything runs. `quick` only shows that it does."""
+
+    rounds: int = 5
+    new: int = 40
+    long: int = 200
+    crowd: int = 24
+    requests: int = 10_000
+
+
+QUICK = Plan(rounds=1, new=12, long=40, crowd=12, requests=300)
+
+
+@dataclass
+class Results:
+    """Figures by key, rates by contestant, and why a figure is missing."""
+
+    figures: dict[str, Measured] = field(default_factory=dict)
+    rates: dict[str, Measured] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def add_rates(self, unit: str, found: Mapping[str, Sequence[float]]) -> None:
+        """Keep what contestants did, beside the ratios made of it."""
+        for name, values in found.items():
+            self.rates[f"{name} {unit}"] = Measured.of(values)
+
+
+@dataclass
+class Bench:
+    """What the groups share; models are loaded when the first group wants them."""
+
+    subject: Subject
+    plan: Plan
+    device: str
+    say: Say
+
+    @cached_property
+    def ours(self) -> Ours:
+        """Axon, with slots for the largest group."""
+        return Ours(self.subject, device=self.device, slots=SLOTS)
+
+    @cached_property
+    def naive(self) -> Naive:
+        """The reference."""
+        return Naive(self.subject, self.device)
+
+    @cached_property
+    def bandwidth(self) -> Bandwidth:
+        """The memory."""
+        return Bandwidth(self.device)
+
+    def text(self, seed: int, tokens: int = PROMPT_TOKENS) -> str:
+        """A prompt of so many tokens, BOS included."""
+        return prompt(self.ours.loaded.served.encode, tokens - 1, seed)
+
+    def prompts(self, count: int) -> list[list[int]]:
+        """Prompts of the usual length."""
+        return [self.ours.prompt_ids(self.text(seed)) for seed in range(count)]
+
+    def take_turns(self, **contestants: Callable[[], float]) -> dict[str, list[float]]:
+        """As many rounds as planned."""
+        return take_turns(contestants, self.plan.rounds, self.say)
+
+
+def streams(bench: Bench, results: Results) -> None:
+    """One, eight and thirty-two streams against the reference, and against the memory."""
+    ours, new = bench.ours, bench.plan.new
+    requests = [ours.request(ids, new) for ids in bench.prompts(SLOTS)]
+    decode_steps: list[float] = []
+
+    def single() -> float:
+        run = ours.run(requests[:1])
+        decode_steps.append(run.decode_step)
+        return run.rate
+
+    found = bench.take_turns(
+        naive=lambda: bench.naive.rate(requests[0].prompt_ids, new),
+        memory=lambda: bench.bandwidth.measure() / 1e9,
+        single=single,
+        eight=lambda: ours.run(requests[:8], ARRIVING_OVER).rate,
+        thirtytwo=lambda: ours.run(requests, ARRIVING_OVER).rate,
+    )
+    for name in ("single", "eight", "thirtytwo"):
+        results.figures[f"{name}_vs_naive"] = ratio(found[name], found["naive"])
+    needed = weights_read(bench.subject) / 1e9
+    reading = [needed / seconds for seconds in decode_steps]
+    results.figures["bandwidth_share"] = ratio(reading, found["memory"])
+    results.rates["memory GB/s"] = Measured.of(found.pop("memory"))
+    results.rates["single decode step ms"] = Measured.of([1e3 * s for s in decode_steps])
+    results.add_rates("tokens/s", found)
+
+
+def long_stream(bench: Bench, results: Results) -> None:
+    """One long stream; the reference's time is integrated over its lengths."""
+    ours, new = bench.ours, bench.plan.long
+    request = ours.request(bench.prompts(1)[0], new)
+    found = bench.take_turns(
+        naive_200=lambda: bench.naive.rate_by_lengths(PROMPT_TOKENS, new, every=25),
+        single_200=lambda: ours.run([request]).rate,
+    )
+    results.figures["single_vs_naive_200"] = ratio(found["single_200"], found["naive_200"])
+    results.add_rates("tokens/s", found)
+
+
+def tap(bench: Bench, results: Results) -> None:
+    """Eight streams with and without the SAE."""
+    ours, new = bench.ours, bench.plan.new
+    prompts = bench.prompts(8)
+    found = bench.take_turns(
+        tap_on=lambda: ours.run([ours.request(ids, new) for ids in prompts]).rate,
+        tap_off=lambda: ours.run([ours.request(ids, new, features=0) for ids in prompts]).rate,
+    )
+    results.figures["tap_on_vs_off"] = ratio(found["tap_on"], found["tap_off"])
+    results.add_rates("tokens/s", found)
+
+
+def ragged(bench: Bench, results: Results) -> None:
+    """Eight slots always taken: by streams of all lengths, and by equal ones in lockstep."""
+    ours, new, crowd = bench.ours, bench.plan.new, bench.plan.crowd
+    equal = [ours.request(ids, new) for ids in bench.prompts(crowd)]
+    # As many tokens to read and to write in all, so that only their spread differs.
+    prompts, lengths = spread(PROMPT_TOKENS, crowd, 1), spread(new, crowd, 2)
+    uneven = [
+        ours.request(ours.prompt_ids(bench.text(seed, tokens)), length)
+        for seed, (tokens, length) in enumerate(zip(prompts, lengths, strict=True))
+    ]
+    found = bench.take_turns(
+        ragged=lambda: ours.full_house(uneven, 8),
+        lockstep=lambda: ours.full_house(equal, 8),
+    )
+    results.figures["ragged_vs_lockstep"] = ratio(found["ragged"], found["lockstep"])
+    results.add_rates("tokens/s", found)
+
+
+def spread(mean: int, count: int, seed: int) -> list[int]:
+    """Lengths from half to one and a half of a mean, and with that mean, in mixed order."""
+    lengths = [round(mean * (0.5 + index / (count - 1))) for index in range(count)]
+    random.Random(seed).shuffle(lengths)
+    return lengths
+
+
+def hugging_face(bench: Bench, results: Results) -> None:
+    """Eight streams against what transformers does with the same prompts, without an SAE."""
+    ours, new = bench.ours, bench.plan.new
+    prompts = bench.prompts(8)
+    requests = [ours.request(ids, new) for ids in prompts]
+    theirs = HuggingFace(bench.subject, bench.device, PROMPT_TOKENS + new, len(prompts))
+    want = [
+        [token.token_id for token in tokens][PROMPT_TOKENS:]
+        for tokens in ours.run(requests).streams
+    ]
+    for way in (theirs.continuous, theirs.padded):
+        way(prompts, new)
+        _same(way.__name__, theirs.ids, want)
+    found = bench.take_turns(
+        ours=lambda: ours.run(requests).rate,
+        hf_continuous=lambda: theirs.continuous(prompts, new),
+        hf_padded=lambda: theirs.padded(prompts, new),
+    )
+    theirs.close()
+    results.figures["vs_hf_generate_batch"] = ratio(found["ours"], found["hf_continuous"])
+    results.figures["vs_hf_generate_padded"] = ratio(found["ours"], found["hf_padded"])
+    results.add_rates("tokens/s", found)
+
+
+def over_grpc(bench: Bench, results: Results) -> None:
+    """Eight streams at a client, against the engine by itself."""
+    ours, new = bench.ours, bench.plan.new
+    texts = [bench.text(seed) for seed in range(8)]
+    requests = [ours.request(ours.prompt_ids(text), new) for text in texts]
+    with Server(bench.subject, slots=8) as server:
+        server.rate(texts, new)
+        want = [[token.token_id for token in tokens] for tokens in ours.run(requests).streams]
+        _same("gRPC", server.ids, want)
+        found = bench.take_turns(
+            grpc=lambda: server.rate(texts, new), engine=lambda: ours.run(requests).rate
+        )
+    results.figures["grpc_vs_engine"] = ratio(found["grpc"], found["engine"])
+    results.add_rates("tokens/s", found)
+
+
+def _same(what: str, found: list[list[int]], want: list[list[int]]) -> None:
+    if found != want:
+        raise ParityFailed(f"{what} gives other tokens than the engine")
+
+
+def resident(bench: Bench, results: Results) -> None:
+    """Memory of a serving process, each in a process of its own."""
+    grown = memory.measure("growth", str(bench.plan.requests))
+    bench.say(f"  {bench.plan.requests} requests: " + _listed(grown))
+    results.figures["rss_growth_10000_requests_mb"] = Measured.of([grown["growth_mb"]])
+    held = memory.measure("held")
+    bench.say("  a full cache: " + _listed(held))
+    results.figures["memory_vs_weights"] = Measured.of([held["ratio"]])
+    for name, value in held.items():
+        results.rates[f"memory_vs_weights {name}"] = Measured.of([value])
+
+
+def _listed(found: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in found.items())
+
+
+def gpu(bench: Bench, results: Results) -> None:
+    """What only a GPU is asked for: many streams, and captured steps against eager ones."""
+    new = bench.plan.long
+    ours = Ours(bench.subject, device="cuda", slots=64)
+    eager = Ours(bench.subject, device="cuda", slots=64, graphs="off")
+    requests = [ours.request(ids, new) for ids in bench.prompts(64)]
+    ours.run(requests)
+    eager.run(requests[:1])
+    found = bench.take_turns(
+        eager_1=lambda: eager.run(requests[:1]).rate,
+        captured_1=lambda: ours.run(requests[:1]).rate,
+        captured_64=lambda: ours.run(requests).rate,
+    )
+    results.figures["graph_vs_eager"] = ratio(found["captured_1"], found["eager_1"])
+    results.figures["tokens_per_s_1"] = Measured.of(found["captured_1"])
+    results.figures["tokens_per_s_64"] = Measured.of(found["captured_64"])
+    results.add_rates("tokens/s", found)
+
+
+#: What measures which keys, in the order in which they run. A measurement of the gateway's fan-out
+#: is a further entry here, with the keys of `figures.FANOUT`.
+GROUPS: tuple[tuple[tuple[str, ...], Callable[[Bench, Results], None]], ...] = (
+    (("single_vs_naive", "eight_vs_naive", "thirtytwo_vs_naive", "bandwidth_share"), streams),
+    (("single_vs_naive_200",), long_stream),
+    (("tap_on_vs_off",), tap),
+    (("ragged_vs_lockstep",), ragged),
+    (("vs_hf_generate_batch", "vs_hf_generate_padded"), hugging_face),
+    (("grpc_vs_engine",), over_grpc),
+    (("rss_growth_10000_requests_mb", "memory_vs_weights"), resident),
+    (("graph_vs_eager", "tokens_per_s_1", "tokens_per_s_64"), gpu),
+)

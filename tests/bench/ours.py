@@ -1,0 +1,130 @@
+"""Axon's engine, driven step by step without a network in between."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from axon_inference import loading
+from axon_inference.config import Settings
+from axon_inference.engine import Engine
+from axon_inference.requests import Event, Failed, Features, Request, Sampling, Token, Tokens
+from axon_inference.scheduler import Scheduler
+
+from .subject import Subject
+
+FEATURES = 15
+
+
+@dataclass(frozen=True)
+class Run:
+    """What streams generated: `streams` has each one's tokens, prompt included."""
+
+    streams: list[list[Token]]
+    seconds: float
+    step_seconds: list[float]
+
+    @property
+    def rate(self) -> float:
+        """Generated tokens a second, all streams together, from first submission to last end."""
+        return sum(_generated(tokens) for tokens in self.streams) / self.seconds
+
+    @property
+    def decode_step(self) -> float:
+        """Seconds of a step in the middle of the run, where all decode."""
+        middle = len(self.step_seconds) // 4
+        return statistics.median(self.step_seconds[middle : -middle or None])
+
+
+class Ours:
+    """A loaded model and SAE, and as many engines over them as there are runs."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        *,
+        device: str,
+        slots: int,
+        context: int = 0,
+        graphs: str = "auto",
+    ) -> None:
+        self.settings = Settings(
+            model=str(subject.model),
+            sources=(str(subject.sae),),
+            device=device,
+            slots=slots,
+            context_length=context,
+            graphs=graphs,
+        )
+        self.loaded = loading.load(self.settings)
+
+    def prompt_ids(self, text: str) -> list[int]:
+        """The ids of a prompt, BOS first."""
+        bos = self.loaded.served.bos_id
+        assert bos is not None
+        return [bos, *self.loaded.served.encode(text)]
+
+    def request(self, ids: Sequence[int], new: int, features: int = FEATURES) -> Request:
+        """Greedy, with the strongest features of every token but BOS; 0 leaves the tap unread."""
+        return Request(
+            prompt_ids=tuple(ids),
+            max_tokens=new,
+            sampling=Sampling(temperature=0),
+            features=Features(sources=(0,) if features else (), top_k=features),
+            has_bos=True,
+        )
+
+    def run(self, requests: Sequence[Request], arriving_over: int = 0) -> Run:
+        """All requests to their end; they arrive evenly over so many steps."""
+        told: list[tuple[int, Event]] = []
+        engine = self._engine(len(requests), len(requests), told)
+        arrivals = [index * arriving_over // len(requests) for index in range(len(requests))]
+        ids: list[int] = []
+        steps: list[float] = []
+        began = time.perf_counter()
+        for step in itertools.count():
+            while len(ids) < len(requests) and arrivals[len(ids)] <= step:
+                ids.append(engine.submit(requests[len(ids)]))
+            before = time.perf_counter()
+            engine.step()
+            steps.append(time.perf_counter() - before)
+            if len(ids) == len(requests) and not sum(engine.progress()):
+                break
+        seconds = time.perf_counter() - began
+        streams = {request_id: [] for request_id in ids}  # type: dict[int, list[Token]]
+        for request_id, event in told:
+            assert not isinstance(event, Failed), event.message
+            if isinstance(event, Tokens):
+                streams[request_id] += event.tokens
+        return Run(list(streams.values()), seconds, steps)
+
+    def full_house(self, requests: Sequence[Request], seats: int) -> float:
+        """Tokens/s while all of `seats` slots are taken; whoever ends makes room for the next."""
+        told: list[tuple[int, Event]] = []
+        engine = self._engine(seats, len(requests), told)
+        ids = [engine.submit(request) for request in requests]
+        began = time.perf_counter()
+        while sum(engine.progress()) >= seats:
+            engine.step()
+        seconds = time.perf_counter() - began
+        made = sum(_generated(event.tokens) for _, event in told if isinstance(event, Tokens))
+        for request_id in ids:
+            engine.cancel(request_id)
+        engine.step()
+        return made / seconds
+
+    def _engine(self, slots: int, queue: int, told: list[tuple[int, Event]]) -> Engine:
+        return Engine(
+            runner=self.loaded.runner,
+            tokenizer=self.loaded.tokenizer,
+            scheduler=Scheduler(slots, queue, self.settings.prefill_tokens),
+            eos_ids=frozenset(),  # as long as was asked for, whatever the text
+            publish=told.extend,
+        )
+
+
+def _generated(tokens: Sequence[Token]) -> int:
+    return sum(token.logprob is not None for token in tokens)

@@ -1,0 +1,62 @@
+"""Reading features off weights small enough to check by eye."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from axon_inference.features import FeatureReader, Unembedding
+from axon_inference.requests import Unreadable
+
+HOOK = "blocks.1.hook_resid_post"
+
+
+class Words:
+    """A tokenizer of fewer tokens than the model's vocabulary has rows."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def decode(self, ids: list[int], **how: bool) -> str:
+        return "abc"[ids[0]]
+
+
+def source(hook: str, **metadata: str) -> Any:
+    rows = torch.tensor([[1.0, 0.0], [0.0, 0.0], [3.0, 4.0], [0.5, 0.1]])
+    sae = SimpleNamespace(W_dec=rows, cfg=SimpleNamespace(metadata=metadata))
+    return SimpleNamespace(id="m/0-res", hook=SimpleNamespace(name=hook), sae=sae)
+
+
+def reader_of(one: Any) -> FeatureReader:
+    head = torch.nn.Linear(2, 5).requires_grad_(False)
+    head.weight[:] = torch.tensor([[1.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [9.0, 0.0], [9.0, 0.0]])
+    head.bias[:] = 100.0  # no feature's doing
+    return FeatureReader(Unembedding(head, torch.ones(2), False), [one], Words())
+
+
+def test_rows_beyond_the_tokenizer_are_no_tokens() -> None:
+    found = reader_of(source(HOOK)).read(0, 0, 10)
+    assert [(e.text, e.logit) for e in found.promoted] == [("a", 1.0)]
+    assert [(e.text, e.logit) for e in found.suppressed] == [("b", -2.0)]
+    assert [near.index for near in found.neighbors] == [3, 2]
+
+
+def test_a_feature_that_writes_nothing_has_nothing_to_show() -> None:
+    found = reader_of(source(HOOK)).read(0, 1, 10)
+    assert (found.promoted, found.suppressed, found.neighbors) == ((), (), ())
+
+
+def test_what_does_not_write_to_the_residual_stream_is_refused() -> None:
+    with pytest.raises(Unreadable, match="hook_mlp_in"):
+        reader_of(source("blocks.0.hook_mlp_in")).read(0, 0, 10)
+    transcoder = source("blocks.0.hook_mlp_in", hook_name_out="blocks.0.hook_mlp_out")
+    assert reader_of(transcoder).read(0, 0, 10).promoted
+
+
+def test_the_same_question_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = reader_of(source(HOOK))
+    first = reader.read(0, 0, 10)
+    monkeypatch.setattr(Unembedding, "effects", lambda *given: pytest.fail("computed again"))
+    assert reader.read(0, 0, 10) == first
