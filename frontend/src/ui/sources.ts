@@ -19,13 +19,6 @@ export class SourcesView {
     });
   }
 
-  /** The sources to ask for: undefined for all. */
-  wanted(): string[] | undefined {
-    const { sources, backend } = this.store;
-    if (sources === null || backend.state !== "ready") return undefined;
-    return backend.model.sources.map(({ id }) => id).filter((id) => sources.has(id));
-  }
-
   showProblem(message: string): void {
     this.problem.textContent = message;
     this.problem.hidden = false;
@@ -66,9 +59,9 @@ export class SourcesView {
 
   private take(): void {
     const boxes = [...this.list.querySelectorAll<HTMLInputElement>("input")];
-    const ticked = boxes.filter((box) => box.checked).map((box) => box.value);
+    const hidden = boxes.filter((box) => !box.checked).map((box) => box.value);
     this.clearProblem();
-    if (ticked.length === 0) this.showProblem("Nothing is shown: tick a source.");
-    this.store.set({ sources: ticked.length === boxes.length ? null : new Set(ticked) });
+    if (hidden.length === boxes.length) this.showProblem("Nothing is shown: tick a source.");
+    this.store.set({ hidden: new Set(hidden) });
   }
 }
