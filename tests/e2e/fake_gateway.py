@@ -36,6 +36,7 @@ class Gateway:
 
     url: str = ""
     ready: bool = True
+    labels_on: bool = True
     queue: int = 0
     step_seconds: float = STEP_SECONDS
     log: list[Frame] = field(default_factory=list)
@@ -167,7 +168,10 @@ async def handle_model(request: web.Request) -> web.Response:
 
 
 async def handle_feature(request: web.Request) -> web.Response:
-    """`/api/features/...`: the same facts for every feature."""
+    """`/api/features/...`: the same facts for every feature, or 503 while labels are off."""
+    if not request.app[GATEWAY].labels_on:
+        body = {"error": "labels_unavailable", "message": "labels are off"}
+        return web.json_response(body, status=503)
     facts = {
         "label": None,
         "explainer": "recipe",

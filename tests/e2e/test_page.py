@@ -123,6 +123,24 @@ async def test_the_inspector_tells_what_the_label_store_knows(
     await expect(link).to_have_attribute("href", f"https://www.neuronpedia.org/{key}")
 
 
+async def test_the_inspector_asks_again_for_what_could_not_be_told(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    gateway.labels_on = False
+    page = await open_page(gateway.url + recorded(gateway))
+    await pages.wait_for(page, "a.phase === 'finished'")
+    feature = page.locator("#strongest-list [role=option]").first
+    inspector = page.get_by_label("Chosen feature")
+    async with page.expect_response("**/api/features/**"):
+        await feature.click()
+    await expect(inspector).to_contain_text("seen here")
+    gateway.labels_on = True
+    await page.keyboard.press("Escape")
+    await expect(inspector).to_be_hidden()
+    await feature.click()
+    await expect(inspector).to_contain_text("of 14.5 seen at most")
+
+
 async def test_a_token_shows_its_own_features(open_page: Opener, gateway: Gateway) -> None:
     page = await open_page(gateway.url + recorded(gateway))
     await pages.wait_for(page, "a.phase === 'finished'")
@@ -253,8 +271,11 @@ async def test_a_loading_model_is_waited_for(open_page: Opener, gateway: Gateway
     page = await open_page(gateway.url)
     await expect(page.locator("#status")).to_have_text("The model is loading: reading the weights")
     await expect(pages.generate_button(page)).to_be_disabled()
+    source = page.locator("#source-list .source").first
+    await expect(source).to_have_text(fake_stream.SOURCES[0])
     gateway.ready = True
     await expect(pages.generate_button(page)).to_be_enabled()
+    await expect(source).to_contain_text("layer 0")
 
 
 async def test_a_broken_connection_resumes_without_loss(
