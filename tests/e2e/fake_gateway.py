@@ -53,6 +53,14 @@ class Gateway:
             with contextlib.suppress(ConnectionError):
                 await socket.send_json(numbered)
 
+    async def emit_at_once(self, frames: list[Frame]) -> None:
+        """Appends frames to the log and sends them in one batch, as to a viewer that lags."""
+        start = len(self.log) + 1
+        numbered = [{**frame, "seq": seq} for seq, frame in enumerate(frames, start)]
+        self.log += numbered
+        for socket in list(self.sockets):
+            await socket.send_json({"type": "batch", "seq": len(self.log), "frames": numbered})
+
     async def generate(self, request: Frame) -> None:
         """Plays one made-up generation into the log."""
         for position in range(self.queue, 0, -1):

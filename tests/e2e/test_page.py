@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
 from playwright.async_api import Page, expect
@@ -154,6 +155,24 @@ async def test_a_token_shows_its_own_features(open_page: Opener, gateway: Gatewa
     await page.keyboard.press("ArrowRight")
     await page.keyboard.press("Enter")
     await expect(page.locator("#strongest-title")).to_have_text("Strongest at “is”")
+
+
+async def test_one_token_is_the_newest_however_many_come_at_once(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    frames = list(fake_stream.generation("The capital", 60, 4, fake_stream.SOURCES))
+    gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate(frames[:3], start=1)]
+    page = await open_page(gateway.url + "/r/k3f9x2")
+    await pages.wait_for(page, "a.tokenCount === 4")
+    await expect(page.locator("#tokens .newest")).to_have_count(1)
+    await gateway.emit_at_once(frames[3:])
+    await pages.wait_for(page, "a.phase === 'finished'")
+    chips = page.locator("#tokens [role=option]")
+    await expect(chips).to_have_count(63)
+    await expect(page.locator("#tokens .newest")).to_have_count(1)
+    await expect(chips.last).to_have_class(re.compile("newest"))
+    faded = await chips.nth(3).evaluate("chip => Number(chip.style.opacity)")
+    assert faded < await chips.last.evaluate("chip => Number(chip.style.opacity)")
 
 
 async def test_the_first_visit_plays_a_recording_that_gives_way(
