@@ -175,6 +175,18 @@ async def test_one_token_is_the_newest_however_many_come_at_once(
     assert faded < await chips.last.evaluate("chip => Number(chip.style.opacity)")
 
 
+async def test_only_the_start_of_the_text_is_shown_as_a_sign(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    started, prompt, *_ = fake_stream.generation("Write <b> in", 1, 0, fake_stream.SOURCES)
+    assert [token["token"] for token in prompt["tokens"][1:]] == ["Write", " <b>", " in"]
+    prompt["tokens"][2]["token"] = "<b>"
+    gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate([started, prompt], start=1)]
+    page = await open_page(gateway.url + "/r/k3f9x2")
+    await pages.wait_for(page, "a.tokenCount === 4")
+    await expect(page.locator("#tokens")).to_have_text("startWrite<b> in")
+
+
 async def test_the_first_visit_plays_a_recording_that_gives_way(
     open_page: Opener, gateway: Gateway
 ) -> None:

@@ -104,7 +104,7 @@ export class TextView {
 
 function chipOf(token: Token): HTMLElement {
   const [, , body = "", lineEnds = ""] = PARTS.exec(token.text) ?? [];
-  const start = !token.generated && token.active.length === 0 && /^<.*>$/.test(token.text);
+  const start = token.index === 0 && token.active.length === 0 && /^<.*>$/.test(token.text);
   const kinds = [
     "chip",
     start ? "special" : token.generated ? "made" : "given",
