@@ -1,8 +1,8 @@
 """Keys and values of all running requests, one slot each, behind transformers' Cache interface.
 
 transformers' own static cache keeps one length for all rows, so rows could not join and leave
-at will. Here every row writes at its own positions and the attention mask, which we build, says
-how far each row may look.
+at will. Here every token writes to its own slot and position, and `attention` decides how far
+each may look.
 """
 
 from __future__ import annotations
@@ -11,96 +11,52 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers.cache_utils import Cache
+
+from .batch import Layout
 
 
-class Rows:
-    """Where the rows of one forward pass read and write, the same for every layer.
+class SlotCache(Cache):
+    """Keys and values [slot, head, position, d_head] of every layer.
 
-    Args:
-        slots: the slot of each row, [n].
-        positions: where each token's key and value go, [n, T]; padding goes to the spare
-            position `context_length`, which no row ever looks at.
-        length: how many positions from 0 the attention sees; at least the longest row's.
+    There is one position more than the context, the spare one: rows of a step that only fill
+    up its shape write there, and nobody looks. Set `layout` before every forward pass.
     """
 
-    def __init__(self, slots: list[int], positions: Tensor, length: int) -> None:
-        first = slots[0]
-        contiguous = slots == list(range(first, first + len(slots)))
-        # A slice is a view: decode steps, whose rows are always contiguous, copy nothing.
-        self.select: slice | Tensor = (
-            slice(first, first + len(slots))
-            if contiguous
-            else torch.tensor(slots, device=positions.device)
-        )
-        self.row = torch.tensor(slots, device=positions.device)[:, None]
-        self.positions = positions
-        self.length = length
-
-
-class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
-    """One layer's keys and values, [slot, head, position, d_head]; allocated when first used."""
-
-    is_sliding = False
-
     def __init__(self, slots: int, context_length: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(layers=[])
         self.slots = slots
         self.context_length = context_length
-        self.rows: Rows | None = None
+        self.layout: Layout | None = None
+        self.keys: dict[int, Tensor] = {}
+        self.values: dict[int, Tensor] = {}
 
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Allocate for the head count and width that the model's attention really has."""
-        self.keys = self._allocate(key_states)
-        self.values = self._allocate(value_states)
-        self.is_initialized = True
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Write the step's keys and values [1, head, N, d_head]; return the whole layer's.
+
+        A layer is allocated when first used, for the head count and width that its attention
+        really has.
+        """
+        assert self.layout is not None
+        if layer_idx not in self.keys:
+            self.keys[layer_idx] = self._allocate(key_states)
+            self.values[layer_idx] = self._allocate(value_states)
+        keys, values = self.keys[layer_idx], self.values[layer_idx]
+        slots, targets = self.layout.slots, self.layout.targets
+        keys[slots, :, targets] = key_states[0].transpose(0, 1)
+        values[slots, :, targets] = value_states[0].transpose(0, 1)
+        return keys, values
 
     def _allocate(self, states: Tensor) -> Tensor:
         _, heads, _, d_head = states.shape
         shape = (self.slots, heads, self.context_length + 1, d_head)
         return torch.zeros(shape, dtype=states.dtype, device=states.device)
 
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        """Write [n, head, T, d_head] at the rows' positions; return the rows up to `length`."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        assert self.rows is not None
-        assert self.keys is not None
-        assert self.values is not None
-        rows = self.rows
-        self.keys[rows.row, :, rows.positions] = key_states.transpose(1, 2)
-        self.values[rows.row, :, rows.positions] = value_states.transpose(1, 2)
-        return (
-            self.keys[rows.select, :, : rows.length],
-            self.values[rows.select, :, : rows.length],
-        )
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Length and offset of the keys; unused by models given a 4-D mask, as ours are."""
-        return (self.rows.length if self.rows else query_length), 0
-
-    def get_seq_length(self) -> int:
+    def get_seq_length(self, layer_idx: int = 0) -> int:
         """0: there is no length common to all rows; position ids are always given."""
         return 0
-
-    def get_max_length(self) -> int:
-        """The most tokens a slot holds."""
-        return self.context_length
-
-
-class SlotCache(Cache):
-    """A cache of `slots` independent rows; set `rows` by `point_at` before every forward pass."""
-
-    def __init__(self, n_layers: int, slots: int, context_length: int) -> None:
-        self.slot_layers = [SlotLayer(slots, context_length) for _ in range(n_layers)]
-        super().__init__(layers=list(self.slot_layers))
-
-    def point_at(self, rows: Rows) -> None:
-        """Direct the next forward pass's reads and writes."""
-        for layer in self.slot_layers:
-            layer.rows = rows
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` positions of one slot over another's."""
@@ -120,6 +76,10 @@ class SlotCache(Cache):
         for tensor in self._tensors():
             tensor[slot].zero_()
 
+    @property
+    def nbytes(self) -> int:
+        """Memory allocated so far."""
+        return sum(tensor.nbytes for tensor in self._tensors())
+
     def _tensors(self) -> list[Tensor]:
-        pairs = [(layer.keys, layer.values) for layer in self.slot_layers]
-        return [tensor for pair in pairs for tensor in pair if tensor is not None]
+        return [*self.keys.values(), *self.values.values()]

@@ -73,6 +73,12 @@ class Settings:
     threads: int = _setting(
         0, "AXON_THREADS", "CPU threads for one forward pass; 0 takes torch's choice", _count(0)
     )
+    graphs: str = _setting(
+        "auto",
+        "AXON_GRAPHS",
+        "auto captures decode steps as CUDA graphs on a GPU, off runs them one kernel at a time",
+        _one_of("auto", "off"),
+    )
     slots: int = _setting(16, "AXON_SLOTS", "requests that generate at once", _count(1))
     max_queue: int = _setting(64, "AXON_MAX_QUEUE", "requests that may wait for a slot", _count(0))
     context_length: int = _setting(

@@ -13,6 +13,7 @@ from axon.v1 import inference_pb2 as pb
 
 from .catalog import select
 from .config import Settings
+from .graphs import Capture, cuda_capture
 from .model import LanguageModel, load_model
 from .runner import ModelRunner
 from .sources import Source, SourceError, load_source
@@ -33,8 +34,10 @@ class Loaded:
     sources: list[pb.Source]
 
 
-def load(settings: Settings) -> Loaded:
+def load(settings: Settings, capture: Capture | None = None) -> Loaded:
     """Load model and sources and check that they fit.
+
+    `capture` is how decode steps are captured; by default into CUDA graphs on a GPU.
 
     Raises:
         ValueError: they do not fit, or a name means nothing; the message says which.
@@ -51,8 +54,12 @@ def load(settings: Settings) -> Loaded:
         context_length=settings.context_length,
     )
     sources = [load_source(spec, model) for spec in selection.sources]
+    if capture is None and model.device.type == "cuda" and settings.graphs == "auto":
+        capture = cuda_capture()
+    runner = ModelRunner(model, sources, settings.slots, capture)
+    runner.warm_up()
     return Loaded(
-        runner=ModelRunner(model, sources, settings.slots),
+        runner=runner,
         tokenizer=model.tokenizer,
         eos_ids=model.eos_ids,
         served=Served(

@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from . import attention, prepack
+
 _log = logging.getLogger(__name__)
 
 # Where nothing else bounds it: keys and values of a slot grow with it.
@@ -77,9 +79,11 @@ def load_model(
     precision = getattr(torch, dtype)
     _log.info("loading model %s from %s", model_id, path)
     network: Any = AutoModelForCausalLM.from_pretrained(
-        path, config=config, dtype=precision, attn_implementation="sdpa"
+        path, config=config, dtype=precision, attn_implementation=attention.NAME
     )
     network.to(place).eval().requires_grad_(False)
+    if prepack.available(place, precision):
+        prepack.prepack(network)
     tokenizer = AutoTokenizer.from_pretrained(path)
     adapter = _adapter(config, model_id, precision)
     longest = int(config.max_position_embeddings)
@@ -107,16 +111,14 @@ def _device(name: str) -> str:
 
 
 def _refuse_unsupported(config: Any) -> None:
-    """Refuse what the slot cache's plain causal mask would get silently wrong."""
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    sliding = "layer_types" not in config and getattr(config, "sliding_window", None)
-    if kinds != {"full_attention"} or sliding:
+    """Refuse layers that carry anything from token to token but keys and values."""
+    known = {"full_attention", "sliding_attention"}
+    unknown = set(getattr(config, "layer_types", None) or ()) - known
+    if unknown:
         raise ModelError(
-            f"{config.model_type} has layers that do not attend to the whole context "
-            f"({', '.join(sorted(kinds))}); Axon serves full attention only"
+            f"{config.model_type} has layers of kind {', '.join(sorted(unknown))}; Axon serves "
+            "models whose layers attend to all of the context or to a sliding window of it"
         )
-    if getattr(config, "attn_logit_softcapping", None):
-        raise ModelError(f"{config.model_type} caps attention logits, which Axon does not do yet")
 
 
 def _adapter(config: Any, model_id: str, dtype: torch.dtype) -> Any:

@@ -2,121 +2,112 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .cache import Rows, SlotCache
+from .batch import Ints, Layout, Plan, decode_layout, layout, plan
+from .cache import SlotCache
+from .graphs import Capture, Graphs, Outputs, Shape
 from .model import LanguageModel
-from .requests import Activations, Features, Ids, Sampling
-from .sampling import Knobs, sample, seed_bits
+from .requests import Activations, Features, Sampling
+from .sampling import sample
 from .sources import Source
+from .step import DeviceLost, Feed, SourceRows, StageTimes, StepResult
 from .tap import Tap
+from .transfer import fetch, knobs
+
+_log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Feed:
-    """Tokens of one sequence to run through the model: `ids` go to positions `start`, ...
-
-    `draws` is set when a next token is wanted: how many the sequence has drawn before.
-    """
-
-    slot: int
-    ids: Sequence[int]
-    start: int
-    sampling: Sampling
-    features: Features
-    draws: int | None
-
-
-@dataclass(frozen=True)
-class SourceRows:
-    """One source's features for all R fed tokens: ids, activations [R, k]; l0, error [R]."""
-
-    ids: Ids
-    activations: Activations
-    l0: Ids
-    error: Activations
-
-
-@dataclass(frozen=True)
-class StageTimes:
-    """Nanoseconds of one step."""
-
-    forward_ns: int = 0
-    sae_ns: int = 0
-    sample_ns: int = 0
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What a step found, for n feeds of R tokens in all; feed i's tokens begin at `offsets[i]`."""
-
-    next_ids: list[int]
-    logprobs: list[float]
-    finite: list[bool]
-    offsets: list[int]
-    sources: dict[int, SourceRows]
-    times: StageTimes = field(default_factory=StageTimes)
-
-
-class Runner(Protocol):
-    """What the engine needs of the torch side."""
-
-    def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
-        """A sequence takes a slot."""
-
-    def run(self, feeds: Sequence[Feed]) -> StepResult:
-        """Run the feeds' tokens through the model in one batch."""
-
-    def swap(self, first: int, second: int) -> None:
-        """Two slots change places."""
-
-    def free(self, slot: int, poisoned: bool = False) -> None:
-        """A slot's contents are no longer needed; `poisoned` if they may not be finite."""
+class GraphError(RuntimeError):
+    """A captured step does not do what it should, so it must not serve."""
 
 
 class ModelRunner:
     """Runs a language model and its sources over `slots` rows."""
 
-    def __init__(self, model: LanguageModel, sources: Sequence[Source], slots: int) -> None:
+    def __init__(
+        self,
+        model: LanguageModel,
+        sources: Sequence[Source],
+        slots: int,
+        capture: Capture | None = None,
+    ) -> None:
         self.model = model
         self.tap = Tap(sources)
-        self.cache = SlotCache(model.n_layers, slots, model.context_length)
+        self.cache = SlotCache(slots, model.context_length)
         self._lengths = [0] * slots
         self._seen = torch.zeros(slots, model.vocab_size, dtype=torch.bool, device=model.device)
+        self._capture = capture
+        self._graphs: Graphs | None = None
+
+    def warm_up(self) -> None:
+        """Allocate the cache, see that every source is fed, and capture the decode steps.
+
+        Raises:
+            SourceError: a hook point gives nothing that an SAE can read.
+            GraphError: a captured step finds something else than the same step run eagerly.
+        """
+        sources = tuple(range(len(self.tap.sources)))
+        features = Features(sources=sources)
+        self.run([Feed(0, [0, 0], 0, Sampling(temperature=0), features, 0)])
+        self.tap.check(tokens=2)
+        self.free(0)
+        if self._capture:
+            with torch.inference_mode():
+                self._graphs = self._make_graphs(self._capture, sources, features.top_k)
 
     def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
         """Note which tokens a repetition penalty will apply to in this slot."""
         self._seen[slot] = False
         self._seen[slot, torch.tensor(list(prompt_ids), device=self.model.device)] = True
 
-    @torch.inference_mode()
     def run(self, feeds: Sequence[Feed]) -> StepResult:
         """Write the feeds' keys and values, read their features, and choose next tokens."""
-        began = time.perf_counter_ns()
-        counts = np.array([len(feed.ids) for feed in feeds])
-        logits = self._forward(feeds, counts)
-        forwarded = time.perf_counter_ns()
-        rows = _valid_rows(counts)
-        sources = self._read(feeds, rows)
-        encoded = time.perf_counter_ns()
-        next_ids, logprobs = self._sample(feeds, logits)
-        sampled = time.perf_counter_ns()
-        offsets = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        try:
+            return self._run(feeds)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()  # so that the same step in parts may fit
+            raise
+        except torch.AcceleratorError as error:
+            raise DeviceLost(str(error)) from error
+
+    @torch.inference_mode()
+    def _run(self, feeds: Sequence[Feed]) -> StepResult:
+        clock = _Clock(self.model.device)
+        step = plan(feeds)
+        sources, k = _wanted(feeds)
+        drawing = [index for index, feed in enumerate(feeds) if feed.draws is not None]
+        shape = self._graphs.shape(step, sources, k) if self._graphs else None
+        if self._graphs and shape:
+            outputs = self._graphs.run(shape, step)
+            logits, features = outputs.logits[drawing], outputs.features
+            clock.forward()
+        else:
+            logits = self._forward(step, drawing)
+            clock.forward()
+            features = {source: self.tap.read(source, k) for source in sources}
+            clock.sae()
+        chosen, logprobs = self._sample([feeds[index] for index in drawing], logits)
+        found = fetch(chosen, logprobs, features, rows=int(step.tokens.shape[1]), k=k)
+        clock.sample()
+        for feed in feeds:
+            self._lengths[feed.slot] = feed.start + len(feed.ids)
+        spread = _spread(found.logprobs, drawing, len(feeds))
         return StepResult(
-            next_ids=next_ids.tolist(),
-            logprobs=logprobs.tolist(),
-            finite=_finite(logprobs, sources, offsets),
-            offsets=offsets.tolist(),
-            sources=sources,
-            times=StageTimes(forwarded - began, encoded - forwarded, sampled - encoded),
+            next_ids=_spread(found.next_ids, drawing, len(feeds)).tolist(),
+            logprobs=spread.tolist(),
+            finite=_finite(spread, found.sources, step.offsets),
+            offsets=step.offsets.tolist(),
+            sources=found.sources,
+            times=clock.times,
         )
 
     @torch.inference_mode()
@@ -139,100 +130,140 @@ class ModelRunner:
         if poisoned:
             self.cache.clear(slot)
 
-    def _forward(self, feeds: Sequence[Feed], counts: npt.NDArray[np.int64]) -> Tensor:
-        """Logits [n, vocabulary] after each feed's last token."""
-        device, context = self.model.device, self.model.context_length
-        longest = int(counts.max())
-        steps = np.arange(longest)
-        real = steps[None, :] < counts[:, None]
-        starts = np.array([feed.start for feed in feeds])
-        positions = np.minimum(starts[:, None] + steps, context - 1)
-        ids = np.zeros((len(feeds), longest), dtype=np.int64)
-        ids[real] = [token_id for feed in feeds for token_id in feed.ids]
-        for feed in feeds:
-            self._lengths[feed.slot] = feed.start + len(feed.ids)
-        length = max(self._lengths[feed.slot] for feed in feeds)
-        at = torch.from_numpy(positions).to(device)
-        # Padding writes to the spare position, which the attention never reaches.
-        targets = torch.from_numpy(np.where(real, positions, context)).to(device)
-        self.cache.point_at(Rows([feed.slot for feed in feeds], targets, length))
-        last = np.unique(counts - 1)
-        logits = self.model.network(
-            input_ids=torch.from_numpy(ids).to(device),
-            position_ids=at,
-            attention_mask=_causal_mask(at, length, self.model.dtype),
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=torch.from_numpy(last).to(device),
-        ).logits
-        column = torch.from_numpy(np.searchsorted(last, counts - 1)).to(device)
-        found: Tensor = logits[torch.arange(len(feeds), device=device), column]
-        return found
-
-    def _read(
-        self, feeds: Sequence[Feed], rows: npt.NDArray[np.int64] | None
-    ) -> dict[int, SourceRows]:
-        k = max(feed.features.top_k for feed in feeds)
-        if k == 0:
-            return {}
-        wanted = sorted({s for feed in feeds if feed.features.top_k for s in feed.features.sources})
-        index = None if rows is None else torch.from_numpy(rows).to(self.model.device)
-        found = {}
-        for source in wanted:
-            best = self.tap.read(source, index, k)
-            found[source] = SourceRows(
-                best.ids.cpu().numpy(),
-                best.activations.cpu().numpy(),
-                best.l0.cpu().numpy(),
-                best.error.cpu().numpy(),
-            )
-        return found
-
-    def _sample(
-        self, feeds: Sequence[Feed], logits: Tensor
-    ) -> tuple[npt.NDArray[np.int64], Activations]:
-        slots = torch.tensor([feed.slot for feed in feeds], device=self.model.device)
-        chosen, logprobs = sample(logits, self._seen[slots], self._knobs(feeds))
-        drawing = torch.tensor([f.draws is not None for f in feeds], device=self.model.device)
-        self._seen[slots[drawing], chosen[drawing]] = True
-        return chosen.cpu().numpy(), logprobs.cpu().numpy()
-
-    def _knobs(self, feeds: Sequence[Feed]) -> Knobs:
+    def _forward(self, step: Plan, drawing: list[int]) -> Tensor:
+        """Logits [len(drawing), vocabulary] after the last tokens of these feeds."""
         device = self.model.device
-        knobs = [feed.sampling for feed in feeds]
-        return Knobs(
-            temperature=torch.tensor([k.temperature for k in knobs], device=device),
-            top_k=torch.tensor([k.top_k for k in knobs], device=device),
-            top_p=torch.tensor([k.top_p for k in knobs], device=device),
-            repetition_penalty=torch.tensor([k.repetition_penalty for k in knobs], device=device),
-            seed=torch.tensor([seed_bits(k.seed) for k in knobs], device=device),
-            draw=torch.tensor([feed.draws or 0 for feed in feeds], device=device),
-            any_sampled=any(k.temperature > 0 for k in knobs),
-            any_penalty=any(k.repetition_penalty != 1 for k in knobs),
-            any_top_p=any(k.top_p < 1 for k in knobs),
-            largest_top_k=max(k.top_k for k in knobs),
-        )
+        tokens = torch.from_numpy(step.tokens).to(device)
+        last = torch.from_numpy(step.last[drawing]).to(device)
+        return self._network(tokens, layout(step, tokens), last)
+
+    def _network(self, tokens: Tensor, where: Layout, last: Tensor) -> Tensor:
+        self.cache.layout = where
+        inputs = {
+            "input_ids": tokens[:1],
+            "position_ids": tokens[1:2],
+            "past_key_values": self.cache,
+            "use_cache": True,
+            "layout": where,
+        }
+        if not len(last):  # a part of a prompt: the head would be work for nothing
+            body: Any = self.model.network.base_model
+            body(**inputs)
+            return torch.empty(0, self.model.vocab_size, device=tokens.device)
+        logits: Tensor = self.model.network(**inputs, logits_to_keep=last).logits
+        return logits[0]
+
+    def _make_graphs(self, capture: Capture, sources: tuple[int, ...], k: int) -> Graphs | None:
+        slots, device = self.cache.slots, self.model.device
+        graphs = Graphs(self._decode, slots, self.model.context_length, device, capture)
+        try:
+            graphs.prepare(sources, k)
+        except RuntimeError:  # something in this model's forward pass cannot be captured
+            _log.warning("decode steps run eagerly, as they cannot be captured", exc_info=True)
+            return None
+        self._compare(graphs, sources, k)
+        return graphs
+
+    def _decode(self, tokens: Tensor, shape: Shape) -> Outputs:
+        """A decode step as a graph runs it: nothing in it depends on values."""
+        everyone = torch.arange(shape.rows, device=tokens.device)
+        logits = self._network(tokens, decode_layout(tokens, shape.length), everyone)
+        return Outputs(logits, {s: self.tap.read(s, shape.k) for s in shape.sources})
+
+    def _compare(self, graphs: Graphs, sources: tuple[int, ...], k: int) -> None:
+        """Run one decode step of every slot captured and eagerly, and compare.
+
+        Raises:
+            GraphError: they differ by more than rounding.
+        """
+        step = plan([_greedy(slot, position=slot % 3) for slot in range(self.cache.slots)])
+        shape = graphs.shape(step, sources, k)
+        assert shape is not None
+        captured = graphs.run(shape, step)
+        eager = self._forward(step, list(range(self.cache.slots)))
+        pairs = {"logits": (captured.logits, eager)}
+        for source in sources:
+            want = self.tap.read(source, shape.k).activations
+            pairs[f"features of source {source}"] = (captured.features[source].activations, want)
+        for name, (got, want) in pairs.items():
+            got = got[: len(want)].float()
+            if not torch.allclose(got, want.float(), rtol=1e-3, atol=self._tolerance()):
+                raise GraphError(
+                    f"a captured decode step gives other {name} than the same step run eagerly; "
+                    "set AXON_GRAPHS=off to serve without captured steps"
+                )
+        for slot in range(self.cache.slots):
+            self.cache.clear(slot)
+
+    def _tolerance(self) -> float:
+        return 1e-3 if self.model.dtype == torch.float32 else 0.1
+
+    def _sample(self, feeds: Sequence[Feed], logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Next ids and their log-probabilities, one of each a feed."""
+        device = self.model.device
+        if not feeds:
+            return torch.empty(0, dtype=torch.int64, device=device), torch.empty(0, device=device)
+        wanted = knobs(feeds, device)
+        slots = torch.tensor([feed.slot for feed in feeds], device=device)
+        seen = self._seen[slots] if wanted.any_penalty else self._seen[:0]
+        chosen, logprobs = sample(logits, seen, wanted)
+        if wanted.any_penalty:
+            self._seen[slots, chosen] = True
+        return chosen, logprobs
 
 
-def _valid_rows(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
-    """Flat indices of real tokens among the padded [n, T]; None when there is no padding."""
-    longest = int(counts.max())
-    if bool((counts == longest).all()):
-        return None
-    return np.flatnonzero(np.arange(longest)[None, :] < counts[:, None])
+class _Clock:
+    """Times the stages of a step. A GPU runs behind the host, so there it is all one stage."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._staged = device.type == "cpu"
+        self._began = time.perf_counter_ns()
+        self._spent = {"forward": 0, "sae": 0, "sample": 0}
+
+    def _lap(self, stage: str) -> None:
+        now = time.perf_counter_ns()
+        self._spent[stage if self._staged else "forward"] += now - self._began
+        self._began = now
+
+    def forward(self) -> None:
+        """The model has run."""
+        self._lap("forward")
+
+    def sae(self) -> None:
+        """The sources have been read."""
+        self._lap("sae")
+
+    def sample(self) -> None:
+        """Next tokens are chosen, and everything is on the host."""
+        self._lap("sample")
+
+    @property
+    def times(self) -> StageTimes:
+        """What was spent so far."""
+        return StageTimes(self._spent["forward"], self._spent["sae"], self._spent["sample"])
 
 
-def _causal_mask(positions: Tensor, length: int, dtype: torch.dtype) -> Tensor:
-    """Additive mask [n, 1, T, length]: a token sees its own position and those before it."""
-    keys = torch.arange(length, device=positions.device)
-    hidden = keys[None, None, :] > positions[:, :, None]
-    mask = torch.zeros(hidden.shape, dtype=dtype, device=positions.device)
-    return mask.masked_fill_(hidden, torch.finfo(dtype).min)[:, None]
+def _greedy(slot: int, position: int) -> Feed:
+    return Feed(slot, [slot], position, Sampling(temperature=0), Features(), 0)
 
 
-def _finite(
-    logprobs: Activations, sources: dict[int, SourceRows], offsets: npt.NDArray[np.int64]
-) -> list[bool]:
+def _wanted(feeds: Sequence[Feed]) -> tuple[tuple[int, ...], int]:
+    """Sources and how many features of each: the union of what the feeds ask for."""
+    k = max(feed.features.top_k for feed in feeds)
+    sources = {s for feed in feeds if feed.features.top_k for s in feed.features.sources}
+    return tuple(sorted(sources)), k
+
+
+def _spread(values: npt.NDArray[Any], at: list[int], n: int) -> npt.NDArray[Any]:
+    """An array of n with `values` at the places `at` and 0 elsewhere."""
+    if len(at) == n:
+        return values
+    spread = np.zeros(n, dtype=values.dtype)
+    spread[at] = values
+    return spread
+
+
+def _finite(logprobs: Activations, sources: dict[int, SourceRows], offsets: Ints) -> list[bool]:
     """Whether each feed's outputs are finite. A bad vector makes its reconstruction error bad."""
     good = np.isfinite(logprobs)
     for rows in sources.values():

@@ -29,6 +29,8 @@ class QueueFull(Exception):
 class Scheduler:
     """First come, first served over a fixed number of slots, with a bounded queue."""
 
+    idle_prefill = 4
+
     def __init__(self, slots: int, max_queue: int, prefill_tokens: int) -> None:
         self.slots = slots
         self.max_queue = max_queue
@@ -70,17 +72,17 @@ class Scheduler:
     def prefill_batch(self) -> list[tuple[Sequence, int]]:
         """Sequences to prefill in this step, oldest first, with how many tokens to feed each.
 
-        Rows are padded to the longest, so it is rows x longest that stays within
-        `prefill_tokens`; the oldest sequence always gets its share.
+        Together at most `prefill_tokens`, so that those who decode never wait longer than one
+        such chunk takes; `idle_prefill` times as many while nobody does.
         """
+        budget = self.prefill_tokens * (1 if self._decoding else self.idle_prefill)
         batch: list[tuple[Sequence, int]] = []
-        longest = 0
         for sequence in sorted(self.running[self._decoding :], key=lambda s: s.id):
-            count = min(sequence.prompt_length - sequence.fed, self.prefill_tokens)
-            longest = max(longest, count)
-            if batch and (len(batch) + 1) * longest > self.prefill_tokens:
+            count = min(sequence.prompt_length - sequence.fed, budget)
+            if not count:
                 break
             batch.append((sequence, count))
+            budget -= count
         return batch
 
     def promote(self, sequence: Sequence) -> list[Move]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from .catalog import SourceSpec
 from .model import HookPoint, LanguageModel
@@ -37,23 +36,6 @@ class Source:
     prepend_bos: bool
     centers: bool
     neuronpedia_url: str
-
-    def encode(self, residual: Tensor) -> tuple[Tensor, Tensor]:
-        """Feature activations of activation vectors.
-
-        Args:
-            residual: [rows, d_in], as the raw model has it at the hook point.
-
-        Returns:
-            Activations [rows, width] and the reconstruction error [rows], which is
-            |x - x_hat|^2 / |x|^2.
-        """
-        x = residual.to(self.sae.dtype)
-        if self.centers:
-            x = x - x.mean(-1, keepdim=True)
-        activations = self.sae.encode(x)
-        missed = (x - self.sae.decode(activations)).float().square().sum(-1)
-        return activations, missed / x.float().square().sum(-1).clamp_min(1e-12)
 
 
 def load_source(spec: SourceSpec, model: LanguageModel) -> Source:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .encoding import Reconstruction, encoder, strongest
 from .model import HookPoint
-from .sources import Source
+from .sources import Source, SourceError
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,40 @@ class Strongest:
     error: Tensor
 
 
+class Reader:
+    """One source's way from activation vectors to features."""
+
+    def __init__(self, source: Source) -> None:
+        self._width = source.width
+        self._centers = source.centers
+        self._dtype = source.sae.dtype
+        self._encode = encoder(source.sae)
+        self._reconstruction = Reconstruction(source.sae)
+
+    def read(self, residual: Tensor, k: int) -> Strongest:
+        """The k strongest features, at most the width, of vectors [R, d_in] at the hook point."""
+        x = residual.to(self._dtype)
+        if self._centers:
+            x = x - x.mean(-1, keepdim=True)
+        activations = self._encode(x)
+        k = min(k, self._width)
+        l0 = (activations > 0).sum(-1)
+        # Without a device to wait for, the reconstruction can be built from active features.
+        few = self._reconstruction.candidates(int(l0.max())) if l0.device.type == "cpu" else 0
+        values, ids = strongest(activations, min(max(k, few), self._width))
+        if few:
+            error = self._reconstruction.error_of_few(x, ids, values)
+        else:
+            error = self._reconstruction.error(x, activations)
+        return Strongest(ids[:, :k], values[:, :k].float(), l0, error)
+
+
 class Tap:
     """Watches the hook points of all sources. Not thread-safe, as the network is not either."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self.sources = tuple(sources)
+        self._readers = [Reader(source) for source in self.sources]
         self._seen: dict[str, Tensor] = {}
         self._handles = [self._watch(hook) for hook in _distinct(self.sources)]
 
@@ -37,21 +67,25 @@ class Tap:
         for handle in self._handles:
             handle.remove()
 
-    def read(self, source: int, rows: Tensor | None, k: int) -> Strongest:
-        """The strongest features at the last forward pass's positions.
+    def read(self, source: int, k: int) -> Strongest:
+        """The k strongest features of one source, at all N tokens of the last forward pass."""
+        return self._readers[source].read(self._seen[self.sources[source].hook.name][0], k)
 
-        Args:
-            source: index into the sources.
-            rows: flat indices into the batch's [n, T] positions; None takes them all.
-            k: how many features, at most the source's width.
+    def check(self, tokens: int) -> None:
+        """See that the forward pass of `tokens` tokens just made reached every hook point.
+
+        Raises:
+            SourceError: a hook never fired, or saw something else than residual vectors.
         """
-        found = self.sources[source]
-        vectors = self._seen[found.hook.name].flatten(0, 1)
-        if rows is not None:
-            vectors = vectors[rows]
-        activations, error = found.encode(vectors)
-        values, ids = activations.topk(min(k, found.width), -1)
-        return Strongest(ids, values.float(), (activations > 0).sum(-1), error)
+        for source in self.sources:
+            seen = self._seen.get(source.hook.name)
+            wanted = (1, tokens, int(source.sae.cfg.d_in))
+            if seen is None or seen.shape != wanted:
+                shape = "nothing" if seen is None else f"a tensor of shape {tuple(seen.shape)}"
+                raise SourceError(
+                    f"source {source.id}: {source.hook.name} gave {shape}, not {wanted}; "
+                    "Axon cannot read this hook point of this model"
+                )
 
     def _watch(self, hook: HookPoint) -> torch.utils.hooks.RemovableHandle:
         def keep(tensor: Tensor) -> None:

@@ -10,6 +10,7 @@ import torch
 from axon_inference import loading
 from axon_inference.config import Settings
 from axon_inference.engine import Engine
+from axon_inference.graphs import Capture
 from axon_inference.requests import Event, Failed, Features, Finished, Request, Sampling, Tokens
 from axon_inference.scheduler import Scheduler
 
@@ -27,11 +28,17 @@ class Bench:
 
     @classmethod
     def load(
-        cls, model: Path | str, sources: list[Path], *, slots: int = 5, prefill_tokens: int = 8
+        cls,
+        model: Path | str,
+        sources: list[Path],
+        *,
+        slots: int = 5,
+        prefill_tokens: int = 8,
+        capture: Capture | None = None,
     ) -> Bench:
         names = tuple(str(source) for source in sources)
         settings = Settings(model=str(model), sources=names, slots=slots, device="cpu")
-        return cls(loading.load(settings), slots, prefill_tokens)
+        return cls(loading.load(settings, capture), slots, prefill_tokens)
 
     def run(self, requests: list[Request], steps_between: int = 0) -> list[list[Event]]:
         """All events of each request; each is submitted some steps after the one before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from axon_inference.runner import Feed, SourceRows, StageTimes, StepResult
+from axon_inference.step import DeviceLost, Feed, SourceRows, StageTimes, StepResult
 
 
 class ByteTokenizer:
@@ -31,12 +31,15 @@ class FakeRunner:
         self.steps: list[list[Feed]] = []
         self.poison: Callable[[Feed], bool] = lambda feed: False
         self.explode: Callable[[Sequence[Feed]], bool] = lambda feeds: False
+        self.lost = False
 
     def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
         assert self.rows[slot] == [], "a slot was given away twice"
 
     def run(self, feeds: Sequence[Feed]) -> StepResult:
         self.steps.append(list(feeds))
+        if self.lost:
+            raise DeviceLost
         if self.explode(feeds):
             raise RuntimeError("out of memory")
         for feed in feeds:

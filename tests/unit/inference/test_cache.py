@@ -1,68 +1,97 @@
 from __future__ import annotations
 
+import numpy as np
 import torch
-from axon_inference.cache import Rows, SlotCache
+from axon_inference.batch import layout, plan
+from axon_inference.cache import SlotCache
+from axon_inference.requests import Features, Sampling
+from axon_inference.step import Feed
 
 HEADS, D_HEAD, CONTEXT = 2, 3, 6
 
 
-def states(n: int, tokens: int, value: float) -> torch.Tensor:
-    return torch.full((n, HEADS, tokens, D_HEAD), value)
+def feed(slot: int, start: int, count: int) -> Feed:
+    return Feed(slot, [7] * count, start, Sampling(), Features(), None)
 
 
-def write(cache: SlotCache, slots: list[int], positions: list[list[int]], value: float) -> None:
-    rows = Rows(slots, torch.tensor(positions), max(max(p) for p in positions) + 1)
-    cache.point_at(rows)
-    given = states(len(slots), len(positions[0]), value)
-    cache.update(given, given * 10, layer_idx=0)
+def write(cache: SlotCache, feeds: list[Feed], values: list[float]) -> None:
+    """Write `values`, one a token, at the feeds' slots and positions."""
+    step = plan(feeds)
+    cache.layout = layout(step, torch.from_numpy(step.tokens))
+    given = torch.tensor(values)[None, None, :, None].expand(1, HEADS, -1, D_HEAD)
+    cache.update(given, given * 10, 0)
 
 
 def row(cache: SlotCache, slot: int) -> list[float]:
     """The value at each position of a slot, without the spare one."""
-    return cache.slot_layers[0].keys[slot, 0, :CONTEXT, 0].tolist()
+    return cache.keys[0][slot, 0, :CONTEXT, 0].tolist()
 
 
 def filled() -> SlotCache:
-    cache = SlotCache(1, slots=4, context_length=CONTEXT)
-    write(cache, [0, 1, 2, 3], [[0], [0], [0], [0]], 1)
-    write(cache, [3, 1], [[2, 3], [4, 5]], 2)
+    cache = SlotCache(slots=4, context_length=CONTEXT)
+    write(cache, [feed(slot, 0, 1) for slot in range(4)], [1, 1, 1, 1])
+    write(cache, [feed(3, 2, 2), feed(1, 4, 2)], [2, 3, 4, 5])
     return cache
 
 
-def test_rows_write_at_their_own_positions() -> None:
+def test_tokens_are_written_to_their_own_slots_and_positions() -> None:
     cache = filled()
-    assert row(cache, 3) == [1, 0, 2, 2, 0, 0]
-    assert row(cache, 1) == [1, 0, 0, 0, 2, 2]
+    assert row(cache, 3) == [1, 0, 2, 3, 0, 0]
+    assert row(cache, 1) == [1, 0, 0, 0, 4, 5]
     assert row(cache, 0) == [1, 0, 0, 0, 0, 0]
-
-
-def test_update_returns_the_rows_in_their_order_up_to_the_length() -> None:
-    cache = filled()
-    cache.point_at(Rows([3, 1], torch.tensor([[4], [1]]), length=5))
-    keys, values = cache.update(states(2, 1, 7), states(2, 1, 70), layer_idx=0)
-    assert keys[:, 0, :, 0].tolist() == [[1, 0, 2, 2, 7], [1, 7, 0, 0, 2]]
-    assert values[0, 1, 4].tolist() == [70, 70, 70]
-
-
-def test_contiguous_slots_are_read_without_a_copy() -> None:
-    cache = filled()
-    cache.point_at(Rows([1, 2], torch.tensor([[1], [1]]), length=2))
-    keys, _ = cache.update(states(2, 1, 7), states(2, 1, 7), layer_idx=0)
-    assert keys.data_ptr() == cache.slot_layers[0].keys[1].data_ptr()
-
-
-def test_padding_goes_where_nobody_looks() -> None:
-    cache = filled()
-    write(cache, [0], [[1, CONTEXT, CONTEXT]], 5)
-    assert row(cache, 0) == [1, 5, 0, 0, 0, 0]
+    assert cache.values[0][1, 1, 4].tolist() == [40, 40, 40]
 
 
 def test_copy_swap_and_clear() -> None:
     cache = filled()
     cache.swap(1, 3, CONTEXT)
-    assert row(cache, 3) == [1, 0, 0, 0, 2, 2]
-    assert row(cache, 1) == [1, 0, 2, 2, 0, 0]
+    assert row(cache, 3) == [1, 0, 0, 0, 4, 5]
+    assert row(cache, 1) == [1, 0, 2, 3, 0, 0]
     cache.copy(1, 0, 3)
     assert row(cache, 0) == [1, 0, 2, 0, 0, 0]
     cache.clear(1)
     assert row(cache, 1) == [0] * CONTEXT
+
+
+def test_plan_lays_feeds_behind_one_another() -> None:
+    step = plan([feed(0, 5, 1), feed(1, 2, 1), feed(2, 0, 3), feed(4, 8, 1)])
+    ids, positions, slots, targets = step.tokens.tolist()
+    assert ids == [7] * 6
+    assert positions == targets == [5, 2, 0, 1, 2, 8]
+    assert slots == [0, 1, 2, 2, 2, 4]
+    assert step.offsets.tolist() == [0, 1, 2, 5]
+    assert step.last.tolist() == [0, 1, 4, 5]
+    assert (step.n_decode, step.decode_length) == (2, 6)
+    assert [(s.slot, s.first, s.end) for s in step.spans] == [(2, 2, 3), (4, 5, 9)]
+
+
+def layout_of(*feeds: Feed) -> object:
+    step = plan(feeds)
+    return layout(step, torch.from_numpy(step.tokens))
+
+
+def test_neighbouring_slots_are_read_as_a_view_and_others_by_index() -> None:
+    assert layout_of(feed(1, 0, 1), feed(2, 0, 1)).decode_slots == slice(1, 3)
+    assert layout_of(feed(3, 0, 1), feed(1, 0, 1)).decode_slots.tolist() == [3, 1]
+
+
+def test_masks_are_made_only_where_they_hide_something() -> None:
+    even = layout_of(feed(0, 4, 1), feed(1, 4, 1))
+    assert even.decode_mask(None) is None
+    assert even.decode_mask(5) is None
+    assert even.decode_mask(2)[0, 0, 0].tolist() == [False, False, False, True, True]
+    ragged = layout_of(feed(0, 1, 1), feed(1, 3, 1))
+    mask = ragged.decode_mask(None)[:, 0, 0].int()
+    assert mask.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1]]
+    windowed = ragged.decode_mask(2)[:, 0, 0].int()
+    assert np.array_equal(windowed, [[1, 1, 0, 0], [0, 0, 1, 1]])
+
+
+def test_rows_to_spare_write_where_nobody_looks() -> None:
+    step = plan([feed(0, 3, 1), feed(1, 2, 1)])
+    assert step.padded(4, spare=CONTEXT).tolist() == [
+        [7, 7, 0, 0],
+        [3, 2, 0, 0],
+        [0, 1, 2, 3],
+        [3, 2, CONTEXT, CONTEXT],
+    ]

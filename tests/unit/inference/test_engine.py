@@ -20,6 +20,7 @@ from axon_inference.requests import (
     Tokens,
 )
 from axon_inference.scheduler import QueueFull, Scheduler
+from axon_inference.step import DeviceLost
 
 from .fakes import ByteTokenizer, FakeRunner
 
@@ -214,7 +215,19 @@ def test_values_that_are_not_finite_fail_their_own_request() -> None:
     assert rig.text(good) == "bcdefghijk"
 
 
-def test_a_step_that_explodes_fails_its_batch_and_the_engine_goes_on() -> None:
+def test_a_step_that_explodes_fails_the_request_that_makes_it_explode() -> None:
+    rig = Rig(slots=5)
+    requests = [rig.submit(text, max_tokens=9) for text in "abcde"]
+    rig.engine.step()
+    rig.runner.explode = lambda feeds: any(rig.runner.rows[f.slot][0] == ord("c") for f in feeds)
+    rig.finish()
+    ends = [type(rig.events[request][-1]) for request in requests]
+    assert ends == [Finished, Finished, Failed, Finished, Finished]
+    assert "out of memory" in rig.events[requests[2]][-1].message
+    assert [rig.text(requests[i]) for i in (0, 4)] == ["abcdefghij", "efghijklmn"]
+
+
+def test_the_engine_goes_on_after_a_step_that_failed_for_all() -> None:
     rig = Rig()
     request = rig.submit("a", max_tokens=9)
     rig.engine.step()
@@ -225,6 +238,23 @@ def test_a_step_that_explodes_fails_its_batch_and_the_engine_goes_on() -> None:
     again = rig.submit("x", max_tokens=2)
     rig.finish()
     assert rig.text(again) == "xyz"
+
+
+def test_a_lost_device_ends_the_engine() -> None:
+    rig = Rig()
+    rig.submit("a")
+    rig.runner.lost = True
+    with pytest.raises(DeviceLost):
+        rig.engine.step()
+
+
+def test_decode_and_prefill_share_a_step() -> None:
+    rig = Rig(prefill_tokens=4)
+    rig.submit("a", max_tokens=40)
+    rig.engine.step()
+    rig.submit("xy", max_tokens=1)
+    rig.engine.step()
+    assert [list(feed.ids) for feed in rig.runner.steps[-1]] == [[ord("b")], [ord("x"), ord("y")]]
 
 
 def test_thread_serves_and_close_cancels() -> None:

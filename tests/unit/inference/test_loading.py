@@ -96,9 +96,18 @@ def test_a_source_without_bos_prepends_none(model: Path, tmp_path: Path) -> None
     assert load(model, sae).served.bos_id is None
 
 
-def test_attention_the_cache_cannot_serve_is_refused(tmp_path: Path) -> None:
-    from transformers import MistralConfig
+def test_layers_that_are_not_attention_are_refused(tmp_path: Path) -> None:
+    from transformers import Qwen3NextConfig
 
-    MistralConfig(sliding_window=8, num_hidden_layers=1).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="mistral"):
+    Qwen3NextConfig(num_hidden_layers=4).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="linear_attention"):
         load_model("m", str(tmp_path), device="cpu", dtype="float32")
+
+
+def test_a_source_that_its_hook_point_never_feeds_is_refused(model: Path, tmp_path: Path) -> None:
+    sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_resid_pre")
+    runner = load(model, sae).runner
+    runner.tap.close()  # as if the name resolved to a module that the forward pass goes around
+    runner.tap._seen.clear()
+    with pytest.raises(SourceError, match=r"blocks\.1\.hook_resid_pre gave nothing"):
+        runner.tap.check(tokens=2)

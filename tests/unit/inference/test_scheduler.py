@@ -4,7 +4,7 @@ import pytest
 from axon_inference.requests import Request
 from axon_inference.scheduler import QueueFull, Scheduler
 from axon_inference.sequence import Sequence
-from axon_inference.text import Detokenizer
+from axon_inference.text import Detokenizer, decoder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from .fakes import ByteTokenizer
 def sequence(number: int, prompt_length: int = 4) -> Sequence:
     prompt = tuple(range(prompt_length))
     request = Request(prompt_ids=prompt, max_tokens=5)
-    return Sequence(number, request, Detokenizer(ByteTokenizer()), list(prompt))
+    return Sequence(number, request, Detokenizer(decoder(ByteTokenizer())), list(prompt))
 
 
 def test_admits_in_order_of_arrival_up_to_the_slots() -> None:
@@ -35,16 +35,28 @@ def test_refuses_beyond_slots_and_queue() -> None:
         scheduler.submit(sequence(3))
 
 
-def test_a_long_prompt_is_read_in_chunks_and_short_ones_share_a_step() -> None:
-    scheduler = Scheduler(slots=4, max_queue=0, prefill_tokens=8)
-    for number, length in enumerate([20, 3, 4]):
+def reading(lengths: list[int], prefill_tokens: int) -> Scheduler:
+    scheduler = Scheduler(slots=8, max_queue=0, prefill_tokens=prefill_tokens)
+    for number, length in enumerate(lengths):
         scheduler.submit(sequence(number, length))
     scheduler.admit()
+    return scheduler
+
+
+def test_a_long_prompt_is_read_in_chunks_while_others_decode() -> None:
+    scheduler = reading([1, 20, 3, 4], prefill_tokens=8)
+    decoding = scheduler.running[0]
+    decoding.fed = 1
+    scheduler.promote(decoding)
     [(first, count)] = scheduler.prefill_batch()
-    assert (first.id, count) == (0, 8)
+    assert (first.id, count) == (1, 8)
     first.fed = 18
-    # Two rows of 3 fit within 8 padded tokens; three rows padded to 4 would not.
-    assert [(s.id, n) for s, n in scheduler.prefill_batch()] == [(0, 2), (1, 3)]
+    assert [(s.id, n) for s, n in scheduler.prefill_batch()] == [(1, 2), (2, 3), (3, 3)]
+
+
+def test_chunks_are_larger_while_nobody_waits_for_them() -> None:
+    scheduler = reading([20, 9, 9], prefill_tokens=8)
+    assert [(s.id, n) for s, n in scheduler.prefill_batch()] == [(0, 20), (1, 9), (2, 3)]
 
 
 def test_releasing_one_that_waits_takes_it_from_the_queue() -> None:
