@@ -10,9 +10,12 @@ from collections.abc import Callable
 from collections.abc import Sequence as Row
 from typing import NamedTuple
 
+import numpy as np
+
 from .requests import (
     Event,
     Failed,
+    Features,
     Finished,
     Queued,
     Reason,
@@ -25,7 +28,7 @@ from .requests import (
 from .scheduler import Move, Scheduler
 from .sequence import Sequence
 from .step import DeviceLost, Feed, Runner, StepResult
-from .text import Detokenizer, Tokenizer
+from .text import Detokenizer, Tokenizer, decoder
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +60,7 @@ class Engine:
         on_death: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._runner = runner
-        self._tokenizer = tokenizer
+        self._decode = decoder(tokenizer)
         self._scheduler = scheduler
         self._eos_ids = eos_ids
         self._publish = publish
@@ -84,7 +87,7 @@ class Engine:
             sequence = Sequence(
                 id=next(self._ids),
                 request=request,
-                detokenizer=Detokenizer(self._tokenizer),
+                detokenizer=Detokenizer(self._decode),
                 token_ids=list(request.prompt_ids),
                 arrived_ns=time.perf_counter_ns(),
             )
@@ -166,9 +169,10 @@ class Engine:
         except Exception as error:
             self._isolate(batch, error)
             return
+        features = _Features(batch, result)
         for row, (sequence, ids) in enumerate(batch):
             if result.finite[row]:
-                self._advance(sequence, row, len(ids), result)
+                self._advance(sequence, row, len(ids), result, features)
             else:
                 self._fail(sequence, "the model produced values that are not finite")
 
@@ -182,14 +186,16 @@ class Engine:
         self._process(batch[:middle])
         self._process(batch[middle:])
 
-    def _advance(self, sequence: Sequence, row: int, count: int, result: StepResult) -> None:
+    def _advance(
+        self, sequence: Sequence, row: int, count: int, result: StepResult, features: _Features
+    ) -> None:
         _add_times(sequence, result)
         in_prefill = sequence.in_prefill
         first = sequence.fed
         sequence.fed += count
         ending = None if sequence.in_prefill else self._ending(sequence, row, result)
         tokens = [
-            self._token(sequence, position, result, result.offsets[row] + position - first)
+            self._token(sequence, position, features, result.offsets[row] + position - first)
             for position in range(first, sequence.fed)
         ]
         tokens, ending = self._end_text(sequence, tokens, ending)
@@ -211,7 +217,7 @@ class Engine:
             return Reason.LENGTH
         return Reason.STOP if result.next_ids[row] in self._eos_ids else None
 
-    def _token(self, sequence: Sequence, position: int, result: StepResult, row: int) -> Token:
+    def _token(self, sequence: Sequence, position: int, found: _Features, row: int) -> Token:
         token_id = sequence.token_ids[position]
         generated = position >= sequence.prompt_length
         text = sequence.detokenizer.push(token_id)
@@ -225,7 +231,7 @@ class Engine:
             token_id=token_id,
             text=text,
             logprob=sequence.logprob if generated else None,
-            source_features=_found(sequence, result, row) if shown else (),
+            source_features=found.at(features, row) if shown else (),
         )
 
     def _end_text(
@@ -295,25 +301,43 @@ def _feed(sequence: Sequence, ids: list[int]) -> Feed:
     )
 
 
-def _found(sequence: Sequence, result: StepResult, row: int) -> tuple[SourceFeatures, ...]:
-    """The row's features as the request wants them: its sources, its count, its threshold."""
-    wanted = sequence.request.features
-    found = []
-    for index, source in enumerate(wanted.sources):
-        rows = result.sources[source]
-        activations = rows.activations[row, : wanted.top_k]
-        # Sorted falling, so those above the threshold come first; 0 is never "active".
-        count = int((activations > max(wanted.threshold, 0.0)).sum())
-        found.append(
-            SourceFeatures(
-                source=index,
-                ids=rows.ids[row, :count],
-                activations=activations[:count],
-                l0=int(rows.l0[row]),
-                reconstruction_error=float(rows.error[row]),
+class _Features:
+    """A step's features, as the requests that share the step want them.
+
+    What can be said of all tokens at once is computed at once; what is left for each is slicing.
+    """
+
+    def __init__(self, batch: list[tuple[Sequence, list[int]]], result: StepResult) -> None:
+        counts = [len(ids) for _, ids in batch]
+        # 0 is never "active", and a threshold is never below it.
+        thresholds = np.repeat([s.request.features.threshold for s, _ in batch], counts)
+        self._sources = {
+            source: (
+                rows,
+                (rows.activations > thresholds[:, None]).sum(1).tolist(),
+                rows.l0.tolist(),
+                rows.error.tolist(),
             )
-        )
-    return tuple(found)
+            for source, rows in result.sources.items()
+        }
+
+    def at(self, wanted: Features, row: int) -> tuple[SourceFeatures, ...]:
+        """One token's features from the sources wanted, as many as wanted."""
+        found = []
+        for index, source in enumerate(wanted.sources):
+            rows, counts, l0, error = self._sources[source]
+            # Sorted falling, so those above the threshold come first.
+            count = min(counts[row], wanted.top_k)
+            found.append(
+                SourceFeatures(
+                    source=index,
+                    ids=rows.ids[row, :count],
+                    activations=rows.activations[row, :count],
+                    l0=l0[row],
+                    reconstruction_error=error[row],
+                )
+            )
+        return tuple(found)
 
 
 def _add_times(sequence: Sequence, result: StepResult) -> None:

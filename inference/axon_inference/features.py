@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .requests import Feature, Neighbor, TokenEffect, Unreadable
 from .sources import Source
-from .text import decode
+from .text import decoder
 from .validation import MAX_FEATURE_ENTRIES
 
 # What these hook points hold is added to the residual stream as it is.
@@ -90,6 +90,7 @@ class FeatureReader:
         self._unembedding = unembedding
         self._decoders = [_Decoder(source) for source in sources]
         self._tokenizer = tokenizer
+        self._decode = decoder(tokenizer)
         self._ranked = lru_cache(maxsize=_REMEMBERED)(self._rank)
 
     def read(self, source: int, index: int, limit: int) -> Feature:
@@ -116,7 +117,7 @@ class FeatureReader:
         return raising.above(0), lowering.above(0).negated(), _Ranked.largest(cosines).above(0)
 
     def _effect(self, token_id: int, logit: float) -> TokenEffect:
-        return TokenEffect(token_id, decode(self._tokenizer, [token_id]), logit)
+        return TokenEffect(token_id, self._decode([token_id]), logit)
 
 
 class _Decoder:

@@ -22,6 +22,7 @@ def render(metrics: Metrics) -> str:
         sae_tokens=recipe["sae_tokens"],
         sae_samples=", ".join(f"{samples:,}" for samples in recipe["sae_samples"]),
         parameters=model["parameters"],
+        minutes=round(metrics["seconds"] / 60),
         megabytes=metrics["bytes"] / 1e6,
         shapes=text["shapes"],
         countries=text["countries"],

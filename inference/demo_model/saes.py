@@ -1,5 +1,6 @@
 """Train one sparse autoencoder per residual layer with SAELens' own trainer."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,9 @@ def save(sae: BatchTopKTrainingSAE, folder: Path) -> SAE:
     """Save in SAELens' inference format (a JumpReLU SAE) and read it back as every user will."""
     folder.mkdir(parents=True, exist_ok=True)
     sae.save_inference_model(folder)
+    config = folder / "cfg.json"
+    # SAELens writes its settings in an order that changes from run to run.
+    config.write_text(json.dumps(json.loads(config.read_text()), indent=1, sort_keys=True) + "\n")
     return SAE.load_from_disk(folder)
 
 

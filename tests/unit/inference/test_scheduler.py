@@ -4,7 +4,7 @@ import pytest
 from axon_inference.requests import Request
 from axon_inference.scheduler import QueueFull, Scheduler
 from axon_inference.sequence import Sequence
-from axon_inference.text import Detokenizer
+from axon_inference.text import Detokenizer, decoder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from .fakes import ByteTokenizer
 def sequence(number: int, prompt_length: int = 4) -> Sequence:
     prompt = tuple(range(prompt_length))
     request = Request(prompt_ids=prompt, max_tokens=5)
-    return Sequence(number, request, Detokenizer(ByteTokenizer()), list(prompt))
+    return Sequence(number, request, Detokenizer(decoder(ByteTokenizer())), list(prompt))
 
 
 def test_admits_in_order_of_arrival_up_to_the_slots() -> None:

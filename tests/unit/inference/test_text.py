@@ -1,7 +1,11 @@
 from __future__ import annotations
 
-from axon_inference.text import Detokenizer, decode
-from hypothesis import given
+from functools import cache
+from typing import Any
+
+from axon_inference.config import BUNDLED_MODEL
+from axon_inference.text import Detokenizer, decoder
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .fakes import ByteTokenizer
@@ -10,17 +14,35 @@ from .fakes import ByteTokenizer
 @given(st.text(max_size=40), st.binary(max_size=8))
 def test_pieces_add_up_to_the_decoded_text(text: str, tail: bytes) -> None:
     ids = list(text.encode() + tail)
-    pieces = Detokenizer(ByteTokenizer())
+    pieces = Detokenizer(decoder(ByteTokenizer()))
     told = "".join([pieces.push(token) for token in ids]) + pieces.flush()
-    assert told == decode(ByteTokenizer(), ids)
+    assert told == decoder(ByteTokenizer())(ids)
 
 
 @given(st.text(min_size=1, max_size=20).filter(lambda text: "\ufffd" not in text))
 def test_a_character_is_told_once_it_is_complete(text: str) -> None:
-    pieces = Detokenizer(ByteTokenizer())
+    pieces = Detokenizer(decoder(ByteTokenizer()))
     told = ""
     for character in text:
         for byte in character.encode():
             told += pieces.push(byte)
         assert told.endswith(character)
     assert pieces.flush() == ""
+
+
+@settings(deadline=None)  # loading the tokenizer takes its time
+@given(st.lists(st.integers(0, 3071), max_size=30))
+def test_the_tokenizer_within_gives_the_text_of_the_one_around_it(ids: list[int]) -> None:
+    tokenizer = bundled_tokenizer()
+    pieces = Detokenizer(decoder(tokenizer))
+    told = "".join([pieces.push(token) for token in ids]) + pieces.flush()
+    assert told == tokenizer.decode(
+        ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
+    )
+
+
+@cache
+def bundled_tokenizer() -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(BUNDLED_MODEL / "model")
