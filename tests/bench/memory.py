@@ -20,7 +20,7 @@ from .subject import ROOT
 
 _SLOTS = 16
 _WARM = 1000
-_CONTEXT = 256
+_CONTEXT = 128
 
 
 def measure(*arguments: str) -> dict[str, float]:
@@ -65,7 +65,7 @@ def growth(requests: int) -> dict[str, float]:
         while sum(engine.progress()):
             engine.step()
 
-    serve(_WARM)
+    serve(min(_WARM, requests))
     before, already = _resident(), len(finished)
     serve(requests)
     if len(finished) - already != requests:
