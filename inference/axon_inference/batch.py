@@ -52,6 +52,7 @@ class Layout:
     length: int
     ragged: bool  # whether some decoding sequence is shorter than `length`
     spans: tuple[Span, ...] = ()
+    only: tuple[int, int] | None = None  # slot and target of the only token, if there is one
     _masks: dict[int | None, Tensor | None] = field(default_factory=dict)
 
     def decode_mask(self, window: int | None) -> Tensor | None:
@@ -150,6 +151,7 @@ def layout(plan: Plan, tokens: Tensor) -> Layout:
         length=length,
         ragged=bool((plan.tokens[1, :n] + 1 < length).any()),
         spans=plan.spans,
+        only=(first, int(plan.tokens[3, 0])) if plan.tokens.shape[1] == n == 1 else None,
     )
 
 
