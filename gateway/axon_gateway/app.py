@@ -49,7 +49,7 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
     upstream = Upstream(settings.inference, settings.generation_timeout)
     labels = Labels(settings.redis_url, settings.labels, settings.label_cache)
 
-    def start(request: pb.GenerateRequest, emit: Emit) -> Generation:
+    def start(request: pb.GenerateRequest, emit: Emit, client: str) -> Generation:
         return Generation(upstream, labels, request, emit)
 
     rooms = Rooms(
