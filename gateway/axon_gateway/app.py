@@ -14,7 +14,9 @@ from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 from axon_gateway.generation import Emit, Generation
 from axon_gateway.labels import Labels
+from axon_gateway.limits import Client, Limits
 from axon_gateway.rooms import Rooms
+from axon_gateway.sharing import RedisSharing
 from axon_gateway.state import GATEWAY, Gateway
 from axon_gateway.upstream import Upstream
 
@@ -49,19 +51,27 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
     upstream = Upstream(settings.inference, settings.generation_timeout)
     labels = Labels(settings.redis_url, settings.labels, settings.label_cache)
 
-    def start(request: pb.GenerateRequest, emit: Emit, client: str) -> Generation:
-        return Generation(upstream, labels, request, emit)
+    limits = Limits(settings)
 
+    def start(request: pb.GenerateRequest, emit: Emit, client: Client | None) -> Generation:
+        return Generation(
+            upstream, labels, request, emit, limits.generation(client, request.prompt)
+        )
+
+    sharing = RedisSharing(settings.redis_url, max(settings.room_idle, settings.room_grace))
     rooms = Rooms(
         start,
         limit=settings.max_rooms,
         log_bytes=settings.room_log_bytes,
         grace=settings.room_grace,
         idle=settings.room_idle,
+        sharing=sharing,
     )
-    app[GATEWAY] = Gateway(settings, upstream, labels, rooms)
+    sharing.start(rooms)
+    app[GATEWAY] = Gateway(settings, upstream, labels, rooms, limits)
     yield
     await rooms.close()
+    await sharing.close()
     await labels.close()
     await upstream.close()
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -33,6 +36,21 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds < float("inf"):
         raise ValueError("seconds, 0 or more")
     return seconds
+
+
+def _positive(text: str) -> float:
+    number = _seconds(text)
+    if number == 0:
+        raise ValueError("more than 0")
+    return number
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(word) for word in _words(text))
 
 
 def _folder(text: str) -> Path | None:
@@ -111,6 +129,42 @@ class Settings:
     room_log_bytes: int = _setting(
         "AXON_ROOM_LOG_BYTES", _count, 16 * 2**20, "bytes of frames a room keeps for late viewers"
     )
+    client_sockets: int = _setting(
+        "AXON_CLIENT_SOCKETS",
+        _count,
+        4000,
+        "sockets of one address (a lecture hall may be behind one)",
+    )
+    client_generations: int = _setting(
+        "AXON_CLIENT_GENERATIONS", _count, 16, "generations of one address at once"
+    )
+    client_messages: float = _setting(
+        "AXON_CLIENT_MESSAGES", _positive, 100.0, "messages a second that one socket may send"
+    )
+    max_prompt: int = _setting(
+        "AXON_MAX_PROMPT", _count, 20_000, "characters of a prompt, where the model takes more"
+    )
+    body_timeout: float = _setting(
+        "AXON_BODY_TIMEOUT", _positive, 10.0, "seconds that a request body may take to arrive"
+    )
+    generate_tokens: tuple[str, ...] = _setting(
+        "AXON_GENERATE_TOKENS",
+        _words,
+        (),
+        "access tokens, one of which is needed to generate; without any, nobody needs one",
+    )
+    join_tokens: tuple[str, ...] = _setting(
+        "AXON_JOIN_TOKENS",
+        _words,
+        (),
+        "access tokens, one of which (or one to generate) is needed to watch",
+    )
+    trusted_proxies: tuple[Network, ...] = _setting(
+        "AXON_TRUSTED_PROXIES",
+        _networks,
+        (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")),
+        "addresses of proxies whose X-Forwarded-For tells the client (10.0.0.0/8, ...)",
+    )
     max_message_bytes: int = _setting(
         "AXON_MAX_MESSAGE_BYTES", _count, 64 * 2**10, "bytes of one message or request body"
     )
@@ -146,6 +200,8 @@ def describe() -> str:
     for setting in fields(Settings):
         value = getattr(defaults, setting.name)
         shown = "none" if value in (None, ()) else value
+        if isinstance(value, tuple) and value:
+            shown = ", ".join(map(str, value))
         lines.append(f"  {setting.metadata['variable']:24} {setting.metadata['about']}")
         lines.append(f"  {'':24} (default: {shown})")
     return "\n".join(lines)

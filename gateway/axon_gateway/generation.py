@@ -13,6 +13,7 @@ from axon_gateway import frames
 from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.frames import Frame, TokenFrames
 from axon_gateway.labels import Labels
+from axon_gateway.limits import Permit
 from axon_gateway.upstream import Upstream
 
 _log = logging.getLogger(__name__)
@@ -31,11 +32,17 @@ class Generation:
     """
 
     def __init__(
-        self, upstream: Upstream, labels: Labels, request: pb.GenerateRequest, emit: Emit
+        self,
+        upstream: Upstream,
+        labels: Labels,
+        request: pb.GenerateRequest,
+        emit: Emit,
+        permit: Permit,
     ) -> None:
         self._upstream = upstream
         self._request = request
         self._emit = emit
+        self._permit = permit
         self._feed = LabelFeed(labels, emit)
         self._labels = labels
         self._tokens = TokenFrames((), {}, labels.known)
@@ -70,6 +77,8 @@ class Generation:
                 raise
             _log.exception("a generation failed")
             await self._put(frames.error(our_failure()))
+        finally:
+            self._permit.release()
 
     async def stop(self) -> None:
         """Tells those watching that it was stopped; to be called once `run` was cancelled."""
@@ -81,6 +90,7 @@ class Generation:
 
     def close(self) -> None:
         """Gives up labels still under way."""
+        self._permit.release()
         self._feed.cancel()
 
     async def _put(self, frame: Frame) -> None:

@@ -10,6 +10,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from axon_gateway import frames, requests
 from axon_gateway.errors import Refusal
+from axon_gateway.limits import Client, Pace, client_of, too_fast
 from axon_gateway.room import Room
 from axon_gateway.state import GATEWAY, Gateway
 from axon_gateway.viewer import Viewer
@@ -47,13 +48,14 @@ async def live(request: web.Request) -> web.WebSocketResponse:
         return socket  # it has left already
     gateway.sockets[socket] = transport
     try:
-        room, viewer = await _enter(gateway, request)
+        # Counted from here: whoever is refused has had an answer.
+        with gateway.limits.socket(client_of(request, gateway.settings)) as client:
+            room, viewer = await _enter(gateway, request, client)
+            viewer.push = _direct(socket, transport, viewer)
+            await _serve(gateway, socket, room, viewer)
     except Refusal as refusal:
         await socket.send_frame(frames.encode(frames.error(refusal), 0), WSMsgType.TEXT)
         await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=refusal.code.encode())
-    else:
-        viewer.push = _direct(socket, transport, viewer)
-        await _serve(gateway, socket, room, viewer)
     finally:
         del gateway.sockets[socket]
         # A transport that is closed still waits to send what it holds. A peer that never reads
@@ -62,14 +64,16 @@ async def live(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
-async def _enter(gateway: Gateway, request: web.Request) -> tuple[Room, Viewer]:
+async def _enter(gateway: Gateway, request: web.Request, client: Client) -> tuple[Room, Viewer]:
+    gateway.limits.check_may_join(request)
+    client.may_generate = gateway.limits.may_generate(request)
     room = request.query.get("room")
     if not room:
-        return gateway.rooms.open()
+        return gateway.rooms.open(client)
     start = request.query.get("from", "1")
     if not (start.isascii() and start.isdigit() and len(start) < 16):
         raise Refusal("wrong_type", "from must be the number of a frame", "from")
-    return await gateway.rooms.enter(room, request.query.get("token"), int(start) - 1)
+    return await gateway.rooms.enter(room, request.query.get("token"), int(start) - 1, client)
 
 
 def _direct(
@@ -97,9 +101,15 @@ async def _serve(
     gateway: Gateway, socket: web.WebSocketResponse, room: Room, viewer: Viewer
 ) -> None:
     writer = asyncio.create_task(_write(socket, viewer))
+    pace = Pace(gateway.settings.client_messages)
     try:
         async for message in socket:
             try:
+                if wait := pace.wait():
+                    viewer.notify(too_fast(gateway.settings.client_messages, wait))
+                    # Nothing is read meanwhile: what comes in stays in the sender's own buffers.
+                    await asyncio.sleep(wait)
+                    continue
                 _handle(gateway, room, viewer, message)
             except Refusal as refusal:
                 viewer.notify(refusal)

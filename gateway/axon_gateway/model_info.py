@@ -7,8 +7,10 @@ from typing import Any
 
 from axon.types import Model
 
+from axon_gateway.config import Settings
 
-def describe(model: Model, max_message_bytes: int) -> dict[str, Any]:
+
+def describe(model: Model, settings: Settings) -> dict[str, Any]:
     """The JSON object for a model."""
     limits = model.limits
     return {
@@ -27,10 +29,12 @@ def describe(model: Model, max_message_bytes: int) -> dict[str, Any]:
         "params": _params(model),
         "limits": {
             "context_length": limits.context_length,
-            "max_prompt_characters": limits.max_prompt_characters,
+            "max_prompt_characters": min(limits.max_prompt_characters, settings.max_prompt),
             "slots": limits.slots,
             "max_queue": limits.max_queue,
-            "max_message_bytes": max_message_bytes,
+            "max_message_bytes": settings.max_message_bytes,
+            "generations": settings.client_generations,
+            "messages_per_second": settings.client_messages,
         },
         "load": asdict(model.load),
         "info": asdict(model.info),

@@ -14,6 +14,7 @@ from axon.v1 import inference_pb2 as pb
 from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.frames import Frame
 from axon_gateway.generation import Emit, Generation
+from axon_gateway.limits import Client
 from axon_gateway.log import Entry, RoomLog
 from axon_gateway.viewer import Viewer
 
@@ -26,7 +27,7 @@ _ANNOUNCE_RATE = 500
 _LATE_LABELS = 10.0
 
 #: Makes a generation that emits into a room; `client` is who asked for it.
-StartGeneration = Callable[[pb.GenerateRequest, Emit, str], Generation]
+StartGeneration = Callable[[pb.GenerateRequest, Emit, Client | None], Generation]
 
 
 class Sharing(Protocol):
@@ -34,6 +35,9 @@ class Sharing(Protocol):
 
     def changed(self, room: Room) -> None:
         """The log has grown, or what others should know of the room is different."""
+
+    def opened(self, room: Room) -> None:
+        """The presenter has opened it to all, or closed it again."""
 
     async def claim(self, room: Room) -> None:
         """Returns when this gateway may write into the log. Refusal if another one does."""
@@ -46,6 +50,9 @@ class Alone:
     """No other gateway."""
 
     def changed(self, room: Room) -> None:
+        """Nobody wants to know."""
+
+    def opened(self, room: Room) -> None:
         """Nobody wants to know."""
 
     async def claim(self, room: Room) -> None:
@@ -75,6 +82,8 @@ class Room:
         self.token_hash = token_hash
         #: Whether everybody in the room may generate.
         self.open = False
+        #: Another copy of the room counts, this one no longer.
+        self.dissolved = False
         #: Counts up when viewers have to be told about the room anew.
         self.announcement = 0
         self._start = start
@@ -106,7 +115,11 @@ class Room:
         return self._running is not None
 
     def enter(
-        self, token: str | None, after: int, client: str = "", new_token: str | None = None
+        self,
+        token: str | None,
+        after: int,
+        client: Client | None = None,
+        new_token: str | None = None,
     ) -> Viewer:
         """A viewer that reads on after frame `after`; the room's token makes it a presenter.
 
@@ -131,7 +144,7 @@ class Room:
         if not viewer.presenter:
             raise Refusal("not_presenter", "only the one who opened this room opens it to all")
         self.learn(is_open, self._elsewhere)
-        self._sharing.changed(self)
+        self._sharing.opened(self)
 
     def learn(self, is_open: bool, elsewhere: int) -> None:
         """What holds at all gateways: who may generate, and how many watch elsewhere."""
@@ -181,6 +194,7 @@ class Room:
 
     def dissolve(self, refusal: Refusal) -> None:
         """Ends this copy of the room: its viewers are told, and come back to a new one."""
+        self.dissolved = True
         for task in self._tasks:
             task.cancel()
         for viewer in self._viewers:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from axon_gateway.errors import Refusal
+from axon_gateway.limits import Client
 from axon_gateway.log import RoomLog
 from axon_gateway.room import Alone, Room, Sharing, StartGeneration, fingerprint
 from axon_gateway.viewer import Viewer
@@ -72,7 +73,7 @@ class Rooms:
         """A room that is here."""
         return self._rooms.get(id_)
 
-    def open(self, client: str = "") -> tuple[Room, Viewer]:
+    def open(self, client: Client | None = None) -> tuple[Room, Viewer]:
         """A new room and its presenter. Refusal when all rooms are in use."""
         id_ = _new_id()
         while id_ in self._rooms:
@@ -90,7 +91,7 @@ class Rooms:
         return room
 
     async def enter(
-        self, id_: str, token: str | None, after: int, client: str = ""
+        self, id_: str, token: str | None, after: int, client: Client | None = None
     ) -> tuple[Room, Viewer]:
         """An existing room and a place in it. Refusal if it does not exist."""
         room = await self.find(id_)

@@ -10,9 +10,11 @@ from aiohttp import web
 from axon.types import Source, TokenEffect
 
 from axon_gateway import model_info, recording, requests
+from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame, encode
 from axon_gateway.generation import Generation
+from axon_gateway.limits import client_of
 from axon_gateway.live import live
 from axon_gateway.state import GATEWAY, Gateway
 
@@ -53,7 +55,7 @@ async def model(request: web.Request) -> web.Response:
     gateway = request.app[GATEWAY]
     described = await gateway.upstream.model()
     return web.json_response(
-        model_info.describe(described, gateway.settings.max_message_bytes),
+        model_info.describe(described, gateway.settings),
         headers={"Cache-Control": "no-store"},
     )
 
@@ -121,7 +123,8 @@ async def _source(gateway: Gateway, id_: str) -> Source:
 async def generate(request: web.Request) -> web.StreamResponse:
     """One generation as NDJSON, an event a line, each sent as soon as it happens."""
     gateway = request.app[GATEWAY]
-    body = await _body(request, gateway.settings.max_message_bytes)
+    gateway.limits.check_may_generate(request)
+    body = await _body(request, gateway.settings)
     command = requests.parse(body, gateway.settings.max_message_bytes)
     if not isinstance(command, requests.Generate):
         raise Refusal("unknown_type", "only generate is possible here", "type")
@@ -142,7 +145,8 @@ async def generate(request: web.Request) -> web.StreamResponse:
         seq += 1
         await response.write(encode(frame, seq) + b"\n")
 
-    generation = Generation(gateway.upstream, gateway.labels, command.request, emit)
+    permit = gateway.limits.generation(client_of(request, gateway.settings), command.request.prompt)
+    generation = Generation(gateway.upstream, gateway.labels, command.request, emit, permit)
     try:
         # A client that leaves cancels this handler, and with it the gRPC stream.
         await generation.run()
@@ -156,6 +160,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
 async def recorded(request: web.Request) -> web.StreamResponse:
     """A room's log so far as a file, labels filled in."""
     gateway = request.app[GATEWAY]
+    gateway.limits.check_may_join(request)
     room = await gateway.rooms.find(request.match_info["room"])
     response = web.StreamResponse(
         headers={
@@ -171,12 +176,16 @@ async def recorded(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _body(request: web.Request, max_bytes: int) -> bytes:
+async def _body(request: web.Request, settings: Settings) -> bytes:
     try:
-        return await request.read()
+        async with asyncio.timeout(settings.body_timeout):
+            return await request.read()
     except web.HTTPRequestEntityTooLarge:
-        message = f"a request body may have {max_bytes} bytes"
+        message = f"a request body may have {settings.max_message_bytes} bytes"
         raise Refusal("message_too_big", message) from None
+    except TimeoutError:
+        message = f"a request body must be here within {settings.body_timeout:g} s"
+        raise Refusal("too_slow", message, retry_after=1.0) from None
 
 
 async def unknown(request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from axon_gateway.config import Settings
 from axon_gateway.labels import Labels
+from axon_gateway.limits import Limits
 from axon_gateway.rooms import Rooms
 from axon_gateway.upstream import Upstream
 
@@ -21,6 +22,7 @@ class Gateway:
     upstream: Upstream
     labels: Labels
     rooms: Rooms
+    limits: Limits
     #: Every open socket and what carries it, to be closed with a proper goodbye.
     sockets: dict[web.WebSocketResponse, asyncio.Transport] = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from axon_gateway import frames
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame
+from axon_gateway.limits import Client
 from axon_gateway.log import Chunk, RoomLog
 
 #: Errors that wait for one viewer; a client that provokes more without reading loses the oldest.
@@ -36,7 +37,7 @@ class Viewer:
     """
 
     def __init__(
-        self, room: Watched, presenter: bool, cursor: int, token: str | None, client: str
+        self, room: Watched, presenter: bool, cursor: int, token: str | None, client: Client | None
     ) -> None:
         self.presenter = presenter
         self.cursor = cursor

@@ -75,8 +75,6 @@ GPU = (
     Figure("tokens_per_s_1", "tokens/s of one stream with one source", 3_000),
     Figure("tokens_per_s_64", "tokens/s of 64 streams with one source", 60_000),
 )
-# The gateway's figures. Whoever writes their measurement adds it to `groups.GROUPS`; until then
-# they are shown as not measured.
 FANOUT = (
     Figure(
         "fanout_p99_ms",

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from . import memory
+from . import fanout as hall
+from . import figures, memory
 from .bandwidth import Bandwidth, weights_read
 from .hugging import HuggingFace
 from .naive import Naive
@@ -21,6 +22,8 @@ PROMPT_TOKENS = 12
 #: Streams that come staggered arrive evenly over this many steps, however many they are.
 ARRIVING_OVER = 8
 SLOTS = 32
+#: Viewers that never read, among those that do.
+STALLED = 10
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,25 @@ class Plan:
     long: int = 200
     crowd: int = 24
     requests: int = 10_000
+    #: Of the fan-out: viewers, events a round, events of the log that late viewers find, and
+    #: events of a round that is as fast as it can.
+    viewers: int = 2_000
+    events: int = 200
+    history: int = 2_500
+    flood: int = 100
 
 
-QUICK = Plan(rounds=1, new=12, long=40, crowd=12, requests=300)
+QUICK = Plan(
+    rounds=1,
+    new=12,
+    long=40,
+    crowd=12,
+    requests=300,
+    viewers=200,
+    events=40,
+    history=1_000,
+    flood=40,
+)
 
 
 @dataclass
@@ -226,6 +245,61 @@ def _listed(found: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.2f}" for name, value in found.items())
 
 
+def fanout(bench: Bench, results: Results) -> None:
+    """A hall full of viewers: how late, how many at once, and what those do who never read."""
+    plan = bench.plan
+    events, rate = plan.events, 20.0
+    with hall.Stage() as stage:
+        audience = stage.audience()
+        room = audience.ask("connect", count=plan.viewers)["room"]
+        # Labels are known and the code is warm by then; and those who stall later find a log that
+        # no kernel buffer holds.
+        audience.ask("play", events=plan.history, rate=0)
+        before = stage.gateway.resident
+        lost, none, some = [], [], []
+        for number in range(plan.rounds):
+            quiet = _played(bench, audience, events, rate, "no stalled viewer")
+            audience.ask("stall", count=STALLED, room=room)
+            if number == 0:
+                held = (stage.gateway.resident - before) / STALLED
+            stalled = _played(bench, audience, events, rate, f"{STALLED} stalled ones")
+            audience.ask("stall", count=0, room=room)
+            lost += [quiet["lost"] + stalled["lost"]]
+            none.append(quiet["p99_ms"])
+            some.append(stalled["p99_ms"])
+        used = stage.gateway.cpu
+        last = audience.ask("play", events=events, rate=rate)
+        used = (stage.gateway.cpu - used) / last["seconds"]
+        floods = [audience.ask("play", events=plan.flood, rate=0) for _ in range(plan.rounds)]
+        frames = [frame.encode() for frame in audience.ask("frames")]
+        results.figures["upstream_streams"] = Measured.of([stage.script.most_open])
+    rates = [flood["deliveries"] / flood["seconds"] for flood in floods]
+    looped = [_send_json(plan.viewers, frames) for _ in range(plan.rounds)]
+    results.figures["fanout_p99_ms"] = Measured.of(none)
+    results.figures["fanout_lost"] = Measured.of([sum(lost) + sum(f["lost"] for f in floods)])
+    results.figures["fanout_stalled"] = ratio(some, none)
+    results.figures["fanout_vs_sendjson"] = ratio(rates, looped)
+    results.add_rates("deliveries/s", {"fanout": rates, "send_json": looped})
+    results.rates["fanout cores"] = Measured.of([used])
+    results.rates["fanout_stalled MiB a viewer"] = Measured.of([held])
+
+
+def _played(
+    bench: Bench, audience: hall.Audience, events: int, rate: float, what: str
+) -> dict[str, float]:
+    found = audience.ask("play", events=events, rate=rate)
+    times = ", ".join(f"{name[:-3]} {found[name]:.0f}" for name in ("p50_ms", "p99_ms", "max_ms"))
+    bench.say(f"  {what}: {times} ms, {found['bytes']:.0f} bytes an event, lost {found['lost']:g}")
+    return found
+
+
+def _send_json(viewers: int, frames: list[bytes]) -> float:
+    """Deliveries/s of the loop that one would write first."""
+    with hall.plain(frames) as url, hall.Audience(url, compress=True) as audience:
+        seconds: float = audience.ask("count", viewers=viewers, messages=len(frames))["seconds"]
+    return viewers * len(frames) / seconds
+
+
 def gpu(bench: Bench, results: Results) -> None:
     """What only a GPU is asked for: many streams, and captured steps against eager ones."""
     new = bench.plan.long
@@ -245,8 +319,7 @@ def gpu(bench: Bench, results: Results) -> None:
     results.add_rates("tokens/s", found)
 
 
-#: What measures which keys, in the order in which they run. A measurement of the gateway's fan-out
-#: is a further entry here, with the keys of `figures.FANOUT`.
+#: What measures which keys, in the order in which they run.
 GROUPS: tuple[tuple[tuple[str, ...], Callable[[Bench, Results], None]], ...] = (
     (("single_vs_naive", "eight_vs_naive", "thirtytwo_vs_naive", "bandwidth_share"), streams),
     (("single_vs_naive_200",), long_stream),
@@ -255,5 +328,6 @@ GROUPS: tuple[tuple[tuple[str, ...], Callable[[Bench, Results], None]], ...] = (
     (("vs_hf_generate_batch", "vs_hf_generate_padded"), hugging_face),
     (("grpc_vs_engine",), over_grpc),
     (("rss_growth_10000_requests_mb", "memory_vs_weights"), resident),
+    (tuple(figure.key for figure in figures.FANOUT), fanout),
     (("graph_vs_eager", "tokens_per_s_1", "tokens_per_s_64"), gpu),
 )

@@ -13,6 +13,7 @@ from axon.v1 import inference_pb2 as pb
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame
 from axon_gateway.generation import Emit
+from axon_gateway.limits import Client
 from axon_gateway.rooms import Rooms
 from axon_gateway.viewer import Viewer
 
@@ -54,7 +55,9 @@ class Stage:
         bounds = {"limit": 10, "log_bytes": 10**6, "grace": 60.0, "idle": 60.0, **bounds}
         self.rooms = Rooms(self._start, **bounds)  # type: ignore[arg-type]
 
-    def _start(self, request: pb.GenerateRequest, emit: Emit, client: str) -> FakeGeneration:
+    def _start(
+        self, request: pb.GenerateRequest, emit: Emit, client: Client | None
+    ) -> FakeGeneration:
         self.generations.append(FakeGeneration(request, emit))
         return self.generations[-1]
 

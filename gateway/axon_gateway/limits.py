@@ -1,0 +1,171 @@
+"""What one client may do: how many sockets, generations and messages, and with which token.
+
+A client is an address. Behind a proxy that is trusted, it is the one that the proxy names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+
+from aiohttp import web
+
+from axon_gateway.config import Settings
+from axon_gateway.errors import Refusal
+
+#: Seconds until a client is to try again which has as many sockets as it may have.
+_RETRY_SOCKET = 10.0
+_RETRY_GENERATION = 5.0
+#: Messages that may come at once, as many as in so many seconds.
+_BURST = 3.0
+
+
+class Client:
+    """Who is behind a socket; `may_generate` if its access token says so."""
+
+    def __init__(self, address: str, may_generate: bool = True) -> None:
+        self.address = address
+        self.may_generate = may_generate
+
+
+class Permit:
+    """One generation's share of what its client may run at once. Released once."""
+
+    def __init__(self, running: Counter[str], address: str) -> None:
+        self._running = running
+        self._address: str | None = address
+        running[address] += 1
+
+    def release(self) -> None:
+        """The generation has ended."""
+        if self._address is not None:
+            _count_down(self._running, self._address)
+            self._address = None
+
+
+class Limits:
+    """Counts by client, and judges access tokens."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._sockets: Counter[str] = Counter()
+        self._generations: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def socket(self, address: str) -> Iterator[Client]:
+        """A block with one more socket of a client. Refusal if it has too many."""
+        limit = self._settings.client_sockets
+        if self._sockets[address] >= limit:
+            message = f"an address may have {limit} sockets"
+            raise Refusal("too_many_sockets", message, retry_after=_RETRY_SOCKET)
+        self._sockets[address] += 1
+        try:
+            yield Client(address)
+        finally:
+            _count_down(self._sockets, address)
+
+    def generation(self, client: Client | str | None, prompt: str) -> Permit:
+        """A permit for one more generation. Refusal if the client may not run it."""
+        if isinstance(client, Client) and not client.may_generate:
+            raise _no_access("generate")
+        if len(prompt) > self._settings.max_prompt:
+            message = f"prompt may have {self._settings.max_prompt} characters, not {len(prompt)}"
+            raise Refusal("prompt_too_long", message, "prompt")
+        address = client.address if isinstance(client, Client) else client or ""
+        limit = self._settings.client_generations
+        if self._generations[address] >= limit:
+            message = f"{limit} generations of your address are running; wait for one to end"
+            raise Refusal("too_many_generations", message, retry_after=_RETRY_GENERATION)
+        return Permit(self._generations, address)
+
+    def may_generate(self, request: web.Request) -> bool:
+        """Whether the request's access token lets it generate."""
+        tokens = self._settings.generate_tokens
+        return not tokens or _holds_one(request, tokens)
+
+    def check_may_generate(self, request: web.Request) -> None:
+        """Refusal unless the request's access token lets it generate."""
+        if not self.may_generate(request):
+            raise _no_access("generate")
+
+    def check_may_join(self, request: web.Request) -> None:
+        """Refusal unless the request's access token lets it watch."""
+        tokens = self._settings.join_tokens
+        if tokens and not _holds_one(request, (*tokens, *self._settings.generate_tokens)):
+            raise _no_access("watch")
+
+
+class Pace:
+    """How fast one socket may send: `rate` messages a second, a few seconds' worth at once."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._most = max(1.0, rate * _BURST)
+        self._left = self._most
+        self._then = asyncio.get_running_loop().time()
+
+    def wait(self) -> float:
+        """Counts a message: 0 if it may come now, else in how many seconds it might have."""
+        now = asyncio.get_running_loop().time()
+        self._left = min(self._most, self._left + (now - self._then) * self._rate)
+        self._then = now
+        if self._left < 1:
+            return (1 - self._left) / self._rate
+        self._left -= 1
+        return 0.0
+
+
+def too_fast(rate: float, wait: float) -> Refusal:
+    """The refusal of a message that came too soon."""
+    return Refusal("too_fast", f"a socket may send {rate:g} messages a second", None, wait)
+
+
+def client_of(request: web.Request, settings: Settings) -> str:
+    """The address of who sent a request: the nearest one that is no trusted proxy."""
+    address = request.remote or ""
+    named = request.headers.get("X-Forwarded-For", "").split(",")
+    while named and _is_trusted(address, settings):
+        further = named.pop().strip()
+        if not _is_address(further):
+            break
+        address = further
+    return address
+
+
+def _is_trusted(address: str, settings: Settings) -> bool:
+    if not _is_address(address):
+        return False
+    ip = ipaddress.ip_address(address)
+    return any(ip in network for network in settings.trusted_proxies)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _holds_one(request: web.Request, tokens: tuple[str, ...]) -> bool:
+    """Whether one of `tokens` comes as a bearer, or as `access`: browsers' sockets have no headers
+    of their own."""
+    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+    shown = bearer.strip() if scheme.lower() == "bearer" else request.query.get("access", "")
+    found = shown.encode(errors="surrogatepass")
+    return any(secrets.compare_digest(found, token.encode()) for token in tokens)
+
+
+def _no_access(what: str) -> Refusal:
+    return Refusal("no_access", f"an access token is needed to {what} here", "access")
+
+
+def _count_down(counter: Counter[str], address: str) -> None:
+    counter[address] -= 1
+    if counter[address] <= 0:
+        # Or every address that ever came would stay.
+        del counter[address]

@@ -1,0 +1,273 @@
+"""The load client of the fan-out measurement: many viewers in a process of their own.
+
+Started by `fanout.Audience`; reads one JSON command a line, and answers each with one line. Sockets
+are raw, since a client library for thousands of viewers would cost more than the gateway does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+import time
+from array import array
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+_BATCH = b'{"type":"batch"'
+_FRAMES = b'"frames":['
+_ROOM = b'{"type":"room"'
+_FINISHED = b'{"type":"finished"'
+_GRACE = 60.0
+
+
+@dataclass
+class Transcript:
+    """What every viewer must see: set by whoever sees it first, compared by all others."""
+
+    frames: list[bytes] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+    def put(self, frame: bytes) -> None:
+        self.frames.append(frame)
+        self.times.append(orjson.loads(frame)["time"])
+
+
+class Viewer(asyncio.Protocol):
+    """One socket: takes WebSocket frames apart, compares each with the transcript."""
+
+    def __init__(self, hall: Hall, request: bytes) -> None:
+        self._hall = hall
+        self._request = request
+        self._buffer = b""
+        self.upgraded = asyncio.Event()
+        self.housed = asyncio.Event()
+        self.transport: Any = None
+        self.next = 0
+        #: Frames that were not the next one of the transcript.
+        self.wrong = 0
+        self.room: dict[str, Any] = {}
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        now = time.time()
+        buffer = self._buffer + data if self._buffer else data
+        at = 0
+        if not self.upgraded.is_set():
+            end = buffer.find(b"\r\n\r\n")
+            if end < 0:
+                self._buffer = buffer
+                return
+            at = end + 4
+            self.upgraded.set()
+        while (split := split_frame(buffer, at)) is not None:
+            opcode, start, at = split
+            if opcode == 1:
+                self._message(buffer[start:at], now)
+            elif opcode == 9:
+                self.transport.write(b"\x8a\x80\x00\x00\x00\x00")
+        self._buffer = buffer[at:]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._hall.left(self)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Sends a client's frame, masked with zeros."""
+        payload = json.dumps(message).encode()
+        self.transport.write(b"\x81%c\x00\x00\x00\x00%b" % (0x80 | len(payload), payload))
+
+    def _message(self, payload: bytes, now: float) -> None:
+        if self._hall.counted:
+            self.next += 1
+            if self.next == self._hall.counted:
+                self._hall.done()
+        elif payload.startswith(_ROOM):
+            self.room |= orjson.loads(payload)
+            self.housed.set()
+        elif payload.startswith(_BATCH):
+            self._hall.batches += 1
+            self._batch(payload, now)
+        else:
+            self._frame(payload, now)
+
+    def _batch(self, payload: bytes, now: float) -> None:
+        """What others have seen already is compared in place; only what is new is parsed."""
+        frames = self._hall.transcript.frames
+        at = payload.index(_FRAMES) + len(_FRAMES)
+        known = 0
+        while self.next < len(frames) and payload.startswith(frames[self.next], at):
+            at += len(frames[self.next]) + 1
+            known += 1
+            self._frame(frames[self.next], now)
+        if at < len(payload) - 1:
+            for frame in orjson.loads(payload)["frames"][known:]:
+                self._frame(orjson.dumps(frame), now)
+
+    def _frame(self, frame: bytes, now: float) -> None:
+        transcript = self._hall.transcript
+        if self.next == len(transcript.frames):
+            transcript.put(frame)
+        if frame == transcript.frames[self.next]:
+            self._hall.latencies.append(now - transcript.times[self.next])
+        else:
+            self.wrong += 1
+        self.next += 1
+        if frame.startswith(_FINISHED):
+            self._hall.done()
+
+
+def split_frame(buffer: bytes, at: int) -> tuple[int, int, int] | None:
+    """Opcode, start and end of the payload of the WebSocket frame at `at`; None if incomplete."""
+    if len(buffer) < at + 2:
+        return None
+    length, start = buffer[at + 1] & 0x7F, at + 2
+    if length == 126:
+        start += 2
+        length = int.from_bytes(buffer[at + 2 : start], "big")
+    elif length == 127:
+        start += 8
+        length = int.from_bytes(buffer[at + 2 : start], "big")
+    if len(buffer) < start + length or len(buffer) < start:
+        return None
+    return buffer[at] & 0x0F, start, start + length
+
+
+class Hall:
+    """All viewers, and what they saw of the present generation."""
+
+    def __init__(self, url: str, compress: bool) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port or 80
+        self._extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n" if compress else ""
+        #: Messages that each viewer is to get of a server that is not ours; 0 for ours.
+        self.counted = 0
+        self.transcript = Transcript()
+        self.latencies = array("d")
+        self.batches = 0
+        self.viewers: list[Viewer] = []
+        self._stalled: list[socket.socket] = []
+        self._waiting = 0
+        self._event = asyncio.Event()
+        self._gone = 0
+
+    def done(self) -> None:
+        """A viewer has seen the end."""
+        self._waiting -= 1
+        if self._waiting <= 0:
+            self._event.set()
+
+    def left(self, viewer: Viewer) -> None:
+        self._gone += 1
+
+    def request(self, path: str) -> bytes:
+        return (
+            f"GET {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\nUpgrade: websocket\r\n"
+            f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n{self._extension}"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        ).encode()
+
+    async def connect(self, count: int) -> dict[str, Any]:
+        """The presenter opens a room, and `count` viewers, itself among them, are in it."""
+        presenter = await self._enter("/ws")
+        await presenter.housed.wait()
+        await self._crowd(f"/ws?room={presenter.room['room']}", count)
+        return {"room": presenter.room["room"], "viewers": len(self.viewers)}
+
+    async def count(self, viewers: int, messages: int) -> dict[str, Any]:
+        """Seconds in which a server that sends `messages` to `viewers` has done so."""
+        self.counted = messages
+        await self._crowd("/ws", viewers)
+        self._expect(viewers)
+        began = time.perf_counter()
+        self.viewers[0].send({"go": True})
+        await self._event.wait()
+        return {"seconds": time.perf_counter() - began}
+
+    async def frames(self) -> list[str]:
+        """The generated tokens of the last generation, as they came."""
+        frames = [frame.decode() for frame in self.transcript.frames]
+        return [frame for frame in frames if frame.startswith('{"type":"token"')]
+
+    async def play(self, events: int, rate: float) -> dict[str, Any]:
+        """A generation of `events` tokens, `rate` a second (0: as fast as they come)."""
+        self.transcript, self.latencies, self.batches = Transcript(), array("d"), 0
+        for viewer in self.viewers:
+            viewer.next = viewer.wrong = 0
+        self._expect(len(self.viewers))
+        began = time.perf_counter()
+        self.viewers[0].send({"type": "generate", "prompt": f"{rate:g}", "max_tokens": events})
+        await asyncio.wait_for(self._event.wait(), _GRACE + (events / rate if rate else 0))
+        seconds = time.perf_counter() - began
+        frames = len(self.transcript.frames)
+        lost = sum(viewer.wrong + abs(frames - viewer.next) for viewer in self.viewers)
+        kinds = [orjson.loads(frame)["type"] for frame in self.transcript.frames]
+        found = sorted(self.latencies)
+        return {
+            # Whatever it is that all have seen alike, it must be what was generated.
+            "lost": lost + abs(kinds.count("token") - events) * len(self.viewers) + self._gone,
+            "deliveries": len(found),
+            "batches": self.batches,
+            "bytes": sum(map(len, self.transcript.frames)) / frames,
+            "seconds": seconds,
+            "p50_ms": 1e3 * found[len(found) // 2],
+            "p99_ms": 1e3 * found[len(found) * 99 // 100],
+            "max_ms": 1e3 * found[-1],
+        }
+
+    async def stall(self, count: int, room: str) -> dict[str, Any]:
+        """`count` more viewers who never read; 0 sends them away."""
+        for plug in self._stalled:
+            plug.close()
+        self._stalled = []
+        for _ in range(count):
+            plug = socket.socket()
+            plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            plug.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(plug, (self._host, self._port))
+            await loop.sock_sendall(plug, self.request(f"/ws?room={room}"))
+            self._stalled.append(plug)
+        await asyncio.sleep(1)
+        return {"stalled": len(self._stalled)}
+
+    async def _crowd(self, path: str, count: int) -> None:
+        while (missing := count - len(self.viewers)) > 0:
+            await asyncio.gather(*(self._enter(path) for _ in range(min(50, missing))))
+
+    async def _enter(self, path: str) -> Viewer:
+        loop = asyncio.get_running_loop()
+        viewer = Viewer(self, self.request(path))
+        await loop.create_connection(lambda: viewer, self._host, self._port)
+        self.viewers.append(viewer)
+        await viewer.upgraded.wait()
+        return viewer
+
+    def _expect(self, count: int) -> None:
+        self._waiting = count
+        self._event.clear()
+
+
+async def main(url: str, compress: bool) -> None:
+    """Obeys until the commands end."""
+    hall = Hall(url, compress)
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        command = json.loads(line)
+        answer = await getattr(hall, command.pop("do"))(**command)
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(sys.argv[1], sys.argv[2:] == ["compress"]))
