@@ -15,7 +15,7 @@ import { Inspector } from "./ui/inspector";
 import { NO_GRAPH, Notice } from "./ui/notice";
 import { offerRecordings } from "./ui/recordings";
 import { RoomView } from "./ui/room";
-import { loadToken, saveToken } from "./ui/settings";
+import { loadAccess, loadToken, saveAccess, saveToken } from "./ui/settings";
 import { SourcesView } from "./ui/sources";
 import { StrongestView } from "./ui/strongest";
 import { TextView } from "./ui/text";
@@ -29,18 +29,24 @@ let roomWanted = /^\/r\/([\w-]+)\/?$/.exec(location.pathname)?.[1] ?? null;
 const store = new Store((run) => setTimeout(run, 0));
 let player: Player | null = null;
 
-const socket = new RoomSocket(browserEnvironment, {
-  resume,
-  frame: receive,
-  state: (connection) => {
-    if (connection.state === "waiting") store.session.interrupted();
-    store.set({ connection });
+const access = query.get("access") ?? loadAccess();
+saveAccess(access);
+
+const socket = new RoomSocket(
+  { ...browserEnvironment, access },
+  {
+    resume,
+    frame: receive,
+    state: (connection) => {
+      if (connection.state === "waiting") store.session.interrupted();
+      store.set({ connection });
+    },
+    refused,
+    broken: (error) => {
+      console.error(`a frame was skipped: ${error.message}`);
+    },
   },
-  refused,
-  broken: (error) => {
-    console.error(`a frame was skipped: ${error.message}`);
-  },
-});
+);
 
 /** Where to come in: the room we were in, the one in the address, or a new one. */
 function resume(): Resume | null {

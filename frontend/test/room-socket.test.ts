@@ -74,6 +74,10 @@ function setup(tryAgain = true) {
 }
 
 describe("socketPath", () => {
+  it("shows the access token, also where no room is known", () => {
+    expect(socketPath(null, "a b")).toBe("/ws?access=a+b");
+  });
+
   it("opens a new room, or returns to one after the last frame seen", () => {
     expect(socketPath(null)).toBe("/ws");
     expect(socketPath({ room: "r1", from: 41, token: "a b" })).toBe(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import logging
 import os
+import resource
 import signal
 import sys
 
@@ -36,12 +38,20 @@ def main() -> int:
         print(f"axon_gateway: {error}", file=sys.stderr)
         return 1
     logs.configure(settings.log_level, settings.log_format)
+    _allow_sockets()
     try:
         _run(settings)
     except OSError as error:
         print(f"axon_gateway: {_explain(error, settings)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _allow_sockets() -> None:
+    """As many open files as the system lets us have: every viewer is one, and 1,024 is usual."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _run(settings: Settings) -> None:

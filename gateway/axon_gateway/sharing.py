@@ -153,8 +153,9 @@ class RedisSharing:
 
     async def load(self, id_: str, rooms: Rooms) -> Room | None:
         """A copy of another gateway's room. Refusal while Redis is gone."""
-        while self.available and any(room.id == id_ for room in self._copies):
-            await asyncio.sleep(_WRITE_EVERY)  # it has just expired here, and is to be no more
+        # It may have expired here just now: then Redis is to know that first, a write or two later.
+        while self.available and any(room.id == id_ for room in self._copies):  # noqa: ASYNC110
+            await asyncio.sleep(_WRITE_EVERY)
         try:
             [meta] = await self._store.metas([id_])
             if meta is None:

@@ -18,6 +18,8 @@ export interface Environment {
   wait(ms: number, action: () => void): () => void;
   /** 0 to 1. */
   random(): number;
+  /** The access token of this page, where it was given one. */
+  access?: string | null;
 }
 
 /** Where to come in: a room and the first log frame wanted. */
@@ -48,11 +50,16 @@ export function backoff(attempt: number, random: number): number {
   return Math.round(wait * (0.75 + random / 2));
 }
 
-export function socketPath(resume: Resume | null): string {
-  if (resume === null) return "/ws";
-  const query = new URLSearchParams({ room: resume.room, from: String(resume.from) });
-  if (resume.token !== null) query.set("token", resume.token);
-  return `/ws?${query.toString()}`;
+/** `access` is what the server may want to see before it lets anybody in. */
+export function socketPath(resume: Resume | null, access: string | null = null): string {
+  const query = new URLSearchParams();
+  if (resume !== null) {
+    query.set("room", resume.room);
+    query.set("from", String(resume.from));
+    if (resume.token !== null) query.set("token", resume.token);
+  }
+  if (access !== null) query.set("access", access);
+  return query.size === 0 ? "/ws" : `/ws?${query.toString()}`;
 }
 
 export class RoomSocket {
@@ -72,7 +79,9 @@ export class RoomSocket {
     this.cancelWait?.();
     this.cancelWait = null;
     this.hooks.state({ state: "connecting" });
-    const socket = this.environment.open(socketPath(this.hooks.resume()));
+    const socket = this.environment.open(
+      socketPath(this.hooks.resume(), this.environment.access ?? null),
+    );
     this.socket = socket;
     socket.onmessage = (event) => {
       if (socket === this.socket) this.receive(event.data);

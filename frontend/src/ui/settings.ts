@@ -4,6 +4,7 @@ import type { KnobName } from "../wire/model";
 const PROMPT = "axon.prompt";
 const KNOB_VALUES = "axon.knobs";
 const TOKENS = "axon.rooms";
+const ACCESS = "axon.access";
 const MOST_TOKENS = 20;
 
 export type KnobValues = Partial<Record<KnobName, string>>;
@@ -38,6 +39,15 @@ export function loadToken(room: string): string | undefined {
 export function saveToken(room: string, token: string): void {
   const others = loadTokens().filter(([id]) => id !== room);
   write(TOKENS, JSON.stringify([[room, token], ...others].slice(0, MOST_TOKENS)));
+}
+
+/** The access token that the page was once opened with (`?access=`). */
+export function loadAccess(): string | null {
+  return read(ACCESS);
+}
+
+export function saveAccess(access: string | null): void {
+  if (access !== null) write(ACCESS, access);
 }
 
 function loadTokens(): [string, string][] {
