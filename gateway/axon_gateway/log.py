@@ -60,8 +60,9 @@ class RoomLog:
         self._head_first = 0
         #: The last frame of the newest generation that tells how it began; 0 while it begins.
         self._begun = 0
-        self._newest = Chunk([], -1)
-        self._newest_after = -1
+        #: What was read last: after which frame, and when the log ended with which.
+        self._read = Chunk([], -1)
+        self._read_at = (-1, -1)
         #: The number of the oldest frame kept; `last + 1` when there is none.
         self.first = after + 1
 
@@ -134,8 +135,12 @@ class RoomLog:
         A reader whose next frames have left the log goes on with the first whole generation, or,
         when the only one has outgrown the log, with how it began and then what is left of it.
         """
-        if after == self._newest_after and self._newest.last == self.last:
-            return self._newest
+        # Nearly everybody asks for the same: it is put together, and on the wire, once for all.
+        if self._read_at != (after, self.last):
+            self._read, self._read_at = self._chunk(after), (after, self.last)
+        return self._read
+
+    def _chunk(self, after: int) -> Chunk:
         if after + 1 < self.first:
             after = self._entrance(after)
         if head := self._head_after(after):
@@ -146,9 +151,7 @@ class RoomLog:
             return Chunk([], max(after, self.first - 1))
         if behind >= _LAGS:
             return self._batch(start)
-        # Nearly everybody asks for just this.
-        self._newest, self._newest_after = Chunk(self._frames[start:], self.last), after
-        return self._newest
+        return Chunk(self._frames[start:], self.last)
 
     def _entrance(self, after: int) -> int:
         """Where a reader goes on whose next frame, the one following `after`, has left."""

@@ -11,7 +11,7 @@ import json
 import socket
 import sys
 import time
-from array import array
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,10 +31,16 @@ class Transcript:
 
     frames: list[bytes] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    #: All frames with a comma after each, as batches hold them, and where each begins.
+    joined: bytearray = field(default_factory=bytearray)
+    starts: list[int] = field(default_factory=list)
 
     def put(self, frame: bytes) -> None:
+        """Adds the next frame."""
         self.frames.append(frame)
         self.times.append(orjson.loads(frame)["time"])
+        self.starts.append(len(self.joined))
+        self.joined += frame + b","
 
 
 class Viewer(asyncio.Protocol):
@@ -98,24 +104,30 @@ class Viewer(asyncio.Protocol):
             self._frame(payload, now)
 
     def _batch(self, payload: bytes, now: float) -> None:
-        """What others have seen already is compared in place; only what is new is parsed."""
-        frames = self._hall.transcript.frames
+        """What others have seen already is compared as a whole; only what is new is parsed."""
+        transcript = self._hall.transcript
         at = payload.index(_FRAMES) + len(_FRAMES)
-        known = 0
-        while self.next < len(frames) and payload.startswith(frames[self.next], at):
-            at += len(frames[self.next]) + 1
-            known += 1
-            self._frame(frames[self.next], now)
-        if at < len(payload) - 1:
-            for frame in orjson.loads(payload)["frames"][known:]:
-                self._frame(orjson.dumps(frame), now)
+        if self.next < len(transcript.starts):
+            start = transcript.starts[self.next]
+            end = start + len(payload) - len("]}") - at
+            same = transcript.joined[start:end] == payload[at:-2]
+            if same and transcript.joined[end : end + 1] == b",":
+                last = bisect_right(transcript.starts, end) - 1
+                first, self.next = self.next, last + 1
+                self._hall.seen.append((now, first, last + 1))
+                # Labels that come late follow the end.
+                if any(f.startswith(_FINISHED) for f in transcript.frames[first : last + 1]):
+                    self._hall.done()
+                return
+        for frame in orjson.loads(payload)["frames"]:
+            self._frame(orjson.dumps(frame), now)
 
     def _frame(self, frame: bytes, now: float) -> None:
         transcript = self._hall.transcript
         if self.next == len(transcript.frames):
             transcript.put(frame)
         if frame == transcript.frames[self.next]:
-            self._hall.latencies.append(now - transcript.times[self.next])
+            self._hall.seen.append((now, self.next, self.next + 1))
         else:
             self.wrong += 1
         self.next += 1
@@ -149,7 +161,8 @@ class Hall:
         #: Messages that each viewer is to get of a server that is not ours; 0 for ours.
         self.counted = 0
         self.transcript = Transcript()
-        self.latencies = array("d")
+        #: When which frames, first to last but one, were seen by a viewer.
+        self.seen: list[tuple[float, int, int]] = []
         self.batches = 0
         self.viewers: list[Viewer] = []
         self._stalled: list[socket.socket] = []
@@ -197,7 +210,7 @@ class Hall:
 
     async def play(self, events: int, rate: float) -> dict[str, Any]:
         """A generation of `events` tokens, `rate` a second (0: as fast as they come)."""
-        self.transcript, self.latencies, self.batches = Transcript(), array("d"), 0
+        self.transcript, self.seen, self.batches = Transcript(), [], 0
         for viewer in self.viewers:
             viewer.next = viewer.wrong = 0
         self._expect(len(self.viewers))
@@ -208,7 +221,8 @@ class Hall:
         frames = len(self.transcript.frames)
         lost = sum(viewer.wrong + abs(frames - viewer.next) for viewer in self.viewers)
         kinds = [orjson.loads(frame)["type"] for frame in self.transcript.frames]
-        found = sorted(self.latencies)
+        times = self.transcript.times
+        found = sorted(now - times[n] for now, first, end in self.seen for n in range(first, end))
         return {
             # Whatever it is that all have seen alike, it must be what was generated.
             "lost": lost + abs(kinds.count("token") - events) * len(self.viewers) + self._gone,
