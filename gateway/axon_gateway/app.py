@@ -9,11 +9,14 @@ from collections.abc import AsyncIterator
 from aiohttp import WSCloseCode, web
 from axon.v1 import inference_pb2 as pb
 
-from axon_gateway import middleware, page, routes
+from axon_gateway import config, middleware, page, routes
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 from axon_gateway.generation import Emit, Generation
-from axon_gateway.labels import Labels
+from axon_gateway.label_files import LabelFiles
+from axon_gateway.label_store import LabelStore
+from axon_gateway.labels import Labels, Origins
+from axon_gateway.neuronpedia import BulkExport, FeatureApi, Http
 from axon_gateway.rooms import Rooms
 from axon_gateway.state import GATEWAY, Gateway
 from axon_gateway.upstream import Upstream
@@ -47,7 +50,7 @@ _SETTINGS: web.AppKey[Settings] = web.AppKey("settings", Settings)
 async def _parts(app: web.Application) -> AsyncIterator[None]:
     settings = app[_SETTINGS]
     upstream = Upstream(settings.inference, settings.generation_timeout)
-    labels = Labels(settings.redis_url, settings.labels, settings.label_cache)
+    labels = _labels(settings, upstream)
 
     def start(request: pb.GenerateRequest, emit: Emit) -> Generation:
         return Generation(upstream, labels, request, emit)
@@ -64,6 +67,25 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
     await rooms.close()
     await labels.close()
     await upstream.close()
+
+
+def _labels(settings: Settings, upstream: Upstream) -> Labels:
+    http = Http()
+    ids = dict(settings.neuronpedia_ids)
+
+    def neuronpedia_id(source: str) -> str | None:
+        return ids.get(source) or (source if upstream.listed(source) else None)
+
+    export, api = settings.neuronpedia_export, settings.neuronpedia_api
+    origins = Origins(
+        overrides=settings.label_overrides,
+        files=LabelFiles(settings.labels, config.BUNDLED_LABELS),
+        export=BulkExport(http, export) if export else None,
+        api=FeatureApi(http, api, settings.neuronpedia_rate) if api else None,
+        neuronpedia_id=neuronpedia_id,
+        http=http,
+    )
+    return Labels(LabelStore(settings.redis_url), origins, settings.label_cache)
 
 
 async def _warm_up(app: web.Application) -> AsyncIterator[None]:

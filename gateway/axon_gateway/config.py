@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -52,6 +53,43 @@ def _choice(*allowed: str) -> Callable[[str], str]:
     return choose
 
 
+def _rate(text: str) -> float:
+    rate = float(text)
+    if not 0 < rate < float("inf"):
+        raise ValueError("a number above 0")
+    return rate
+
+
+def _base(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("an http or https address, or nothing")
+    return text.rstrip("/")
+
+
+def _ids(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [name.partition("=") for name in _names(text)]
+    if not all(served and id_ for served, _, id_ in pairs):
+        raise ValueError("SOURCE=ID,SOURCE=ID")
+    return tuple((served.strip(), id_.strip()) for served, _, id_ in pairs)
+
+
+def _overrides(text: str) -> Mapping[tuple[str, int], str]:
+    """Labels by (source, index) in a JSON file of "model/source/index": "label"."""
+    if not text:
+        return {}
+    try:
+        labels = json.loads(Path(text).expanduser().read_text())
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from None
+    overrides = {}
+    for name, label in labels.items() if isinstance(labels, dict) else [("the file", None)]:
+        source, _, index = name.rpartition("/")
+        if not (source and index.isascii() and index.isdigit() and isinstance(label, str)):
+            raise ValueError(f'{name}: not of the form "model/source/index": "label"')
+        overrides[source, int(index)] = label
+    return overrides
+
+
 def _text(text: str) -> str:
     if not text:
         raise ValueError("not empty")
@@ -62,6 +100,10 @@ def _bundled(folder: str) -> Path | None:
     """A folder of the repository, None when the package is installed without it."""
     path = _REPOSITORY / folder
     return path if path.is_dir() else None
+
+
+#: The bundled model's labels; they count beside the folder that AXON_LABELS names.
+BUNDLED_LABELS = _bundled("inference/demo_model/labels")
 
 
 def _setting(variable: str, read: Callable[[str], Any], default: Any, about: str) -> Any:
@@ -86,8 +128,35 @@ class Settings:
     labels: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
         "AXON_LABELS",
         _folder,
-        lambda: _bundled("inference/demo_model/labels"),
-        "folder of label files, {model}/{source}/explanations/batch-*.jsonl.gz",
+        lambda: BUNDLED_LABELS,
+        "folder of label files, {model}/{source}/explanations/*.jsonl.gz",
+    )
+    label_overrides: Mapping[tuple[str, int], str] = _setting(
+        "AXON_LABEL_OVERRIDES",
+        _overrides,
+        dict,
+        'JSON file of labels that come before all others, {"model/source/index": "label"}',
+    )
+    neuronpedia_export: str = _setting(
+        "AXON_NEURONPEDIA_EXPORT",
+        _base,
+        "https://neuronpedia-datasets.s3.us-east-1.amazonaws.com/v1",
+        "where the bulk export of labels is; empty: nowhere, use files",
+    )
+    neuronpedia_api: str = _setting(
+        "AXON_NEURONPEDIA_API",
+        _base,
+        "https://www.neuronpedia.org/api/feature",
+        "where single features are asked for that the export lacks; empty: nowhere",
+    )
+    neuronpedia_rate: float = _setting(
+        "AXON_NEURONPEDIA_RATE", _rate, 3.0, "single features a second to ask for, at most"
+    )
+    neuronpedia_ids: tuple[tuple[str, str], ...] = _setting(
+        "AXON_NEURONPEDIA_IDS",
+        _ids,
+        (),
+        "what Neuronpedia calls sources that do not know it themselves (SOURCE=ID, ...)",
     )
     page: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
         "AXON_PAGE", _folder, lambda: _bundled("frontend/dist"), "folder of the built page"
@@ -145,7 +214,7 @@ def describe() -> str:
     lines = []
     for setting in fields(Settings):
         value = getattr(defaults, setting.name)
-        shown = "none" if value in (None, ()) else value
+        shown = "none" if value in (None, (), {}, "") else value
         lines.append(f"  {setting.metadata['variable']:24} {setting.metadata['about']}")
         lines.append(f"  {'':24} (default: {shown})")
     return "\n".join(lines)

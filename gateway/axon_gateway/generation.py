@@ -136,48 +136,84 @@ class Generation:
 
 
 class LabelFeed:
-    """Looks up labels beside a stream: one look-up per source at a time, the rest collects."""
+    """Looks up labels beside a stream.
+
+    One look-up per source at a time, the rest collects; what only Neuronpedia can tell, one feature
+    at a time, is asked for beside that.
+    """
 
     def __init__(self, labels: Labels, emit: Emit) -> None:
         self._labels = labels
         self._emit = emit
-        self._wanted: dict[str, set[int]] = {}
         #: Everything asked for so far, so that a frequent feature is not asked for at every token.
         self._asked: dict[str, set[int]] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._known = _Collector(self._look_up)
+        self._unknown = _Collector(self._ask)
 
     def want(self, source: str, indices: Iterable[int]) -> None:
         """Asks for labels; those found go out in a `labels` frame. Returns at once."""
         asked = self._asked.setdefault(source, set())
         missing = self._labels.missing(source, indices) - asked
-        if not missing:
-            return
         asked |= missing
-        self._wanted.setdefault(source, set()).update(missing)
-        if source not in self._tasks:
-            task = asyncio.create_task(self._work(source))
-            self._tasks[source] = task
-            task.add_done_callback(lambda _: self._tasks.pop(source, None))
+        self._known.add(source, missing)
 
     async def settle(self, seconds: float) -> None:
         """Waits until nothing is under way, at most `seconds`."""
-        if self._tasks:
-            await asyncio.wait(list(self._tasks.values()), timeout=seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while tasks := self._known.tasks + self._unknown.tasks:
+                    await asyncio.wait(tasks)
 
     def cancel(self) -> None:
         """Gives up what is under way."""
-        for task in self._tasks.values():
+        for task in self._known.tasks + self._unknown.tasks:
             task.cancel()
 
-    async def _work(self, source: str) -> None:
+    async def _look_up(self, source: str, wanted: set[int]) -> None:
         try:
-            while wanted := self._wanted.pop(source, None):
-                if found := await self._labels.look_up(source, wanted):
-                    await self._emit(frames.labels(source, found))
+            if found := await self._labels.look_up(source, wanted):
+                await self._emit(frames.labels(source, found))
+            self._unknown.add(source, self._labels.missing(source, wanted))
         except (Refusal, ConnectionError):
             # Labels are off (said in the log), or the reader left. Nothing was remembered: a
             # feature that comes again is asked for again.
-            self._wanted.pop(source, None)
             self._asked.pop(source, None)
+
+    async def _ask(self, source: str, wanted: set[int]) -> None:
+        with contextlib.suppress(ConnectionError):
+            async with contextlib.aclosing(self._labels.ask(source, wanted)) as answers:
+                async for found in answers:
+                    await self._emit(frames.labels(source, found))
+        # Those that nothing was said of are asked for again when they come again.
+        self._asked.get(source, set()).difference_update(self._labels.missing(source, wanted))
+
+
+class _Collector:
+    """Runs `work` on what is wanted of a source; what is wanted meanwhile goes together then."""
+
+    def __init__(self, work: Callable[[str, set[int]], Awaitable[None]]) -> None:
+        self._work = work
+        self._wanted: dict[str, set[int]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What is under way."""
+        return list(self._tasks.values())
+
+    def add(self, source: str, indices: set[int]) -> None:
+        """Has work done on these, soon. Returns at once."""
+        if not indices:
+            return
+        self._wanted.setdefault(source, set()).update(indices)
+        if source not in self._tasks:
+            task = asyncio.create_task(self._run(source))
+            self._tasks[source] = task
+            task.add_done_callback(lambda _: self._tasks.pop(source, None))
+
+    async def _run(self, source: str) -> None:
+        try:
+            while wanted := self._wanted.pop(source, None):
+                await self._work(source, wanted)
         except Exception:
             _log.exception("looking up labels of %s failed", source)

@@ -27,7 +27,7 @@ _MAX_NOTICES = 32
 _ANNOUNCE_EVERY = 0.25
 _ANNOUNCE_RATE = 500
 #: Seconds that labels may come in after their generation.
-_LATE_LABELS = 10.0
+_LATE_LABELS = 60.0
 
 #: Makes a generation that emits into a room.
 StartGeneration = Callable[[pb.GenerateRequest, Emit], Generation]

@@ -73,6 +73,13 @@ class Upstream:
             raise self._refusal(error, begun=False) from None
         return messages.feature(answer)
 
+    def listed(self, source: str) -> bool:
+        """Whether Neuronpedia shows the source, by the last description received."""
+        known = self.last_model
+        return known is not None and any(
+            s.id == source and s.neuronpedia_url for s in known.sources
+        )
+
     async def layers(self, sources: tuple[str, ...]) -> dict[str, int]:
         """The layer of each of `sources`, asking the service only about one never seen."""
         known = self.last_model
