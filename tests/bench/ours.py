@@ -120,7 +120,7 @@ class Ours:
         return Engine(
             runner=self.loaded.runner,
             tokenizer=self.loaded.tokenizer,
-            scheduler=Scheduler(slots, queue, self.settings.prefill_tokens),
+            scheduler=Scheduler(slots, queue, self.loaded.prefill_tokens),
             eos_ids=frozenset(),  # as long as was asked for, whatever the text
             publish=told.extend,
         )
