@@ -118,10 +118,7 @@ const sources = new SourcesView(store);
 new Controls(store, sources, { generate, stop: () => socket.send({ type: "stop" }) });
 new TextView(store);
 new StrongestView(store);
-new Inspector(store, (source, index) => {
-  const model = store.session.run?.model;
-  return model === undefined ? Promise.resolve(null) : askForFeature(model, source, index);
-});
+new Inspector(store, askForFeature);
 const graph = makeGraph(new Notice(store));
 byId("fit").addEventListener("click", () => graph?.fit());
 byId("reset").addEventListener("click", () => {

@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { extentOf } from "../src/graph/extent";
 import { fraction, Layout, type Newcomer, seedOf } from "../src/graph/layout";
+import { nameNodes } from "../src/graph/naming";
 import { nearest } from "../src/graph/pick";
 import { type Candidate, overlap, placeLabels } from "../src/graph/placement";
+import { Session } from "../src/session/session";
+import { feature, started, token } from "./frames";
 
 const STAGE = { left: 0, top: 0, width: 400, height: 300 };
 
@@ -108,5 +111,26 @@ describe("nearest", () => {
   it("takes the closer of two and nothing out of reach", () => {
     expect(nearest(nodes, 15, 10)?.index).toBe(2);
     expect(nearest(nodes, 60, 60)).toBeNull();
+  });
+});
+
+describe("nameNodes", () => {
+  it("names a label once, and every feature without one", () => {
+    const session = new Session();
+    session.apply(started(1, ["m/0", "m/1"]));
+    const fired = (id: number, source: string, label: string | null) =>
+      feature(id, 1, { source, label });
+    session.apply(
+      token(2, 0, "a", [
+        fired(1, "m/0", "capitals"),
+        fired(2, "m/1", "capitals"),
+        fired(5, "m/0", null),
+        fired(5, "m/1", null),
+      ]),
+    );
+    const nodes = session.features.map(({ index }) => ({ index, x: 0, y: 0, radius: 3 }));
+    const attention = { chosen: null, hovered: null };
+    const named = nameNodes(nodes, session.features, Float32Array.of(1, 1, 1, 1), attention);
+    expect(named.map(({ text }) => text)).toEqual(["capitals", "#5", "#5"]);
   });
 });

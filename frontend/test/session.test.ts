@@ -189,6 +189,19 @@ describe("questions", () => {
     ]);
   });
 
+  it("features without a label are not the same for having the same number", () => {
+    const nameless = sessionOf(
+      started(1, ["axon-demo/2-res", "axon-demo/3-res"]),
+      token(2, 0, "a", [feature(5, 8), feature(5, 6, { source: "axon-demo/3-res", layer: 3 })]),
+    );
+    const [first] = nameless.tokens;
+    const found = first ? strongest(nameless, first, 5) : [];
+    expect(found.map(({ feature: f, echoes }) => [f.key, echoes.length])).toEqual([
+      ["axon-demo/2-res/5", 0],
+      ["axon-demo/3-res/5", 0],
+    ]);
+  });
+
   it("the newest token is the newest that has features", () => {
     expect(newestToken(session)?.text).toBe("b");
   });

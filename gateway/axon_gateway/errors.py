@@ -58,3 +58,8 @@ class Refusal(Exception):
         if self.retry_after is not None:
             body["retry_after"] = self.retry_after
         return body
+
+
+def our_failure() -> Refusal:
+    """What clients are told of a mistake in the gateway itself; the log has the rest."""
+    return Refusal("internal", "the gateway failed; its log says how")

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from axon.v1 import inference_pb2 as pb
 
 from axon_gateway import frames
-from axon_gateway.errors import Refusal
+from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.frames import Frame, TokenFrames
 from axon_gateway.labels import Labels
 from axon_gateway.upstream import Upstream
@@ -46,9 +46,10 @@ class Generation:
         self.begun = False
 
     async def run(self) -> None:
-        """Runs to the end. Refusal if it was refused before the first frame.
+        """Runs to the end. Refusal, or whatever failed, if that was before the first frame.
 
         What goes wrong later is told by an `error` frame, since by then people watch.
+        ConnectionError if nobody is left to be told.
         """
         try:
             async with contextlib.aclosing(self._upstream.generate(self._request)) as responses:
@@ -62,6 +63,13 @@ class Generation:
             if not self.begun:
                 raise
             await self._put(frames.error(refusal))
+        except ConnectionError:
+            raise
+        except Exception:
+            if not self.begun:
+                raise
+            _log.exception("a generation failed")
+            await self._put(frames.error(our_failure()))
 
     async def stop(self) -> None:
         """Tells those watching that it was stopped; to be called once `run` was cancelled."""

@@ -49,8 +49,11 @@ class RoomLog:
         return self._bytes
 
     def begin(self) -> None:
-        """Says that the next frame begins a generation."""
-        self._starts.append(self.last + 1)
+        """Says that the next frame begins a generation, unless it is refused before."""
+        start = self.last + 1
+        # Those refused leave no frame: a client that goes on trying must not make this grow.
+        if not self._starts or self._starts[-1] != start:
+            self._starts.append(start)
 
     def append(self, frame: Frame) -> int:
         """Numbers, encodes and keeps a frame; returns its number."""

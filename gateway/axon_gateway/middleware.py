@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from axon_gateway.errors import Refusal
+from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.state import GATEWAY
 
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ async def failures(request: web.Request, handler: Handler) -> web.StreamResponse
         raise
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
-        return _json(Refusal("internal", "the gateway failed; its log says how"))
+        return _json(our_failure())
 
 
 def _json(refusal: Refusal, headers: dict[str, str] | None = None) -> web.Response:

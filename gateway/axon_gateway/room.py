@@ -14,7 +14,7 @@ from collections.abc import Callable
 from axon.v1 import inference_pb2 as pb
 
 from axon_gateway import frames
-from axon_gateway.errors import Refusal
+from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.frames import Frame
 from axon_gateway.generation import Emit, Generation
 from axon_gateway.log import RoomLog
@@ -193,14 +193,7 @@ class Room:
             await generation.stop()
         except Exception:
             _log.exception("room %s: the generation failed", self.id)
-            await self._tell_failure(generation, viewer)
-
-    async def _tell_failure(self, generation: Generation, viewer: Viewer) -> None:
-        refusal = Refusal("internal", "the gateway failed; its log says how")
-        if generation.begun:
-            await self._append(frames.error(refusal))
-        else:
-            viewer.notify(refusal)
+            viewer.notify(our_failure())
 
     def _announce(self) -> None:
         """Has everybody told about the room soon, however many come and go meanwhile.

@@ -8,7 +8,7 @@ import grpc
 import grpc.aio
 from axon import messages
 from axon.channel import CHANNEL_OPTIONS
-from axon.errors import AxonError, from_rpc
+from axon.errors import AxonError, from_call
 from axon.types import Feature, Model
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
@@ -53,6 +53,7 @@ class Upstream:
         except grpc.aio.AioRpcError as error:
             raise self._not_ready(error) from None
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
+            await self.model()  # refuses too, and says what it waits for
             raise Refusal("not_ready", f"inference at {self.target} is loading its model")
 
     async def model(self) -> Model:
@@ -103,15 +104,14 @@ class Upstream:
 
     def _not_ready(self, error: grpc.aio.AioRpcError) -> Refusal:
         """Whatever keeps the service from saying what it is keeps it from generating."""
-        status = from_rpc(error.code(), error.details(), None)
-        return Refusal("not_ready", _unavailable(status, self.target))
+        return Refusal("not_ready", _unavailable(from_call(error), self.target))
 
     def _lost(self, why: str) -> Refusal:
         return Refusal("backend_lost", f"inference at {self.target} broke off: {why}")
 
     def _refusal(self, error: grpc.aio.AioRpcError, begun: bool) -> Refusal:
         """The refusal that tells clients about a failed call; `begun` if events had come."""
-        status = from_rpc(error.code(), error.details(), error.trailing_metadata())
+        status = from_call(error)
         if begun and status.code in ("UNAVAILABLE", "INTERNAL", "UNKNOWN", "CANCELLED"):
             return self._lost(status.message)
         return translate(status, self.target)

@@ -58,12 +58,17 @@ def _setting(default: Any, env: str, about: str, parse: Any = str) -> Any:
 class Settings:
     """What the service was asked to be. Build it with `from_env`."""
 
-    model: str = _setting("axon-demo", "AXON_MODEL", "preset name or a local Hugging Face folder")
+    model: str = _setting(
+        "axon-demo",
+        "AXON_MODEL",
+        "a model's name, a folder in Hugging Face format, or a repository of the hub (ORG/NAME)",
+    )
     sources: tuple[str, ...] = _setting(
         (),
         "AXON_SOURCES",
-        "SAEs, comma separated: SAELens release/sae_id, Neuronpedia id, or local SAELens folder; "
-        "empty takes the preset's",
+        "SAEs, comma separated: Neuronpedia id, SAELens release/sae_id, whole release, or folder "
+        "as SAELens saves it; =MODEL/SOURCE behind one names it as Neuronpedia does; empty takes "
+        "the model's own",
         _names,
     )
     host: str = _setting("127.0.0.1", "AXON_HOST", "address to listen on")

@@ -34,6 +34,7 @@ def encoder(sae: Any) -> Encode:
         return found
     encode = make(sae)
     sae.W_enc = nn.Parameter(sae.W_enc.new_empty(0), requires_grad=False)
+    prepack.unmap(sae)
     return encode
 
 

@@ -1,4 +1,4 @@
-"""From settings to a runner that is ready: the one place that knows both."""
+"""From settings to a runner that is ready: find, download, check, load."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from typing import Any
 import torch
 from axon.v1 import inference_pb2 as pb
 
-from .catalog import select
+from . import memory
+from .catalog import Selection, SourceSpec, select
 from .config import Settings
 from .features import FeatureReader, Unembedding
 from .graphs import Capture, cuda_capture
-from .model import LanguageModel, load_model
+from .hub import Want, fetch, require_network, snapshot
+from .model import LanguageModel, ModelError, load_weights, outline
 from .runner import ModelRunner
-from .sources import Source, SourceError, load_source
+from .selfcheck import require_faithful
+from .sources import Source, SourceError, check, load_source
 from .validation import Served
 
 _log = logging.getLogger(__name__)
@@ -36,10 +39,13 @@ class Loaded:
     sources: list[pb.Source]
 
 
-def load(settings: Settings, capture: Capture | None = None) -> Loaded:
+def load(
+    settings: Settings, capture: Capture | None = None, report: Callable[[str], None] = _log.info
+) -> Loaded:
     """Load model and sources and check that they fit.
 
-    `capture` is how decode steps are captured; by default into CUDA graphs on a GPU.
+    `capture` is how decode steps are captured; by default into CUDA graphs on a GPU. `report` is
+    given lines that say what is waited for.
 
     Raises:
         ValueError: they do not fit, or a name means nothing; the message says which.
@@ -48,18 +54,13 @@ def load(settings: Settings, capture: Capture | None = None) -> Loaded:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     selection = select(settings.model, settings.sources)
-    model = load_model(
-        selection.id,
-        selection.path,
-        device=settings.device,
-        dtype=settings.dtype,
-        context_length=settings.context_length,
-    )
-    sources = [load_source(spec, model) for spec in selection.sources]
+    model = _load_model(selection, settings, report)
+    sources = [_load_source(spec, model, report) for spec in selection.sources]
+    _require_distinct(sources)
     if capture is None and model.device.type == "cuda" and settings.graphs == "auto":
         capture = cuda_capture()
     runner = ModelRunner(model, sources, settings.slots, capture)
-    runner.warm_up()
+    _warm_up(runner, model)
     return Loaded(
         runner=runner,
         reader=FeatureReader(
@@ -78,6 +79,53 @@ def load(settings: Settings, capture: Capture | None = None) -> Loaded:
         info=_info(model),
         sources=[_describe(source) for source in sources],
     )
+
+
+def _warm_up(runner: ModelRunner, model: LanguageModel) -> None:
+    try:
+        runner.warm_up()
+    except NotImplementedError as error:
+        raise ModelError(f"{model.config.model_type}: Axon cannot do {error} yet") from error
+    require_faithful(runner, model)
+
+
+def _load_model(
+    selection: Selection, settings: Settings, report: Callable[[str], None]
+) -> LanguageModel:
+    """The model, loaded only if the sources fit it and all of it fits into memory."""
+    require_network(selection.wanted)
+    if selection.repository:
+        fetch([Want(selection.repository, weights=False)], report)
+    folder = selection.folder or snapshot(selection.repository)
+    empty = outline(
+        selection.id,
+        str(folder),
+        device=settings.device,
+        dtype=settings.dtype,
+        context_length=settings.context_length,
+    )
+    if selection.repository:
+        # Known from a few kilobytes, so said before gigabytes are downloaded.
+        memory.require(memory.need(empty, settings.slots), empty)
+    fetch(selection.wanted, report)
+    sizes = [check(spec, empty) for spec in selection.sources]
+    memory.require(memory.need(empty, settings.slots, sum(sizes)), empty)
+    report(f"loading model {selection.id} from {folder}")
+    return load_weights(empty, str(folder))
+
+
+def _load_source(spec: SourceSpec, model: LanguageModel, report: Callable[[str], None]) -> Source:
+    report(f"loading source {spec}")
+    return load_source(spec, model)
+
+
+def _require_distinct(sources: list[Source]) -> None:
+    names = [source.id for source in sources]
+    if double := {name for name in names if names.count(name) > 1}:
+        raise SourceError(
+            f"several sources would be called {', '.join(sorted(double))}: give each an id of its "
+            "own in AXON_SOURCES, with =MODEL/SOURCE behind it"
+        )
 
 
 def _bos(model: LanguageModel, sources: list[Source]) -> int | None:

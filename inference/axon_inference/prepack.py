@@ -63,3 +63,10 @@ def prepack(network: nn.Module) -> None:
                 setattr(module, name, PackedLinear(child.weight.t(), child.bias))
             elif isinstance(child, NewGELUActivation):
                 setattr(module, name, nn.GELU(approximate="tanh"))  # one pass, not eight
+    unmap(network)
+
+
+def unmap(module: nn.Module) -> None:
+    """Copy parameters that a file is mapped for, so that the packed ones' part of it is freed."""
+    for parameter in module.parameters():
+        parameter.data = parameter.data.clone()

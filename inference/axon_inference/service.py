@@ -52,7 +52,7 @@ class Service:
         self.settings = settings
         self.port = 0
         self._on_fatal = on_fatal
-        self._load = load or _load
+        self._load = load or self._load_model
         self._servicer = InferenceServicer()
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._server = grpc.aio.server(options=_OPTIONS)
@@ -112,6 +112,16 @@ class Service:
         for name in ("", NAME):
             await self._health.set(name, states.SERVING if serving else states.NOT_SERVING)
 
+    def _load_model(self, settings: Settings) -> Loaded:
+        from .loading import load  # imports torch, which takes seconds
+
+        return load(settings, report=self._report)
+
+    def _report(self, line: str) -> None:
+        """What is waited for, to the log and to whoever asks meanwhile; called by any thread."""
+        _log.info("%s", line)
+        self._servicer.unavailable = f"{line}; try again in a moment"
+
     def _build(self, listeners: Listeners) -> Ready:
         """Everything slow, on a thread of its own."""
         settings = self.settings
@@ -126,12 +136,6 @@ class Service:
         )
         description = _describe(loaded.info, loaded.sources, loaded.served, settings)
         return Ready(engine, loaded.reader, loaded.served, listeners, description)
-
-
-def _load(settings: Settings) -> Loaded:
-    from .loading import load  # imports torch, which takes seconds
-
-    return load(settings)
 
 
 def _describe(

@@ -8,9 +8,9 @@ goes on from there by reconstruction alone.
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from torch.nn.functional import embedding_bag
 
-from demo_model.facts import Facts, Kind
+from demo_model.facts import Facts, Ints, Kind
 
 # In this order each kind explains what the ones before it leave, with this share of the features.
 _SHARES = (
@@ -45,16 +45,28 @@ def starting_directions(x: torch.Tensor, facts: Facts, n_features: int) -> torch
 
 def _explain(left: Floats, facts: Facts, room: int) -> Floats:
     """Means of `left` over the best statements, which it then loses."""
-    holds = csr_array(
-        (np.ones(len(facts.ids), np.float32), facts.ids, facts.offsets),
-        shape=(facts.n_positions, len(facts.statements)),
-    )
-    counts = facts.counts()[:, None].astype(np.float32)
-    means = np.asarray(holds.T @ left, dtype=np.float32) / counts
-    gain = (means**2).sum(axis=1) * counts[:, 0]
+    counts = facts.counts()
+    bounds = np.concatenate([[0], np.cumsum(counts)])
+    sums = _sums(left, np.concatenate(facts.by_statement()), bounds)
+    weights = counts.astype(np.float32)
+    means = sums / weights[:, None]
+    gain = (means**2).sum(axis=1) * weights
     best = np.argsort(-gain)[:room]
-    chosen = holds[:, best]
+    chosen = np.isin(np.arange(len(counts)), best)
+    explaining = facts.keep(chosen)
     # Where several hold at once, each takes its share of the effect.
-    overlap = np.maximum(np.asarray(chosen.sum(axis=1), dtype=np.float32), 1)[:, None]
-    left -= np.asarray(chosen @ means[best]) / overlap
+    overlap = np.maximum(np.diff(explaining.offsets), 1).astype(np.float32)[:, None]
+    left -= _sums(means[chosen], explaining.ids, explaining.offsets) / overlap
     return means[best]
+
+
+def _sums(rows: Floats, which: Ints, bounds: Ints) -> Floats:
+    """Sums of the rows `which[bounds[i]:bounds[i + 1]]`, one for every i."""
+    summed = embedding_bag(
+        torch.from_numpy(which),
+        torch.from_numpy(rows),
+        torch.from_numpy(bounds),
+        mode="sum",
+        include_last_offset=True,
+    )
+    return summed.numpy()

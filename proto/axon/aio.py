@@ -4,62 +4,74 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from types import TracebackType
-from typing import Self, Unpack
+from contextlib import AbstractAsyncContextManager
+from typing import TypeAlias, Unpack
 
 import grpc
 import grpc.aio
 
 from axon import messages
 from axon.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, unreachable
-from axon.errors import AxonError, from_rpc
+from axon.errors import AxonError, from_call
 from axon.messages import Knobs
-from axon.types import Event, Feature, Model, Started
+from axon.stream import Stream
+from axon.types import Event, Feature, Model
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 
+_Call: TypeAlias = "grpc.aio.UnaryStreamCall[pb.GenerateRequest, pb.GenerateResponse]"
 
-class AsyncGeneration(AsyncIterator[Event]):
+
+class AsyncGeneration(Stream, AsyncIterator[Event], AbstractAsyncContextManager["AsyncGeneration"]):
     """The events of one generation; `async for`, `cancel()`, or `async with`."""
 
-    def __init__(self, client: AsyncClient, request: pb.GenerateRequest, timeout: float | None):
+    def __init__(
+        self, client: AsyncClient, request: pb.GenerateRequest, timeout: float | None
+    ) -> None:
+        super().__init__()
         self._client = client
         self._request = request
         self._timeout = timeout
-        self._call: grpc.aio.UnaryStreamCall[pb.GenerateRequest, pb.GenerateResponse] | None = None
-        self._sources: tuple[str, ...] = ()
-        self._cancelled = False
+        self._call: _Call | None = None
 
     async def __anext__(self) -> Event:
         """The next event; the iteration ends after `cancel()`, AxonError on failure."""
-        while not self._cancelled:
-            response = await self._read()
-            if response is None:
-                break
-            event = messages.event(response, self._sources)
-            if isinstance(event, Started):
-                self._sources = event.sources
-            if event is not None:
+        while not self._cancelled and (response := await self._read()) is not None:
+            if (event := self._event(response)) is not None:
                 return event
         raise StopAsyncIteration
 
     async def _read(self) -> pb.GenerateResponse | None:
         """The next message, None at the end of the stream and after `cancel()`."""
-        if self._call is None:
-            self._call = await self._client._start(self._request, self._timeout)
+        call = self._call or await self._start()
+        if call is None:
+            return None
         try:
-            response = await self._call.read()
+            response = await call.read()
         except asyncio.CancelledError:
-            # gRPC reports a cancelled call as a cancelled task. Only the latter may travel on.
+            # gRPC reports a call that was cancelled here as a cancelled task. Only a real one
+            # may travel on.
+            if _task_is_cancelled():
+                call.cancel()
+                raise
             if self._cancelled:
                 return None
-            self._call.cancel()
-            raise
+            raise AxonError("CANCELLED", "the client was closed") from None
         except grpc.aio.AioRpcError as error:
-            if self._cancelled:
-                return None
-            raise _error(error) from None
+            self._broke_off(error)
+            return None
         return response if isinstance(response, pb.GenerateResponse) else None
+
+    async def _start(self) -> _Call | None:
+        """The call, None if `cancel()` came while there was no connection yet."""
+        try:
+            await self._client._connect()
+        except AxonError:
+            if not self._cancelled:
+                raise
+        if not self._cancelled:
+            self._call = self._client._generate(self._request, self._timeout)
+        return self._call
 
     def cancel(self) -> None:
         """Ends the generation; the iteration stops without an error."""
@@ -67,19 +79,16 @@ class AsyncGeneration(AsyncIterator[Event]):
         if self._call is not None:
             self._call.cancel()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         self.cancel()
 
 
-class AsyncClient:
+def _task_is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     """The same as `Client` for asyncio; create it inside a running event loop."""
 
     def __init__(
@@ -115,7 +124,7 @@ class AsyncClient:
         try:
             response = await self._stub.GetModel(pb.GetModelRequest(), timeout=timeout)
         except grpc.aio.AioRpcError as error:
-            raise _error(error) from None
+            raise from_call(error) from None
         return messages.model(response)
 
     async def feature(
@@ -132,17 +141,14 @@ class AsyncClient:
         try:
             response = await self._stub.GetFeature(request, timeout=timeout)
         except grpc.aio.AioRpcError as error:
-            raise _error(error) from None
+            raise from_call(error) from None
         return messages.feature(response)
 
     async def close(self) -> None:
         """Closes the connection and with it every generation still running."""
         await self._channel.close(None)
 
-    async def _start(
-        self, request: pb.GenerateRequest, deadline: float | None
-    ) -> grpc.aio.UnaryStreamCall[pb.GenerateRequest, pb.GenerateResponse]:
-        await self._connect()
+    def _generate(self, request: pb.GenerateRequest, deadline: float | None) -> _Call:
         return self._stub.Generate(request, timeout=deadline, wait_for_ready=True)
 
     async def _connect(self) -> None:
@@ -151,17 +157,5 @@ class AsyncClient:
         except TimeoutError:
             raise unreachable(self.address, self._connect_timeout) from None
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         await self.close()
-
-
-def _error(error: grpc.aio.AioRpcError) -> AxonError:
-    return from_rpc(error.code(), error.details(), error.trailing_metadata())

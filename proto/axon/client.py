@@ -7,62 +7,54 @@ frees its slot within one step.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self, Unpack
+from contextlib import AbstractContextManager
+from typing import Unpack
 
 import grpc
 
 from axon import messages
 from axon.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, unreachable
-from axon.errors import AxonError, from_rpc
+from axon.errors import from_call
 from axon.messages import Knobs
-from axon.types import Event, Feature, Model, Started
+from axon.stream import Stream
+from axon.types import Event, Feature, Model
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 
 
-class Generation(Iterator[Event]):
+class Generation(Stream, Iterator[Event], AbstractContextManager["Generation"]):
     """The events of one generation; iterate, `cancel()` from any thread, or use as `with`."""
 
     def __init__(self, call: grpc.CallIterator[pb.GenerateResponse]) -> None:
+        super().__init__()
         self._call = call
         self._responses = iter(call)
-        self._sources: tuple[str, ...] = ()
-        self._cancelled = False
 
     def __next__(self) -> Event:
         """The next event; StopIteration at the end and after `cancel()`, AxonError on failure."""
-        while True:
-            try:
-                response = next(self._responses)
-            except grpc.RpcError as error:
-                if self._cancelled:
-                    raise StopIteration from None
-                raise _error(error) from None
-            event = messages.event(response, self._sources)
-            if isinstance(event, Started):
-                self._sources = event.sources
-            if event is not None:
+        while not self._cancelled and (response := self._read()) is not None:
+            if (event := self._event(response)) is not None:
                 return event
+        raise StopIteration
+
+    def _read(self) -> pb.GenerateResponse | None:
+        """The next message, None at the end of the stream and after `cancel()`."""
+        try:
+            return next(self._responses, None)
+        except grpc.RpcError as error:
+            self._broke_off(error)
+            return None
 
     def cancel(self) -> None:
         """Ends the generation; iteration stops without an error."""
         self._cancelled = True
         self._call.cancel()  # type: ignore[no-untyped-call]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.cancel()
 
 
-class Client:
+class Client(AbstractContextManager["Client"]):
     """A blocking client; safe to share between threads, closed by `close()` or `with`.
 
     `connect_timeout` bounds, in seconds, how long a call waits for a server that is not there yet;
@@ -103,7 +95,7 @@ class Client:
         try:
             response = self._stub.GetModel(pb.GetModelRequest(), timeout=timeout)
         except grpc.RpcError as error:
-            raise _error(error) from None
+            raise from_call(error) from None
         return messages.model(response)
 
     def feature(
@@ -119,7 +111,7 @@ class Client:
         try:
             response = self._stub.GetFeature(request, timeout=timeout)
         except grpc.RpcError as error:
-            raise _error(error) from None
+            raise from_call(error) from None
         return messages.feature(response)
 
     def close(self) -> None:
@@ -135,19 +127,5 @@ class Client:
         finally:
             ready.cancel()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
-
-
-def _error(error: grpc.RpcError) -> AxonError:
-    if isinstance(error, grpc.Call):
-        return from_rpc(error.code(), error.details(), error.trailing_metadata())
-    return AxonError("UNKNOWN", str(error))

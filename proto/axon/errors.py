@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import grpc.aio
 
 _DETAILS_KEY = "grpc-status-details-bin"
 
@@ -44,14 +45,13 @@ class AxonError(Exception):
         self.retry_after = retry_after
 
 
-def from_rpc(
-    code: grpc.StatusCode,
-    message: str | None,
-    trailers: Iterable[Any] | None,
-) -> AxonError:
-    """The error of a failed call, from its status and trailing metadata (key and value pairs)."""
-    violations, retry_after = _read_details(trailers or ())
-    return AxonError(code.name, message or code.name.lower(), violations, retry_after)
+def from_call(error: grpc.RpcError) -> AxonError:
+    """The error of a failed call, blocking or asyncio, from its status and trailing metadata."""
+    if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
+        return AxonError("UNKNOWN", str(error))
+    code = error.code().name
+    violations, retry_after = _read_details(error.trailing_metadata() or ())
+    return AxonError(code, error.details() or code.lower(), violations, retry_after)
 
 
 def _read_details(

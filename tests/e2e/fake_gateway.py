@@ -36,6 +36,7 @@ class Gateway:
 
     url: str = ""
     ready: bool = True
+    labels_on: bool = True
     queue: int = 0
     step_seconds: float = STEP_SECONDS
     log: list[Frame] = field(default_factory=list)
@@ -51,6 +52,14 @@ class Gateway:
         for socket in list(self.sockets):
             with contextlib.suppress(ConnectionError):
                 await socket.send_json(numbered)
+
+    async def emit_at_once(self, frames: list[Frame]) -> None:
+        """Appends frames to the log and sends them in one batch, as to a viewer that lags."""
+        start = len(self.log) + 1
+        numbered = [{**frame, "seq": seq} for seq, frame in enumerate(frames, start)]
+        self.log += numbered
+        for socket in list(self.sockets):
+            await socket.send_json({"type": "batch", "seq": len(self.log), "frames": numbered})
 
     async def generate(self, request: Frame) -> None:
         """Plays one made-up generation into the log."""
@@ -167,7 +176,10 @@ async def handle_model(request: web.Request) -> web.Response:
 
 
 async def handle_feature(request: web.Request) -> web.Response:
-    """`/api/features/...`: the same facts for every feature."""
+    """`/api/features/...`: the same facts for every feature, or 503 while labels are off."""
+    if not request.app[GATEWAY].labels_on:
+        body = {"error": "labels_unavailable", "message": "labels are off"}
+        return web.json_response(body, status=503)
     facts = {
         "label": None,
         "explainer": "recipe",

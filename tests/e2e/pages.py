@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from playwright.async_api import Locator, Page
@@ -28,6 +28,13 @@ async def generate(page: Page, prompt: str | None = None) -> None:
     await generate_button(page).click()
 
 
+async def set_knobs(page: Page, knobs: Mapping[str, object]) -> None:
+    """Unfolds the knobs and fills those named, as in `{"Max tokens": 8}`."""
+    await page.locator("summary").click()
+    for name, value in knobs.items():
+        await page.get_by_label(name).fill(str(value))
+
+
 async def wait_for(page: Page, condition: str, seconds: float = 30) -> None:
     """Waits until an expression over `window.axon` holds."""
     await page.wait_for_function(
@@ -36,19 +43,21 @@ async def wait_for(page: Page, condition: str, seconds: float = 30) -> None:
 
 
 async def stop_after(page: Page, tokens: int) -> None:
-    """Presses Stop as soon as so many tokens are on show, from within the page: on a slow machine
-    a click from outside can take longer than the rest of a generation.
+    """Has Stop pressed, in the generation to come, as soon as more tokens than this are on show.
+
+    From within the page, and told before Generate: on a slow machine each word from outside can
+    take longer than a fast model does for all of its text.
     """
-    button = await stop_button(page).element_handle()
+    stop = page.get_by_role("button", name="Stop", include_hidden=True)
+    button = await stop.element_handle()
     await page.evaluate(
-        """([button, tokens]) => new Promise((done) => {
+        """([button, tokens]) => {
             const timer = setInterval(() => {
                 if (axon.origin !== "live" || axon.tokenCount <= tokens) return;
                 clearInterval(timer);
                 button.click();
-                done();
             }, 2);
-        })""",
+        }""",
         [button, tokens],
     )
 
@@ -61,8 +70,32 @@ async def end_of_run(page: Page, seconds: float = 40) -> None:
 
 async def text(page: Page) -> str:
     """The text on show, with the sign for the start of the text left out."""
-    shown = await page.locator("#tokens").text_content() or ""
-    return shown.removeprefix("start")
+    return _without_start(await page.locator("#tokens").text_content() or "")
+
+
+async def keep_texts(page: Page) -> None:
+    """From now on the page keeps every state of its live text, for `kept_texts`.
+
+    Looking in from outside would miss most: a fast model is done before a slow machine answers.
+    """
+    await page.evaluate(
+        """() => {
+            const list = document.getElementById("tokens");
+            window.keptTexts = [];
+            new MutationObserver(() => {
+                if (axon.origin === "live") window.keptTexts.push(list.textContent);
+            }).observe(list, { childList: true });
+        }"""
+    )
+
+
+async def kept_texts(page: Page) -> list[str]:
+    """Every state that the text went through, oldest first."""
+    return [_without_start(text) for text in await page.evaluate("keptTexts")]
+
+
+def _without_start(text: str) -> str:
+    return text.removeprefix("start")
 
 
 async def nodes(page: Page) -> list[dict[str, Any]]:

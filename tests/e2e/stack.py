@@ -25,6 +25,15 @@ class Stack:
 
     url: str
 
+    async def idle(self) -> None:
+        """Waits until inference neither runs nor queues anything; TimeoutError if it goes on."""
+        async with asyncio.timeout(5), aiohttp.ClientSession() as http:
+            while True:
+                async with http.get(f"{self.url}/api/model") as answer:
+                    if (await answer.json())["load"] == {"running": 0, "queued": 0}:
+                        return
+                await asyncio.sleep(0.05)
+
 
 def free_port() -> int:
     with socket.socket() as probe:

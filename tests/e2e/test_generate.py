@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from . import pages
 from .looks import boxes, graph_light, keep, overlapping
 from .pages import Opener
+from .runs import Run, long_run
 from .stack import Stack
 
 # The first test waits until torch and the model are loaded.
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
+#: Tokens on show before the prompt's own.
+START_OF_TEXT = 1
+
 
 async def test_generate_writes_text_and_lights_the_graph(stack: Stack, open_page: Opener) -> None:
+    run = await long_run(stack, "The capital of France is", at_least=120)
     page = await open_page(stack.url)
-    await expect(page.get_by_label("Prompt")).to_have_value("The capital of France is")
+    await expect(page.get_by_label("Prompt")).to_have_value(run.prompt)
+    await pages.set_knobs(page, run.knobs)
+    await pages.keep_texts(page)
     await pages.generate(page)
-    await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 7")
-    early = await pages.text(page)
-    assert early.startswith("The capital of France is")
+    await pages.wait_for(page, "a.origin === 'live'")
     await pages.end_of_run(page)
     await pages.settled(page)
-    text = await pages.text(page)
-    assert text.startswith(early)
-    assert len(text) > len("The capital of France is")
     assert await page.evaluate("axon.phase") == "finished"
+    assert await pages.text(page) == run.text
+    await assert_text_grew(page, run)
     assert await page.evaluate("axon.nodeCount") > 30
     assert (await graph_light(page))["lit"] > 0.005
     assert overlapping(await boxes(page, "#labels .label")) == []
     await keep(page, "generated")
+
+
+async def assert_text_grew(page: Page, run: Run) -> None:
+    """The page showed generated text before all of it was there, and never took any back."""
+    kept = await pages.kept_texts(page)
+    for earlier, later in pairwise(kept):
+        assert later.startswith(earlier)
+    assert any(len(run.prompt) < len(text) < len(run.text) for text in kept)
 
 
 async def test_a_node_opens_the_inspector(stack: Stack, open_page: Opener) -> None:
@@ -53,17 +67,20 @@ async def test_a_node_opens_the_inspector(stack: Stack, open_page: Opener) -> No
 
 
 async def test_stop_stops(stack: Stack, open_page: Opener) -> None:
+    run = await long_run(stack, "Once upon a time", at_least=200)
     page = await open_page(stack.url)
     await expect(pages.generate_button(page)).to_be_enabled()
-    described = await (await page.request.get(f"{stack.url}/api/model")).json()
-    most: int = described["params"]["max_tokens"]["max"]
-    await page.locator("summary").click()
-    await page.get_by_label("Max tokens").fill(str(most))
-    await pages.generate(page)
-    await pages.stop_after(page, 8)
+    await pages.set_knobs(page, run.knobs)
+    await pages.stop_after(page, START_OF_TEXT + len(run.given))
+    await pages.generate(page, run.prompt)
     await pages.end_of_run(page)
     assert await page.evaluate("axon.phase") == "stopped"
-    assert await page.evaluate("axon.tokenCount") < most
+    await expect(page.get_by_role("status")).to_contain_text("Stopped after")
+    text = await pages.text(page)
+    assert run.text.startswith(text)
+    assert len(run.prompt) < len(text) < len(run.text)
+    await stack.idle()
+    await keep(page, "stopped")
 
 
 async def test_bad_input_is_told_at_its_field(stack: Stack, open_page: Opener) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
 from playwright.async_api import Page, expect
@@ -123,6 +124,24 @@ async def test_the_inspector_tells_what_the_label_store_knows(
     await expect(link).to_have_attribute("href", f"https://www.neuronpedia.org/{key}")
 
 
+async def test_the_inspector_asks_again_for_what_could_not_be_told(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    gateway.labels_on = False
+    page = await open_page(gateway.url + recorded(gateway))
+    await pages.wait_for(page, "a.phase === 'finished'")
+    feature = page.locator("#strongest-list [role=option]").first
+    inspector = page.get_by_label("Chosen feature")
+    async with page.expect_response("**/api/features/**"):
+        await feature.click()
+    await expect(inspector).to_contain_text("seen here")
+    gateway.labels_on = True
+    await page.keyboard.press("Escape")
+    await expect(inspector).to_be_hidden()
+    await feature.click()
+    await expect(inspector).to_contain_text("of 14.5 seen at most")
+
+
 async def test_a_token_shows_its_own_features(open_page: Opener, gateway: Gateway) -> None:
     page = await open_page(gateway.url + recorded(gateway))
     await pages.wait_for(page, "a.phase === 'finished'")
@@ -136,6 +155,36 @@ async def test_a_token_shows_its_own_features(open_page: Opener, gateway: Gatewa
     await page.keyboard.press("ArrowRight")
     await page.keyboard.press("Enter")
     await expect(page.locator("#strongest-title")).to_have_text("Strongest at “is”")
+
+
+async def test_one_token_is_the_newest_however_many_come_at_once(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    frames = list(fake_stream.generation("The capital", 60, 4, fake_stream.SOURCES))
+    gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate(frames[:3], start=1)]
+    page = await open_page(gateway.url + "/r/k3f9x2")
+    await pages.wait_for(page, "a.tokenCount === 4")
+    await expect(page.locator("#tokens .newest")).to_have_count(1)
+    await gateway.emit_at_once(frames[3:])
+    await pages.wait_for(page, "a.phase === 'finished'")
+    chips = page.locator("#tokens [role=option]")
+    await expect(chips).to_have_count(63)
+    await expect(page.locator("#tokens .newest")).to_have_count(1)
+    await expect(chips.last).to_have_class(re.compile("newest"))
+    faded = await chips.nth(3).evaluate("chip => Number(chip.style.opacity)")
+    assert faded < await chips.last.evaluate("chip => Number(chip.style.opacity)")
+
+
+async def test_only_the_start_of_the_text_is_shown_as_a_sign(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    started, prompt, *_ = fake_stream.generation("Write <b> in", 1, 0, fake_stream.SOURCES)
+    assert [token["token"] for token in prompt["tokens"][1:]] == ["Write", " <b>", " in"]
+    prompt["tokens"][2]["token"] = "<b>"
+    gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate([started, prompt], start=1)]
+    page = await open_page(gateway.url + "/r/k3f9x2")
+    await pages.wait_for(page, "a.tokenCount === 4")
+    await expect(page.locator("#tokens")).to_have_text("startWrite<b> in")
 
 
 async def test_the_first_visit_plays_a_recording_that_gives_way(
@@ -253,8 +302,11 @@ async def test_a_loading_model_is_waited_for(open_page: Opener, gateway: Gateway
     page = await open_page(gateway.url)
     await expect(page.locator("#status")).to_have_text("The model is loading: reading the weights")
     await expect(pages.generate_button(page)).to_be_disabled()
+    source = page.locator("#source-list .source").first
+    await expect(source).to_have_text(fake_stream.SOURCES[0])
     gateway.ready = True
     await expect(pages.generate_button(page)).to_be_enabled()
+    await expect(source).to_contain_text("layer 0")
 
 
 async def test_a_broken_connection_resumes_without_loss(

@@ -7,10 +7,9 @@ import re
 import sys
 from pathlib import Path
 
-from .test_inference_grpc import Rig, rig
+from .rig import Rig
 
 README = Path(__file__).parents[2] / "README.md"
-__all__ = ["rig"]  # the fixture
 
 
 async def test_the_call_in_the_readme_works(rig: Rig) -> None:

@@ -1,5 +1,5 @@
 /** Which nodes are worth a name just now, the most important first. */
-import { nameOf } from "../session/query";
+import { thoughtOf } from "../session/query";
 import type { Feature } from "../session/state";
 import type { Named } from "./labels";
 import type { OnScreen } from "./pick";
@@ -16,7 +16,7 @@ export interface Attention {
   hovered: number | null;
 }
 
-/** The bright ones among `nodes`, the most important first; each name once. */
+/** The bright ones among `nodes`, the most important first; each label once. */
 export function nameNodes(
   nodes: readonly OnScreen[],
   features: readonly Feature[],
@@ -34,8 +34,8 @@ export function nameNodes(
   const seen = new Set<string>();
   return bright.flatMap((node) => {
     const feature = features[node.index];
-    if (!feature || seen.has(nameOf(feature))) return [];
-    seen.add(nameOf(feature));
+    if (!feature || seen.has(thoughtOf(feature))) return [];
+    seen.add(thoughtOf(feature));
     const text = shorten(feature.label ?? `#${feature.id}`);
     return [
       {

@@ -37,14 +37,9 @@ async function reason(response: Response): Promise<string> {
 }
 
 /** What the label store knows of a feature; null when it knows nothing or cannot be asked. */
-export async function askForFeature(
-  model: string,
-  source: string,
-  index: number,
-): Promise<FeatureInfo | null> {
-  // A source is named model/rest by Neuronpedia; the path has the rest alone.
-  const rest = source.startsWith(`${model}/`) ? source.slice(model.length + 1) : source;
-  const path = [model, rest, String(index)].map(encodeURIComponent).join("/");
+export async function askForFeature(source: string, index: number): Promise<FeatureInfo | null> {
+  // A source is named model/rest; that model need not go by the name of the one that runs.
+  const path = [...source.split("/"), String(index)].map(encodeURIComponent).join("/");
   try {
     const response = await fetch(`/api/features/${path}`);
     return response.ok ? parseFeatureInfo(await response.json()) : null;

@@ -17,19 +17,24 @@ export function nameOf(feature: Feature): string {
   return feature.label ?? `feature ${feature.id}`;
 }
 
+/** What tells a thought from others: features of several layers share a label, never a number. */
+export function thoughtOf(feature: Feature): string {
+  return feature.label ?? feature.key;
+}
+
 /** The strongest features of a token; those with the same label are one entry. */
 export function strongest(session: Session, token: Token, limit: number): Ranked[] {
   const ranked = token.active
     .map((active) => rank(session, active))
     .sort((a, b) => b.strength - a.strength || b.activation - a.activation);
-  const byName = new Map<string, Ranked>();
+  const byThought = new Map<string, Ranked>();
   for (const entry of ranked) {
-    const name = nameOf(entry.feature);
-    const first = byName.get(name);
-    if (first === undefined) byName.set(name, entry);
+    const thought = thoughtOf(entry.feature);
+    const first = byThought.get(thought);
+    if (first === undefined) byThought.set(thought, entry);
     else first.echoes.push(entry.feature);
   }
-  return [...byName.values()].slice(0, limit);
+  return [...byThought.values()].slice(0, limit);
 }
 
 export function rank(session: Session, { feature, activation }: Active): Ranked {

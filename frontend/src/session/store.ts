@@ -28,8 +28,8 @@ export class Store {
   origin: Origin = "none";
   connection: Connection = { state: "off" };
   backend: Backend = { state: "loading", message: "Looking for the model" };
-  /** Sources shown and asked for; null is all. */
-  sources: ReadonlySet<string> | null = null;
+  /** Sources neither shown nor asked for. */
+  hidden: ReadonlySet<string> = new Set();
   private chosenKey: FeatureKey | null = null;
   private tokenIndex: number | null = null;
   private readonly listeners = new Set<Listener>();
@@ -69,7 +69,7 @@ export class Store {
     this.changed();
   }
 
-  set(change: Partial<Pick<Store, "connection" | "backend" | "sources" | "origin">>): void {
+  set(change: Partial<Pick<Store, "connection" | "backend" | "hidden" | "origin">>): void {
     Object.assign(this, change);
     this.changed();
   }
@@ -102,6 +102,14 @@ export class Store {
   }
 
   shows(source: string): boolean {
-    return this.sources?.has(source) ?? true;
+    return !this.hidden.has(source);
+  }
+
+  /** The sources to ask for: undefined for all. */
+  wantedSources(): string[] | undefined {
+    if (this.backend.state !== "ready") return undefined;
+    const served = this.backend.model.sources.map(({ id }) => id);
+    const wanted = served.filter((id) => this.shows(id));
+    return wanted.length === served.length ? undefined : wanted;
   }
 }

@@ -63,7 +63,7 @@ export class Controls {
       this.knobs.showProblem(unreadable, "This is not a number.");
       return;
     }
-    const wanted = this.sources.wanted();
+    const wanted = this.store.wantedSources();
     this.commands.generate({
       type: "generate",
       prompt: this.prompt.value,

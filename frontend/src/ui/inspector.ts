@@ -23,7 +23,9 @@ export class Inspector {
   private readonly link = h("a", { target: "_blank", rel: "noreferrer", hidden: "" });
   private readonly company = h("h3", {}, "Fires together with");
   private readonly list: FeatureList;
-  private readonly known = new Map<FeatureKey, FeatureInfo | null>();
+  private readonly known = new Map<FeatureKey, FeatureInfo>();
+  /** Asked about since it was chosen. What could not be told then is asked for again next time. */
+  private asked: Feature | null = null;
 
   constructor(
     private readonly store: Store,
@@ -66,8 +68,8 @@ export class Inspector {
       this.panel.hidden = hidden;
       document.body.classList.toggle("inspecting", !hidden);
     }
+    if (chosen !== this.asked) this.inform(chosen);
     if (!chosen) return;
-    this.inform(chosen);
     this.describe(chosen);
   }
 
@@ -148,15 +150,23 @@ export class Inspector {
     setText(this.link, "Open on Neuronpedia");
   }
 
-  /** Asks about a feature once; the answer redraws the panel. */
-  private inform(feature: Feature): void {
-    if (this.known.has(feature.key)) return;
-    this.known.set(feature.key, null);
+  /** Tells a feature that was just chosen what the label store knows; an answer redraws the panel. */
+  private inform(feature: Feature | null): void {
+    this.asked = feature;
+    if (!feature) return;
+    const tell = (info: FeatureInfo): void => {
+      feature.label ??= info.label;
+      feature.knownMax = info.max_activation;
+    };
+    const known = this.known.get(feature.key);
+    if (known) {
+      tell(known);
+      return;
+    }
     void this.ask(feature.source, feature.id).then((info) => {
       if (!info) return;
       this.known.set(feature.key, info);
-      feature.label ??= info.label;
-      feature.knownMax = info.max_activation;
+      tell(info);
       this.store.changed();
     });
   }

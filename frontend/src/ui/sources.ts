@@ -1,6 +1,7 @@
 /** The sources: their hues, and which of them are shown and asked for. */
 import { css, hueOf } from "../graph/palette";
 import type { Store } from "../session/store";
+import type { SourceInfo } from "../wire/model";
 import { byId, h } from "./dom";
 import { dotOf } from "./feature-list";
 
@@ -19,13 +20,6 @@ export class SourcesView {
     });
   }
 
-  /** The sources to ask for: undefined for all. */
-  wanted(): string[] | undefined {
-    const { sources, backend } = this.store;
-    if (sources === null || backend.state !== "ready") return undefined;
-    return backend.model.sources.map(({ id }) => id).filter((id) => sources.has(id));
-  }
-
   showProblem(message: string): void {
     this.problem.textContent = message;
     this.problem.hidden = false;
@@ -38,20 +32,25 @@ export class SourcesView {
   private update(): void {
     const ids = this.store.sourceIds();
     this.field.hidden = ids.length === 0;
-    if (ids.join() === this.drawn) return;
-    this.drawn = ids.join();
+    // A recording's sources are there before the model can say more of them.
+    const signature = JSON.stringify(ids.map((id) => [id, this.infoOf(id)]));
+    if (signature === this.drawn) return;
+    this.drawn = signature;
     this.list.replaceChildren(...ids.map((id, place) => this.row(id, place, ids.length)));
+  }
+
+  private infoOf(id: string): SourceInfo | undefined {
+    const { backend } = this.store;
+    return backend.state === "ready"
+      ? backend.model.sources.find((source) => source.id === id)
+      : undefined;
   }
 
   private row(id: string, place: number, count: number): HTMLElement {
     const box = h("input", { type: "checkbox", value: id });
     box.checked = this.store.shows(id);
     const dot = dotOf(css(hueOf(place, count)));
-    const { backend } = this.store;
-    const info =
-      backend.state === "ready"
-        ? backend.model.sources.find((source) => source.id === id)
-        : undefined;
+    const info = this.infoOf(id);
     const title = info ? `${info.hook}: ${info.width} features, ${info.architecture}` : id;
     const layer = info ? h("span", { class: "quiet" }, `layer ${info.layer}`) : null;
     return h(
@@ -66,9 +65,9 @@ export class SourcesView {
 
   private take(): void {
     const boxes = [...this.list.querySelectorAll<HTMLInputElement>("input")];
-    const ticked = boxes.filter((box) => box.checked).map((box) => box.value);
+    const hidden = boxes.filter((box) => !box.checked).map((box) => box.value);
     this.clearProblem();
-    if (ticked.length === 0) this.showProblem("Nothing is shown: tick a source.");
-    this.store.set({ sources: ticked.length === boxes.length ? null : new Set(ticked) });
+    if (hidden.length === boxes.length) this.showProblem("Nothing is shown: tick a source.");
+    this.store.set({ hidden: new Set(hidden) });
   }
 }

@@ -16,6 +16,8 @@ const PARTS = /^( *)([^]*?)(\n*)$/;
 export class TextView {
   private readonly list = byId("tokens");
   private chips: HTMLElement[] = [];
+  /** Chips before this one have faded to the level that they keep. */
+  private fading = 0;
   private session;
   private runs = -1;
   private following = true;
@@ -60,16 +62,20 @@ export class TextView {
     this.session = this.store.session;
     this.runs = this.session.runs;
     this.chips = [];
+    this.fading = 0;
     this.following = true;
     this.list.replaceChildren();
   }
 
   private fade(): void {
     const newest = this.chips.length - 1;
-    for (const [age, chip] of this.chips.slice(-FADING_TOKENS).reverse().entries()) {
+    // From where the last fading ended: more than fade at a time may have come at once.
+    for (const [i, chip] of this.chips.slice(this.fading).entries()) {
+      const age = newest - this.fading - i;
       chip.style.opacity = (OLD + (1 - OLD) * recency(age)).toFixed(3);
       chip.classList.toggle("newest", age === 0);
     }
+    this.fading = Math.max(0, this.chips.length - FADING_TOKENS);
     makeTabStop(this.list, this.chips[this.store.token?.index ?? newest]);
   }
 
@@ -98,7 +104,7 @@ export class TextView {
 
 function chipOf(token: Token): HTMLElement {
   const [, , body = "", lineEnds = ""] = PARTS.exec(token.text) ?? [];
-  const start = !token.generated && token.active.length === 0 && /^<.*>$/.test(token.text);
+  const start = token.index === 0 && token.active.length === 0 && /^<.*>$/.test(token.text);
   const kinds = [
     "chip",
     start ? "special" : token.generated ? "made" : "given",

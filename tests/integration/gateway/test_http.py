@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 from axon_gateway.config import Settings
+from axon_gateway.frames import TokenFrames
 
 from . import harness
 from .fake_inference import SOURCES, Failure, FakeInference, Script
@@ -55,6 +56,22 @@ async def test_a_client_that_leaves_cancels_its_generation(
     assert inference.seen.running == 1
     answer.close()
     await eventually(lambda: inference.seen.running == 0)
+
+
+async def test_a_mistake_of_ours_in_mid_stream_is_told_and_ends_it(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(self: TokenFrames, token: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(TokenFrames, "token", fail)
+    async with gateway.http.post(f"{gateway.url}/api/generate", json={"prompt": "x"}) as answer:
+        assert answer.status == 200
+        frames = [json.loads(line) async for line in answer.content]
+    told = [frame for frame in frames if frame["type"] != "labels"]
+    assert [frame["type"] for frame in told] == ["started", "prompt", "error"]
+    assert told[-1]["error"] == "internal"
+    assert "a bug" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -181,6 +198,9 @@ async def test_readiness_follows_inference(settings: Settings, inference: FakeIn
         await inference.serving(False)
         status, why = await ready()
         assert (status, "loading" in why) == (503, True)
+        inference.waits_for = "downloading some/model: 2.1 GB of 10.5 GB"
+        status, why = await ready()
+        assert (status, inference.waits_for in why) == (503, True)
         await inference.stop()
         status, why = await ready()
         assert (status, inference.address in why) == (503, True)

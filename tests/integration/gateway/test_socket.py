@@ -118,6 +118,8 @@ async def test_a_viewer_resumes_where_it_was(gateway: Running, inference: FakeIn
     inference.script = LONG
     presenter = await gateway.connect()
     room = await presenter.frame()
+    # Somebody stays: left alone for longer than the grace period, the generation would end.
+    other = await gateway.connect(room=room["room"])
     await presenter.send(prompt="x")
     before = await presenter.until("token")
     await presenter.close()
@@ -131,6 +133,7 @@ async def test_a_viewer_resumes_where_it_was(gateway: Running, inference: FakeIn
     assert (welcome["role"], welcome["seq"]) == ("presenter", presenter.last)
     frames = before + await again.until("finished")
     assert text_of(frames) == "".join(LONG.tokens)
+    await other.close()
 
 
 async def test_everybody_is_told_how_many_watch(gateway: Running) -> None:

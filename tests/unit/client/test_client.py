@@ -195,6 +195,74 @@ async def test_a_cancelled_task_frees_the_slot(inference: FakeInference) -> None
         await until_idle(inference)
 
 
+async def test_a_cancelled_task_ends_even_if_its_generation_was_cancelled_first(
+    inference: FakeInference,
+) -> None:
+    inference.script = LONG
+    async with axon.AsyncClient(inference.address) as client:
+        generation = client.generate("x")
+
+        async def consume() -> None:
+            async for _ in generation:
+                pass
+
+        task = asyncio.create_task(consume())
+        await eventually(lambda: inference.seen.running == 1)
+        generation.cancel()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_cancel_while_connecting_starts_nothing(inference: FakeInference) -> None:
+    await inference.stop()
+    async with axon.AsyncClient(inference.address) as client:
+        generation = client.generate("x")
+        task = asyncio.create_task(anext(generation, None))
+        await asyncio.sleep(0.1)
+        generation.cancel()
+        await inference.start(inference.port)
+        assert await task is None
+        assert inference.seen.requests == []
+
+
+async def test_cancel_while_nobody_is_there_ends_without_an_error(inference: FakeInference) -> None:
+    await inference.stop()
+    async with axon.AsyncClient(inference.address, connect_timeout=0.3) as client:
+        generation = client.generate("x")
+        task = asyncio.create_task(anext(generation, None))
+        await asyncio.sleep(0.1)
+        generation.cancel()
+        assert await task is None
+
+
+async def test_closing_the_client_ends_what_runs_with_an_error(inference: FakeInference) -> None:
+    """Not with a cancelled task: nobody cancelled the one that iterates."""
+    inference.script = LONG
+    client = axon.AsyncClient(inference.address)
+    generation = client.generate("x")
+    await anext(generation)
+    waiting = asyncio.create_task(exhaust(generation))
+    await asyncio.sleep(0.05)
+    await client.close()
+    with pytest.raises(axon.AxonError) as failed:
+        await waiting
+    assert failed.value.code == "CANCELLED"
+    blocking = await asyncio.to_thread(axon.Client, inference.address)
+    running = await asyncio.to_thread(blocking.generate, "x")
+    done = asyncio.create_task(asyncio.to_thread(list, running))
+    await eventually(lambda: inference.seen.running == 1)
+    await asyncio.to_thread(blocking.close)
+    with pytest.raises(axon.AxonError) as failed:
+        await done
+    assert failed.value.code == "CANCELLED"
+
+
+async def exhaust(generation: axon.AsyncGeneration) -> None:
+    async for _ in generation:
+        pass
+
+
 async def test_a_client_survives_a_restart_of_the_service(inference: FakeInference) -> None:
     async with axon.AsyncClient(inference.address) as client:
         assert (await client.model()).model == "fake"

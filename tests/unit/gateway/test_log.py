@@ -41,6 +41,13 @@ def test_an_empty_log_has_nothing_to_read() -> None:
     assert (chunk.messages, chunk.last) == ([], 0)
 
 
+def test_generations_refused_before_their_first_frame_leave_nothing() -> None:
+    log = filled(3)
+    for _ in range(1000):
+        log.begin()
+    assert len(log._starts) == 1
+
+
 def test_near_viewers_get_single_frames_and_lagging_ones_batches() -> None:
     log = filled(100)
     assert [json.loads(m)["type"] for m in log.read(95).messages] == ["token"] * 5

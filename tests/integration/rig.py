@@ -1,0 +1,83 @@
+"""The inference service in this process, with a fake model whose steps take a known time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pytest
+from axon.v1 import inference_pb2 as pb
+from axon.v1 import inference_pb2_grpc as pb_grpc
+from axon_inference.config import Settings
+from axon_inference.loading import Loaded
+from axon_inference.requests import Feature, Neighbor, TokenEffect, Unreadable
+from axon_inference.service import Service
+from axon_inference.validation import Served
+
+from ..unit.inference.fakes import ByteTokenizer, FakeRunner
+
+#: What a step of the fake model takes.
+STEP_SECONDS = 0.005
+
+
+class FakeReader:
+    """Feature 7 promotes "7"; feature 13 cannot be read; each reading takes a moment."""
+
+    def __init__(self) -> None:
+        self.at_once = self.most_at_once = 0
+
+    def read(self, source: int, index: int, limit: int) -> Feature:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        time.sleep(0.02)
+        self.at_once -= 1
+        if index == 13:
+            raise Unreadable("13 does not write to the residual stream")
+        return Feature(
+            promoted=(TokenEffect(index, str(index), 1.5),) * limit,
+            suppressed=(TokenEffect(1, "x", -0.5),) * limit,
+            neighbors=(Neighbor(index + 1, 0.25),) * limit,
+        )
+
+
+def fake_load(settings: Settings) -> Loaded:
+    """In place of `loading.load`: continues every text with the letters that follow."""
+
+    def slow_successor(tokens: list[int]) -> int:
+        time.sleep(STEP_SECONDS)
+        return 33 + (tokens[-1] - 32) % 90
+
+    served = Served("fake", ("fake/0-res",), 400, 128, 2, lambda text: list(text.encode()))
+    return Loaded(
+        runner=FakeRunner(slow_successor, settings.slots),  # type: ignore[arg-type]
+        reader=FakeReader(),  # type: ignore[arg-type]
+        tokenizer=ByteTokenizer(),
+        eos_ids=frozenset({0}),
+        served=served,
+        info=pb.ModelInfo(n_layers=1, d_model=8, vocab_size=128, device="cpu", dtype="float32"),
+        sources=[pb.Source(id="fake/0-res", hook_name="blocks.0.hook_resid_post", width=128)],
+    )
+
+
+class Rig:
+    """A listening service and a stub to call it with."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.channel = grpc.aio.insecure_channel(f"127.0.0.1:{service.port}")
+        self.stub: Any = pb_grpc.InferenceServiceStub(self.channel)
+
+    async def load(self) -> pb.Load:
+        """What runs and waits now."""
+        return (await self.stub.GetModel(pb.GetModelRequest())).load
+
+    async def until(self, reached: Callable[[pb.Load], bool]) -> None:
+        """Waits until the load is as wanted."""
+        for _ in range(500):
+            if reached(await self.load()):
+                return
+            await asyncio.sleep(0.01)
+        pytest.fail("the load never got there")
