@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from axon_inference.sampling import Knobs, sample, seed_bits, uniform
+from axon_inference.sampling import Knobs, draw, sample, seed_bits, uniform
 
 LOGITS = torch.tensor([3.0, 1.0, 2.0, -1.0, 0.5])
 
@@ -44,6 +44,25 @@ def test_draws_follow_the_distribution() -> None:
     torch.testing.assert_close(frequencies(LOGITS), LOGITS.softmax(-1), atol=0.01, rtol=0)
     want = (LOGITS / 2).softmax(-1)
     torch.testing.assert_close(frequencies(LOGITS, temperature=2), want, atol=0.012, rtol=0)
+
+
+def test_draw_inverts_the_distribution_function() -> None:
+    """Against the plain running sum, over more than one block, zeros included."""
+    scores = torch.randn(400, 3000, generator=torch.Generator().manual_seed(2)) * 3
+    scores[:, 100:700] = -torch.inf
+    scores[:200, 1000:] = -torch.inf
+    u = torch.rand(400, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    u[::50], u[1::50] = 0, 1 - 2.0**-52
+    found = draw(scores, u)
+    cumulative = scores.softmax(-1).cumsum(-1, dtype=torch.float64)
+    at = found[:, None]
+    assert (scores.gather(-1, at) > -torch.inf).all()
+    total = cumulative[:, -1:]
+    above = cumulative.gather(-1, at) / total
+    below = above - scores.softmax(-1).double().gather(-1, at) / total
+    # In single precision a block's sum is right to about 1e-7.
+    assert (above.squeeze() > u - 1e-6).all()
+    assert (below.squeeze() < u + 1e-6).all()
 
 
 def test_top_k_keeps_the_likeliest() -> None:
