@@ -10,6 +10,8 @@ from torch.nn.functional import pad
 
 # Above this many candidates a full sort costs less than torch.topk.
 _TOPK_LIMIT = 1024
+# Nearly every nucleus has fewer tokens; where one has more, all are sorted.
+_NUCLEUS = 1024
 # Tokens summed together when one is drawn.
 _BLOCK = 256
 
@@ -68,29 +70,48 @@ def truncate(scores: Tensor, knobs: Knobs) -> Tensor:
     Both keep by value, not by rank, so that tokens tied with the last one kept stay too and the
     outcome cannot depend on how a sort breaks ties, which differs from batch to batch.
     """
-    k = knobs.largest_top_k
-    if k == 0 and not knobs.any_top_p:
+    if knobs.largest_top_k == 0 and not knobs.any_top_p:
         return scores
-    vocabulary = scores.shape[-1]
-    # Rows without top-k need the whole order only when some row asks for top-p.
-    if knobs.any_top_p or k > _TOPK_LIMIT:
-        ordered = scores.sort(-1, descending=True).values
-    else:
-        ordered = scores.topk(min(k, vocabulary), -1).values
+    ordered = _likeliest(scores, knobs)
     kth = (knobs.top_k.clamp(1, ordered.shape[-1]) - 1)[:, None]
     floor = torch.where(knobs.top_k[:, None] > 0, ordered.gather(-1, kth), -torch.inf)
     if knobs.any_top_p:
-        floor = torch.maximum(floor, _nucleus_floor(ordered, floor, knobs.top_p))
+        floor = _nucleus_floor(scores, ordered, floor, knobs)
     return scores.masked_fill(scores < floor, -torch.inf)
 
 
-def _nucleus_floor(ordered: Tensor, floor: Tensor, top_p: Tensor) -> Tensor:
-    """The lowest score among the fewest likeliest whose probabilities reach top_p, [n, 1]."""
-    probabilities = ordered.masked_fill(ordered < floor, -torch.inf).softmax(-1)
+def _likeliest(scores: Tensor, knobs: Knobs) -> Tensor:
+    """As many scores of each row, falling, as top-k and top-p can want: [n, some]."""
+    n = min(max(knobs.largest_top_k, _NUCLEUS if knobs.any_top_p else 0), scores.shape[-1])
+    # To look whether a nucleus is inside would be to wait for a GPU, which sorts fast.
+    if n <= _TOPK_LIMIT and (scores.device.type == "cpu" or not knobs.any_top_p):
+        ordered = scores.topk(n, -1).values
+        if not knobs.any_top_p or _holds_nucleus(scores, ordered, knobs):
+            return ordered
+    return scores.sort(-1, descending=True).values
+
+
+def _holds_nucleus(scores: Tensor, ordered: Tensor, knobs: Knobs) -> bool:
+    """Whether every row's nucleus lies within its likeliest tokens [n, some]."""
+    mass = (ordered.logsumexp(-1) - scores.logsumexp(-1)).exp()
+    # Not by a hair: the sums that are compared later round otherwise.
+    inside = (mass > knobs.top_p + 1e-4) | (knobs.top_p >= 1) | (knobs.top_k > 0)
+    return bool(inside.all())
+
+
+def _nucleus_floor(scores: Tensor, ordered: Tensor, floor: Tensor, knobs: Knobs) -> Tensor:
+    """The lowest score among the fewest likeliest whose probabilities, in what top-k leaves,
+    reach top_p; [n, 1]. `floor` is top-k's."""
+    top_k, top_p = knobs.top_k[:, None], knobs.top_p[:, None]
+    likeliest = ordered.masked_fill(ordered < floor, -torch.inf)
+    of_all = likeliest.logsumexp(-1, keepdim=True)
+    if ordered.shape[-1] < scores.shape[-1]:
+        of_all = torch.where(top_k > 0, of_all, scores.logsumexp(-1, keepdim=True))
+    probabilities = (likeliest - of_all).exp()
     before = probabilities.cumsum(-1) - probabilities
+    lowest = ordered.masked_fill(before >= top_p, torch.inf).amin(-1, keepdim=True)
     # At 1 nothing is cut, whatever the rounding of the sum.
-    kept = (before < top_p[:, None]) | (top_p[:, None] >= 1)
-    return ordered.masked_fill(~kept, torch.inf).amin(-1, keepdim=True)
+    return torch.where(top_p < 1, torch.maximum(floor, lowest), floor)
 
 
 def draw(scores: Tensor, u: Tensor) -> Tensor:

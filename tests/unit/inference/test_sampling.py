@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
-from axon_inference.sampling import Knobs, draw, sample, seed_bits, uniform
+from axon_inference.sampling import Knobs, draw, sample, seed_bits, truncate, uniform
 
 LOGITS = torch.tensor([3.0, 1.0, 2.0, -1.0, 0.5])
 
@@ -82,6 +84,23 @@ def test_top_p_counts_within_top_k() -> None:
     found = frequencies(LOGITS, top_k=3, top_p=0.9)
     assert found[1] == 0
     assert found[2] > 0.2
+
+
+@pytest.mark.parametrize("spread", [0.1, 3.0])
+def test_top_p_in_a_large_vocabulary(spread: float) -> None:
+    """Flat rows have a nucleus of thousands, steep ones of a few; each row has knobs of its own."""
+    n, vocabulary = 12, 5000
+    scores = torch.randn(n, vocabulary, generator=torch.Generator().manual_seed(4)) * spread
+    some = knobs(n, top_p=0.5)
+    top_p = torch.tensor([0.1, 0.5, 0.9, 1.0] * 3)
+    top_k = torch.tensor([0] * 4 + [40] * 4 + [900] * 4)
+    found = truncate(scores, replace(some, top_p=top_p, top_k=top_k, largest_top_k=900))
+    for row in range(n):
+        ordered = scores[row].sort(descending=True).values
+        kept = ordered[: int(top_k[row]) or vocabulary].double().softmax(-1)
+        before = kept.cumsum(-1) - kept
+        want = int((before < top_p[row]).sum()) if top_p[row] < 1 else len(kept)
+        assert abs(int((found[row] > -torch.inf).sum()) - want) <= 1
 
 
 def test_ties_with_the_last_one_kept_stay() -> None:
