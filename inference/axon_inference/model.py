@@ -135,7 +135,7 @@ def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
         OSError: files are missing, from transformers.
     """
     text_only = isinstance(model.network, Gemma3ForCausalLM)
-    with _without_load_report():
+    with _quiet():
         network, found = type(model.network).from_pretrained(  # type: ignore[attr-defined]
             folder,
             config=model.config,
@@ -175,14 +175,20 @@ def _read_config(folder: str) -> Any:
 
 
 @contextmanager
-def _without_load_report() -> Iterator[None]:
-    """Silence transformers' table of unexpected weights (vision, buffers of old versions)."""
-    before = transformers_logging.get_verbosity()
+def _quiet() -> Iterator[None]:
+    """Silence transformers' bar, and its table of unexpected weights (vision, old buffers)."""
+    level, bar = (
+        transformers_logging.get_verbosity(),
+        transformers_logging.is_progress_bar_enabled(),
+    )
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
-        transformers_logging.set_verbosity(before)
+        transformers_logging.set_verbosity(level)
+        if bar:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _device(name: str) -> str:
