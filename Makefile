@@ -53,8 +53,8 @@ clean: ## Remove all that make made: .venv, the built page, fetched labels, logs
 #: AXON_PORT        The page's port: 8000
 #: AXON_GRPC_PORT   The gRPC port: 50051
 #: AXON_HOST        The address to listen on: 127.0.0.1 (0.0.0.0 lets other machines in)
-#: AXON_MODEL       A preset (gpt2-small) or a Hugging Face folder: the bundled model
-#: AXON_SOURCES     Its SAEs, comma separated: all of the bundled model's, or the preset's own
+#: AXON_MODEL       A name (gpt2-small), a Hugging Face folder or repository: the bundled model
+#: AXON_SOURCES     Its SAEs, comma separated: all of the bundled model's, or one of the model's own
 #: AXON_LABELS      A folder of label files in Neuronpedia's export format: what `make labels` fetched
 #: AXON_LABEL_OVERRIDES  A JSON file of labels that come before all others
 #: AXON_NEURONPEDIA_EXPORT  Where labels are fetched from on first use: Neuronpedia's bulk export; empty: nowhere

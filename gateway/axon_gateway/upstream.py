@@ -53,6 +53,7 @@ class Upstream:
         except grpc.aio.AioRpcError as error:
             raise self._not_ready(error) from None
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
+            await self.model()  # refuses too, and says what it waits for
             raise Refusal("not_ready", f"inference at {self.target} is loading its model")
 
     async def model(self) -> Model:

@@ -95,6 +95,7 @@ class FakeInference(stubs.InferenceServiceServicer):
     def __init__(self, script: Script | None = None) -> None:
         self.script = script or Script()
         self.seen = Seen()
+        self.waits_for = ""  # what it says while it loads
         self.port = 0
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
@@ -149,6 +150,8 @@ class FakeInference(stubs.InferenceServiceServicer):
             seen.running -= 1
 
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
+        if self.waits_for:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, self.waits_for)
         return model()
 
     async def GetFeature(
