@@ -13,15 +13,19 @@ import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
 import { Inspector } from "./ui/inspector";
 import { NO_GRAPH, Notice } from "./ui/notice";
+import { offerRecordings } from "./ui/recordings";
+import { RoomView } from "./ui/room";
+import { loadToken, saveToken } from "./ui/settings";
 import { SourcesView } from "./ui/sources";
 import { StrongestView } from "./ui/strongest";
 import { TextView } from "./ui/text";
-import type { ErrorFrame, Frame, GenerateRequest } from "./wire/types";
+import type { Recorded } from "./wire/parse";
+import type { ErrorFrame, Frame, GenerateRequest, OpenRequest, RoomFrame } from "./wire/types";
 
 const FIRST_RECORDING = "capital-of-france";
 
 const query = new URLSearchParams(location.search);
-const roomWanted = /^\/r\/([\w-]+)\/?$/.exec(location.pathname)?.[1] ?? null;
+let roomWanted = /^\/r\/([\w-]+)\/?$/.exec(location.pathname)?.[1] ?? null;
 const store = new Store((run) => setTimeout(run, 0));
 let player: Player | null = null;
 
@@ -43,26 +47,40 @@ function resume(): Resume | null {
   const { room, lastSeq } = store.session;
   // A recording counts its own frames: of the room's log nothing has been seen yet.
   const from = store.origin === "live" ? lastSeq + 1 : 1;
-  if (room) return { room: room.room, from, token: room.token ?? null };
-  return roomWanted === null ? null : { room: roomWanted, from: 1, token: null };
+  if (room) return { room: room.room, from, token: room.token ?? loadToken(room.room) ?? null };
+  if (roomWanted === null) return null;
+  return { room: roomWanted, from: 1, token: loadToken(roomWanted) ?? null };
+}
+
+/** The address becomes the room's: it can be passed on, and a reload leads back into the room. */
+function moveIn({ room, token }: RoomFrame): void {
+  if (token !== undefined) saveToken(room, token);
+  const path = `/r/${room}`;
+  if (location.pathname !== path) history.replaceState(null, "", path + location.search);
 }
 
 /** A room that is gone: whoever opened it opens a new one, a viewer can only be told. */
 function refused({ error }: ErrorFrame): boolean {
   if (error !== "unknown_room") return true;
-  if (roomWanted !== null) {
+  if (roomWanted !== null && loadToken(roomWanted) === undefined) {
     const gone =
       "This room is closed. Ask for a new link, or open a room of your own at the start page.";
     store.set({ connection: { state: "gone", message: gone } });
     return false;
   }
+  roomWanted = null;
   store.session.leave();
   return true;
 }
 
-/** A generation in the room ends the recording; a quiet room, or a refusal, leaves it on show. */
+/**
+ * A generation that begins in the room ends the recording; a quiet room, or a refusal, leaves it on
+ * show, and so does the rest of a generation that it has interrupted.
+ */
 function receive(frame: Frame): void {
-  if (frame.type !== "room" && frame.type !== "error") goLive();
+  if (frame.type === "room") moveIn(frame);
+  else if (frame.type === "queued" || frame.type === "started") goLive();
+  else if (frame.type !== "error" && store.origin === "recording") return;
   store.apply(frame);
 }
 
@@ -89,8 +107,15 @@ function generate(request: GenerateRequest): void {
 
 async function replay(nameOrUrl: string, pace: number): Promise<void> {
   const frames = await loadRecording(nameOrUrl);
-  if (store.origin === "live") return;
-  store.set({ origin: "recording" });
+  if (store.origin !== "live") show(frames, pace);
+}
+
+/** Plays a recording in place of what is shown; the room stays, and what comes in it takes over. */
+function show(frames: readonly Recorded[], pace: number): void {
+  stopPlayer();
+  const { room } = store.session;
+  store.restart("recording");
+  store.session.room = room;
   const apply = (frame: Frame): void => {
     store.apply(frame);
   };
@@ -116,6 +141,10 @@ function makeGraph(notice: Notice): Graph | null {
 
 const sources = new SourcesView(store);
 new Controls(store, sources, { generate, stop: () => socket.send({ type: "stop" }) });
+new RoomView(store, (open) => socket.send({ type: "open", open } satisfies OpenRequest));
+offerRecordings((frames) => {
+  show(frames, 1);
+});
 new TextView(store);
 new StrongestView(store);
 new Inspector(store, askForFeature);
@@ -139,7 +168,9 @@ if (replayWanted !== null) {
   });
 } else {
   // The page is whole without its first recording: where it is missing, nothing plays.
-  if (roomWanted === null) void replay(FIRST_RECORDING, 1).catch(() => undefined);
+  if (roomWanted === null || loadToken(roomWanted) !== undefined) {
+    void replay(FIRST_RECORDING, 1).catch(() => undefined);
+  }
   void waitForModel((backend) => {
     store.set({ backend });
   }).then(() => {

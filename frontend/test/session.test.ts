@@ -11,6 +11,24 @@ function sessionOf(...frames: Frame[]): Session {
   return session;
 }
 
+describe("a log that counts anew", () => {
+  it("is followed from where the room says it stands", () => {
+    const session = sessionOf(started(1), token(2, 0, " a", []), token(3, 1, " b", []));
+    const room: Frame = {
+      type: "room",
+      seq: 2,
+      room: "k3f9x2",
+      role: "viewer",
+      viewers: 1,
+      open: false,
+    };
+    session.apply(room);
+    session.apply({ ...error("gateway_lost"), seq: 3 });
+    session.apply(started(3));
+    expect([session.lastSeq, session.phase, session.tokens.length]).toEqual([3, "generating", 0]);
+  });
+});
+
 describe("a run", () => {
   it("goes through its phases", () => {
     const session = new Session();

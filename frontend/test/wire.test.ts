@@ -65,7 +65,7 @@ describe("the bundled recording", () => {
   const text = readFileSync(path, "utf8");
 
   it("parses whole, from started to finished, in the order of the log", () => {
-    const frames = parseRecording(text);
+    const frames = parseRecording(text).map(({ frame }) => frame);
     expect(frames[0]?.type).toBe("started");
     expect(frames.some((frame) => frame.type === "finished")).toBe(true);
     expect(frames.map((frame) => frame.seq)).toEqual(frames.map((_, i) => i + 1));
@@ -73,6 +73,27 @@ describe("the bundled recording", () => {
 
   it("is small enough to come with the page", () => {
     expect(text.length).toBeLessThan(150_000);
+  });
+});
+
+describe("a recording of a room", () => {
+  const head = '{"type":"recording","seq":0,"version":1,"room":"k3f9x2"}';
+  const queued = '{"type":"queued","seq":1,"position":0,"time":5.25}';
+  const end = '{"type":"end","seq":1,"frames":1}';
+
+  it("keeps when its frames were made", () => {
+    expect(parseRecording([head, queued, end, ""].join("\n"))).toEqual([
+      { frame: { type: "queued", seq: 1, position: 0 }, time: 5.25 },
+    ]);
+  });
+
+  it.each([
+    ["one without its end", [head, queued]],
+    ["one cut off in a line", [head, queued.slice(0, 20)]],
+    ["another kind of file", ["id;label", "1;cats"]],
+    ["an empty file", []],
+  ])("is not played: %s", (_what, lines) => {
+    expect(() => parseRecording(lines.join("\n"))).toThrow(WireError);
   });
 });
 

@@ -52,7 +52,7 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
     upstream = Upstream(settings.inference, settings.generation_timeout)
     labels = _labels(settings, upstream)
 
-    def start(request: pb.GenerateRequest, emit: Emit) -> Generation:
+    def start(request: pb.GenerateRequest, emit: Emit, client: str) -> Generation:
         return Generation(upstream, labels, request, emit)
 
     rooms = Rooms(

@@ -18,6 +18,9 @@ _STATUS = {
     "not_ready": 503,
     "backend_lost": 503,
     "labels_unavailable": 503,
+    "rooms_unavailable": 503,
+    "gateway_lost": 503,
+    "room_moved": 503,
     "too_many_rooms": 503,
     "deadline": 504,
 }

@@ -1,10 +1,13 @@
 """The frames that clients receive: built once as dictionaries, encoded once as JSON.
 
-Every frame has `type` and `seq`; `seq` is filled in by whoever numbers the stream.
+Every frame has `type`, `seq` and `time`; `seq` is filled in by whoever numbers the stream, `time`
+when it is encoded.
 """
 
 from __future__ import annotations
 
+import struct
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -21,14 +24,25 @@ LabelOf = Callable[[str, int], str | None]
 
 
 def encode(frame: Frame, seq: int) -> bytes:
-    """The frame as JSON text, numbered `seq`."""
+    """The frame as JSON text, numbered `seq` and with the time in seconds since 1970."""
     frame["seq"] = seq
+    frame["time"] = round(time.time(), 3)
     return orjson.dumps(frame)
 
 
 def encode_batch(frames: Sequence[bytes], last: int) -> bytes:
     """One frame that holds several encoded ones, of which the newest is numbered `last`."""
     return b'{"type":"batch","seq":%d,"frames":[%b]}' % (last, b",".join(frames))
+
+
+def on_the_wire(message: bytes) -> bytes:
+    """A message as one unmasked, uncompressed WebSocket text frame (RFC 6455, 5.2)."""
+    length = len(message)
+    if length < 126:
+        return b"\x81%c%b" % (length, message)
+    if length < 65536:
+        return b"\x81\x7e%b%b" % (struct.pack("!H", length), message)
+    return b"\x81\x7f%b%b" % (struct.pack("!Q", length), message)
 
 
 def _frame(type_: str, **content: Any) -> Frame:

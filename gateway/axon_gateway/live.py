@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from axon_gateway import frames, requests
 from axon_gateway.errors import Refusal
-from axon_gateway.room import Room, Viewer
+from axon_gateway.room import Room
 from axon_gateway.state import GATEWAY, Gateway
+from axon_gateway.viewer import Viewer
 
 #: aiohttp closes the socket over a larger message; above our own limit, so that one can be refused
 #: by name and the socket goes on.
 _MAX_RECEIVED = 2 * 2**20
 #: Unsent bytes after which a slow socket's writer waits.
 _WRITE_BUFFER = 64 * 2**10
+#: Unsent bytes up to which a socket is given more without asking.
+_DIRECT = 16 * 2**10
 #: Seconds between pings; half of it later a silent peer is given up.
 _HEARTBEAT = 30.0
 #: Seconds that a socket has to answer our close.
@@ -43,11 +47,12 @@ async def live(request: web.Request) -> web.WebSocketResponse:
         return socket  # it has left already
     gateway.sockets[socket] = transport
     try:
-        room, viewer = _enter(gateway, request)
+        room, viewer = await _enter(gateway, request)
     except Refusal as refusal:
         await socket.send_frame(frames.encode(frames.error(refusal), 0), WSMsgType.TEXT)
         await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=refusal.code.encode())
     else:
+        viewer.push = _direct(socket, transport, viewer)
         await _serve(gateway, socket, room, viewer)
     finally:
         del gateway.sockets[socket]
@@ -57,14 +62,35 @@ async def live(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
-def _enter(gateway: Gateway, request: web.Request) -> tuple[Room, Viewer]:
+async def _enter(gateway: Gateway, request: web.Request) -> tuple[Room, Viewer]:
     room = request.query.get("room")
     if not room:
         return gateway.rooms.open()
     start = request.query.get("from", "1")
     if not (start.isascii() and start.isdigit() and len(start) < 16):
         raise Refusal("wrong_type", "from must be the number of a frame", "from")
-    return gateway.rooms.enter(room, request.query.get("token"), int(start) - 1)
+    return await gateway.rooms.enter(room, request.query.get("token"), int(start) - 1)
+
+
+def _direct(
+    socket: web.WebSocketResponse, transport: asyncio.Transport, viewer: Viewer
+) -> Callable[[], bool]:
+    """What writes the same bytes to all who keep up, without a task or a buffer for each.
+
+    A socket that does not keep up is left to its writer, which waits until there is room.
+    """
+
+    def push() -> bool:
+        if socket.closed or transport.is_closing():
+            return True  # nobody is left to be told
+        if transport.get_write_buffer_size() > _DIRECT:
+            return False
+        wire, everything = viewer.take_wire()
+        if wire:
+            transport.write(wire)
+        return everything
+
+    return push
 
 
 async def _serve(
@@ -88,16 +114,20 @@ async def _serve(
 async def _write(socket: web.WebSocketResponse, viewer: Viewer) -> None:
     """Sends what the viewer reads. Waiting here for a slow socket delays nobody else."""
     with contextlib.suppress(ConnectionError):
-        while True:
-            for message in await viewer.read():
+        while messages := await viewer.read():
+            for message in messages:
                 await socket.send_frame(message, WSMsgType.TEXT)
+        await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
 
 
 def _handle(gateway: Gateway, room: Room, viewer: Viewer, message: WSMessage) -> None:
     if message.type is not WSMsgType.TEXT:
         raise Refusal("invalid_json", "messages must be JSON text, not binary")
     command = requests.parse(message.data, gateway.settings.max_message_bytes)
-    if isinstance(command, requests.Stop):
-        room.stop(viewer)
-    else:
-        room.generate(command.request, viewer)
+    match command:
+        case requests.Stop():
+            room.stop(viewer)
+        case requests.Open():
+            room.set_open(viewer, command.open)
+        case requests.Generate():
+            room.generate(command.request, viewer)

@@ -39,7 +39,14 @@ class Stop:
     """The client asks to stop the running one."""
 
 
-def parse(data: bytes | str, max_bytes: int) -> Generate | Stop:
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The presenter lets everybody in the room generate, or nobody else any more."""
+
+    open: bool
+
+
+def parse(data: bytes | str, max_bytes: int) -> Generate | Stop | Open:
     """A socket's message. Without `type` it is a generate request. Raises Refusal."""
     fields = decode(data, max_bytes)
     kind = fields.pop("type", "generate")
@@ -49,7 +56,10 @@ def parse(data: bytes | str, max_bytes: int) -> Generate | Stop:
         return Generate(generate(fields))
     if kind == "stop":
         return Stop()
-    raise Refusal("unknown_type", f"type must be generate or stop, not {kind[:40]!a}", "type")
+    if kind == "open":
+        return Open(_boolean("open", fields.get("open")))
+    known = "generate, stop or open"
+    raise Refusal("unknown_type", f"type must be {known}, not {kind[:40]!a}", "type")
 
 
 def decode(data: bytes | str, max_bytes: int) -> dict[str, object]:

@@ -1,166 +1,216 @@
-"""One room: a log, one generation at a time, any number of viewers who read at their own pace.
-
-A viewer is a cursor in the room's log and owns no queue of frames.
-"""
+"""One room: a log, one generation at a time, any number of viewers who read at their own pace."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import secrets
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from axon.v1 import inference_pb2 as pb
 
-from axon_gateway import frames
 from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.frames import Frame
 from axon_gateway.generation import Emit, Generation
-from axon_gateway.log import RoomLog
+from axon_gateway.log import Entry, RoomLog
+from axon_gateway.viewer import Viewer
 
 _log = logging.getLogger(__name__)
 
-#: Errors that wait for one viewer; a client that provokes more without reading loses the oldest.
-_MAX_NOTICES = 32
 #: Seconds between two announcements of the number of viewers, and viewers per second more.
 _ANNOUNCE_EVERY = 0.25
 _ANNOUNCE_RATE = 500
 #: Seconds that labels may come in after their generation.
 _LATE_LABELS = 60.0
 
-#: Makes a generation that emits into a room.
-StartGeneration = Callable[[pb.GenerateRequest, Emit], Generation]
+#: Makes a generation that emits into a room; `client` is who asked for it.
+StartGeneration = Callable[[pb.GenerateRequest, Emit, str], Generation]
 
 
-class Viewer:
-    """One socket's place in a room: `cursor` is the last frame of the log it was given."""
+class Sharing(Protocol):
+    """The room's other copies, in the gateways that serve viewers of it."""
 
-    def __init__(self, room: Room, presenter: bool, cursor: int, token: str | None) -> None:
-        self.presenter = presenter
-        self.cursor = cursor
-        self._room = room
-        #: Shown once, to the one who opened the room.
-        self._token = token
-        self._notices: deque[Frame] = deque(maxlen=_MAX_NOTICES)
-        self._seen = -1
-        self._told: tuple[int, bool] | None = None
-        self._waiting: asyncio.Future[None] | None = None
+    def changed(self, room: Room) -> None:
+        """The log has grown, or what others should know of the room is different."""
 
-    def notify(self, refusal: Refusal) -> None:
-        """Puts an error into this viewer's stream alone."""
-        self._notices.append(frames.error(refusal))
-        self.wake()
+    async def claim(self, room: Room) -> None:
+        """Returns when this gateway may write into the log. Refusal if another one does."""
 
-    def wake(self) -> None:
-        """There is something new to read."""
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+    async def stop(self, room: Room) -> None:
+        """Ends the generation that another gateway runs in the room. Refusal if there is none."""
 
-    async def read(self) -> list[bytes]:
-        """The next messages for the socket; waits until there are any."""
-        while not (messages := self._take()):
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
-        return messages
 
-    def _take(self) -> list[bytes]:
-        messages = []
-        if self._seen != self._room.announcement:
-            self._seen = self._room.announcement
-            if self._told != (told := (self._room.viewers, self._room.open)):
-                self._told = told
-                messages.append(frames.encode(self._room_frame(), self.cursor))
-        while self._notices:
-            messages.append(frames.encode(self._notices.popleft(), self.cursor))
-        chunk = self._room.log.read(self.cursor)
-        self.cursor = chunk.last
-        return messages + chunk.messages
+class Alone:
+    """No other gateway."""
 
-    def _room_frame(self) -> Frame:
-        role = "presenter" if self.presenter else "viewer"
-        viewers = self._room.viewers
-        token, self._token = self._token, None
-        return frames.room(self._room.id, role, viewers, self._room.open, token)
+    def changed(self, room: Room) -> None:
+        """Nobody wants to know."""
+
+    async def claim(self, room: Room) -> None:
+        """Nobody else writes."""
+
+    async def stop(self, room: Room) -> None:
+        """Nobody else runs one."""
+        raise Refusal("not_running", "no generation is running in this room")
+
+
+def fingerprint(token: str) -> str:
+    """What is kept of a presenter's token."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
 class Room:
-    """A log, its viewers and at most one running generation."""
+    """A log, its viewers and at most one running generation.
 
-    def __init__(self, id_: str, log: RoomLog, start: StartGeneration) -> None:
+    `token_hash` is the fingerprint of the token that makes a presenter.
+    """
+
+    def __init__(
+        self, id_: str, log: RoomLog, start: StartGeneration, sharing: Sharing, token_hash: str
+    ) -> None:
         self.id = id_
         self.log = log
+        self.token_hash = token_hash
         #: Whether everybody in the room may generate.
         self.open = False
         #: Counts up when viewers have to be told about the room anew.
         self.announcement = 0
         self._start = start
-        self._token = secrets.token_urlsafe(16)
+        self._sharing = sharing
         self._viewers: set[Viewer] = set()
+        #: Viewers of the room at other gateways.
+        self._elsewhere = 0
         self._announcing: asyncio.TimerHandle | None = None
+        self._waking = False
         self._running: asyncio.Task[None] | None = None
+        self._claiming = False
         self._stopped = False
-        #: Generations whose last labels are still coming in.
-        self._ending: set[asyncio.Task[None]] = set()
+        #: Generations whose last labels are still coming in, and questions to other gateways.
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def viewers(self) -> int:
-        """Sockets in the room."""
+    def here(self) -> int:
+        """Sockets in the room at this gateway."""
         return len(self._viewers)
 
     @property
+    def viewers(self) -> int:
+        """Sockets in the room at all gateways."""
+        return len(self._viewers) + self._elsewhere
+
+    @property
     def running(self) -> bool:
-        """Whether a generation is under way."""
+        """Whether a generation is under way at this gateway."""
         return self._running is not None
 
-    def enter(self, token: str | None, after: int, opener: bool = False) -> Viewer:
-        """A viewer that reads on after frame `after`; the room's token makes it a presenter."""
-        proven = token is not None and secrets.compare_digest(token.encode(), self._token.encode())
-        # A number from the future (of a room by the same name, say) would hide what comes next.
-        cursor = min(max(after, 0), self.log.last)
-        viewer = Viewer(self, opener or proven, cursor, self._token if opener else None)
+    def enter(
+        self, token: str | None, after: int, client: str = "", new_token: str | None = None
+    ) -> Viewer:
+        """A viewer that reads on after frame `after`; the room's token makes it a presenter.
+
+        `new_token` is that of a room just opened, to be shown to whoever opened it.
+        """
+        shown = token if new_token is None else new_token
+        proven = shown is not None and secrets.compare_digest(fingerprint(shown), self.token_hash)
+        viewer = Viewer(self, proven, self._resume(after), new_token, client)
         self._viewers.add(viewer)
         self._announce()
+        self._sharing.changed(self)
         return viewer
 
     def leave(self, viewer: Viewer) -> None:
         """The viewer's socket is gone."""
         self._viewers.discard(viewer)
         self._announce()
+        self._sharing.changed(self)
+
+    def set_open(self, viewer: Viewer, is_open: bool) -> None:
+        """Lets everybody generate, or the presenter alone."""
+        if not viewer.presenter:
+            raise Refusal("not_presenter", "only the one who opened this room opens it to all")
+        self.learn(is_open, self._elsewhere)
+        self._sharing.changed(self)
+
+    def learn(self, is_open: bool, elsewhere: int) -> None:
+        """What holds at all gateways: who may generate, and how many watch elsewhere."""
+        if (is_open, elsewhere) != (self.open, self._elsewhere):
+            self.open, self._elsewhere = is_open, elsewhere
+            self._announce()
 
     def generate(self, request: pb.GenerateRequest, viewer: Viewer) -> None:
         """Starts a generation for `viewer`, who alone is told if it is refused."""
         self._check_presenter(viewer)
         if self._running is not None:
             raise Refusal("busy", "a generation is running in this room; stop it first")
+        generation = self._start(request, self._append, viewer.client)
         self._stopped = False
-        self.log.begin()
-        task = asyncio.create_task(self._run(self._start(request, self._append), viewer))
-        self._running = task
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        self._running = self._keep(self._run(generation, viewer))
 
     def stop(self, viewer: Viewer) -> None:
         """Ends the running generation at a viewer's request."""
         self._check_presenter(viewer)
         if self._running is None:
-            raise Refusal("not_running", "no generation is running in this room")
-        self.abandon()
+            self._keep(self._stop_elsewhere(viewer))
+        else:
+            self.abandon()
 
     def abandon(self) -> None:
-        """Ends the running generation, if there is one."""
+        """Ends the running generation, if there is one here."""
         if self._running is not None and not self._stopped:
             self._stopped = True
-            # Not at once: a task cancelled before its first step never runs, and could tell nobody.
-            asyncio.get_running_loop().call_soon(self._running.cancel)
+            if not self._claiming:
+                # Not at once: a task cancelled before its first step never runs, and could tell
+                # nobody.
+                asyncio.get_running_loop().call_soon(self._running.cancel)
+
+    def copy(self, entries: list[Entry]) -> None:
+        """Takes over what another gateway has written; what is here already stays."""
+        for entry in entries:
+            if entry.seq > self.log.last and not self.log.copy(entry):
+                # Frames between have left the log before they came here.
+                self.log = self.log.emptied(entry.seq - 1)
+                self.log.copy(entry)
+        self._wake()
+
+    def tell(self, refusal: Refusal) -> None:
+        """An error for all viewers of this gateway, which is no part of the log."""
+        for viewer in self._viewers:
+            viewer.notify(refusal)
+
+    def dissolve(self, refusal: Refusal) -> None:
+        """Ends this copy of the room: its viewers are told, and come back to a new one."""
+        for task in self._tasks:
+            task.cancel()
+        for viewer in self._viewers:
+            viewer.end(refusal)
 
     async def close(self) -> None:
-        """Ends everything."""
+        """Ends everything; those who watch elsewhere see that the generation was stopped."""
         if self._announcing is not None:
             self._announcing.cancel()
-        for task in list(self._ending):
+        self.abandon()
+        if self._running is not None:
+            await asyncio.wait([self._running], timeout=1)
+        for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._ending, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _resume(self, after: int) -> int:
+        last = self.log.last
+        if after >= last and b'"error":"gateway_lost"' in self.log.newest[:200]:
+            # The lost gateway may have shown this viewer frames which nobody else has, and whose
+            # numbers now belong to this one. It must not miss that the generation has ended.
+            return last - 1
+        # A number from the future (of a room by the same name, say) would hide what comes next.
+        return min(max(after, 0), last)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _check_presenter(self, viewer: Viewer) -> None:
         if not (viewer.presenter or self.open):
@@ -168,21 +218,49 @@ class Room:
 
     async def _append(self, frame: Frame) -> None:
         self.log.append(frame)
+        self._wake()
+        self._sharing.changed(self)
+
+    def _wake(self) -> None:
+        """Has all viewers read on, once for all frames that come in one go."""
+        if not self._waking:
+            self._waking = True
+            asyncio.get_running_loop().call_soon(self._wake_now)
+
+    def _wake_now(self) -> None:
+        self._waking = False
         for viewer in self._viewers:
             viewer.wake()
 
     async def _run(self, generation: Generation, viewer: Viewer) -> None:
         try:
-            await self._run_to_end(generation, viewer)
+            if await self._claim(viewer):
+                self.log.begin()
+                await self._run_to_end(generation, viewer)
         finally:
             self._running = None
+            self._sharing.changed(self)
         try:
             await generation.settle(_LATE_LABELS)
         finally:
             generation.close()
 
+    async def _claim(self, viewer: Viewer) -> bool:
+        self._claiming = True
+        try:
+            await self._sharing.claim(self)
+        except Refusal as refusal:
+            viewer.notify(refusal)
+            return False
+        finally:
+            self._claiming = False
+        return True
+
     async def _run_to_end(self, generation: Generation, viewer: Viewer) -> None:
         try:
+            if self._stopped:  # while it was being claimed
+                await generation.stop()
+                return
             await generation.run()
         except Refusal as refusal:
             viewer.notify(refusal)
@@ -194,6 +272,12 @@ class Room:
         except Exception:
             _log.exception("room %s: the generation failed", self.id)
             viewer.notify(our_failure())
+
+    async def _stop_elsewhere(self, viewer: Viewer) -> None:
+        try:
+            await self._sharing.stop(self)
+        except Refusal as refusal:
+            viewer.notify(refusal)
 
     def _announce(self) -> None:
         """Has everybody told about the room soon, however many come and go meanwhile.
@@ -208,5 +292,4 @@ class Room:
     def _announce_now(self) -> None:
         self._announcing = None
         self.announcement += 1
-        for viewer in self._viewers:
-            viewer.wake()
+        self._wake_now()

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 from axon.types import Source, TokenEffect
 
-from axon_gateway import model_info, requests
+from axon_gateway import model_info, recording, requests
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame, encode
 from axon_gateway.generation import Generation
@@ -30,6 +30,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/api/model", model),
         web.get("/api/features/{model}/{source}/{index}", feature),
         web.post("/api/generate", generate),
+        web.get("/api/rooms/{room}/recording.jsonl", recorded),
         web.route("*", "/api/{rest:.*}", unknown),
     ]
 
@@ -149,6 +150,24 @@ async def generate(request: web.Request) -> web.StreamResponse:
         await response.write_eof()
     finally:
         generation.close()
+    return response
+
+
+async def recorded(request: web.Request) -> web.StreamResponse:
+    """A room's log so far as a file, labels filled in."""
+    gateway = request.app[GATEWAY]
+    room = await gateway.rooms.find(request.match_info["room"])
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "application/x-ndjson",
+            "Content-Disposition": f'attachment; filename="axon-{room.id}.jsonl"',
+            "Cache-Control": "no-store",
+        }
+    )
+    await response.prepare(request)
+    async for line in recording.lines(room.id, room.log.all(), gateway.labels):
+        await response.write(line)
+    await response.write_eof()
     return response
 
 

@@ -1,4 +1,5 @@
-"""The `axon` command: `axon generate PROMPT`, `axon model`, `axon feature`, straight over gRPC."""
+"""The `axon` command: `axon generate PROMPT`, `axon model`, `axon feature`, straight over gRPC, and
+`axon replay FILE`, which needs no server."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
+from axon import replay
 from axon.channel import DEFAULT_ADDRESS
 from axon.client import Client
 from axon.errors import AxonError
+from axon.recording import RecordingError
 from axon.types import Event, Feature, Finished, Model, Queued, Token, Tokens
 
 _EXIT_INTERRUPTED = 130
@@ -23,9 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code. Errors are one line on stderr."""
     arguments = _parser().parse_args(argv)
     try:
-        with Client(arguments.address, connect_timeout=arguments.connect_timeout) as client:
-            run: Callable[[Client, argparse.Namespace], None] = arguments.run
-            run(client, arguments)
+        run: Callable[[argparse.Namespace], None] = arguments.run
+        run(arguments)
+    except RecordingError as error:
+        print(f"axon: {arguments.file}: {error}", file=sys.stderr)
+        return 1
     except AxonError as error:
         print(f"axon: {error.message}", file=sys.stderr)
         return 1
@@ -37,6 +42,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
+
+
+def _asking(
+    ask: Callable[[Client, argparse.Namespace], None],
+) -> Callable[[argparse.Namespace], None]:
+    """A command that talks to the server."""
+
+    def run(arguments: argparse.Namespace) -> None:
+        with Client(arguments.address, connect_timeout=arguments.connect_timeout) as client:
+            ask(client, arguments)
+
+    return run
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,11 +82,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     generate.add_argument("prompt", help="text to continue")
     _add_knobs(generate)
-    generate.set_defaults(run=_generate)
+    generate.set_defaults(run=_asking(_generate))
     model = commands.add_parser(
         "model", parents=[shared], help="describe the model, its sources, limits and defaults"
     )
-    model.set_defaults(run=_model)
+    model.set_defaults(run=_asking(_model))
     feature = commands.add_parser(
         "feature",
         parents=[shared],
@@ -80,7 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     feature.add_argument("source", help="source id, as `axon model` lists them")
     feature.add_argument("index", type=int, help="feature index")
     feature.add_argument("--limit", type=int, metavar="N", help="entries of each list")
-    feature.set_defaults(run=_feature)
+    feature.set_defaults(run=_asking(_feature))
+    replay.add_command(commands)
     return parser
 
 

@@ -19,7 +19,14 @@ import {
 } from "./state";
 
 /** Errors after which a running generation is over; others only answer a message. */
-const FATAL = new Set(["backend_lost", "deadline", "internal", "not_ready", "queue_full"]);
+const FATAL = new Set([
+  "backend_lost",
+  "deadline",
+  "gateway_lost",
+  "internal",
+  "not_ready",
+  "queue_full",
+]);
 /** Strongest features of a source whose pairs are counted at a token. */
 const PAIRED_ALONE = 8;
 const PAIRED_OF_MANY = 4;
@@ -49,6 +56,9 @@ export class Session {
   apply(frame: Frame): boolean {
     if (frame.type === "room") {
       this.enter(frame);
+      // Where the room's log stands for us. It may be less than we saw, when a gateway was lost
+      // with frames that nobody else has: their numbers come again.
+      this.lastSeq = Math.min(this.lastSeq, frame.seq);
       return true;
     }
     if (frame.type === "error") {

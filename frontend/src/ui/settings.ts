@@ -3,6 +3,8 @@ import type { KnobName } from "../wire/model";
 
 const PROMPT = "axon.prompt";
 const KNOB_VALUES = "axon.knobs";
+const TOKENS = "axon.rooms";
+const MOST_TOKENS = 20;
 
 export type KnobValues = Partial<Record<KnobName, string>>;
 
@@ -25,6 +27,30 @@ export function loadKnobs(): KnobValues {
 
 export function saveKnobs(values: KnobValues): void {
   write(KNOB_VALUES, JSON.stringify(values));
+}
+
+/** The presenter's token of a room that this browser opened; undefined for all others. */
+export function loadToken(room: string): string | undefined {
+  return loadTokens().find(([id]) => id === room)?.[1];
+}
+
+/** Keeps a room's token, so that its presenter may reload the page. The newest few are kept. */
+export function saveToken(room: string, token: string): void {
+  const others = loadTokens().filter(([id]) => id !== room);
+  write(TOKENS, JSON.stringify([[room, token], ...others].slice(0, MOST_TOKENS)));
+}
+
+function loadTokens(): [string, string][] {
+  try {
+    const value: unknown = JSON.parse(read(TOKENS) ?? "[]");
+    return Array.isArray(value) ? value.filter(isPair) : [];
+  } catch {
+    return [];
+  }
+}
+
+function isPair(value: unknown): value is [string, string] {
+  return Array.isArray(value) && value.length === 2 && value.every((x) => typeof x === "string");
 }
 
 /** Storage may be forbidden; then the page just forgets. */

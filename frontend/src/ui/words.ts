@@ -92,6 +92,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   not_ready: "The model is not ready yet. Try again in a moment.",
   connection_lost: "The connection broke before the request arrived. Press Generate again.",
   backend_lost: "The model's server went away. It comes back by itself; then press Generate again.",
+  gateway_lost: "The server of this generation went away. Press Generate again.",
   deadline: "The generation took too long and was ended. Ask for fewer tokens.",
   internal: "Something went wrong in the server; its log says what. Try again.",
 };

@@ -26,12 +26,37 @@ export function parseMessage(text: string): Frame[] {
   return parseFrames(value);
 }
 
-/** Parses a recording: one message a line, empty lines allowed. */
-export function parseRecording(text: string): Frame[] {
-  return text
-    .split("\n")
-    .filter((line) => line.trim() !== "")
-    .flatMap(parseMessage);
+/** A frame of a recording, and when it was made, in seconds; null where the file does not say. */
+export interface Recorded {
+  frame: Frame;
+  time: number | null;
+}
+
+/**
+ * Parses a recording: one message a line, empty lines allowed. Throws WireError when it is none,
+ * or when its end is missing.
+ */
+export function parseRecording(text: string): Recorded[] {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  const values = lines.map(parseLine);
+  const recorded = values.flatMap((value) => {
+    const time = optional(asObject(value, "frame").time, "time", asNumber);
+    return parseFrames(value).map((frame) => ({ frame, time }));
+  });
+  if (recorded.length === 0) throw new WireError("it holds no frames");
+  const kind = (value: unknown): unknown => value && asObject(value, "frame").type;
+  if (kind(values[0]) === "recording" && kind(values.at(-1)) !== "end") {
+    throw new WireError("its end is missing: it was cut off");
+  }
+  return recorded;
+}
+
+function parseLine(line: string, index: number): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw new WireError(`line ${index + 1} is not JSON: it is cut off, or no recording`);
+  }
 }
 
 function parseFrames(value: unknown): Frame[] {

@@ -109,6 +109,12 @@ export type Frame =
 
 export type FrameType = Frame["type"];
 
+/** Lets everybody in the room generate, or the presenter alone. */
+export interface OpenRequest {
+  type: "open";
+  open: boolean;
+}
+
 /** What the page asks for; a knob left out means the server's default. */
 export interface GenerateRequest {
   type: "generate";

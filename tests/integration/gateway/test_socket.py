@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 
 import aiohttp
 import grpc
@@ -155,6 +156,50 @@ async def test_only_the_presenter_generates_and_stops(gateway: Running) -> None:
     assert (await viewer.until("error"))[-1]["error"] == "not_presenter"
     await viewer.send(type="stop")
     assert (await viewer.until("error"))[-1]["error"] == "not_presenter"
+
+
+async def test_a_room_opened_to_all_and_closed_again(gateway: Running) -> None:
+    presenter = await gateway.connect()
+    room = await presenter.frame()
+    assert room["open"] is False
+    viewer = await gateway.connect(room=room["room"])
+    await viewer.frame()
+    await viewer.send(type="open", open=True)
+    assert (await viewer.until("error"))[-1]["error"] == "not_presenter"
+    await presenter.send(type="open", open="yes")
+    assert (await presenter.until("error"))[-1]["field"] == "open"
+    await presenter.send(type="open", open=True)
+    told = (await viewer.until("room"))[-1]
+    assert (told["open"], told["role"]) == (True, "viewer")
+    await viewer.send(prompt="x")
+    assert text_of(await viewer.until("finished")) == " of France is Paris"
+    await presenter.send(type="open", open=False)
+    assert (await viewer.until("room"))[-1]["open"] is False
+    await viewer.send(prompt="x")
+    assert (await viewer.until("error"))[-1]["error"] == "not_presenter"
+
+
+async def test_the_presenters_token_survives_a_reload_and_is_never_shown_to_others(
+    gateway: Running,
+) -> None:
+    presenter = await gateway.connect()
+    room = await presenter.frame()
+    viewer = await gateway.connect(room=room["room"])
+    assert "token" not in await viewer.frame()
+    await presenter.close()
+    again = await gateway.connect(room=room["room"], token=room["token"])
+    assert (await again.frame())["role"] == "presenter"
+    wrong = await gateway.connect(room=room["room"], token=room["token"] + "x")
+    assert (await wrong.frame())["role"] == "viewer"
+
+
+async def test_every_frame_says_when_it_was_made(gateway: Running) -> None:
+    socket = await gateway.connect()
+    await socket.send(prompt="x")
+    frames = await socket.until("finished")
+    times = [frame["time"] for frame in frames]
+    assert times == sorted(times)
+    assert abs(times[-1] - time.time()) < 5
 
 
 async def test_stop_frees_the_slot_and_tells_everybody(

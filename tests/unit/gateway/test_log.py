@@ -92,6 +92,60 @@ def test_a_generation_larger_than_the_log_keeps_its_newest_frames() -> None:
     assert read_all(log, 0)[-1]["seq"] == 200
 
 
+def generation(log: RoomLog, tokens: int, size: int = 60) -> None:
+    log.begin()
+    log.append({"type": "started", "seq": 0})
+    log.append({"type": "prompt", "seq": 0})
+    for _ in range(tokens):
+        log.append({"type": "token", "seq": 0, "text": "x" * size})
+
+
+def test_a_late_reader_of_an_outgrown_generation_learns_how_it_began() -> None:
+    log = RoomLog(4000)
+    generation(log, 200)
+    for after in (0, 1):
+        frames = read_all(log, after)
+        assert [frame["seq"] for frame in frames[: 2 - after]] == [1, 2][after:]
+        assert [frame["seq"] for frame in frames[2 - after :]] == list(range(log.first, 203))
+    assert read_all(log, 2)[0]["seq"] == log.first > 100
+    assert [json.loads(frame) for frame in log.all()] == read_all(log, 0)
+    assert log.size <= 4000
+
+
+def test_a_late_reader_starts_at_the_first_whole_generation() -> None:
+    log = RoomLog(4000)
+    generation(log, 200)
+    generation(log, 3)
+    # What is left of the first one is there for those who watch it, not for those who come.
+    whole = log.last - 4
+    assert [frame["seq"] for frame in read_all(log, 0)] == list(range(whole, log.last + 1))
+    assert [json.loads(frame)["seq"] for frame in log.all()] == list(range(whole, log.last + 1))
+    assert read_all(log, whole - 3)[0]["seq"] in (whole - 2, whole)
+
+
+def test_a_copy_reads_as_its_original() -> None:
+    log, copy = RoomLog(3000), RoomLog(3000)
+    for _ in range(3):
+        generation(log, 10)
+    for entry in log.entries(0, BIG):
+        assert copy.copy(entry)
+    assert read_all(copy, 0) == read_all(log, 0)
+    assert not copy.copy(log.entries(log.last - 1, BIG)[0]), "it has this one already"
+    late = RoomLog(3000)
+    assert all(late.copy(entry) for entry in log.entries(20, BIG))
+    assert late.first == max(21, log.first)
+
+
+def test_what_all_read_is_put_on_the_wire_once() -> None:
+    log = filled(3)
+    assert log.read(2).wire is log.read(2).wire
+    log.append({"type": "token", "seq": 0, "n": "x" * 200})
+    wire = log.read(3).wire
+    assert wire[:2] == b"\x81\x7e"
+    assert json.loads(wire[4:])["n"] == "x" * 200
+    assert int.from_bytes(wire[2:4], "big") == len(wire) - 4
+
+
 def test_a_reader_left_behind_goes_on_with_the_oldest_frame_kept() -> None:
     log = RoomLog(300)
     for _ in range(50):
@@ -110,6 +164,7 @@ class Viewers(RuleBasedStateMachine):
         self.log = RoomLog(2_000)
         self.written = 0
         self.cursors: list[int] = []
+        self.starts: list[int] = []
 
     @rule(size=st.integers(0, 120))
     def append(self, size: int) -> None:
@@ -124,11 +179,19 @@ class Viewers(RuleBasedStateMachine):
 
     @rule()
     def begin(self) -> None:
+        self.starts.append(self.written + 1)
         self.log.begin()
 
     @rule(after=st.integers(0, 200))
     def join(self, after: int) -> None:
         self.cursors.append(min(after, self.log.last))
+
+    def follows(self, cursor: int) -> int:
+        """The frame that a viewer gets next: its next one, or where those go on who lost it."""
+        if cursor + 1 >= self.log.first:
+            return cursor + 1
+        kept = range(self.log.first, self.written + 1)
+        return next((start for start in self.starts if start in kept), self.log.first)
 
     @precondition(lambda self: self.cursors)
     @rule(data=st.data())
@@ -137,7 +200,7 @@ class Viewers(RuleBasedStateMachine):
         number = data.draw(st.integers(0, len(self.cursors) - 1))
         cursor = self.cursors[number]
         chunk = self.log.read(cursor)
-        self.check(unpack(chunk.messages), max(cursor + 1, self.log.first), chunk.last)
+        self.check(unpack(chunk.messages), self.follows(cursor), chunk.last)
         assert bool(chunk.messages) == (cursor < self.written)
         self.cursors[number] = chunk.last
 
@@ -146,7 +209,7 @@ class Viewers(RuleBasedStateMachine):
     def catch_up(self, data: st.DataObject) -> None:
         """Chunk after chunk leads to the newest frame."""
         number = data.draw(st.integers(0, len(self.cursors) - 1))
-        start = max(self.cursors[number] + 1, self.log.first)
+        start = self.follows(self.cursors[number])
         self.check(read_all(self.log, self.cursors[number]), start, self.written)
         self.cursors[number] = self.written
 

@@ -13,8 +13,8 @@ from axon.v1 import inference_pb2 as pb
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame
 from axon_gateway.generation import Emit
-from axon_gateway.room import Viewer
 from axon_gateway.rooms import Rooms
+from axon_gateway.viewer import Viewer
 
 
 class FakeGeneration:
@@ -54,7 +54,7 @@ class Stage:
         bounds = {"limit": 10, "log_bytes": 10**6, "grace": 60.0, "idle": 60.0, **bounds}
         self.rooms = Rooms(self._start, **bounds)  # type: ignore[arg-type]
 
-    def _start(self, request: pb.GenerateRequest, emit: Emit) -> FakeGeneration:
+    def _start(self, request: pb.GenerateRequest, emit: Emit, client: str) -> FakeGeneration:
         self.generations.append(FakeGeneration(request, emit))
         return self.generations[-1]
 
@@ -104,7 +104,7 @@ async def test_reading_waits_and_wakes(stage: Stage) -> None:
 
 async def test_errors_wait_for_their_viewer_only_and_are_bounded(stage: Stage) -> None:
     room, viewer, _ = await begin(stage)
-    _, other = stage.rooms.enter(room.id, None, 0)
+    _, other = await stage.rooms.enter(room.id, None, 0)
     await read(other)
     for _ in range(1000):
         viewer.notify(Refusal("busy", "no"))
@@ -116,7 +116,7 @@ async def test_errors_wait_for_their_viewer_only_and_are_bounded(stage: Stage) -
 async def test_a_crowd_is_announced_once(stage: Stage) -> None:
     room, presenter, _ = await begin(stage)
     for _ in range(100):
-        stage.rooms.enter(room.id, None, 0)
+        await stage.rooms.enter(room.id, None, 0)
     [frame] = await read(presenter)
     assert (frame["type"], frame["viewers"]) == ("room", 101)
 
@@ -124,7 +124,7 @@ async def test_a_crowd_is_announced_once(stage: Stage) -> None:
 async def test_a_number_from_the_future_is_brought_back(stage: Stage) -> None:
     room, _, generation = await begin(stage)
     await generation.token()
-    _, viewer = stage.rooms.enter(room.id, None, 10**9)
+    _, viewer = await stage.rooms.enter(room.id, None, 10**9)
     await read(viewer)
     await generation.token()
     assert [frame["seq"] for frame in await read(viewer)] == [2]

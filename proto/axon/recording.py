@@ -1,0 +1,99 @@
+"""Recordings: what `GET /api/rooms/{room}/recording.jsonl` gives, read back and played.
+
+`load` refuses what is no recording or not all of one; `play` yields its frames at their own pace.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+#: Newer files may mean something else by the same names.
+VERSION = 1
+#: Seconds that playing waits at most between two frames, at speed 1: people went for coffee.
+LONGEST_PAUSE = 5.0
+
+#: What every feature of a token has.
+_FEATURE = {"id", "label", "activation", "source"}
+
+Frame = dict[str, Any]
+
+
+class RecordingError(ValueError):
+    """A file that is no recording, or not a whole one; the message says which line tells."""
+
+
+def load(lines: Iterable[str]) -> list[Frame]:
+    """The frames of a recording, or of what `/api/generate` answered. Raises RecordingError."""
+    frames = [_frame(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not frames:
+        raise RecordingError("it is empty")
+    if frames[0]["type"] == "recording":
+        return _whole(frames)
+    if not any(frame["type"] in ("finished", "error") for frame in frames):
+        raise RecordingError("it is cut off: its generation has no end")
+    return frames
+
+
+def play(
+    frames: Iterable[Frame], speed: float = 1.0, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[Frame]:
+    """The frames, `speed` times as fast as they were made; 0 waits for nothing."""
+    before: float | None = None
+    for frame in frames:
+        now = frame.get("time")
+        if speed > 0 and before is not None and now is not None and now > before:
+            sleep(min(now - before, LONGEST_PAUSE) / speed)
+        before = now if now is not None else before
+        yield frame
+
+
+def tokens(frame: Frame) -> list[Frame]:
+    """The tokens that a frame brings: the prompt's, one, or none."""
+    if frame["type"] == "prompt":
+        found: list[Frame] = frame.get("tokens") or []
+        return found
+    return [frame] if frame["type"] == "token" else []
+
+
+def _frame(number: int, line: str) -> Frame:
+    try:
+        frame = json.loads(line)
+    except ValueError:
+        if number == 1:
+            raise RecordingError("it is not a recording: line 1 is not JSON") from None
+        raise RecordingError(f"it is cut off or damaged: line {number} is not JSON") from None
+    if not (
+        isinstance(frame, dict)
+        and isinstance(frame.get("type"), str)
+        and isinstance(frame.get("seq"), int)
+        and isinstance(frame.get("time", 0.0), int | float)
+    ):
+        raise RecordingError(f"it is not a recording: line {number} is no frame")
+    if not all(map(_is_token, tokens(frame))):
+        raise RecordingError(f"it is damaged: line {number} lacks parts of its tokens")
+    return frame
+
+
+def _is_token(token: Any) -> bool:
+    return (
+        isinstance(token, dict)
+        and isinstance(token.get("token"), str)
+        and isinstance(token.get("features"), list)
+        and all(isinstance(f, dict) and f.keys() >= _FEATURE for f in token["features"])
+    )
+
+
+def _whole(frames: list[Frame]) -> list[Frame]:
+    head, *frames = frames
+    if head.get("version") != VERSION:
+        raise RecordingError(f"its version is {head.get('version')}; this program reads {VERSION}")
+    if not frames or frames[-1]["type"] != "end":
+        raise RecordingError("it is cut off: its last line is missing")
+    end = frames.pop()
+    if end.get("frames") != len(frames):
+        message = f"it is damaged: it has {len(frames)} of {end.get('frames')} frames"
+        raise RecordingError(message)
+    return frames

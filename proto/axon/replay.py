@@ -1,0 +1,124 @@
+"""`axon replay FILE`: a recording in the terminal, at its own pace, faster, or step by step."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from axon import recording
+from axon.recording import Frame, RecordingError
+
+#: Features shown for each token and source in the table below the text.
+_SHOWN = 3
+
+
+def add_command(commands: Any) -> None:
+    """Adds `replay` to an argparse set of commands."""
+    parser = commands.add_parser(
+        "replay",
+        help="play a recording of a room",
+        description="Plays a recording (a room's recording.jsonl, or the lines of /api/generate): "
+        "the text as it came, then each token's strongest features with their labels.",
+    )
+    parser.add_argument("file", help="the recording; - reads standard input")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument(
+        "--speed",
+        type=_speed,
+        default=1.0,
+        metavar="X",
+        help="times its own pace; 0 waits for nothing (default: 1)",
+    )
+    pace.add_argument(
+        "--step", action="store_true", help="show each token's features, and wait for Enter"
+    )
+    parser.add_argument("--json", action="store_true", help="write the frames, one a line")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Plays the file. Raises RecordingError."""
+    frames = recording.load(_lines(arguments.file))
+    playing = recording.play(frames, 0.0 if arguments.step else arguments.speed)
+    if arguments.json:
+        for frame in playing:
+            print(json.dumps(frame, ensure_ascii=False), flush=True)
+    elif arguments.step:
+        _step(playing)
+    else:
+        _tell(playing)
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0 <= speed < float("inf"):
+        raise argparse.ArgumentTypeError("0 or more")
+    return speed
+
+
+def _lines(file: str) -> list[str]:
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise RecordingError(error.strerror or str(error)) from None
+    # Whatever is no text is no JSON either, and is refused as such.
+    return data.decode(errors="replace").split("\n")
+
+
+def _tell(frames: Iterator[Frame]) -> None:
+    """Prints each generation's text as it comes, and then its features."""
+    tokens: list[Frame] = []
+    for frame in frames:
+        if frame["type"] == "started":
+            tokens = []
+        for token in recording.tokens(frame):
+            tokens.append(token)
+            print(token["token"], end="", flush=True)
+        if frame["type"] in ("finished", "error"):
+            print("\n" if tokens else "", end="\n" if tokens else "")
+            for token in tokens:
+                _print_token(token)
+            print(_ending(frame))
+            tokens = []
+    if tokens:
+        print("\n\nthe recording ends here, while this generation was running")
+
+
+def _step(frames: Iterator[Frame]) -> None:
+    for frame in frames:
+        for token in recording.tokens(frame):
+            _print_token(token)
+            # `step` counts generated tokens; the prompt's come in one go.
+            if "step" in token:
+                try:
+                    input()
+                except EOFError:
+                    return
+        if frame["type"] in ("finished", "error"):
+            print(_ending(frame))
+
+
+def _ending(frame: Frame) -> str:
+    if frame["type"] == "error":
+        return f"ended by an error: {frame.get('message')}\n"
+    return f"{frame.get('generated_tokens')} generated tokens, ended by {frame.get('reason')}\n"
+
+
+def _print_token(token: Frame) -> None:
+    """A line for the token and each source: its strongest features, with labels."""
+    print(f"{'+' if 'step' in token else ' '} {token['token']!r}")
+    by_source: dict[str, list[Frame]] = {}
+    for feature in token["features"]:
+        by_source.setdefault(feature["source"], []).append(feature)
+    for source, features in by_source.items():
+        shown = "; ".join(_name(feature) for feature in features[:_SHOWN])
+        print(f"    {source}  {shown}")
+
+
+def _name(feature: Frame) -> str:
+    label = f" {feature['label']}" if feature["label"] else ""
+    return f"{feature['id']}:{feature['activation']:.2f}{label}"
