@@ -61,6 +61,7 @@ clean: ## Remove all that make made: .venv, the built page, fetched labels, logs
 #: AXON_NEURONPEDIA_API  Where single labels are asked for that it lacks; empty: nowhere
 #: AXON_REDIS_URL   A Redis to use, rather than one started for this run
 #: AXON_LOG_LEVEL   How much the services log: info
+#: AXON_LOG_FORMAT  How the gateway logs: plain, or json
 #: PYTHON           The Python to make .venv with: the first 3.11 or 3.12 on PATH
 #: TORCH            The build of torch: cpu, or cuda (Linux with an NVIDIA GPU, several GB)
 #: ARGS             Further arguments, where a target says so

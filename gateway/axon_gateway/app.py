@@ -32,11 +32,12 @@ _GOODBYE = 2.5
 def build(settings: Settings) -> web.Application:
     """The application; its parts live from start-up to clean-up."""
     app = web.Application(
-        middlewares=[middleware.failures, middleware.same_origin],
+        middlewares=[middleware.identify, middleware.failures, middleware.same_origin],
         client_max_size=settings.max_message_bytes,
     )
     app.cleanup_ctx.append(_parts)
     app.cleanup_ctx.append(_warm_up)
+    app.on_response_prepare.append(middleware.tell_identity)
     app.on_shutdown.append(_say_goodbye)
     app.add_routes(routes.routes())
     app.add_routes(page.routes(settings.page))

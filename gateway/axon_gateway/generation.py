@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
 from axon.v1 import inference_pb2 as pb
 
-from axon_gateway import frames
+from axon_gateway import frames, metrics
+from axon_gateway.account import Account
 from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.frames import Frame, TokenFrames
 from axon_gateway.labels import Labels
 from axon_gateway.upstream import Upstream
 
 _log = logging.getLogger(__name__)
+
+_HITS, _MISSES = metrics.LABELS_SENT.labels("hit"), metrics.LABELS_SENT.labels("miss")
 
 #: Takes each frame in turn; may make the generation wait (a slow HTTP client does).
 Emit = Callable[[Frame], Awaitable[None]]
@@ -42,6 +45,7 @@ class Generation:
         self._sources: tuple[str, ...] = ()
         self._prompt: list[pb.Token] = []
         self._prompt_tokens = 0
+        self._account = Account(upstream.target)
         #: True once a frame has gone out.
         self.begun = False
 
@@ -51,6 +55,13 @@ class Generation:
         What goes wrong later is told by an `error` frame, since by then people watch.
         ConnectionError if nobody is left to be told.
         """
+        self._account.begin()
+        try:
+            await self._run()
+        finally:
+            self._account.close()
+
+    async def _run(self) -> None:
         try:
             async with contextlib.aclosing(self._upstream.generate(self._request)) as responses:
                 async for response in responses:
@@ -60,12 +71,14 @@ class Generation:
                         # and would be told that this one still runs.
                         return
         except Refusal as refusal:
+            self._account.outcome = refusal.code
             if not self.begun:
                 raise
             await self._put(frames.error(refusal))
         except ConnectionError:
             raise
         except Exception:
+            self._account.outcome = "internal"
             if not self.begun:
                 raise
             _log.exception("a generation failed")
@@ -92,15 +105,19 @@ class Generation:
             case "tokens":
                 await self._on_tokens(response.tokens.tokens)
             case "queued":
+                self._account.queued()
                 await self._put(frames.queued(response.queued))
             case "started":
                 await self._on_started(response.started)
             case "finished":
                 await self._flush_prompt()
                 await self._feed.settle(_LABELS_BEFORE_END)
-                await self._put(frames.finished(response.finished))
+                frame = frames.finished(response.finished)
+                self._account.outcome = frame["status"]
+                await self._put(frame)
 
     async def _on_started(self, started: pb.Started) -> None:
+        self._account.started(started)
         self._sources = tuple(started.sources)
         self._prompt_tokens = started.prompt_tokens
         layers = await self._upstream.layers(self._sources)
@@ -115,12 +132,14 @@ class Generation:
                     await self._flush_prompt()
             else:
                 await self._flush_prompt()
+                self._account.tokens("generated", 1)
                 await self._put_tokens(self._tokens.token(token), [token])
 
     async def _flush_prompt(self) -> None:
         """Sends the prompt, which belongs in one frame however many messages it came in."""
         if self._prompt:
             prompt, self._prompt = self._prompt, []
+            self._account.tokens("prompt", len(prompt))
             await self._put_tokens(self._tokens.prompt(prompt), prompt)
 
     async def _put_tokens(self, frame: Frame, tokens: Iterable[pb.Token]) -> None:
@@ -150,10 +169,13 @@ class LabelFeed:
         self._known = _Collector(self._look_up)
         self._unknown = _Collector(self._ask)
 
-    def want(self, source: str, indices: Iterable[int]) -> None:
+    def want(self, source: str, indices: Collection[int]) -> None:
         """Asks for labels; those found go out in a `labels` frame. Returns at once."""
         asked = self._asked.setdefault(source, set())
-        missing = self._labels.missing(source, indices) - asked
+        unknown = self._labels.missing(source, indices)
+        _MISSES.inc(len(unknown))
+        _HITS.inc(len(indices) - len(unknown))
+        missing = unknown - asked
         asked |= missing
         self._known.add(source, missing)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from axon_gateway import frames, requests
+from axon_gateway import frames, logs, requests
 from axon_gateway.errors import Refusal
 from axon_gateway.room import Room
 from axon_gateway.state import GATEWAY, Gateway
@@ -53,6 +53,7 @@ async def live(request: web.Request) -> web.WebSocketResponse:
         await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=refusal.code.encode())
     else:
         viewer.push = _direct(socket, transport, viewer)
+        logs.in_room(room.id)
         await _serve(gateway, socket, room, viewer)
     finally:
         del gateway.sockets[socket]

@@ -8,8 +8,9 @@ from typing import Any
 
 from aiohttp import web
 from axon.types import Source, TokenEffect
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from axon_gateway import model_info, recording, requests
+from axon_gateway import metrics, model_info, recording, requests
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame, encode
 from axon_gateway.generation import Generation
@@ -26,6 +27,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/healthz", healthz),
         web.get("/readyz", readyz),
+        web.get("/metrics", measurements),
         web.get("/ws", live),
         web.get("/api/model", model),
         web.get("/api/features/{model}/{source}/{index}", feature),
@@ -46,6 +48,18 @@ async def readyz(request: web.Request) -> web.Response:
     await gateway.upstream.check()
     labels = "ok" if gateway.labels.available else "unavailable"
     return web.json_response({"status": "ready", "labels": labels})
+
+
+async def measurements(request: web.Request) -> web.Response:
+    """Prometheus' text format."""
+    gateway = request.app[GATEWAY]
+    state = metrics.State(
+        rooms=len(gateway.rooms),
+        sockets=len(gateway.sockets),
+        lags=[lag for room in gateway.rooms.all() for lag in room.lags()],
+        labels=gateway.labels.available,
+    )
+    return web.Response(body=metrics.page(state), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 async def model(request: web.Request) -> web.Response:

@@ -14,6 +14,7 @@ from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from axon_gateway import metrics
 from axon_gateway.errors import Refusal
 
 SERVICE = "axon.v1.InferenceService"
@@ -96,6 +97,8 @@ class Upstream:
         Close it (`contextlib.aclosing`) or cancel the task that reads it to free the slot.
         """
         call = self._stub.Generate(request, timeout=self._generation_timeout or None)
+        streams = metrics.UPSTREAM_STREAMS.labels(self.target)
+        streams.inc()
         begun = finished = False
         try:
             async for response in call:
@@ -105,6 +108,7 @@ class Upstream:
         except grpc.aio.AioRpcError as error:
             raise self._refusal(error, begun) from None
         finally:
+            streams.dec()
             call.cancel()
         if not finished:
             raise self._lost("the stream ended early")
