@@ -55,6 +55,7 @@ clean: ## Remove all that make made: .venv, the built page, fetched labels, logs
 #: AXON_HOST        The address to listen on: 127.0.0.1 (0.0.0.0 lets other machines in)
 #: AXON_MODEL       A name (gpt2-small), a Hugging Face folder or repository: the bundled model
 #: AXON_SOURCES     Its SAEs, comma separated: all of the bundled model's, or one of the model's own
+#: AXON_BACKENDS    Inference services running elsewhere (gpu1:50051,gpu2:50051), in place of one started here
 #: AXON_LABELS      A folder of label files in Neuronpedia's export format: what `make labels` fetched
 #: AXON_LABEL_OVERRIDES  A JSON file of labels that come before all others
 #: AXON_NEURONPEDIA_EXPORT  Where labels are fetched from on first use: Neuronpedia's bulk export; empty: nowhere

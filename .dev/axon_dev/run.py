@@ -91,10 +91,10 @@ def services(settings: Settings, socket: Path) -> list[Service]:
     }
     if LABELS.is_dir():
         common.setdefault("AXON_LABELS", str(LABELS))
-    python = [
-        Service("inference", (str(VENV_PYTHON), "-m", "axon_inference"), common, grace_s=10),
-        Service("gateway", (str(VENV_PYTHON), "-m", "axon_gateway"), common, grace_s=5),
-    ]
+    inference = Service("inference", (str(VENV_PYTHON), "-m", "axon_inference"), common, grace_s=10)
+    gateway = Service("gateway", (str(VENV_PYTHON), "-m", "axon_gateway"), common, grace_s=5)
+    # With services of somebody's own, one more here would only take memory.
+    python = [gateway] if common.get("AXON_BACKENDS") else [inference, gateway]
     if settings.redis_url:
         return python
     data = STATE / "redis"

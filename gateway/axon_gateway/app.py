@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 
 from aiohttp import WSCloseCode, web
-from axon.v1 import inference_pb2 as pb
+from axon.types import Model
 
 from axon_gateway import config, middleware, page, routes
+from axon_gateway.backends import Backends
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 from axon_gateway.generation import Emit, Generation
@@ -17,14 +17,10 @@ from axon_gateway.label_files import LabelFiles
 from axon_gateway.label_store import LabelStore
 from axon_gateway.labels import Labels, Origins
 from axon_gateway.neuronpedia import BulkExport, FeatureApi, Http
+from axon_gateway.requests import Generate
 from axon_gateway.rooms import Rooms
 from axon_gateway.state import GATEWAY, Gateway
-from axon_gateway.upstream import Upstream
 
-_log = logging.getLogger(__name__)
-
-#: Seconds between two tries to reach inference while starting.
-_RETRY = 1.0
 #: Seconds that sockets have to take their goodbye.
 _GOODBYE = 2.5
 
@@ -50,11 +46,12 @@ _SETTINGS: web.AppKey[Settings] = web.AppKey("settings", Settings)
 
 async def _parts(app: web.Application) -> AsyncIterator[None]:
     settings = app[_SETTINGS]
-    upstream = Upstream(settings.inference, settings.generation_timeout)
-    labels = _labels(settings, upstream)
+    backends = Backends(settings.targets, settings.generation_timeout)
+    labels = _labels(settings, backends)
 
-    def start(request: pb.GenerateRequest, emit: Emit, client: str) -> Generation:
-        return Generation(upstream, labels, request, emit)
+    def start(command: Generate, emit: Emit, client: str) -> Generation:
+        backend = backends.choose(command.model, command.request)
+        return Generation(backend, labels, command.request, emit)
 
     rooms = Rooms(
         start,
@@ -63,19 +60,19 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
         grace=settings.room_grace,
         idle=settings.room_idle,
     )
-    app[GATEWAY] = Gateway(settings, upstream, labels, rooms)
+    app[GATEWAY] = Gateway(settings, backends, labels, rooms)
     yield
     await rooms.close()
     await labels.close()
-    await upstream.close()
+    await backends.close()
 
 
-def _labels(settings: Settings, upstream: Upstream) -> Labels:
+def _labels(settings: Settings, backends: Backends) -> Labels:
     http = Http()
     ids = dict(settings.neuronpedia_ids)
 
     def neuronpedia_id(source: str) -> str | None:
-        return ids.get(source) or (source if upstream.listed(source) else None)
+        return ids.get(source) or (source if backends.listed(source) else None)
 
     export, api = settings.neuronpedia_export, settings.neuronpedia_api
     origins = Origins(
@@ -90,27 +87,26 @@ def _labels(settings: Settings, upstream: Upstream) -> Labels:
 
 
 async def _warm_up(app: web.Application) -> AsyncIterator[None]:
-    task = asyncio.create_task(_meet_inference(app[GATEWAY]))
+    """Loads the labels of whatever a service has, as soon as it is up."""
+    gateway = app[GATEWAY]
+    tasks: set[asyncio.Task[None]] = set()
+
+    def met(model: Model) -> None:
+        task = asyncio.create_task(_prepare(gateway.labels, model))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    gateway.backends.watch(met)
     yield
-    task.cancel()
-    await asyncio.wait([task])
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _meet_inference(gateway: Gateway) -> None:
-    """Waits for inference to serve, then loads its labels ahead of the first generation."""
-    while True:
+async def _prepare(labels: Labels, model: Model) -> None:
+    for source in model.sources:
         try:
-            await gateway.upstream.check()
-            model = await gateway.upstream.model()
-            break
-        except Refusal:
-            await asyncio.sleep(_RETRY)
-    sources = [source.id for source in model.sources]
-    target = gateway.upstream.target
-    _log.info("inference at %s serves %s: %s", target, model.model, ", ".join(sources))
-    for source in sources:
-        try:
-            await gateway.labels.prepare(source)
+            await labels.prepare(source.id)
         except Refusal:
             # Said in the log by now. The first look-up tries again.
             return

@@ -44,6 +44,15 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip().rstrip("/") for name in text.split(",") if name.strip())
 
 
+def _targets(text: str) -> tuple[str, ...]:
+    """Targets between spaces, or commas where gRPC itself has none (ipv4:10.0.0.1:1,10.0.0.2:1)."""
+    targets: list[str] = []
+    for part in text.split():
+        listed = part.startswith(("ipv4:", "ipv6:"))
+        targets += [part] if listed else [target for target in part.split(",") if target]
+    return tuple(targets)
+
+
 def _choice(*allowed: str) -> Callable[[str], str]:
     def choose(text: str) -> str:
         if text.lower() not in allowed:
@@ -122,6 +131,13 @@ class Settings:
     inference: str = _setting(
         "AXON_INFERENCE", _text, "127.0.0.1:50051", "gRPC target of the inference service"
     )
+    backends: tuple[str, ...] = _setting(
+        "AXON_BACKENDS",
+        _targets,
+        (),
+        "gRPC targets in place of AXON_INFERENCE, for several models or replicas, with spaces "
+        "between; the first one's model is the default",
+    )
     redis_url: str = _setting(
         "AXON_REDIS_URL", _text, "redis://127.0.0.1:6379/0", "Redis, which keeps the labels"
     )
@@ -192,6 +208,11 @@ class Settings:
     log_format: str = _setting(
         "AXON_LOG_FORMAT", _choice("plain", "json"), "plain", "how it is logged: plain or json"
     )
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The gRPC targets of all inference services."""
+        return self.backends or (self.inference,)
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:

@@ -131,4 +131,4 @@ def _handle(gateway: Gateway, room: Room, viewer: Viewer, message: WSMessage) ->
         case requests.Open():
             room.set_open(viewer, command.open)
         case requests.Generate():
-            room.generate(command.request, viewer)
+            room.generate(command, viewer)

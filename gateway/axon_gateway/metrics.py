@@ -42,6 +42,12 @@ UPSTREAM_STREAMS = Gauge(
     ["backend"],
     registry=REGISTRY,
 )
+BACKEND_UP = Gauge(
+    "axon_backend_up",
+    "1 if a replica of the inference service is connected and healthy",
+    ["backend"],
+    registry=REGISTRY,
+)
 ERRORS = Counter(
     "axon_errors_total",
     "Errors that clients were told, by code",

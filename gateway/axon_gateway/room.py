@@ -10,13 +10,12 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from axon.v1 import inference_pb2 as pb
-
 from axon_gateway import metrics
 from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.frames import Frame
 from axon_gateway.generation import Emit, Generation
 from axon_gateway.log import Entry, RoomLog
+from axon_gateway.requests import Generate
 from axon_gateway.viewer import Viewer
 
 _log = logging.getLogger(__name__)
@@ -28,7 +27,7 @@ _ANNOUNCE_RATE = 500
 _LATE_LABELS = 60.0
 
 #: Makes a generation that emits into a room; `client` is who asked for it.
-StartGeneration = Callable[[pb.GenerateRequest, Emit, str], Generation]
+StartGeneration = Callable[[Generate, Emit, str], Generation]
 
 
 class Sharing(Protocol):
@@ -147,7 +146,7 @@ class Room:
             self.open, self._elsewhere = is_open, elsewhere
             self._announce()
 
-    def generate(self, request: pb.GenerateRequest, viewer: Viewer) -> None:
+    def generate(self, request: Generate, viewer: Viewer) -> None:
         """Starts a generation for `viewer`, who alone is told if it is refused."""
         self._check_presenter(viewer)
         if self._running is not None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from axon_gateway.backends import Backends
 from axon_gateway.config import Settings
 from axon_gateway.labels import Labels
 from axon_gateway.rooms import Rooms
-from axon_gateway.upstream import Upstream
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class Gateway:
     """The parts of a running gateway."""
 
     settings: Settings
-    upstream: Upstream
+    backends: Backends
     labels: Labels
     rooms: Rooms
     #: Every open socket and what carries it, to be closed with a proper goodbye.

@@ -56,6 +56,19 @@ def test_help_lists_every_variable() -> None:
     assert text.count("AXON_") >= len(Settings.__slots__)
 
 
+@pytest.mark.parametrize(
+    ("text", "targets"),
+    [
+        ("", ("127.0.0.1:50051",)),
+        ("a:1", ("a:1",)),
+        ("a:1,b:2, c:3", ("a:1", "b:2", "c:3")),
+        ("dns:///a:1 ipv4:10.0.0.1:1,10.0.0.2:1", ("dns:///a:1", "ipv4:10.0.0.1:1,10.0.0.2:1")),
+    ],
+)
+def test_backends(text: str, targets: tuple[str, ...]) -> None:
+    assert config.from_environment({"AXON_BACKENDS": text}).targets == targets
+
+
 def test_overrides_are_read_from_their_file(tmp_path: Path) -> None:
     file = tmp_path / "labels.json"
     file.write_text('{"gpt2-small/8-res-jb/17": "capitals"}')

@@ -1,4 +1,4 @@
-"""`make labels` and where `make run` looks for what it fetched."""
+"""What `make labels` runs, and what `make run` starts."""
 
 import subprocess
 from pathlib import Path
@@ -52,6 +52,19 @@ def test_without_a_source_it_says_how(commands: list[list[Any]]) -> None:
     with pytest.raises(Problem, match="make labels SOURCE="):
         cli.labels()
     assert commands == []
+
+
+def test_a_run_with_backends_of_ones_own_starts_no_inference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def names() -> list[str]:
+        settings = run.Settings("127.0.0.1", 8000, 50051, "redis://x")
+        return [service.name for service in run.services(settings, tmp_path / "socket")]
+
+    monkeypatch.delenv("AXON_BACKENDS", raising=False)
+    assert names() == ["inference", "gateway"]
+    monkeypatch.setenv("AXON_BACKENDS", "gpu1:50051,gpu2:50051")
+    assert names() == ["gateway"]
 
 
 def test_a_run_reads_what_was_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
