@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
-from axon_gateway import label_fetch, neuronpedia
+from axon_gateway import label_fetch, metrics, neuronpedia
 from axon_gateway.config import Settings
 from axon_gateway.label_files import LabelFiles
 from axon_gateway.label_records import FeatureRecord
@@ -92,6 +92,8 @@ class TestExport:
         )
         assert sorted(fake.seen.files) == sorted(fake.files())
         assert fake.seen.features == []
+        for name in ("axon_label_export_batches", "axon_label_export_batches_expected"):
+            assert metrics.REGISTRY.get_sample_value(name, {"source": SOURCE}) == 10
 
     @pytest.mark.parametrize("batches", [1, 2, 3, 4, 5, 8, 9, 23])
     async def test_the_number_of_batches_is_found_out(
