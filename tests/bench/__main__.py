@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     line = json.dumps(report.document(results, arguments.only, about))
     if arguments.json:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(json.loads(line), indent=2) + "\n")
     _say(line)
     return 0
