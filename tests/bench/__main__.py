@@ -14,12 +14,13 @@ from typing import Any
 
 from . import subject
 
-# Before anything imports the Hugging Face libraries: nothing is downloaded, `gpt2` is ours.
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["HF_HUB_CACHE"] = str(subject.FOLDER / "hub")
-os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-for _name in [name for name in os.environ if name.startswith("AXON_")]:
-    del os.environ[_name]
+if __name__ == "__main__":  # a test that imports this keeps its environment
+    # Before anything imports the Hugging Face libraries: nothing is downloaded, `gpt2` is ours.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["HF_HUB_CACHE"] = str(subject.FOLDER / "hub")
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    for _name in [name for name in os.environ if name.startswith("AXON_")]:
+        del os.environ[_name]
 
 from . import figures, machine, parity, report  # noqa: E402
 from .bandwidth import weights_read  # noqa: E402
