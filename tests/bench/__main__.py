@@ -22,10 +22,10 @@ if __name__ == "__main__":  # a test that imports this keeps its environment
     for _name in [name for name in os.environ if name.startswith("AXON_")]:
         del os.environ[_name]
 
-from . import figures, machine, parity, report  # noqa: E402
-from .bandwidth import weights_read  # noqa: E402
-from .groups import GROUPS, QUICK, Bench, Plan, Results  # noqa: E402
-from .stats import Measured  # noqa: E402
+from . import figures, machine, parity, report
+from .bandwidth import weights_read
+from .groups import GROUPS, QUICK, Bench, Plan, Results
+from .stats import Measured
 
 _ENGINE_KEYS = {figure.key for figure in figures.ENGINE}
 
