@@ -25,6 +25,10 @@ from .validation import Served
 
 _log = logging.getLogger(__name__)
 
+# What a step can read of a prompt without making those who decode wait noticeably: on a CPU,
+# on a GPU.
+_PREFILL_TOKENS = (64, 512)
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -37,6 +41,9 @@ class Loaded:
     served: Served
     info: pb.ModelInfo
     sources: list[pb.Source]
+    slots: int
+    cache_bytes: int
+    prefill_tokens: int
 
 
 def load(
@@ -54,12 +61,12 @@ def load(
     if settings.threads:
         torch.set_num_threads(settings.threads)
     selection = select(settings.model, settings.sources)
-    model = _load_model(selection, settings, report)
+    model, slots = _load_model(selection, settings, report)
     sources = [_load_source(spec, model, report) for spec in selection.sources]
     _require_distinct(sources)
     if capture is None and model.device.type == "cuda" and settings.graphs == "auto":
         capture = cuda_capture()
-    runner = ModelRunner(model, sources, settings.slots, capture)
+    runner = ModelRunner(model, sources, slots, capture)
     _warm_up(runner, model)
     return Loaded(
         runner=runner,
@@ -78,6 +85,9 @@ def load(
         ),
         info=_info(model),
         sources=[_describe(source) for source in sources],
+        slots=slots,
+        cache_bytes=runner.cache.nbytes,
+        prefill_tokens=settings.prefill_tokens or _PREFILL_TOKENS[model.device.type == "cuda"],
     )
 
 
@@ -91,8 +101,8 @@ def _warm_up(runner: ModelRunner, model: LanguageModel) -> None:
 
 def _load_model(
     selection: Selection, settings: Settings, report: Callable[[str], None]
-) -> LanguageModel:
-    """The model, loaded only if the sources fit it and all of it fits into memory."""
+) -> tuple[LanguageModel, int]:
+    """The model, loaded only if the sources fit it and all of it fits into memory; and slots."""
     require_network(selection.wanted)
     if selection.repository:
         fetch([Want(selection.repository, weights=False)], report)
@@ -104,14 +114,17 @@ def _load_model(
         dtype=settings.dtype,
         context_length=settings.context_length,
     )
+    slots = memory.slots_within(settings.cache_mb * 10**6, settings.slots, empty)
+    if slots < settings.slots:
+        report(f"{slots} slots, as AXON_CACHE_MB={settings.cache_mb} holds no more")
     if selection.repository:
         # Known from a few kilobytes, so said before gigabytes are downloaded.
-        memory.require(memory.need(empty, settings.slots), empty)
+        memory.require(memory.need(empty, slots), empty)
     fetch(selection.wanted, report)
     sizes = [check(spec, empty) for spec in selection.sources]
-    memory.require(memory.need(empty, settings.slots, sum(sizes)), empty)
+    memory.require(memory.need(empty, slots, sum(sizes)), empty)
     report(f"loading model {selection.id} from {folder}")
-    return load_weights(empty, str(folder))
+    return load_weights(empty, str(folder)), slots
 
 
 def _load_source(spec: SourceSpec, model: LanguageModel, report: Callable[[str], None]) -> Source:

@@ -48,6 +48,23 @@ def need(model: LanguageModel, slots: int, sources: int = 0) -> Need:
     )
 
 
+def slots_within(budget: int, wanted: int, model: LanguageModel) -> int:
+    """How many of the slots wanted have their keys and values in so many bytes; 0: no bound.
+
+    Raises:
+        MemoryTooSmall: not even one has.
+    """
+    one = need(model, slots=1).cache
+    slots = min(wanted, budget // one) if budget else wanted
+    if not slots:
+        raise MemoryTooSmall(
+            f"keys and values of one request of {model.context_length} tokens take "
+            f"{readable(one)}, more than AXON_CACHE_MB allows ({readable(budget)}): allow more, "
+            "or set a shorter AXON_CONTEXT_LENGTH"
+        )
+    return slots
+
+
 def require(needed: Need, model: LanguageModel) -> None:
     """Refuse what does not fit.
 

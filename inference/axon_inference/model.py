@@ -151,6 +151,8 @@ def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
             f"{lacking[0]}; is it complete, and does its config.json belong to it?"
         )
     network.to(model.device).eval().requires_grad_(False)
+    # Nothing is ever padded, and to look for padding is to wait for the device in every step.
+    network.config.pad_token_id = None
     if prepack.available(model.device, model.dtype):
         prepack.prepack(network)
     return replace(model, network=network)

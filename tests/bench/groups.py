@@ -34,7 +34,7 @@ class Plan:
     requests: int = 10_000
 
 
-QUICK = Plan(rounds=1, new=12, long=40, crowd=12, requests=300)
+QUICK = Plan(rounds=1, new=8, long=24, crowd=9, requests=300)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,22 @@ def test_the_memory_needed_is_what_is_allocated(model: Path, tmp_path: Path) -> 
     needed = memory.need(loaded.runner.model, loaded.runner.cache.slots)
     spare = loaded.runner.cache.nbytes * 1 // (loaded.runner.model.context_length + 1)
     assert needed.cache == loaded.runner.cache.nbytes - spare
+
+
+def test_the_cache_stays_within_its_budget(model: Path, tmp_path: Path) -> None:
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
+    told: list[str] = []
+    settings = Settings(model=str(model), sources=(str(sae),), device="cpu")
+    one = memory.need(load(model, sae).runner.model, slots=1).cache  # 49 kB
+    assert one < 50_000
+    small = replace(settings, slots=64, cache_mb=1)
+    loaded = loading.load(small, report=told.append)
+    assert loaded.slots == loaded.runner.cache.slots == 1_000_000 // one
+    assert "20 slots, as AXON_CACHE_MB=1 holds no more" in told
+    assert loading.load(replace(small, slots=3)).slots == 3
+    long = tiny.gpt2_folder(tmp_path / "long", context=2048)
+    with pytest.raises(memory.MemoryTooSmall, match=r"take 2 MB, more than AXON_CACHE_MB allows"):
+        loading.load(replace(small, model=str(long)))
 
 
 def test_a_model_too_large_is_refused_before_its_weights_are_downloaded(
