@@ -189,7 +189,10 @@ def sae_folder(
 
     folder.mkdir(parents=True, exist_ok=True)
     save_file(sae_weights(architecture, d_in, d_sae), folder / "sae_weights.safetensors")
-    extra = {"k": 12, "rescale_acts_by_decoder_norm": True} if architecture == "topk" else {}
+    extra = {
+        "topk": {"k": 12, "rescale_acts_by_decoder_norm": True},
+        "matching_pursuit": {"max_iterations": 6, "residual_threshold": 0.0},
+    }.get(architecture, {})
     config = {
         "architecture": architecture,
         "d_in": d_in,
@@ -226,7 +229,9 @@ def sae_weights(architecture: str, d_in: int = 32, d_sae: int = 128) -> dict[str
         "W_dec": torch.nn.functional.normalize(random(d_sae, d_in), dim=-1) * norms,
         "b_dec": random(d_in, scale=0.1),
     }
-    if architecture == "gated":
+    if architecture == "matching_pursuit":  # its encoder is its decoder
+        del weights["W_enc"]
+    elif architecture == "gated":
         weights["b_gate"] = random(d_sae, scale=0.1)
         weights["r_mag"] = random(d_sae, scale=0.1)
         weights["b_mag"] = random(d_sae, scale=0.1)

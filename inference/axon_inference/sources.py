@@ -171,8 +171,9 @@ def _from_cache() -> Iterator[None]:
 def fold_decoder_norm(sae: Any) -> None:
     """Scale features so that every decoder row has norm 1, as Neuronpedia shows them.
 
-    A top-k SAE that does not rescale by that norm chooses its k by unscaled values: folding
-    would choose others, so, as on Neuronpedia, it is left as it is.
+    A top-k SAE that does not rescale by that norm chooses its k by unscaled values, and matching
+    pursuit chooses by them one by one: folding would choose others, so, as on Neuronpedia, they
+    are left as they are.
     """
     architecture = sae.cfg.architecture()
     chooses_unscaled = "topk" in architecture and not getattr(

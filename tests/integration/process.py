@@ -22,11 +22,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(*arguments: str, **variables: object) -> Iterator[subprocess.Popen[str]]:
-    """The process, with these settings in its environment; killed at the end if need be."""
+def serving(
+    *arguments: str, program: str = "", **variables: object
+) -> Iterator[subprocess.Popen[str]]:
+    """The process, with these settings in its environment; killed at the end if need be.
+
+    `program` is Python to run in place of the package.
+    """
     env = {**os.environ, **{name: str(value) for name, value in variables.items()}}
     process = subprocess.Popen(
-        [sys.executable, "-m", "axon_inference", *arguments],
+        [sys.executable, *(["-c", program] if program else ["-m", "axon_inference"]), *arguments],
         env=env,
         stderr=subprocess.PIPE,
         text=True,

@@ -7,9 +7,12 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
+from axon.v1 import inference_pb2 as pb
+from axon.v1 import inference_pb2_grpc as pb_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from .. import tiny
@@ -80,3 +83,34 @@ def test_a_signal_while_loading_ends_it_at_once(model: Path, tmp_path: Path) -> 
         code, errors = end(process, seconds=5)
     assert code == 0
     assert "Traceback" not in errors
+
+
+# Its device is lost once a sequence is ten tokens long.
+LOSES_ITS_DEVICE = """
+import sys
+from axon_inference import __main__, runner
+run = runner.ModelRunner.run
+def lose(self, feeds):
+    if feeds[0].start > 10:
+        raise runner.DeviceLost("uncorrectable memory error")
+    return run(self, feeds)
+runner.ModelRunner.run = lose
+sys.exit(__main__.main())
+"""
+
+
+def test_a_lost_device_ends_the_streams_and_the_process(model: Path, tmp_path: Path) -> None:
+    sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_resid_pre")
+    port = free_port()
+    settings = {"AXON_MODEL": model, "AXON_SOURCES": sae, "AXON_GRPC_PORT": port}
+    with serving(program=LOSES_ITS_DEVICE, **settings) as process:
+        wait_until_serving(port)
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub: Any = pb_grpc.InferenceServiceStub(channel)
+            with pytest.raises(grpc.RpcError) as failure:
+                list(stub.Generate(pb.GenerateRequest(prompt="the", max_tokens=40), timeout=20))
+        code, errors = end(process, seconds=10)
+    assert failure.value.code() is grpc.StatusCode.INTERNAL
+    assert "uncorrectable memory error" in failure.value.details()
+    assert code == 1
+    assert "the engine died: DeviceLost('uncorrectable memory error')" in errors

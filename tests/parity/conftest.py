@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors import safe_open
 
 from ..releases import HubCache
@@ -16,6 +17,12 @@ from ..releases import HubCache
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HubCache:
     """What HF_HOME/hub is to huggingface_hub while the test runs; the hub itself is offline."""
     return HubCache(tmp_path / "hub", monkeypatch)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Models of a few thousand weights only lose by threads, and lose a lot on a busy machine."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module", autouse=True)

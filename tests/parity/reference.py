@@ -53,8 +53,8 @@ def fold(sae: Any) -> Any:
     """Fold the decoder norm where SAELens holds it to be possible."""
     try:
         sae.fold_W_dec_norm()
-    except NotImplementedError:  # top-k chosen by unscaled values
-        assert sae.cfg.architecture() == "topk"
+    except NotImplementedError:  # features chosen by unscaled values
+        assert sae.cfg.architecture() in ("topk", "matching_pursuit")
     return sae.eval()
 
 
