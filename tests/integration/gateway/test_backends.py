@@ -222,6 +222,8 @@ async def test_a_replica_behind_one_name_dies(
     target = "ipv4:" + ",".join(f"127.0.0.1:{process.port}" for process in processes)
     async with serving(settings, target) as gateway:
         await until_ready(gateway)
+        # Ready means that one replica answers; nobody outside gRPC can see when both do.
+        await asyncio.sleep(1.5)
         clients = [await gateway.connect() for _ in range(6)]
         for client in clients:
             await client.send(prompt="x")
