@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt setup proto demo-model bench bench-docs lock clean
+.PHONY: help run test check fmt setup proto demo-model labels bench bench-docs lock clean
 
 # Variables given on the command line (make run AXON_PORT=8080) reach the commands through the environment.
 DEV := @sh .dev/launch.sh
@@ -12,7 +12,7 @@ help: ## Show this
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 	@echo
-	@sed -n 's/^#: \([A-Z_]*\) *\(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^#: \([A-Z_]*\) *\(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
 
 run: ## Start Axon here and print its URL; Ctrl-C stops all of it
 	$(DEV) run
@@ -35,6 +35,9 @@ proto: ## Generate the stubs of proto/axon/v1 anew
 demo-model: ## Train the bundled model and its SAEs anew (under an hour on two cores)
 	$(DEV) demo-model
 
+labels: ## Fetch labels ahead from Neuronpedia (SOURCE=gpt2-small/8-res-jb, TO=folder for another machine)
+	$(DEV) labels
+
 bench: ## Measure how fast it is here, in about ten minutes (ARGS="--quick", ARGS="--only KEY,...")
 	$(DEV) bench
 
@@ -44,17 +47,24 @@ bench-docs: ## Write docs/performance.md from the results in docs/performance
 lock: ## Compile requirements.lock anew (ARGS=--upgrade renews the versions)
 	$(DEV) lock
 
-clean: ## Remove all that make made: .venv, the built page, logs, Redis' data, the measured model
+clean: ## Remove all that make made: .venv, the built page, fetched labels, logs, Redis' data, the measured model
 	$(DEV) clean
 
 #: AXON_PORT        The page's port: 8000
 #: AXON_GRPC_PORT   The gRPC port: 50051
 #: AXON_HOST        The address to listen on: 127.0.0.1 (0.0.0.0 lets other machines in)
-#: AXON_MODEL       A preset (gpt2-small) or a Hugging Face folder: the bundled model
-#: AXON_SOURCES     Its SAEs, comma separated: all of the bundled model's, or the preset's own
-#: AXON_LABELS      A folder of label files in Neuronpedia's export format: the bundled model's
+#: AXON_MODEL       A name (gpt2-small), a Hugging Face folder or repository: the bundled model
+#: AXON_SOURCES     Its SAEs, comma separated: all of the bundled model's, or one of the model's own
+#: AXON_BACKENDS    Inference services running elsewhere (gpu1:50051,gpu2:50051), in place of one started here
+#: AXON_LABELS      A folder of label files in Neuronpedia's export format: what `make labels` fetched
+#: AXON_LABEL_OVERRIDES  A JSON file of labels that come before all others
+#: AXON_NEURONPEDIA_EXPORT  Where labels are fetched from on first use: Neuronpedia's bulk export; empty: nowhere
+#: AXON_NEURONPEDIA_API  Where single labels are asked for that it lacks; empty: nowhere
 #: AXON_REDIS_URL   A Redis to use, rather than one started for this run
+#: AXON_GENERATE_TOKENS Access tokens, one of which is needed to generate: nobody needs one
+#: AXON_JOIN_TOKENS Access tokens, one of which is needed to watch: nobody needs one
 #: AXON_LOG_LEVEL   How much the services log: info
+#: AXON_LOG_FORMAT  How the gateway logs: plain, or json
 #: PYTHON           The Python to make .venv with: the first 3.11 or 3.12 on PATH
 #: TORCH            The build of torch: cpu, or cuda (Linux with an NVIDIA GPU, several GB)
 #: ARGS             Further arguments, where a target says so

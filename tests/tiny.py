@@ -9,7 +9,7 @@ from typing import Any
 WORDS = "the capital of France is Paris and a small cat sat on every warm mat under 17 stars ,.!"
 
 
-def tokenizer_folder(folder: Path, vocab_size: int = 400) -> Any:
+def tokenizer_folder(folder: Path, vocab_size: int = 400, *, bos: bool = True) -> Any:
     """A byte-level BPE tokenizer, as GPT-2's, so that characters can span tokens."""
     from tokenizers import ByteLevelBPETokenizer
     from transformers import PreTrainedTokenizerFast
@@ -18,55 +18,160 @@ def tokenizer_folder(folder: Path, vocab_size: int = 400) -> Any:
     special = "<|endoftext|>"
     raw.train_from_iterator([WORDS] * 4, vocab_size=vocab_size, special_tokens=[special])
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw._tokenizer, bos_token=special, eos_token=special
+        tokenizer_object=raw._tokenizer, bos_token=special if bos else None, eos_token=special
     )
     tokenizer.save_pretrained(folder)
     return tokenizer
 
 
-def family_folder(folder: Path, model_type: str) -> Path:
-    """A random model of another family, 32 wide, in Hugging Face format."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+def sentencepiece_folder(folder: Path) -> Any:
+    """A tokenizer of words with their spaces before them, as Llama-2's and Gemma's: what is not
+    in the vocabulary is spelled in bytes, and the first space of a text is not told."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = [f"\u2581{word}" for word in dict.fromkeys(WORDS.split())]
+    letters = sorted(set("".join(words)))
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *letters]
+    merges = []
+    for word in words:
+        for end in range(2, len(word) + 1):
+            if word[:end] not in pieces:
+                pieces.append(word[:end])
+                merges.append((word[: end - 1], word[end - 1]))
+    vocabulary = {piece: index for index, piece in enumerate(pieces)}
+    raw = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", byte_fallback=True))
+    raw.add_special_tokens([AddedToken(piece, special=True) for piece in pieces[:3]])
+    raw.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
+    )
+    raw.decoder = decoders.Sequence(
+        [
+            decoders.Replace("\u2581", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+# What is peculiar to a family, small. Widths of heads, where they are free, are not d_model / 4.
+_GROUPED = {"num_key_value_heads": 2, "intermediate_size": 64}
+_GEMMA = {**_GROUPED, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 8}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "gpt2": {},
+    "gpt_neox": {"intermediate_size": 64},
+    "llama": _GROUPED,
+    "llama3": {
+        **_GROUPED,
+        "rope_parameters": {
+            "rope_type": "llama3",
+            "rope_theta": 10000.0,
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 16,
+        },
+    },
+    "mistral": {**_GROUPED, "sliding_window": 8},
+    "qwen2": _GROUPED,
+    "qwen3": {**_GROUPED, "head_dim": 16},
+    "qwen3_moe": {
+        **_GROUPED,
+        "head_dim": 16,
+        "moe_intermediate_size": 32,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+    },
+    "gemma": {**_GROUPED, "num_key_value_heads": 1, "head_dim": 16},
+    # Capped low enough that the caps matter.
+    "gemma2": {**_GEMMA, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 10.0},
+    "gemma3": _GEMMA,
+    "gemma3_text": _GEMMA,
+}
+
+
+def family_folder(
+    folder: Path, family: str, *, n_layers: int = 3, d_model: int = 32, context: int = 64
+) -> Path:
+    """A random model of one of FAMILIES in Hugging Face format."""
+    from transformers import AutoConfig
+
+    if family in ("llama", "mistral") or family.startswith("gemma"):
+        tokenizer = sentencepiece_folder(folder)
+    else:
+        tokenizer = tokenizer_folder(folder, bos=not family.startswith("qwen"))
+    settings: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": d_model,
+        "num_hidden_layers": n_layers,
+        "num_attention_heads": 4,
+        "max_position_embeddings": context,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "initializer_range": 0.4,  # wide, so that greedy choices are far apart
+        **FAMILIES[family],
+    }
+    if family.startswith("gemma3"):
+        kinds = ["sliding_attention", "full_attention", "sliding_attention"]
+        settings["layer_types"] = [kinds[layer % 3] for layer in range(n_layers)]
+    if family == "gemma3":  # from 4B on: a language model beside a vision tower
+        small = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1}
+        vision = {**small, "num_attention_heads": 2, "image_size": 28}
+        settings = {
+            "text_config": settings,
+            "vision_config": vision,
+            "mm_tokens_per_image": 4,
+            "initializer_range": 0.4,
+        }
+    return _save(AutoConfig.for_model(model_type(family), **settings), folder)
+
+
+def model_type(family: str) -> str:
+    """What transformers calls one of FAMILIES."""
+    return {"llama3": "llama"}.get(family, family)
+
+
+def untested_folder(folder: Path, model_type: str, **settings: Any) -> Path:
+    """A random model of a family that the tests do not cover otherwise."""
+    from transformers import AutoConfig
 
     tokenizer = tokenizer_folder(folder)
-    shared = {
+    common = {
         "vocab_size": len(tokenizer),
         "hidden_size": 32,
         "intermediate_size": 64,
-        "num_hidden_layers": 3,
+        "num_hidden_layers": 2,
         "num_attention_heads": 4,
+        "num_key_value_heads": 2,
         "max_position_embeddings": 64,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
         "initializer_range": 0.4,
     }
-    if model_type != "gpt_neox":
-        shared["num_key_value_heads"] = 2  # keys and values shared by pairs of heads
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(model_type, **shared)
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    return folder
+    return _save(AutoConfig.for_model(model_type, **{**common, **settings}), folder)
 
 
 def gpt2_folder(folder: Path, *, n_layers: int = 3, d_model: int = 32, context: int = 64) -> Path:
     """A random GPT-2 in Hugging Face format."""
-    import torch
-    from transformers import GPT2Config, GPT2LMHeadModel
+    return family_folder(folder, "gpt2", n_layers=n_layers, d_model=d_model, context=context)
 
-    tokenizer = tokenizer_folder(folder)
-    config = GPT2Config(
-        n_layer=n_layers,
-        n_head=4,
-        n_embd=d_model,
-        n_positions=context,
-        vocab_size=len(tokenizer),
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        initializer_range=0.4,  # wide, so that greedy choices are far apart
-    )
+
+def _save(config: Any, folder: Path) -> Path:
+    """A model of this configuration, all its weights random, norms and biases too."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
     torch.manual_seed(0)
-    GPT2LMHeadModel(config).save_pretrained(folder)
+    model = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for weights in model.parameters():
+            if weights.ndim == 1:
+                weights += 0.2 * torch.randn_like(weights)
+    model.save_pretrained(folder)
     return folder
 
 
@@ -80,31 +185,14 @@ def sae_folder(
     **metadata: Any,
 ) -> Path:
     """A random SAE in SAELens' format, its decoder rows of different norms."""
-    import torch
     from safetensors.torch import save_file
 
-    generator = torch.Generator().manual_seed(1)
-
-    def random(*shape: int, scale: float = 1.0) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator) * scale
-
-    norms = torch.rand(d_sae, 1, generator=generator) + 0.5
-    weights = {
-        "W_enc": random(d_in, d_sae, scale=d_in**-0.5),
-        "W_dec": torch.nn.functional.normalize(random(d_sae, d_in), dim=-1) * norms,
-        "b_dec": random(d_in, scale=0.1),
-    }
-    if architecture == "gated":
-        weights["b_gate"] = random(d_sae, scale=0.1)
-        weights["r_mag"] = random(d_sae, scale=0.1)
-        weights["b_mag"] = random(d_sae, scale=0.1)
-    else:
-        weights["b_enc"] = random(d_sae, scale=0.1)
-    if architecture == "jumprelu":
-        weights["threshold"] = torch.rand(d_sae, generator=generator)
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(weights, folder / "sae_weights.safetensors")
-    extra = {"k": 12, "rescale_acts_by_decoder_norm": True} if architecture == "topk" else {}
+    save_file(sae_weights(architecture, d_in, d_sae), folder / "sae_weights.safetensors")
+    extra = {
+        "topk": {"k": 12, "rescale_acts_by_decoder_norm": True},
+        "matching_pursuit": {"max_iterations": 6, "residual_threshold": 0.0},
+    }.get(architecture, {})
     config = {
         "architecture": architecture,
         "d_in": d_in,
@@ -124,3 +212,31 @@ def sae_folder(
     }
     (folder / "cfg.json").write_text(json.dumps(config))
     return folder
+
+
+def sae_weights(architecture: str, d_in: int = 32, d_sae: int = 128) -> dict[str, Any]:
+    """A random SAE's tensors by SAELens' names, its decoder rows of different norms."""
+    import torch
+
+    generator = torch.Generator().manual_seed(1)
+
+    def random(*shape: int, scale: float = 1.0) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator) * scale
+
+    norms = torch.rand(d_sae, 1, generator=generator) + 0.5
+    weights = {
+        "W_enc": random(d_in, d_sae, scale=d_in**-0.5),
+        "W_dec": torch.nn.functional.normalize(random(d_sae, d_in), dim=-1) * norms,
+        "b_dec": random(d_in, scale=0.1),
+    }
+    if architecture == "matching_pursuit":  # its encoder is its decoder
+        del weights["W_enc"]
+    elif architecture == "gated":
+        weights["b_gate"] = random(d_sae, scale=0.1)
+        weights["r_mag"] = random(d_sae, scale=0.1)
+        weights["b_mag"] = random(d_sae, scale=0.1)
+    else:
+        weights["b_enc"] = random(d_sae, scale=0.1)
+    if architecture == "jumprelu":
+        weights["threshold"] = torch.rand(d_sae, generator=generator)
+    return weights

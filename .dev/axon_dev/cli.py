@@ -11,7 +11,7 @@ from types import FrameType
 
 from axon_dev import check, environment, lock, page, run, test
 from axon_dev.console import Problem, say
-from axon_dev.paths import BUILD, FRONTEND, PAGE, ROOT, STATE, VENV, VENV_PYTHON
+from axon_dev.paths import BUILD, FRONTEND, LABELS, PAGE, ROOT, STATE, VENV, VENV_PYTHON
 
 INTERRUPTED = 130
 
@@ -48,6 +48,22 @@ def bench_docs() -> int:
     return subprocess.run([VENV_PYTHON, "-m", "tests.bench.docs"], cwd=ROOT).returncode
 
 
+def labels() -> int:
+    """Fetch the labels of the sources in SOURCE: into the Redis of AXON_REDIS_URL, else into files.
+
+    Those are in the folder TO, or where `make run` finds them.
+    """
+    sources = [name for name in os.environ.get("SOURCE", "").split(",") if name]
+    if not sources:
+        raise Problem("Say which: make labels SOURCE=gpt2-small/8-res-jb")
+    environment.setup()
+    folder = os.environ.get("TO") or ("" if os.environ.get("AXON_REDIS_URL") else str(LABELS))
+    to = ["--to", folder] if folder else []
+    return subprocess.run(
+        [VENV_PYTHON, "-m", "axon_gateway", "labels", *sources, *to], cwd=ROOT
+    ).returncode
+
+
 def clean() -> int:
     """Remove what `make` made: environment, page, caches, logs, Redis' data, the measured model."""
     caches = [ROOT / name for name in (".pytest_cache", ".mypy_cache", ".ruff_cache")]
@@ -64,6 +80,7 @@ COMMANDS: dict[str, Callable[[], int]] = {
     "fmt": check.fmt,
     "proto": proto,
     "demo-model": demo_model,
+    "labels": labels,
     "bench": bench,
     "bench-docs": bench_docs,
     "lock": lock.lock,

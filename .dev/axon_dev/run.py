@@ -14,11 +14,21 @@ from pathlib import Path
 from axon_dev import environment, page, ports, redis
 from axon_dev.audience import Audience
 from axon_dev.console import Problem, say
-from axon_dev.paths import STATE, VENV_PYTHON
+from axon_dev.paths import LABELS, STATE, VENV_PYTHON
 from axon_dev.supervisor import Running, Service, Supervisor
 
 COLOURS = {"redis": 35, "inference": 33, "gateway": 36}
-NOT_OURS = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON", "TORCH", "ARGS")
+NOT_OURS = (
+    "MAKEFLAGS",
+    "MFLAGS",
+    "MAKELEVEL",
+    "MAKEOVERRIDES",
+    "PYTHON",
+    "TORCH",
+    "ARGS",
+    "SOURCE",
+    "TO",
+)
 
 
 @dataclass(frozen=True)
@@ -79,10 +89,12 @@ def services(settings: Settings, socket: Path) -> list[Service]:
         "AXON_INFERENCE": f"{settings.reachable_host}:{settings.grpc_port}",
         "AXON_REDIS_URL": settings.redis_url or f"unix://{socket}",
     }
-    python = [
-        Service("inference", (str(VENV_PYTHON), "-m", "axon_inference"), common, grace_s=10),
-        Service("gateway", (str(VENV_PYTHON), "-m", "axon_gateway"), common, grace_s=5),
-    ]
+    if LABELS.is_dir():
+        common.setdefault("AXON_LABELS", str(LABELS))
+    inference = Service("inference", (str(VENV_PYTHON), "-m", "axon_inference"), common, grace_s=10)
+    gateway = Service("gateway", (str(VENV_PYTHON), "-m", "axon_gateway"), common, grace_s=5)
+    # With services of somebody's own, one more here would only take memory.
+    python = [gateway] if common.get("AXON_BACKENDS") else [inference, gateway]
     if settings.redis_url:
         return python
     data = STATE / "redis"

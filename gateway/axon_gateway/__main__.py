@@ -15,7 +15,7 @@ import sys
 import grpc.aio
 from aiohttp import web
 
-from axon_gateway import app, config, logs
+from axon_gateway import app, config, label_fetch, logs
 from axon_gateway.config import ConfigError, Settings
 
 _log = logging.getLogger("axon_gateway")
@@ -28,16 +28,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m axon_gateway",
         description="Axon's gateway: the page, its socket and its JSON interface.",
-        epilog="environment variables:\n" + config.describe(),
+        epilog="`python -m axon_gateway labels SOURCE` fetches labels ahead.\n\n"
+        "environment variables:\n" + config.describe(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.parse_args()
+    arguments = sys.argv[1:]
+    if arguments[:1] != ["labels"]:
+        parser.parse_args(arguments)
     try:
         settings = config.from_environment(os.environ)
     except ConfigError as error:
         print(f"axon_gateway: {error}", file=sys.stderr)
         return 1
     logs.configure(settings.log_level, settings.log_format)
+    if arguments[:1] == ["labels"]:
+        return label_fetch.main(arguments[1:], settings)
     _allow_sockets()
     try:
         _run(settings)

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 
 from aiohttp import WSCloseCode, web
-from axon.v1 import inference_pb2 as pb
+from axon.types import Model
 
-from axon_gateway import middleware, page, routes
+from axon_gateway import config, middleware, page, routes
+from axon_gateway.backends import Backends
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 from axon_gateway.generation import Emit, Generation
-from axon_gateway.labels import Labels
+from axon_gateway.label_files import LabelFiles
+from axon_gateway.label_store import LabelStore
+from axon_gateway.labels import Labels, Origins
 from axon_gateway.limits import Client, Limits
+from axon_gateway.neuronpedia import BulkExport, FeatureApi, Http
+from axon_gateway.requests import Generate
 from axon_gateway.rooms import Rooms
 from axon_gateway.sharing import RedisSharing
 from axon_gateway.state import GATEWAY, Gateway
-from axon_gateway.upstream import Upstream
 
-_log = logging.getLogger(__name__)
-
-#: Seconds between two tries to reach inference while starting.
-_RETRY = 1.0
 #: Seconds that sockets have to take their goodbye.
 _GOODBYE = 2.5
 
@@ -31,11 +30,12 @@ _GOODBYE = 2.5
 def build(settings: Settings) -> web.Application:
     """The application; its parts live from start-up to clean-up."""
     app = web.Application(
-        middlewares=[middleware.failures, middleware.same_origin],
+        middlewares=[middleware.identify, middleware.failures, middleware.same_origin],
         client_max_size=settings.max_message_bytes,
     )
     app.cleanup_ctx.append(_parts)
     app.cleanup_ctx.append(_warm_up)
+    app.on_response_prepare.append(middleware.tell_identity)
     app.on_shutdown.append(_say_goodbye)
     app.add_routes(routes.routes())
     app.add_routes(page.routes(settings.page))
@@ -48,15 +48,14 @@ _SETTINGS: web.AppKey[Settings] = web.AppKey("settings", Settings)
 
 async def _parts(app: web.Application) -> AsyncIterator[None]:
     settings = app[_SETTINGS]
-    upstream = Upstream(settings.inference, settings.generation_timeout)
-    labels = Labels(settings.redis_url, settings.labels, settings.label_cache)
-
+    backends = Backends(settings.targets, settings.generation_timeout)
+    labels = _labels(settings, backends)
     limits = Limits(settings)
 
-    def start(request: pb.GenerateRequest, emit: Emit, client: Client | None) -> Generation:
-        return Generation(
-            upstream, labels, request, emit, limits.generation(client, request.prompt)
-        )
+    def start(command: Generate, emit: Emit, client: Client | None) -> Generation:
+        backend = backends.choose(command.model, command.request)
+        permit = limits.generation(client, command.request.prompt)
+        return Generation(backend, labels, command.request, emit, permit)
 
     sharing = RedisSharing(settings.redis_url, max(settings.room_idle, settings.room_grace))
     rooms = Rooms(
@@ -68,36 +67,54 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
         sharing=sharing,
     )
     sharing.start(rooms)
-    app[GATEWAY] = Gateway(settings, upstream, labels, rooms, limits)
+    app[GATEWAY] = Gateway(settings, backends, labels, rooms, limits)
     yield
     await rooms.close()
     await sharing.close()
     await labels.close()
-    await upstream.close()
+    await backends.close()
+
+
+def _labels(settings: Settings, backends: Backends) -> Labels:
+    http = Http()
+    ids = dict(settings.neuronpedia_ids)
+
+    def neuronpedia_id(source: str) -> str | None:
+        return ids.get(source) or (source if backends.listed(source) else None)
+
+    export, api = settings.neuronpedia_export, settings.neuronpedia_api
+    origins = Origins(
+        overrides=settings.label_overrides,
+        files=LabelFiles(settings.labels, config.BUNDLED_LABELS),
+        export=BulkExport(http, export) if export else None,
+        api=FeatureApi(http, api, settings.neuronpedia_rate) if api else None,
+        neuronpedia_id=neuronpedia_id,
+        http=http,
+    )
+    return Labels(LabelStore(settings.redis_url), origins, settings.label_cache)
 
 
 async def _warm_up(app: web.Application) -> AsyncIterator[None]:
-    task = asyncio.create_task(_meet_inference(app[GATEWAY]))
+    """Loads the labels of whatever a service has, as soon as it is up."""
+    gateway = app[GATEWAY]
+    tasks: set[asyncio.Task[None]] = set()
+
+    def met(model: Model) -> None:
+        task = asyncio.create_task(_prepare(gateway.labels, model))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    gateway.backends.watch(met)
     yield
-    task.cancel()
-    await asyncio.wait([task])
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _meet_inference(gateway: Gateway) -> None:
-    """Waits for inference to serve, then loads its labels ahead of the first generation."""
-    while True:
+async def _prepare(labels: Labels, model: Model) -> None:
+    for source in model.sources:
         try:
-            await gateway.upstream.check()
-            model = await gateway.upstream.model()
-            break
-        except Refusal:
-            await asyncio.sleep(_RETRY)
-    sources = [source.id for source in model.sources]
-    target = gateway.upstream.target
-    _log.info("inference at %s serves %s: %s", target, model.model, ", ".join(sources))
-    for source in sources:
-        try:
-            await gateway.labels.prepare(source)
+            await labels.prepare(source.id)
         except Refusal:
             # Said in the log by now. The first look-up tries again.
             return

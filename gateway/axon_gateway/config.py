@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -61,6 +62,15 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip().rstrip("/") for name in text.split(",") if name.strip())
 
 
+def _targets(text: str) -> tuple[str, ...]:
+    """Targets between spaces, or commas where gRPC itself has none (ipv4:10.0.0.1:1,10.0.0.2:1)."""
+    targets: list[str] = []
+    for part in text.split():
+        listed = part.startswith(("ipv4:", "ipv6:"))
+        targets += [part] if listed else [target for target in part.split(",") if target]
+    return tuple(targets)
+
+
 def _choice(*allowed: str) -> Callable[[str], str]:
     def choose(text: str) -> str:
         if text.lower() not in allowed:
@@ -68,6 +78,43 @@ def _choice(*allowed: str) -> Callable[[str], str]:
         return text.lower()
 
     return choose
+
+
+def _rate(text: str) -> float:
+    rate = float(text)
+    if not 0 < rate < float("inf"):
+        raise ValueError("a number above 0")
+    return rate
+
+
+def _base(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("an http or https address, or nothing")
+    return text.rstrip("/")
+
+
+def _ids(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [name.partition("=") for name in _names(text)]
+    if not all(served and id_ for served, _, id_ in pairs):
+        raise ValueError("SOURCE=ID,SOURCE=ID")
+    return tuple((served.strip(), id_.strip()) for served, _, id_ in pairs)
+
+
+def _overrides(text: str) -> Mapping[tuple[str, int], str]:
+    """Labels by (source, index) in a JSON file of "model/source/index": "label"."""
+    if not text:
+        return {}
+    try:
+        labels = json.loads(Path(text).expanduser().read_text())
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from None
+    overrides = {}
+    for name, label in labels.items() if isinstance(labels, dict) else [("the file", None)]:
+        source, _, index = name.rpartition("/")
+        if not (source and index.isascii() and index.isdigit() and isinstance(label, str)):
+            raise ValueError(f'{name}: not of the form "model/source/index": "label"')
+        overrides[source, int(index)] = label
+    return overrides
 
 
 def _text(text: str) -> str:
@@ -80,6 +127,10 @@ def _bundled(folder: str) -> Path | None:
     """A folder of the repository, None when the package is installed without it."""
     path = _REPOSITORY / folder
     return path if path.is_dir() else None
+
+
+#: The bundled model's labels; they count beside the folder that AXON_LABELS names.
+BUNDLED_LABELS = _bundled("inference/demo_model/labels")
 
 
 def _setting(variable: str, read: Callable[[str], Any], default: Any, about: str) -> Any:
@@ -98,14 +149,48 @@ class Settings:
     inference: str = _setting(
         "AXON_INFERENCE", _text, "127.0.0.1:50051", "gRPC target of the inference service"
     )
+    backends: tuple[str, ...] = _setting(
+        "AXON_BACKENDS",
+        _targets,
+        (),
+        "gRPC targets in place of AXON_INFERENCE, for several models or replicas, with spaces "
+        "between; the first one's model is the default",
+    )
     redis_url: str = _setting(
         "AXON_REDIS_URL", _text, "redis://127.0.0.1:6379/0", "Redis, which keeps the labels"
     )
     labels: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
         "AXON_LABELS",
         _folder,
-        lambda: _bundled("inference/demo_model/labels"),
-        "folder of label files, {model}/{source}/explanations/batch-*.jsonl.gz",
+        lambda: BUNDLED_LABELS,
+        "folder of label files, {model}/{source}/explanations/*.jsonl.gz",
+    )
+    label_overrides: Mapping[tuple[str, int], str] = _setting(
+        "AXON_LABEL_OVERRIDES",
+        _overrides,
+        dict,
+        'JSON file of labels that come before all others, {"model/source/index": "label"}',
+    )
+    neuronpedia_export: str = _setting(
+        "AXON_NEURONPEDIA_EXPORT",
+        _base,
+        "https://neuronpedia-datasets.s3.us-east-1.amazonaws.com/v1",
+        "where the bulk export of labels is; empty: nowhere, use files",
+    )
+    neuronpedia_api: str = _setting(
+        "AXON_NEURONPEDIA_API",
+        _base,
+        "https://www.neuronpedia.org/api/feature",
+        "where single features are asked for that the export lacks; empty: nowhere",
+    )
+    neuronpedia_rate: float = _setting(
+        "AXON_NEURONPEDIA_RATE", _rate, 3.0, "single features a second to ask for, at most"
+    )
+    neuronpedia_ids: tuple[tuple[str, str], ...] = _setting(
+        "AXON_NEURONPEDIA_IDS",
+        _ids,
+        (),
+        "what Neuronpedia calls sources that do not know it themselves (SOURCE=ID, ...)",
     )
     page: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
         "AXON_PAGE", _folder, lambda: _bundled("frontend/dist"), "folder of the built page"
@@ -178,6 +263,11 @@ class Settings:
         "AXON_LOG_FORMAT", _choice("plain", "json"), "plain", "how it is logged: plain or json"
     )
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The gRPC targets of all inference services."""
+        return self.backends or (self.inference,)
+
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
     """The settings in `environment`; ConfigError names the first variable that is wrong."""
@@ -199,7 +289,7 @@ def describe() -> str:
     lines = []
     for setting in fields(Settings):
         value = getattr(defaults, setting.name)
-        shown = "none" if value in (None, ()) else value
+        shown = "none" if value in (None, (), {}, "") else value
         if isinstance(value, tuple) and value:
             shown = ", ".join(map(str, value))
         lines.append(f"  {setting.metadata['variable']:24} {setting.metadata['about']}")

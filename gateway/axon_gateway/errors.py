@@ -6,6 +6,7 @@ from __future__ import annotations
 _STATUS = {
     "unknown_room": 404,
     "unknown_feature": 404,
+    "unknown_model": 400,
     "not_found": 404,
     "method_not_allowed": 405,
     "no_access": 401,

@@ -16,6 +16,7 @@ import orjson
 from axon import messages
 from axon.v1 import inference_pb2 as pb
 
+from axon_gateway import metrics
 from axon_gateway.errors import Refusal
 
 Frame = dict[str, Any]
@@ -105,6 +106,7 @@ def stopped(prompt_tokens: int, generated_tokens: int) -> Frame:
 
 def error(refusal: Refusal) -> Frame:
     """Something was refused or broke off."""
+    metrics.ERRORS.labels(refusal.code).inc()
     return _frame("error", **refusal.body())
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
 from axon.v1 import inference_pb2 as pb
 
-from axon_gateway import frames
+from axon_gateway import frames, metrics
+from axon_gateway.account import Account
 from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.frames import Frame, TokenFrames
 from axon_gateway.labels import Labels
@@ -17,6 +18,8 @@ from axon_gateway.limits import Permit
 from axon_gateway.upstream import Upstream
 
 _log = logging.getLogger(__name__)
+
+_HITS, _MISSES = metrics.LABELS_SENT.labels("hit"), metrics.LABELS_SENT.labels("miss")
 
 #: Takes each frame in turn; may make the generation wait (a slow HTTP client does).
 Emit = Callable[[Frame], Awaitable[None]]
@@ -49,6 +52,7 @@ class Generation:
         self._sources: tuple[str, ...] = ()
         self._prompt: list[pb.Token] = []
         self._prompt_tokens = 0
+        self._account = Account(upstream.target)
         #: True once a frame has gone out.
         self.begun = False
 
@@ -58,6 +62,13 @@ class Generation:
         What goes wrong later is told by an `error` frame, since by then people watch.
         ConnectionError if nobody is left to be told.
         """
+        self._account.begin()
+        try:
+            await self._run()
+        finally:
+            self._account.close()
+
+    async def _run(self) -> None:
         try:
             async with contextlib.aclosing(self._upstream.generate(self._request)) as responses:
                 async for response in responses:
@@ -67,12 +78,14 @@ class Generation:
                         # and would be told that this one still runs.
                         return
         except Refusal as refusal:
+            self._account.outcome = refusal.code
             if not self.begun:
                 raise
             await self._put(frames.error(refusal))
         except ConnectionError:
             raise
         except Exception:
+            self._account.outcome = "internal"
             if not self.begun:
                 raise
             _log.exception("a generation failed")
@@ -102,15 +115,19 @@ class Generation:
             case "tokens":
                 await self._on_tokens(response.tokens.tokens)
             case "queued":
+                self._account.queued()
                 await self._put(frames.queued(response.queued))
             case "started":
                 await self._on_started(response.started)
             case "finished":
                 await self._flush_prompt()
                 await self._feed.settle(_LABELS_BEFORE_END)
-                await self._put(frames.finished(response.finished))
+                frame = frames.finished(response.finished)
+                self._account.outcome = frame["status"]
+                await self._put(frame)
 
     async def _on_started(self, started: pb.Started) -> None:
+        self._account.started(started)
         self._sources = tuple(started.sources)
         self._prompt_tokens = started.prompt_tokens
         layers = await self._upstream.layers(self._sources)
@@ -125,12 +142,14 @@ class Generation:
                     await self._flush_prompt()
             else:
                 await self._flush_prompt()
+                self._account.tokens("generated", 1)
                 await self._put_tokens(self._tokens.token(token), [token])
 
     async def _flush_prompt(self) -> None:
         """Sends the prompt, which belongs in one frame however many messages it came in."""
         if self._prompt:
             prompt, self._prompt = self._prompt, []
+            self._account.tokens("prompt", len(prompt))
             await self._put_tokens(self._tokens.prompt(prompt), prompt)
 
     async def _put_tokens(self, frame: Frame, tokens: Iterable[pb.Token]) -> None:
@@ -146,48 +165,87 @@ class Generation:
 
 
 class LabelFeed:
-    """Looks up labels beside a stream: one look-up per source at a time, the rest collects."""
+    """Looks up labels beside a stream.
+
+    One look-up per source at a time, the rest collects; what only Neuronpedia can tell, one feature
+    at a time, is asked for beside that.
+    """
 
     def __init__(self, labels: Labels, emit: Emit) -> None:
         self._labels = labels
         self._emit = emit
-        self._wanted: dict[str, set[int]] = {}
         #: Everything asked for so far, so that a frequent feature is not asked for at every token.
         self._asked: dict[str, set[int]] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._known = _Collector(self._look_up)
+        self._unknown = _Collector(self._ask)
 
-    def want(self, source: str, indices: Iterable[int]) -> None:
+    def want(self, source: str, indices: Collection[int]) -> None:
         """Asks for labels; those found go out in a `labels` frame. Returns at once."""
         asked = self._asked.setdefault(source, set())
-        missing = self._labels.missing(source, indices) - asked
-        if not missing:
-            return
+        unknown = self._labels.missing(source, indices)
+        _MISSES.inc(len(unknown))
+        _HITS.inc(len(indices) - len(unknown))
+        missing = unknown - asked
         asked |= missing
-        self._wanted.setdefault(source, set()).update(missing)
-        if source not in self._tasks:
-            task = asyncio.create_task(self._work(source))
-            self._tasks[source] = task
-            task.add_done_callback(lambda _: self._tasks.pop(source, None))
+        self._known.add(source, missing)
 
     async def settle(self, seconds: float) -> None:
         """Waits until nothing is under way, at most `seconds`."""
-        if self._tasks:
-            await asyncio.wait(list(self._tasks.values()), timeout=seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while tasks := self._known.tasks + self._unknown.tasks:
+                    await asyncio.wait(tasks)
 
     def cancel(self) -> None:
         """Gives up what is under way."""
-        for task in self._tasks.values():
+        for task in self._known.tasks + self._unknown.tasks:
             task.cancel()
 
-    async def _work(self, source: str) -> None:
+    async def _look_up(self, source: str, wanted: set[int]) -> None:
         try:
-            while wanted := self._wanted.pop(source, None):
-                if found := await self._labels.look_up(source, wanted):
-                    await self._emit(frames.labels(source, found))
+            if found := await self._labels.look_up(source, wanted):
+                await self._emit(frames.labels(source, found))
+            self._unknown.add(source, self._labels.missing(source, wanted))
         except (Refusal, ConnectionError):
             # Labels are off (said in the log), or the reader left. Nothing was remembered: a
             # feature that comes again is asked for again.
-            self._wanted.pop(source, None)
             self._asked.pop(source, None)
+
+    async def _ask(self, source: str, wanted: set[int]) -> None:
+        with contextlib.suppress(ConnectionError):
+            async with contextlib.aclosing(self._labels.ask(source, wanted)) as answers:
+                async for found in answers:
+                    await self._emit(frames.labels(source, found))
+        # Those that nothing was said of are asked for again when they come again.
+        self._asked.get(source, set()).difference_update(self._labels.missing(source, wanted))
+
+
+class _Collector:
+    """Runs `work` on what is wanted of a source; what is wanted meanwhile goes together then."""
+
+    def __init__(self, work: Callable[[str, set[int]], Awaitable[None]]) -> None:
+        self._work = work
+        self._wanted: dict[str, set[int]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What is under way."""
+        return list(self._tasks.values())
+
+    def add(self, source: str, indices: set[int]) -> None:
+        """Has work done on these, soon. Returns at once."""
+        if not indices:
+            return
+        self._wanted.setdefault(source, set()).update(indices)
+        if source not in self._tasks:
+            task = asyncio.create_task(self._run(source))
+            self._tasks[source] = task
+            task.add_done_callback(lambda _: self._tasks.pop(source, None))
+
+    async def _run(self, source: str) -> None:
+        try:
+            while wanted := self._wanted.pop(source, None):
+                await self._work(source, wanted)
         except Exception:
             _log.exception("looking up labels of %s failed", source)

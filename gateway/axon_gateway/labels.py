@@ -1,7 +1,8 @@
-"""Labels of features: from files into Redis on first use, from Redis into a bounded cache.
+"""Labels of features: from files or Neuronpedia into Redis on first use, from Redis into memory.
 
-Nothing that streams tokens waits for any of this: `known` answers from memory, `look_up` runs
-beside the stream. A failure is never remembered as an answer; that there is no label is.
+Nothing that streams tokens waits for any of this: `known` answers from memory, `look_up` and `ask`
+run beside the stream. A failure is never remembered as an answer; that there is no label is, for a
+day.
 """
 
 from __future__ import annotations
@@ -9,73 +10,118 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-import orjson
-import redis.asyncio as redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from axon_gateway import label_export
 from axon_gateway.errors import Refusal
-from axon_gateway.label_files import FeatureRecord, LabelFiles
+from axon_gateway.label_export import Exported
+from axon_gateway.label_files import LabelFiles
+from axon_gateway.label_records import FeatureRecord
+from axon_gateway.label_store import Entry, LabelStore, Page
+from axon_gateway.neuronpedia import BulkExport, FeatureApi, Http, Unavailable
 
 _log = logging.getLogger(__name__)
 
-#: The field of a source's hash that says which files it was filled from. No feature has this index.
-_FILLED = "@"
-_ROWS_PER_WRITE = 1000
 #: Seconds without another try after Redis has failed: a dead one must not cost a timeout per token.
 _PAUSE = 2.0
-_TIMEOUT = 2.0
+#: Seconds between two looks whether another gateway has filled a source.
+_POLL = 0.25
+#: Seconds for which it is remembered that a feature has no label.
+_NO_LABEL = 24 * 3600.0
+#: Seconds that the question for one feature waits for its source to be filled, and for the API.
+_FEATURE_PATIENCE = 3.0
+
+_Key = TypeVar("_Key")
+_Result = TypeVar("_Result")
+
+#: Labels by (source, index) that come before all others.
+Overrides = Mapping[tuple[str, int], str]
 
 
-def _key(source: str) -> str:
-    return f"axon:labels:{source}"
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Where labels come from, each tried in this order; what is None is left out."""
+
+    overrides: Overrides = field(default_factory=dict)
+    files: LabelFiles = field(default_factory=LabelFiles)
+    export: BulkExport | None = None
+    api: FeatureApi | None = None
+    #: Neuronpedia's name of a source, None if it does not have it.
+    neuronpedia_id: Callable[[str], str | None] = lambda source: None
+    #: Closed with the labels; carries `export` and `api`.
+    http: Http | None = None
 
 
 class Labels:
     """Labels by source and feature index; `cache_size` bounds those kept in this process."""
 
-    def __init__(self, redis_url: str, folder: Path | None, cache_size: int) -> None:
-        self._redis: redis.Redis = redis.Redis.from_url(
-            redis_url,
-            socket_connect_timeout=_TIMEOUT,
-            socket_timeout=_TIMEOUT,
-            # Once, at once: a pooled connection may be older than the Redis it led to.
-            retry=Retry(NoBackoff(), 1),
-        )
-        self._files = LabelFiles(folder)
-        self._cache: dict[tuple[str, int], str | None] = {}
+    def __init__(self, store: LabelStore, origins: Origins, cache_size: int) -> None:
+        self._store = store
+        self._origins = origins
+        #: A label, or until when (monotonic time) it counts that there is none.
+        self._cache: dict[tuple[str, int], str | float] = {}
         self._cache_size = cache_size
         self._filling: dict[str, asyncio.Task[None]] = {}
+        self._asking: dict[tuple[str, int], asyncio.Task[FeatureRecord]] = {}
         self._retry_at = 0.0
         #: False from the first failure of Redis to the next success.
         self.available = True
 
     def known(self, source: str, index: int) -> str | None:
         """The label, None if there is none or it is not known yet. Never waits."""
-        return self._cache.get((source, index))
+        key = (source, index)
+        known = self._origins.overrides.get(key) or self._cache.get(key)
+        return known if isinstance(known, str) else None
 
     def missing(self, source: str, indices: Iterable[int]) -> set[int]:
         """Those of `indices` about which nothing is known yet, not even that no label exists."""
-        return {index for index in indices if (source, index) not in self._cache}
+        return {index for index in indices if not self._settled(source, index)}
 
     async def look_up(self, source: str, indices: Iterable[int]) -> dict[int, str]:
-        """The labels of those of `indices` that have one. Raises Refusal if Redis fails."""
-        records = await self._records(source, list(indices))
-        for index, record in records.items():
-            self._remember(source, index, record.label if record else None)
-        return {i: r.label for i, r in records.items() if r is not None and r.label is not None}
+        """The labels of those of `indices` that files or export have one for.
+
+        Raises Refusal if Redis fails. What `missing` still names then is to be had from `ask`.
+        """
+        async with self._talking():
+            page = await self._read(source, list(indices))
+        final = page.whole and not self._askable(source)
+        for index, entry in page.entries.items():
+            self._remember(source, index, entry, final)
+        labels = ((index, self.known(source, index)) for index in page.entries)
+        return {index: label for index, label in labels if label is not None}
+
+    async def ask(
+        self, source: str, indices: Iterable[int]
+    ) -> AsyncGenerator[dict[int, str], None]:
+        """Asks Neuronpedia for features one by one; labels as they come, none if it cannot say."""
+        if not self._askable(source):
+            return
+        for index in sorted(self.missing(source, indices)):
+            try:
+                record = await self._ask(source, index)
+            except Unavailable:
+                return  # said in the log; all others would be refused as well
+            if record.label is not None:
+                yield {index: record.label}
 
     async def feature(self, source: str, index: int) -> FeatureRecord:
         """Everything known about one feature. Raises Refusal if Redis fails."""
-        record = (await self._records(source, [index]))[index]
-        return record or FeatureRecord()
+        async with self._talking():
+            page = await self._read(source, [index], _FEATURE_PATIENCE)
+        entry = page.entries[index]
+        record = entry.record if entry else FeatureRecord()
+        if record.label is None and not _no_label(entry) and self._askable(source):
+            with contextlib.suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(_FEATURE_PATIENCE):
+                    record = await self._ask(source, index)
+        if label := self._origins.overrides.get((source, index)):
+            record = replace(record, label=label, explainer="override", score=None)
+        return record
 
     async def prepare(self, source: str) -> None:
         """Fills Redis with a source's labels unless it holds them. Raises Refusal if it fails."""
@@ -84,28 +130,59 @@ class Labels:
 
     async def close(self) -> None:
         """Ends unfinished work and the connections."""
-        tasks = list(self._filling.values())
+        tasks = [*self._filling.values(), *self._asking.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._redis.aclose()
+        await self._store.close()
+        if self._origins.http is not None:
+            await self._origins.http.close()
 
-    async def _records(self, source: str, indices: list[int]) -> dict[int, FeatureRecord | None]:
-        async with self._talking():
-            values = await self._read(source, indices)
-            if values[0] is None:
-                # Never filled, or Redis has lost it (restarted empty, evicted, flushed).
-                await self._fill_once(source)
-                values = await self._read(source, indices)
-        return {
-            index: FeatureRecord(**orjson.loads(value)) if value is not None else None
-            for index, value in zip(indices, values[1:], strict=True)
-        }
+    def _settled(self, source: str, index: int) -> bool:
+        key = (source, index)
+        known = self._cache.get(key)
+        if isinstance(known, float):
+            return time.monotonic() < known
+        return known is not None or key in self._origins.overrides
 
-    async def _read(self, source: str, indices: list[int]) -> list[bytes | None]:
-        fields = [_FILLED, *map(str, indices)]
-        values: list[Any] = await self._redis.hmget(_key(source), fields)
-        return values
+    def _askable(self, source: str) -> bool:
+        return self._origins.api is not None and self._origins.neuronpedia_id(source) is not None
+
+    async def _ask(self, source: str, index: int) -> FeatureRecord:
+        """Asks the API once, however many want to know. Raises Unavailable."""
+        key = (source, index)
+        task = self._asking.get(key)
+        if task is None:
+            task = asyncio.create_task(self._ask_now(source, index))
+            self._asking[key] = task
+            task.add_done_callback(lambda done: _forget(self._asking, key, done))
+        return await asyncio.shield(task)
+
+    async def _ask_now(self, source: str, index: int) -> FeatureRecord:
+        id_ = self._origins.neuronpedia_id(source)
+        assert self._origins.api is not None
+        assert id_ is not None
+        found = await self._origins.api.feature(id_, index)
+        record = found or FeatureRecord()
+        entry = Entry(record, None if record.label else time.time())
+        with contextlib.suppress(Refusal):
+            async with self._talking():
+                known = (await self._store.read(source, [index])).entries[index]
+                if known is not None:
+                    entry = replace(entry, record=record.completed_by(known.record))
+                await self._store.put(source, index, entry)
+        self._remember(source, index, entry, final=True)
+        return entry.record
+
+    async def _read(self, source: str, indices: list[int], patience: float | None = None) -> Page:
+        """Reads features; has the source filled first, and waits for that `patience` seconds."""
+        page = await self._store.read(source, indices)
+        if page.filled:
+            return page
+        # Never filled, or Redis has lost it (restarted empty, evicted, flushed).
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._fill_once(source), patience)
+        return await self._store.read(source, indices)
 
     async def _fill_once(self, source: str) -> None:
         """Fills a source's hash; everybody who asks meanwhile waits for the same filling."""
@@ -113,45 +190,45 @@ class Labels:
         if task is None:
             task = asyncio.create_task(self._fill(source))
             self._filling[source] = task
-            task.add_done_callback(lambda done: self._filled(source, done))
+            task.add_done_callback(lambda done: _forget(self._filling, source, done))
         # Shielded: the one who leaves must not take the filling away from those who stay.
         await asyncio.shield(task)
 
-    def _filled(self, source: str, task: asyncio.Task[None]) -> None:
-        del self._filling[source]
-        if not task.cancelled():
-            # Fetched even if nobody waits any more: asyncio complains of errors never looked at.
-            task.exception()
-
     async def _fill(self, source: str) -> None:
-        fingerprint = await asyncio.to_thread(self._files.fingerprint, source)
-        if await self._redis.hget(_key(source), _FILLED) == fingerprint.encode():
+        from_files = await asyncio.to_thread(self._origins.files.fingerprint, source)
+        id_ = None if from_files else self._exported_id(source)
+        fingerprint = label_export.fingerprint(id_) if id_ else from_files or "nothing"
+        while not await self._store.filled(source, fingerprint):
+            async with self._store.lock(source) as mine:
+                if mine and not await self._store.filled(source, fingerprint):
+                    exported = await self._all_records(source, id_)
+                    await self._store.replace(source, fingerprint, exported.records, exported.lasts)
+            if not mine:
+                await asyncio.sleep(_POLL)
+
+    def _exported_id(self, source: str) -> str | None:
+        return self._origins.neuronpedia_id(source) if self._origins.export else None
+
+    async def _all_records(self, source: str, id_: str | None) -> Exported:
+        """The records of the export under `id_`, those of the files without it."""
+        if id_ is None or self._origins.export is None:
+            exported = Exported(await asyncio.to_thread(self._origins.files.read, source), None)
+        else:
+            progress = label_export.LoggedProgress(source)
+            exported = await label_export.read(self._origins.export, id_, progress)
+        if exported.records:
+            count = sum(record.label is not None for record in exported.records.values())
+            _log.info("%s: %d labels loaded", source, count)
+        return exported
+
+    def _remember(self, source: str, index: int, entry: Entry | None, final: bool) -> None:
+        """Keeps what an entry says in memory; that there is no label only where that is `final`."""
+        known: str | float | None = entry.record.label if entry else None
+        if known is None and (final or _no_label(entry)):
+            known = time.monotonic() + _NO_LABEL
+        if known is None:
             return
-        records = await asyncio.to_thread(self._files.read, source)
-        await self._write(source, fingerprint, records)
-        if records:
-            _log.info("%s: %d labels loaded", source, len(records))
-
-    async def _write(
-        self, source: str, fingerprint: str, records: dict[int, FeatureRecord]
-    ) -> None:
-        """Replaces a source's hash in one move, so that nobody ever reads half of it."""
-        draft = f"{_key(source)}:draft:{secrets.token_hex(8)}"
-        await self._redis.hset(draft, _FILLED, fingerprint)
-        # Should this process die now, the draft goes too.
-        await self._redis.expire(draft, 600)
-        rows: list[tuple[int, FeatureRecord]] = list(records.items())
-        for start in range(0, len(rows), _ROWS_PER_WRITE):
-            some = rows[start : start + _ROWS_PER_WRITE]
-            mapping: dict[Any, Any] = {str(i): orjson.dumps(asdict(record)) for i, record in some}
-            await self._redis.hset(draft, mapping=mapping)
-        async with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.persist(draft)
-            pipeline.rename(draft, _key(source))
-            await pipeline.execute()
-
-    def _remember(self, source: str, index: int, label: str | None) -> None:
-        self._cache[source, index] = label
+        self._cache[source, index] = known
         if len(self._cache) > self._cache_size:
             # Dictionaries keep order of insertion: the first key is the oldest entry.
             del self._cache[next(iter(self._cache))]
@@ -172,6 +249,20 @@ class Labels:
         if not self.available:
             _log.info("Redis answers again, labels are on")
         self.available = True
+
+
+def _no_label(entry: Entry | None) -> bool:
+    """Whether Neuronpedia said less than a day ago that there is no label."""
+    return entry is not None and entry.asked is not None and time.time() < entry.asked + _NO_LABEL
+
+
+def _forget(
+    tasks: dict[_Key, asyncio.Task[_Result]], key: _Key, task: asyncio.Task[_Result]
+) -> None:
+    del tasks[key]
+    if not task.cancelled():
+        # Fetched even if nobody waits any more: asyncio complains of errors never looked at.
+        task.exception()
 
 
 def _off() -> Refusal:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from axon_gateway import frames, requests
+from axon_gateway import frames, logs, requests
 from axon_gateway.errors import Refusal
 from axon_gateway.limits import Client, Pace, client_of, too_fast
 from axon_gateway.room import Room
@@ -52,6 +52,7 @@ async def live(request: web.Request) -> web.WebSocketResponse:
         with gateway.limits.socket(client_of(request, gateway.settings)) as client:
             room, viewer = await _enter(gateway, request, client)
             viewer.push = _direct(socket, transport, viewer)
+            logs.in_room(room.id)
             await _serve(gateway, socket, room, viewer)
     except Refusal as refusal:
         await socket.send_frame(frames.encode(frames.error(refusal), 0), WSMsgType.TEXT)
@@ -140,4 +141,4 @@ def _handle(gateway: Gateway, room: Room, viewer: Viewer, message: WSMessage) ->
         case requests.Open():
             room.set_open(viewer, command.open)
         case requests.Generate():
-            room.generate(command.request, viewer)
+            room.generate(command, viewer)

@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import secrets
 import sys
 import time
+from collections.abc import Mapping
+from contextvars import ContextVar
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
-_QUIET_PATHS = ("/healthz", "/readyz")
+_QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
+
+#: The id of a request, which its answer carries as X-Request-ID, too.
+REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+#: What is being worked on. Tasks inherit it from whoever started them.
+_context: ContextVar[Mapping[str, str]] = ContextVar("context", default={})  # noqa: B039 (never changed in place)
+
+
+def begin_request(given: str | None) -> str:
+    """Has all that is logged from here on carry a request's id: the one `given`, if it is fit."""
+    id_ = given if given and _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
+    _context.set({"request_id": id_})
+    return id_
+
+
+def in_room(room: str) -> None:
+    """Has all that is logged from here on carry the room's id."""
+    _context.set({**_context.get(), "room": room})
 
 
 class _JsonFormatter(logging.Formatter):
@@ -21,6 +44,9 @@ class _JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **_context.get(),
+            # Given as extra={"fields": {...}}.
+            **getattr(record, "fields", {}),
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
@@ -41,6 +67,14 @@ class AccessLogger(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Writes the line of one finished request."""
         level = logging.DEBUG if request.path in _QUIET_PATHS else logging.INFO
-        # The path without its query: a room's token travels there.
-        line = "%s %s %d %.0f ms"
-        self.logger.log(level, line, request.method, request.path, response.status, time * 1000)
+        fields = {
+            "method": request.method,
+            # Without its query: a room's token travels there.
+            "path": request.path,
+            "status": response.status,
+            "duration_ms": round(time * 1000, 1),
+        }
+        if id_ := request.get(REQUEST_ID):
+            fields["request_id"] = id_
+        line = (request.method, request.path, response.status, time * 1000)
+        self.logger.log(level, "%s %s %d %.0f ms", *line, extra={"fields": fields})

@@ -8,12 +8,26 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from axon_gateway import logs, metrics
 from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.state import GATEWAY
 
 _log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Gives the request its id: the X-Request-ID that a proxy has set, or a new one."""
+    request[logs.REQUEST_ID] = logs.begin_request(request.headers.get("X-Request-ID"))
+    return await handler(request)
+
+
+async def tell_identity(request: web.Request, response: web.StreamResponse) -> None:
+    """Puts the request's id into its answer."""
+    if id_ := request.get(logs.REQUEST_ID):
+        response.headers["X-Request-ID"] = id_
 
 
 @web.middleware
@@ -35,6 +49,7 @@ async def failures(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 def _json(refusal: Refusal, headers: dict[str, str] | None = None) -> web.Response:
+    metrics.ERRORS.labels(refusal.code).inc()
     headers = dict(headers or {})
     if refusal.retry_after is not None:
         # Whole seconds is all that the header knows.

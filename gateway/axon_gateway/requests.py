@@ -32,6 +32,8 @@ class Generate:
     """The client asks for a generation."""
 
     request: pb.GenerateRequest
+    #: The model that is to run it; None: the default one.
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,9 @@ def parse(data: bytes | str, max_bytes: int) -> Generate | Stop | Open:
     if not isinstance(kind, str):
         raise Refusal("wrong_type", "type must be a string", "type")
     if kind == "generate":
-        return Generate(generate(fields))
+        model = fields.pop("model", None)
+        name = None if model is None else _string("model", model)
+        return Generate(generate(fields), name)
     if kind == "stop":
         return Stop()
     if kind == "open":
@@ -95,7 +99,7 @@ def generate(fields: dict[str, object]) -> pb.GenerateRequest:
     for name in fields:
         if name != "prompt" and name not in _KNOBS:
             shown = ascii(name[:40])[1:-1]
-            known = ", ".join(_KNOBS)
+            known = ", ".join(["model", *_KNOBS])
             raise Refusal("unknown_field", f"there is no {shown}; there are: {known}", shown)
     prompt = fields.pop("prompt", "")
     if prompt == "":

@@ -8,15 +8,17 @@ from typing import Any
 
 from aiohttp import web
 from axon.types import Source, TokenEffect
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from axon_gateway import model_info, recording, requests
+from axon_gateway import metrics, model_info, recording, requests
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame, encode
 from axon_gateway.generation import Generation
 from axon_gateway.limits import client_of
 from axon_gateway.live import live
-from axon_gateway.state import GATEWAY, Gateway
+from axon_gateway.state import GATEWAY
+from axon_gateway.upstream import Upstream
 
 #: Seconds that a stream stays open after `finished` for labels that are late.
 _LATE_LABELS = 2.0
@@ -28,6 +30,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/healthz", healthz),
         web.get("/readyz", readyz),
+        web.get("/metrics", measurements),
         web.get("/ws", live),
         web.get("/api/model", model),
         web.get("/api/features/{model}/{source}/{index}", feature),
@@ -45,17 +48,31 @@ async def healthz(request: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """A generation would start now; 503 with the reason otherwise."""
     gateway = request.app[GATEWAY]
-    await gateway.upstream.check()
+    await gateway.backends.check()
     labels = "ok" if gateway.labels.available else "unavailable"
-    return web.json_response({"status": "ready", "labels": labels})
+    models = gateway.backends.models()
+    return web.json_response({"status": "ready", "labels": labels, "models": models})
+
+
+async def measurements(request: web.Request) -> web.Response:
+    """Prometheus' text format."""
+    gateway = request.app[GATEWAY]
+    state = metrics.State(
+        rooms=len(gateway.rooms),
+        sockets=len(gateway.sockets),
+        lags=[lag for room in gateway.rooms.all() for lag in room.lags()],
+        labels=gateway.labels.available,
+    )
+    return web.Response(body=metrics.page(state), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 async def model(request: web.Request) -> web.Response:
-    """The model, its sources, knobs, limits and load."""
+    """A model (`?model=NAME`, or the default one), its sources, knobs, limits and load."""
     gateway = request.app[GATEWAY]
-    described = await gateway.upstream.model()
+    described = await gateway.backends.model(request.query.get("model"))
+    models = [{"model": name, "ready": up} for name, up in gateway.backends.models().items()]
     return web.json_response(
-        model_info.describe(described, gateway.settings),
+        {**model_info.describe(described, gateway.settings), "models": models},
         headers={"Cache-Control": "no-store"},
     )
 
@@ -64,13 +81,13 @@ async def feature(request: web.Request) -> web.Response:
     """What is known of one feature of one source: its label, and what its weights say."""
     gateway = request.app[GATEWAY]
     parts = request.match_info
-    source = await _source(gateway, f"{parts['model']}/{parts['source']}")
+    backend, source = await gateway.backends.source(f"{parts['model']}/{parts['source']}")
     index = int(parts["index"]) if _INDEX.fullmatch(parts["index"]) else source.width
     if index >= source.width:
         message = f"{source.id} has features 0 to {source.width - 1}"
         raise Refusal("unknown_feature", message, "index")
     record, weights = await asyncio.gather(
-        gateway.labels.feature(source.id, index), _weights(gateway, source, index)
+        gateway.labels.feature(source.id, index), _weights(backend, source, index)
     )
     url = f"{source.neuronpedia_url}/{index}" if source.neuronpedia_url else None
     return web.json_response(
@@ -89,11 +106,11 @@ async def feature(request: web.Request) -> web.Response:
     )
 
 
-async def _weights(gateway: Gateway, source: Source, index: int) -> dict[str, Any]:
+async def _weights(backend: Upstream, source: Source, index: int) -> dict[str, Any]:
     """The tokens a feature promotes and suppresses, and its neighbours; null with the reason in
     `weights_error` where inference cannot tell, for the rest is worth having without them."""
     try:
-        found = await gateway.upstream.feature(source.id, index)
+        found = await backend.feature(source.id, index)
     except Refusal as refusal:
         nothing = dict.fromkeys(("promoted", "suppressed", "neighbors"))
         return {**nothing, "weights_error": refusal.message}
@@ -107,17 +124,6 @@ async def _weights(gateway: Gateway, source: Source, index: int) -> dict[str, An
 
 def _effect(effect: TokenEffect) -> dict[str, Any]:
     return {"token": effect.text, "token_id": effect.token_id, "logit": effect.logit}
-
-
-async def _source(gateway: Gateway, id_: str) -> Source:
-    known = gateway.upstream.last_model
-    if known is None or all(source.id != id_ for source in known.sources):
-        # Inference may have come back with others.
-        known = await gateway.upstream.model()
-    for source in known.sources:
-        if source.id == id_:
-            return source
-    raise Refusal("unknown_feature", f"{id_} is not a source served here", "source")
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
@@ -145,8 +151,10 @@ async def generate(request: web.Request) -> web.StreamResponse:
         seq += 1
         await response.write(encode(frame, seq) + b"\n")
 
-    permit = gateway.limits.generation(client_of(request, gateway.settings), command.request.prompt)
-    generation = Generation(gateway.upstream, gateway.labels, command.request, emit, permit)
+    backend = gateway.backends.choose(command.model, command.request)
+    client = client_of(request, gateway.settings)
+    permit = gateway.limits.generation(client, command.request.prompt)
+    generation = Generation(backend, gateway.labels, command.request, emit, permit)
     try:
         # A client that leaves cancels this handler, and with it the gRPC stream.
         await generation.run()

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from axon_gateway.backends import Backends
 from axon_gateway.config import Settings
 from axon_gateway.labels import Labels
 from axon_gateway.limits import Limits
 from axon_gateway.rooms import Rooms
-from axon_gateway.upstream import Upstream
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class Gateway:
     """The parts of a running gateway."""
 
     settings: Settings
-    upstream: Upstream
+    backends: Backends
     labels: Labels
     rooms: Rooms
     limits: Limits

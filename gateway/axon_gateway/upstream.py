@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncGenerator
 
 import grpc
@@ -14,17 +16,42 @@ from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from axon_gateway import metrics
 from axon_gateway.errors import Refusal
 
 SERVICE = "axon.v1.InferenceService"
 #: Seconds for a question that the service answers from memory.
 _SHORT = 2.0
 
+#: Behind one target there may be many replicas: gRPC takes turns among those whose health says
+#: SERVING. A call that one refuses before its first event is tried at another.
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": SERVICE},
+    "methodConfig": [
+        {
+            "name": [{"service": SERVICE, "method": "Generate"}],
+            "retryPolicy": {
+                "maxAttempts": 3,
+                "initialBackoff": "0.05s",
+                "maxBackoff": "0.2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
+            },
+        }
+    ],
+}
 _OPTIONS = (
     *CHANNEL_OPTIONS,
     # A restarted service is found again within a second. (The last of equal keys counts.)
     ("grpc.max_reconnect_backoff_ms", 1_000),
+    # So is one that has moved to another address, or joined.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
 )
+_BALANCED = (*_OPTIONS, ("grpc.service_config", json.dumps(_SERVICE_CONFIG)))
+
+#: Seconds until a service that is up but does not describe itself is asked again.
+_RETRY = 1.0
 
 _JSON_NAMES = {path: name for name, path in messages.FIELDS.items()}
 #: Codes that the service may give as the reason of a field violation.
@@ -39,26 +66,54 @@ class Upstream:
     def __init__(self, target: str, generation_timeout: float) -> None:
         self.target = target
         self._generation_timeout = generation_timeout
-        self._channel = grpc.aio.insecure_channel(target, _OPTIONS)
+        self._channel = grpc.aio.insecure_channel(target, _BALANCED)
         self._stub = stubs.InferenceServiceStub(self._channel)
+        # gRPC reaches nobody who is not healthy, but those know best what they are waiting for.
+        self._questions = grpc.aio.insecure_channel(target, _OPTIONS)
+        self._unbalanced = stubs.InferenceServiceStub(self._questions)
         self._health = health_pb2_grpc.HealthStub(self._channel)
         #: The last description received; None until the service has answered once.
         self.last_model: Model | None = None
+        #: Whether a replica is connected and healthy, as far as `watch` has seen.
+        self.ready = False
+        #: Generations under way, and how often it was chosen for one.
+        self.streams = self.chosen = 0
+
+    async def watch(self) -> AsyncGenerator[Model, None]:
+        """Keeps `ready` and `last_model` true; yields the model whenever it has come up."""
+        up = metrics.BACKEND_UP.labels(self.target)
+        while True:
+            state = self._channel.get_state(try_to_connect=True)
+            self.ready = state is grpc.ChannelConnectivity.READY
+            up.set(self.ready)
+            if self.ready:
+                try:
+                    yield await self.model()
+                except Refusal:
+                    # It has gone again, or is about to: the state will tell.
+                    await asyncio.sleep(_RETRY)
+                    continue
+            await self._channel.wait_for_state_change(state)
 
     async def check(self) -> None:
         """Returns if the service is ready to generate; otherwise Refusal says why not."""
         request = health_pb2.HealthCheckRequest(service=SERVICE)
         try:
             answer = await self._health.Check(request, timeout=_SHORT)
-        except grpc.aio.AioRpcError as error:
-            raise self._not_ready(error) from None
-        if answer.status != health_pb2.HealthCheckResponse.SERVING:
-            raise Refusal("not_ready", f"inference at {self.target} is loading its model")
+        except grpc.aio.AioRpcError:
+            answer = None
+        if answer is None or answer.status != health_pb2.HealthCheckResponse.SERVING:
+            await self.model()  # refuses too, and says what it waits for
+            raise Refusal("not_ready", _loading(self.target))
 
     async def model(self) -> Model:
         """What is served now, with the present load. Raises Refusal."""
+        request = pb.GetModelRequest()
         try:
-            answer = await self._stub.GetModel(pb.GetModelRequest(), timeout=_SHORT)
+            try:
+                answer = await self._stub.GetModel(request, timeout=_SHORT)
+            except grpc.aio.AioRpcError:
+                answer = await self._unbalanced.GetModel(request, timeout=_SHORT)
         except grpc.aio.AioRpcError as error:
             raise self._not_ready(error) from None
         self.last_model = messages.model(answer)
@@ -88,6 +143,9 @@ class Upstream:
         Close it (`contextlib.aclosing`) or cancel the task that reads it to free the slot.
         """
         call = self._stub.Generate(request, timeout=self._generation_timeout or None)
+        streams = metrics.UPSTREAM_STREAMS.labels(self.target)
+        streams.inc()
+        self.streams += 1
         begun = finished = False
         try:
             async for response in call:
@@ -97,6 +155,8 @@ class Upstream:
         except grpc.aio.AioRpcError as error:
             raise self._refusal(error, begun) from None
         finally:
+            streams.dec()
+            self.streams -= 1
             call.cancel()
         if not finished:
             raise self._lost("the stream ended early")
@@ -118,6 +178,7 @@ class Upstream:
     async def close(self) -> None:
         """Ends every stream and the connection."""
         await self._channel.close(None)
+        await self._questions.close(None)
 
 
 def translate(status: AxonError, target: str) -> Refusal:
@@ -139,10 +200,16 @@ def translate(status: AxonError, target: str) -> Refusal:
 
 
 def _unavailable(status: AxonError, target: str) -> str:
-    if "failed to connect" in status.message:
+    if "unhealthy" in status.message:
+        return _loading(target)
+    if "failed to connect" in status.message.lower():
         # What gRPC adds (every address it tried, in its own notation) helps nobody who waits.
         return f"no inference service answers at {target}"
     return f"inference at {target} is not available: {status.message}"
+
+
+def _loading(target: str) -> str:
+    return f"inference at {target} is loading its model"
 
 
 def _invalid(status: AxonError) -> Refusal:

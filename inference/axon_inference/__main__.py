@@ -1,4 +1,4 @@
-"""`python -m axon_inference`: serve until told to stop."""
+"""`python -m axon_inference`: serve until told to stop; or list models, or download one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from .config import Settings, SettingsError
 
@@ -15,8 +16,8 @@ _log = logging.getLogger("axon_inference")
 
 
 def main() -> int:
-    """Run the service; the exit code is 0 after a clean stop, 1 after a failure."""
-    _parser().parse_args()
+    """Run what was asked for; the exit code is 0 after a clean end, 1 after a failure."""
+    arguments = _parser().parse_args()
     try:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:
@@ -27,16 +28,59 @@ def main() -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    return asyncio.run(_serve(settings))
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells every request at INFO
+    match arguments.command:
+        case "models":
+            return _told(lambda: _list(settings, arguments.names))
+        case "download":
+            return _told(lambda: _download(settings))
+        case _:
+            return asyncio.run(_serve(settings))
 
 
 def _parser() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python -m axon_inference",
         description="Serve a language model and its Sparse Autoencoders over gRPC (axon.v1).",
         epilog="Settings are read from the environment:\n" + Settings.help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("serve", help="serve until told to stop; what is done without a command")
+    listing = commands.add_parser("models", help="list models, and which SAEs there are for them")
+    listing.add_argument("names", nargs="*", metavar="NAME", help="a model, and a set of its SAEs")
+    commands.add_parser("download", help="download AXON_MODEL and AXON_SOURCES, and end")
+    return parser
+
+
+def _told(command: Callable[[], None]) -> int:
+    try:
+        command()
+    except (ValueError, OSError) as error:
+        print(f"axon-inference: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _list(settings: Settings, names: list[str]) -> None:
+    from . import listing
+
+    match names:
+        case []:
+            print(listing.overview(settings.dtype))
+        case [model]:
+            print(listing.details(model))
+        case [model, release, *_]:
+            print(listing.sources(model, release))
+
+
+def _download(settings: Settings) -> None:
+    from .catalog import select
+    from .hub import fetch
+
+    wanted = select(settings.model, settings.sources).wanted
+    fetch(wanted)
+    _log.info("all of %s is on this machine", settings.model)
 
 
 async def _serve(settings: Settings) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from .batch import Layout, Span, visible
+from .batch import Layout, Span
 
 NAME = "axon_slots"
 
@@ -54,20 +54,20 @@ def attend(
     rows = query[0].transpose(0, 1)
     parts = []
     if layout.n_decode:
-        mask = layout.decode_mask(sliding_window)
         here = layout.decode_slots
         found = _core(
             _grouped(rows[: layout.n_decode], keys.shape[1]),
             keys[here, :, : layout.length],
             values[here, :, : layout.length],
-            mask,
+            layout.decode_mask(sliding_window),
             scale,
             softcap,
         )
         parts.append(found.flatten(1, 2))
     for span in layout.spans:
         queries = rows[span.first : span.first + span.count]
-        parts.append(_prefill(queries, span, keys, values, sliding_window, scale, softcap))
+        mask = layout.span_mask(span, sliding_window)
+        parts.append(_prefill(queries, span, keys, values, mask, scale, softcap))
     return (parts[0] if len(parts) == 1 else torch.cat(parts))[None], None
 
 
@@ -82,7 +82,7 @@ def _prefill(
     span: Span,
     keys: Tensor,
     values: Tensor,
-    window: int | None,
+    mask: Tensor,
     scale: float,
     softcap: float | None,
 ) -> Tensor:
@@ -90,8 +90,6 @@ def _prefill(
     kv_heads = keys.shape[1]
     grouped = _grouped(queries, kv_heads).permute(1, 2, 0, 3)  # [kv_heads, group, T, d]
     group = grouped.shape[1]
-    at = torch.arange(span.start, span.end, device=queries.device)
-    mask = visible(at[:, None], torch.arange(span.end, device=queries.device), window)
     found = _core(
         grouped.flatten(1, 2)[None],
         keys[span.slot, None, :, : span.end],

@@ -53,16 +53,26 @@ class Layout:
     ragged: bool  # whether some decoding sequence is shorter than `length`
     spans: tuple[Span, ...] = ()
     only: tuple[int, int] | None = None  # slot and target of the only token, if there is one
-    _masks: dict[int | None, Tensor | None] = field(default_factory=dict)
+    # All layers of a kind look alike, so each mask is made once.
+    _decode_masks: dict[int | None, Tensor | None] = field(default_factory=dict)
+    _span_masks: dict[tuple[Span, int | None], Tensor] = field(default_factory=dict)
 
     def decode_mask(self, window: int | None) -> Tensor | None:
         """Which of `length` positions each decoding token sees, bool [n_decode, 1, 1, length].
 
         None where it is all of them. `window` is the layer's sliding window, in tokens.
         """
-        if window not in self._masks:
-            self._masks[window] = self._decode_mask(window)
-        return self._masks[window]
+        if window not in self._decode_masks:
+            self._decode_masks[window] = self._decode_mask(window)
+        return self._decode_masks[window]
+
+    def span_mask(self, span: Span, window: int | None) -> Tensor:
+        """Which positions of its sequence each token of a span sees, bool [count, end]."""
+        key = (span, window)
+        if key not in self._span_masks:
+            positions = torch.arange(span.end, device=self.positions.device)
+            self._span_masks[key] = visible(positions[span.start :, None], positions, window)
+        return self._span_masks[key]
 
     def _decode_mask(self, window: int | None) -> Tensor | None:
         crossed = window is not None and self.length > window

@@ -58,12 +58,17 @@ def _setting(default: Any, env: str, about: str, parse: Any = str) -> Any:
 class Settings:
     """What the service was asked to be. Build it with `from_env`."""
 
-    model: str = _setting("axon-demo", "AXON_MODEL", "preset name or a local Hugging Face folder")
+    model: str = _setting(
+        "axon-demo",
+        "AXON_MODEL",
+        "a model's name, a folder in Hugging Face format, or a repository of the hub (ORG/NAME)",
+    )
     sources: tuple[str, ...] = _setting(
         (),
         "AXON_SOURCES",
-        "SAEs, comma separated: SAELens release/sae_id, Neuronpedia id, or local SAELens folder; "
-        "empty takes the preset's",
+        "SAEs, comma separated: Neuronpedia id, SAELens release/sae_id, whole release, or folder "
+        "as SAELens saves it; =MODEL/SOURCE behind one names it as Neuronpedia does; empty takes "
+        "the model's own",
         _names,
     )
     host: str = _setting("127.0.0.1", "AXON_HOST", "address to listen on")
@@ -79,7 +84,14 @@ class Settings:
         "auto captures decode steps as CUDA graphs on a GPU, off runs them one kernel at a time",
         _one_of("auto", "off"),
     )
-    slots: int = _setting(16, "AXON_SLOTS", "requests that generate at once", _count(1))
+    slots: int = _setting(16, "AXON_SLOTS", "most requests that generate at once", _count(1))
+    cache_mb: int = _setting(
+        0,
+        "AXON_CACHE_MB",
+        "most memory for their keys and values, in MB; there are fewer slots if it holds fewer; "
+        "0 sets no bound of its own",
+        _count(0),
+    )
     max_queue: int = _setting(64, "AXON_MAX_QUEUE", "requests that may wait for a slot", _count(0))
     context_length: int = _setting(
         0,
@@ -88,10 +100,11 @@ class Settings:
         _count(0),
     )
     prefill_tokens: int = _setting(
-        256,
+        0,
         "AXON_PREFILL_TOKENS",
-        "prompt tokens read per step; running streams wait for no more than these",
-        _count(1),
+        "prompt tokens read per step, beside which running streams wait for nothing; "
+        "0 takes 64 on a CPU, 512 on a GPU",
+        _count(0),
     )
     drain_seconds: int = _setting(
         10, "AXON_DRAIN_SECONDS", "time running streams get to end at shutdown", _count(0)

@@ -42,6 +42,10 @@ class Progress(NamedTuple):
     queued: int
 
 
+class EngineDead(RuntimeError):
+    """The engine's thread has failed; the process is about to end."""
+
+
 class Engine:
     """Generates for many requests at once.
 
@@ -69,6 +73,7 @@ class Engine:
         self._sequences: dict[int, Sequence] = {}
         self._events: list[tuple[int, Event]] = []
         self._closing = False
+        self._dead = False
         # Guards the scheduler and the table of sequences; never held during a forward pass.
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
@@ -82,8 +87,11 @@ class Engine:
 
         Raises:
             QueueFull: too many wait already.
+            EngineDead: its thread has failed.
         """
         with self._wake:
+            if self._dead:
+                raise EngineDead
             sequence = Sequence(
                 id=next(self._ids),
                 request=request,
@@ -141,8 +149,21 @@ class Engine:
                 self.step()
         except BaseException as error:  # a thread's exception would otherwise vanish
             _log.exception("the engine thread died")
+            self._abandon(f"the engine died: {error!r}")
             if self._on_death:
                 self._on_death(error)
+
+    def _abandon(self, reason: str) -> None:
+        """Tell everybody that nothing comes any more."""
+        with self._wake:
+            self._dead = True
+            events: list[tuple[int, Event]] = [(i, Failed(reason)) for i in self._sequences]
+            self._sequences.clear()
+            self._scheduler.clear()
+        try:
+            self._publish(events)
+        except Exception:  # it may be what the thread died of
+            _log.exception("could not tell %d requests", len(events))
 
     def _drop_cancelled(self) -> None:
         for sequence in [s for s in self._sequences.values() if s.cancelled]:

@@ -1,4 +1,4 @@
-"""From settings to a runner that is ready: the one place that knows both."""
+"""From settings to a runner that is ready: find, download, check, load."""
 
 from __future__ import annotations
 
@@ -11,16 +11,23 @@ from typing import Any
 import torch
 from axon.v1 import inference_pb2 as pb
 
-from .catalog import select
+from . import memory
+from .catalog import Selection, SourceSpec, select
 from .config import Settings
 from .features import FeatureReader, Unembedding
 from .graphs import Capture, cuda_capture
-from .model import LanguageModel, load_model
+from .hub import Want, fetch, require_network, snapshot
+from .model import LanguageModel, ModelError, load_weights, outline
 from .runner import ModelRunner
-from .sources import Source, SourceError, load_source
+from .selfcheck import require_faithful
+from .sources import Source, SourceError, check, load_source
 from .validation import Served
 
 _log = logging.getLogger(__name__)
+
+# What a step can read of a prompt without making those who decode wait noticeably: on a CPU,
+# on a GPU.
+_PREFILL_TOKENS = (64, 512)
 
 
 @dataclass(frozen=True)
@@ -34,12 +41,18 @@ class Loaded:
     served: Served
     info: pb.ModelInfo
     sources: list[pb.Source]
+    slots: int
+    cache_bytes: int
+    prefill_tokens: int
 
 
-def load(settings: Settings, capture: Capture | None = None) -> Loaded:
+def load(
+    settings: Settings, capture: Capture | None = None, report: Callable[[str], None] = _log.info
+) -> Loaded:
     """Load model and sources and check that they fit.
 
-    `capture` is how decode steps are captured; by default into CUDA graphs on a GPU.
+    `capture` is how decode steps are captured; by default into CUDA graphs on a GPU. `report` is
+    given lines that say what is waited for.
 
     Raises:
         ValueError: they do not fit, or a name means nothing; the message says which.
@@ -48,18 +61,13 @@ def load(settings: Settings, capture: Capture | None = None) -> Loaded:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     selection = select(settings.model, settings.sources)
-    model = load_model(
-        selection.id,
-        selection.path,
-        device=settings.device,
-        dtype=settings.dtype,
-        context_length=settings.context_length,
-    )
-    sources = [load_source(spec, model) for spec in selection.sources]
+    model, slots = _load_model(selection, settings, report)
+    sources = [_load_source(spec, model, report) for spec in selection.sources]
+    _require_distinct(sources)
     if capture is None and model.device.type == "cuda" and settings.graphs == "auto":
         capture = cuda_capture()
-    runner = ModelRunner(model, sources, settings.slots, capture)
-    runner.warm_up()
+    runner = ModelRunner(model, sources, slots, capture)
+    _warm_up(runner, model)
     return Loaded(
         runner=runner,
         reader=FeatureReader(
@@ -77,7 +85,60 @@ def load(settings: Settings, capture: Capture | None = None) -> Loaded:
         ),
         info=_info(model),
         sources=[_describe(source) for source in sources],
+        slots=slots,
+        cache_bytes=runner.cache.nbytes,
+        prefill_tokens=settings.prefill_tokens or _PREFILL_TOKENS[model.device.type == "cuda"],
     )
+
+
+def _warm_up(runner: ModelRunner, model: LanguageModel) -> None:
+    try:
+        runner.warm_up()
+    except NotImplementedError as error:
+        raise ModelError(f"{model.config.model_type}: Axon cannot do {error} yet") from error
+    require_faithful(runner, model)
+
+
+def _load_model(
+    selection: Selection, settings: Settings, report: Callable[[str], None]
+) -> tuple[LanguageModel, int]:
+    """The model, loaded only if the sources fit it and all of it fits into memory; and slots."""
+    require_network(selection.wanted)
+    if selection.repository:
+        fetch([Want(selection.repository, weights=False)], report)
+    folder = selection.folder or snapshot(selection.repository)
+    empty = outline(
+        selection.id,
+        str(folder),
+        device=settings.device,
+        dtype=settings.dtype,
+        context_length=settings.context_length,
+    )
+    slots = memory.slots_within(settings.cache_mb * 10**6, settings.slots, empty)
+    if slots < settings.slots:
+        report(f"{slots} slots, as AXON_CACHE_MB={settings.cache_mb} holds no more")
+    if selection.repository:
+        # Known from a few kilobytes, so said before gigabytes are downloaded.
+        memory.require(memory.need(empty, slots), empty)
+    fetch(selection.wanted, report)
+    sizes = [check(spec, empty) for spec in selection.sources]
+    memory.require(memory.need(empty, slots, sum(sizes)), empty)
+    report(f"loading model {selection.id} from {folder}")
+    return load_weights(empty, str(folder)), slots
+
+
+def _load_source(spec: SourceSpec, model: LanguageModel, report: Callable[[str], None]) -> Source:
+    report(f"loading source {spec}")
+    return load_source(spec, model)
+
+
+def _require_distinct(sources: list[Source]) -> None:
+    names = [source.id for source in sources]
+    if double := {name for name in names if names.count(name) > 1}:
+        raise SourceError(
+            f"several sources would be called {', '.join(sorted(double))}: give each an id of its "
+            "own in AXON_SOURCES, with =MODEL/SOURCE behind it"
+        )
 
 
 def _bos(model: LanguageModel, sources: list[Source]) -> int | None:

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 # Above this many candidates a full sort costs less than torch.topk.
 _TOPK_LIMIT = 1024
+# Nearly every nucleus has fewer tokens; where one has more, all are sorted.
+_NUCLEUS = 1024
+# Tokens summed together when one is drawn.
+_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,8 @@ def sample(logits: Tensor, seen: Tensor, knobs: Knobs) -> tuple[Tensor, Tensor]:
         scaled = scores / torch.where(greedy, 1.0, knobs.temperature)[:, None]
         drawn = draw(truncate(scaled, knobs), uniform(knobs.seed, knobs.draw))
         chosen = torch.where(greedy, chosen, drawn)
-    own = logits.gather(-1, chosen[:, None]).squeeze(-1)
-    return chosen, own - logits.logsumexp(-1)
+    own = logits.log_softmax(-1).gather(-1, chosen[:, None]).squeeze(-1)
+    return chosen, own
 
 
 def penalize(logits: Tensor, seen: Tensor, penalty: Tensor) -> Tensor:
@@ -65,37 +70,69 @@ def truncate(scores: Tensor, knobs: Knobs) -> Tensor:
     Both keep by value, not by rank, so that tokens tied with the last one kept stay too and the
     outcome cannot depend on how a sort breaks ties, which differs from batch to batch.
     """
-    k = knobs.largest_top_k
-    if k == 0 and not knobs.any_top_p:
+    if knobs.largest_top_k == 0 and not knobs.any_top_p:
         return scores
-    vocabulary = scores.shape[-1]
-    # Rows without top-k need the whole order only when some row asks for top-p.
-    if knobs.any_top_p or k > _TOPK_LIMIT:
-        ordered = scores.sort(-1, descending=True).values
-    else:
-        ordered = scores.topk(min(k, vocabulary), -1).values
+    ordered = _likeliest(scores, knobs)
     kth = (knobs.top_k.clamp(1, ordered.shape[-1]) - 1)[:, None]
     floor = torch.where(knobs.top_k[:, None] > 0, ordered.gather(-1, kth), -torch.inf)
     if knobs.any_top_p:
-        floor = torch.maximum(floor, _nucleus_floor(ordered, floor, knobs.top_p))
+        floor = _nucleus_floor(scores, ordered, floor, knobs)
     return scores.masked_fill(scores < floor, -torch.inf)
 
 
-def _nucleus_floor(ordered: Tensor, floor: Tensor, top_p: Tensor) -> Tensor:
-    """The lowest score among the fewest likeliest whose probabilities reach top_p, [n, 1]."""
-    probabilities = ordered.masked_fill(ordered < floor, -torch.inf).softmax(-1)
+def _likeliest(scores: Tensor, knobs: Knobs) -> Tensor:
+    """As many scores of each row, falling, as top-k and top-p can want: [n, some]."""
+    n = min(max(knobs.largest_top_k, _NUCLEUS if knobs.any_top_p else 0), scores.shape[-1])
+    # To look whether a nucleus is inside would be to wait for a GPU, which sorts fast.
+    if n <= _TOPK_LIMIT and (scores.device.type == "cpu" or not knobs.any_top_p):
+        ordered = scores.topk(n, -1).values
+        if not knobs.any_top_p or _holds_nucleus(scores, ordered, knobs):
+            return ordered
+    return scores.sort(-1, descending=True).values
+
+
+def _holds_nucleus(scores: Tensor, ordered: Tensor, knobs: Knobs) -> bool:
+    """Whether every row's nucleus lies within its likeliest tokens [n, some]."""
+    mass = (ordered.logsumexp(-1) - scores.logsumexp(-1)).exp()
+    # Not by a hair: the sums that are compared later round otherwise.
+    inside = (mass > knobs.top_p + 1e-4) | (knobs.top_p >= 1) | (knobs.top_k > 0)
+    return bool(inside.all())
+
+
+def _nucleus_floor(scores: Tensor, ordered: Tensor, floor: Tensor, knobs: Knobs) -> Tensor:
+    """The lowest score among the fewest likeliest whose probabilities, in what top-k leaves,
+    reach top_p; [n, 1]. `floor` is top-k's."""
+    top_k, top_p = knobs.top_k[:, None], knobs.top_p[:, None]
+    likeliest = ordered.masked_fill(ordered < floor, -torch.inf)
+    of_all = likeliest.logsumexp(-1, keepdim=True)
+    if ordered.shape[-1] < scores.shape[-1]:
+        of_all = torch.where(top_k > 0, of_all, scores.logsumexp(-1, keepdim=True))
+    probabilities = (likeliest - of_all).exp()
     before = probabilities.cumsum(-1) - probabilities
+    lowest = ordered.masked_fill(before >= top_p, torch.inf).amin(-1, keepdim=True)
     # At 1 nothing is cut, whatever the rounding of the sum.
-    kept = (before < top_p[:, None]) | (top_p[:, None] >= 1)
-    return ordered.masked_fill(~kept, torch.inf).amin(-1, keepdim=True)
+    return torch.where(top_p < 1, torch.maximum(floor, lowest), floor)
 
 
 def draw(scores: Tensor, u: Tensor) -> Tensor:
-    """Invert the distribution function of softmax(scores), in vocabulary order, at u [n]."""
-    cumulative = scores.softmax(-1).cumsum(-1, dtype=torch.float64)
-    target = u[:, None] * cumulative[:, -1:]
+    """Invert the distribution function of softmax(scores), in vocabulary order, at u [n].
+
+    Blocks of the vocabulary first, then within one block: summing is several times as fast as
+    the running sum of all, and exact sums are needed of two short rows only.
+    """
+    rows, vocabulary = scores.shape
+    blocks = pad(scores.softmax(-1), (0, -vocabulary % _BLOCK)).view(rows, -1, _BLOCK)
+    upper = blocks.sum(-1).cumsum(-1, dtype=torch.float64)
+    target = u[:, None] * upper[:, -1:]
+    block = torch.searchsorted(upper, target, right=True)
+    inside = blocks[torch.arange(rows, device=scores.device), block.squeeze(-1)]
+    cumulative = inside.cumsum(-1, dtype=torch.float64)
+    below = pad(upper, (1, 0)).gather(-1, block)
+    # Rounding of a block's sum must not lead out of the block.
+    rest = torch.minimum((target - below).clamp_min(0), cumulative[:, -1:] * (1 - 2.0**-50))
     # right=True: strictly above the target, so a token of probability 0 is never hit.
-    return torch.searchsorted(cumulative, target, right=True).squeeze(-1)
+    within = torch.searchsorted(cumulative, rest, right=True)
+    return (block * _BLOCK + within).squeeze(-1)
 
 
 def uniform(seed: Tensor, counter: Tensor) -> Tensor:

@@ -55,6 +55,12 @@ class Scheduler:
             raise QueueFull
         self.waiting.append(sequence)
 
+    def clear(self) -> None:
+        """Forget everybody."""
+        self.waiting.clear()
+        self.running.clear()
+        self._decoding = 0
+
     def admit(self) -> list[Sequence]:
         """Give free slots to those who wait longest; returns the admitted."""
         admitted = []

@@ -17,7 +17,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from . import messages
-from .engine import Engine
+from .engine import Engine, EngineDead
 from .requests import Event, Failed, Feature, Finished, Request, Tokens, Unreadable
 from .scheduler import QueueFull
 from .validation import InvalidRequest, Served, UnknownSource, resolve, resolve_feature
@@ -126,6 +126,8 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
             request_id = ready.engine.submit(wanted)
         except QueueFull:
             await _refuse_full(context)
+        except EngineDead:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is failing; try again")
         stream = ready.listeners.open(request_id)
         try:
             async for message in _relay(stream, wanted, ready, context):

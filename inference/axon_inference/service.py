@@ -19,7 +19,7 @@ from .engine import Engine
 from .requests import Features, Sampling
 from .scheduler import Scheduler
 from .server import InferenceServicer, Listeners, Ready
-from .validation import DEFAULT_MAX_TOKENS, MAX_FEATURES, Served
+from .validation import DEFAULT_MAX_TOKENS, MAX_FEATURES
 
 if TYPE_CHECKING:
     from .loading import Loaded
@@ -52,7 +52,7 @@ class Service:
         self.settings = settings
         self.port = 0
         self._on_fatal = on_fatal
-        self._load = load or _load
+        self._load = load or self._load_model
         self._servicer = InferenceServicer()
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._server = grpc.aio.server(options=_OPTIONS)
@@ -112,6 +112,16 @@ class Service:
         for name in ("", NAME):
             await self._health.set(name, states.SERVING if serving else states.NOT_SERVING)
 
+    def _load_model(self, settings: Settings) -> Loaded:
+        from .loading import load  # imports torch, which takes seconds
+
+        return load(settings, report=self._report)
+
+    def _report(self, line: str) -> None:
+        """What is waited for, to the log and to whoever asks meanwhile; called by any thread."""
+        _log.info("%s", line)
+        self._servicer.unavailable = f"{line}; try again in a moment"
+
     def _build(self, listeners: Listeners) -> Ready:
         """Everything slow, on a thread of its own."""
         settings = self.settings
@@ -119,35 +129,29 @@ class Service:
         engine = Engine(
             runner=loaded.runner,
             tokenizer=loaded.tokenizer,
-            scheduler=Scheduler(settings.slots, settings.max_queue, settings.prefill_tokens),
+            scheduler=Scheduler(loaded.slots, settings.max_queue, loaded.prefill_tokens),
             eos_ids=loaded.eos_ids,
             publish=listeners.publish,
             on_death=lambda error: self._on_fatal(f"the engine died: {error!r}"),
         )
-        description = _describe(loaded.info, loaded.sources, loaded.served, settings)
+        description = _describe(loaded, settings.max_queue)
         return Ready(engine, loaded.reader, loaded.served, listeners, description)
 
 
-def _load(settings: Settings) -> Loaded:
-    from .loading import load  # imports torch, which takes seconds
-
-    return load(settings)
-
-
-def _describe(
-    info: pb.ModelInfo, sources: list[pb.Source], served: Served, settings: Settings
-) -> pb.GetModelResponse:
+def _describe(loaded: Loaded, max_queue: int) -> pb.GetModelResponse:
+    served = loaded.served
     every_source = tuple(range(len(served.sources)))
     return pb.GetModelResponse(
         model=served.model,
-        sources=sources,
-        info=info,
+        sources=loaded.sources,
+        info=loaded.info,
         limits=pb.Limits(
             context_length=served.context_length,
             max_prompt_characters=served.max_prompt_characters,
             max_features=MAX_FEATURES,
-            slots=settings.slots,
-            max_queue=settings.max_queue,
+            slots=loaded.slots,
+            max_queue=max_queue,
+            cache_bytes=loaded.cache_bytes,
         ),
         defaults=pb.Defaults(
             max_tokens=min(DEFAULT_MAX_TOKENS, served.context_length),

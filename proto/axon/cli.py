@@ -200,9 +200,10 @@ def _print_model(model: Model) -> None:
     )
     for source in model.sources:
         print(f"  {source.id}  {source.hook_name}  {source.width} features  {source.architecture}")
+    megabytes = limits.cache_bytes / 1e6
     print(
-        f"context {limits.context_length} tokens, {limits.slots} slots ({load.running} running, "
-        f"{load.queued} of {limits.max_queue} queued)"
+        f"context {limits.context_length} tokens, {limits.slots} slots in {megabytes:.0f} MB "
+        f"({load.running} running, {load.queued} of {limits.max_queue} queued)"
     )
     defaults = asdict(model.defaults)
     print("defaults: " + ", ".join(f"{k}={v}" for k, v in defaults.items() if v not in (None, ())))

@@ -221,6 +221,7 @@ def model(response: pb.GetModelResponse) -> types.Model:
             max_features=limits.max_features,
             slots=limits.slots,
             max_queue=limits.max_queue,
+            cache_bytes=limits.cache_bytes,
         ),
         defaults=params(
             response.defaults.max_tokens, response.defaults.sampling, response.defaults.features

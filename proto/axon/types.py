@@ -137,6 +137,8 @@ class Limits:
     max_features: int
     slots: int
     max_queue: int
+    #: Of the keys and values of all slots.
+    cache_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

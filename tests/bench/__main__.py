@@ -14,17 +14,18 @@ from typing import Any
 
 from . import subject
 
-# Before anything imports the Hugging Face libraries: nothing is downloaded, `gpt2` is ours.
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["HF_HUB_CACHE"] = str(subject.FOLDER / "hub")
-os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-for _name in [name for name in os.environ if name.startswith("AXON_")]:
-    del os.environ[_name]
+if __name__ == "__main__":  # a test that imports this keeps its environment
+    # Before anything imports the Hugging Face libraries: nothing is downloaded, `gpt2` is ours.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["HF_HUB_CACHE"] = str(subject.FOLDER / "hub")
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    for _name in [name for name in os.environ if name.startswith("AXON_")]:
+        del os.environ[_name]
 
-from . import figures, machine, parity, report  # noqa: E402
-from .bandwidth import weights_read  # noqa: E402
-from .groups import GROUPS, QUICK, Bench, Plan, Results  # noqa: E402
-from .stats import Measured  # noqa: E402
+from . import figures, machine, parity, report
+from .bandwidth import weights_read
+from .groups import GROUPS, QUICK, Bench, Plan, Results
+from .stats import Measured
 
 _ENGINE_KEYS = {figure.key for figure in figures.ENGINE}
 
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     line = json.dumps(report.document(results, arguments.only, about))
     if arguments.json:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(json.loads(line), indent=2) + "\n")
     _say(line)
     return 0

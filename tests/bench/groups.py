@@ -45,9 +45,9 @@ class Plan:
 
 QUICK = Plan(
     rounds=1,
-    new=12,
-    long=40,
-    crowd=12,
+    new=8,
+    long=24,
+    crowd=9,
     requests=300,
     viewers=200,
     events=40,

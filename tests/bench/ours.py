@@ -6,6 +6,7 @@ import itertools
 import statistics
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from axon_inference import loading
@@ -40,7 +41,12 @@ class Run:
 
 
 class Ours:
-    """A loaded model and SAE, and as many engines over them as there are runs."""
+    """A loaded model and SAE, and as many engines over them as there are runs.
+
+    Steps are taken on a thread of their own, as in the service: OpenMP waits in another way where
+    several threads have called it, and beside other work that alone makes steps several times as
+    fast or as slow.
+    """
 
     def __init__(
         self,
@@ -60,6 +66,7 @@ class Ours:
             graphs=graphs,
         )
         self.loaded = loading.load(self.settings)
+        self._thread = ThreadPoolExecutor(1, "engine")
 
     def prompt_ids(self, text: str) -> list[int]:
         """The ids of a prompt, BOS first."""
@@ -79,6 +86,13 @@ class Ours:
 
     def run(self, requests: Sequence[Request], arriving_over: int = 0) -> Run:
         """All requests to their end; they arrive evenly over so many steps."""
+        return self._thread.submit(self._run, requests, arriving_over).result()
+
+    def full_house(self, requests: Sequence[Request], seats: int) -> float:
+        """Tokens/s while all of `seats` slots are taken; whoever ends makes room for the next."""
+        return self._thread.submit(self._full_house, requests, seats).result()
+
+    def _run(self, requests: Sequence[Request], arriving_over: int) -> Run:
         told: list[tuple[int, Event]] = []
         engine = self._engine(len(requests), len(requests), told)
         arrivals = [index * arriving_over // len(requests) for index in range(len(requests))]
@@ -101,8 +115,7 @@ class Ours:
                 streams[request_id] += event.tokens
         return Run(list(streams.values()), seconds, steps)
 
-    def full_house(self, requests: Sequence[Request], seats: int) -> float:
-        """Tokens/s while all of `seats` slots are taken; whoever ends makes room for the next."""
+    def _full_house(self, requests: Sequence[Request], seats: int) -> float:
         told: list[tuple[int, Event]] = []
         engine = self._engine(seats, len(requests), told)
         ids = [engine.submit(request) for request in requests]
@@ -120,7 +133,7 @@ class Ours:
         return Engine(
             runner=self.loaded.runner,
             tokenizer=self.loaded.tokenizer,
-            scheduler=Scheduler(slots, queue, self.settings.prefill_tokens),
+            scheduler=Scheduler(slots, queue, self.loaded.prefill_tokens),
             eos_ids=frozenset(),  # as long as was asked for, whatever the text
             publish=told.extend,
         )

@@ -58,6 +58,9 @@ def fake_load(settings: Settings) -> Loaded:
         eos_ids=frozenset({0}),
         served=served,
         info=pb.ModelInfo(n_layers=1, d_model=8, vocab_size=128, device="cpu", dtype="float32"),
+        slots=settings.slots,
+        cache_bytes=1_000_000 * settings.slots,
+        prefill_tokens=256,
         sources=[pb.Source(id="fake/0-res", hook_name="blocks.0.hook_resid_post", width=128)],
     )
 

@@ -2,61 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
+from axon.v1 import inference_pb2 as pb
+from axon.v1 import inference_pb2_grpc as pb_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from .. import tiny
+from .process import end, free_port, serving, wait_until_serving
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.gpt2_folder(tmp_path_factory.mktemp("model"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def serving(**variables: object) -> Iterator[subprocess.Popen[str]]:
-    env = {**os.environ, **{name: str(value) for name, value in variables.items()}}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "axon_inference"], env=env, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def end(process: subprocess.Popen[str], seconds: float = 50) -> tuple[int, str]:
-    _, errors = process.communicate(timeout=seconds)
-    return process.returncode, errors
-
-
-def wait_until_serving(port: int) -> None:
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        for _ in range(400):
-            answer = stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=30)
-            if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                return
-            time.sleep(0.1)
-    pytest.fail("it does not come to serve")
 
 
 def test_help_lists_the_variables() -> None:
@@ -118,3 +83,34 @@ def test_a_signal_while_loading_ends_it_at_once(model: Path, tmp_path: Path) -> 
         code, errors = end(process, seconds=5)
     assert code == 0
     assert "Traceback" not in errors
+
+
+# Its device is lost once a sequence is ten tokens long.
+LOSES_ITS_DEVICE = """
+import sys
+from axon_inference import __main__, runner
+run = runner.ModelRunner.run
+def lose(self, feeds):
+    if feeds[0].start > 10:
+        raise runner.DeviceLost("uncorrectable memory error")
+    return run(self, feeds)
+runner.ModelRunner.run = lose
+sys.exit(__main__.main())
+"""
+
+
+def test_a_lost_device_ends_the_streams_and_the_process(model: Path, tmp_path: Path) -> None:
+    sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_resid_pre")
+    port = free_port()
+    settings = {"AXON_MODEL": model, "AXON_SOURCES": sae, "AXON_GRPC_PORT": port}
+    with serving(program=LOSES_ITS_DEVICE, **settings) as process:
+        wait_until_serving(port)
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub: Any = pb_grpc.InferenceServiceStub(channel)
+            with pytest.raises(grpc.RpcError) as failure:
+                list(stub.Generate(pb.GenerateRequest(prompt="the", max_tokens=40), timeout=20))
+        code, errors = end(process, seconds=10)
+    assert failure.value.code() is grpc.StatusCode.INTERNAL
+    assert "uncorrectable memory error" in failure.value.details()
+    assert code == 1
+    assert "the engine died: DeviceLost('uncorrectable memory error')" in errors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class Bench:
     def load(
         cls,
         model: Path | str,
-        sources: list[Path],
+        sources: Sequence[Path | str],
         *,
         slots: int = 5,
         prefill_tokens: int = 8,

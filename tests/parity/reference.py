@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ class Reference:
 def boot(folder: Path, **processing: bool) -> Any:
     """The model in TransformerLens, raw or with the weight processing named."""
     from transformer_lens.model_bridge import TransformerBridge
+    from transformers import AutoConfig
 
+    # For a multimodal model TransformerLens runs `pip install torchvision`, which replaces torch.
+    assert not hasattr(AutoConfig.from_pretrained(folder), "vision_config"), "boot its text part"
     bridge = TransformerBridge.boot_transformers(str(folder), device="cpu")
     steps = ("fold_ln", "center_writing_weights", "center_unembed", "fold_value_biases")
     chosen = {step: processing.get(step, False) for step in steps}
@@ -30,11 +34,28 @@ def boot(folder: Path, **processing: bool) -> Any:
     return bridge.eval()
 
 
-def load_saes(folders: list[Path]) -> list[Any]:
-    """SAEs as a notebook loads them, their decoder norms folded as Neuronpedia does."""
+def load_saes(folders: Sequence[Path]) -> list[Any]:
+    """SAEs of local folders as a notebook loads them, folded as Neuronpedia does."""
     from sae_lens import SAE
 
-    return [SAE.load_from_disk(folder, fold_W_dec_norm=True).eval() for folder in folders]
+    return [fold(SAE.load_from_disk(folder)) for folder in folders]
+
+
+def load_releases(names: Sequence[str]) -> list[Any]:
+    """SAEs of SAELens' registry, named `release/sae_id`, in the same way."""
+    from sae_lens import SAE
+
+    parts = [name.partition("/") for name in names]
+    return [fold(SAE.from_pretrained(release, sae_id)) for release, _, sae_id in parts]
+
+
+def fold(sae: Any) -> Any:
+    """Fold the decoder norm where SAELens holds it to be possible."""
+    try:
+        sae.fold_W_dec_norm()
+    except NotImplementedError:  # features chosen by unscaled values
+        assert sae.cfg.architecture() in ("topk", "matching_pursuit")
+    return sae.eval()
 
 
 @torch.no_grad()
@@ -54,4 +75,11 @@ def activations(bridge: Any, saes: list[Any], ids: list[int]) -> list[torch.Tens
     """Dense feature activations [tokens, width] of each SAE."""
     hooks = [sae.cfg.metadata.hook_name for sae in saes]
     _, cache = bridge.run_with_cache(torch.tensor([ids]), names_filter=lambda n: n in hooks)
-    return [sae.encode(cache[hook][0]) for sae, hook in zip(saes, hooks, strict=True)]
+    return [sae.encode(_flat(cache[hook][0], sae)) for sae, hook in zip(saes, hooks, strict=True)]
+
+
+def _flat(seen: torch.Tensor, sae: Any) -> torch.Tensor:
+    """Heads side by side, as SAEs on hook_z read them; most, but not Gemma Scope 2's, see to that
+    themselves."""
+    themselves = sae.cfg.reshape_activations == "hook_z"
+    return seen if seen.ndim == 2 or themselves else seen.flatten(-2)

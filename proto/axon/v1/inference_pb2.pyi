@@ -695,6 +695,7 @@ class Limits(_message.Message):
     MAX_FEATURES_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
     MAX_QUEUE_FIELD_NUMBER: _builtins.int
+    CACHE_BYTES_FIELD_NUMBER: _builtins.int
     context_length: _builtins.int
     """Tokens of prompt and continuation together."""
     max_prompt_characters: _builtins.int
@@ -705,6 +706,10 @@ class Limits(_message.Message):
     """Requests that generate at once."""
     max_queue: _builtins.int
     """Requests that may wait beyond those."""
+    cache_bytes: _builtins.int
+    """Memory that the keys and values of all slots take, in bytes. Slots are
+    counted so that it stays within the server's budget.
+    """
     def __init__(
         self,
         *,
@@ -713,10 +718,11 @@ class Limits(_message.Message):
         max_features: _builtins.int = ...,
         slots: _builtins.int = ...,
         max_queue: _builtins.int = ...,
+        cache_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_length", b"context_length", "max_features", b"max_features", "max_prompt_characters", b"max_prompt_characters", "max_queue", b"max_queue", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_bytes", b"cache_bytes", "context_length", b"context_length", "max_features", b"max_features", "max_prompt_characters", b"max_prompt_characters", "max_queue", b"max_queue", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -90,11 +90,13 @@ class Seen:
 
 
 class FakeInference(stubs.InferenceServiceServicer):
-    """The servicer, and the server around it."""
+    """The servicer, and the server around it; its sources are `{name}/0-res` and `{name}/1-res`."""
 
-    def __init__(self, script: Script | None = None) -> None:
+    def __init__(self, script: Script | None = None, name: str = MODEL) -> None:
+        self.name = name
         self.script = script or Script()
         self.seen = Seen()
+        self.waits_for = ""  # what it says while it loads
         self.port = 0
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
@@ -137,7 +139,7 @@ class FakeInference(stubs.InferenceServiceServicer):
         try:
             if script.refusal:
                 await _abort(context, script.refusal)
-            async for response in _play(script, request):
+            async for response in _play(script, request, self.name):
                 yield response
             await asyncio.sleep(script.linger)
             if script.failure:
@@ -149,7 +151,9 @@ class FakeInference(stubs.InferenceServiceServicer):
             seen.running -= 1
 
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
-        return model()
+        if self.waits_for:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, self.waits_for)
+        return model(self.name)
 
     async def GetFeature(
         self, request: pb.GetFeatureRequest, context: Any
@@ -168,12 +172,14 @@ async def _abort(context: Any, failure: Failure) -> None:
     await context.abort(failure.code, failure.message, failure.trailers())
 
 
-async def _play(script: Script, request: pb.GenerateRequest) -> AsyncIterator[pb.GenerateResponse]:
+async def _play(
+    script: Script, request: pb.GenerateRequest, name: str
+) -> AsyncIterator[pb.GenerateResponse]:
     for position in script.queue:
         yield pb.GenerateResponse(queued=pb.Queued(position=position))
         await asyncio.sleep(script.delay)
-    sources = tuple(request.features.sources) or SOURCES
-    yield pb.GenerateResponse(started=_started(script, request, sources))
+    sources = tuple(request.features.sources) or sources_of(name)
+    yield pb.GenerateResponse(started=_started(script, request, name, sources))
     prompt = [
         _token(position, text, pb.TOKEN_ORIGIN_PROMPT, sources)
         for position, text in enumerate(script.prompt)
@@ -196,13 +202,15 @@ async def _play(script: Script, request: pb.GenerateRequest) -> AsyncIterator[pb
         yield pb.GenerateResponse(finished=finished)
 
 
-def _started(script: Script, request: pb.GenerateRequest, sources: Iterable[str]) -> pb.Started:
+def _started(
+    script: Script, request: pb.GenerateRequest, name: str, sources: Iterable[str]
+) -> pb.Started:
     sampling, features = defaults()
     sampling.seed = 2**63 + 1
     sampling.MergeFrom(request.sampling)
     features.MergeFrom(request.features)
     return pb.Started(
-        model=MODEL,
+        model=name,
         sources=sources,
         sampling=sampling,
         features=features,
@@ -249,11 +257,16 @@ def defaults() -> tuple[pb.SamplingOptions, pb.FeatureOptions]:
     return sampling, pb.FeatureOptions(top_k=15, threshold=0, include_bos=False)
 
 
-def model() -> pb.GetModelResponse:
+def sources_of(name: str) -> tuple[str, ...]:
+    """The sources of the fake by this name."""
+    return tuple(source.replace(MODEL, name) for source in SOURCES)
+
+
+def model(name: str = MODEL) -> pb.GetModelResponse:
     """The fake's description of itself."""
     sampling, features = defaults()
     return pb.GetModelResponse(
-        model=MODEL,
+        model=name,
         sources=[
             pb.Source(
                 id=id_,
@@ -263,7 +276,7 @@ def model() -> pb.GetModelResponse:
                 architecture="topk",
                 neuronpedia_url="" if layer else "https://neuronpedia.example/fake/0-res",
             )
-            for layer, id_ in enumerate(SOURCES)
+            for layer, id_ in enumerate(sources_of(name))
         ],
         limits=pb.Limits(
             context_length=128, max_prompt_characters=512, max_features=64, slots=4, max_queue=8

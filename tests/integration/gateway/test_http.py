@@ -198,6 +198,9 @@ async def test_readiness_follows_inference(settings: Settings, inference: FakeIn
         await inference.serving(False)
         status, why = await ready()
         assert (status, "loading" in why) == (503, True)
+        inference.waits_for = "downloading some/model: 2.1 GB of 10.5 GB"
+        status, why = await ready()
+        assert (status, inference.waits_for in why) == (503, True)
         await inference.stop()
         status, why = await ready()
         assert (status, inference.address in why) == (503, True)

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from axon_gateway.errors import Refusal
-from axon_gateway.label_files import FeatureRecord, LabelFiles
-from axon_gateway.labels import Labels
+from axon_gateway.label_files import LabelFiles
+from axon_gateway.label_records import FeatureRecord
+from axon_gateway.label_store import LabelStore
+from axon_gateway.labels import Labels, Origins
 from redis import Redis
 
 from . import harness
@@ -41,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 async def opened(
     redis: RedisServer, folder: Path | None, size: int = 1000
 ) -> AsyncIterator[Labels]:
-    labels = Labels(redis.url, folder, size)
+    labels = Labels(LabelStore(redis.url), Origins(files=LabelFiles(folder)), size)
     try:
         yield labels
     finally:
@@ -171,7 +173,8 @@ async def test_a_socket_of_the_file_system_works(folder: Path) -> None:
     )  # fmt: skip
     try:
         await harness.eventually(path.exists)
-        labels = Labels(f"unix://{path}", folder, 10)
+        origins = Origins(files=LabelFiles(folder))
+        labels = Labels(LabelStore(f"unix://{path}"), origins, 10)
         assert await labels.look_up(SOURCE, [1]) == {1: "label 1"}
         await labels.close()
     finally:

@@ -37,11 +37,11 @@ async def start(settings: Settings, **variables: str) -> asyncio.subprocess.Proc
     )
 
 
-async def address(process: asyncio.subprocess.Process) -> str:
+async def address(process: asyncio.subprocess.Process, pattern: str = r"listening on (\S+)") -> str:
     """The URL in the line that says where it listens."""
     assert process.stderr
     while line := (await asyncio.wait_for(process.stderr.readline(), 20)).decode():
-        if found := re.search(r"listening on (\S+)", line):
+        if found := re.search(pattern, line):
             return found[1]
     raise AssertionError("it never listened")
 

@@ -92,6 +92,7 @@ async def test_the_first_that_ends_is_named_with_its_last_words(screen: Screen) 
     program = "import sys; [print(i) for i in range(100)]; sys.exit('out of memory')"
     async with Supervisor(screen) as supervisor:
         await supervisor.start(service("gateway", POLITE))
+        await screen.shows(("gateway", "up"))  # it minds signals from then on
         await supervisor.start(service("inference", program))
         async with asyncio.timeout(10):
             ended = await supervisor.first_end()

@@ -54,3 +54,45 @@ def test_help_lists_every_variable() -> None:
     assert "AXON_PORT" in text
     assert "8000" in text
     assert text.count("AXON_") >= len(Settings.__slots__)
+
+
+@pytest.mark.parametrize(
+    ("text", "targets"),
+    [
+        ("", ("127.0.0.1:50051",)),
+        ("a:1", ("a:1",)),
+        ("a:1,b:2, c:3", ("a:1", "b:2", "c:3")),
+        ("dns:///a:1 ipv4:10.0.0.1:1,10.0.0.2:1", ("dns:///a:1", "ipv4:10.0.0.1:1,10.0.0.2:1")),
+    ],
+)
+def test_backends(text: str, targets: tuple[str, ...]) -> None:
+    assert config.from_environment({"AXON_BACKENDS": text}).targets == targets
+
+
+def test_overrides_are_read_from_their_file(tmp_path: Path) -> None:
+    file = tmp_path / "labels.json"
+    file.write_text('{"gpt2-small/8-res-jb/17": "capitals"}')
+    settings = config.from_environment({"AXON_LABEL_OVERRIDES": str(file)})
+    assert settings.label_overrides == {("gpt2-small/8-res-jb", 17): "capitals"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "3", '{"17": "x"}', '{"m/s/x": "x"}', '{"m/s/1": 2}', '{"m/s/-1": "x"}']
+)
+def test_overrides_of_another_form_are_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "labels.json"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match="AXON_LABEL_OVERRIDES"):
+        config.from_environment({"AXON_LABEL_OVERRIDES": str(file)})
+
+
+def test_overrides_that_are_not_there_are_refused() -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        config.from_environment({"AXON_LABEL_OVERRIDES": "/nowhere/labels.json"})
+
+
+def test_names_at_neuronpedia() -> None:
+    settings = config.from_environment({"AXON_NEURONPEDIA_IDS": "mine/5-res=qwen/5-set, a=b"})
+    assert settings.neuronpedia_ids == (("mine/5-res", "qwen/5-set"), ("a", "b"))
+    with pytest.raises(ConfigError, match="SOURCE=ID"):
+        config.from_environment({"AXON_NEURONPEDIA_IDS": "mine"})

@@ -5,11 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axon_gateway.label_files import FeatureRecord, LabelFiles
+from axon_gateway.label_files import LabelFiles
+from axon_gateway.label_files import write as write_file
+from axon_gateway.label_records import FeatureRecord
 
 SOURCE = "m/0-res"
 
@@ -88,6 +91,40 @@ def test_a_file_cut_off_gives_what_is_before_the_cut(
     assert "damaged" in caplog.text
 
 
+def test_a_score_that_failed_costs_only_itself(tmp_path: Path) -> None:
+    scores = [{"value": None}, {"value": 0.5}, {}, "x", {"value": "nan"}]
+    write(
+        tmp_path,
+        "explanations/batch-0.jsonl.gz",
+        [row(1, "cats", scores=scores), row(2, "dogs", scores=[{"value": None}])],
+    )
+    records = LabelFiles(tmp_path).read(SOURCE)
+    assert (records[1].label, records[1].score) == ("cats", 0.5)
+    assert (records[2].label, records[2].score) == ("dogs", None)
+
+
+def test_files_may_be_plain(tmp_path: Path) -> None:
+    path = tmp_path / SOURCE / "explanations" / "mine.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(row(3, "by hand")) + "\n")
+    assert LabelFiles(tmp_path).read(SOURCE)[3].label == "by hand"
+
+
+def test_the_first_folder_that_has_a_source_counts(tmp_path: Path) -> None:
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    write(mine, "explanations/batch-0.jsonl.gz", [row(1, "mine")])
+    write(theirs, "explanations/batch-0.jsonl.gz", [row(1, "theirs"), row(2, "theirs")])
+    assert LabelFiles(mine, theirs).read(SOURCE).keys() == {1}
+    assert LabelFiles(tmp_path, None, theirs).read(SOURCE).keys() == {1, 2}
+
+
+def test_a_written_file_is_read_and_leaves_no_draft(tmp_path: Path) -> None:
+    data = gzip.compress(json.dumps(row(1, "kept")).encode())
+    write_file(tmp_path, SOURCE, "explanations", "batch-0.jsonl.gz", data)
+    assert LabelFiles(tmp_path).read(SOURCE)[1].label == "kept"
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["batch-0.jsonl.gz"]
+
+
 def test_no_folder_and_no_files_are_no_labels(tmp_path: Path) -> None:
     assert LabelFiles(None).read(SOURCE) == {}
     assert LabelFiles(tmp_path).read(SOURCE) == {}
@@ -99,4 +136,9 @@ def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
     write(tmp_path, "explanations/batch-0.jsonl.gz", [row(1, "a")])
     one = files.fingerprint(SOURCE)
     write(tmp_path, "explanations/batch-0.jsonl.gz", [row(1, "another")])
-    assert len({empty, one, files.fingerprint(SOURCE)}) == 3
+    other = files.fingerprint(SOURCE)
+    assert empty is None
+    assert len({one, other}) == 2
+    # As it is after copying to another machine.
+    os.utime(tmp_path / SOURCE / "explanations" / "batch-0.jsonl.gz", (1, 1))
+    assert files.fingerprint(SOURCE) == other

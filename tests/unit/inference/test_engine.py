@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict
 
 import pytest
-from axon_inference.engine import Engine
+from axon_inference.engine import Engine, EngineDead
 from axon_inference.requests import (
     Event,
     Failed,
@@ -292,3 +292,18 @@ def test_death_of_the_thread_is_told() -> None:
     engine.submit(Request((97,), 1))
     assert died.wait(5)
     assert isinstance(told[0], OSError)
+
+
+def test_those_who_run_or_wait_hear_of_the_threads_death() -> None:
+    rig = Rig(slots=1)
+    requests = [rig.submit("a", max_tokens=10**9), rig.submit("b")]
+    rig.engine.step()
+    rig.runner.lost = True
+    rig.engine.start()
+    rig.engine._thread.join(5)
+    for request in requests:
+        assert isinstance(rig.events[request][-1], Failed)
+        assert "DeviceLost" in rig.events[request][-1].message
+    assert sum(rig.engine.progress()) == 0
+    with pytest.raises(EngineDead):
+        rig.submit("c")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from axon_inference import loading
-from axon_inference.catalog import PRESETS, CatalogError, select
+from axon_inference import loading, memory
 from axon_inference.config import Settings
 from axon_inference.model import ModelError, load_model
 from axon_inference.sources import SourceError
 
 from ... import tiny
+from ...fake_hub import FakeHub
 
 
 @pytest.fixture(scope="module")
@@ -23,39 +27,6 @@ def load(model: Path, *sources: Path) -> loading.Loaded:
     return loading.load(Settings(model=str(model), sources=tuple(map(str, sources)), device="cpu"))
 
 
-def test_presets_are_in_saelens_registry() -> None:
-    from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
-
-    registry = get_pretrained_saes_directory()
-    for name, preset in PRESETS.items():
-        entry = registry[preset.release]
-        assert preset.sae_id in entry.saes_map
-        assert entry.neuronpedia_id[preset.sae_id].startswith(f"{name}/")
-
-
-def test_sources_are_found_by_release_and_by_neuronpedia_id() -> None:
-    by_release = select("gpt2-small", ("gpt2-small-res-jb/blocks.8.hook_resid_pre",))
-    by_neuronpedia = select("gpt2-small", ("gpt2-small/8-res-jb",))
-    assert by_release == by_neuronpedia == select("gpt2-small", ())
-
-
-def test_an_unknown_model_says_what_there_is() -> None:
-    with pytest.raises(CatalogError, match="gpt2-small"):
-        select("gpt9", ())
-
-
-def test_an_unknown_source_says_what_there_is() -> None:
-    with pytest.raises(CatalogError, match=r"blocks\.0\.hook_resid_pre"):
-        select("gpt2-small", ("gpt2-small-res-jb/blocks.99.hook_resid_pre",))
-    with pytest.raises(CatalogError, match="no local SAELens folder"):
-        select("gpt2-small", ("nowhere/else",))
-
-
-def test_a_folder_of_ones_own_needs_sources(model: Path) -> None:
-    with pytest.raises(CatalogError, match="AXON_SOURCES"):
-        select(str(model), ())
-
-
 def test_an_sae_of_another_width_is_refused(model: Path, tmp_path: Path) -> None:
     sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_resid_pre", d_in=48)
     with pytest.raises(SourceError, match=r"48.*32"):
@@ -64,7 +35,7 @@ def test_an_sae_of_another_width_is_refused(model: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "hook",
-    ["blocks.7.hook_resid_pre", "blocks.1.hook_nonsense", "hook_embed", "blocks.1.attn.hook_z"],
+    ["blocks.7.hook_resid_pre", "blocks.1.hook_nonsense", "hook_embed", "blocks.1.attn.hook_q"],
 )
 def test_a_hook_point_the_model_lacks_is_refused(model: Path, tmp_path: Path, hook: str) -> None:
     sae = tiny.sae_folder(tmp_path, "standard", hook)
@@ -72,15 +43,115 @@ def test_a_hook_point_the_model_lacks_is_refused(model: Path, tmp_path: Path, ho
         load(model, sae)
 
 
-def test_model_processing_that_is_not_imitated_is_refused(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("hook", "processing"),
+    [
+        ("blocks.1.hook_resid_pre", {"fold_ln": True, "checkpoint_index": 3}),
+        ("blocks.1.attn.hook_z", {"refactor_factored_attn_matrices": True}),
+    ],
+)
+def test_model_processing_that_is_not_imitated_is_refused(
+    model: Path, tmp_path: Path, hook: str, processing: dict[str, Any]
+) -> None:
+    sae = tiny.sae_folder(tmp_path, "standard", hook, model_from_pretrained_kwargs=processing)
+    with pytest.raises(SourceError, match=f"processed by {list(processing)[-1]}, which"):
+        load(model, sae)
+
+
+def test_activations_scaled_by_a_factor_nobody_knows_are_refused(
+    model: Path, tmp_path: Path
+) -> None:
     sae = tiny.sae_folder(
         tmp_path,
         "standard",
         "blocks.1.hook_resid_pre",
-        model_from_pretrained_kwargs={"fold_ln": True},
+        normalize_activations="expected_average_only_in",
     )
-    with pytest.raises(SourceError, match="fold_ln"):
+    with pytest.raises(SourceError, match="fold_activation_norm_scaling_factor"):
         load(model, sae)
+
+
+def test_a_transcoder_is_refused(model: Path, tmp_path: Path) -> None:
+    sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_mlp_out")
+    config = json.loads((sae / "cfg.json").read_text())
+    config |= {"architecture": "transcoder", "d_out": 32, "apply_b_dec_to_input": False}
+    (sae / "cfg.json").write_text(json.dumps(config))
+    with pytest.raises(SourceError, match="is a transcoder; Axon shows SAEs"):
+        load(model, sae)
+
+
+def test_sources_of_one_name_are_refused(model: Path, tmp_path: Path) -> None:
+    hook = "blocks.1.hook_resid_pre"
+    twins = [tiny.sae_folder(tmp_path / parent / "mine", "standard", hook) for parent in "ab"]
+    with pytest.raises(SourceError, match=r"would be called model\w*/1-mine: .*=MODEL/SOURCE"):
+        load(model, *twins)
+    names = (f"{twins[0]}=m/1-a", f"{twins[1]}=m/1-b")
+    loaded = loading.load(Settings(model=str(model), sources=names, device="cpu"))
+    assert loaded.served.sources == ("m/1-a", "m/1-b")
+    assert [s.neuronpedia_url[-5:] for s in loaded.sources] == ["m/1-a", "m/1-b"]
+
+
+def test_weights_of_another_model_are_refused(model: Path, tmp_path: Path) -> None:
+    """transformers alone would put random numbers where weights are missing."""
+    shutil.copytree(model, tmp_path / "model")
+    config = json.loads((model / "config.json").read_text())
+    (tmp_path / "model" / "config.json").write_text(json.dumps({**config, "n_layer": 4}))
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
+    with pytest.raises(ModelError, match=r"lacks 12 weights of a GPT2LMHeadModel, such as"):
+        load(tmp_path / "model", sae)
+
+
+def test_what_does_not_fit_into_memory_is_refused(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
+    limit = tmp_path / "memory.max"
+    limit.write_text("1040000\n")
+    monkeypatch.setattr(memory, "_CGROUP_LIMIT", limit)
+    with pytest.raises(memory.MemoryTooSmall) as refused:
+        load(model, sae)
+    for part in ("weights", "sources 33 kB", "keys and values 786 kB", "AXON_DTYPE=bfloat16"):
+        assert part in str(refused.value)
+    limit.write_text("max\n")
+    load(model, sae)
+
+
+def test_the_memory_needed_is_what_is_allocated(model: Path, tmp_path: Path) -> None:
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
+    loaded = load(model, sae)
+    needed = memory.need(loaded.runner.model, loaded.runner.cache.slots)
+    spare = loaded.runner.cache.nbytes * 1 // (loaded.runner.model.context_length + 1)
+    assert needed.cache == loaded.runner.cache.nbytes - spare
+
+
+def test_the_cache_stays_within_its_budget(model: Path, tmp_path: Path) -> None:
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
+    told: list[str] = []
+    settings = Settings(model=str(model), sources=(str(sae),), device="cpu")
+    one = memory.need(load(model, sae).runner.model, slots=1).cache  # 49 kB
+    assert one < 50_000
+    small = replace(settings, slots=64, cache_mb=1)
+    loaded = loading.load(small, report=told.append)
+    assert loaded.slots == loaded.runner.cache.slots == 1_000_000 // one
+    assert "20 slots, as AXON_CACHE_MB=1 holds no more" in told
+    assert loading.load(replace(small, slots=3)).slots == 3
+    long = tiny.gpt2_folder(tmp_path / "long", context=2048)
+    with pytest.raises(memory.MemoryTooSmall, match=r"take 2 MB, more than AXON_CACHE_MB allows"):
+        loading.load(replace(small, model=str(long)))
+
+
+def test_a_model_too_large_is_refused_before_its_weights_are_downloaded(
+    model: Path, tmp_path: Path, fake_hub: FakeHub
+) -> None:
+    files = {path.name: path.read_bytes() for path in model.iterdir()}
+    config = {**json.loads(files["config.json"]), "n_embd": 1 << 16, "n_layer": 96}
+    files["config.json"] = json.dumps(config).encode()
+    fake_hub.repositories["some/giant"] = files
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
+    with pytest.raises(memory.MemoryTooSmall, match=r"giant needs about \d+\.\d GB"):
+        loading.load(Settings(model="some/giant", sources=(str(sae),), device="cpu"))
+    assert fake_hub.ranges("config.json") == [""]
+    assert fake_hub.ranges("model.safetensors") == []
 
 
 def test_sources_that_disagree_on_bos_are_refused(model: Path, tmp_path: Path) -> None:
@@ -111,3 +182,36 @@ def test_a_source_that_its_hook_point_never_feeds_is_refused(model: Path, tmp_pa
     runner.tap._seen.clear()
     with pytest.raises(SourceError, match=r"blocks\.1\.hook_resid_pre gave nothing"):
         runner.tap.check(tokens=2)
+
+
+def test_what_is_waited_for_is_told(model: Path, tmp_path: Path, fake_hub: FakeHub) -> None:
+    fake_hub.repositories["some/model"] = {p.name: p.read_bytes() for p in model.iterdir()}
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
+    lines: list[str] = []
+    settings = Settings(model="some/model", sources=(str(sae),), device="cpu")
+    loading.load(settings, report=lines.append)
+    begins = [" ".join(line.split()[:2]) for line in lines]
+    assert begins[0] == "downloading some/model:"
+    assert begins[-2:] == ["loading model", "loading source"]
+
+
+def test_attention_that_cannot_be_replaced_is_refused(tmp_path: Path) -> None:
+    from transformers import GPTJConfig
+
+    tiny.tokenizer_folder(tmp_path)
+    GPTJConfig(n_layer=1, n_embd=32, n_head=4, rotary_dim=8).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="gptj brings its own attention"):
+        load_model("m", str(tmp_path), device="cpu", dtype="float32")
+
+
+def test_positions_that_follow_the_longest_request_are_refused(tmp_path: Path) -> None:
+    rope = {
+        "rope_type": "dynamic",
+        "factor": 2.0,
+        "rope_theta": 10000.0,
+        "original_max_position_embeddings": 32,
+    }
+    folder = tiny.untested_folder(tmp_path, "llama", rope_parameters=rope)
+    with pytest.raises(ModelError, match=r"passes 32 tokens: set AXON_CONTEXT_LENGTH"):
+        load_model("m", str(folder), device="cpu", dtype="float32")
+    load_model("m", str(folder), device="cpu", dtype="float32", context_length=32)

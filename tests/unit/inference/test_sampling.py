@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
-from axon_inference.sampling import Knobs, sample, seed_bits, uniform
+from axon_inference.sampling import Knobs, draw, sample, seed_bits, truncate, uniform
 
 LOGITS = torch.tensor([3.0, 1.0, 2.0, -1.0, 0.5])
 
@@ -46,6 +48,25 @@ def test_draws_follow_the_distribution() -> None:
     torch.testing.assert_close(frequencies(LOGITS, temperature=2), want, atol=0.012, rtol=0)
 
 
+def test_draw_inverts_the_distribution_function() -> None:
+    """Against the plain running sum, over more than one block, zeros included."""
+    scores = torch.randn(400, 3000, generator=torch.Generator().manual_seed(2)) * 3
+    scores[:, 100:700] = -torch.inf
+    scores[:200, 1000:] = -torch.inf
+    u = torch.rand(400, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    u[::50], u[1::50] = 0, 1 - 2.0**-52
+    found = draw(scores, u)
+    cumulative = scores.softmax(-1).cumsum(-1, dtype=torch.float64)
+    at = found[:, None]
+    assert (scores.gather(-1, at) > -torch.inf).all()
+    total = cumulative[:, -1:]
+    above = cumulative.gather(-1, at) / total
+    below = above - scores.softmax(-1).double().gather(-1, at) / total
+    # In single precision a block's sum is right to about 1e-7.
+    assert (above.squeeze() > u - 1e-6).all()
+    assert (below.squeeze() < u + 1e-6).all()
+
+
 def test_top_k_keeps_the_likeliest() -> None:
     want = torch.tensor([3.0, -torch.inf, 2.0, -torch.inf, -torch.inf]).softmax(-1)
     torch.testing.assert_close(frequencies(LOGITS, top_k=2), want, atol=0.012, rtol=0)
@@ -63,6 +84,23 @@ def test_top_p_counts_within_top_k() -> None:
     found = frequencies(LOGITS, top_k=3, top_p=0.9)
     assert found[1] == 0
     assert found[2] > 0.2
+
+
+@pytest.mark.parametrize("spread", [0.1, 3.0])
+def test_top_p_in_a_large_vocabulary(spread: float) -> None:
+    """Flat rows have a nucleus of thousands, steep ones of a few; each row has knobs of its own."""
+    n, vocabulary = 12, 5000
+    scores = torch.randn(n, vocabulary, generator=torch.Generator().manual_seed(4)) * spread
+    some = knobs(n, top_p=0.5)
+    top_p = torch.tensor([0.1, 0.5, 0.9, 1.0] * 3)
+    top_k = torch.tensor([0] * 4 + [40] * 4 + [900] * 4)
+    found = truncate(scores, replace(some, top_p=top_p, top_k=top_k, largest_top_k=900))
+    for row in range(n):
+        ordered = scores[row].sort(descending=True).values
+        kept = ordered[: int(top_k[row]) or vocabulary].double().softmax(-1)
+        before = kept.cumsum(-1) - kept
+        want = int((before < top_p[row]).sum()) if top_p[row] < 1 else len(kept)
+        assert abs(int((found[row] > -torch.inf).sum()) - want) <= 1
 
 
 def test_ties_with_the_last_one_kept_stay() -> None:

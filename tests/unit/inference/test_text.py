@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import tempfile
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from axon_inference.config import BUNDLED_MODEL
@@ -8,7 +10,14 @@ from axon_inference.text import Detokenizer, decoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ... import tiny
 from .fakes import ByteTokenizer
+
+
+@cache
+def sentencepiece() -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        return tiny.sentencepiece_folder(Path(folder))
 
 
 @given(st.text(max_size=40), st.binary(max_size=8))
@@ -28,6 +37,16 @@ def test_a_character_is_told_once_it_is_complete(text: str) -> None:
             told += pieces.push(byte)
         assert told.endswith(character)
     assert pieces.flush() == ""
+
+
+@given(st.text(max_size=20))
+def test_pieces_of_words_with_their_spaces_add_up(text: str) -> None:
+    """Llama-2's and Gemma's tokenizers: the first space of a text is not told, all others are."""
+    tokenizer = sentencepiece()
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    pieces = Detokenizer(decoder(tokenizer))
+    told = "".join([pieces.push(token) for token in ids]) + pieces.flush()
+    assert told == tokenizer.decode(ids, clean_up_tokenization_spaces=False)
 
 
 @settings(deadline=None)  # loading the tokenizer takes its time

@@ -1,0 +1,148 @@
+"""What `/metrics` shows: counts and latencies of this process, in Prometheus' terms.
+
+They belong to the process, as is usual with Prometheus. What a running gateway can be asked (rooms,
+viewers, how far they lag) is asked when somebody looks, in `page`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+# Or every count would have a second sample that says when it began.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+
+TOKENS = Counter(
+    "axon_tokens_total",
+    "Tokens streamed, by origin (prompt, generated)",
+    ["origin"],
+    registry=REGISTRY,
+)
+GENERATIONS = Counter(
+    "axon_generations_total",
+    "Generations that have ended, by outcome (done, stopped, or the code of the error)",
+    ["outcome"],
+    registry=REGISTRY,
+)
+IN_PROGRESS = Gauge(
+    "axon_generations_in_progress",
+    "Generations under way, by what they do (asking, queued, running)",
+    ["state"],
+    registry=REGISTRY,
+)
+UPSTREAM_STREAMS = Gauge(
+    "axon_upstream_streams",
+    "gRPC streams open to inference: one for each generation, however many watch",
+    ["backend"],
+    registry=REGISTRY,
+)
+BACKEND_UP = Gauge(
+    "axon_backend_up",
+    "1 if a replica of the inference service is connected and healthy",
+    ["backend"],
+    registry=REGISTRY,
+)
+ERRORS = Counter(
+    "axon_errors_total",
+    "Errors that clients were told, by code",
+    ["code"],
+    registry=REGISTRY,
+)
+FIRST_TOKEN = Histogram(
+    "axon_first_token_seconds",
+    "From the request to its first generated token, the queue included",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    registry=REGISTRY,
+)
+GENERATION = Histogram(
+    "axon_generation_seconds",
+    "From the request to its end",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900),
+    registry=REGISTRY,
+)
+EVENT_TO_SOCKET = Histogram(
+    "axon_event_to_socket_seconds",
+    "From a room's new frame to the last socket of those that keep up having been given it",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
+    registry=REGISTRY,
+)
+LABELS_SENT = Counter(
+    "axon_label_lookups_total",
+    "Features sent, by whether it was known at once what label they have (hit, miss)",
+    ["result"],
+    registry=REGISTRY,
+)
+LABEL_REQUESTS = Counter(
+    "axon_label_requests_total",
+    "Requests to Neuronpedia, by interface (export, api) and outcome (an HTTP status, failed)",
+    ["interface", "outcome"],
+    registry=REGISTRY,
+)
+LABEL_EXPORT_BATCHES = Gauge(
+    "axon_label_export_batches",
+    "Batches of a source's export that have been fetched in the newest filling",
+    ["source"],
+    registry=REGISTRY,
+)
+LABEL_EXPORT_BATCHES_EXPECTED = Gauge(
+    "axon_label_export_batches_expected",
+    "Batches that a source's export has",
+    ["source"],
+    registry=REGISTRY,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a gateway is asked whenever somebody looks."""
+
+    rooms: int
+    sockets: int
+    #: For each viewer, how many frames it has still to be given.
+    lags: list[int]
+    #: Whether Redis answers.
+    labels: bool
+
+
+def page(state: State) -> bytes:
+    """The text of `/metrics`."""
+    registry = CollectorRegistry()
+    registry.register(_Gauges(state))
+    return generate_latest(REGISTRY) + generate_latest(registry)
+
+
+class _Gauges(Collector):
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def collect(self) -> Iterable[Metric]:
+        state = self._state
+        yield GaugeMetricFamily("axon_rooms", "Rooms of this gateway", state.rooms)
+        yield GaugeMetricFamily("axon_sockets", "Open WebSockets", state.sockets)
+        yield GaugeMetricFamily("axon_viewers", "Viewers in rooms", len(state.lags))
+        yield from _lags(state.lags)
+        yield GaugeMetricFamily("axon_labels_available", "1 if Redis answers", int(state.labels))
+
+
+def _lags(lags: list[int]) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "axon_viewer_lag_frames", "Frames that the slowest viewer is behind", max(lags, default=0)
+    )
+    yield GaugeMetricFamily(
+        "axon_viewers_lagging", "Viewers that are behind", sum(lag > 0 for lag in lags)
+    )

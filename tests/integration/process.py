@@ -1,0 +1,59 @@
+"""Runs `python -m axon_inference` as a user or a supervisor does."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(
+    *arguments: str, program: str = "", **variables: object
+) -> Iterator[subprocess.Popen[str]]:
+    """The process, with these settings in its environment; killed at the end if need be.
+
+    `program` is Python to run in place of the package.
+    """
+    env = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+    process = subprocess.Popen(
+        [sys.executable, *(["-c", program] if program else ["-m", "axon_inference"]), *arguments],
+        env=env,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def end(process: subprocess.Popen[str], seconds: float = 50) -> tuple[int, str]:
+    _, errors = process.communicate(timeout=seconds)
+    return process.returncode, errors
+
+
+def wait_until_serving(port: int) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for _ in range(400):
+            answer = stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=30)
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return
+            time.sleep(0.1)
+    pytest.fail("it does not come to serve")

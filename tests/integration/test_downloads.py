@@ -1,0 +1,109 @@
+"""The service and its commands against a server that stands for the Hugging Face hub."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .. import tiny
+from ..fake_hub import FakeHub
+from ..fake_hub import serving as serving_hub
+from ..releases import HubCache
+from .process import end, free_port, serving, wait_until_serving
+
+REPOSITORY = "openai-community/gpt2"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]]:
+    """What the hub has: a tiny model and SAE in the places of GPT-2 small's."""
+    with pytest.MonkeyPatch.context() as patch:
+        cache = HubCache(tmp_path_factory.mktemp("hub"), patch)
+        tiny.family_folder(cache.snapshot(REPOSITORY), "gpt2", n_layers=9)
+        cache.add_sae(
+            "gpt2-small-res-jb/blocks.8.hook_resid_pre", hook_point="blocks.8.hook_resid_pre"
+        )
+        return {
+            repository: {
+                str(path.relative_to(folder)): path.read_bytes()
+                for path in folder.rglob("*")
+                if path.is_file()
+            }
+            for repository in (REPOSITORY, "jbloom/GPT2-Small-SAEs-Reformatted")
+            for folder in [cache.snapshot(repository)]
+        }
+
+
+@pytest.fixture
+def hub(files: dict[str, dict[str, bytes]]) -> Iterator[FakeHub]:
+    with serving_hub(FakeHub(repositories={name: dict(has) for name, has in files.items()})) as hub:
+        yield hub
+
+
+def variables(hub: FakeHub, home: Path) -> dict[str, object]:
+    return {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": home,
+        "HF_HUB_OFFLINE": "",
+        "AXON_MODEL": "gpt2-small",
+        "AXON_GRPC_PORT": free_port(),
+    }
+
+
+def test_a_preset_is_downloaded_and_served(hub: FakeHub, tmp_path: Path) -> None:
+    settings = variables(hub, tmp_path)
+    with serving(**settings) as process:
+        wait_until_serving(int(str(settings["AXON_GRPC_PORT"])))
+        process.terminate()
+        code, errors = end(process)
+    assert code == 0
+    assert re.search(r"downloading openai-community/gpt2, jbloom/\S+: \d+ kB in \d files", errors)
+    assert "loading source gpt2-small-res-jb/blocks.8.hook_resid_pre" in errors
+    assert "serving gpt2-small/8-res-jb" in errors
+    hub.broken = True
+    with serving("download", **{**settings, "HF_HUB_OFFLINE": "1"}) as process:
+        assert end(process)[0] == 0  # there is nothing to download
+
+
+def test_a_killed_download_goes_on_where_it_ended(hub: FakeHub, tmp_path: Path) -> None:
+    weights = os.urandom(1 << 20) * 25
+    hub.repositories[REPOSITORY]["model.safetensors"] = weights
+    settings = variables(hub, tmp_path)
+    # The smaller files come first, one answer each; the last one comes to a halt.
+    small = sum(name.endswith((".json", ".txt")) for name in hub.repositories[REPOSITORY])
+    hub.cuts = [*[1 << 30] * (small + 2), -(22 << 20)]
+    with serving("download", **settings) as process:
+        partial = _wait_for_part(tmp_path / "hub", at_least=20 << 20)
+        process.kill()
+    with serving("download", **settings) as process:
+        code, errors = end(process)
+    assert code == 0, errors
+    assert hub.ranges("model.safetensors") == ["", f"bytes={partial}-"]
+    assert "are here already" in errors
+    [found] = (tmp_path / "hub").rglob("snapshots/*/model.safetensors")
+    assert found.read_bytes() == weights
+
+
+def _wait_for_part(cache: Path, at_least: int) -> int:
+    """How much there is of a file that is being downloaded, once that is enough."""
+    for _ in range(400):
+        for path in cache.rglob("*.incomplete"):
+            if path.stat().st_size >= at_least:
+                return path.stat().st_size
+        time.sleep(0.05)
+    pytest.fail("nothing is downloaded")
+
+
+def test_without_a_token_a_gated_model_says_how_to_get_one(hub: FakeHub, tmp_path: Path) -> None:
+    hub.gated.add(REPOSITORY)
+    with serving("download", **variables(hub, tmp_path)) as process:
+        code, errors = end(process)
+    assert code == 1
+    assert "is gated" in errors.splitlines()[-1]
+    assert "HF_TOKEN" in errors.splitlines()[-1]
+    assert "Traceback" not in errors

@@ -1,0 +1,53 @@
+"""Families that no other test covers are looked at when they are loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from axon_inference import attention, loading
+from axon_inference.config import Settings
+from axon_inference.model import ModelError
+from axon_inference.selfcheck import TESTED
+from transformers import AttentionInterface, AutoConfig
+
+from .. import tiny
+
+
+def load(folder: Path, *, slots: int = 2) -> loading.Loaded:
+    sae = tiny.sae_folder(folder / "sae", "standard", "blocks.1.hook_resid_pre")
+    settings = Settings(model=str(folder), sources=(str(sae),), slots=slots, device="cpu")
+    return loading.load(settings)
+
+
+@pytest.fixture
+def olmo(tmp_path: Path) -> Path:
+    return tiny.untested_folder(tmp_path, "olmo2")
+
+
+def test_the_families_held_to_be_tested_are() -> None:
+    configs = [AutoConfig.for_model(tiny.model_type(family)) for family in tiny.FAMILIES]
+    assert {config.get_text_config().model_type for config in configs} == TESTED
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_a_family_that_agrees_with_itself_is_served(olmo: Path, slots: int) -> None:
+    assert load(olmo, slots=slots).served.model == olmo.name
+
+
+def test_one_that_does_not_is_refused(olmo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def other(*args: Any, scaling: float | None = None, **kwargs: Any) -> Any:
+        return attention.attend(*args, scaling=2 * (scaling or 1), **kwargs)
+
+    monkeypatch.setitem(AttentionInterface._global_mapping, attention.NAME, other)
+    with pytest.raises(ModelError, match="olmo2 gives other probabilities in Axon's batch"):
+        load(olmo)
+
+
+def test_attention_sinks_are_refused(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    folder = tiny.untested_folder(tmp_path, "gpt_oss", num_local_experts=4, head_dim=8)
+    with pytest.raises(ModelError, match="gpt_oss: Axon cannot do attention sinks yet"):
+        load(folder)

@@ -1,0 +1,204 @@
+"""Tiny models and SAEs in a Hugging Face cache, in the formats that SAELens' loaders read there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axon_inference import registry
+from huggingface_hub import constants
+
+from . import tiny
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+# Loaders that take an SAE's widths from its release's name instead of its files.
+_WIDTHS_BY_NAME = ("gemma_2", "qwen_scope")
+
+
+class HubCache:
+    """A folder as huggingface_hub lays out its cache, with one commit of each repository. While
+    `patch` lasts it is this process's cache; for others it is HF_HOME/hub."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self._patch = patch
+        patch.setattr(constants, "HF_HUB_CACHE", str(folder))
+
+    def snapshot(self, repository: str) -> Path:
+        """The folder of a repository's files."""
+        storage = self.folder / f"models--{repository.replace('/', '--')}"
+        files = storage / "snapshots" / COMMIT
+        if not files.exists():
+            files.mkdir(parents=True)
+            (storage / "refs").mkdir()
+            (storage / "refs" / "main").write_text(COMMIT)
+        return files
+
+    def add_sae(self, name: str, *, d_in: int = 32, **about: Any) -> str:
+        """Write a random SAE as the loader of its release reads it; returns its `name` again.
+
+        Args:
+            name: release/sae_id.
+            d_in: the width of the vectors it reads.
+            about: what its files say beside widths, in this loader's words, such as `hook_point`
+                where the loader reads that from a file.
+        """
+        release, _, sae_id = name.partition("/")
+        entry = registry.releases()[release]
+        place = self.snapshot(entry.repository) / entry.saes[sae_id].path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        default, write = _FORMATS[entry.loader]
+        about.setdefault("architecture", default)
+        weights = tiny.sae_weights(about["architecture"], d_in)
+        write(place, weights, about)
+        if entry.loader in _WIDTHS_BY_NAME:
+            self._narrow(release, d_in, weights["W_enc"].shape[1])
+        return name
+
+    def _narrow(self, release: str, d_in: int, d_sae: int) -> None:
+        from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
+
+        entry = get_pretrained_saes_directory()[release]
+        widths: dict[str, Any] = {"d_in": d_in, "d_sae": d_sae}
+        if entry.conversion_func == "qwen_scope":
+            widths["activation_fn_kwargs"] = {"k": 12}
+        self._patch.setattr(entry, "config_overrides", widths)
+
+
+def _flat(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
+    """SAELens' own format before version 6: one flat object, `hook_point` in it."""
+    from safetensors.torch import save_file
+
+    place.mkdir(exist_ok=True)
+    save_file(weights, place / "sae_weights.safetensors")
+    d_in, d_sae = weights["W_enc"].shape
+    config = {"d_in": d_in, "d_sae": d_sae, "dtype": "torch.float32", "device": "mps"}
+    (place / "cfg.json").write_text(json.dumps({**config, "context_size": 128, **about}))
+
+
+def _hook_z(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
+    import torch
+
+    torch.save(weights, place)
+    d_in, d_sae = weights["W_enc"].shape
+    config = {"act_size": d_in, "dict_size": d_sae, "act_name": about["hook_point"]}
+    place.with_name(f"{place.stem}_cfg.json").write_text(json.dumps(config))
+
+
+def _gemma_scope(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
+    import numpy as np
+
+    place.mkdir()
+    np.savez(place / "params.npz", **{name: value.numpy() for name, value in weights.items()})
+
+
+def _gemma_scope_2(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    place.mkdir()
+    save_file({name.lower(): w for name, w in weights.items()}, place / "params.safetensors")
+    config = {**about, "architecture": "jump_relu", "model_name": "gemma-v3-1b-pt"}
+    (place / "config.json").write_text(json.dumps(config))
+
+
+def _llama_scope(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    (place / "checkpoints").mkdir(parents=True)
+    save_file(_linear(weights), place / "checkpoints" / "final.safetensors")
+    d_in, d_sae = weights["W_enc"].shape
+    config = {
+        "d_model": d_in,
+        "d_sae": d_sae,
+        "jump_relu_threshold": 0.4,
+        "dataset_average_activation_norm": {"in": 9.0},
+        "hook_point_in": about["hook_point"],
+    }
+    (place / "hyperparams.json").write_text(json.dumps(config))
+
+
+def _llama_scope_r1(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    place.mkdir()
+    threshold = {"log_jumprelu_threshold": weights["threshold"].clamp_min(0.1).log()}
+    save_file({**_linear(weights), **threshold}, place / "sae_weights.safetensors")
+    d_in, d_sae = weights["W_enc"].shape
+    config = {
+        "d_model": d_in,
+        "expansion_factor": d_sae // d_in,
+        "hook_point_in": about["hook_point"],
+    }
+    (place / "config.json").write_text(json.dumps(config))
+
+
+def _dictionary_learning(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
+    import torch
+
+    place.mkdir()
+    d_in, d_sae = weights["W_enc"].shape
+    kind, names = _DICTIONARIES[about["architecture"]]
+    torch.save({names[n]: _transposed(n, w) for n, w in weights.items()}, place / "ae.pt")
+    trainer = {"layer": about["layer"], "dict_class": kind, "activation_dim": d_in}
+    config = {
+        "trainer": {**trainer, "dict_size": d_sae, "lm_name": "some/model", "k": 12},
+        "buffer": {"ctx_len": 128},
+    }
+    (place / "config.json").write_text(json.dumps(config))
+
+
+_LINEAR = {
+    "W_enc": "encoder.weight",
+    "W_dec": "decoder.weight",
+    "b_enc": "encoder.bias",
+    "b_dec": "decoder.bias",
+}
+_DICTIONARIES = {
+    "standard": ("AutoEncoder", {**_LINEAR, "b_dec": "bias"}),
+    "topk": ("AutoEncoderTopK", {**_LINEAR, "b_dec": "b_dec"}),
+    "gated": (
+        "GatedAutoEncoder",
+        {
+            "W_enc": "encoder.weight",
+            "W_dec": "decoder.weight",
+            "b_dec": "decoder_bias",
+            "b_gate": "gate_bias",
+            "b_mag": "mag_bias",
+            "r_mag": "r_mag",
+        },
+    ),
+    "jumprelu": ("BatchTopKSAE", {**_LINEAR, "b_dec": "b_dec", "threshold": "threshold"}),
+}
+
+
+def _qwen_scope(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
+    import torch
+
+    torch.save({name: _transposed(name, w) for name, w in weights.items()}, place)
+
+
+def _linear(weights: dict[str, Any]) -> dict[str, Any]:
+    """Under the names that torch's linear layers give, whose weights are [out, in]."""
+    return {_LINEAR[name]: _transposed(name, weights[name]) for name in _LINEAR if name in weights}
+
+
+def _transposed(name: str, weights: Any) -> Any:
+    return weights.T.contiguous() if name.startswith("W_") else weights
+
+
+# By loader: the architecture its SAEs have, and what writes one.
+_FORMATS: dict[str, tuple[str, Callable[[Path, dict[str, Any], dict[str, Any]], None]]] = {
+    "sae_lens": ("standard", _flat),
+    "connor_rob_hook_z": ("standard", _hook_z),
+    "gemma_2": ("jumprelu", _gemma_scope),
+    "gemma_3": ("jumprelu", _gemma_scope_2),
+    "llama_scope": ("standard", _llama_scope),
+    "llama_scope_r1_distill": ("jumprelu", _llama_scope_r1),
+    "dictionary_learning_1": ("topk", _dictionary_learning),
+    "qwen_scope": ("topk", _qwen_scope),
+}

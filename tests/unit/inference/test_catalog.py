@@ -1,0 +1,158 @@
+"""Names of models and sources; what the catalogue offers is what SAELens' registry has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from axon_inference import listing, registry
+from axon_inference.catalog import CatalogError, SourceSpec, select
+from axon_inference.presets import PRESETS
+
+from ... import tiny
+from ...releases import HubCache
+
+RES_JB = "gpt2-small-res-jb/blocks.8.hook_resid_pre"
+
+
+def test_the_registry_is_read_as_saelens_reads_it() -> None:
+    from sae_lens.loading import pretrained_sae_loaders as loaders
+    from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
+
+    theirs = get_pretrained_saes_directory()
+    ours = registry.releases()
+    assert list(ours) == list(theirs)
+    for name, release in ours.items():
+        assert {sae_id: sae.path for sae_id, sae in release.saes.items()} == theirs[name].saes_map
+        ids = {sae_id: sae.neuronpedia_id or None for sae_id, sae in release.saes.items()}
+        assert ids == theirs[name].neuronpedia_id
+        assert release.repository == theirs[name].repo_id
+        assert release.loader == loaders.get_conversion_loader_name(name)
+
+
+def test_no_preset_offers_what_the_registry_lacks() -> None:
+    for name, preset in PRESETS.items():
+        release = registry.releases()[preset.release]
+        assert release in preset.releases
+        assert preset.sae_id in release.saes
+        for offered in preset.releases:
+            for sae in offered.saes.values():
+                # The id on Neuronpedia names the model as we do.
+                assert sae.neuronpedia_id.partition("/")[0] in ("", name)
+
+
+def test_every_model_with_saes_that_are_served_is_a_preset() -> None:
+    """Except those that are something else than a transformer with plain attention."""
+    ours = {release.name for preset in PRESETS.values() for release in preset.releases}
+    others = {r.model for r in registry.releases().values() if r.served and r.name not in ours}
+    assert others == {
+        "openai/gpt-oss-20b",  # attention sinks
+        "Qwen/Qwen3.5-2B-Base",  # linear attention
+        "Qwen/Qwen3.5-9B-Base",
+        "Qwen/Qwen3.5-27B",
+        "Qwen/Qwen3.5-35B-A3B-Base",
+    }
+
+
+def test_where_the_registry_has_a_short_name_the_repository_is_transformerlens() -> None:
+    from transformer_lens.loading_from_pretrained import get_official_model_name
+
+    for preset in PRESETS.values():
+        if preset.trained_on:
+            official = get_official_model_name(preset.trained_on)
+            assert official in (preset.repository, preset.repository.rpartition("/")[2])
+
+
+def test_a_source_is_found_by_all_its_names() -> None:
+    found = select("gpt2-small", (RES_JB,))
+    assert found == select("gpt2-small", ("gpt2-small/8-res-jb",))
+    assert found == select("gpt2-small", ("8-res-jb",))
+    assert found == select("gpt2-small", ())
+    assert found.sources[0].neuronpedia_id == "gpt2-small/8-res-jb"
+
+
+def test_a_release_stands_for_all_its_sources() -> None:
+    found = select("gpt2-small", ("gpt2-small-res-jb",)).sources
+    assert [s.neuronpedia_id for s in found] == [f"gpt2-small/{n}-res-jb" for n in range(13)]
+
+
+def test_an_id_of_neuronpedia_that_the_registry_lacks_can_be_given(tmp_path: Path) -> None:
+    name = "mistral-7b-res-wg/blocks.8.hook_resid_pre"
+    folder = tiny.sae_folder(tmp_path / "a=b", "standard", "blocks.1.hook_resid_pre")
+    listed = SourceSpec(
+        release="mistral-7b-res-wg",
+        sae_id="blocks.8.hook_resid_pre",
+        neuronpedia_id="mistral-7b/8-res-wg",
+    )
+    local = SourceSpec(folder=folder)
+    for entry, want in {
+        f"{name}=mistral-7b/8-res-wg": listed,
+        str(folder): local,  # a name may have a = in it
+        f"{folder}=m/1-s": SourceSpec(folder=folder, neuronpedia_id="m/1-s"),
+    }.items():
+        assert select("mistral-7b", (entry,)).sources == (want,)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (f"{RES_JB}=nonsense", "'nonsense'.*no Neuronpedia id, which is MODEL/SOURCE"),
+        ("gpt2-small-res-jb=gpt2-small/all", "has 13 SAEs; 'gpt2-small/all' can name one"),
+        ("gpt2-small-res-jb/blocks.99.hook_resid_pre", r"there? .*blocks\.0\.hook_resid_pre|has "),
+        ("nowhere/else", "no local SAELens folder.*for gpt2-small there are.*gpt2-small-res-jb"),
+        ("mwhanna-qwen3-4b-transcoders", "transcoders"),
+        ("temporal-sae-gemma-2-2b/blocks.12.hook_resid_post", "temporal"),
+    ],
+)
+def test_sources_that_mean_nothing_here(entry: str, message: str) -> None:
+    with pytest.raises(CatalogError, match=message):
+        select("gpt2-small", (entry,))
+
+
+def test_an_unknown_model_says_what_there_is() -> None:
+    with pytest.raises(CatalogError, match=r"axon-demo, gpt2-small.*folder.*ORG/NAME"):
+        select("gpt9", ())
+
+
+def test_a_repository_of_the_hub_needs_sources(tmp_path: Path) -> None:
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
+    found = select("openai-community/gpt2-medium", (str(sae),))
+    assert (found.id, found.repository) == ("gpt2-medium", "openai-community/gpt2-medium")
+    with pytest.raises(CatalogError, match="AXON_SOURCES"):
+        select("openai-community/gpt2-medium", ())
+
+
+def test_a_folder_of_ones_own_needs_sources(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(CatalogError, match="AXON_SOURCES"):
+        select(str(tmp_path), ())
+
+
+def test_a_source_of_another_model_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    select("gemma-2-2b", ("gemma-2-2b/12-gemmascope-res-16k",))
+    assert not caplog.records
+    select("gemma-2-9b", ("gemma-2-9b-it/20-gemmascope-res-16k",))
+    assert "was trained on gemma-2-9b-it, not on gemma-2-9b" in caplog.text
+
+
+def test_the_listing_says_what_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = HubCache(tmp_path, monkeypatch)
+    tiny.family_folder(cache.snapshot("openai-community/gpt2"), "gpt2")
+    cache.add_sae(RES_JB, hook_point="blocks.8.hook_resid_pre")
+    rows = {line.split()[0]: line for line in listing.overview("bfloat16").splitlines() if line}
+    assert set(rows) >= {"axon-demo", *PRESETS}
+    assert rows["gpt2-small"].split()[1:5] == ["124M", "248", "MB", "159"]
+    assert rows["gpt2-small"].endswith("1 sources")
+    assert rows["gemma-2-2b"].endswith("-")
+    details = listing.details("gpt2-small").splitlines()
+    assert "the model: downloaded" in details
+    assert ["gpt2-small-res-jb", "13", "13", "1"] in [line.split() for line in details]
+    sources = listing.sources("gpt2-small", "gpt2-small-res-jb").splitlines()
+    assert [RES_JB, "gpt2-small/8-res-jb", "yes"] in [line.split() for line in sources]
+
+
+def test_the_listing_of_what_does_not_exist() -> None:
+    with pytest.raises(CatalogError, match="gpt2-small"):
+        listing.details("gpt9")
+    with pytest.raises(CatalogError, match="gpt2-small-res-jb"):
+        listing.sources("gpt2-small", "nonsense")
