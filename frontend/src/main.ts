@@ -5,6 +5,7 @@ import "./styles/panels.css";
 import "./styles/graph.css";
 import { exposeDebugHandle } from "./debug";
 import { Graph } from "./graph/graph";
+import { showOverlay } from "./graph/overlay";
 import { askForFeature, waitForModel } from "./net/backend";
 import { browserEnvironment, type Resume, RoomSocket } from "./net/room-socket";
 import { loadRecording, play, type Player } from "./net/replay";
@@ -12,7 +13,8 @@ import { Store } from "./session/store";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
 import { Inspector } from "./ui/inspector";
-import { NO_GRAPH, Notice } from "./ui/notice";
+import { LinkFloor } from "./ui/link-floor";
+import { GRAPH_LOST, NO_GRAPH, Notice } from "./ui/notice";
 import { offerRecordings } from "./ui/recordings";
 import { RoomView } from "./ui/room";
 import { loadAccess, loadToken, saveAccess, saveToken } from "./ui/settings";
@@ -133,6 +135,11 @@ function makeGraph(notice: Notice): Graph | null {
     canvas: byId("canvas", HTMLCanvasElement),
     labels: byId("labels"),
     stage: byId("stage"),
+    tools: byId("graph-tools"),
+    drawable: (may: boolean) => {
+      notice.standing = may ? null : GRAPH_LOST;
+      store.changed();
+    },
   };
   try {
     if (query.get("webgl") === "off") throw new Error("switched off in the address");
@@ -154,6 +161,7 @@ offerRecordings((frames) => {
 new TextView(store);
 new StrongestView(store);
 new Inspector(store, askForFeature);
+new LinkFloor(store);
 const graph = makeGraph(new Notice(store));
 byId("fit").addEventListener("click", () => graph?.fit());
 byId("reset").addEventListener("click", () => {
@@ -162,6 +170,9 @@ byId("reset").addEventListener("click", () => {
   graph?.reset();
 });
 exposeDebugHandle(store, graph);
+if (graph && query.has("debug")) {
+  showOverlay(() => ({ ...graph.statistics, tokens: store.session.tokens.length }));
+}
 
 const replayWanted = query.get("replay");
 if (replayWanted !== null) {
