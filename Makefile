@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt setup proto demo-model labels bench bench-docs lock clean
+.PHONY: help run up up-gpu down test test-compose check fmt setup proto demo-model labels bench bench-docs lock clean
 
 # Variables given on the command line (make run AXON_PORT=8080) reach the commands through the environment.
 DEV := @sh .dev/launch.sh
@@ -17,8 +17,20 @@ help: ## Show this
 run: ## Start Axon here and print its URL; Ctrl-C stops all of it
 	$(DEV) run
 
+up: ## Start Axon in containers, for others too, and leave it running (settings: .env)
+	$(DEV) up
+
+up-gpu: ## The same on an NVIDIA GPU, with GPT-2 small
+	$(DEV) up-gpu
+
+down: ## Stop what `make up` started; labels, rooms and models are kept
+	$(DEV) down
+
 test: ## Run every test: Python, page, browser (sets itself up; ARGS="-k name" goes to pytest)
 	$(DEV) test
+
+test-compose: ## Build the images and test the whole from outside (needs a Docker Engine; takes minutes)
+	$(DEV) test-compose
 
 check: ## Check format, lint, types, the contract and its stubs
 	$(DEV) check
