@@ -106,6 +106,8 @@ async def _warm_up(app: web.Application) -> AsyncIterator[None]:
 
     gateway.backends.watch(met)
     yield
+    # The rest of the clean-up may wait for Redis: whom we meet meanwhile is nobody's business.
+    await gateway.backends.unwatch()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -33,6 +33,13 @@ class Backends:
         """Keeps an eye on all services from now on."""
         self._watching = [asyncio.create_task(_watch(backend, met)) for backend in self.all]
 
+    async def unwatch(self) -> None:
+        """Looks no more: `ready` stays as it is, and nothing more is told."""
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+        self._watching.clear()
+
     def choose(self, model: str | None, request: pb.GenerateRequest) -> Upstream:
         """Who runs a request: a healthy service of `model` with the fewest streams.
 
@@ -89,9 +96,7 @@ class Backends:
 
     async def close(self) -> None:
         """Ends every stream and all connections."""
-        for task in self._watching:
-            task.cancel()
-        await asyncio.gather(*self._watching, return_exceptions=True)
+        await self.unwatch()
         await asyncio.gather(*(backend.close() for backend in self.all))
 
     def _find(self, id_: str) -> tuple[Upstream, Source] | None:
