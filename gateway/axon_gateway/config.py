@@ -157,7 +157,10 @@ class Settings:
         "between; the first one's model is the default",
     )
     redis_url: str = _setting(
-        "AXON_REDIS_URL", _text, "redis://127.0.0.1:6379/0", "Redis, which keeps the labels"
+        "AXON_REDIS_URL",
+        _text,
+        "redis://127.0.0.1:6379/0",
+        "Redis, which keeps the labels; gateways with the same one share their rooms",
     )
     labels: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
         "AXON_LABELS",
