@@ -14,7 +14,7 @@ from axon.types import Model, Source
 from axon.v1 import inference_pb2 as pb
 
 from axon_gateway.errors import Refusal
-from axon_gateway.upstream import Upstream
+from axon_gateway.upstream import PLAIN, Access, Upstream
 
 _log = logging.getLogger(__name__)
 
@@ -25,8 +25,10 @@ Met = Callable[[Model], None]
 class Backends:
     """The services at `targets`, in the order of preference; `generation_timeout` is in seconds."""
 
-    def __init__(self, targets: Sequence[str], generation_timeout: float) -> None:
-        self.all = tuple(Upstream(target, generation_timeout) for target in targets)
+    def __init__(
+        self, targets: Sequence[str], generation_timeout: float, access: Access = PLAIN
+    ) -> None:
+        self.all = tuple(Upstream(target, generation_timeout, access) for target in targets)
         self._watching: list[asyncio.Task[None]] = []
 
     def watch(self, met: Met) -> None:

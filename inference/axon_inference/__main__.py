@@ -103,6 +103,9 @@ async def _serve(settings: Settings) -> int:
     except PortInUse as error:
         _log.error("%s Set AXON_GRPC_PORT to another port.", error)
         return 1
+    except SettingsError as error:
+        _log.error("%s", error)
+        return 1
     loading = asyncio.create_task(service.load())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)

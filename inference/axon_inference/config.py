@@ -19,6 +19,17 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _tokens(text: str) -> tuple[str, ...]:
+    tokens = _names(text)
+    if not all(token.isascii() and token.isprintable() and " " not in token for token in tokens):
+        raise ValueError("printable ASCII characters without spaces")
+    return tokens
+
+
+def _file(text: str) -> Path:
+    return Path(text).expanduser()
+
+
 def _count(minimum: int) -> Any:
     def parse(text: str) -> int:
         value = int(text)
@@ -50,8 +61,9 @@ def _level(text: str) -> str:
     return parse(text.upper())
 
 
-def _setting(default: Any, env: str, about: str, parse: Any = str) -> Any:
-    return field(default=default, metadata={"env": env, "about": about, "parse": parse})
+def _setting(default: Any, env: str, about: str, parse: Any = str, secret: bool = False) -> Any:
+    metadata = {"env": env, "about": about, "parse": parse, "secret": secret}
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,24 @@ class Settings:
     )
     host: str = _setting("127.0.0.1", "AXON_HOST", "address to listen on")
     port: int = _setting(50051, "AXON_GRPC_PORT", "port to listen on", _port)
+    tls_cert: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
+        None,
+        "AXON_GRPC_TLS_CERT",
+        "PEM file of the server's certificate and those between it and the root; with the key, "
+        "callers must use TLS",
+        _file,
+    )
+    tls_key: Path | None = _setting(  # noqa: RUF009
+        None, "AXON_GRPC_TLS_KEY", "PEM file of its key", _file
+    )
+    tokens: tuple[str, ...] = _setting(
+        (),
+        "AXON_GRPC_TOKENS",
+        "access tokens, comma separated: callers must send one of them as metadata "
+        "`authorization: Bearer TOKEN`; without any, nobody needs one",
+        _tokens,
+        secret=True,
+    )
     device: str = _setting("auto", "AXON_DEVICE", "auto, cpu, cuda or cuda:N")
     dtype: str = _setting("float32", "AXON_DTYPE", f"one of {', '.join(DTYPES)}", _one_of(*DTYPES))
     threads: int = _setting(
@@ -131,7 +161,8 @@ class Settings:
             try:
                 values[item.name] = item.metadata["parse"](text)
             except ValueError as error:
-                raise SettingsError(f"{item.metadata['env']}={text!r}: {error}") from error
+                shown = "" if item.metadata["secret"] else f"={text!r}"
+                raise SettingsError(f"{item.metadata['env']}{shown}: {error}") from error
         return cls(**values)
 
     @classmethod
@@ -146,4 +177,4 @@ class Settings:
 
 
 def _shown(default: Any) -> str:
-    return "none" if default == () else str(default)
+    return "none" if default in ((), None) else str(default)

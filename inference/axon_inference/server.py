@@ -92,8 +92,9 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Ready:
-    """What there is once the model is loaded."""
+    """What there is once the model is loaded; `name` tells this replica from others."""
 
+    name: str
     engine: Engine
     reader: Reader
     served: Served
@@ -184,14 +185,17 @@ async def _relay(
     ready: Ready,
     context: grpc.aio.ServicerContext[Any, Any],
 ) -> AsyncIterator[pb.GenerateResponse]:
+    event = await stream.next()
+    # Not earlier: a call that fails before may be tried at another replica.
+    await context.send_initial_metadata((("axon-server", ready.name),))
     while True:
-        event = await stream.next()
         if isinstance(event, Failed):
             await context.abort(grpc.StatusCode.INTERNAL, event.message)
         for message in messages.from_event(event, request, ready.served, _MESSAGE_BYTES):
             yield message
         if isinstance(event, Finished):
             return
+        event = await stream.next()
 
 
 async def _refuse_fields(

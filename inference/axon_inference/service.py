@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from axon.v1 import inference_pb2_grpc as pb_grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from . import messages
+from . import access, messages
 from .config import Settings
 from .engine import Engine
 from .requests import Features, Sampling
@@ -55,13 +56,15 @@ class Service:
         self._load = load or self._load_model
         self._servicer = InferenceServicer()
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
-        self._server = grpc.aio.server(options=_OPTIONS)
+        guards = [access.TokenInterceptor(settings.tokens)] if settings.tokens else []
+        self._server = grpc.aio.server(interceptors=guards, options=_OPTIONS)
         self._engine: Engine | None = None
 
     async def listen(self) -> None:
         """Accept calls; until `load` is done they are answered UNAVAILABLE.
 
         Raises:
+            SettingsError: the certificate or its key cannot be used.
             PortInUse: the port cannot be had.
         """
         pb_grpc.add_InferenceServiceServicer_to_server(self._servicer, self._server)
@@ -69,9 +72,14 @@ class Service:
         names = (NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         await self._say_serving(False)
+        credentials = access.credentials(self.settings)
         address = f"{self.settings.host}:{self.settings.port}"
         try:
-            self.port = self._server.add_insecure_port(address)
+            self.port = (
+                self._server.add_secure_port(address, credentials)
+                if credentials
+                else self._server.add_insecure_port(address)
+            )
         except RuntimeError as error:
             raise PortInUse(f"cannot listen on {address}: is something else there?") from error
         await self._server.start()
@@ -135,7 +143,8 @@ class Service:
             on_death=lambda error: self._on_fatal(f"the engine died: {error!r}"),
         )
         description = _describe(loaded, settings.max_queue)
-        return Ready(engine, loaded.reader, loaded.served, listeners, description)
+        name = f"{socket.gethostname()}:{self.port}"
+        return Ready(name, engine, loaded.reader, loaded.served, listeners, description)
 
 
 def _describe(loaded: Loaded, max_queue: int) -> pb.GetModelResponse:
