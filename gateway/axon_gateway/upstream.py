@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 from axon import channel, messages
 from axon.channel import CHANNEL_OPTIONS, Metadata, Options, Tls
-from axon.errors import AxonError, from_call
+from axon.errors import from_call
 from axon.types import Feature, Model
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from axon_gateway import logs, metrics
 from axon_gateway.errors import Refusal
+from axon_gateway.statuses import loading, translate, unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -59,18 +60,6 @@ _RETRY = 1.0
 
 #: The metadata in which a service names itself.
 _SERVER = "axon-server"
-#: How gRPC says it, and what it means.
-_TLS_FAILURES = {
-    "CERTIFICATE_VERIFY_FAILED": "has a certificate that AXON_BACKEND_TLS_CA does not cover",
-    "Hostname Verification": "has a certificate for another name: see AXON_BACKEND_TLS_NAME",
-    "WRONG_VERSION_NUMBER": "does not use TLS: see AXON_BACKEND_TLS_CA",
-}
-
-_JSON_NAMES = {path: name for name, path in messages.FIELDS.items()}
-#: Codes that the service may give as the reason of a field violation.
-_REASONS = frozenset(
-    {"empty_prompt", "prompt_too_long", "out_of_range", "wrong_type", "unknown_source"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +132,7 @@ class Upstream:
         # Refuses too, and says what it waits for; and who lacks a token is healthy to any probe.
         await self.model()
         if answer is None or answer.status != health_pb2.HealthCheckResponse.SERVING:
-            raise Refusal("not_ready", _loading(self.target))
+            raise Refusal("not_ready", loading(self.target))
 
     async def model(self) -> Model:
         """What is served now, with the present load. Raises Refusal."""
@@ -211,7 +200,7 @@ class Upstream:
 
     async def _explained(self, refusal: Refusal) -> Refusal:
         """gRPC knows only that a service is not healthy; that one itself knows why."""
-        if refusal.message == _loading(self.target):
+        if refusal.message == loading(self.target):
             try:
                 await self.model()
             except Refusal as better:
@@ -220,7 +209,7 @@ class Upstream:
 
     def _not_ready(self, error: grpc.aio.AioRpcError) -> Refusal:
         """Whatever keeps the service from saying what it is keeps it from generating."""
-        return Refusal("not_ready", _unavailable(from_call(error), self.target))
+        return Refusal("not_ready", unavailable(from_call(error), self.target))
 
     def _lost(self, why: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> Refusal:
         # A target may be many replicas; each says in the first event's metadata who it is.
@@ -239,56 +228,3 @@ class Upstream:
         """Ends every stream and the connection."""
         await self._channel.close(None)
         await self._questions.close(None)
-
-
-def translate(status: AxonError, target: str) -> Refusal:
-    """The refusal for a gRPC status, with the field at fault under its JSON name."""
-    match status.code:
-        case "INVALID_ARGUMENT" | "OUT_OF_RANGE":
-            return _invalid(status)
-        case "NOT_FOUND":
-            return Refusal("unknown_source", status.message, "sources")
-        case "RESOURCE_EXHAUSTED":
-            return Refusal("queue_full", status.message, retry_after=status.retry_after)
-        case "DEADLINE_EXCEEDED":
-            return Refusal("deadline", f"inference at {target} did not finish in time")
-        case "UNAUTHENTICATED":
-            return Refusal("not_ready", _unavailable(status, target))
-        case "UNAVAILABLE":
-            return Refusal(
-                "not_ready", _unavailable(status, target), retry_after=status.retry_after
-            )
-    return Refusal("internal", f"inference at {target} failed: {status}")
-
-
-def _unavailable(status: AxonError, target: str) -> str:
-    if "unhealthy" in status.message:
-        return _loading(target)
-    if status.code == "UNAUTHENTICATED":
-        return f"inference at {target} wants an access token: set AXON_BACKEND_TOKEN to one of its"
-    for sign, meaning in _TLS_FAILURES.items():
-        if sign in status.message:
-            return f"inference at {target} {meaning}"
-    if "failed to connect" in status.message.lower():
-        # What gRPC adds (every address it tried, in its own notation) helps nobody who waits.
-        return f"no inference service answers at {target}"
-    return f"inference at {target} is not available: {status.message}"
-
-
-def _loading(target: str) -> str:
-    return f"inference at {target} is loading its model"
-
-
-def _invalid(status: AxonError) -> Refusal:
-    if not status.violations:
-        return Refusal("out_of_range", status.message)
-    violation = status.violations[0]
-    # A repeated field may be named with its index: "sampling.stop[2]".
-    path = violation.field.partition("[")[0]
-    field = _JSON_NAMES.get(path, path)
-    defaults = {"prompt": "prompt_too_long", "sources": "unknown_source"}
-    reason = violation.reason.lower()
-    code = reason if reason in _REASONS else defaults.get(field, "out_of_range")
-    # The service names fields as the contract does; the reader knows them by their JSON names.
-    text = (violation.description or status.message).replace(path, field)
-    return Refusal(code, text if text.startswith(field) else f"{field} {text}", field)

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 
+from . import logs
 from .config import Settings, SettingsError
 
 _log = logging.getLogger("axon_inference")
@@ -23,12 +24,7 @@ def main() -> int:
     except SettingsError as error:
         print(f"axon-inference: {error}", file=sys.stderr)
         return 1
-    logging.basicConfig(
-        level=settings.log_level,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells every request at INFO
+    logs.configure(settings.log_level, settings.log_format)
     match arguments.command:
         case "models":
             return _told(lambda: _list(settings, arguments.names))
@@ -100,10 +96,7 @@ async def _serve(settings: Settings) -> int:
     service = Service(settings, on_fatal=fail)
     try:
         await service.listen()
-    except PortInUse as error:
-        _log.error("%s Set AXON_GRPC_PORT to another port.", error)
-        return 1
-    except SettingsError as error:
+    except (PortInUse, SettingsError) as error:
         _log.error("%s", error)
         return 1
     loading = asyncio.create_task(service.load())

@@ -43,7 +43,7 @@ def _count(minimum: int) -> Any:
 def _port(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 65535:
-        raise ValueError("must be a port, 0 to 65535 (0 picks a free one)")
+        raise ValueError("must be a port, 0 to 65535")
     return value
 
 
@@ -84,7 +84,7 @@ class Settings:
         _names,
     )
     host: str = _setting("127.0.0.1", "AXON_HOST", "address to listen on")
-    port: int = _setting(50051, "AXON_GRPC_PORT", "port to listen on", _port)
+    port: int = _setting(50051, "AXON_GRPC_PORT", "port to listen on; 0 picks a free one", _port)
     tls_cert: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
         None,
         "AXON_GRPC_TLS_CERT",
@@ -144,6 +144,15 @@ class Settings:
         "AXON_LOG_LEVEL",
         "DEBUG, INFO, WARNING or ERROR",
         _level,
+    )
+    log_format: str = _setting(
+        "plain", "AXON_LOG_FORMAT", "how it is logged: plain or json", _one_of("plain", "json")
+    )
+    metrics_port: int = _setting(
+        0,
+        "AXON_METRICS_PORT",
+        "port where Prometheus finds this replica's queue length and counts; 0: nowhere",
+        _port,
     )
 
     @classmethod

@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from . import access, messages
 from .config import Settings
 from .engine import Engine
+from .metrics import Metrics
 from .requests import Features, Sampling
 from .scheduler import Scheduler
 from .server import InferenceServicer, Listeners, Ready
@@ -41,6 +42,12 @@ class PortInUse(OSError):
     """Something else listens on the port already."""
 
 
+def _in_use(address: str, variable: str) -> PortInUse:
+    return PortInUse(
+        f"cannot listen on {address}: is something else there? Set {variable} to another port."
+    )
+
+
 class Service:
     """The gRPC server and, once loaded, the engine behind it."""
 
@@ -54,7 +61,13 @@ class Service:
         self.port = 0
         self._on_fatal = on_fatal
         self._load = load or self._load_model
-        self._servicer = InferenceServicer()
+        self._metrics = Metrics(
+            running=lambda: self._engine.progress().running if self._engine else 0,
+            queued=lambda: self._engine.progress().queued if self._engine else 0,
+            slots=self._slots,
+        )
+        self._stop_metrics: Callable[[], None] | None = None
+        self._servicer = InferenceServicer(self._metrics)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         guards = [access.TokenInterceptor(settings.tokens)] if settings.tokens else []
         self._server = grpc.aio.server(interceptors=guards, options=_OPTIONS)
@@ -81,8 +94,21 @@ class Service:
                 else self._server.add_insecure_port(address)
             )
         except RuntimeError as error:
-            raise PortInUse(f"cannot listen on {address}: is something else there?") from error
+            raise _in_use(address, "AXON_GRPC_PORT") from error
+        if self.settings.metrics_port:
+            self._serve_metrics()
         await self._server.start()
+
+    def _serve_metrics(self) -> None:
+        host, port = self.settings.host, self.settings.metrics_port
+        try:
+            self._stop_metrics = self._metrics.serve(host, port)
+        except OSError as error:
+            raise _in_use(f"{host}:{port}", "AXON_METRICS_PORT") from error
+
+    def _slots(self) -> int:
+        ready = self._servicer.ready
+        return ready.description.limits.slots if ready else 0
 
     async def load(self) -> None:
         """Load model and sources, start the engine, and say so.
@@ -108,6 +134,8 @@ class Service:
             await asyncio.to_thread(self._engine.close)
         # Streams cancelled just now still have their last event to send.
         await self._server.stop(grace=1)
+        if self._stop_metrics:
+            await asyncio.to_thread(self._stop_metrics)
 
     async def _until_idle(self, engine: Engine) -> None:
         for _ in range(self.settings.drain_seconds * 10):

@@ -109,7 +109,9 @@ async def test_a_stream_that_ends_too_early_is_an_error(
     inference.script.cut_off = True
     client = await gateway.connect()
     await client.send(prompt="x")
-    assert (await client.until("error"))[-1]["error"] == "backend_lost"
+    error = (await client.until("error"))[-1]
+    assert error["error"] == "backend_lost"
+    assert f"(fake:{inference.port}) broke off" in error["message"]
 
 
 async def test_a_stream_cancelled_by_inference_is_an_error(
