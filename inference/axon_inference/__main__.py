@@ -81,6 +81,7 @@ def _download(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> int:
     from .service import PortInUse, Service
+    from .starting import bring_up
 
     stop = asyncio.Event()
     failures: list[str] = []
@@ -88,6 +89,7 @@ async def _serve(settings: Settings) -> int:
 
     def fail(reason: str) -> None:
         """End the process, from whichever thread: a supervisor then starts a fresh one."""
+        _log.error("%s", reason)
         failures.append(reason)
         loop.call_soon_threadsafe(stop.set)
 
@@ -99,29 +101,17 @@ async def _serve(settings: Settings) -> int:
     except (PortInUse, SettingsError) as error:
         _log.error("%s", error)
         return 1
-    loading = asyncio.create_task(service.load())
+    loading = asyncio.create_task(bring_up(service, wait=settings.on_failure == "wait"))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    failure = loading.exception() if loading.done() else None
-    if failure:
-        failures.append(_reason(failure))
-    else:
+    if loading.done() and not loading.exception():
         await stopping
-    if failures:
-        _log.error("%s", failures[0])
     if not loading.done():
         # A thread that imports torch cannot be interrupted; nothing is lost by leaving at once.
         os._exit(0)
     stopping.cancel()
     await service.drain()
-    return 1 if failures else 0
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, (ValueError, OSError)):
-        return f"cannot serve: {error}"
-    logging.getLogger("axon_inference").error("loading failed", exc_info=error)
-    return f"cannot serve: {error!r}"
+    return 1 if failures or loading.exception() else 0
 
 
 if __name__ == "__main__":

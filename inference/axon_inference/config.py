@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -45,6 +46,12 @@ def _port(text: str) -> int:
     if not 0 <= value <= 65535:
         raise ValueError("must be a port, 0 to 65535")
     return value
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9])?", text):
+        raise ValueError("must be auto, cpu, cuda or cuda:N")
+    return text
 
 
 def _one_of(*choices: str) -> Any:
@@ -103,7 +110,7 @@ class Settings:
         _tokens,
         secret=True,
     )
-    device: str = _setting("auto", "AXON_DEVICE", "auto, cpu, cuda or cuda:N")
+    device: str = _setting("auto", "AXON_DEVICE", "auto, cpu, cuda or cuda:N", _device)
     dtype: str = _setting("float32", "AXON_DTYPE", f"one of {', '.join(DTYPES)}", _one_of(*DTYPES))
     threads: int = _setting(
         0, "AXON_THREADS", "CPU threads for one forward pass; 0 takes torch's choice", _count(0)
@@ -138,6 +145,13 @@ class Settings:
     )
     drain_seconds: int = _setting(
         10, "AXON_DRAIN_SECONDS", "time running streams get to end at shutdown", _count(0)
+    )
+    on_failure: str = _setting(
+        "exit",
+        "AXON_ON_FAILURE",
+        "what becomes of the process if it cannot serve: exit ends it; wait (for containers that "
+        "would be started again at once) keeps it, unhealthy, and tries again where that may help",
+        _one_of("exit", "wait"),
     )
     log_level: str = _setting(
         "INFO",

@@ -125,6 +125,10 @@ class Service:
         await self._say_serving(True)
         _log.info("serving %s on port %d", ", ".join(ready.served.sources), self.port)
 
+    def refuse(self, reason: str) -> None:
+        """Tell `reason` to all who call, for as long as there is no model."""
+        self._servicer.unavailable = reason
+
     async def drain(self) -> None:
         """Refuse new calls, let running ones end for a while, then cancel the rest."""
         self._servicer.ready, self._servicer.unavailable = None, "the server is shutting down"
