@@ -72,7 +72,7 @@ clean: ## Remove all that make made: .venv, the built page, fetched labels, logs
 #: AXON_LABEL_OVERRIDES  A JSON file of labels that come before all others
 #: AXON_NEURONPEDIA_EXPORT  Where labels are fetched from on first use: Neuronpedia's bulk export; empty: nowhere
 #: AXON_NEURONPEDIA_API  Where single labels are asked for that it lacks; empty: nowhere
-#: AXON_REDIS_URL   A Redis to use, rather than one started for this run
+#: AXON_REDIS_URL   A Redis for labels, and for rooms shared with other gateways: one started for this run
 #: AXON_GENERATE_TOKENS Access tokens, one of which is needed to generate: nobody needs one
 #: AXON_JOIN_TOKENS Access tokens, one of which is needed to watch: nobody needs one
 #: AXON_LOG_LEVEL   How much the services log: info

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 
+from . import logs
 from .config import Settings, SettingsError
 
 _log = logging.getLogger("axon_inference")
@@ -23,12 +24,7 @@ def main() -> int:
     except SettingsError as error:
         print(f"axon-inference: {error}", file=sys.stderr)
         return 1
-    logging.basicConfig(
-        level=settings.log_level,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells every request at INFO
+    logs.configure(settings.log_level, settings.log_format)
     match arguments.command:
         case "models":
             return _told(lambda: _list(settings, arguments.names))
@@ -85,6 +81,7 @@ def _download(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> int:
     from .service import PortInUse, Service
+    from .starting import bring_up
 
     stop = asyncio.Event()
     failures: list[str] = []
@@ -92,6 +89,7 @@ async def _serve(settings: Settings) -> int:
 
     def fail(reason: str) -> None:
         """End the process, from whichever thread: a supervisor then starts a fresh one."""
+        _log.error("%s", reason)
         failures.append(reason)
         loop.call_soon_threadsafe(stop.set)
 
@@ -100,32 +98,20 @@ async def _serve(settings: Settings) -> int:
     service = Service(settings, on_fatal=fail)
     try:
         await service.listen()
-    except PortInUse as error:
-        _log.error("%s Set AXON_GRPC_PORT to another port.", error)
+    except (PortInUse, SettingsError) as error:
+        _log.error("%s", error)
         return 1
-    loading = asyncio.create_task(service.load())
+    loading = asyncio.create_task(bring_up(service, wait=settings.on_failure == "wait"))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    failure = loading.exception() if loading.done() else None
-    if failure:
-        failures.append(_reason(failure))
-    else:
+    if loading.done() and not loading.exception():
         await stopping
-    if failures:
-        _log.error("%s", failures[0])
     if not loading.done():
         # A thread that imports torch cannot be interrupted; nothing is lost by leaving at once.
         os._exit(0)
     stopping.cancel()
     await service.drain()
-    return 1 if failures else 0
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, (ValueError, OSError)):
-        return f"cannot serve: {error}"
-    logging.getLogger("axon_inference").error("loading failed", exc_info=error)
-    return f"cannot serve: {error!r}"
+    return 1 if failures or loading.exception() else 0
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ import pytest
 from .. import tiny
 from ..fake_hub import FakeHub
 from ..fake_hub import serving as serving_hub
+from ..ports import free_port
 from ..releases import HubCache
-from .process import end, free_port, serving, wait_until_serving
+from .process import end, serving, wait_until_serving
 
 REPOSITORY = "openai-community/gpt2"
 

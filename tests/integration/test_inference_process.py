@@ -16,7 +16,8 @@ from axon.v1 import inference_pb2_grpc as pb_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from .. import tiny
-from .process import end, free_port, serving, wait_until_serving
+from ..ports import free_port
+from .process import end, serving, wait_until_serving
 
 
 @pytest.fixture(scope="module")

@@ -241,6 +241,7 @@ async def test_the_page_is_served(settings: Settings, tmp_path: Path) -> None:
         for path, status, cache in (
             ("/", 200, "no-cache"),
             ("/r/k3f9x2", 200, "no-cache"),
+            ("/r/k3f9x2/", 200, "no-cache"),
             ("/assets/app-1a2b.js", 200, "public, max-age=31536000, immutable"),
             ("/icon.svg", 200, "no-cache"),
             ("/assets/gone.js", 404, None),
