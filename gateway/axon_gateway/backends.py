@@ -128,7 +128,10 @@ class Backends:
 
 
 async def _watch(backend: Upstream, met: Met) -> None:
+    told = ""
     async for model in backend.watch():
-        sources = ", ".join(source.id for source in model.sources)
-        _log.info("inference at %s serves %s: %s", backend.target, model.model, sources)
-        met(model)
+        serves = f"{model.model}: {', '.join(source.id for source in model.sources)}"
+        if serves != told:  # connections are renewed all the time
+            _log.info("inference at %s serves %s", backend.target, serves)
+            met(model)
+            told = serves

@@ -33,8 +33,11 @@ _OPTIONS = (
     # Without this a second server on the same port would start and steal half the calls.
     ("grpc.so_reuseport", 0),
     # Below any sensible client's keepalive interval, or C-core answers it with GOAWAY.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # Callers that balance among replicas look for new ones only when a connection ends. A stream
+    # goes on to its end on the old one.
+    ("grpc.max_connection_age_ms", 30_000),
 )
 
 
