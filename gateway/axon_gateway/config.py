@@ -304,6 +304,13 @@ class Settings:
     label_cache: int = _setting(
         "AXON_LABEL_CACHE", _count, 200_000, "labels kept in this process besides Redis"
     )
+    on_failure: str = _setting(
+        "AXON_ON_FAILURE",
+        _choice("exit", "wait"),
+        "exit",
+        "what becomes of the process if it cannot start: exit ends it; wait (for containers that "
+        "would be started again at once) keeps it until it is told to stop",
+    )
     log_level: str = _setting(
         "AXON_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info", "what is logged"
     )
@@ -329,6 +336,11 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
                 shown = "" if setting.metadata["secret"] else f"={environment[variable]!r}"
                 raise ConfigError(f"{variable}{shown} cannot be used: {error}") from None
     return Settings(**values)  # type: ignore[arg-type]
+
+
+def waits(environment: Mapping[str, str]) -> bool:
+    """Whether a process that cannot start is to stay, whatever else is wrong in `environment`."""
+    return environment.get("AXON_ON_FAILURE", "").lower() == "wait"
 
 
 def describe() -> str:

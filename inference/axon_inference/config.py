@@ -188,6 +188,11 @@ class Settings:
                 raise SettingsError(f"{item.metadata['env']}{shown}: {error}") from error
         return cls(**values)
 
+    @staticmethod
+    def waits(env: Mapping[str, str]) -> bool:
+        """Whether a process that cannot start is to stay, whatever else is wrong in `env`."""
+        return env.get("AXON_ON_FAILURE", "").strip() == "wait"
+
     @classmethod
     def help(cls) -> str:
         """One line per variable, with its default."""

@@ -49,7 +49,7 @@ async def bring_up(
             return
         except Exception as error:
             again = wait and isinstance(error, Passing)
-            after = f" Trying again in {delay:.0f} s." if again else ""
+            after = f"; trying again in {delay:.0f} s" if again else ""
             reason = _reason(error)
             unforeseen = None if isinstance(error, (ValueError, OSError)) else error
             _log.error("cannot serve: %s%s", reason, after, exc_info=unforeseen)

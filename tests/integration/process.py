@@ -41,6 +41,14 @@ def end(process: subprocess.Popen[str], seconds: float = 50) -> tuple[int, str]:
     return process.returncode, errors
 
 
+def healthcheck(**variables: object) -> tuple[int, str]:
+    """What `python -m axon_inference healthcheck` says of the service with these settings."""
+    env = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+    command = [sys.executable, "-m", "axon_inference", "healthcheck"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30)
+    return done.returncode, done.stdout + done.stderr
+
+
 def wait_until_serving(port: int) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = health_pb2_grpc.HealthStub(channel)
