@@ -1,5 +1,6 @@
 /** The light of every node: what it should be at the moment looked at, and the way there. */
 import { FLOOR } from "../session/fade";
+import { lightsAt } from "../session/moment";
 import { neighbours } from "../session/query";
 import type { Store } from "../session/store";
 
@@ -31,7 +32,11 @@ export class Lights {
       this.glow[this.count] = 0;
       this.pulse[this.count] = 0;
     }
-    for (const feature of features) this.target[feature.index] = lightOf(store, feature.index);
+    const { session, token } = store;
+    const then = token && lightsAt(session, token.index);
+    for (const feature of features) {
+      this.target[feature.index] = then ? (then.get(feature) ?? FLOOR) : session.glowOf(feature);
+    }
     this.lendToChosen(store);
     for (const feature of features) {
       if (!store.shows(feature.source)) this.target[feature.index] = HIDDEN;
@@ -92,14 +97,4 @@ export class Lights {
     this.pulse = grow(this.pulse);
     this.target = grow(this.target);
   }
-}
-
-/** Live, a feature's fading glow; at a token looked at, its strength there and nothing else. */
-function lightOf(store: Store, index: number): number {
-  const { session, token } = store;
-  const feature = session.features[index];
-  if (!feature) return 0;
-  if (!token) return session.glowOf(feature);
-  const active = token.active.find((entry) => entry.feature === feature);
-  return active ? Math.max(FLOOR, session.strengthOf(feature, active.activation)) : FLOOR;
 }
