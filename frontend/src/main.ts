@@ -7,6 +7,7 @@ import "./styles/playback.css";
 import "./styles/inspector.css";
 import { exposeDebugHandle } from "./debug";
 import { Graph } from "./graph/graph";
+import { showOverlay } from "./graph/overlay";
 import { askForFeature, waitForModel } from "./net/backend";
 import { browserEnvironment, type Resume, RoomSocket } from "./net/room-socket";
 import { browserWait, Player, type Start } from "./net/player";
@@ -15,7 +16,8 @@ import { Store } from "./session/store";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
 import { Inspector } from "./ui/inspector";
-import { NO_GRAPH, Notice } from "./ui/notice";
+import { LinkFloor } from "./ui/link-floor";
+import { GRAPH_LOST, NO_GRAPH, Notice } from "./ui/notice";
 import { PinnedView } from "./ui/pinned";
 import { flawsOf, Recordings } from "./ui/recordings";
 import { forgetReplayInAddress, keepReplayInAddress, replayWanted } from "./ui/replay-address";
@@ -129,6 +131,11 @@ function makeGraph(notice: Notice): Graph | null {
     canvas: byId("canvas", HTMLCanvasElement),
     labels: byId("labels"),
     stage: byId("stage"),
+    tools: byId("graph-tools"),
+    drawable: (may: boolean) => {
+      notice.standing = may ? null : GRAPH_LOST;
+      store.changed();
+    },
   };
   try {
     if (query.get("webgl") === "off") throw new Error("switched off in the address");
@@ -161,6 +168,7 @@ new Inspector(
   askForFeature,
 );
 keepReplayInAddress(store);
+new LinkFloor(store);
 const graph = makeGraph(new Notice(store));
 byId("fit").addEventListener("click", () => graph?.fit());
 byId("reset").addEventListener("click", () => {
@@ -169,6 +177,9 @@ byId("reset").addEventListener("click", () => {
   graph?.reset();
 });
 exposeDebugHandle(store, graph);
+if (graph && query.has("debug")) {
+  showOverlay(() => ({ ...graph.statistics, tokens: store.session.tokens.length }));
+}
 
 const wanted = replayWanted(query);
 if (wanted !== null) {

@@ -42,12 +42,15 @@ export class Store {
   backend: Backend = { state: "loading", message: "Looking for the model" };
   /** Sources neither shown nor asked for. */
   hidden: ReadonlySet<string> = new Set();
-  /** The feature under the pointer or the focus, wherever on the page that is. */
-  hovered: FeatureKey | null = null;
   /** Features that stay listed whatever is chosen. */
   pinned: ReadonlySet<FeatureKey> = new Set();
   playback: Playback = { playing: false, speed: 1, ahead: 0, run: 0, runs: 0 };
+  /** Links with less evidence than this are not drawn, 0 to 1. */
+  linkFloor = 0;
+  /** Goes up when `passes` may answer anew for features it has been asked about. */
+  passVersion = 0;
   private chosenKey: FeatureKey | null = null;
+  private hoveredKey: FeatureKey | null = null;
   private tokenIndex: number | null = null;
   private readonly listeners = new Set<Listener>();
   private scheduled = false;
@@ -74,6 +77,7 @@ export class Store {
     const runs = this.session.runs;
     this.session.apply(frame);
     if (this.session.runs !== runs) this.tokenIndex = null;
+    if (frame.type === "labels") this.passVersion += 1;
     this.changed();
   }
 
@@ -82,15 +86,18 @@ export class Store {
     this.session = new Session();
     this.origin = origin;
     this.chosenKey = null;
-    this.hovered = null;
+    this.hoveredKey = null;
     this.tokenIndex = null;
     this.changed();
   }
 
   set(
-    change: Partial<Pick<Store, "connection" | "backend" | "hidden" | "origin" | "playback">>,
+    change: Partial<
+      Pick<Store, "connection" | "backend" | "hidden" | "linkFloor" | "origin" | "playback">
+    >,
   ): void {
     Object.assign(this, change);
+    if (change.hidden) this.passVersion += 1;
     this.changed();
   }
 
@@ -109,9 +116,14 @@ export class Store {
     return hovered ?? this.chosen;
   }
 
+  /** The feature under the pointer or the focus, in the graph or in a list. */
+  get hovered(): FeatureKey | null {
+    return this.hoveredKey;
+  }
+
   hover(key: FeatureKey | null): void {
-    if (key === this.hovered) return;
-    this.hovered = key;
+    if (key === this.hoveredKey) return;
+    this.hoveredKey = key;
     this.changed();
   }
 
@@ -169,6 +181,11 @@ export class Store {
 
   shows(source: string): boolean {
     return !this.hidden.has(source);
+  }
+
+  /** Whether a feature is on show; `passVersion` tells when to ask again. */
+  passes(feature: Feature): boolean {
+    return this.shows(feature.source);
   }
 
   /** The sources to ask for: undefined for all. */
