@@ -3,31 +3,41 @@ import "@fontsource-variable/source-sans-3";
 import "./styles/page.css";
 import "./styles/panels.css";
 import "./styles/graph.css";
+import "./styles/playback.css";
+import "./styles/inspector.css";
 import { exposeDebugHandle } from "./debug";
 import { Graph } from "./graph/graph";
+import { showOverlay } from "./graph/overlay";
 import { askForFeature, waitForModel } from "./net/backend";
 import { browserEnvironment, type Resume, RoomSocket } from "./net/room-socket";
-import { loadRecording, play, type Player } from "./net/replay";
+import { browserWait, Player, type Start } from "./net/player";
+import { loadRecording } from "./net/replay";
 import { Store } from "./session/store";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
 import { Inspector } from "./ui/inspector";
-import { NO_GRAPH, Notice } from "./ui/notice";
-import { offerRecordings } from "./ui/recordings";
+import { LinkFloor } from "./ui/link-floor";
+import { GRAPH_LOST, NO_GRAPH, Notice } from "./ui/notice";
+import { PinnedView } from "./ui/pinned";
+import { flawsOf, Recordings } from "./ui/recordings";
+import { forgetReplayInAddress, keepReplayInAddress, replayWanted } from "./ui/replay-address";
 import { RoomView } from "./ui/room";
 import { loadAccess, loadToken, saveAccess, saveToken } from "./ui/settings";
 import { SourcesView } from "./ui/sources";
 import { StrongestView } from "./ui/strongest";
 import { TextView } from "./ui/text";
-import type { Recorded } from "./wire/parse";
+import { Timeline } from "./ui/timeline";
+import { Tip } from "./ui/tip";
+import type { Recording } from "./wire/recording";
 import type { ErrorFrame, Frame, GenerateRequest, OpenRequest, RoomFrame } from "./wire/types";
 
 const FIRST_RECORDING = "capital-of-france";
+const FROM_THE_START: Start = { speed: 1, at: null, run: null };
 
 const query = new URLSearchParams(location.search);
 let roomWanted = /^\/r\/([\w-]+)\/?$/.exec(location.pathname)?.[1] ?? null;
 const store = new Store((run) => setTimeout(run, 0));
-let player: Player | null = null;
+const player = new Player(store, browserWait);
 
 const access = query.get("access") ?? loadAccess();
 saveAccess(access);
@@ -91,41 +101,29 @@ function receive(frame: Frame): void {
 }
 
 function goLive(): void {
-  stopPlayer();
+  player.close();
+  recordings.say("");
   if (store.origin === "live") return;
   const { room } = store.session;
   store.restart("live");
   store.session.room = room;
 }
 
-function stopPlayer(): void {
-  player?.stop();
-  player = null;
-}
-
 function generate(request: GenerateRequest): void {
   if (!socket.send(request)) return;
-  stopPlayer();
   store.lookAt(null);
   store.session.requested();
   store.changed();
 }
 
-async function replay(nameOrUrl: string, pace: number): Promise<void> {
-  const frames = await loadRecording(nameOrUrl);
-  if (store.origin !== "live") show(frames, pace);
+async function replay(nameOrUrl: string, start: Start): Promise<void> {
+  const recording = await loadRecording(nameOrUrl);
+  if (store.origin !== "live") show(recording, start);
 }
 
-/** Plays a recording in place of what is shown; the room stays, and what comes in it takes over. */
-function show(frames: readonly Recorded[], pace: number): void {
-  stopPlayer();
-  const { room } = store.session;
-  store.restart("recording");
-  store.session.room = room;
-  const apply = (frame: Frame): void => {
-    store.apply(frame);
-  };
-  player = play(frames, pace, apply, () => (player = null));
+function show(recording: Recording, start: Start): void {
+  player.open(recording.frames, start);
+  recordings.say(flawsOf(recording));
 }
 
 function makeGraph(notice: Notice): Graph | null {
@@ -133,6 +131,11 @@ function makeGraph(notice: Notice): Graph | null {
     canvas: byId("canvas", HTMLCanvasElement),
     labels: byId("labels"),
     stage: byId("stage"),
+    tools: byId("graph-tools"),
+    drawable: (may: boolean) => {
+      notice.standing = may ? null : GRAPH_LOST;
+      store.changed();
+    },
   };
   try {
     if (query.get("webgl") === "off") throw new Error("switched off in the address");
@@ -148,12 +151,24 @@ function makeGraph(notice: Notice): Graph | null {
 const sources = new SourcesView(store);
 new Controls(store, sources, { generate, stop: () => socket.send({ type: "stop" }) });
 new RoomView(store, (open) => socket.send({ type: "open", open } satisfies OpenRequest));
-offerRecordings((frames) => {
-  show(frames, 1);
+const recordings = new Recordings((recording) => {
+  forgetReplayInAddress();
+  show(recording, FROM_THE_START);
 });
+new Tip();
 new TextView(store);
+new Timeline(store, player);
 new StrongestView(store);
-new Inspector(store, askForFeature);
+new PinnedView(store);
+new Inspector(
+  store,
+  (index) => {
+    player.seek(index);
+  },
+  askForFeature,
+);
+keepReplayInAddress(store);
+new LinkFloor(store);
 const graph = makeGraph(new Notice(store));
 byId("fit").addEventListener("click", () => graph?.fit());
 byId("reset").addEventListener("click", () => {
@@ -162,11 +177,14 @@ byId("reset").addEventListener("click", () => {
   graph?.reset();
 });
 exposeDebugHandle(store, graph);
+if (graph && query.has("debug")) {
+  showOverlay(() => ({ ...graph.statistics, tokens: store.session.tokens.length }));
+}
 
-const replayWanted = query.get("replay");
-if (replayWanted !== null) {
+const wanted = replayWanted(query);
+if (wanted !== null) {
   store.set({ backend: { state: "off" } });
-  replay(replayWanted, Number(query.get("pace") ?? 1)).catch((error: unknown) => {
+  replay(wanted.name, wanted).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     store.set({
       connection: { state: "gone", message: `The recording cannot be shown: ${reason}.` },
@@ -175,7 +193,7 @@ if (replayWanted !== null) {
 } else {
   // The page is whole without its first recording: where it is missing, nothing plays.
   if (roomWanted === null || loadToken(roomWanted) !== undefined) {
-    void replay(FIRST_RECORDING, 1).catch(() => undefined);
+    void replay(FIRST_RECORDING, FROM_THE_START).catch(() => undefined);
   }
   void waitForModel((backend) => {
     store.set({ backend });

@@ -5,6 +5,9 @@ import { byId, setText } from "./dom";
 export const NO_GRAPH =
   "This browser shows no WebGL, so there is no graph. Text and features work without it.";
 
+export const GRAPH_LOST =
+  "The browser has taken the graph's WebGL away. It mostly comes back by itself; if not, reload the page. Text and features go on.";
+
 export class Notice {
   private readonly element = byId("notice");
   /** Said in place of everything else while set. */
