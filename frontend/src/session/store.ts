@@ -30,7 +30,12 @@ export class Store {
   backend: Backend = { state: "loading", message: "Looking for the model" };
   /** Sources neither shown nor asked for. */
   hidden: ReadonlySet<string> = new Set();
+  /** Links with less evidence than this are not drawn, 0 to 1. */
+  linkFloor = 0;
+  /** Goes up when `passes` may answer anew for features it has been asked about. */
+  passVersion = 0;
   private chosenKey: FeatureKey | null = null;
+  private hoveredKey: FeatureKey | null = null;
   private tokenIndex: number | null = null;
   private readonly listeners = new Set<Listener>();
   private scheduled = false;
@@ -57,6 +62,7 @@ export class Store {
     const runs = this.session.runs;
     this.session.apply(frame);
     if (this.session.runs !== runs) this.tokenIndex = null;
+    if (frame.type === "labels") this.passVersion += 1;
     this.changed();
   }
 
@@ -65,12 +71,16 @@ export class Store {
     this.session = new Session();
     this.origin = origin;
     this.chosenKey = null;
+    this.hoveredKey = null;
     this.tokenIndex = null;
     this.changed();
   }
 
-  set(change: Partial<Pick<Store, "connection" | "backend" | "hidden" | "origin">>): void {
+  set(
+    change: Partial<Pick<Store, "connection" | "backend" | "hidden" | "linkFloor" | "origin">>,
+  ): void {
     Object.assign(this, change);
+    if (change.hidden) this.passVersion += 1;
     this.changed();
   }
 
@@ -80,6 +90,17 @@ export class Store {
 
   choose(key: FeatureKey | null): void {
     this.chosenKey = key;
+    this.changed();
+  }
+
+  /** The feature under the pointer, in the graph or in a list. */
+  get hovered(): FeatureKey | null {
+    return this.hoveredKey;
+  }
+
+  hover(key: FeatureKey | null): void {
+    if (key === this.hoveredKey) return;
+    this.hoveredKey = key;
     this.changed();
   }
 
@@ -103,6 +124,11 @@ export class Store {
 
   shows(source: string): boolean {
     return !this.hidden.has(source);
+  }
+
+  /** Whether a feature is on show; `passVersion` tells when to ask again. */
+  passes(feature: Feature): boolean {
+    return this.shows(feature.source);
   }
 
   /** The sources to ask for: undefined for all. */
