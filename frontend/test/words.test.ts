@@ -5,7 +5,13 @@ import type { Frame } from "../src/wire/types";
 import { connectionOf, sayProblem, statusOf } from "../src/ui/words";
 import { error, feature, finished, started, token } from "./frames";
 
-const MODEL: ModelInfo = { model: "axon-demo", sources: [], params: {}, maxPromptCharacters: null };
+const MODEL: ModelInfo = {
+  model: "axon-demo",
+  models: [],
+  sources: [],
+  params: {},
+  maxPromptCharacters: null,
+};
 
 function live(...frames: Frame[]): Store {
   const store = new Store((run) => {
@@ -61,7 +67,7 @@ describe("statusOf", () => {
 
 describe("sayProblem", () => {
   it("uses the server's words where it has none of its own", () => {
-    expect(sayProblem({ code: "new_code", message: "Do this.", field: null })).toBe("Do this.");
+    expect(sayProblem({ code: "new_code", message: "Do this.", field: null, retryAfter: null })).toBe("Do this.");
   });
 });
 

@@ -2,7 +2,7 @@
  * A room's stream folded into state. No clock, no network, no document: the same frames always
  * give the same session, live or from a recording.
  */
-import type { FinishedFrame, Frame, RoomFrame, WireFeature } from "../wire/types";
+import type { ErrorFrame, FinishedFrame, Frame, RoomFrame, WireFeature } from "../wire/types";
 import { CoActivation } from "./evidence";
 import { FLOOR, fullScale, recency, strength } from "./fade";
 import {
@@ -16,6 +16,7 @@ import {
   type Problem,
   type Run,
   type Token,
+  unseenFeature,
 } from "./state";
 
 /** Errors after which a running generation is over; others only answer a message. */
@@ -65,6 +66,7 @@ export class Session {
       this.fail(frame);
       return true;
     }
+    if (frame.type === "view") return true;
     if (frame.seq <= this.lastSeq) return false;
     this.lastSeq = frame.seq;
     this.applyLogged(frame);
@@ -108,12 +110,12 @@ export class Session {
   }
 
   /** A later room frame of the same room comes without the token: keep the first one's. */
-  private enter({ room, role, viewers, open, token }: RoomFrame): void {
-    const kept = token ?? (this.room?.room === room ? this.room.token : undefined);
-    this.room = { room, role, viewers, open, ...(kept === undefined ? {} : { token: kept }) };
+  private enter({ type: _type, seq: _seq, ...room }: RoomFrame): void {
+    const kept = room.token ?? (this.room?.room === room.room ? this.room.token : undefined);
+    this.room = { ...room, ...(kept === undefined ? {} : { token: kept }) };
   }
 
-  private applyLogged(frame: Exclude<Frame, { type: "room" | "error" }>): void {
+  private applyLogged(frame: Exclude<Frame, { type: "room" | "error" | "view" }>): void {
     switch (frame.type) {
       case "queued":
         this.phase = "queued";
@@ -198,19 +200,7 @@ export class Session {
   }
 
   private meet(wire: WireFeature): Feature {
-    const feature: Feature = {
-      key: featureKey(wire.source, wire.id),
-      id: wire.id,
-      source: wire.source,
-      layer: wire.layer,
-      index: this.features.length,
-      label: null,
-      peak: 0,
-      fired: 0,
-      knownMax: null,
-      glow: 0,
-      glowAt: -1,
-    };
+    const feature = unseenFeature(wire.source, wire.id, wire.layer, this.features.length);
     this.features.push(feature);
     this.byKey.set(feature.key, feature);
     return feature;
@@ -238,8 +228,9 @@ export class Session {
     };
   }
 
-  private fail(frame: { error: string; message: string; field: string | null }): void {
-    this.problem = { code: frame.error, message: frame.message, field: frame.field };
+  private fail(frame: Omit<ErrorFrame, "type" | "seq">): void {
+    const { error: code, message, field, retry_after: retryAfter = null } = frame;
+    this.problem = { code, message, field, retryAfter };
     const ends = this.phase === "requested" || (isRunning(this.phase) && FATAL.has(frame.error));
     if (ends) this.phase = "failed";
   }
