@@ -111,7 +111,7 @@ async def feature(request: web.Request) -> web.Response:
 
 
 async def facts(request: web.Request) -> web.Response:
-    """Labels and statistics of the features `?index=1,2,3` of one source, as far as they are here."""
+    """Labels and statistics of the features `?index=1,2,3` of a source, as far as they are here."""
     gateway = request.app[GATEWAY]
     parts = request.match_info
     _, source = await gateway.backends.source(f"{parts['model']}/{parts['source']}")

@@ -32,12 +32,9 @@ export class ModelWatch {
   constructor(
     private readonly source: ModelSource,
     private readonly report: (backend: Backend) => void,
+    /** Told that there is no model by the name asked for; the server's own takes its place. */
+    private readonly unknown: (model: string) => void,
   ) {}
-
-  /** The model asked for by name, null for the server's own choice. */
-  get chosen(): string | null {
-    return this.wanted;
-  }
 
   choose(model: string | null): void {
     if (model === this.wanted) return;
@@ -60,6 +57,7 @@ export class ModelWatch {
       const answer = await this.source.ask(this.wanted);
       if (asked !== this.asked) continue;
       if (answer.state === "unknown") {
+        if (this.wanted !== null) this.unknown(this.wanted);
         this.wanted = null;
         this.again = true;
         continue;

@@ -13,7 +13,7 @@ export type Connection =
   | { state: "connecting" }
   | { state: "open" }
   | { state: "waiting"; seconds: number; reason: string }
-  | { state: "gone"; message: string };
+  | { state: "gone"; message: string; code?: string };
 
 /** `off`: a recording is shown by its address, and no server is asked for anything. */
 export type Backend =
