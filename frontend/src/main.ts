@@ -5,6 +5,7 @@ import "./styles/panels.css";
 import "./styles/graph.css";
 import { exposeDebugHandle } from "./debug";
 import { Graph } from "./graph/graph";
+import { showOverlay } from "./graph/overlay";
 import { Live } from "./live";
 import { askForFacts, askForFeature } from "./net/backend";
 import { Facts } from "./net/facts";
@@ -20,8 +21,9 @@ import { Finding } from "./ui/finding";
 import { Follow } from "./ui/follow";
 import { offerHelp } from "./ui/help";
 import { Inspector } from "./ui/inspector";
+import { LinkFloor } from "./ui/link-floor";
 import { ModelView } from "./ui/model";
-import { NO_GRAPH, Notice } from "./ui/notice";
+import { GRAPH_LOST, NO_GRAPH, Notice } from "./ui/notice";
 import { offerRecordings } from "./ui/recordings";
 import { RoomView } from "./ui/room";
 import { Share } from "./ui/share";
@@ -98,6 +100,11 @@ function makeGraph(notice: Notice): Graph | null {
     canvas: byId("canvas", HTMLCanvasElement),
     labels: byId("labels"),
     stage: byId("stage"),
+    tools: byId("graph-tools"),
+    drawable: (may: boolean) => {
+      notice.standing = may ? null : GRAPH_LOST;
+      store.changed();
+    },
   };
   try {
     if (query.get("webgl") === "off") throw new Error("switched off in the address");
@@ -135,6 +142,7 @@ offerRecordings((frames) => {
 new TextView(store);
 new StrongestView(store);
 new Inspector(store, askForFeature);
+new LinkFloor(store);
 const notice = new Notice(store, {
   retry: () => {
     live.hurry();
@@ -160,6 +168,9 @@ byId("reset").addEventListener("click", () => {
   graph?.reset();
 });
 exposeDebugHandle(store, graph);
+if (graph && query.has("debug")) {
+  showOverlay(() => ({ ...graph.statistics, tokens: store.session.tokens.length }));
+}
 
 const replayWanted = query.get("replay");
 if (replayWanted !== null) {

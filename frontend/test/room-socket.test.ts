@@ -60,6 +60,7 @@ function setup(tryAgain = true) {
       resume: () => resume.at,
       frame: (frame) => frames.push(frame),
       state: (state) => states.push(state),
+      wordsFor: ({ message }) => message,
       refused: () => tryAgain,
       broken: () => undefined,
     },

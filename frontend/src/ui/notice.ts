@@ -13,6 +13,8 @@ const ACTIONS: Readonly<Record<Action, string>> = {
   "clear-filters": "Clear filters",
   "own-room": "Open a room",
 };
+export const GRAPH_LOST =
+  "The browser has taken the graph's WebGL away. It mostly comes back by itself; if not, reload the page. Text and features go on.";
 
 export class Notice {
   private readonly element = byId("notice");
