@@ -3,6 +3,7 @@ import "@fontsource-variable/source-sans-3";
 import "./styles/page.css";
 import "./styles/panels.css";
 import "./styles/graph.css";
+import "./styles/rooms.css";
 import { exposeDebugHandle } from "./debug";
 import { Graph } from "./graph/graph";
 import { showOverlay } from "./graph/overlay";

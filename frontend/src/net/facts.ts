@@ -36,7 +36,10 @@ export class Facts {
     for (let some = this.next(); some.length > 0; some = this.next()) {
       for (const feature of some) this.asked.add(feature);
       const source = some[0]?.source ?? "";
-      const found = await this.ask(source, some.map(({ id }) => id));
+      const found = await this.ask(
+        source,
+        some.map(({ id }) => id),
+      );
       for (const feature of some) feature.density ??= found?.get(feature.id)?.density ?? null;
       this.store.learned();
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));

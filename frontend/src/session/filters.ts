@@ -90,8 +90,7 @@ function judge(filter: Filter): Judge {
     case "min":
       return ({ share }) => share >= filter.share;
     case "density":
-      return ({ density }) =>
-        density === null || (density >= filter.low && density <= filter.high);
+      return ({ density }) => density === null || (density >= filter.low && density <= filter.high);
   }
 }
 

@@ -110,9 +110,16 @@ export class Session {
   }
 
   /** A later room frame of the same room comes without the token: keep the first one's. */
-  private enter({ type: _type, seq: _seq, ...room }: RoomFrame): void {
-    const kept = room.token ?? (this.room?.room === room.room ? this.room.token : undefined);
-    this.room = { ...room, ...(kept === undefined ? {} : { token: kept }) };
+  private enter({ room, role, viewers, presenting, open, token }: RoomFrame): void {
+    const kept = token ?? (this.room?.room === room ? this.room.token : undefined);
+    this.room = {
+      room,
+      role,
+      viewers,
+      open,
+      ...(presenting === undefined ? {} : { presenting }),
+      ...(kept === undefined ? {} : { token: kept }),
+    };
   }
 
   private applyLogged(frame: Exclude<Frame, { type: "room" | "error" | "view" }>): void {

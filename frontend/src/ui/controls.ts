@@ -93,6 +93,7 @@ export class Controls {
     }
     const ready = backend.state === "ready" && connection.state === "open";
     const watching = !mayGenerate(this.store);
+    document.body.classList.toggle("watching", watching);
     // A recording's phases are not ours to stop; a request just sent is.
     const own = this.store.origin === "live" || session.phase === "requested";
     const running = own && isRunning(session.phase);

@@ -62,7 +62,7 @@ export class ExportMenu {
     this.recording.href = `/api/rooms/${session.room?.room ?? ""}/recording.jsonl${query}`;
     this.shown.hidden = filters.length === 0 && hidden.size === 0;
     this.all.disabled = this.shown.disabled = session.tokens.length === 0;
-    this.picture.hidden = this.page.picture === undefined || document.body.matches(".no-graph");
+    this.picture.hidden = document.body.matches(".no-graph");
     this.link.disabled = session.run === null;
   }
 

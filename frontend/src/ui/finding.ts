@@ -226,7 +226,8 @@ export class Finding {
     if (signature === this.drawnChips) return;
     this.drawnChips = signature;
     const chips = texts.map((text) => chipOf(text, text));
-    if (off > 0) chips.unshift(chipOf("sources", `${sources.length - off} of ${sources.length} sources`));
+    if (off > 0)
+      chips.unshift(chipOf("sources", `${sources.length - off} of ${sources.length} sources`));
     this.chips.hidden = chips.length === 0;
     this.chips.replaceChildren(...chips);
   }

@@ -43,5 +43,7 @@ function pair([term, meaning]: [string, string] | readonly [string, string]): HT
 
 /** Keys typed into a field are text. */
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.matches("input:not([type=checkbox]), textarea, select");
+  return (
+    target instanceof HTMLElement && target.matches("input:not([type=checkbox]), textarea, select")
+  );
 }

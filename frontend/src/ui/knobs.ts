@@ -135,8 +135,11 @@ export class Knobs {
   private stands(preset: Preset): boolean {
     return STYLE_KNOBS.every((name) => {
       const field = this.fields.get(name);
-      const value = field?.input.value.trim() || (field?.known?.default ?? "");
-      return field !== undefined && value === valueIn(preset, name, field);
+      if (field === undefined) return false;
+      const value = field.input.value.trim();
+      return [value, value === "" ? field.known?.default : null].includes(
+        valueIn(preset, name, field),
+      );
     });
   }
 

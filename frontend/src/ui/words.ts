@@ -107,10 +107,10 @@ function tokens(count: number): string {
   return count === 1 ? "1 token" : `${count} tokens`;
 }
 
-/** The gateway's own words say what is wrong with a request; what to do is clear from them. */
-const ITS_OWN = "";
+/** Errors whose message by the gateway says best what is wrong with which field. */
+export const ITS_OWN_WORDS: readonly string[] = ["out_of_range", "wrong_type"];
 
-/** What to do about each of the gateway's errors (tests/golden/errors.json has all codes). */
+/** What to do about each of the gateway's other errors; tests/golden/errors.json has all codes. */
 export const ADVICE: Readonly<Record<string, string>> = {
   backend_lost: "The model's server went away. It comes back by itself; then press Generate again.",
   busy: "A generation is running already. Wait for its end, or press Stop.",
@@ -130,7 +130,6 @@ export const ADVICE: Readonly<Record<string, string>> = {
     "Only the one who opened this room can generate in it. Open your own at the start page.",
   not_ready: "The model is not ready yet. Try again in a moment.",
   not_running: "Nothing was running any more.",
-  out_of_range: ITS_OWN,
   prompt_too_long: "The prompt is too long for this model. Shorten it.",
   queue_full: "Too many people are generating.",
   room_moved: "The room moves to another server. The page follows by itself.",
@@ -138,7 +137,8 @@ export const ADVICE: Readonly<Record<string, string>> = {
   too_fast: "That was too much at once.",
   too_many_generations: "You run as many generations as one person may. Wait for one to end.",
   too_many_rooms: "All rooms of this server are in use. The page keeps trying.",
-  too_many_sockets: "Too many pages of your address are connected. Close some; this one keeps trying.",
+  too_many_sockets:
+    "Too many pages of your address are connected. Close some; this one keeps trying.",
   too_slow: "The connection is too slow to send this. Try again.",
   unknown_feature: "This feature is not served any more; the model may be another one by now.",
   unknown_field: "This page and the server do not fit together. Reload the page.",
@@ -147,7 +147,6 @@ export const ADVICE: Readonly<Record<string, string>> = {
     "This room is closed. Ask for a new link, or open a room of your own at the start page.",
   unknown_source: "A source asked for is not served any more. Look at the sources, and try again.",
   unknown_type: "This page and the server do not fit together. Reload the page.",
-  wrong_type: ITS_OWN,
 };
 
 /** Errors that pass by themselves: one may try again, once the server's time is over. */
@@ -160,7 +159,7 @@ const NOTED = new Set<string>(["sources", ...KNOBS]);
 export function sayProblem({ code, message, field, retryAfter }: Problem): string {
   if (field === "prompt") return "Not sent: see the note at the prompt.";
   if (field !== null && NOTED.has(field)) return "Not sent: see the note at the setting below.";
-  const advice = ADVICE[code] || message;
+  const advice = ADVICE[code] ?? message;
   if (!PASSING.has(code)) return advice;
   if (retryAfter !== null) return `${advice} Try again in ${inSeconds(retryAfter)}.`;
   return code === "queue_full" ? `${advice} Try again in a minute.` : advice;
@@ -192,7 +191,8 @@ function presence({ session }: Store): string[] {
   const { room } = session;
   if (room === null || (room.role === "presenter" && room.viewers <= 1)) return [];
   const role = room.role === "presenter" ? "you present" : "you watch";
-  return room.viewers > 1 ? [role, `${room.viewers} watching`] : [role];
+  const watching = room.viewers - (room.presenting === false ? 0 : 1);
+  return watching > 0 ? [role, `${watching} watching`] : [role];
 }
 
 /** What is said over the graph, with at most one thing to do about it. */
