@@ -56,7 +56,10 @@ export class Captions {
     if (this.stale && now - this.chosenAt >= CHOOSE_MS) this.choose(now, marked);
     this.labels.follow((index) => this.projector.at(index));
     this.labels.mark("chosen", this.spotOf(marked.chosen));
-    this.labels.mark("hovered", marked.hovered === marked.chosen ? null : this.spotOf(marked.hovered));
+    this.labels.mark(
+      "hovered",
+      marked.hovered === marked.chosen ? null : this.spotOf(marked.hovered),
+    );
   }
 
   private choose(now: number, marked: { chosen: number | null; hovered: number | null }): void {

@@ -215,7 +215,8 @@ export class Graph {
   private frame(now: number): number {
     const passed = now - this.lastFrame;
     this.lastFrame = now;
-    const step = passed > 4 * LONGEST_FRAME_MS ? FIRST_FRAME_MS : Math.min(passed, LONGEST_FRAME_MS);
+    const step =
+      passed > 4 * LONGEST_FRAME_MS ? FIRST_FRAME_MS : Math.min(passed, LONGEST_FRAME_MS);
     const motion = this.rig.update(now, this.store.chosen === null);
     if (this.lights.step(step, this.still.matches) || motion === "moving") this.captions.changed();
     this.web.refresh(this.session, this.linkFloor, this.placing, now);

@@ -187,7 +187,11 @@ export class NodeCloud {
 
 type NodeMesh = Mesh<InstancedBufferGeometry, ShaderMaterial>;
 
-function material(fragment: string, blendDst: BlendingDstFactor, onlyFresh: number): ShaderMaterial {
+function material(
+  fragment: string,
+  blendDst: BlendingDstFactor,
+  onlyFresh: number,
+): ShaderMaterial {
   return new ShaderMaterial({
     vertexShader: VERTEX,
     fragmentShader: fragment,
