@@ -13,7 +13,11 @@ from . import prepack
 from .downloads import readable
 from .model import LanguageModel
 
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+# What a container may use: control groups of the second version, and of the first.
+_CGROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 
 
 class MemoryTooSmall(ValueError):
@@ -95,15 +99,24 @@ def _available(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
-    return min(int(psutil.virtual_memory().available), _container_limit())
+    return max(0, min(int(psutil.virtual_memory().available), _container_limit() - _used()))
 
 
 def _container_limit() -> int:
     """What a container may use at most; the machine's figures say nothing of that."""
+    return min(map(_limit, _CGROUP_LIMITS))
+
+
+def _limit(file: Path) -> int:
     try:
-        return int(_CGROUP_LIMIT.read_text())
+        return int(file.read_text())
     except (OSError, ValueError):  # no such file, or "max"
         return 1 << 62
+
+
+def _used() -> int:
+    """What this process takes already, which is mostly torch itself."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def _place(device: torch.device) -> str:
