@@ -1,5 +1,6 @@
 /** A read-only look inside for tests and the console: `window.axon`. */
 import type { Graph } from "./graph/graph";
+import type { GraphStatistics } from "./graph/overlay";
 import { nameOf } from "./session/query";
 import type { Phase } from "./session/state";
 import type { Store } from "./session/store";
@@ -25,7 +26,10 @@ export interface DebugHandle {
   readonly nodeCount: number;
   readonly linkCount: number;
   readonly drawCalls: number;
+  /** What drawing costs; null without a graph. */
+  readonly drawing: GraphStatistics | null;
   readonly chosen: string | null;
+  readonly hovered: string | null;
   nodes(): NodeReport[];
 }
 
@@ -61,6 +65,12 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
     },
     get drawCalls() {
       return statistics().drawCalls;
+    },
+    get drawing() {
+      return graph?.statistics ?? null;
+    },
+    get hovered() {
+      return store.hovered;
     },
     get chosen() {
       return store.chosen?.key ?? null;

@@ -3,129 +3,93 @@ import "@fontsource-variable/source-sans-3";
 import "./styles/page.css";
 import "./styles/panels.css";
 import "./styles/graph.css";
+import "./styles/playback.css";
+import "./styles/inspector.css";
+import "./styles/rooms.css";
 import { exposeDebugHandle } from "./debug";
 import { Graph } from "./graph/graph";
-import { askForFeature, waitForModel } from "./net/backend";
-import { browserEnvironment, type Resume, RoomSocket } from "./net/room-socket";
-import { loadRecording, play, type Player } from "./net/replay";
+import { showOverlay } from "./graph/overlay";
+import { Live } from "./live";
+import { askForFacts, askForFeature } from "./net/backend";
+import { Facts } from "./net/facts";
+import { browserWait, Player, type Start } from "./net/player";
+import { loadRecording } from "./net/replay";
+import { readRun } from "./session/address";
 import { Store } from "./session/store";
+import { AccessField } from "./ui/access";
+import { AddressBar } from "./ui/address-bar";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
+import { ExportMenu } from "./ui/export";
+import { Finding } from "./ui/finding";
+import { Follow } from "./ui/follow";
+import { offerHelp } from "./ui/help";
 import { Inspector } from "./ui/inspector";
-import { NO_GRAPH, Notice } from "./ui/notice";
-import { offerRecordings } from "./ui/recordings";
+import { LinkFloor } from "./ui/link-floor";
+import { ModelView } from "./ui/model";
+import { GRAPH_LOST, NO_GRAPH, Notice } from "./ui/notice";
+import { PinnedView } from "./ui/pinned";
+import { flawsOf, Recordings } from "./ui/recordings";
+import { forgetReplayInAddress, keepReplayInAddress, replayWanted } from "./ui/replay-address";
 import { RoomView } from "./ui/room";
-import { loadAccess, loadToken, saveAccess, saveToken } from "./ui/settings";
+import { Share } from "./ui/share";
 import { SourcesView } from "./ui/sources";
 import { StrongestView } from "./ui/strongest";
 import { TextView } from "./ui/text";
-import type { Recorded } from "./wire/parse";
-import type { ErrorFrame, Frame, GenerateRequest, OpenRequest, RoomFrame } from "./wire/types";
+import { Timeline } from "./ui/timeline";
+import { Tip } from "./ui/tip";
+import type { Recording } from "./wire/recording";
+import type { Frame, GenerateRequest, OpenRequest } from "./wire/types";
 
 const FIRST_RECORDING = "capital-of-france";
+const FROM_THE_START: Start = { speed: 1, at: null, run: null };
+const BESIDE_THE_LOG: ReadonlySet<string> = new Set(["room", "error"]);
 
 const query = new URLSearchParams(location.search);
-let roomWanted = /^\/r\/([\w-]+)\/?$/.exec(location.pathname)?.[1] ?? null;
 const store = new Store((run) => setTimeout(run, 0));
-let player: Player | null = null;
+const player = new Player(store, browserWait);
 
-const access = query.get("access") ?? loadAccess();
-saveAccess(access);
-
-const socket = new RoomSocket(
-  { ...browserEnvironment, access },
-  {
-    resume,
-    frame: receive,
-    state: (connection) => {
-      if (connection.state === "waiting") store.session.interrupted();
-      store.set({ connection });
-    },
-    refused,
-    broken: (error) => {
-      console.error(`a frame was skipped: ${error.message}`);
-    },
-  },
-);
-
-/** Where to come in: the room we were in, the one in the address, or a new one. */
-function resume(): Resume | null {
-  const { room, lastSeq } = store.session;
-  // A recording counts its own frames: of the room's log nothing has been seen yet.
-  const from = store.origin === "live" ? lastSeq + 1 : 1;
-  if (room) return { room: room.room, from, token: room.token ?? loadToken(room.room) ?? null };
-  if (roomWanted === null) return null;
-  return { room: roomWanted, from: 1, token: loadToken(roomWanted) ?? null };
-}
-
-/** The address becomes the room's: it can be passed on, and a reload leads back into the room. */
-function moveIn({ room, token }: RoomFrame): void {
-  if (token !== undefined) saveToken(room, token);
-  const path = `/r/${room}`;
-  if (location.pathname !== path) history.replaceState(null, "", path + location.search);
-}
-
-/** A room that is gone: whoever opened it opens a new one, a viewer can only be told. */
-function refused({ error }: ErrorFrame): boolean {
-  if (error !== "unknown_room") return true;
-  if (roomWanted !== null && loadToken(roomWanted) === undefined) {
-    const gone =
-      "This room is closed. Ask for a new link, or open a room of your own at the start page.";
-    store.set({ connection: { state: "gone", message: gone } });
-    return false;
-  }
-  roomWanted = null;
-  store.session.leave();
-  return true;
-}
+const live = new Live(store, query, receive);
 
 /**
  * A generation that begins in the room ends the recording; a quiet room, or a refusal, leaves it on
  * show, and so does the rest of a generation that it has interrupted.
  */
 function receive(frame: Frame): void {
-  if (frame.type === "room") moveIn(frame);
-  else if (frame.type === "queued" || frame.type === "started") goLive();
-  else if (frame.type !== "error" && store.origin === "recording") return;
+  if (frame.type === "view") {
+    follow.take(frame);
+    return;
+  }
+  if (frame.type === "queued" || frame.type === "started") goLive();
+  else if (!BESIDE_THE_LOG.has(frame.type) && store.origin === "recording") return;
   store.apply(frame);
 }
 
 function goLive(): void {
-  stopPlayer();
+  player.close();
+  recordings.say("");
   if (store.origin === "live") return;
   const { room } = store.session;
   store.restart("live");
   store.session.room = room;
 }
 
-function stopPlayer(): void {
-  player?.stop();
-  player = null;
-}
-
 function generate(request: GenerateRequest): void {
-  if (!socket.send(request)) return;
-  stopPlayer();
+  if (!live.send(request)) return;
   store.lookAt(null);
   store.session.requested();
+  addressBar.forgetRun();
   store.changed();
 }
 
-async function replay(nameOrUrl: string, pace: number): Promise<void> {
-  const frames = await loadRecording(nameOrUrl);
-  if (store.origin !== "live") show(frames, pace);
+async function replay(nameOrUrl: string, start: Start): Promise<void> {
+  const recording = await loadRecording(nameOrUrl);
+  if (store.origin !== "live") show(recording, start);
 }
 
-/** Plays a recording in place of what is shown; the room stays, and what comes in it takes over. */
-function show(frames: readonly Recorded[], pace: number): void {
-  stopPlayer();
-  const { room } = store.session;
-  store.restart("recording");
-  store.session.room = room;
-  const apply = (frame: Frame): void => {
-    store.apply(frame);
-  };
-  player = play(frames, pace, apply, () => (player = null));
+function show(recording: Recording, start: Start): void {
+  player.open(recording.frames, start);
+  recordings.say(flawsOf(recording));
 }
 
 function makeGraph(notice: Notice): Graph | null {
@@ -133,6 +97,11 @@ function makeGraph(notice: Notice): Graph | null {
     canvas: byId("canvas", HTMLCanvasElement),
     labels: byId("labels"),
     stage: byId("stage"),
+    tools: byId("graph-tools"),
+    drawable: (may: boolean) => {
+      notice.standing = may ? null : GRAPH_LOST;
+      store.changed();
+    },
   };
   try {
     if (query.get("webgl") === "off") throw new Error("switched off in the address");
@@ -145,16 +114,61 @@ function makeGraph(notice: Notice): Graph | null {
   }
 }
 
+const addressBar = new AddressBar(store);
 const sources = new SourcesView(store);
-new Controls(store, sources, { generate, stop: () => socket.send({ type: "stop" }) });
-new RoomView(store, (open) => socket.send({ type: "open", open } satisfies OpenRequest));
-offerRecordings((frames) => {
-  show(frames, 1);
+const controls = new Controls(store, sources, {
+  generate,
+  stop: () => live.send({ type: "stop" }),
 });
+new ModelView(store, (model) => {
+  live.chooseModel(model);
+});
+new AccessField(store, (token) => {
+  live.enter(token);
+});
+const finding = new Finding(store);
+new Facts(store, askForFacts);
+new Share(store);
+offerHelp(() => {
+  finding.focus();
+});
+new RoomView(store, (open) => live.send({ type: "open", open } satisfies OpenRequest));
+const recordings = new Recordings((recording) => {
+  forgetReplayInAddress();
+  show(recording, FROM_THE_START);
+});
+new Tip();
 new TextView(store);
+new Timeline(store, player);
 new StrongestView(store);
-new Inspector(store, askForFeature);
-const graph = makeGraph(new Notice(store));
+new PinnedView(store);
+new Inspector(
+  store,
+  (index) => {
+    player.seek(index);
+  },
+  askForFeature,
+);
+keepReplayInAddress(store);
+new LinkFloor(store);
+const notice = new Notice(store, {
+  retry: () => {
+    live.hurry();
+  },
+  "clear-filters": () => {
+    finding.clear();
+  },
+  "own-room": () => {
+    location.href = "/";
+  },
+});
+const graph = makeGraph(notice);
+const follow = new Follow(store, graph, (view) => live.send(view));
+new ExportMenu(store, {
+  picture: () => graph?.picture() ?? null,
+  view: () => addressBar.view,
+  access: () => live.access,
+});
 byId("fit").addEventListener("click", () => graph?.fit());
 byId("reset").addEventListener("click", () => {
   store.choose(null);
@@ -162,11 +176,14 @@ byId("reset").addEventListener("click", () => {
   graph?.reset();
 });
 exposeDebugHandle(store, graph);
+if (graph && query.has("debug")) {
+  showOverlay(() => ({ ...graph.statistics, tokens: store.session.tokens.length }));
+}
 
-const replayWanted = query.get("replay");
-if (replayWanted !== null) {
+const wanted = replayWanted(query);
+if (wanted !== null) {
   store.set({ backend: { state: "off" } });
-  replay(replayWanted, Number(query.get("pace") ?? 1)).catch((error: unknown) => {
+  replay(wanted.name, wanted).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     store.set({
       connection: { state: "gone", message: `The recording cannot be shown: ${reason}.` },
@@ -174,12 +191,13 @@ if (replayWanted !== null) {
   });
 } else {
   // The page is whole without its first recording: where it is missing, nothing plays.
-  if (roomWanted === null || loadToken(roomWanted) !== undefined) {
-    void replay(FIRST_RECORDING, 1).catch(() => undefined);
+  if (!live.watches) {
+    void replay(FIRST_RECORDING, FROM_THE_START).catch(() => undefined);
   }
-  void waitForModel((backend) => {
-    store.set({ backend });
-  }).then(() => {
-    socket.connect();
-  });
+  const run = readRun(query);
+  if (run) {
+    controls.fill(run);
+    live.chooseModel(run.model);
+  }
+  live.start();
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CoActivation, evidence } from "../src/session/evidence";
+import { CoActivation, evidence, LinkSet } from "../src/session/evidence";
 
 describe("evidence", () => {
   it("is nothing where two features meet as often as chance has it", () => {
@@ -33,18 +33,55 @@ describe("CoActivation", () => {
     expect(seen.weight(1, 4)).toBe(0);
   });
 
-  it("answers the links with the most evidence first", () => {
+  function threeTimes(): CoActivation {
     const seen = new CoActivation();
     for (let i = 0; i < 5; i += 1) {
       seen.observe([[1, 2, 7]]);
       seen.observe([[3, 4, 7]]);
       seen.observe([[4, 5, 7]]);
     }
-    const links = seen.strongest(10);
-    expect([links[0]?.a, links[0]?.b]).toEqual([1, 2]);
-    expect(links[0]?.together).toBe(5);
+    return seen;
+  }
+
+  it("answers a feature's own links, those with the most evidence first", () => {
+    const seen = threeTimes();
+    expect(seen.around(2, 10)).toEqual([{ a: 1, b: 2, together: 5, weight: seen.weight(1, 2) }]);
+    expect(seen.around(4, 10).map(({ a, b }) => [a, b])).toEqual([
+      [3, 4],
+      [4, 5],
+    ]);
     // 7 fires everywhere: it is tied to nothing.
-    expect(links.some(({ a, b }) => a === 7 || b === 7)).toBe(false);
+    expect(seen.around(7, 10)).toEqual([]);
+    expect(seen.from(5).map(({ a, b }) => [a, b])).toEqual([[4, 5]]);
+  });
+
+  it("selects the links of most evidence, at most as many as there is room for", () => {
+    const seen = new CoActivation();
+    // Pair i has been seen i times: the more, the more evidence.
+    for (let i = 1; i <= 40; i += 1) {
+      for (let times = 0; times < i; times += 1) seen.observe([[2 * i, 2 * i + 1]]);
+    }
+    const chosen = new LinkSet(10);
+    seen.select(0, chosen);
+    expect(chosen.count).toBe(10);
+    const pairs = [...chosen.a].map((a) => a / 2).sort((x, y) => x - y);
+    const weights = Array.from({ length: 40 }, (_, i) => seen.weight(2 * i + 2, 2 * i + 3));
+    const least = Math.min(...pairs.map((i) => weights[i - 1] ?? 0));
+    const left = weights.filter((_, i) => !pairs.includes(i + 1));
+    // Equal to within a bin of 1/512.
+    expect(Math.max(...left)).toBeLessThan(least + 1 / 512);
+    const floor = ((weights[34] ?? 0) + (weights[35] ?? 0)) / 2;
+    seen.select(floor, chosen);
+    expect([...chosen.a.slice(0, chosen.count)].sort((x, y) => x - y)).toEqual(
+      [36, 37, 38, 39, 40].map((i) => 2 * i),
+    );
+  });
+
+  it("takes everything with any evidence where there is room", () => {
+    const seen = threeTimes();
+    const chosen = new LinkSet(100);
+    seen.select(0, chosen);
+    expect(chosen.count).toBe(3);
   });
 
   it("forgets old single sightings when it is full, and keeps what was seen twice", () => {

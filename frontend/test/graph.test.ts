@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { extentOf } from "../src/graph/extent";
-import { fraction, Layout, type Newcomer, seedOf } from "../src/graph/layout";
+import { fraction, Layout, type Newcomer } from "../src/graph/layout";
 import { nameNodes } from "../src/graph/naming";
 import { nearest } from "../src/graph/pick";
 import { type Candidate, overlap, placeLabels } from "../src/graph/placement";
@@ -58,8 +58,9 @@ describe("Layout", () => {
   const newcomers = (from: number, count: number): Newcomer[] =>
     Array.from({ length: count }, (_, i) => ({
       index: from + i,
+      source: "s",
+      id: from + i,
       level: 0,
-      seed: seedOf(`s/${from + i}`),
     }));
 
   it("places newcomers without moving or asking about those already there", () => {
@@ -109,7 +110,7 @@ describe("nearest", () => {
   ];
 
   it("takes the closer of two and nothing out of reach", () => {
-    expect(nearest(nodes, 15, 10)?.index).toBe(2);
+    expect(nearest(nodes, 15, 10)).toBe(2);
     expect(nearest(nodes, 60, 60)).toBeNull();
   });
 });
@@ -129,8 +130,9 @@ describe("nameNodes", () => {
       ]),
     );
     const nodes = session.features.map(({ index }) => ({ index, x: 0, y: 0, radius: 3 }));
-    const attention = { chosen: null, hovered: null };
-    const named = nameNodes(nodes, session.features, Float32Array.of(1, 1, 1, 1), attention);
+    const glow = Float32Array.of(1, 1, 1, 1);
+    const attention = { glow, fresh: new Float32Array(4), chosen: null, hovered: null };
+    const named = nameNodes(nodes, session.features, attention);
     expect(named.map(({ text }) => text)).toEqual(["capitals", "#5", "#5"]);
   });
 });

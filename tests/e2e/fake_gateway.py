@@ -1,6 +1,8 @@
 """A gateway without a model: the page's states on demand, over real HTTP and a real WebSocket.
 
-`python -m tests.e2e.fake_gateway --port 8123` serves the built page with it.
+`python -m tests.e2e.fake_gateway --port 8123` serves the built page with it; there
+`/?replay=/large/5000.jsonl&pace=0` shows a large recording, and
+`/?replay=/large/300.jsonl?sources=13&pace=0` one of 13 sources.
 """
 
 import argparse
@@ -13,11 +15,13 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from . import fake_stream
+from . import fake_stream, large_stream
 from .fake_stream import Frame
 
 PAGE = Path(__file__).parents[2] / "frontend" / "dist"
 STEP_SECONDS = 0.05
+#: Tokens that every feature promotes.
+WORDS = [" Paris", " Rome", "London", " Madrid", "  ", "\t"]
 RANGES: dict[str, dict[str, Any]] = {
     "max_tokens": {"type": "integer", "min": 0, "max": 256, "default": 60},
     "temperature": {"type": "number", "min": 0, "max": 10, "default": 0.8},
@@ -187,8 +191,25 @@ async def handle_feature(request: web.Request) -> web.Response:
         "density": 0.012,
         "max_activation": 14.5,
         "neuronpedia_url": None,
+        "promoted": [
+            {"token": t, "token_id": i, "logit": 1.5 - i / 9} for i, t in enumerate(WORDS)
+        ],
+        "suppressed": [{"token": "\n", "token_id": 3, "logit": -1.25}],
+        "neighbors": [{"index": 3, "cosine": 0.42}],
+        "weights_error": None,
     }
     return web.json_response({"index": int(request.match_info["index"]), **facts})
+
+
+async def handle_large(request: web.Request) -> web.StreamResponse:
+    """`/large/TOKENS.jsonl`: a made-up recording of that many tokens, `?sources=` layers of it."""
+    answer = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
+    await answer.prepare(request)
+    tokens = int(request.match_info["tokens"])
+    sources = int(request.query.get("sources", 4))
+    for seq, frame in enumerate(large_stream.generation(tokens, sources), start=1):
+        await answer.write(json.dumps({**frame, "seq": seq}).encode() + b"\n")
+    return answer
 
 
 async def handle_page(_request: web.Request) -> web.FileResponse:
@@ -205,6 +226,7 @@ def make_app(gateway: Gateway) -> web.Application:
     app.router.add_get("/ws", handle_socket)
     app.router.add_get("/api/model", handle_model)
     app.router.add_get("/api/features/{model}/{source}/{index}", handle_feature)
+    app.router.add_get(r"/large/{tokens:\d+}.jsonl", handle_large)
     app.router.add_static("/", PAGE)
     return app
 

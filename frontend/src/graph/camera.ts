@@ -1,4 +1,4 @@
-/** The camera: orbit by hand, fit, fly to a node, and a slow drift while nobody touches it. */
+/** The camera: orbit by hand, fit, fly to a node or a pose, and a slow drift while nobody touches it. */
 import { PerspectiveCamera, Vector3 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import type { Box } from "./placement";
@@ -7,6 +7,10 @@ const FIELD_OF_VIEW = 36;
 const FLIGHT_MS = 900;
 /** OrbitControls counts 60 s a turn at 1: a turn in four minutes. */
 const DRIFT = 0.25;
+/** The drift ends this long after the last thing that happened: nobody is looking any more. */
+const DRIFT_MS = 120_000;
+/** Whoever follows the camera hears of it at most this often. */
+const TELL_MS = 200;
 /** Seen a little from above, so that the storeys read as discs. */
 const HOME_DIRECTION = new Vector3(0, 0.3, 1).normalize();
 /** A little room around the outermost nodes. */
@@ -18,6 +22,15 @@ export interface Extent {
   radius: number;
   halfHeight: number;
 }
+
+/** Where the camera stands and what it looks at, in world units: plain numbers, to be sent. */
+export interface Pose {
+  position: [number, number, number];
+  target: [number, number, number];
+}
+
+/** `drifting` may be drawn seldom, `moving` in every frame. */
+export type Motion = "still" | "drifting" | "moving";
 
 interface Flight {
   start: number;
@@ -33,11 +46,22 @@ export class CameraRig {
   free = true;
   private readonly controls: OrbitControls;
   private flight: Flight | null = null;
+  /** The user's hand, or a button, moves the camera: those who follow it are to hear of it. */
+  private byUser = false;
+  private untold = false;
+  private updating = false;
+  private stirredAt = 0;
+  private updatedAt = 0;
+  private toldAt = -Infinity;
+  private readonly poseListeners = new Set<(pose: Pose) => void>();
   private height = 1;
   private stage: Box = { left: 0, top: 0, width: 1, height: 1 };
   private readonly stillness: MediaQueryList;
 
-  constructor(element: HTMLElement, moved: () => void) {
+  constructor(
+    element: HTMLElement,
+    private readonly moved: () => void,
+  ) {
     this.camera.position.copy(HOME_DIRECTION).multiplyScalar(420);
     this.controls = new OrbitControls(this.camera, element);
     this.controls.enableDamping = true;
@@ -45,10 +69,38 @@ export class CameraRig {
     this.controls.autoRotateSpeed = DRIFT;
     this.controls.addEventListener("start", () => {
       this.free = false;
+      this.byUser = true;
       this.flight = null;
     });
-    this.controls.addEventListener("change", moved);
+    this.controls.addEventListener("change", () => {
+      this.untold = this.byUser;
+      // What changes within a frame is drawn by it.
+      if (!this.updating) moved();
+    });
     this.stillness = matchMedia("(prefers-reduced-motion: reduce)");
+  }
+
+  /** Something happened at `now`: the drift goes on for another while. */
+  stir(now: number): void {
+    this.stirredAt = now;
+  }
+
+  get pose(): Pose {
+    const { position } = this.camera;
+    const { target } = this.controls;
+    return { position: position.toArray(), target: target.toArray() };
+  }
+
+  /** Glides to a pose, or jumps there where motion is to be reduced. */
+  takePose({ position, target }: Pose, now: number): void {
+    this.free = false;
+    this.byUser = false;
+    this.move(new Vector3().fromArray(target), new Vector3().fromArray(position), now);
+  }
+
+  /** Tells the pose whenever the user has moved the camera, a few times a second and at the end. */
+  onPose(listener: (pose: Pose) => void): void {
+    this.poseListeners.add(listener);
   }
 
   /** Canvas size, and the part of it that no panel covers. */
@@ -62,13 +114,21 @@ export class CameraRig {
     this.camera.updateProjectionMatrix();
   }
 
-  /** Steps flight, drift and damping. Returns whether the picture moves by itself. */
-  update(now: number, mayDrift: boolean): boolean {
+  /** Steps flight, drift and damping. */
+  update(now: number, mayDrift: boolean): Motion {
     const drift = mayDrift && this.free && !this.stillness.matches && this.flight === null;
-    this.controls.autoRotate = drift;
+    this.controls.autoRotate = drift && now - this.stirredAt < DRIFT_MS;
+    this.controls.enableDamping = !this.stillness.matches;
+    const flying = this.flight !== null;
     if (this.flight) this.fly(this.flight, now);
-    this.controls.update();
-    return drift || this.flight !== null;
+    this.updating = true;
+    const turned = this.controls.update(Math.min(0.1, (now - this.updatedAt) / 1000));
+    this.updating = false;
+    this.updatedAt = now;
+    const moving = flying || (turned && !this.controls.autoRotate);
+    this.tell(now, moving);
+    if (moving) return "moving";
+    return this.controls.autoRotate ? "drifting" : "still";
   }
 
   /** World size of a pixel at distance 1. */
@@ -81,7 +141,8 @@ export class CameraRig {
   }
 
   /** Shows everything, from where the camera stands. */
-  fit(extent: Extent, now: number): void {
+  fit(extent: Extent, now: number, byUser = false): void {
+    this.byUser = byUser;
     const direction = this.camera.position.clone().sub(this.controls.target).normalize();
     this.goTo(extent.centre, direction, this.fitting(extent, direction), now);
   }
@@ -89,6 +150,7 @@ export class CameraRig {
   /** Shows everything from the usual side, and sets the camera free again. */
   reset(extent: Extent, now: number): void {
     this.free = true;
+    this.byUser = true;
     this.goTo(extent.centre, HOME_DIRECTION, this.fitting(extent, HOME_DIRECTION), now);
   }
 
@@ -102,17 +164,22 @@ export class CameraRig {
   /** Flies to a node, to a good half of the distance at which everything is seen. */
   visit(place: Vector3, extent: Extent, now: number): void {
     this.free = false;
+    this.byUser = true;
     const direction = this.camera.position.clone().sub(this.controls.target).normalize();
     const distance = Math.min(this.distance, 0.6 * this.fitting(extent, direction));
     this.goTo(place, direction, distance, now);
   }
 
   private goTo(target: Vector3, direction: Vector3, distance: number, now: number): void {
-    const toPosition = direction.clone().multiplyScalar(distance).add(target);
+    this.move(target, direction.clone().multiplyScalar(distance).add(target), now);
+  }
+
+  private move(toTarget: Vector3, toPosition: Vector3, now: number): void {
+    this.moved();
+    this.untold = this.byUser;
     if (this.stillness.matches) {
-      this.controls.target.copy(target);
+      this.controls.target.copy(toTarget);
       this.camera.position.copy(toPosition);
-      this.controls.update();
       return;
     }
     this.flight = {
@@ -120,13 +187,21 @@ export class CameraRig {
       fromPosition: this.camera.position.clone(),
       fromTarget: this.controls.target.clone(),
       toPosition,
-      toTarget: target.clone(),
+      toTarget: toTarget.clone(),
     };
+  }
+
+  private tell(now: number, moving: boolean): void {
+    if (!this.untold || (moving && now - this.toldAt < TELL_MS)) return;
+    this.untold = false;
+    this.toldAt = now;
+    for (const listener of this.poseListeners) listener(this.pose);
   }
 
   private fly(flight: Flight, now: number): void {
     const t = Math.min(1, (now - flight.start) / FLIGHT_MS);
     const eased = t < 0.5 ? 4 * t ** 3 : 1 - (2 - 2 * t) ** 3 / 2;
+    this.untold = this.byUser;
     this.controls.target.lerpVectors(flight.fromTarget, flight.toTarget, eased);
     this.camera.position.lerpVectors(flight.fromPosition, flight.toPosition, eased);
     if (t >= 1) this.flight = null;

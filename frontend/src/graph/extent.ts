@@ -8,17 +8,13 @@ const LEAST_RADIUS = 60;
 const LEAST_HALF_HEIGHT = 24;
 
 /** @param places x, y, z of each node in `indices`, by 3 * index */
-export function extentOf(places: Float32Array, indices: Iterable<number>): Extent {
-  const radii: number[] = [];
-  const heights: number[] = [];
-  for (const index of indices) {
-    radii.push(Math.hypot(places[3 * index] ?? 0, places[3 * index + 2] ?? 0));
-    heights.push(places[3 * index + 1] ?? 0);
-  }
-  heights.sort((a, b) => a - b);
+export function extentOf(places: Float32Array, indices: readonly number[]): Extent {
+  const radii = Float32Array.from(indices, (i) =>
+    Math.hypot(places[3 * i] ?? 0, places[3 * i + 2] ?? 0),
+  ).sort();
+  const heights = Float32Array.from(indices, (i) => places[3 * i + 1] ?? 0).sort();
   const low = heights[Math.floor((1 - SHARE) * heights.length)] ?? 0;
   const high = heights[Math.ceil(SHARE * heights.length) - 1] ?? 0;
-  radii.sort((a, b) => a - b);
   return {
     centre: new Vector3(0, (low + high) / 2, 0),
     radius: Math.max(LEAST_RADIUS, radii[Math.ceil(SHARE * radii.length) - 1] ?? 0),

@@ -1,31 +1,42 @@
 /** The graph: puts nodes, links, labels and camera together and draws only when something changed. */
 import { ColorManagement, LinearSRGBColorSpace, Scene, Vector3, WebGLRenderer } from "three";
 import type { Store } from "../session/store";
-import { CameraRig, type Extent } from "./camera";
+import { CameraRig, type Extent, type Pose } from "./camera";
+import { Captions } from "./captions";
 import { extentOf } from "./extent";
 import { Labels } from "./labels";
 import { Lights } from "./lights";
-import { NAMED_FROM, nameNodes } from "./naming";
+import { FrameLoop } from "./loop";
 import { NodeCloud } from "./nodes";
+import type { GraphStatistics } from "./overlay";
 import { hueOf, type Rgb } from "./palette";
-import { nearest, type OnScreen, project } from "./pick";
+import { nearest, type OnScreen, Projector } from "./pick";
+import { compose } from "./picture";
 import { Placing } from "./placing";
 import type { Box } from "./placement";
+import { listen } from "./pointer";
 import { Web } from "./web";
+
+export type { Pose } from "./camera";
 
 // Colours are given as the screen shows them; nothing is to be converted on the way.
 ColorManagement.enabled = false;
 
-/** Labels rather do not hide nodes at least this bright. */
-const BRIGHT = 0.5;
 /** A drifting picture is drawn half as often: nobody sees it, the battery does. */
-const DRIFT_FRAME_MS = 32;
+const DRIFT_FRAME_MS = 25;
+/** After a rest the first frame is this long, whatever the clock says: lights swell, they do not jump. */
+const FIRST_FRAME_MS = 16;
+const LONGEST_FRAME_MS = 100;
 
 export interface GraphHost {
   canvas: HTMLCanvasElement;
   labels: HTMLElement;
   /** The part of the window that no panel covers. */
   stage: HTMLElement;
+  /** What stands on the stage and is to stay free of labels. */
+  tools: HTMLElement;
+  /** Called when the browser takes the graph's WebGL away, and when it gives it back. */
+  drawable(may: boolean): void;
 }
 
 export class Graph {
@@ -34,20 +45,21 @@ export class Graph {
   private readonly nodes = new NodeCloud();
   private readonly web = new Web();
   private readonly lights = new Lights();
+  private readonly loop = new FrameLoop((now) => this.frame(now));
   private readonly rig: CameraRig;
-  private readonly labels: Labels;
   private readonly placing: Placing;
+  private readonly projector: Projector;
+  private readonly captions: Captions;
   private readonly still = matchMedia("(prefers-reduced-motion: reduce)");
   private session;
   private sourceIds: string[] = [];
-  private firedAt = { runs: 0, tokens: 0 };
-  private hovered: number | null = null;
+  private linkFloor = 0;
   private knownExtent: Extent | null = null;
   private visited: number | null = null;
-  private dirty = true;
   private lastFrame = 0;
   private stage: Box = { left: 0, top: 0, width: 1, height: 1 };
 
+  /** Throws where there is no WebGL. */
   constructor(
     private readonly host: GraphHost,
     private readonly store: Store,
@@ -56,78 +68,100 @@ export class Graph {
     this.renderer = new WebGLRenderer({ canvas: host.canvas, antialias: true });
     this.renderer.outputColorSpace = LinearSRGBColorSpace;
     this.renderer.setClearColor(0x0a0c10, 1);
-    this.scene.add(this.web.drawn.lines, this.nodes.mesh);
-    this.rig = new CameraRig(host.canvas, () => (this.dirty = true));
-    this.labels = new Labels(host.labels, (index) => {
-      this.choose(index);
+    this.scene.add(this.web.drawn.lines, ...this.nodes.meshes);
+    this.rig = new CameraRig(host.canvas, () => {
+      this.redraw();
     });
     this.placing = new Placing((indices) => {
       this.place(indices);
     });
-    new ResizeObserver(() => {
-      this.resize();
-    }).observe(host.stage);
-    addEventListener("resize", () => {
-      this.resize();
-    });
-    this.resize();
-    void document.fonts.ready.then(() => {
-      this.labels.forgetSizes();
-      this.dirty = true;
-    });
+    this.projector = new Projector(this.rig, this.placing, this.lights);
+    this.captions = new Captions(this.makeLabels(), store, this.lights, this.projector);
     this.listen();
+    this.resize();
     store.subscribe(() => {
       this.sync();
     });
-    requestAnimationFrame(this.frame);
   }
 
+  /** Shows everything, from where the camera stands. */
   fit(): void {
-    this.rig.fit(this.extent(), performance.now());
-    this.dirty = true;
+    this.rig.fit(this.extent(), performance.now(), true);
   }
 
+  /** Back to the first view. */
   reset(): void {
     this.rig.reset(this.extent(), performance.now());
-    this.dirty = true;
   }
 
-  /** Flies to a feature that has a place. */
-  private visit(index: number): void {
-    if (!this.placing.has(index)) return;
-    const place = new Vector3().fromArray(this.placing.places, 3 * index);
-    this.rig.visit(place, this.extent(), performance.now());
-    this.dirty = true;
+  /** Where the camera stands and what it looks at. */
+  pose(): Pose {
+    return this.rig.pose;
   }
 
-  /** Every visible node where it is on the page, or only those that a filter lets through. */
-  onScreen(wanted: (index: number, glow: number) => boolean = () => true): OnScreen[] {
-    const { width, height } = this.size();
-    return this.session.features.flatMap(({ index }) => {
-      const glow = this.lights.glow[index] ?? -1;
-      if (glow < 0 || !this.placing.has(index) || !wanted(index, glow)) return [];
-      const { camera, pixel } = this.rig;
-      const node = project(index, this.placing.places, glow, camera, width, height, pixel);
-      return node ? [node] : [];
+  /** The camera glides to a pose, e.g. somebody else's; under reduced motion it jumps. */
+  setPose(pose: Pose): void {
+    this.rig.takePose(pose, performance.now());
+  }
+
+  /** Tells the pose when the user has moved the camera, at most five times a second. */
+  onPose(listener: (pose: Pose) => void): void {
+    this.rig.onPose(listener);
+  }
+
+  /** The graph as it is now, with its labels and what its hues mean: a PNG. */
+  picture(): Promise<Blob> {
+    const { run, tokens } = this.session;
+    // What was drawn is kept only until the browser shows it: drawn anew, it can be read.
+    this.renderer.render(this.scene, this.rig.camera);
+    return compose({
+      canvas: this.host.canvas,
+      stage: this.stage,
+      ratio: this.renderer.getPixelRatio(),
+      captions: this.captions.labels.captions(),
+      title: run ? `${run.model}: ${run.prompt}` : "",
+      text: tokens.map(({ text }) => text.replaceAll("\n", " ")).join(""),
+      sources: this.sourceIds
+        .map((name, i) => ({ name, hue: hueOf(i, this.sourceIds.length) }))
+        .filter(({ name }) => this.store.shows(name)),
     });
   }
 
-  get statistics(): { nodes: number; links: number; drawCalls: number } {
-    const drawCalls = this.renderer.info.render.calls;
-    return { nodes: this.placing.count, links: this.web.count, drawCalls };
+  /** Every node on show where it is on the page. */
+  onScreen(): OnScreen[] {
+    return Array.from(this.projector.all(), (spot) => ({ ...spot }));
+  }
+
+  get statistics(): GraphStatistics {
+    const { statistics } = this.loop;
+    return {
+      nodes: this.placing.count,
+      links: this.web.count,
+      drawCalls: this.renderer.info.render.calls,
+      frames: statistics.frames,
+      framesPerSecond: statistics.perSecond(performance.now()),
+      frameMs: statistics.quantile(0.5),
+      frameMsP95: statistics.quantile(0.95),
+    };
+  }
+
+  private redraw(): void {
+    this.captions.changed();
+    this.loop.wake();
   }
 
   private sync(): void {
     if (this.session !== this.store.session) this.restart();
-    const { session } = this.store;
     this.updateSources();
-    this.nodes.count = session.features.length;
+    this.nodes.count = this.session.features.length;
     this.lights.aim(this.store);
-    this.fireNew();
-    this.web.changed();
-    this.placing.request(session, this.sourceIds);
+    const { linkFloor } = this.store;
+    this.web.changed(linkFloor !== this.linkFloor);
+    this.linkFloor = linkFloor;
+    this.placing.request(this.session, this.sourceIds);
     this.visitChosen();
-    this.dirty = true;
+    this.rig.stir(performance.now());
+    this.redraw();
   }
 
   /** The camera goes to a feature when it is chosen, and only then. */
@@ -135,7 +169,9 @@ export class Graph {
     const chosen = this.store.chosen?.index ?? null;
     if (chosen === this.visited) return;
     this.visited = chosen;
-    if (chosen !== null) this.visit(chosen);
+    if (chosen === null || !this.placing.has(chosen)) return;
+    const place = new Vector3().fromArray(this.placing.places, 3 * chosen);
+    this.rig.visit(place, this.extent(), performance.now());
   }
 
   private restart(): void {
@@ -144,9 +180,8 @@ export class Graph {
     this.knownExtent = null;
     this.rig.free = true;
     this.placing.restart();
+    this.lights.restart();
     this.web.restart();
-    this.hovered = null;
-    this.firedAt = { runs: 0, tokens: 0 };
   }
 
   /** All sources the page knows, in the order that gives them hue and storey. */
@@ -154,21 +189,13 @@ export class Graph {
     const sources = this.store.sourceIds();
     if (sources.join() === this.sourceIds.join()) return;
     this.sourceIds = sources;
-    for (const { index } of this.session.features) this.nodes.setHue(index, this.hue(index));
+    // Other storeys: everything finds its place there anew.
+    this.placing.restart();
   }
 
-  private hue = (index: number): Rgb => {
+  private hue(index: number): Rgb {
     const source = this.session.features[index]?.source ?? "";
     return hueOf(this.sourceIds.indexOf(source), this.sourceIds.length);
-  };
-
-  private fireNew(): void {
-    const { runs, tokens } = this.session;
-    if (runs !== this.firedAt.runs) this.firedAt = { runs, tokens: 0 };
-    for (const token of tokens.slice(this.firedAt.tokens)) {
-      for (const { feature } of token.active) this.lights.fire(feature.index);
-    }
-    this.firedAt.tokens = tokens.length;
   }
 
   private place(indices: readonly number[]): void {
@@ -181,117 +208,120 @@ export class Graph {
     }
     this.web.changed();
     this.placing.request(this.session, this.sourceIds);
-    this.dirty = true;
+    this.redraw();
   }
 
-  private frame = (now: number): void => {
-    requestAnimationFrame(this.frame);
+  /** Draws one frame; answers when the next one is due, see FrameLoop. */
+  private frame(now: number): number {
     const passed = now - this.lastFrame;
-    if (!this.dirty && passed < DRIFT_FRAME_MS) return;
-    const drifting = this.rig.update(now, this.store.chosen === null);
-    const lit = this.lights.step(Math.min(passed, 100), this.still.matches);
     this.lastFrame = now;
-    if (!this.dirty && !drifting && !lit) return;
-    this.dirty = false;
-    this.draw(now, lit);
-  };
-
-  private draw(now: number, lit: boolean): void {
-    const { places } = this.placing;
-    const chosenAnew = this.web.refresh(this.session, places, (i) => this.placing.has(i), now);
-    if (lit || chosenAnew) this.light();
+    const step =
+      passed > 4 * LONGEST_FRAME_MS ? FIRST_FRAME_MS : Math.min(passed, LONGEST_FRAME_MS);
+    const motion = this.rig.update(now, this.store.chosen === null);
+    if (this.lights.step(step, this.still.matches) || motion === "moving") this.captions.changed();
+    this.web.refresh(this.session, this.linkFloor, this.placing, now);
+    this.light();
     const extent = this.extent();
-    if (this.rig.free && this.rig.misfits(extent)) this.fit();
+    if (this.rig.free && this.rig.misfits(extent)) this.rig.fit(extent, now);
     const { radius } = extent;
     const { distance } = this.rig;
     this.nodes.setView(this.rig.pixel, distance - radius, distance + 1.2 * radius);
     this.renderer.render(this.scene, this.rig.camera);
-    if (this.label(now) || this.web.isStale) this.dirty = true;
+    this.captions.draw(now);
+    if (motion === "moving" || !this.lights.isSettled) return 0;
+    const due = Math.min(this.captions.due(now), this.web.due(now));
+    return motion === "drifting" ? Math.min(DRIFT_FRAME_MS, due) : due;
   }
 
-  /** Writes every node's and link's light; a turning camera needs none of it. */
+  /** Writes the lights that have changed; a turning camera needs none of it. */
   private light(): void {
-    const { glow, pulse } = this.lights;
-    for (const { index } of this.session.features) {
-      const light = this.placing.has(index) ? (glow[index] ?? 0) : -1;
-      this.nodes.setLight(index, light, pulse[index] ?? 0);
+    const { glow, pulse, fresh, touched, touchedCount } = this.lights;
+    for (let k = 0; k < touchedCount; k += 1) {
+      const i = touched[k] ?? 0;
+      const light = this.placing.has(i) ? (glow[i] ?? 0) : -1;
+      this.nodes.setLight(i, light, pulse[i] ?? 0, fresh[i] ?? 0);
     }
-    this.web.light(glow, this.hue, this.store.chosen?.index ?? null);
-  }
-
-  /** Draws labels; true while a choice among them is still due. */
-  private label(now: number): boolean {
-    const { glow } = this.lights;
-    const attention = { chosen: this.store.chosen?.index ?? null, hovered: this.hovered };
-    // Few are bright: with thousands of nodes, only those are worth projecting in every frame.
-    const onScreen = this.onScreen(
-      (index, light) =>
-        light >= NAMED_FROM || index === attention.chosen || index === attention.hovered,
-    );
-    const named = nameNodes(onScreen, this.session.features, glow, attention);
-    const bright = onScreen.filter(({ index }) => (glow[index] ?? 0) >= BRIGHT);
-    const limit = this.stage.width < 500 ? 5 : 14;
-    return this.labels.update(named, bright, this.stage, limit, now);
+    this.nodes.send();
+    this.web.light(this.lights, this.nodes.hues, this.store.chosen?.index ?? null);
   }
 
   private extent(): Extent {
     if (this.knownExtent) return this.knownExtent;
-    const placed = this.session.features.filter(({ index }) => this.placing.has(index));
-    const indices = placed.map(({ index }) => index);
+    const indices = this.session.features.flatMap(({ index }) =>
+      this.placing.has(index) ? [index] : [],
+    );
     this.knownExtent = extentOf(this.placing.places, indices);
     return this.knownExtent;
   }
 
+  private makeLabels(): Labels {
+    const choose = (index: number): void => {
+      this.choose(index);
+    };
+    const hover = (index: number | null): void => {
+      this.hover(index);
+    };
+    return new Labels(this.host.labels, choose, hover);
+  }
+
   private listen(): void {
-    const { canvas } = this.host;
-    let down = { x: 0, y: 0 };
-    canvas.addEventListener("pointerdown", ({ offsetX: x, offsetY: y }) => (down = { x, y }));
-    canvas.addEventListener("pointerup", ({ offsetX: x, offsetY: y }) => {
-      // A drag turns the picture; only a tap chooses.
-      if (Math.hypot(x - down.x, y - down.y) > 5) return;
-      const node = nearest(this.onScreen(), x, y);
-      if (node) this.choose(node.index);
-      else this.store.choose(null);
+    const { canvas, stage } = this.host;
+    listen(canvas, {
+      tap: (x, y) => {
+        this.choose(nearest(this.projector.all(), x, y));
+      },
+      over: (at) => {
+        this.rig.stir(performance.now());
+        this.hover(at && nearest(this.projector.all(), at.x, at.y));
+      },
     });
-    canvas.addEventListener("pointermove", ({ offsetX: x, offsetY: y, buttons }) => {
-      if (buttons === 0) this.hover(nearest(this.onScreen(), x, y)?.index ?? null);
+    canvas.addEventListener("webglcontextlost", () => {
+      this.host.drawable(false);
     });
-    canvas.addEventListener("pointerleave", () => {
-      this.hover(null);
+    canvas.addEventListener("webglcontextrestored", () => {
+      this.host.drawable(true);
+      this.redraw();
     });
+    const resize = (): void => {
+      this.resize();
+    };
+    new ResizeObserver(resize).observe(stage);
+    addEventListener("resize", resize);
+    void document.fonts.ready.then(resize);
   }
 
   private hover(index: number | null): void {
-    if (index === this.hovered) return;
-    this.hovered = index;
     this.host.canvas.style.cursor = index === null ? "" : "pointer";
-    this.dirty = true;
+    this.store.hover(index === null ? null : (this.session.features[index]?.key ?? null));
   }
 
-  private choose(index: number): void {
-    const feature = this.session.features[index];
-    if (feature) this.store.choose(feature.key);
-  }
-
-  private size(): { width: number; height: number } {
-    const { clientWidth, clientHeight } = this.host.canvas;
-    return { width: Math.max(1, clientWidth), height: Math.max(1, clientHeight) };
+  private choose(index: number | null): void {
+    this.store.choose(index === null ? null : (this.session.features[index]?.key ?? null));
   }
 
   private resize(): void {
-    const { width, height } = this.size();
-    const canvas = this.host.canvas.getBoundingClientRect();
-    const stage = this.host.stage.getBoundingClientRect();
-    this.stage = {
-      left: stage.left - canvas.left,
-      top: stage.top - canvas.top,
-      width: Math.max(1, stage.width),
-      height: Math.max(1, stage.height),
-    };
+    const { canvas, stage, tools } = this.host;
+    const width = Math.max(1, canvas.clientWidth);
+    const height = Math.max(1, canvas.clientHeight);
+    this.stage = within(stage, canvas);
     this.renderer.setPixelRatio(Math.min(2, devicePixelRatio));
     this.renderer.setSize(width, height, false);
     this.rig.resize(width, height, this.stage);
-    if (this.rig.free) this.fit();
-    this.dirty = true;
+    this.projector.resize(width, height);
+    this.captions.resize(this.stage, [within(tools, canvas)]);
+    if (this.rig.free) this.rig.fit(this.extent(), performance.now());
+    this.loop.wake();
   }
+}
+
+/** An element's box on the canvas. */
+function within(element: HTMLElement, canvas: HTMLElement): Box {
+  const outer = canvas.getBoundingClientRect();
+  const { left, top, width, height } = element.getBoundingClientRect();
+  return {
+    left: left - outer.left,
+    top: top - outer.top,
+    width: Math.max(1, width),
+    height: Math.max(1, height),
+  };
 }

@@ -1,159 +1,196 @@
 /** Labels as elements over the canvas: crisp at any size, a dark halo around them. */
-import {
-  type Box,
-  type Candidate,
-  boxAt,
-  coreBox,
-  overlap,
-  placeLabels,
-  type Side,
-} from "./placement";
+import type { Named } from "./naming";
+import { type Box, boxAt, type Candidate, overlap, placeLabels, type Side } from "./placement";
 import type { OnScreen } from "./pick";
 
-/** A node that may be named. */
-export interface Named {
-  id: number;
+/** A label as it stands, for a picture of it. */
+export interface Caption {
   text: string;
-  /** Nameless features show their number, more quietly. */
-  named: boolean;
-  x: number;
-  y: number;
-  radius: number;
-  chosen: boolean;
+  box: Box;
+  /** The CSS font it is written in. */
+  font: string;
+  colour: string;
 }
-
-/** Labels are chosen anew at most this often; between, they only follow their nodes. */
-const CHOOSE_MS = 240;
 
 interface Shown {
   element: HTMLElement;
-  text: string;
+  /** What it looks like: another text or rank is another element. */
+  look: string;
   side: Side;
   width: number;
+  height: number;
+  box: Box | null;
+}
+
+type Size = Pick<Box, "width" | "height">;
+
+interface Face {
+  font: string;
   height: number;
 }
 
 export class Labels {
-  private readonly shown = new Map<number, Shown>();
-  private readonly sizes = new Map<string, { width: number; height: number }>();
-  private chosenAt = -Infinity;
-  private readonly ring: HTMLElement;
+  /** The most important first. */
+  private shown = new Map<number, Shown>();
+  private readonly sizes = new Map<string, Size>();
+  private readonly faces = new Map<string, Face>();
+  private readonly pen = penOf(document.createElement("canvas"));
+  private readonly rings: Record<"chosen" | "hovered", HTMLElement>;
 
   constructor(
     private readonly layer: HTMLElement,
     private readonly choose: (id: number) => void,
+    private readonly hover: (id: number | null) => void,
   ) {
-    this.ring = document.createElement("div");
-    this.ring.className = "ring";
-    this.ring.hidden = true;
-    layer.append(this.ring);
+    this.rings = { chosen: this.ring("ring"), hovered: this.ring("ring hovered") };
   }
 
   /**
-   * Draws the labels for `nodes`, the most important first, where they hide few of the `bright` ones.
-   * Returns whether a choice is still due.
+   * Chooses the labels for `nodes`, the most important first, where they hide few of the `bright`
+   * ones and nothing that is `taken`.
    */
-  update(
+  select(
     nodes: readonly Named[],
-    bright: readonly OnScreen[],
+    bright: readonly Box[],
     stage: Box,
+    taken: readonly Box[],
     limit: number,
-    now: number,
-  ): boolean {
-    const due = now - this.chosenAt >= CHOOSE_MS;
-    if (due) {
-      this.chosenAt = now;
-      this.select(nodes, bright.map(coreBox), stage, limit);
-    }
+  ): void {
+    const candidates = nodes.map((node): Candidate => ({ ...node, ...this.sizeOf(node) }));
+    const sides = new Map([...this.shown].map(([id, { side }]) => [id, side]));
+    const placed = placeLabels(candidates, stage, limit, sides, bright, taken);
     const byId = new Map(nodes.map((node) => [node.id, node]));
-    const taken: Box[] = [];
-    for (const [id, shown] of this.inOrder(nodes)) {
+    const before = this.shown;
+    this.shown = new Map();
+    for (const { id, side } of placed) {
       const node = byId.get(id);
+      if (node) this.shown.set(id, this.show(node, side, before.get(id)));
+    }
+    for (const [id, { element }] of before) {
+      if (this.shown.get(id)?.element !== element) element.remove();
+    }
+  }
+
+  /** Moves the labels to where their nodes are now. */
+  follow(where: (id: number) => OnScreen | null): void {
+    const taken: Box[] = [];
+    for (const [id, shown] of this.shown) {
+      const node = where(id);
       const box = node && boxAt({ ...node, width: shown.width, height: shown.height }, shown.side);
       // The camera may have moved a label over another since they were chosen.
       if (!box || taken.some((other) => overlap(box, other, 0))) {
-        this.drop(id, shown);
+        shown.element.remove();
+        this.shown.delete(id);
         continue;
       }
       taken.push(box);
-      shown.element.style.transform = `translate(${box.left.toFixed(1)}px, ${box.top.toFixed(1)}px)`;
+      if (shown.box?.left !== box.left || shown.box.top !== box.top) {
+        shown.element.style.transform = `translate(${box.left.toFixed(1)}px, ${box.top.toFixed(1)}px)`;
+      }
+      shown.box = box;
     }
-    this.drawRing(nodes.find((node) => node.chosen));
-    return !due;
+  }
+
+  /** Draws a ring around a node, or takes it away. */
+  mark(kind: "chosen" | "hovered", node: OnScreen | null): void {
+    const ring = this.rings[kind];
+    ring.hidden = node === null;
+    if (!node) return;
+    const size = 2 * (node.radius + 5);
+    ring.style.width = ring.style.height = `${size.toFixed(1)}px`;
+    ring.style.transform = `translate(${(node.x - size / 2).toFixed(1)}px, ${(node.y - size / 2).toFixed(1)}px)`;
   }
 
   /** Sizes depend on the font: forget them when it changes. */
   forgetSizes(): void {
     this.sizes.clear();
-    for (const [id, shown] of this.shown) this.drop(id, shown);
-    this.chosenAt = -Infinity;
+    this.faces.clear();
+    for (const { element } of this.shown.values()) element.remove();
+    this.shown.clear();
   }
 
-  private select(nodes: readonly Named[], lights: Box[], stage: Box, limit: number): void {
-    const candidates = nodes.map((node): Candidate => ({ ...node, ...this.sizeOf(node) }));
-    const sides = new Map([...this.shown].map(([id, { side }]) => [id, side]));
-    const placed = placeLabels(candidates, stage, limit, sides, lights);
-    const keep = new Set(placed.map(({ id }) => id));
-    for (const [id, shown] of this.shown) if (!keep.has(id)) this.drop(id, shown);
-    const byId = new Map(nodes.map((node) => [node.id, node]));
-    for (const { id, side } of placed) {
-      const node = byId.get(id);
-      if (node) this.show(node, side);
-    }
+  /** The labels that stand. */
+  captions(): Caption[] {
+    return [...this.shown.values()].flatMap(({ element, box }) => {
+      if (!box) return [];
+      const style = getComputedStyle(element);
+      return [{ text: element.textContent, box, font: fontOf(style), colour: style.color }];
+    });
   }
 
-  private show(node: Named, side: Side): void {
-    const old = this.shown.get(node.id);
-    if (old?.text === node.text) {
-      old.side = side;
-    } else {
-      old?.element.remove();
-      const element = this.element(node);
-      this.layer.append(element);
-      this.shown.set(node.id, { element, text: node.text, side, ...this.sizeOf(node) });
-    }
-    this.shown.get(node.id)?.element.classList.toggle("chosen", node.chosen);
+  private show(node: Named, side: Side, before: Shown | undefined): Shown {
+    const look = lookOf(node);
+    if (before?.look === look) return { ...before, side };
+    const element = this.element(node);
+    this.layer.append(element);
+    return { element, look, side, box: null, ...this.sizeOf(node) };
   }
 
   private element(node: Named): HTMLElement {
     const element = document.createElement("div");
-    element.className = node.named ? "label" : "label nameless";
+    element.className = classOf(node);
     element.textContent = node.text;
     element.addEventListener("click", () => {
       this.choose(node.id);
     });
+    element.addEventListener("pointerenter", () => {
+      this.hover(node.id);
+    });
+    element.addEventListener("pointerleave", () => {
+      this.hover(null);
+    });
     return element;
   }
 
-  /** The labels that stand, the most important first. */
-  private inOrder(nodes: readonly Named[]): [number, Shown][] {
-    const order = new Map(nodes.map(({ id }, place) => [id, place]));
-    const placeOf = (id: number): number => order.get(id) ?? nodes.length;
-    return [...this.shown].sort(([a], [b]) => placeOf(a) - placeOf(b));
-  }
-
-  private drop(id: number, { element }: Shown): void {
-    element.remove();
-    this.shown.delete(id);
-  }
-
-  private sizeOf(node: Named): { width: number; height: number } {
-    const known = this.sizes.get(node.text);
+  private sizeOf(node: Named): Size {
+    const look = lookOf(node);
+    const known = this.sizes.get(look);
     if (known) return known;
-    const probe = this.element(node);
-    probe.style.visibility = "hidden";
-    this.layer.append(probe);
-    const size = { width: probe.offsetWidth, height: probe.offsetHeight };
-    probe.remove();
-    this.sizes.set(node.text, size);
+    const { font, height } = this.faceOf(node);
+    this.pen.font = font;
+    const size = { width: Math.ceil(this.pen.measureText(node.text).width), height };
+    this.sizes.set(look, size);
     return size;
   }
 
-  private drawRing(node: Named | undefined): void {
-    this.ring.hidden = node === undefined;
-    if (!node) return;
-    const size = 2 * (node.radius + 5);
-    this.ring.style.width = this.ring.style.height = `${size.toFixed(1)}px`;
-    this.ring.style.transform = `translate(${(node.x - size / 2).toFixed(1)}px, ${(node.y - size / 2).toFixed(1)}px)`;
+  /** Looked up once for a kind of label: to lay out every text only to measure it costs frames. */
+  private faceOf(node: Named): Face {
+    const kind = classOf(node);
+    const known = this.faces.get(kind);
+    if (known) return known;
+    const probe = this.element(node);
+    this.layer.append(probe);
+    const face = { font: fontOf(getComputedStyle(probe)), height: probe.offsetHeight };
+    probe.remove();
+    this.faces.set(kind, face);
+    return face;
   }
+
+  private ring(name: string): HTMLElement {
+    const ring = document.createElement("div");
+    ring.className = name;
+    ring.hidden = true;
+    this.layer.append(ring);
+    return ring;
+  }
+}
+
+/** The pen of a canvas; where there is none, there is no WebGL either, and no graph. */
+export function penOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
+  const pen = canvas.getContext("2d");
+  if (!pen) throw new Error("the browser draws nothing");
+  return pen;
+}
+
+function fontOf({ fontWeight, fontSize, fontFamily }: CSSStyleDeclaration): string {
+  return `${fontWeight} ${fontSize} ${fontFamily}`;
+}
+
+function classOf({ named, lead, chosen }: Named): string {
+  const kinds = [named ? "" : "nameless", lead ? "lead" : "", chosen ? "chosen" : ""];
+  return ["label", ...kinds.filter((kind) => kind !== "")].join(" ");
+}
+
+function lookOf(node: Named): string {
+  return `${classOf(node)}: ${node.text}`;
 }

@@ -1,6 +1,6 @@
 /**
- * Where features stand. A feature is placed once, when it first fires, among those already there;
- * then it stays. So no token ever shakes the picture, and the cost of a token is the new nodes' only.
+ * Where features stand. A feature is placed once, when it first fires, among those already there and
+ * those known from earlier; then it stays. So no token ever shakes the picture, and the cost of a token is the new nodes' only.
  */
 import {
   forceLink,
@@ -14,10 +14,10 @@ import {
 
 export interface Newcomer {
   index: number;
+  source: string;
+  id: number;
   /** Height of its layer's storey, in world units. */
   level: number;
-  /** Any number that is always the same for this feature: decides where an unlinked one starts. */
-  seed: number;
 }
 
 /** A tie that draws a newcomer near; `weight` 0 to 1. */
@@ -51,6 +51,8 @@ const REACH = 70;
 
 export class Layout {
   private readonly byIndex = new Map<number, Body>();
+  /** Known from earlier, not yet fired: they keep their places free. */
+  private readonly awaited = new Map<string, Body>();
   private readonly simulation: Simulation<Body>;
 
   constructor() {
@@ -64,10 +66,41 @@ export class Layout {
       .force("y", forceY<Body>((body) => body.level).strength(0.35));
   }
 
+  /** Learns the places of a source's features from an earlier time: x, height over `level`, z of each. */
+  know(source: string, level: number, ids: Uint32Array, spots: Float32Array): void {
+    ids.forEach((id, i) => {
+      const [x = 0, rise = 0, z = 0] = spots.subarray(3 * i, 3 * i + 3);
+      const body: Body = { x, y: level + rise, z, level };
+      pin(body);
+      this.awaited.set(keyOf(source, id), body);
+    });
+  }
+
   /** Places the newcomers and answers their positions: x, y, z for each, in their order. */
   add(newcomers: readonly Newcomer[], ties: readonly Tie[]): Float32Array {
-    const placed = [...this.byIndex.values()];
-    const bodies = newcomers.map((newcomer) => this.enter(newcomer, ties));
+    const strangers = newcomers.filter((newcomer) => !this.welcome(newcomer));
+    const placed = [...this.byIndex.values(), ...this.awaited.values()];
+    const bodies = strangers.map((newcomer) => this.enter(newcomer, ties));
+    if (bodies.length > 0) this.settle(bodies, placed, ties);
+    return Float32Array.from(
+      newcomers.flatMap(({ index }) => {
+        const { x, y, z } = this.byIndex.get(index) ?? { x: 0, y: 0, z: 0 };
+        return [x, y, z];
+      }),
+    );
+  }
+
+  /** Gives a feature known from earlier its place back. */
+  private welcome({ index, source, id }: Newcomer): boolean {
+    const key = keyOf(source, id);
+    const body = this.awaited.get(key);
+    if (!body) return false;
+    this.awaited.delete(key);
+    this.byIndex.set(index, body);
+    return true;
+  }
+
+  private settle(bodies: readonly Body[], placed: readonly Body[], ties: readonly Tie[]): void {
     const around = placed.filter((body) => bodies.some((other) => near(body, other)));
     this.simulation.nodes([...bodies, ...around]);
     const present = new Set([...bodies, ...around]);
@@ -81,11 +114,11 @@ export class Layout {
     );
     this.simulation.alpha(1).tick(TICKS);
     bodies.forEach(pin);
-    return Float32Array.from(bodies.flatMap(({ x, y, z }) => [x, y, z]));
   }
 
   /** Starts a newcomer near the placed features it fires with, else at a place of its own. */
-  private enter({ index, level, seed }: Newcomer, ties: readonly Tie[]): Body {
+  private enter({ index, source, id, level }: Newcomer, ties: readonly Tie[]): Body {
+    const seed = seedOf(keyOf(source, id));
     const tied = ties
       .filter((tie) => tie.a === index || tie.b === index)
       .map((tie) => this.byIndex.get(tie.a === index ? tie.b : tie.a))
@@ -123,6 +156,10 @@ function pin(body: Body): void {
 
 function mean(values: readonly number[]): number {
   return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function keyOf(source: string, id: number): string {
+  return `${source}/${id}`;
 }
 
 /** A number from 0 to 1 that looks random and is always the same for the same seed and salt. */

@@ -1,105 +1,213 @@
 /** The light of every node: what it should be at the moment looked at, and the way there. */
-import { FLOOR } from "../session/fade";
-import { neighbours } from "../session/query";
+import { AFTERGLOW, FLOOR } from "../session/fade";
+import { lightsAt } from "../session/moment";
+import type { Session } from "../session/session";
+import type { Token } from "../session/state";
 import type { Store } from "../session/store";
 
 /** A node's light settles with this time constant, and a swelling is gone after about 200 ms. */
 const SETTLE_MS = 70;
 const PULSE_MS = 65;
+/** What is nearer to its goal than this has arrived. */
+const CLOSE = 0.004;
 /** Light lent to the chosen feature and to those it fires with. */
 const CHOSEN_LIGHT = 0.75;
 const NEIGHBOUR_LIGHT = 0.5;
 /** What is left of everybody else's light meanwhile. */
 const STEP_BACK = 0.45;
 /** Features fired together with the chosen one that are lifted out of the dark. */
-export const NEIGHBOURS_SHOWN = 8;
+const NEIGHBOURS_SHOWN = 8;
 const HIDDEN = -1;
 
 export class Lights {
   /** By feature number; below 0 is hidden. */
   glow = new Float32Array(512);
+  /** What the glow is on its way to. */
+  target = new Float32Array(512);
+  /** Swelling of a feature that has just fired, 1 to 0. */
   pulse = new Float32Array(512);
-  private target = new Float32Array(512);
+  /** 1 for the features of the token on show, which stand above all others. */
+  fresh = new Float32Array(512);
+  /** Those that the last step has changed: `touched` holds the first `touchedCount`. */
+  touched = new Uint32Array(512);
+  touchedCount = 0;
+  /** 1 for each of them. */
+  isTouched = new Uint8Array(512);
+  private shown = new Uint8Array(512);
+  private moving = new Uint32Array(512);
+  private movingCount = 0;
+  private isMoving = new Uint8Array(512);
   private count = 0;
-  private moving = false;
+  private passVersion = -1;
+  private seen = { runs: 0, tokens: 0 };
+  /** The token that was looked at last. */
+  private at: Token | null = null;
 
   /** Reads from the store what every node should look like now. */
   aim(store: Store): void {
-    const { features } = store.session;
-    this.reserve(features.length);
-    for (; this.count < features.length; this.count += 1) {
-      this.glow[this.count] = 0;
-      this.pulse[this.count] = 0;
+    const { session } = store;
+    this.reserve(session.features.length);
+    this.filter(store);
+    this.count = session.features.length;
+    this.takeTokens(store);
+    const token = store.token ?? session.tokens.at(-1);
+    const next = this.lightsOf(session, store.token);
+    const newest = new Uint8Array(this.count);
+    for (const { feature } of token?.active ?? []) newest[feature.index] = 1;
+    this.swellAt(store.token);
+    dimOlder(next, newest);
+    this.lendToChosen(store, next);
+    for (let i = 0; i < this.count; i += 1) {
+      const target = this.shown[i] === 1 ? (next[i] ?? 0) : HIDDEN;
+      const moved = this.target[i] !== target || this.fresh[i] !== newest[i];
+      this.target[i] = target;
+      this.fresh[i] = newest[i] ?? 0;
+      if (moved) this.move(i);
     }
-    for (const feature of features) this.target[feature.index] = lightOf(store, feature.index);
-    this.lendToChosen(store);
-    for (const feature of features) {
-      if (!store.shows(feature.source)) this.target[feature.index] = HIDDEN;
-    }
-    this.moving = true;
   }
 
-  /** A feature fired at the newest token: swell. */
+  /** A feature fired at the newest token, or has just found its place: swell. */
   fire(index: number): void {
     this.pulse[index] = 1;
-    this.moving = true;
+    this.move(index);
   }
 
-  /** Moves the lights on by `ms`. Returns whether any is still on its way. */
+  restart(): void {
+    for (const array of [this.glow, this.target, this.pulse, this.fresh]) array.fill(0);
+    this.isMoving.fill(0);
+    this.movingCount = 0;
+    this.count = 0;
+    this.passVersion = -1;
+    this.seen = { runs: 0, tokens: 0 };
+  }
+
+  /**
+   * Moves on by `ms` those lights that are on their way, at once when all is to be `still`. Returns
+   * whether any has changed, and leaves them in `touched`.
+   */
   step(ms: number, still: boolean): boolean {
-    if (!this.moving) return false;
+    for (let k = 0; k < this.touchedCount; k += 1) this.isTouched[this.touched[k] ?? 0] = 0;
+    this.touchedCount = this.movingCount;
     const settle = still ? 0 : Math.exp(-ms / SETTLE_MS);
     const calm = still ? 0 : Math.exp(-ms / PULSE_MS);
-    let farthest = 0;
-    for (let i = 0; i < this.count; i += 1) {
-      const target = this.target[i] ?? 0;
-      const away = target === HIDDEN ? 0 : ((this.glow[i] ?? 0) - target) * settle;
-      this.glow[i] = target + away;
-      this.pulse[i] = (this.pulse[i] ?? 0) * calm;
-      farthest = Math.max(farthest, Math.abs(away), this.pulse[i] ?? 0);
+    let left = 0;
+    for (let k = 0; k < this.movingCount; k += 1) {
+      const i = this.moving[k] ?? 0;
+      this.touched[k] = i;
+      this.isTouched[i] = 1;
+      if (this.advance(i, settle, calm)) this.isMoving[i] = 0;
+      else this.moving[left++] = i;
     }
-    this.moving = farthest > 0.004;
-    return true;
+    this.movingCount = left;
+    return this.touchedCount > 0;
   }
 
-  private lendToChosen(store: Store): void {
-    const { chosen } = store;
+  get isSettled(): boolean {
+    return this.movingCount === 0;
+  }
+
+  /** Features that have a light. */
+  get size(): number {
+    return this.count;
+  }
+
+  /** Moves one light on; whether it has arrived. */
+  private advance(i: number, settle: number, calm: number): boolean {
+    const target = this.target[i] ?? 0;
+    const away = target === HIDDEN ? 0 : (Math.max(0, this.glow[i] ?? 0) - target) * settle;
+    const pulse = (this.pulse[i] ?? 0) * calm;
+    const arrived = Math.abs(away) < CLOSE && pulse < CLOSE;
+    this.glow[i] = arrived ? target : target + away;
+    this.pulse[i] = arrived ? 0 : pulse;
+    return arrived;
+  }
+
+  private move(i: number): void {
+    if (this.isMoving[i] === 1) return;
+    this.isMoving[i] = 1;
+    this.moving[this.movingCount++] = i;
+  }
+
+  /** Asks the store which features pass: all after a change of filters, else the new ones. */
+  private filter(store: Store): void {
+    const { features } = store.session;
+    const from = this.passVersion === store.passVersion ? this.count : 0;
+    this.passVersion = store.passVersion;
+    for (let i = from; i < features.length; i += 1) this.askAgain(store, i);
+  }
+
+  private askAgain(store: Store, index: number): void {
+    const feature = store.session.features[index];
+    this.shown[index] = feature && store.passes(feature) ? 1 : 0;
+  }
+
+  /** What came since the last time swells; and what fired may pass a filter that it did not before. */
+  private takeTokens(store: Store): void {
+    const { runs, tokens } = store.session;
+    if (runs !== this.seen.runs) this.seen = { runs, tokens: 0 };
+    for (let t = this.seen.tokens; t < tokens.length; t += 1) {
+      for (const { feature } of tokens[t]?.active ?? []) {
+        this.askAgain(store, feature.index);
+        this.fire(feature.index);
+      }
+    }
+    this.seen.tokens = tokens.length;
+  }
+
+  /** What fires at a token that one comes to swells, as it did when it was the newest. */
+  private swellAt(token: Token | null): void {
+    if (token === this.at) return;
+    this.at = token;
+    for (const { feature } of token?.active ?? []) this.fire(feature.index);
+  }
+
+  /** The features' fading glow: now, or as it was at the token looked at. */
+  private lightsOf(session: Session, token: Token | null): Float32Array {
+    const lights = new Float32Array(this.count).fill(FLOOR);
+    if (token) {
+      for (const [feature, light] of lightsAt(session, token.index)) lights[feature.index] = light;
+    } else {
+      for (const feature of session.features) lights[feature.index] = session.glowOf(feature);
+    }
+    return lights;
+  }
+
+  private lendToChosen({ chosen, session }: Store, lights: Float32Array): void {
     if (!chosen) return;
-    const company = neighbours(store.session, chosen, NEIGHBOURS_SHOWN);
-    const apart = new Set([chosen, ...company.map(({ feature }) => feature)]);
-    for (const feature of store.session.features) {
-      const light = this.target[feature.index] ?? 0;
-      if (!apart.has(feature)) this.target[feature.index] = Math.max(FLOOR, STEP_BACK * light);
+    const apart = new Map([[chosen.index, CHOSEN_LIGHT]]);
+    for (const { a, b } of session.links.around(chosen.index, NEIGHBOURS_SHOWN)) {
+      apart.set(a === chosen.index ? b : a, NEIGHBOUR_LIGHT);
     }
-    this.lift(chosen.index, CHOSEN_LIGHT);
-    for (const { feature } of company) {
-      this.lift(feature.index, NEIGHBOUR_LIGHT);
+    for (let i = 0; i < lights.length; i += 1) {
+      const light = lights[i] ?? 0;
+      const lent = apart.get(i);
+      lights[i] = Math.max(lent ?? FLOOR, lent === undefined ? STEP_BACK * light : light);
     }
-  }
-
-  private lift(index: number, light: number): void {
-    this.target[index] = Math.max(this.target[index] ?? 0, light);
   }
 
   private reserve(count: number): void {
     if (count <= this.glow.length) return;
-    const grow = (old: Float32Array): Float32Array<ArrayBuffer> => {
-      const array = new Float32Array(Math.max(count, 2 * old.length));
-      array.set(old);
-      return array;
-    };
-    this.glow = grow(this.glow);
-    this.pulse = grow(this.pulse);
-    this.target = grow(this.target);
+    const size = Math.max(count, 2 * this.glow.length);
+    this.glow = grown(this.glow, new Float32Array(size));
+    this.target = grown(this.target, new Float32Array(size));
+    this.pulse = grown(this.pulse, new Float32Array(size));
+    this.fresh = grown(this.fresh, new Float32Array(size));
+    this.touched = grown(this.touched, new Uint32Array(size));
+    this.isTouched = grown(this.isTouched, new Uint8Array(size));
+    this.shown = grown(this.shown, new Uint8Array(size));
+    this.moving = grown(this.moving, new Uint32Array(size));
+    this.isMoving = grown(this.isMoving, new Uint8Array(size));
   }
 }
 
-/** Live, a feature's fading glow; at a token looked at, its strength there and nothing else. */
-function lightOf(store: Store, index: number): number {
-  const { session, token } = store;
-  const feature = session.features[index];
-  if (!feature) return 0;
-  if (!token) return session.glowOf(feature);
-  const active = token.active.find((entry) => entry.feature === feature);
-  return active ? Math.max(FLOOR, session.strengthOf(feature, active.activation)) : FLOOR;
+/** Whoever is not of the newest token steps back behind it at once, and fades from there. */
+function dimOlder(lights: Float32Array, newest: Uint8Array): void {
+  for (let i = 0; i < lights.length; i += 1) {
+    if (newest[i] === 0) lights[i] = Math.max(FLOOR, AFTERGLOW * (lights[i] ?? 0));
+  }
+}
+
+function grown<T extends Float32Array | Uint32Array | Uint8Array>(old: T, larger: T): T {
+  larger.set(old);
+  return larger;
 }

@@ -10,14 +10,14 @@ import {
   OneFactor,
   OneMinusSrcColorFactor,
 } from "three";
-import type { Rgb } from "./palette";
+import { Patches } from "./patches";
 
 export const MAX_LINKS = 4000;
 
 export class LinkLines {
   readonly lines: LineSegments<BufferGeometry, LineBasicMaterial>;
-  private readonly places = attribute();
-  private readonly colours = attribute();
+  private readonly places = ends();
+  private readonly colours = ends();
 
   constructor() {
     const material = new LineBasicMaterial({
@@ -31,8 +31,8 @@ export class LinkLines {
       blendDst: OneMinusSrcColorFactor,
     });
     const geometry = new BufferGeometry();
-    geometry.setAttribute("position", this.places);
-    geometry.setAttribute("color", this.colours);
+    geometry.setAttribute("position", this.places.attribute);
+    geometry.setAttribute("color", this.colours.attribute);
     geometry.setDrawRange(0, 0);
     this.lines = new LineSegments(geometry, material);
     this.lines.frustumCulled = false;
@@ -40,29 +40,34 @@ export class LinkLines {
 
   set count(count: number) {
     this.lines.geometry.setDrawRange(0, 2 * Math.min(count, MAX_LINKS));
-    this.places.needsUpdate = true;
   }
 
+  /** Puts a link between nodes `a` and `b` of `places`: x, y, z by node. */
   setEnds(index: number, places: Float32Array, a: number, b: number): void {
-    for (const [end, node] of [a, b].entries()) {
-      this.places.setXYZ(
-        2 * index + end,
-        places[3 * node] ?? 0,
-        places[3 * node + 1] ?? 0,
-        places[3 * node + 2] ?? 0,
-      );
-    }
+    copy(places, a, this.places, 2 * index);
+    copy(places, b, this.places, 2 * index + 1);
   }
 
-  /** The light of a link, 0 to 1, in its ends' hues. */
-  setLight(index: number, light: number, a: Rgb, b: Rgb): void {
-    const amount = light / 255;
-    this.colours.setXYZ(2 * index, a[0] * amount, a[1] * amount, a[2] * amount);
-    this.colours.setXYZ(2 * index + 1, b[0] * amount, b[1] * amount, b[2] * amount);
-    this.colours.needsUpdate = true;
+  /** The light of a link, 0 to 1, in its ends' `hues`: red, green, blue by node. */
+  setLight(index: number, light: number, hues: Float32Array, a: number, b: number): void {
+    copy(hues, a, this.colours, 2 * index, light);
+    copy(hues, b, this.colours, 2 * index + 1, light);
+  }
+
+  /** Has what was set since the last time drawn. */
+  send(): void {
+    this.places.send();
+    this.colours.send();
   }
 }
 
-function attribute(): BufferAttribute {
-  return new BufferAttribute(new Float32Array(MAX_LINKS * 6), 3).setUsage(DynamicDrawUsage);
+function copy(from: Float32Array, node: number, to: Patches, end: number, factor = 1): void {
+  const { array } = to.attribute;
+  for (let i = 0; i < 3; i += 1) array[3 * end + i] = factor * (from[3 * node + i] ?? 0);
+  to.touch(end);
+}
+
+function ends(): Patches {
+  const array = new Float32Array(MAX_LINKS * 6);
+  return new Patches(new BufferAttribute(array, 3).setUsage(DynamicDrawUsage));
 }

@@ -1,17 +1,35 @@
 /** Which nodes are worth a name just now, the most important first. */
 import { thoughtOf } from "../session/query";
 import type { Feature } from "../session/state";
-import type { Named } from "./labels";
 import type { OnScreen } from "./pick";
 
 /** Only nodes at least this bright are named. */
 export const NAMED_FROM = 0.3;
 /** A number says less than a name: it comes later. */
 const NAMELESS = 0.6;
+/** Names of the newest token's strongest features, to be read from the back row. */
+const LEADS = 5;
 const LABEL_CHARACTERS = 34;
 
-/** What decides about names besides the light. */
+/** A node that may be named. */
+export interface Named {
+  id: number;
+  text: string;
+  /** Nameless features show their number, more quietly. */
+  named: boolean;
+  /** One of the strongest of the token on show: larger than the others. */
+  lead: boolean;
+  x: number;
+  y: number;
+  radius: number;
+  chosen: boolean;
+}
+
+/** What decides about names: light, and who has the attention. */
 export interface Attention {
+  glow: Float32Array;
+  /** 1 for the features of the token on show. */
+  fresh: Float32Array;
   chosen: number | null;
   hovered: number | null;
 }
@@ -20,8 +38,7 @@ export interface Attention {
 export function nameNodes(
   nodes: readonly OnScreen[],
   features: readonly Feature[],
-  glow: Float32Array,
-  { chosen, hovered }: Attention,
+  { glow, fresh, chosen, hovered }: Attention,
 ): Named[] {
   const rank = (index: number): number => {
     if (index === chosen) return 3;
@@ -29,24 +46,30 @@ export function nameNodes(
     const light = glow[index] ?? 0;
     return features[index]?.label == null ? NAMELESS * light : light;
   };
-  const bright = nodes.filter(({ index }) => rank(index) >= NAMED_FROM);
-  bright.sort((a, b) => rank(b.index) - rank(a.index));
+  const ranked = nodes
+    .map((node) => ({ node, rank: rank(node.index) }))
+    .filter((entry) => entry.rank >= NAMED_FROM)
+    .sort((a, b) => b.rank - a.rank);
   const seen = new Set<string>();
-  return bright.flatMap((node) => {
+  let leads = 0;
+  return ranked.flatMap(({ node }) => {
     const feature = features[node.index];
     if (!feature || seen.has(thoughtOf(feature))) return [];
     seen.add(thoughtOf(feature));
-    const text = shorten(feature.label ?? `#${feature.id}`);
-    return [
-      {
-        ...node,
-        id: node.index,
-        text,
-        named: feature.label !== null,
-        chosen: node.index === chosen,
-      },
-    ];
+    const lead = leads < LEADS && fresh[node.index] === 1 && feature.label !== null;
+    if (lead) leads += 1;
+    return [named(node, feature, lead, node.index === chosen)];
   });
+}
+
+function named(
+  { x, y, radius }: OnScreen,
+  feature: Feature,
+  lead: boolean,
+  chosen: boolean,
+): Named {
+  const text = shorten(feature.label ?? `#${feature.id}`);
+  return { id: feature.index, text, named: feature.label !== null, lead, x, y, radius, chosen };
 }
 
 function shorten(text: string): string {

@@ -1,6 +1,10 @@
-/** All nodes in one draw call: instanced quads facing the camera, each a point of light. */
+/**
+ * All nodes in two draw calls: instanced quads facing the camera, each a point of light; and once more
+ * those of the token on show, as discs with a dark edge on top of everything.
+ */
 import {
   AddEquation,
+  type BlendingDstFactor,
   CustomBlending,
   DynamicDrawUsage,
   InstancedBufferAttribute,
@@ -8,10 +12,12 @@ import {
   BufferAttribute,
   Mesh,
   OneFactor,
+  OneMinusSrcAlphaFactor,
   OneMinusSrcColorFactor,
   ShaderMaterial,
 } from "three";
 import type { Rgb } from "./palette";
+import { Patches } from "./patches";
 
 /** The quad reaches this many core radii, to leave room for the halo. */
 const HALO = 3.2;
@@ -27,10 +33,11 @@ export function coreRadius(glow: number): number {
 const VERTEX = /* glsl */ `
   attribute vec3 place;
   attribute vec3 hue;
-  attribute vec2 light;
+  attribute vec3 light;
   uniform float pixel;
   uniform float near;
   uniform float far;
+  uniform float onlyFresh;
   varying vec2 corner;
   varying vec3 tint;
   varying float glow;
@@ -44,105 +51,168 @@ const VERTEX = /* glsl */ `
     depth = 1.0 - clamp((distance - near) / (far - near), 0.0, 1.0);
     float radius = (0.75 + 3.1 * pow(max(glow, 0.0), 1.4)) * (1.0 + 0.55 * light.y);
     radius = clamp(radius, 1.1 * pixel * distance, ${LARGEST.toFixed(1)} * pixel * distance);
-    view.xy += corner * radius * step(0.0, glow);
+    view.xy += corner * radius * step(0.0, glow) * step(onlyFresh, light.z);
     gl_Position = projectionMatrix * view;
   }
 `;
 
-const FRAGMENT = /* glsl */ `
+const VARYINGS = /* glsl */ `
   varying vec2 corner;
   varying vec3 tint;
   varying float glow;
   varying float depth;
+  vec3 heated(float d) {
+    float heat = glow * glow * (1.0 - smoothstep(0.1, 0.9, d));
+    return mix(tint, vec3(1.0, 0.97, 0.92), 0.75 * heat);
+  }
+`;
+
+const LIGHT = /* glsl */ `
+  ${VARYINGS}
   void main() {
     float d = length(corner);
     float edge = fwidth(d);
     float core = 1.0 - smoothstep(1.0 - edge, 1.0 + edge, d);
     float halo = exp(-1.1 * d) * (1.0 - smoothstep(2.0, ${HALO.toFixed(1)}, d));
-    float heat = glow * glow * (1.0 - smoothstep(0.1, 0.9, d));
-    vec3 colour = mix(tint, vec3(1.0, 0.97, 0.92), 0.75 * heat);
     float amount = core * (0.26 + 0.74 * glow) + halo * 0.75 * glow;
     amount *= mix(0.45, 1.0, depth);
-    gl_FragColor = vec4(colour * amount, amount);
+    gl_FragColor = vec4(heated(d) * amount, amount);
+  }
+`;
+
+// The darker the disc, the less it has to say: its edge gives way to what is below.
+const DISC = /* glsl */ `
+  ${VARYINGS}
+  void main() {
+    float d = length(corner);
+    float edge = fwidth(d);
+    float core = 1.0 - smoothstep(1.0 - edge, 1.0 + edge, d);
+    float rim = 1.0 - smoothstep(1.3, 1.3 + 2.0 * edge, d);
+    float weight = smoothstep(0.08, 0.35, glow);
+    float amount = core * (0.4 + 0.6 * glow);
+    gl_FragColor = vec4(heated(d) * amount, max(amount, 0.85 * rim) * weight);
+    gl_FragColor.rgb *= weight;
   }
 `;
 
 export class NodeCloud {
-  readonly mesh: Mesh<InstancedBufferGeometry, ShaderMaterial>;
-  private place?: InstancedBufferAttribute;
-  private hue?: InstancedBufferAttribute;
-  private light?: InstancedBufferAttribute;
-  private capacity = 0;
+  /** In the order of drawing. */
+  readonly meshes: readonly [NodeMesh, NodeMesh];
+  private place: Patches;
+  private hue: Patches;
+  private light: Patches;
+  private capacity = 512;
 
   constructor() {
-    const material = new ShaderMaterial({
-      vertexShader: VERTEX,
-      fragmentShader: FRAGMENT,
-      uniforms: { pixel: { value: 0.001 }, near: { value: 100 }, far: { value: 600 } },
-      depthTest: false,
-      depthWrite: false,
-      transparent: true,
-      // "Screen": light adds up towards white and never clips to a flat blot.
-      blending: CustomBlending,
-      blendEquation: AddEquation,
-      blendSrc: OneFactor,
-      blendDst: OneMinusSrcColorFactor,
+    this.place = attribute(this.capacity, 3);
+    this.hue = attribute(this.capacity, 3);
+    this.light = attribute(this.capacity, 3);
+    // "Screen": light adds up towards white and never clips to a flat blot.
+    const lights = new Mesh(this.geometry(), material(LIGHT, OneMinusSrcColorFactor, 0));
+    const discs = new Mesh(lights.geometry, material(DISC, OneMinusSrcAlphaFactor, 0.5));
+    this.meshes = [lights, discs];
+    this.meshes.forEach((mesh, order) => {
+      mesh.frustumCulled = false;
+      mesh.renderOrder = 1 + order;
     });
-    this.mesh = new Mesh(new InstancedBufferGeometry(), material);
-    this.mesh.frustumCulled = false;
-    this.reserve(512);
   }
 
   set count(count: number) {
     if (count > this.capacity) this.reserve(Math.max(count, 2 * this.capacity));
-    this.mesh.geometry.instanceCount = count;
+    this.meshes[0].geometry.instanceCount = count;
+  }
+
+  /** Red, green, blue by node, 0 to 1. */
+  get hues(): Float32Array {
+    return this.hue.attribute.array as Float32Array;
   }
 
   setPlace(index: number, x: number, y: number, z: number): void {
-    update(this.place?.setXYZ(index, x, y, z));
+    this.place.attribute.setXYZ(index, x, y, z);
+    this.place.touch(index);
   }
 
   setHue(index: number, [r, g, b]: Rgb): void {
-    update(this.hue?.setXYZ(index, r / 255, g / 255, b / 255));
+    this.hue.attribute.setXYZ(index, r / 255, g / 255, b / 255);
+    this.hue.touch(index);
   }
 
-  /** `glow` 0 to 1, below 0 hides the node; `pulse` 0 to 1 swells it. */
-  setLight(index: number, glow: number, pulse: number): void {
-    update(this.light?.setXY(index, glow, pulse));
+  /** `glow` 0 to 1, below 0 hides the node; `pulse` 0 to 1 swells it; `fresh` 1 puts it on top. */
+  setLight(index: number, glow: number, pulse: number, fresh: number): void {
+    this.light.attribute.setXYZ(index, glow, pulse, fresh);
+    this.light.touch(index);
+  }
+
+  /** Has what was set since the last time drawn. */
+  send(): void {
+    this.place.send();
+    this.hue.send();
+    this.light.send();
   }
 
   /** `pixel` is the world size of a pixel at distance 1; `near`, `far` bound the depth shading. */
   setView(pixel: number, near: number, far: number): void {
-    const { uniforms } = this.mesh.material;
-    if (uniforms.pixel) uniforms.pixel.value = pixel;
-    if (uniforms.near) uniforms.near.value = near;
-    if (uniforms.far) uniforms.far.value = far;
+    for (const { material } of this.meshes) {
+      const { uniforms } = material;
+      if (uniforms.pixel) uniforms.pixel.value = pixel;
+      if (uniforms.near) uniforms.near.value = near;
+      if (uniforms.far) uniforms.far.value = far;
+    }
   }
 
   /** Moves to larger buffers, in a new geometry: three fixes a geometry's room at its first drawing. */
   private reserve(capacity: number): void {
-    const old = this.mesh.geometry;
+    const old = this.meshes[0].geometry;
+    this.place = attribute(capacity, 3, this.place);
+    this.hue = attribute(capacity, 3, this.hue);
+    this.light = attribute(capacity, 3, this.light);
+    this.capacity = capacity;
+    const geometry = this.geometry();
+    for (const mesh of this.meshes) mesh.geometry = geometry;
+    old.dispose();
+  }
+
+  private geometry(): InstancedBufferGeometry {
     const geometry = new InstancedBufferGeometry();
     const quad = new Float32Array([-1, -1, 0, 1, -1, 0, 1, 1, 0, -1, 1, 0]);
     geometry.setAttribute("position", new BufferAttribute(quad, 3));
     geometry.setIndex([0, 1, 2, 0, 2, 3]);
+    geometry.setAttribute("place", this.place.attribute);
+    geometry.setAttribute("hue", this.hue.attribute);
+    geometry.setAttribute("light", this.light.attribute);
     geometry.instanceCount = 0;
-    const grow = (name: string, size: number, before?: InstancedBufferAttribute) => {
-      const array = new Float32Array(capacity * size);
-      if (before) array.set(before.array);
-      const attribute = new InstancedBufferAttribute(array, size).setUsage(DynamicDrawUsage);
-      geometry.setAttribute(name, attribute);
-      return attribute;
-    };
-    this.place = grow("place", 3, this.place);
-    this.hue = grow("hue", 3, this.hue);
-    this.light = grow("light", 2, this.light);
-    this.mesh.geometry = geometry;
-    old.dispose();
-    this.capacity = capacity;
+    return geometry;
   }
 }
 
-function update(attribute: BufferAttribute | undefined): void {
-  if (attribute) attribute.needsUpdate = true;
+type NodeMesh = Mesh<InstancedBufferGeometry, ShaderMaterial>;
+
+function material(
+  fragment: string,
+  blendDst: BlendingDstFactor,
+  onlyFresh: number,
+): ShaderMaterial {
+  return new ShaderMaterial({
+    vertexShader: VERTEX,
+    fragmentShader: fragment,
+    uniforms: {
+      pixel: { value: 0.001 },
+      near: { value: 100 },
+      far: { value: 600 },
+      onlyFresh: { value: onlyFresh },
+    },
+    depthTest: false,
+    depthWrite: false,
+    transparent: true,
+    blending: CustomBlending,
+    blendEquation: AddEquation,
+    blendSrc: OneFactor,
+    blendDst,
+  });
+}
+
+function attribute(capacity: number, size: number, before?: Patches): Patches {
+  const array = new Float32Array(capacity * size);
+  if (before) array.set(before.attribute.array);
+  return new Patches(new InstancedBufferAttribute(array, size).setUsage(DynamicDrawUsage));
 }

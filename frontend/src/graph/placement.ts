@@ -26,13 +26,26 @@ export interface Placed {
   side: Side;
 }
 
-export type Side = "right" | "left" | "above" | "below";
-const SIDES: readonly Side[] = ["right", "left", "above", "below"];
+/** Where a label is from its node: -1, 0 or 1 across and down. */
+const DIRECTIONS = {
+  right: [1, 0],
+  left: [-1, 0],
+  above: [0, -1],
+  below: [0, 1],
+  "right above": [1, -1],
+  "right below": [1, 1],
+  "left above": [-1, -1],
+  "left below": [-1, 1],
+} as const;
+export type Side = keyof typeof DIRECTIONS;
+const SIDES = Object.keys(DIRECTIONS) as readonly Side[];
 const GAP = 5;
+/** A corner is farther away than a side: a label there may come so much nearer. */
+const DIAGONAL = 0.7;
 
 /**
- * Places candidates in their order until `limit` stand, where they hide the fewest of the bright
- * `lights`. A label that stood keeps its side where that is as good, so that labels do not jump
+ * Places candidates in their order until `limit` stand, on nothing that is `occupied`, where they hide
+ * the fewest of the bright `lights`. A label that stood keeps its side where that is as good, so that labels do not jump
  * about while the camera drifts.
  */
 export function placeLabels(
@@ -41,9 +54,10 @@ export function placeLabels(
   limit: number,
   before: ReadonlyMap<number, Side>,
   lights: readonly Box[] = [],
+  occupied: readonly Box[] = [],
 ): Placed[] {
   const placed: Placed[] = [];
-  const taken: Box[] = [];
+  const taken: Box[] = [...occupied];
   for (const candidate of candidates) {
     if (placed.length >= limit) break;
     const last = before.get(candidate.id);
@@ -72,17 +86,14 @@ export function coreBox({ x, y, radius }: Pick<Candidate, "x" | "y" | "radius">)
 
 /** The label's box on one side of its node. */
 export function boxAt({ x, y, radius, width, height }: Omit<Candidate, "id">, side: Side): Box {
-  const reach = radius + GAP;
-  switch (side) {
-    case "right":
-      return { left: x + reach, top: y - height / 2, width, height };
-    case "left":
-      return { left: x - reach - width, top: y - height / 2, width, height };
-    case "above":
-      return { left: x - width / 2, top: y - reach - height, width, height };
-    case "below":
-      return { left: x - width / 2, top: y + reach, width, height };
-  }
+  const [across, down] = DIRECTIONS[side];
+  const reach = (radius + GAP) * (across !== 0 && down !== 0 ? DIAGONAL : 1);
+  return {
+    left: x + across * reach + ((across - 1) / 2) * width,
+    top: y + down * reach + ((down - 1) / 2) * height,
+    width,
+    height,
+  };
 }
 
 /** Pixels of air that labels keep between them when they are placed. */

@@ -1,7 +1,7 @@
 /** The layout's client: sends new features to the worker and keeps the places it answers. */
 import type { Session } from "../session/session";
 import type { Feature } from "../session/state";
-import { type Tie, seedOf } from "./layout";
+import type { Tie } from "./layout";
 import type { PlaceReply, PlaceRequest } from "./layout.worker";
 
 /** Height between two sources' storeys, in world units. */
@@ -12,7 +12,9 @@ const MOST_AT_ONCE = 400;
 export class Placing {
   /** x, y, z by feature number. */
   places = new Float32Array(3 * 512);
-  private readonly placed = new Set<number>();
+  private placed = new Uint8Array(512);
+  /** How many have a place. */
+  count = 0;
   private worker = spawn();
   private asked = 0;
   private busy = false;
@@ -22,11 +24,7 @@ export class Placing {
   }
 
   has(index: number): boolean {
-    return this.placed.has(index);
-  }
-
-  get count(): number {
-    return this.placed.size;
+    return this.placed[index] === 1;
   }
 
   /** Asks for places for features that have none yet. */
@@ -39,20 +37,23 @@ export class Placing {
     const request: PlaceRequest = {
       newcomers: fresh.map((feature) => ({
         index: feature.index,
+        source: feature.source,
+        id: feature.id,
         level: levelOf(feature, sources),
-        seed: seedOf(feature.key),
       })),
       ties: tiesOf(session, fresh[0]?.index ?? 0),
     };
     this.worker.postMessage(request);
   }
 
-  /** Forgets all places: another room's features come. */
+  /** Forgets all places: another room's features come, or the storeys have changed. */
   restart(): void {
+    if (this.asked === 0) return;
     this.worker.terminate();
     this.worker = spawn();
     this.listen();
-    this.placed.clear();
+    this.placed.fill(0);
+    this.count = 0;
     this.asked = 0;
     this.busy = false;
   }
@@ -66,16 +67,22 @@ export class Placing {
   }
 
   private keep({ indices, positions }: PlaceReply): void {
-    const needed = 3 * (Math.max(...indices) + 1);
-    if (needed > this.places.length) {
-      const larger = new Float32Array(Math.max(needed, 2 * this.places.length));
-      larger.set(this.places);
-      this.places = larger;
-    }
+    this.reserve(Math.max(...indices) + 1);
     indices.forEach((index, i) => {
       this.places.set(positions.subarray(3 * i, 3 * i + 3), 3 * index);
-      this.placed.add(index);
+      this.placed[index] = 1;
     });
+    this.count += indices.length;
+  }
+
+  private reserve(count: number): void {
+    if (count <= this.placed.length) return;
+    const size = Math.max(count, 2 * this.placed.length);
+    const [places, placed] = [this.places, this.placed];
+    this.places = new Float32Array(3 * size);
+    this.places.set(places);
+    this.placed = new Uint8Array(size);
+    this.placed.set(placed);
   }
 }
 
@@ -91,8 +98,5 @@ function levelOf(feature: Feature, sources: readonly string[]): number {
 
 /** Ties of the newcomers: to those they fired with, by evidence. */
 function tiesOf(session: Session, first: number): Tie[] {
-  return session.links
-    .strongest(20_000)
-    .filter(({ a, b }) => a >= first || b >= first)
-    .map(({ a, b, weight }) => ({ a, b, weight }));
+  return session.links.from(first).map(({ a, b, weight }) => ({ a, b, weight }));
 }

@@ -1,67 +1,90 @@
 /** The links on show: those with the most evidence, lit as their ends are. */
+import { LinkSet } from "../session/evidence";
 import type { Session } from "../session/session";
-import type { Link } from "../session/evidence";
+import type { Lights } from "./lights";
 import { LinkLines, MAX_LINKS } from "./links";
-import type { Rgb } from "./palette";
+import type { Placing } from "./placing";
 
 /** The links are chosen anew at most this often while tokens come. */
 const CHOOSE_MS = 400;
 /** Light of a link with full evidence between two dark and two bright ends. */
 const RESTING = 0.07;
 const LIT = 0.62;
+/** Light of the chosen feature's own links at least, and what is left of all others'. */
+const OWN = 0.6;
+const OTHERS = 0.3;
 
 export class Web {
   readonly drawn = new LinkLines();
-  private links: Link[] = [];
+  private readonly links = new LinkSet(MAX_LINKS);
   private chosenAt = -Infinity;
   private stale = false;
+  /** All are to be lit anew. */
+  private anew = false;
+  private chosen: number | null = null;
 
   get count(): number {
-    return this.links.length;
+    return this.links.count;
   }
 
-  /** New evidence came in. */
-  changed(): void {
+  /** New evidence came in; `now` has it taken up with the next frame, e.g. for a slider. */
+  changed(now = false): void {
     this.stale = true;
+    if (now) this.chosenAt = -Infinity;
   }
 
   restart(): void {
-    this.links = [];
+    this.links.count = 0;
     this.drawn.count = 0;
     this.chosenAt = -Infinity;
   }
 
-  /** Whether evidence waits to be taken up. */
-  get isStale(): boolean {
-    return this.stale;
+  /** Milliseconds until evidence that waits may be taken up, Infinity when none does. */
+  due(now: number): number {
+    return this.stale ? Math.max(1, this.chosenAt + CHOOSE_MS - now) : Infinity;
   }
 
-  /** Takes up new evidence when it is time. Returns whether it did. */
-  refresh(
-    session: Session,
-    places: Float32Array,
-    placed: (index: number) => boolean,
-    now: number,
-  ): boolean {
-    if (!this.stale || now - this.chosenAt < CHOOSE_MS) return false;
+  /** Takes up new evidence, `floor` or more, when it is time. */
+  refresh(session: Session, floor: number, placing: Placing, now: number): void {
+    if (!this.stale || now - this.chosenAt < CHOOSE_MS) return;
     this.stale = false;
+    this.anew = true;
     this.chosenAt = now;
-    this.links = session.links.strongest(MAX_LINKS).filter(({ a, b }) => placed(a) && placed(b));
-    this.links.forEach(({ a, b }, i) => {
-      this.drawn.setEnds(i, places, a, b);
-    });
-    this.drawn.count = this.links.length;
-    return true;
+    const { links } = this;
+    session.links.select(floor, links);
+    let kept = 0;
+    for (let i = 0; i < links.count; i += 1) {
+      const a = links.a[i] ?? 0;
+      const b = links.b[i] ?? 0;
+      if (!placing.has(a) || !placing.has(b)) continue;
+      links.a[kept] = a;
+      links.b[kept] = b;
+      links.weight[kept] = links.weight[i] ?? 0;
+      this.drawn.setEnds(kept, placing.places, a, b);
+      kept += 1;
+    }
+    links.count = this.drawn.count = kept;
   }
 
-  /** Lights every link; a hidden end hides it. `chosen` keeps the links of one node apart. */
-  light(glow: Float32Array, hue: (index: number) => Rgb, chosen: number | null): void {
-    this.links.forEach(({ a, b, weight }, i) => {
-      const least = Math.min(glow[a] ?? 0, glow[b] ?? 0);
-      const own = a === chosen || b === chosen;
-      const fire = chosen === null ? least : own ? Math.max(least, 0.6) : 0.3 * least;
-      const light = least < 0 ? 0 : weight * (RESTING + (LIT - RESTING) * fire);
-      this.drawn.setLight(i, light, hue(a), hue(b));
-    });
+  /**
+   * Lights the links whose ends the last step has changed; all of them when they or the `chosen` node,
+   * whose own links stand out, have changed. A hidden end hides a link.
+   */
+  light(lights: Lights, hues: Float32Array, chosen: number | null): void {
+    const all = this.anew || chosen !== this.chosen;
+    this.anew = false;
+    this.chosen = chosen;
+    const { a, b, weight, count } = this.links;
+    for (let i = 0; i < count; i += 1) {
+      const from = a[i] ?? 0;
+      const to = b[i] ?? 0;
+      if (!all && lights.isTouched[from] === 0 && lights.isTouched[to] === 0) continue;
+      const least = Math.min(lights.glow[from] ?? 0, lights.glow[to] ?? 0);
+      const own = from === chosen || to === chosen;
+      const fire = chosen === null ? least : own ? Math.max(least, OWN) : OTHERS * least;
+      const light = least < 0 ? 0 : (weight[i] ?? 0) * (RESTING + (LIT - RESTING) * fire);
+      this.drawn.setLight(i, light, hues, from, to);
+    }
+    this.drawn.send();
   }
 }

@@ -29,13 +29,41 @@ export interface Link {
   weight: number;
 }
 
+/** Links side by side in plain arrays, which are filled again and again without garbage. */
+export class LinkSet {
+  count = 0;
+  readonly a: Uint32Array;
+  readonly b: Uint32Array;
+  readonly weight: Float32Array;
+
+  constructor(readonly capacity: number) {
+    this.a = new Uint32Array(capacity);
+    this.b = new Uint32Array(capacity);
+    this.weight = new Float32Array(capacity);
+  }
+}
+
+/** Weights are told apart this finely when the strongest are picked. */
+const BINS = 512;
+
 /** Counts co-activations token by token. Features are numbered by their order of appearance. */
 export class CoActivation {
   private total = 0;
-  private readonly alone: number[] = [];
-  private readonly pairs = new Map<number, number>();
+  private alone = new Uint32Array(512);
+  /** Where a pair stands in the arrays below, which keep the order of first sighting. */
+  private slots = new Map<number, number>();
+  private readonly first: Uint32Array;
+  private readonly second: Uint32Array;
+  private readonly together: Uint32Array;
+  private readonly weights: Float32Array;
+  private count = 0;
 
-  constructor(private readonly maxPairs = MAX_PAIRS) {}
+  constructor(private readonly maxPairs = MAX_PAIRS) {
+    this.first = new Uint32Array(maxPairs);
+    this.second = new Uint32Array(maxPairs);
+    this.together = new Uint32Array(maxPairs);
+    this.weights = new Float32Array(maxPairs);
+  }
 
   /**
    * Counts one token. `groups` holds each source's strongest features, in the order of the
@@ -47,51 +75,143 @@ export class CoActivation {
     groups.forEach((group, g) => {
       const next = groups[g + 1] ?? [];
       group.forEach((a, i) => {
-        this.alone[a] = (this.alone[a] ?? 0) + 1;
-        for (const b of group.slice(i + 1)) this.count(a, b);
-        for (const b of next) this.count(a, b);
+        this.meet(a);
+        for (let j = i + 1; j < group.length; j += 1) this.pair(a, group[j] ?? a);
+        for (const b of next) this.pair(a, b);
       });
     });
-    if (this.pairs.size > this.maxPairs) this.forget();
   }
 
   get size(): number {
-    return this.pairs.size;
+    return this.count;
   }
 
   weight(a: number, b: number): number {
-    const together = this.pairs.get(pairKey(a, b)) ?? 0;
-    return evidence(together, this.alone[a] ?? 0, this.alone[b] ?? 0, this.total);
+    const slot = this.slots.get(pairKey(a, b));
+    return slot === undefined ? 0 : this.weightAt(slot);
   }
 
-  /** The links with the most evidence, strongest first. */
-  strongest(limit: number): Link[] {
+  /** Fills `into` with the links of the most evidence, `floor` or more, in no order. */
+  select(floor: number, into: LinkSet): void {
+    const sure = this.threshold(into.capacity);
+    into.count = 0;
+    const least = Math.max(floor, Number.MIN_VALUE);
+    this.collect(Math.max(least, sure), Infinity, into);
+    // What shares the last bin: the oldest, as many as there is room for.
+    this.collect(Math.max(least, sure - 1 / BINS), sure, into);
+  }
+
+  /** A feature's own links, the most evidence first. */
+  around(feature: number, limit: number): Link[] {
+    return this.linksWhere((a, b) => a === feature || b === feature)
+      .sort((x, y) => y.weight - x.weight || y.together - x.together)
+      .slice(0, limit);
+  }
+
+  /** The links of all features from number `feature` on, in no order. */
+  from(feature: number): Link[] {
+    return this.linksWhere((a, b) => a >= feature || b >= feature);
+  }
+
+  private linksWhere(wanted: (a: number, b: number) => boolean): Link[] {
     const links: Link[] = [];
-    for (const [key, together] of this.pairs) {
-      const [a, b] = pairOf(key);
-      const weight = evidence(together, this.alone[a] ?? 0, this.alone[b] ?? 0, this.total);
-      if (weight > 0) links.push({ a, b, together, weight });
+    for (let slot = 0; slot < this.count; slot += 1) {
+      const a = this.first[slot] ?? 0;
+      const b = this.second[slot] ?? 0;
+      if (!wanted(a, b)) continue;
+      const weight = this.weightAt(slot);
+      if (weight > 0) links.push({ a, b, together: this.together[slot] ?? 0, weight });
     }
-    return links.sort((x, y) => y.weight - x.weight).slice(0, limit);
+    return links;
   }
 
-  private count(a: number, b: number): void {
+  /**
+   * Weighs all pairs and answers the least weight from which on no more than `limit` of them count.
+   * By counting, not by sorting: this runs between two frames.
+   */
+  private threshold(limit: number): number {
+    const bins = new Uint32Array(BINS + 1);
+    for (let slot = 0; slot < this.count; slot += 1) {
+      const weight = Math.fround(this.weightAt(slot));
+      this.weights[slot] = weight;
+      const bin = Math.floor(weight * BINS);
+      bins[bin] = (bins[bin] ?? 0) + 1;
+    }
+    let inside = 0;
+    for (let bin = BINS; bin >= 0; bin -= 1) {
+      inside += bins[bin] ?? 0;
+      if (inside > limit) return (bin + 1) / BINS;
+    }
+    return 0;
+  }
+
+  private collect(least: number, below: number, into: LinkSet): void {
+    for (let slot = 0; slot < this.count && into.count < into.capacity; slot += 1) {
+      const weight = this.weights[slot] ?? 0;
+      if (weight < least || weight >= below) continue;
+      into.a[into.count] = this.first[slot] ?? 0;
+      into.b[into.count] = this.second[slot] ?? 0;
+      into.weight[into.count] = weight;
+      into.count += 1;
+    }
+  }
+
+  private weightAt(slot: number): number {
+    const a = this.alone[this.first[slot] ?? 0] ?? 0;
+    const b = this.alone[this.second[slot] ?? 0] ?? 0;
+    return evidence(this.together[slot] ?? 0, a, b, this.total);
+  }
+
+  private meet(feature: number): void {
+    if (feature >= this.alone.length) {
+      const larger = new Uint32Array(Math.max(feature + 1, 2 * this.alone.length));
+      larger.set(this.alone);
+      this.alone = larger;
+    }
+    this.alone[feature] = (this.alone[feature] ?? 0) + 1;
+  }
+
+  private pair(a: number, b: number): void {
     if (a === b) return;
     const key = pairKey(a, b);
-    this.pairs.set(key, (this.pairs.get(key) ?? 0) + 1);
+    let slot = this.slots.get(key);
+    if (slot === undefined) {
+      if (this.count === this.maxPairs) this.forget();
+      slot = this.count;
+      this.count += 1;
+      this.slots.set(key, slot);
+      this.first[slot] = Math.min(a, b);
+      this.second[slot] = Math.max(a, b);
+      this.together[slot] = 0;
+    }
+    this.together[slot] = (this.together[slot] ?? 0) + 1;
   }
 
-  /** A Map iterates in order of insertion, so the oldest single sightings are met first. */
+  /** Makes room: the oldest single sightings go first, then the oldest of all. */
   private forget(): void {
-    const goal = this.maxPairs * 0.8;
-    for (const [key, together] of this.pairs) {
-      if (this.pairs.size <= goal) return;
-      if (together === 1) this.pairs.delete(key);
+    let surplus = this.count - Math.floor(0.8 * this.maxPairs);
+    surplus = this.drop(surplus, (slot) => this.together[slot] === 1);
+    if (surplus > 0) this.drop(surplus, () => true);
+  }
+
+  /** Drops up to `surplus` pairs, the oldest first, and answers how many are still too many. */
+  private drop(surplus: number, mayGo: (slot: number) => boolean): number {
+    const slots = new Map<number, number>();
+    let kept = 0;
+    for (let slot = 0; slot < this.count; slot += 1) {
+      if (surplus > 0 && mayGo(slot)) {
+        surplus -= 1;
+        continue;
+      }
+      this.first[kept] = this.first[slot] ?? 0;
+      this.second[kept] = this.second[slot] ?? 0;
+      this.together[kept] = this.together[slot] ?? 0;
+      slots.set(pairKey(this.first[kept] ?? 0, this.second[kept] ?? 0), kept);
+      kept += 1;
     }
-    for (const key of this.pairs.keys()) {
-      if (this.pairs.size <= goal) return;
-      this.pairs.delete(key);
-    }
+    this.count = kept;
+    this.slots = slots;
+    return surplus;
   }
 }
 
@@ -100,8 +220,4 @@ const PAIR_BASE = 2 ** 26;
 
 function pairKey(a: number, b: number): number {
   return a < b ? a * PAIR_BASE + b : b * PAIR_BASE + a;
-}
-
-function pairOf(key: number): [number, number] {
-  return [Math.floor(key / PAIR_BASE), key % PAIR_BASE];
 }

@@ -6,6 +6,9 @@ export const HALF_LIFE_TOKENS = 6;
 /** Light of a feature that has not fired for long: never quite invisible. */
 export const FLOOR = 0.06;
 
+/** What is left of the light as soon as the next token is there: the newest one stands out. */
+export const AFTERGLOW = 0.75;
+
 /** How many sightings the source's own level is worth against a feature's own peak. */
 const PRIOR_SIGHTINGS = 3;
 

@@ -1,8 +1,9 @@
 /** The one place of state: a session, what is chosen, the connection, the model. Views subscribe. */
 import type { Frame } from "../wire/types";
 import type { ModelInfo } from "../wire/model";
+import { type Filter, type Judge, judgeOf } from "./filters";
 import { Session } from "./session";
-import type { Feature, FeatureKey, Token } from "./state";
+import { type Feature, type FeatureKey, isRunning, type Token, unseenFeature } from "./state";
 
 /** Where the frames come from. */
 export type Origin = "none" | "recording" | "live";
@@ -12,7 +13,7 @@ export type Connection =
   | { state: "connecting" }
   | { state: "open" }
   | { state: "waiting"; seconds: number; reason: string }
-  | { state: "gone"; message: string };
+  | { state: "gone"; message: string; code?: string };
 
 /** `off`: a recording is shown by its address, and no server is asked for anything. */
 export type Backend =
@@ -20,6 +21,18 @@ export type Backend =
   | { state: "loading"; message: string }
   | { state: "ready"; model: ModelInfo }
   | { state: "unreachable"; message: string };
+
+/** How the text is gone through: by itself or by hand, and what of a recording is still to come. */
+export interface Playback {
+  readonly playing: boolean;
+  /** 1 is the recording's own speed, or reading speed; Infinity shows all at once. */
+  readonly speed: number;
+  /** Tokens of this generation that the recording holds and the session does not have yet. */
+  readonly ahead: number;
+  /** The generation on show, from 0, and how many the recording has; none for a live room. */
+  readonly run: number;
+  readonly runs: number;
+}
 
 type Listener = () => void;
 
@@ -30,7 +43,20 @@ export class Store {
   backend: Backend = { state: "loading", message: "Looking for the model" };
   /** Sources neither shown nor asked for. */
   hidden: ReadonlySet<string> = new Set();
+  /** Features that stay listed whatever is chosen. */
+  pinned: ReadonlySet<FeatureKey> = new Set();
+  playback: Playback = { playing: false, speed: 1, ahead: 0, run: 0, runs: 0 };
+  /** What else decides whether a feature is on show; see `filters.ts`. */
+  filters: readonly Filter[] = [];
+  /** Links with less evidence than this are not drawn, 0 to 1. */
+  linkFloor = 0;
+  /** Goes up when `passes` may answer anew for features it has been asked about. */
+  passVersion = 0;
+  private judge: Judge = judgeOf([]);
+  /** A feature that was looked up and has not fired here. */
+  private guest: Feature | null = null;
   private chosenKey: FeatureKey | null = null;
+  private hoveredKey: FeatureKey | null = null;
   private tokenIndex: number | null = null;
   private readonly listeners = new Set<Listener>();
   private scheduled = false;
@@ -57,29 +83,75 @@ export class Store {
     const runs = this.session.runs;
     this.session.apply(frame);
     if (this.session.runs !== runs) this.tokenIndex = null;
+    if (frame.type === "labels" || this.filters.length > 0) this.passVersion += 1;
     this.changed();
   }
 
   /** Forgets everything seen, e.g. when a recording gives way to a live room. */
   restart(origin: Origin): void {
     this.session = new Session();
+    this.passVersion += 1;
     this.origin = origin;
     this.chosenKey = null;
+    this.hoveredKey = null;
     this.tokenIndex = null;
     this.changed();
   }
 
-  set(change: Partial<Pick<Store, "connection" | "backend" | "hidden" | "origin">>): void {
+  set(
+    change: Partial<
+      Pick<Store, "connection" | "backend" | "hidden" | "linkFloor" | "origin" | "playback">
+    >,
+  ): void {
     Object.assign(this, change);
+    if (change.hidden) this.passVersion += 1;
     this.changed();
   }
 
   get chosen(): Feature | null {
-    return this.chosenKey === null ? null : (this.session.feature(this.chosenKey) ?? null);
+    if (this.chosenKey === null) return null;
+    const guest = this.guest?.key === this.chosenKey ? this.guest : null;
+    return this.session.feature(this.chosenKey) ?? guest;
+  }
+
+  /** What was chosen, also where that feature has not fired here. */
+  get wanted(): FeatureKey | null {
+    return this.chosenKey;
   }
 
   choose(key: FeatureKey | null): void {
     this.chosenKey = key;
+    this.changed();
+  }
+
+  /** Chooses a feature by its index, though it may not have fired here. */
+  chooseUnseen(source: string, id: number, layer: number): void {
+    this.guest = unseenFeature(source, id, layer);
+    this.choose(this.guest.key);
+  }
+
+  /** The feature whose tokens are shaded: the hovered one, else the chosen one. */
+  get attended(): Feature | null {
+    const hovered = this.hovered === null ? undefined : this.session.feature(this.hovered);
+    return hovered ?? this.chosen;
+  }
+
+  /** The feature under the pointer or the focus, in the graph or in a list. */
+  get hovered(): FeatureKey | null {
+    return this.hoveredKey;
+  }
+
+  hover(key: FeatureKey | null): void {
+    if (key === this.hoveredKey) return;
+    this.hoveredKey = key;
+    this.changed();
+  }
+
+  /** Pins a feature, or lets a pinned one go. */
+  pin(key: FeatureKey): void {
+    const pinned = new Set(this.pinned);
+    if (!pinned.delete(key)) pinned.add(key);
+    this.pinned = pinned;
     this.changed();
   }
 
@@ -88,9 +160,35 @@ export class Store {
     return this.tokenIndex === null ? null : (this.session.tokens[this.tokenIndex] ?? null);
   }
 
+  /** Stands at a token, or follows the newest: what plays by itself stops. */
   lookAt(index: number | null): void {
+    if (this.playback.playing) this.playback = { ...this.playback, playing: false };
+    this.moveTo(index);
+  }
+
+  /** Goes to a token as a playback does, which goes on. */
+  moveTo(index: number | null): void {
     this.tokenIndex = index;
     this.changed();
+  }
+
+  /** Tokens of this generation, with those that a recording still holds back. */
+  get length(): number {
+    return this.session.tokens.length + this.playback.ahead;
+  }
+
+  /** The token on show: the one looked at, else the newest; -1 before there is one. */
+  get at(): number {
+    return this.token?.index ?? this.session.tokens.length - 1;
+  }
+
+  /** Whether the newest token is followed as it comes from a model at work. */
+  get followsLive(): boolean {
+    return this.tokenIndex === null && this.generatesLive;
+  }
+
+  get generatesLive(): boolean {
+    return this.origin === "live" && isRunning(this.session.phase);
   }
 
   /** All sources in the order that gives them hue and storey: the model's, else the run's. */
@@ -103,6 +201,26 @@ export class Store {
 
   shows(source: string): boolean {
     return !this.hidden.has(source);
+  }
+
+  /** Whether a feature is on show; `passVersion` tells when to ask again. */
+  passes(feature: Feature): boolean {
+    if (!this.shows(feature.source)) return false;
+    const { id, label, density } = feature;
+    const share = this.session.strengthOf(feature, feature.peak);
+    return this.filters.length === 0 || this.judge({ id, label, share, density });
+  }
+
+  filter(filters: readonly Filter[]): void {
+    this.filters = filters;
+    this.judge = judgeOf(filters);
+    this.learned();
+  }
+
+  /** Labels or statistics of features have come: what passes is to be asked anew. */
+  learned(): void {
+    this.passVersion += 1;
+    this.changed();
   }
 
   /** The sources to ask for: undefined for all. */

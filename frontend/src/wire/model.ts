@@ -1,5 +1,5 @@
 /** GET /api/model and GET /api/features: the model, its knobs' ranges, and what is known of a feature. */
-import { asArray, asNumber, asObject, asRecord, asString, optional } from "./check";
+import { asArray, asBoolean, asNumber, asObject, asRecord, asString, optional } from "./check";
 
 export interface SourceInfo {
   id: string;
@@ -32,11 +32,31 @@ export interface KnobRange {
   default: string | null;
 }
 
+/** A model that can be asked for by name. */
+export interface ModelChoice {
+  model: string;
+  ready: boolean;
+}
+
 export interface ModelInfo {
   model: string;
+  /** All that this server has; older ones do not list them. */
+  models: ModelChoice[];
   sources: SourceInfo[];
   params: Partial<Record<KnobName, KnobRange>>;
   maxPromptCharacters: number | null;
+}
+
+/** A token whose logit the feature's decoder vector raises or lowers, and by how much. */
+export interface TokenEffect {
+  token: string;
+  logit: number;
+}
+
+/** Another feature of the same SAE with a like decoder vector; `cosine` is 1 at most. */
+export interface Alike {
+  index: number;
+  cosine: number;
 }
 
 export interface FeatureInfo {
@@ -48,7 +68,15 @@ export interface FeatureInfo {
   density: number | null;
   max_activation: number | null;
   neuronpedia_url: string | null;
+  /** Strongest first; null where the model's server cannot tell, and `weights_error` says why. */
+  promoted: TokenEffect[] | null;
+  suppressed: TokenEffect[] | null;
+  neighbors: Alike[] | null;
+  weights_error: string | null;
 }
+
+/** What is known of a feature without a look at its weights. */
+export type FeatureFacts = Pick<FeatureInfo, "label" | "density" | "max_activation">;
 
 export function parseModel(value: unknown): ModelInfo {
   const model = asObject(value, "model");
@@ -56,6 +84,7 @@ export function parseModel(value: unknown): ModelInfo {
   const limits = asObject(model.limits ?? {}, "limits");
   return {
     model: asString(model.model, "model.model"),
+    models: asArray(model.models ?? [], "model.models").map(parseChoice),
     sources: asArray(model.sources, "model.sources").map(parseSource),
     params: Object.fromEntries(Object.entries(params).filter(([name]) => isKnob(name))),
     maxPromptCharacters: optional(limits.max_prompt_characters, "limits", asNumber),
@@ -71,11 +100,56 @@ export function parseFeatureInfo(value: unknown): FeatureInfo {
     density: optional(f.density, "feature.density", asNumber),
     max_activation: optional(f.max_activation, "feature.max_activation", asNumber),
     neuronpedia_url: optional(f.neuronpedia_url, "feature.neuronpedia_url", asString),
+    promoted: optional(f.promoted, "feature.promoted", asEffects),
+    suppressed: optional(f.suppressed, "feature.suppressed", asEffects),
+    neighbors: optional(f.neighbors, "feature.neighbors", asAlike),
+    weights_error: optional(f.weights_error, "feature.weights_error", asString),
   };
+}
+
+function asEffects(value: unknown, what: string): TokenEffect[] {
+  return asArray(value, what).map((item) => {
+    const effect = asObject(item, what);
+    return {
+      token: asString(effect.token, `${what}.token`),
+      logit: asNumber(effect.logit, `${what}.logit`),
+    };
+  });
+}
+
+function asAlike(value: unknown, what: string): Alike[] {
+  return asArray(value, what).map((item) => {
+    const alike = asObject(item, what);
+    return {
+      index: asNumber(alike.index, `${what}.index`),
+      cosine: asNumber(alike.cosine, `${what}.cosine`),
+    };
+  });
+}
+
+/** `{"features": {"17": {...}}}`, by index. */
+export function parseFeatureFacts(value: unknown): Map<number, FeatureFacts> {
+  const found = asRecord(asObject(value, "facts").features, "features", (one, what) => {
+    const facts = asObject(one, what);
+    return {
+      label: optional(facts.label, `${what}.label`, asString),
+      density: optional(facts.density, `${what}.density`, asNumber),
+      max_activation: optional(facts.max_activation, `${what}.max_activation`, asNumber),
+    };
+  });
+  return new Map(Object.entries(found).map(([index, facts]) => [Number(index), facts]));
 }
 
 export function isKnob(name: string): name is KnobName {
   return (KNOBS as readonly string[]).includes(name);
+}
+
+function parseChoice(value: unknown): ModelChoice {
+  const choice = asObject(value, "models");
+  return {
+    model: asString(choice.model, "models.model"),
+    ready: optional(choice.ready, "models.ready", asBoolean) ?? true,
+  };
 }
 
 function parseSource(value: unknown): SourceInfo {

@@ -127,7 +127,7 @@ class Socket:
             assert frame["seq"] == self.last + 1, f"gap after {self.last}: {frame}"
             self.last = frame["seq"]
         else:
-            assert frame["type"] in ("room", "error"), f"repeated {frame}"
+            assert frame["type"] in ("room", "error", "view", "pong"), f"repeated {frame}"
         return frame
 
     async def until(self, *types: str, seconds: float = 5) -> list[Frame]:

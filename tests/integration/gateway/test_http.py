@@ -155,6 +155,20 @@ async def test_a_feature_is_described(gateway: Running) -> None:
         }
 
 
+async def test_facts_of_many_features_come_in_one_answer(gateway: Running) -> None:
+    path = f"/api/features/{SOURCES[0]}?index=7,3"
+    async with gateway.http.get(f"{gateway.url}{path}") as answer:
+        found = (await answer.json())["features"]
+    assert found.keys() == {"7", "3"}
+    assert found["3"] == {
+        "label": "label 3 of fake/0-res",
+        "explainer": "counted",
+        "score": 0.5,
+        "density": 0.01,
+        "max_activation": 4.5,
+    }
+
+
 async def test_a_feature_without_inference_keeps_its_label(
     gateway: Running, inference: FakeInference
 ) -> None:
@@ -172,6 +186,10 @@ async def test_a_feature_without_inference_keeps_its_label(
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
+        ("/api/features/fake/0-res", 404, "unknown_feature"),
+        ("/api/features/fake/0-res?index=1,x", 404, "unknown_feature"),
+        ("/api/features/fake/0-res?index=1,64", 404, "unknown_feature"),
+        ("/api/features/fake/0-res?index=" + ",".join(["1"] * 513), 400, "out_of_range"),
         ("/api/features/fake/0-res/64", 404, "unknown_feature"),
         ("/api/features/fake/0-res/x", 404, "unknown_feature"),
         ("/api/features/fake/9-res/1", 404, "unknown_feature"),

@@ -1,0 +1,56 @@
+/** Draws frames while something changes, and none otherwise: a picture at rest costs nothing. */
+
+/** Frames whose cost is remembered. */
+const REMEMBERED = 240;
+
+/** A frame's cost in script, and how many are drawn. */
+export class FrameStatistics {
+  /** Frames drawn since the start. */
+  frames = 0;
+  private readonly costs = new Float32Array(REMEMBERED);
+  private readonly times = new Float64Array(REMEMBERED);
+
+  record(now: number, cost: number): void {
+    this.costs[this.frames % REMEMBERED] = cost;
+    this.times[this.frames % REMEMBERED] = now;
+    this.frames += 1;
+  }
+
+  /** Milliseconds that at most this share of the remembered frames exceeded; 0 before the first. */
+  quantile(share: number): number {
+    const costs = this.costs.slice(0, Math.min(this.frames, REMEMBERED)).sort();
+    return costs[Math.floor(share * (costs.length - 1))] ?? 0;
+  }
+
+  /** Frames drawn in the second before `now`. */
+  perSecond(now: number): number {
+    const known = this.times.subarray(0, Math.min(this.frames, REMEMBERED));
+    return known.reduce((count, time) => count + (now - time < 1000 ? 1 : 0), 0);
+  }
+}
+
+export class FrameLoop {
+  readonly statistics = new FrameStatistics();
+  private frame = 0;
+  private timer = 0;
+
+  /** `draw` answers after how many milliseconds it has to be called again: 0 at once, Infinity never. */
+  constructor(private readonly draw: (now: number) => number) {}
+
+  /** Something changed: one more frame. */
+  wake = (): void => {
+    if (this.frame !== 0) return;
+    clearTimeout(this.timer);
+    this.frame = requestAnimationFrame(this.run);
+  };
+
+  private run = (now: number): void => {
+    this.frame = 0;
+    const start = performance.now();
+    const wait = this.draw(now);
+    this.statistics.record(now, performance.now() - start);
+    if (wait === 0) this.wake();
+    // Whatever woke the loop meanwhile has asked for a frame already.
+    else if (wait < Infinity && this.frame === 0) this.timer = window.setTimeout(this.wake, wait);
+  };
+}

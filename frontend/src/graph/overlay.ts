@@ -1,0 +1,33 @@
+/** What drawing costs, on the page: `?debug` in the address shows it. */
+import { h } from "../ui/dom";
+
+export interface GraphStatistics {
+  nodes: number;
+  links: number;
+  /** Of the last frame, as the renderer counts them. */
+  drawCalls: number;
+  /** Frames drawn since the start, and in the last second. */
+  frames: number;
+  framesPerSecond: number;
+  /** Script of a frame in milliseconds: the middle one of the last 240, and what 5% exceeded. */
+  frameMs: number;
+  frameMsP95: number;
+}
+
+const EVERY_MS = 500;
+
+/** Shows the figures until the page goes. `read` also answers how many tokens there are. */
+export function showOverlay(read: () => GraphStatistics & { tokens: number }): void {
+  const element = h("pre", { id: "overlay", "aria-hidden": "true" });
+  document.body.append(element);
+  setInterval(() => {
+    const s = read();
+    element.textContent = [
+      `${s.framesPerSecond} fps (0 at rest)`,
+      `${s.frameMs.toFixed(1)} ms a frame, p95 ${s.frameMsP95.toFixed(1)}`,
+      `${s.drawCalls} draw calls`,
+      `${s.nodes} nodes, ${s.links} links`,
+      `${s.tokens} tokens`,
+    ].join("\n");
+  }, EVERY_MS);
+}

@@ -1,0 +1,25 @@
+/** A pointer on the canvas: what it is over, and what it taps. */
+
+/** A pointer that has moved farther than this turns the picture; only a tap chooses. */
+const TAP = 5;
+
+export interface PointerEvents {
+  tap(x: number, y: number): void;
+  /** With coordinates on the canvas, or null when the pointer has left it. */
+  over(at: { x: number; y: number } | null): void;
+}
+
+export function listen(canvas: HTMLCanvasElement, events: PointerEvents): void {
+  let down = { x: 0, y: 0 };
+  canvas.addEventListener("pointerdown", ({ offsetX: x, offsetY: y }) => (down = { x, y }));
+  canvas.addEventListener("pointerup", ({ offsetX: x, offsetY: y }) => {
+    if (Math.hypot(x - down.x, y - down.y) <= TAP) events.tap(x, y);
+  });
+  canvas.addEventListener("pointermove", ({ offsetX: x, offsetY: y, buttons, pointerType }) => {
+    // A finger has no way to hover, and would leave what it tapped lit.
+    if (buttons === 0 && pointerType !== "touch") events.over({ x, y });
+  });
+  canvas.addEventListener("pointerleave", () => {
+    events.over(null);
+  });
+}

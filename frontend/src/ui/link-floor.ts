@@ -1,0 +1,23 @@
+/** The slider that hides links with little evidence. */
+import type { Store } from "../session/store";
+import { byId } from "./dom";
+
+export class LinkFloor {
+  private readonly slider = byId("link-floor", HTMLInputElement);
+
+  constructor(private readonly store: Store) {
+    this.slider.addEventListener("input", () => {
+      store.set({ linkFloor: this.slider.valueAsNumber / 100 });
+    });
+    store.subscribe(() => {
+      this.update();
+    });
+  }
+
+  private update(): void {
+    const percent = Math.round(100 * this.store.linkFloor);
+    if (this.slider.valueAsNumber !== percent) this.slider.valueAsNumber = percent;
+    const text = percent === 0 ? "all links shown" : `links below ${percent}% hidden`;
+    this.slider.setAttribute("aria-valuetext", text);
+  }
+}
