@@ -76,7 +76,10 @@ clean: ## Remove all that make made: .venv, the built page, fetched labels, logs
 #: AXON_GENERATE_TOKENS Access tokens, one of which is needed to generate: nobody needs one
 #: AXON_JOIN_TOKENS Access tokens, one of which is needed to watch: nobody needs one
 #: AXON_LOG_LEVEL   How much the services log: info
-#: AXON_LOG_FORMAT  How the gateway logs: plain, or json
+#: AXON_LOG_FORMAT  How the services log: plain, or json
+#: AXON_METRICS_PORT Where Prometheus finds the queue's length of inference: nowhere
+#: AXON_GRPC_TOKENS Access tokens, one of which is needed to call gRPC: nobody needs one
+#: AXON_GRPC_TLS_CERT A certificate (PEM), so that gRPC is called over TLS; with AXON_GRPC_TLS_KEY
 #: PYTHON           The Python to make .venv with: the first 3.11 or 3.12 on PATH
 #: TORCH            The build of torch: cpu, or cuda (Linux with an NVIDIA GPU, several GB)
 #: ARGS             Further arguments, where a target says so

@@ -86,6 +86,13 @@ def services(settings: Settings, socket: Path) -> list[Service]:
         "AXON_INFERENCE": f"{settings.reachable_host}:{settings.grpc_port}",
         "AXON_REDIS_URL": settings.redis_url or f"unix://{socket}",
     }
+    # The gateway comes in as everybody else does.
+    for ours, theirs in (
+        ("AXON_BACKEND_TOKEN", "AXON_GRPC_TOKENS"),
+        ("AXON_BACKEND_TLS_CA", "AXON_GRPC_TLS_CERT"),
+    ):
+        if theirs in common:
+            common.setdefault(ours, common[theirs])
     if LABELS.is_dir():
         common.setdefault("AXON_LABELS", str(LABELS))
     inference = Service("inference", (str(VENV_PYTHON), "-m", "axon_inference"), common, grace_s=10)

@@ -16,6 +16,8 @@ from axon_gateway.config import ConfigError
 
 def main() -> int:
     """Returns the exit code: 1 if it cannot start, or, asked for its health, is not well."""
+    # Before gRPC is imported: it would tell each failed handshake beside our log, in its own form.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     command, arguments = _command(sys.argv[1:])
     try:
         settings = config.from_environment(os.environ)

@@ -7,11 +7,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from axon import channel
-from axon.channel import Tls
-from axon.errors import AxonError
+if TYPE_CHECKING:
+    from axon.channel import Tls
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -86,19 +85,26 @@ def _choice(*allowed: str) -> Callable[[str], str]:
 
 def _tls(text: str) -> Tls:
     tls: Tls = {"": False, "system": True}.get(text, Path(text).expanduser())
-    _usable(lambda: channel.credentials(tls))
+    _try(tls=tls)
     return tls
 
 
 def _token(text: str) -> str:
-    _usable(lambda: channel.authorization(text))
-    return text
+    """The first of several, so that the list which inference takes does here, too."""
+    token = next(iter(_words(text)), "")
+    _try(token=token)
+    return token
 
 
-def _usable(use: Callable[[], object]) -> None:
+def _try(tls: Tls = False, token: str = "") -> None:
     """Finds out now what would else fail with the first call."""
+    # Here, for it imports gRPC, which those who have neither need not wait for.
+    from axon import channel
+    from axon.errors import AxonError
+
     try:
-        use()
+        channel.credentials(tls)
+        channel.authorization(token)
     except AxonError as error:
         raise ValueError(error.message) from None
 
@@ -198,7 +204,8 @@ class Settings:
         "AXON_BACKEND_TOKEN",
         _token,
         "",
-        "access token that inference services want (one of their AXON_GRPC_TOKENS)",
+        "access token that inference services want (one of their AXON_GRPC_TOKENS; of several, "
+        "the first is sent)",
         secret=True,
     )
     redis_url: str = _setting(

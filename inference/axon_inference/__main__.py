@@ -21,6 +21,8 @@ _log = logging.getLogger("axon_inference")
 
 def main() -> int:
     """Run what was asked for; the exit code is 0 after a clean end, 1 after a failure."""
+    # Before gRPC is imported: it would tell each failed handshake beside our log, in its own form.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     arguments = _parser().parse_args()
     try:
         settings = Settings.from_env(os.environ)

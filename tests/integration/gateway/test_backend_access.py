@@ -58,7 +58,7 @@ async def test_a_service_is_reached_over_tls(
     variables = {
         "AXON_BACKEND_TLS_CA": str(made.ca),
         "AXON_BACKEND_TLS_NAME": "axon.lab.example",
-        "AXON_BACKEND_TOKEN": TOKEN,
+        "AXON_BACKEND_TOKEN": f"{TOKEN},another",
     }
     assert await readiness(settings, guarded, **variables) == (200, "")
     status, message = await readiness(

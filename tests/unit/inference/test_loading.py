@@ -102,14 +102,17 @@ def test_weights_of_another_model_are_refused(model: Path, tmp_path: Path) -> No
         load(tmp_path / "model", sae)
 
 
+@pytest.mark.parametrize("version", [0, 1])
 def test_what_does_not_fit_into_memory_is_refused(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
     sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
     limit = tmp_path / "memory.max"
-    limit.write_text("1040000\n")
-    monkeypatch.setattr(container, "_LIMITS", (limit, tmp_path / "missing"))
-    monkeypatch.setattr(memory, "_own", lambda: 0)
+    limit.write_text("3040000\n")
+    limits = [tmp_path / "none", tmp_path / "none"]
+    limits[version] = limit
+    monkeypatch.setattr(container, "_LIMITS", limits)
+    monkeypatch.setattr(memory, "_own", lambda: 2_000_000)
     with pytest.raises(memory.MemoryTooSmall) as refused:
         load(model, sae)
     for part in ("weights", "sources 33 kB", "keys and values 786 kB", "AXON_DTYPE=bfloat16"):
