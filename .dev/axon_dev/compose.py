@@ -1,4 +1,4 @@
-"""`make up`, `make up-gpu`, `make down`: Axon in containers, with what Compose itself does not tell."""
+"""`make up`, `make up-gpu`, `make down`: Axon in containers, and what Compose does not tell."""
 
 import asyncio
 import re
@@ -18,8 +18,9 @@ PATIENCE = 30.0
 HINTS = (
     (
         r"could not select device driver|unknown runtime.*nvidia|nvidia-container-cli",
-        "Docker cannot give a container the GPU: install the NVIDIA driver and the NVIDIA container "
-        "toolkit, then `nvidia-ctk runtime configure --runtime=docker` and restart Docker.",
+        "Docker cannot give a container the GPU: install the NVIDIA driver and the NVIDIA "
+        "container toolkit, then `nvidia-ctk runtime configure --runtime=docker`, and restart "
+        "Docker.",
     ),
     (r"port is already allocated|address already in use", "A port is in use by another program."),
     (r"no space left on device", "The disk is full: the images take about 4 GB, with CUDA 12."),
@@ -45,7 +46,7 @@ def down() -> int:
     engine.require()
     # The CPU's file knows all services, and both files are one project.
     _step("Stopping Axon", CPU, "--profile", "*", "down", "--remove-orphans")
-    say("Labels, rooms and downloaded models are kept (docker compose down --volumes removes them).")
+    say("Labels, rooms and models are kept (docker compose down --volumes removes them).")
     return 0
 
 

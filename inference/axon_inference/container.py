@@ -23,7 +23,7 @@ class MemoryTooSmall(ValueError):
 
 
 def memory_limit() -> int:
-    """The most bytes that this container may use; far beyond any machine's if nobody set a limit."""
+    """The most bytes that this container may use; beyond any machine's if nobody set a limit."""
     return min(_read(path) for path in _LIMITS)
 
 

@@ -23,7 +23,9 @@ async def test_tls_and_a_token_are_asked_for_where_they_are_set(
     made = certificates.make(tmp_path, "IP:127.0.0.1")
     made.key.chmod(0o644)  # nginx, who is not root, reads it
     stack = another(
-        AXON_GRPC_TLS_CERT=str(made.cert), AXON_GRPC_TLS_KEY=str(made.key), AXON_GRPC_TOKENS="s3cret"
+        AXON_GRPC_TLS_CERT=str(made.cert),
+        AXON_GRPC_TLS_KEY=str(made.key),
+        AXON_GRPC_TOKENS="s3cret",
     )
     stack.up()
     await stack.ready()

@@ -47,7 +47,9 @@ def test_what_gpt2_small_stands_for_is_layer_8() -> None:
 
 @pytest.mark.parametrize("file", ["compose.yaml", "compose.gpu.yaml"])
 def test_one_variable_switches_the_model(file: str) -> None:
-    services = config(file, AXON_MODEL="gemma-2-2b", AXON_SOURCES="gemma-2-2b/20-gemmascope-res-16k")
+    services = config(
+        file, AXON_MODEL="gemma-2-2b", AXON_SOURCES="gemma-2-2b/20-gemmascope-res-16k"
+    )
     assert services["inference"]["environment"]["AXON_MODEL"] == "gemma-2-2b"
     assert services["inference"]["environment"]["AXON_SOURCES"].startswith("gemma-2-2b/20")
 

@@ -1,4 +1,4 @@
-"""The names that compose files, Swarm's and Kubernetes' give to settings are those of the services."""
+"""Compose, Swarm and Kubernetes name settings as the services do."""
 
 from __future__ import annotations
 
