@@ -91,8 +91,10 @@ async def _watch(file: str, page: str) -> None:
     told, since = "", time.monotonic()
     while True:
         await asyncio.sleep(3)
-        troubled = [one for one in engine.containers(file) if in_trouble(one)]
-        news = f"{[one['Service'] for one in troubled]} {ready.why_not(page)}"
+        containers = await asyncio.to_thread(engine.containers, file)
+        troubled = [one for one in containers if in_trouble(one)]
+        reason = await asyncio.to_thread(ready.why_not, page)
+        news = f"{[one['Service'] for one in troubled]} {reason}"
         if news != told or not troubled:
             told, since = news, time.monotonic()
         if time.monotonic() - since > PATIENCE:
