@@ -1,4 +1,4 @@
-"""`make up`, `make up-gpu`, `make down`: Axon in containers, with what Compose itself does not tell."""
+"""`make up`, `make up-gpu`, `make down`: Axon in containers, and what Compose does not tell."""
 
 import asyncio
 import re
@@ -18,8 +18,9 @@ PATIENCE = 30.0
 HINTS = (
     (
         r"could not select device driver|unknown runtime.*nvidia|nvidia-container-cli",
-        "Docker cannot give a container the GPU: install the NVIDIA driver and the NVIDIA container "
-        "toolkit, then `nvidia-ctk runtime configure --runtime=docker` and restart Docker.",
+        "Docker cannot give a container the GPU: install the NVIDIA driver and the NVIDIA "
+        "container toolkit, then `nvidia-ctk runtime configure --runtime=docker`, and restart "
+        "Docker.",
     ),
     (r"port is already allocated|address already in use", "A port is in use by another program."),
     (r"no space left on device", "The disk is full: the images take about 4 GB, with CUDA 12."),
@@ -45,7 +46,7 @@ def down() -> int:
     engine.require()
     # The CPU's file knows all services, and both files are one project.
     _step("Stopping Axon", CPU, "--profile", "*", "down", "--remove-orphans")
-    say("Labels, rooms and downloaded models are kept (docker compose down --volumes removes them).")
+    say("Labels, rooms and models are kept (docker compose down --volumes removes them).")
     return 0
 
 
@@ -90,8 +91,10 @@ async def _watch(file: str, page: str) -> None:
     told, since = "", time.monotonic()
     while True:
         await asyncio.sleep(3)
-        troubled = [one for one in engine.containers(file) if in_trouble(one)]
-        news = f"{[one['Service'] for one in troubled]} {ready.why_not(page)}"
+        containers = await asyncio.to_thread(engine.containers, file)
+        troubled = [one for one in containers if in_trouble(one)]
+        reason = await asyncio.to_thread(ready.why_not, page)
+        news = f"{[one['Service'] for one in troubled]} {reason}"
         if news != told or not troubled:
             told, since = news, time.monotonic()
         if time.monotonic() - since > PATIENCE:

@@ -40,7 +40,7 @@ def install() -> None:
     if fits():
         return
     # The version alone cannot tell CPU from CUDA to pip, so a change of build must be forced.
-    plain = ("install", "--force-reinstall", "-c", LOCK, *wanted("cuda"))
+    plain: tuple[str | Path, ...] = ("install", "--force-reinstall", "-c", LOCK, *wanted("cuda"))
     if flavour() == "cuda" or sys.platform != "linux":
         pip("Installing torch", *plain)
         return

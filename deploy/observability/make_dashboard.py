@@ -151,7 +151,12 @@ def panel(number: int, title: str, unit: str, queries: dict[str, str]) -> dict[s
         },
         "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
         "targets": [
-            {"refId": chr(ord("A") + i), "datasource": datasource, "expr": expr, "legendFormat": name}
+            {
+                "refId": chr(ord("A") + i),
+                "datasource": datasource,
+                "expr": expr,
+                "legendFormat": name,
+            }
             for i, (name, expr) in enumerate(queries.items())
         ],
     }

@@ -14,6 +14,7 @@ from axon.v1 import inference_pb2 as pb
 from . import memory
 from .catalog import Selection, SourceSpec, select
 from .config import Settings
+from .container import MemoryTooSmall
 from .device import choose
 from .features import FeatureReader, Unembedding
 from .graphs import Capture, cuda_capture
@@ -68,7 +69,7 @@ def load(
     except torch.OutOfMemoryError as error:
         # Others may use a GPU too, and take its memory while we load.
         why = str(error).partition(". ")[0]
-        raise memory.MemoryTooSmall(f"{selection.id} does not fit into {device}: {why}") from error
+        raise MemoryTooSmall(f"{selection.id} does not fit into {device}: {why}") from error
 
 
 def _load(

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 
 from . import prepack
+from .container import MemoryTooSmall, memory_limit
 from .downloads import readable
 from .model import LanguageModel
-
-# What a container may use: control groups of the second version, and of the first.
-_CGROUP_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
-
-
-class MemoryTooSmall(ValueError):
-    """It does not fit; the message says how much is needed for what, and what takes less."""
 
 
 @dataclass(frozen=True)
@@ -99,24 +89,13 @@ def _available(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
-    return max(0, min(int(psutil.virtual_memory().available), _container_limit() - _used()))
+    return min(int(psutil.virtual_memory().available), max(0, memory_limit() - _own()))
 
 
-def _container_limit() -> int:
-    """What a container may use at most; the machine's figures say nothing of that."""
-    return min(map(_limit, _CGROUP_LIMITS))
-
-
-def _limit(file: Path) -> int:
-    try:
-        return int(file.read_text())
-    except (OSError, ValueError):  # no such file, or "max"
-        return 1 << 62
-
-
-def _used() -> int:
-    """What this process takes already, which is mostly torch itself."""
-    return int(psutil.Process().memory_info().rss)
+def _own() -> int:
+    """What this process has taken for itself by now, the libraries above all."""
+    used = psutil.Process().memory_info()
+    return int(used.rss - getattr(used, "shared", 0))
 
 
 def _place(device: torch.device) -> str:

@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from . import access, messages
 from .config import Settings
+from .container import require_libraries
 from .engine import Engine
 from .metrics import Metrics
 from .requests import Features, Sampling
@@ -156,6 +157,7 @@ class Service:
             await self._health.set(name, states.SERVING if serving else states.NOT_SERVING)
 
     def _load_model(self, settings: Settings) -> Loaded:
+        require_libraries()
         from .loading import load  # imports torch, which takes seconds
 
         return load(settings, report=self._report)

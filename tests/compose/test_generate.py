@@ -35,11 +35,11 @@ async def test_the_socket_streams_tokens_with_labels(stack: Stack) -> None:
 async def test_ndjson_comes_a_line_at_a_time(stack: Stack) -> None:
     body = {"prompt": "Once upon a time", "max_tokens": 200, "temperature": 0}
     arrivals = []
-    async with aiohttp.ClientSession() as http:
-        async with http.post(f"{stack.url}/api/generate", json=body) as answer:
-            assert answer.content_type == "application/x-ndjson"
-            async for _ in answer.content:
-                arrivals.append(time.monotonic())
+    url = f"{stack.url}/api/generate"
+    async with aiohttp.ClientSession() as http, http.post(url, json=body) as answer:
+        assert answer.content_type == "application/x-ndjson"
+        async for _ in answer.content:
+            arrivals.append(time.monotonic())
     assert len(arrivals) > 100
     # Buffered, all would come within a moment at the end.
     assert arrivals[len(arrivals) // 2] - arrivals[0] > 0.2 * (arrivals[-1] - arrivals[0])

@@ -32,9 +32,7 @@ def size(image: str) -> int:
     ("image", "base", "most"),
     [("axon-gateway", "PYTHON_IMAGE", 300), ("axon-frontend", "NGINX_IMAGE", 100)],
 )
-def test_an_image_adds_little_to_its_base(
-    images: None, image: str, base: str, most: int
-) -> None:
+def test_an_image_adds_little_to_its_base(images: None, image: str, base: str, most: int) -> None:
     added = size(f"{image}:test") - size(pinned(base))
     assert 0 < added <= most * MB, f"{added / MB:.0f} MB"
 

@@ -39,10 +39,10 @@ async def test_the_document_is_asked_for_anew_and_hashed_files_never_again(stack
 
 async def test_static_files_come_compressed(stack: Stack) -> None:
     wanted = {"Accept-Encoding": "gzip"}
-    async with aiohttp.ClientSession(stack.url, auto_decompress=False) as http:
-        async with http.get("/", headers=wanted) as answer:
-            assert answer.headers["Content-Encoding"] == "gzip"
-            assert b"<title>Axon</title>" in gzip.decompress(await answer.read())
+    session = aiohttp.ClientSession(stack.url, auto_decompress=False)
+    async with session as http, http.get("/", headers=wanted) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert b"<title>Axon</title>" in gzip.decompress(await answer.read())
 
 
 async def test_security_headers_are_there_on_the_page_and_on_answers(stack: Stack) -> None:
@@ -76,7 +76,7 @@ async def test_the_page_works_under_its_policy(stack: Stack) -> None:
         done = "axon.origin === 'live' && axon.phase === 'finished' && axon.nodeCount > 20"
         async with asyncio.timeout(60):
             # Not wait_for_function, which has the page evaluate text: just what is forbidden.
-            while not await page.evaluate(done):
+            while not await page.evaluate(done):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
         await expect(page.get_by_label("Text", exact=True)).to_contain_text("Paris")
         await expect(page.locator("#labels .label").first).to_be_visible()
@@ -85,10 +85,10 @@ async def test_the_page_works_under_its_policy(stack: Stack) -> None:
 
 
 async def test_a_body_that_is_too_large_is_refused_as_the_gateway_would(stack: Stack) -> None:
-    async with aiohttp.ClientSession(stack.url) as http:
-        async with http.post("/api/generate", data=io.BytesIO(bytes(2 << 20))) as answer:
-            assert answer.status == 413
-            assert (await answer.json())["error"] == "message_too_big"
+    body, session = io.BytesIO(bytes(2 << 20)), aiohttp.ClientSession(stack.url)
+    async with session as http, http.post("/api/generate", data=body) as answer:
+        assert answer.status == 413
+        assert (await answer.json())["error"] == "message_too_big"
 
 
 async def test_a_flood_is_refused_and_ends(stack: Stack) -> None:

@@ -11,7 +11,7 @@ import axon
 import pytest
 
 from .conftest import Maker
-from .stack import Frame, Stack, docker, receive, text, until
+from .stack import Frame, Stack, docker, text, until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -25,15 +25,22 @@ def scaled(another: Maker) -> Stack:
     stack = another()
     stack.up()
     asyncio.run(stack.ready())
-    stack.up("--scale", "inference=2", "--scale", "gateway=2", "--no-recreate")
+    stack.up("--scale", "inference=2", "--scale", "gateway=2", "--no-recreate", "--wait")
     return stack
+
+
+def healthy(container: str) -> bool:
+    return docker("inspect", "--format", "{{.State.Health.Status}}", container).strip() == "healthy"
 
 
 def viewers(stack: Stack) -> list[int]:
     """How many viewers each gateway has."""
     found = []
     for container in stack.containers("gateway"):
-        fetch = "import urllib.request as u;print(u.urlopen('http://127.0.0.1:8000/metrics').read().decode())"
+        fetch = (
+            "from urllib.request import urlopen\n"
+            "print(urlopen('http://127.0.0.1:8000/metrics').read().decode())"
+        )
         metrics = docker("exec", container, "python", "-c", fetch)
         (value,) = re.findall(r"^axon_viewers (\S+)", metrics, re.MULTILINE)
         found.append(int(float(value)))
@@ -130,7 +137,4 @@ async def _gateway_goes(stack: Stack) -> None:
             async with http.ws_connect(url) as socket:
                 assert text(await until(socket, "finished")) == told
             docker("start", victim)
-            await stack.ready()
-            async with asyncio.timeout(60):
-                while len(viewers(stack)) < 2:
-                    await asyncio.sleep(0.5)
+            stack.wait_until("it is back", lambda one=victim: healthy(one), 60)

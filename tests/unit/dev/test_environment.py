@@ -154,7 +154,8 @@ def test_on_linux_the_cpu_build_is_asked_for_by_name(
     monkeypatch.setattr(torch, "pip", pip := Pip())
     torch.install()
     (arguments,) = pip.asked
-    assert {"torch==2.13.0+cpu", "--no-deps", f"--extra-index-url={torch.CPU_INDEX}"} <= set(arguments)
+    index = f"--extra-index-url={torch.CPU_INDEX}"
+    assert {"torch==2.13.0+cpu", "--no-deps", index} <= set(arguments)
 
 
 @pytest.mark.parametrize(("asked", "platform"), [("cuda", "linux"), ("", "darwin")])
