@@ -178,25 +178,24 @@ describe("nameNodes", () => {
     );
     const nodes = session.features.map(({ index }) => ({ index, x: 0, y: 0, radius: 3 }));
     const glow = Float32Array.of(1, 1, 1, 1);
-    const attention = { glow, fresh: new Float32Array(4), chosen: null, hovered: null };
+    const attention = { glow, leads: [], chosen: null, hovered: null };
     const named = nameNodes(nodes, session.features, attention);
     expect(named.map(({ text }) => text)).toEqual(["capitals", "#5", "#5"]);
   });
 
-  it("leads with the strongest names of the newest token, five at most", () => {
+  it("begins with the strongest of the token on show, however faint they are", () => {
     const session = new Session();
     session.apply(started(1, ["m/0"]));
-    const ids = [1, 2, 3, 4, 5, 6, 7];
+    const ids = [0, 1, 2, 3, 4];
     const fired = ids.map((id) => feature(id, 1, { source: "m/0", label: `name ${id}` }));
     session.apply(token(2, 0, "a", fired));
     const nodes = session.features.map(({ index }) => ({ index, x: 0, y: 0, radius: 3 }));
-    const glow = Float32Array.of(0.9, 1, 0.8, 0.7, 0.2, 0.1, 0.09);
-    const fresh = Float32Array.of(1, 0, 1, 1, 1, 1, 1);
-    const attention = { glow, fresh, chosen: null, hovered: null };
+    const glow = Float32Array.of(0.2, 1, 0.1, 0.9, 0.1);
+    const attention = { glow, leads: [3, 0, 2], chosen: null, hovered: null };
     const named = nameNodes(nodes, session.features, attention);
-    const leads = named.filter(({ lead }) => lead).map(({ text }) => text);
-    expect(leads).toEqual(["name 1", "name 3", "name 4", "name 5", "name 6"]);
-    // They come first, however faint; what has fired before follows; the sixth is too dark.
-    expect(named.map(({ text }) => text)).toEqual([...leads, "name 2"]);
+    expect(named.map(({ id }) => id)).toEqual([3, 0, 2, 1]);
+    expect(named.map(({ lead }) => lead)).toEqual([true, true, true, false]);
+    const chosen = nameNodes(nodes, session.features, { ...attention, chosen: 4 });
+    expect(chosen[0]).toMatchObject({ id: 4, chosen: true });
   });
 });

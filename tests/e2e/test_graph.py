@@ -61,7 +61,10 @@ async def test_two_thousand_nodes_and_four_thousand_links_in_few_draw_calls(
     labels = await boxes(page, "#labels .label")
     assert overlapping(labels) == []
     assert len(labels) >= 5
-    # The five strongest names of the newest token stand, in letters for the back row.
+    # The list's five strongest stand in the graph, in letters for the back row.
+    listed = await page.locator("#strongest-list .name").all_text_contents()
+    named = await page.locator("#labels .label.lead").all_text_contents()
+    assert {name for name in named if name not in listed} == set()
     leads = await page.locator("#labels .label.lead").evaluate_all(
         "labels => labels.map(label => parseFloat(getComputedStyle(label).fontSize))"
     )

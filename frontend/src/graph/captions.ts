@@ -1,4 +1,5 @@
 /** Names on the picture: which ones is decided now and then, where they are in every frame. */
+import { newestToken, strongest } from "../session/query";
 import type { Store } from "../session/store";
 import { Labels } from "./labels";
 import type { Lights } from "./lights";
@@ -10,6 +11,8 @@ import { type Box, coreBox } from "./placement";
 const CHOOSE_MS = 240;
 /** Labels rather do not hide nodes at least this bright. */
 const BRIGHT = 0.5;
+/** Names of the strongest features of the token on show, to be read from the back row. */
+const LEADS = 5;
 /** A small stage has room for the strongest alone. */
 const SMALL = 500;
 const MOST = 14;
@@ -78,18 +81,28 @@ export class Captions {
     this.stale = false;
     this.chosenAt = now;
     // By the light they are on their way to: a name comes with its feature, not after it.
-    const { target: glow, fresh } = this.lights;
+    const { target: glow } = this.lights;
+    const leads = this.leads();
     const nodes: OnScreen[] = [];
     for (let index = 0; index < this.lights.size; index += 1) {
-      const bright = (glow[index] ?? 0) >= NAMED_FROM || fresh[index] === 1;
+      const bright = (glow[index] ?? 0) >= NAMED_FROM || leads.includes(index);
       if (!bright && index !== marked.chosen && index !== marked.hovered) continue;
       const spot = this.spotOf(index);
       if (spot) nodes.push(spot);
     }
-    const named = nameNodes(nodes, this.store.session.features, { glow, fresh, ...marked });
+    const named = nameNodes(nodes, this.store.session.features, { glow, leads, ...marked });
     const bright = nodes.filter(({ index }) => (glow[index] ?? 0) >= BRIGHT).map(coreBox);
     const limit = this.stage.width < SMALL ? MOST_ON_SMALL : MOST;
     this.labels.select(named.slice(0, 4 * limit), bright, this.stage, this.taken, limit);
+  }
+
+  /** The same that the list beside the text names. */
+  private leads(): number[] {
+    const { session } = this.store;
+    const token = this.store.token ?? newestToken(session);
+    if (!token) return [];
+    const active = token.active.filter(({ feature }) => this.store.passes(feature));
+    return strongest(session, { ...token, active }, LEADS).map(({ feature }) => feature.index);
   }
 
   private spotOf(index: number | null): OnScreen | null {

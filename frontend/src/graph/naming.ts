@@ -3,12 +3,10 @@ import { thoughtOf } from "../session/query";
 import type { Feature } from "../session/state";
 import type { OnScreen } from "./pick";
 
-/** Only nodes at least this bright are named, but for the strongest of the newest token. */
+/** Only nodes at least this bright are named, but for the strongest of the token on show. */
 export const NAMED_FROM = 0.3;
 /** A number says less than a name: it comes later. */
 const NAMELESS = 0.6;
-/** Names of the newest token's strongest features, to be read from the back row. */
-const LEADS = 5;
 const LABEL_CHARACTERS = 34;
 
 /** A node that may be named. */
@@ -28,31 +26,28 @@ export interface Named {
 /** What decides about names: light, and who has the attention. */
 export interface Attention {
   glow: Float32Array;
-  /** 1 for the features of the token on show. */
-  fresh: Float32Array;
+  /** The strongest of the token on show, by feature number, the strongest first. */
+  leads: readonly number[];
   chosen: number | null;
   hovered: number | null;
 }
 
 /**
  * The names worth showing among `nodes`, the most important first, each once: whoever has the
- * attention, the strongest of the newest token however faint they are, then the bright ones.
+ * attention, the strongest of the token on show however faint they are, then the bright ones.
  */
 export function nameNodes(
   nodes: readonly OnScreen[],
   features: readonly Feature[],
-  attention: Attention,
+  { glow, leads, chosen, hovered }: Attention,
 ): Named[] {
-  const { chosen, hovered } = attention;
-  const lightOf = (index: number): number => {
-    const light = attention.glow[index] ?? 0;
-    return features[index]?.label == null ? NAMELESS * light : light;
-  };
-  const leads = leadsAmong(nodes, features, attention);
   const rank = (index: number): number => {
     if (index === chosen) return 4;
     if (index === hovered) return 3;
-    return leads.has(index) ? 1 + lightOf(index) : lightOf(index);
+    const place = leads.indexOf(index);
+    if (place >= 0) return 2 - place / leads.length;
+    const light = glow[index] ?? 0;
+    return features[index]?.label == null ? NAMELESS * light : light;
   };
   const ranked = nodes
     .map((node) => ({ node, rank: rank(node.index) }))
@@ -63,25 +58,8 @@ export function nameNodes(
     const feature = features[node.index];
     if (!feature || seen.has(thoughtOf(feature))) return [];
     seen.add(thoughtOf(feature));
-    return [named(node, feature, leads.has(node.index), node.index === chosen)];
+    return [named(node, feature, leads.includes(node.index), node.index === chosen)];
   });
-}
-
-/** The strongest of the newest token that have a name, each name once. */
-function leadsAmong(
-  nodes: readonly OnScreen[],
-  features: readonly Feature[],
-  { glow, fresh }: Attention,
-): Set<number> {
-  const newest = nodes
-    .filter(({ index }) => fresh[index] === 1 && features[index]?.label != null)
-    .sort((a, b) => (glow[b.index] ?? 0) - (glow[a.index] ?? 0));
-  const byName = new Map<string, number>();
-  for (const { index } of newest) {
-    const name = features[index]?.label ?? "";
-    if (byName.size < LEADS && !byName.has(name)) byName.set(name, index);
-  }
-  return new Set(byName.values());
 }
 
 function named(
