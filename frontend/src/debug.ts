@@ -1,4 +1,4 @@
-/** A read-only look inside for tests and the console: `window.axon`. */
+/** A look inside for tests and the console: `window.axon`. */
 import type { Graph } from "./graph/graph";
 import type { GraphStatistics } from "./graph/overlay";
 import { nameOf } from "./session/query";
@@ -15,6 +15,8 @@ interface NodeReport {
   y: number;
   radius: number;
   glow: number;
+  /** In the world: x, height, z. */
+  place: number[];
 }
 
 export interface DebugHandle {
@@ -30,6 +32,8 @@ export interface DebugHandle {
   readonly drawing: GraphStatistics | null;
   readonly chosen: string | null;
   readonly hovered: string | null;
+  /** The graph itself, for what the page has no control for. */
+  readonly graph: Graph | null;
   nodes(): NodeReport[];
 }
 
@@ -75,6 +79,7 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
     get chosen() {
       return store.chosen?.key ?? null;
     },
+    graph,
     nodes: () => reports(store, graph),
   });
 }
@@ -84,8 +89,8 @@ function reports(store: Store, graph: Graph | null): NodeReport[] {
     const feature = store.session.features[index];
     if (!feature) return [];
     const { key, id, source } = feature;
-    return [
-      { key, id, source, name: nameOf(feature), x, y, radius, glow: store.session.glowOf(feature) },
-    ];
+    const place = graph?.placeOf(index) ?? [];
+    const glow = store.session.glowOf(feature);
+    return [{ key, id, source, name: nameOf(feature), x, y, radius, glow, place }];
   });
 }
