@@ -1,4 +1,4 @@
-/** A read-only look inside for tests and the console: `window.axon`. */
+/** A look inside for tests and the console: `window.axon`. */
 import type { Graph } from "./graph/graph";
 import type { GraphStatistics } from "./graph/overlay";
 import { FLOOR } from "./session/fade";
@@ -17,6 +17,8 @@ interface NodeReport {
   y: number;
   radius: number;
   glow: number;
+  /** In the world: x, height, z. */
+  place: number[];
 }
 
 export interface DebugHandle {
@@ -32,6 +34,8 @@ export interface DebugHandle {
   readonly drawing: GraphStatistics | null;
   readonly chosen: string | null;
   readonly hovered: string | null;
+  /** The graph itself, for what the page has no control for. */
+  readonly graph: Graph | null;
   nodes(): NodeReport[];
 }
 
@@ -77,6 +81,7 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
     get chosen() {
       return store.chosen?.key ?? null;
     },
+    graph,
     nodes: () => reports(store, graph),
   });
 }
@@ -88,7 +93,8 @@ function reports(store: Store, graph: Graph | null): NodeReport[] {
     const feature = session.features[index];
     if (!feature) return [];
     const { key, id, source } = feature;
+    const place = graph?.placeOf(index) ?? [];
     const glow = then ? (then.get(feature) ?? FLOOR) : session.glowOf(feature);
-    return [{ key, id, source, name: nameOf(feature), x, y, radius, glow }];
+    return [{ key, id, source, name: nameOf(feature), x, y, radius, glow, place }];
   });
 }

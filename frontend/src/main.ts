@@ -5,98 +5,63 @@ import "./styles/panels.css";
 import "./styles/graph.css";
 import "./styles/playback.css";
 import "./styles/inspector.css";
+import "./styles/rooms.css";
 import { exposeDebugHandle } from "./debug";
 import { Graph } from "./graph/graph";
 import { showOverlay } from "./graph/overlay";
-import { askForFeature, waitForModel } from "./net/backend";
-import { browserEnvironment, type Resume, RoomSocket } from "./net/room-socket";
+import { Live } from "./live";
+import { askForFacts, askForFeature } from "./net/backend";
+import { Facts } from "./net/facts";
 import { browserWait, Player, type Start } from "./net/player";
 import { loadRecording } from "./net/replay";
+import { readRun } from "./session/address";
 import { Store } from "./session/store";
+import { AccessField } from "./ui/access";
+import { AddressBar } from "./ui/address-bar";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
+import { ExportMenu } from "./ui/export";
+import { Finding } from "./ui/finding";
+import { Follow } from "./ui/follow";
+import { offerHelp } from "./ui/help";
 import { Inspector } from "./ui/inspector";
 import { LinkFloor } from "./ui/link-floor";
+import { ModelView } from "./ui/model";
 import { GRAPH_LOST, NO_GRAPH, Notice } from "./ui/notice";
 import { PinnedView } from "./ui/pinned";
 import { flawsOf, Recordings } from "./ui/recordings";
 import { forgetReplayInAddress, keepReplayInAddress, replayWanted } from "./ui/replay-address";
 import { RoomView } from "./ui/room";
-import { loadAccess, loadToken, saveAccess, saveToken } from "./ui/settings";
+import { Share } from "./ui/share";
 import { SourcesView } from "./ui/sources";
 import { StrongestView } from "./ui/strongest";
 import { TextView } from "./ui/text";
 import { Timeline } from "./ui/timeline";
 import { Tip } from "./ui/tip";
 import type { Recording } from "./wire/recording";
-import type { ErrorFrame, Frame, GenerateRequest, OpenRequest, RoomFrame } from "./wire/types";
+import type { Frame, GenerateRequest, OpenRequest } from "./wire/types";
 
 const FIRST_RECORDING = "capital-of-france";
 const FROM_THE_START: Start = { speed: 1, at: null, run: null };
+const BESIDE_THE_LOG: ReadonlySet<string> = new Set(["room", "error"]);
 
 const query = new URLSearchParams(location.search);
-let roomWanted = /^\/r\/([\w-]+)\/?$/.exec(location.pathname)?.[1] ?? null;
 const store = new Store((run) => setTimeout(run, 0));
 const player = new Player(store, browserWait);
 
-const access = query.get("access") ?? loadAccess();
-saveAccess(access);
-
-const socket = new RoomSocket(
-  { ...browserEnvironment, access },
-  {
-    resume,
-    frame: receive,
-    state: (connection) => {
-      if (connection.state === "waiting") store.session.interrupted();
-      store.set({ connection });
-    },
-    refused,
-    broken: (error) => {
-      console.error(`a frame was skipped: ${error.message}`);
-    },
-  },
-);
-
-/** Where to come in: the room we were in, the one in the address, or a new one. */
-function resume(): Resume | null {
-  const { room, lastSeq } = store.session;
-  // A recording counts its own frames: of the room's log nothing has been seen yet.
-  const from = store.origin === "live" ? lastSeq + 1 : 1;
-  if (room) return { room: room.room, from, token: room.token ?? loadToken(room.room) ?? null };
-  if (roomWanted === null) return null;
-  return { room: roomWanted, from: 1, token: loadToken(roomWanted) ?? null };
-}
-
-/** The address becomes the room's: it can be passed on, and a reload leads back into the room. */
-function moveIn({ room, token }: RoomFrame): void {
-  if (token !== undefined) saveToken(room, token);
-  const path = `/r/${room}`;
-  if (location.pathname !== path) history.replaceState(null, "", path + location.search);
-}
-
-/** A room that is gone: whoever opened it opens a new one, a viewer can only be told. */
-function refused({ error }: ErrorFrame): boolean {
-  if (error !== "unknown_room") return true;
-  if (roomWanted !== null && loadToken(roomWanted) === undefined) {
-    const gone =
-      "This room is closed. Ask for a new link, or open a room of your own at the start page.";
-    store.set({ connection: { state: "gone", message: gone } });
-    return false;
-  }
-  roomWanted = null;
-  store.session.leave();
-  return true;
-}
+const live = new Live(store, query, receive);
 
 /**
  * A generation that begins in the room ends the recording; a quiet room, or a refusal, leaves it on
  * show, and so does the rest of a generation that it has interrupted.
  */
 function receive(frame: Frame): void {
-  if (frame.type === "room") moveIn(frame);
-  else if (frame.type === "queued" || frame.type === "started") goLive();
-  else if (frame.type !== "error" && store.origin === "recording") return;
+  if (frame.type === "view") {
+    follow.take(frame);
+    return;
+  }
+  if (frame.type === "queued" || frame.type === "started") goLive();
+  else if (!BESIDE_THE_LOG.has(frame.type) && store.origin === "recording") return;
   store.apply(frame);
 }
 
@@ -110,9 +75,10 @@ function goLive(): void {
 }
 
 function generate(request: GenerateRequest): void {
-  if (!socket.send(request)) return;
+  if (!live.send(request)) return;
   store.lookAt(null);
   store.session.requested();
+  addressBar.forgetRun();
   store.changed();
 }
 
@@ -148,9 +114,25 @@ function makeGraph(notice: Notice): Graph | null {
   }
 }
 
+const addressBar = new AddressBar(store);
 const sources = new SourcesView(store);
-new Controls(store, sources, { generate, stop: () => socket.send({ type: "stop" }) });
-new RoomView(store, (open) => socket.send({ type: "open", open } satisfies OpenRequest));
+const controls = new Controls(store, sources, {
+  generate,
+  stop: () => live.send({ type: "stop" }),
+});
+new ModelView(store, (model) => {
+  live.chooseModel(model);
+});
+new AccessField(store, (token) => {
+  live.enter(token);
+});
+const finding = new Finding(store);
+new Facts(store, askForFacts);
+new Share(store);
+offerHelp(() => {
+  finding.focus();
+});
+new RoomView(store, (open) => live.send({ type: "open", open } satisfies OpenRequest));
 const recordings = new Recordings((recording) => {
   forgetReplayInAddress();
   show(recording, FROM_THE_START);
@@ -169,7 +151,24 @@ new Inspector(
 );
 keepReplayInAddress(store);
 new LinkFloor(store);
-const graph = makeGraph(new Notice(store));
+const notice = new Notice(store, {
+  retry: () => {
+    live.hurry();
+  },
+  "clear-filters": () => {
+    finding.clear();
+  },
+  "own-room": () => {
+    location.href = "/";
+  },
+});
+const graph = makeGraph(notice);
+const follow = new Follow(store, graph, (view) => live.send(view));
+new ExportMenu(store, {
+  picture: () => graph?.picture() ?? null,
+  view: () => addressBar.view,
+  access: () => live.access,
+});
 byId("fit").addEventListener("click", () => graph?.fit());
 byId("reset").addEventListener("click", () => {
   store.choose(null);
@@ -192,12 +191,13 @@ if (wanted !== null) {
   });
 } else {
   // The page is whole without its first recording: where it is missing, nothing plays.
-  if (roomWanted === null || loadToken(roomWanted) !== undefined) {
+  if (!live.watches) {
     void replay(FIRST_RECORDING, FROM_THE_START).catch(() => undefined);
   }
-  void waitForModel((backend) => {
-    store.set({ backend });
-  }).then(() => {
-    socket.connect();
-  });
+  const run = readRun(query);
+  if (run) {
+    controls.fill(run);
+    live.chooseModel(run.model);
+  }
+  live.start();
 }

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import {
   backoff,
+  PATIENCE_MS,
   type Resume,
   RoomSocket,
+  SILENT_MS,
   type SocketLike,
   socketPath,
 } from "../src/net/room-socket";
@@ -40,6 +42,8 @@ const QUEUED = { type: "queued", seq: 1, position: 1 };
 function setup(tryAgain = true) {
   const sockets: FakeSocket[] = [];
   const waits: { ms: number; action: () => void }[] = [];
+  /** Those that look whether the server is still there; cancelled ones are gone. */
+  const checks: { ms: number; action: () => void }[] = [];
   const states: Connection[] = [];
   const frames: Frame[] = [];
   const resume: { at: Resume | null } = { at: null };
@@ -51,8 +55,12 @@ function setup(tryAgain = true) {
         return fake;
       },
       wait: (ms, action) => {
-        waits.push({ ms, action });
-        return () => undefined;
+        const wait = { ms, action };
+        const list = ms === SILENT_MS || ms === PATIENCE_MS ? checks : waits;
+        list.push(wait);
+        return () => {
+          if (list === checks) checks.splice(checks.indexOf(wait), 1);
+        };
       },
       random: () => 0.5,
     },
@@ -60,6 +68,7 @@ function setup(tryAgain = true) {
       resume: () => resume.at,
       frame: (frame) => frames.push(frame),
       state: (state) => states.push(state),
+      wordsFor: ({ message }) => message,
       refused: () => tryAgain,
       broken: () => undefined,
     },
@@ -70,7 +79,7 @@ function setup(tryAgain = true) {
     if (!fake) throw new Error("no socket was opened");
     return fake;
   };
-  return { socket, sockets, waits, states, frames, resume, last };
+  return { socket, sockets, waits, checks, states, frames, resume, last };
 }
 
 describe("socketPath", () => {
@@ -161,4 +170,47 @@ describe("RoomSocket", () => {
     expect(waits).toEqual([]);
     expect(states.map(({ state }) => state)).toEqual(["connecting"]);
   });
+});
+
+describe("a connection that says nothing", () => {
+  it("is asked whether it is there, and given up when it does not answer", () => {
+    const { checks, waits, states, last } = setup();
+    last().receive(ROOM);
+    expect(checks.map(({ ms }) => ms)).toEqual([SILENT_MS]);
+    checks.shift()?.action();
+    expect(last().sent).toEqual(['{"type":"ping"}']);
+    expect(checks.map(({ ms }) => ms)).toEqual([PATIENCE_MS]);
+    checks.shift()?.action();
+    expect(last().closed).toBe(true);
+    expect(states.at(-1)).toMatchObject({ state: "waiting", reason: "The server has gone silent" });
+    waits.at(-1)?.action();
+    expect(states.at(-1)).toEqual({ state: "connecting" });
+  });
+
+  it("is there again with any word, also one this page does not know", () => {
+    const { checks, last } = setup();
+    last().receive(ROOM);
+    checks.shift()?.action();
+    last().receive({ type: "pong", seq: 0 });
+    expect(checks.map(({ ms }) => ms)).toEqual([SILENT_MS]);
+  });
+
+  it("is tried anew at once when somebody knows better", () => {
+    const { socket, sockets, last } = setup();
+    last().receive(ROOM);
+    socket.hurry();
+    expect(sockets).toHaveLength(1);
+    socket.giveUp("This device is offline");
+    socket.hurry();
+    expect(sockets).toHaveLength(2);
+  });
+});
+
+it("a server that wants to be left alone is, for as long as it says", () => {
+  const { waits, states, last } = setup();
+  const full = { type: "error", seq: 0, error: "too_many_rooms", message: "Full", retry_after: 30 };
+  last().receive(full);
+  last().breakOff();
+  expect(waits.at(-1)?.ms).toBe(30_000);
+  expect(states.at(-1)).toEqual({ state: "waiting", seconds: 30, reason: "Full" });
 });

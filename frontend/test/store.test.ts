@@ -14,7 +14,13 @@ function serving(...ids: string[]): Store {
     architecture: "topk",
     neuronpedia_url: null,
   }));
-  const model: ModelInfo = { model: "m", sources, params: {}, maxPromptCharacters: null };
+  const model: ModelInfo = {
+    model: "m",
+    sources,
+    models: [],
+    params: {},
+    maxPromptCharacters: null,
+  };
   store.set({ backend: { state: "ready", model } });
   return store;
 }

@@ -2,10 +2,25 @@ import { describe, expect, it } from "vitest";
 import { Store } from "../src/session/store";
 import type { ModelInfo } from "../src/wire/model";
 import type { Frame } from "../src/wire/types";
-import { connectionOf, sayProblem, statusOf } from "../src/ui/words";
+import {
+  ADVICE,
+  bannerOf,
+  connectionOf,
+  ITS_OWN_WORDS,
+  progressOf,
+  sayProblem,
+  statusOf,
+} from "../src/ui/words";
+import { CODES } from "./golden";
 import { error, feature, finished, started, token } from "./frames";
 
-const MODEL: ModelInfo = { model: "axon-demo", sources: [], params: {}, maxPromptCharacters: null };
+const MODEL: ModelInfo = {
+  model: "axon-demo",
+  models: [],
+  sources: [],
+  params: {},
+  maxPromptCharacters: null,
+};
 
 function live(...frames: Frame[]): Store {
   const store = new Store((run) => {
@@ -61,16 +76,80 @@ describe("statusOf", () => {
 
 describe("sayProblem", () => {
   it("uses the server's words where it has none of its own", () => {
-    expect(sayProblem({ code: "new_code", message: "Do this.", field: null })).toBe("Do this.");
+    expect(
+      sayProblem({ code: "new_code", message: "Do this.", field: null, retryAfter: null }),
+    ).toBe("Do this.");
   });
 });
 
 describe("connectionOf", () => {
-  it("counts those who watch once there is more than one", () => {
+  it("tells one's role, and who watches once there is more than one", () => {
     const room = { type: "room", seq: 0, room: "r", role: "presenter", open: false } as const;
-    const store = live({ ...room, viewers: 1 });
+    const store = live({ ...room, viewers: 1, presenting: true });
     expect(connectionOf(store).text).toBe("connected");
-    store.apply({ ...room, viewers: 40 });
-    expect(connectionOf(store).text).toBe("connected · 40 watching");
+    store.apply({ ...room, viewers: 40, presenting: true });
+    expect(connectionOf(store).text).toBe("connected · you present · 39 watching");
+    store.apply({ ...room, role: "viewer", viewers: 39, presenting: false });
+    expect(connectionOf(store).text).toBe("connected · you watch · 39 watching");
+  });
+});
+
+describe("every error of the gateway", () => {
+  it.each(CODES.filter((code) => !ITS_OWN_WORDS.includes(code)))("%s says what to do", (code) => {
+    expect(ADVICE[code]?.length).toBeGreaterThan(20);
+  });
+
+  it("has words only if there is such an error", () => {
+    const known = [...CODES, "connection_lost"];
+    expect(Object.keys(ADVICE).filter((code) => !known.includes(code))).toEqual([]);
+    expect(ITS_OWN_WORDS.filter((code) => !known.includes(code))).toEqual([]);
+  });
+
+  it("says when to try again where the gateway says so", () => {
+    const problem = { message: "", field: null };
+    expect(sayProblem({ ...problem, code: "queue_full", retryAfter: 2.5 })).toBe(
+      "Too many people are generating. Try again in 3 s.",
+    );
+    expect(sayProblem({ ...problem, code: "queue_full", retryAfter: 240 })).toContain("4 minutes");
+  });
+
+  it("points at the field that has the note, and only there", () => {
+    const problem = { code: "out_of_range", message: "top_p must be 0 to 1", retryAfter: null };
+    expect(sayProblem({ ...problem, field: "top_p" })).toContain("see the note");
+    expect(sayProblem({ ...problem, field: "stop" })).toBe("top_p must be 0 to 1");
+  });
+});
+
+describe("progressOf", () => {
+  it("reads how much of a download is done", () => {
+    expect(progressOf("downloading x: 500 MB of 2.0 GB, 30 MB/s")).toBe(0.25);
+    expect(progressOf("reading the weights")).toBeNull();
+  });
+});
+
+describe("bannerOf", () => {
+  const room = { type: "room", seq: 0, room: "r", role: "viewer", viewers: 2 } as const;
+
+  it("puts a lost connection before everything, with a way to try now", () => {
+    const store = live({ ...room, open: false, presenting: false });
+    store.set({ connection: { state: "waiting", seconds: 3, reason: "This device is offline" } });
+    expect(bannerOf(store, true)).toMatchObject({ tone: "problem", action: "retry" });
+    expect(bannerOf(store, true)?.text).toContain("offline");
+  });
+
+  it("tells that filters hide everything, and that the presenter is gone", () => {
+    const store = live({ ...room, open: false, presenting: false });
+    expect(bannerOf(store, true)?.action).toBe("clear-filters");
+    expect(bannerOf(store, false)?.text).toContain("presenter has left");
+    store.apply({ ...room, open: false, presenting: true });
+    expect(bannerOf(store, false)).toBeNull();
+  });
+
+  it("offers a room of one's own where the one asked for is gone, and only there", () => {
+    const store = live();
+    store.set({ connection: { state: "gone", message: "Closed", code: "unknown_room" } });
+    expect(bannerOf(store, false)?.action).toBe("own-room");
+    store.set({ connection: { state: "gone", message: "No", code: "no_access" } });
+    expect(bannerOf(store, false)?.action).toBeUndefined();
   });
 });

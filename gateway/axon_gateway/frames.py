@@ -51,12 +51,28 @@ def _frame(type_: str, **content: Any) -> Frame:
     return {"type": type_, "seq": 0, **content}
 
 
-def room(id_: str, role: str, viewers: int, is_open: bool, token: str | None) -> Frame:
-    """Where the client is and what it may do; `token` proves later that it opened the room."""
-    frame = _frame("room", room=id_, role=role, viewers=viewers, open=is_open)
+def room(
+    id_: str, role: str, viewers: int, presenting: bool, is_open: bool, token: str | None
+) -> Frame:
+    """Where the client is and what it may do; `token` proves later that it opened the room.
+
+    `presenting` says whether a presenter is there now.
+    """
+    content = {"viewers": viewers, "presenting": presenting, "open": is_open}
+    frame = _frame("room", room=id_, role=role, **content)
     if token is not None:
         frame["token"] = token
     return frame
+
+
+def view(pose: Sequence[float], feature: str | None, token: int | None) -> Frame:
+    """Where the presenter looks. No part of the log: only the newest counts."""
+    return _frame("view", pose=list(pose), feature=feature, token=token)
+
+
+def pong() -> Frame:
+    """The answer to a client that asks whether anybody is there."""
+    return _frame("pong")
 
 
 def queued(event: pb.Queued) -> Frame:

@@ -119,9 +119,20 @@ class Labels:
             with contextlib.suppress(Unavailable, TimeoutError):
                 async with asyncio.timeout(_FEATURE_PATIENCE):
                     record = await self._ask(source, index)
-        if label := self._origins.overrides.get((source, index)):
-            record = replace(record, label=label, explainer="override", score=None)
-        return record
+        return self._overridden(source, index, record)
+
+    async def records(self, source: str, indices: list[int]) -> dict[int, FeatureRecord]:
+        """What files, export and earlier answers tell of features. Raises Refusal if Redis fails.
+
+        Nobody is asked: those of whom nothing is here are left out.
+        """
+        async with self._talking():
+            page = await self._read(source, indices)
+        return {
+            index: self._overridden(source, index, entry.record)
+            for index, entry in page.entries.items()
+            if entry is not None
+        }
 
     async def prepare(self, source: str) -> None:
         """Fills Redis with a source's labels unless it holds them. Raises Refusal if it fails."""
@@ -173,6 +184,10 @@ class Labels:
                 await self._store.put(source, index, entry)
         self._remember(source, index, entry, final=True)
         return entry.record
+
+    def _overridden(self, source: str, index: int, record: FeatureRecord) -> FeatureRecord:
+        label = self._origins.overrides.get((source, index))
+        return replace(record, label=label, explainer="override", score=None) if label else record
 
     async def _read(self, source: str, indices: list[int], patience: float | None = None) -> Page:
         """Reads features; has the source filled first, and waits for that `patience` seconds."""

@@ -140,5 +140,9 @@ def _handle(gateway: Gateway, room: Room, viewer: Viewer, message: WSMessage) ->
             room.stop(viewer)
         case requests.Open():
             room.set_open(viewer, command.open)
+        case requests.View():
+            room.show(viewer, command)
+        case requests.Ping():
+            viewer.tell(frames.pong())
         case requests.Generate():
             room.generate(command, viewer)

@@ -25,6 +25,10 @@ _FLOAT32 = 3.4028234e38
 #: its time for a little less.
 _MAX_DIGITS = 40
 _DECIMAL = re.compile(r"-?[0-9]{1,40}", re.ASCII)
+#: Numbers of a camera's pose: more than any page needs, and few enough to keep.
+_MAX_POSE = 32
+#: Characters of a feature's name, source and index.
+_MAX_NAME = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,24 @@ class Open:
     open: bool
 
 
-def parse(data: bytes | str, max_bytes: int) -> Generate | Stop | Open:
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where the presenter looks: the camera, the chosen feature and token, None where none is."""
+
+    pose: tuple[float, ...]
+    feature: str | None
+    token: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """The client has heard nothing for a while and asks whether anybody is there."""
+
+
+Command = Generate | Stop | Open | View | Ping
+
+
+def parse(data: bytes | str, max_bytes: int) -> Command:
     """A socket's message. Without `type` it is a generate request. Raises Refusal."""
     fields = decode(data, max_bytes)
     kind = fields.pop("type", "generate")
@@ -62,7 +83,11 @@ def parse(data: bytes | str, max_bytes: int) -> Generate | Stop | Open:
         return Stop()
     if kind == "open":
         return Open(_boolean("open", fields.get("open")))
-    known = "generate, stop or open"
+    if kind == "view":
+        return _view(fields)
+    if kind == "ping":
+        return Ping()
+    known = "generate, stop, open, view or ping"
     raise Refusal("unknown_type", f"type must be {known}, not {kind[:40]!a}", "type")
 
 
@@ -111,6 +136,22 @@ def generate(fields: dict[str, object]) -> pb.GenerateRequest:
         if value is not None
     }
     return generate_request(_string("prompt", prompt), knobs)
+
+
+def _view(fields: dict[str, object]) -> View:
+    pose, feature, token = (fields.get(name) for name in ("pose", "feature", "token"))
+    if not isinstance(pose, list):
+        raise _wrong_type("pose", "a list of numbers", pose)
+    if len(pose) > _MAX_POSE:
+        raise Refusal("out_of_range", f"pose may have {_MAX_POSE} numbers", "pose")
+    name = None if feature is None else _string("feature", feature)
+    if name is not None and len(name) > _MAX_NAME:
+        raise Refusal("out_of_range", f"feature may have {_MAX_NAME} characters", "feature")
+    return View(
+        pose=tuple(_number("pose", number) for number in pose),
+        feature=name,
+        token=None if token is None else _integer(_UINT32)("token", token),
+    )
 
 
 def _wrong_type(name: str, wanted: str, value: object) -> Refusal:

@@ -8,6 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from axon_gateway import metrics
@@ -16,7 +17,7 @@ from axon_gateway.frames import Frame
 from axon_gateway.generation import Emit, Generation
 from axon_gateway.limits import Client
 from axon_gateway.log import Entry, RoomLog
-from axon_gateway.requests import Generate
+from axon_gateway.requests import Generate, View
 from axon_gateway.viewer import Viewer
 
 _log = logging.getLogger(__name__)
@@ -24,6 +25,9 @@ _log = logging.getLogger(__name__)
 #: Seconds between two announcements of the number of viewers, and viewers per second more.
 _ANNOUNCE_EVERY = 0.25
 _ANNOUNCE_RATE = 500
+#: The same for where the presenter looks: each is a write to every socket.
+_VIEW_EVERY = 0.2
+_VIEW_RATE = 5000
 #: Seconds that labels may come in after their generation.
 _LATE_LABELS = 60.0
 
@@ -39,6 +43,9 @@ class Sharing(Protocol):
 
     def opened(self, room: Room) -> None:
         """The presenter has opened it to all, or closed it again."""
+
+    def showed(self, room: Room) -> None:
+        """The presenter looks elsewhere."""
 
     async def claim(self, room: Room) -> None:
         """Returns when this gateway may write into the log. Refusal if another one does."""
@@ -56,12 +63,27 @@ class Alone:
     def opened(self, room: Room) -> None:
         """Nobody wants to know."""
 
+    def showed(self, room: Room) -> None:
+        """Nobody wants to know."""
+
     async def claim(self, room: Room) -> None:
         """Nobody else writes."""
 
     async def stop(self, room: Room) -> None:
         """Nobody else runs one."""
         raise Refusal("not_running", "no generation is running in this room")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a gateway knows of a room beside its log, as far as the other gateways tell."""
+
+    open: bool
+    #: Sockets in the room at other gateways, and whether a presenter's is among them.
+    viewers: int
+    presenting: bool
+    #: Where the presenter looks; None if that was never told.
+    view: View | None
 
 
 def fingerprint(token: str) -> str:
@@ -90,8 +112,15 @@ class Room:
         self._start = start
         self._sharing = sharing
         self._viewers: set[Viewer] = set()
-        #: Viewers of the room at other gateways.
+        #: How many of them are presenters.
+        self._presenters = 0
+        #: Viewers of the room at other gateways, and whether a presenter is among them.
         self._elsewhere = 0
+        self._presenting_elsewhere = False
+        #: Where the presenter looks, as viewers are told: the newest only, and not too often.
+        self.view: View | None = None
+        self._next_view: View | None = None
+        self._viewing: asyncio.TimerHandle | None = None
         self._announcing: asyncio.TimerHandle | None = None
         self._waking = False
         #: When the oldest frame that nobody has been woken for was kept.
@@ -111,6 +140,21 @@ class Room:
     def viewers(self) -> int:
         """Sockets in the room at all gateways."""
         return len(self._viewers) + self._elsewhere
+
+    @property
+    def presenting_here(self) -> bool:
+        """Whether a presenter's socket is at this gateway."""
+        return self._presenters > 0
+
+    @property
+    def presenting(self) -> bool:
+        """Whether a presenter's socket is at any gateway."""
+        return self.presenting_here or self._presenting_elsewhere
+
+    @property
+    def newest_view(self) -> View | None:
+        """Where the presenter looks, also where viewers are still to be told."""
+        return self._next_view
 
     @property
     def running(self) -> bool:
@@ -136,6 +180,7 @@ class Room:
         proven = shown is not None and secrets.compare_digest(fingerprint(shown), self.token_hash)
         viewer = Viewer(self, proven, self._resume(after), new_token, client)
         self._viewers.add(viewer)
+        self._presenters += viewer.presenter
         self._announce()
         self._sharing.changed(self)
         return viewer
@@ -143,6 +188,7 @@ class Room:
     def leave(self, viewer: Viewer) -> None:
         """The viewer's socket is gone."""
         self._viewers.discard(viewer)
+        self._presenters -= viewer.presenter
         self._announce()
         self._sharing.changed(self)
 
@@ -150,14 +196,39 @@ class Room:
         """Lets everybody generate, or the presenter alone."""
         if not viewer.presenter:
             raise Refusal("not_presenter", "only the one who opened this room opens it to all")
-        self.learn(is_open, self._elsewhere)
+        self._set(is_open, self._elsewhere, self._presenting_elsewhere)
         self._sharing.opened(self)
 
-    def learn(self, is_open: bool, elsewhere: int) -> None:
-        """What holds at all gateways: who may generate, and how many watch elsewhere."""
-        if (is_open, elsewhere) != (self.open, self._elsewhere):
-            self.open, self._elsewhere = is_open, elsewhere
+    def show(self, viewer: Viewer, view: View) -> None:
+        """Tells those who watch where the presenter looks."""
+        if not viewer.presenter:
+            raise Refusal("not_presenter", "only the one who opened this room shows its view")
+        self._look(view)
+        self._sharing.showed(self)
+
+    def learn(self, known: Known) -> None:
+        """What holds at all gateways."""
+        self._set(known.open, known.viewers, known.presenting)
+        if known.view is not None and known.view != self._next_view:
+            self._look(known.view)
+
+    def _set(self, is_open: bool, elsewhere: int, presenting: bool) -> None:
+        told = (is_open, elsewhere, presenting)
+        if told != (self.open, self._elsewhere, self._presenting_elsewhere):
+            self.open, self._elsewhere, self._presenting_elsewhere = told
             self._announce()
+
+    def _look(self, view: View) -> None:
+        """Has viewers told soon, of the newest view only, however often it changes."""
+        self._next_view = view
+        if self._viewing is None:
+            delay = max(_VIEW_EVERY, len(self._viewers) / _VIEW_RATE)
+            self._viewing = asyncio.get_running_loop().call_later(delay, self._look_now)
+
+    def _look_now(self) -> None:
+        self._viewing = None
+        self.view = self._next_view
+        self._wake_now()
 
     def generate(self, request: Generate, viewer: Viewer) -> None:
         """Starts a generation for `viewer`, who alone is told if it is refused."""
@@ -209,8 +280,9 @@ class Room:
 
     async def close(self) -> None:
         """Ends everything; those who watch elsewhere see that the generation was stopped."""
-        if self._announcing is not None:
-            self._announcing.cancel()
+        for timer in (self._announcing, self._viewing):
+            if timer is not None:
+                timer.cancel()
         self.abandon()
         if self._running is not None:
             await asyncio.wait([self._running], timeout=1)

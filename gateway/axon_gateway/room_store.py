@@ -4,8 +4,9 @@ Keys, all with an expiry:
 
 - `axon:room:{id}:log`, a stream with the room's frames; entry `SEQ-0` is frame SEQ.
 - `axon:room:{id}`, a hash: `token` (fingerprint of the presenter's), `open`, `home` (the gateway
-  that may write into the log), `running` ("1" while it generates), and `v:{gateway}`, the viewers
-  at each gateway.
+  that may write into the log), `running` ("1" while it generates), `view` (where its presenter
+  looks, as JSON), and `v:{gateway}`, the viewers at each gateway; `p:{gateway}` is there where a
+  presenter is among them.
 - `axon:gateways`, when each gateway was last alive, by Redis' own clock.
 - `axon:gateway:{gateway}`, a stream of what others ask of one gateway.
 
@@ -19,11 +20,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from axon_gateway.log import Entry
+from axon_gateway.requests import View
 
 _TIMEOUT = 2.0
 #: Seconds that one read waits for something new.
@@ -37,8 +40,8 @@ _PAGE = 500
 _INBOX = 1000
 
 #: KEYS meta, log. ARGV gateway, token, open ("" leaves it), viewers here, running, first frame
-#: kept, milliseconds an empty room is kept, "1" if this gateway may create it, then frames: number,
-#: "1" if it begins a generation, bytes.
+#: kept, milliseconds an empty room is kept, "1" if this gateway may create it, "1" if a presenter
+#: is here, view ("" leaves it), then frames: number, "1" if it begins a generation, bytes.
 _SAVE = """
 local gateway, created = ARGV[1], false
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -50,20 +53,23 @@ elseif redis.call('HGET', KEYS[1], 'token') ~= ARGV[2] then
   return 'foreign'
 end
 if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'open', ARGV[3]) end
-local field = 'v:' .. gateway
-if ARGV[4] == '0' then redis.call('HDEL', KEYS[1], field)
-else redis.call('HSET', KEYS[1], field, ARGV[4]) end
+if ARGV[10] ~= '' then redis.call('HSET', KEYS[1], 'view', ARGV[10]) end
+for name, here in pairs({v = ARGV[4], p = ARGV[9]}) do
+  local field = name .. ':' .. gateway
+  if here == '0' then redis.call('HDEL', KEYS[1], field)
+  else redis.call('HSET', KEYS[1], field, here) end
+end
 local answer = 'saved'
 if created then
   answer = 'created'
 elseif redis.call('HGET', KEYS[1], 'home') == gateway then
-  for i = 9, #ARGV, 3 do
+  for i = 11, #ARGV, 3 do
     -- A number that is there already is this frame, of a try whose answer was lost.
     redis.pcall('XADD', KEYS[2], ARGV[i] .. '-0', 's', ARGV[i + 1], 'f', ARGV[i + 2])
   end
-  if #ARGV > 8 then redis.call('XTRIM', KEYS[2], 'MINID', ARGV[6] .. '-0') end
+  if #ARGV > 10 then redis.call('XTRIM', KEYS[2], 'MINID', ARGV[6] .. '-0') end
   redis.call('HSET', KEYS[1], 'running', ARGV[5])
-elseif #ARGV > 8 then
+elseif #ARGV > 10 then
   answer = 'moved'
 end
 local watched = false
@@ -104,7 +110,7 @@ if redis.call('ZSCORE', KEYS[3], ARGV[2]) then return 0 end
 local added = redis.pcall('XADD', KEYS[2], ARGV[3] .. '-0', 's', '0', 'f', ARGV[4])
 if type(added) == 'table' then return 0 end
 redis.call('HSET', KEYS[1], 'home', ARGV[1], 'running', '0')
-redis.call('HDEL', KEYS[1], 'v:' .. ARGV[2])
+redis.call('HDEL', KEYS[1], 'v:' .. ARGV[2], 'p:' .. ARGV[2])
 return 1
 """
 
@@ -119,16 +125,21 @@ class Meta:
     running: bool
     #: Viewers by gateway, dead ones included.
     viewers: Mapping[str, int]
+    #: Gateways with a presenter.
+    presenting: frozenset[str]
+    view: View | None
 
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """What a gateway writes of one room; `is_open` None leaves that as it is."""
+    """What a gateway writes of one room; `is_open` and `view` None leave that as it is."""
 
     id: str
     token_hash: str
     is_open: bool | None
     viewers: int
+    presenting: bool
+    view: View | None
     running: bool
     first: int
     create: bool
@@ -178,6 +189,7 @@ class RoomStore:
                 for entry in save.entries:
                     frames += [entry.seq, int(entry.begins), entry.encoded]
                 is_open = "" if save.is_open is None else int(save.is_open)
+                view = b"" if save.view is None else orjson.dumps(save.view)
                 # EVAL, since EVALSHA in a pipeline costs a further round trip every time.
                 idle = 1 if save.gone else max(1, int(self._idle * 1000))
                 await pipeline.eval(
@@ -185,7 +197,8 @@ class RoomStore:
                     2,
                     *(_meta(save.id), _log(save.id)),
                     *(self._gateway, save.token_hash, is_open, save.viewers),
-                    *(int(save.running), save.first, idle, int(save.create), *frames),
+                    *(int(save.running), save.first, idle, int(save.create)),
+                    *(int(save.presenting), view, *frames),
                 )
             answers: list[bytes] = await pipeline.execute()
         return [answer.decode() for answer in answers]
@@ -268,11 +281,20 @@ def _read_meta(fields: Mapping[bytes, bytes]) -> Meta | None:
         open=fields.get(b"open") == b"1",
         home=fields[b"home"].decode(),
         running=fields.get(b"running") == b"1",
-        viewers=dict(_viewers(fields.items())),
+        viewers={name: int(count) for name, count in _by_gateway(fields, b"v:")},
+        presenting=frozenset(name for name, _ in _by_gateway(fields, b"p:")),
+        view=_view(fields.get(b"view")),
     )
 
 
-def _viewers(fields: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[str, int]]:
-    for name, value in fields:
-        if name.startswith(b"v:"):
-            yield name[2:].decode(), int(value)
+def _by_gateway(fields: Mapping[bytes, bytes], kind: bytes) -> Iterable[tuple[str, bytes]]:
+    for name, value in fields.items():
+        if name.startswith(kind):
+            yield name[len(kind) :].decode(), value
+
+
+def _view(value: bytes | None) -> View | None:
+    if value is None:
+        return None
+    fields = orjson.loads(value)
+    return View(tuple(fields["pose"]), fields["feature"], fields["token"])

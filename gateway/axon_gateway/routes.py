@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -23,6 +24,8 @@ from axon_gateway.upstream import Upstream
 #: Seconds that a stream stays open after `finished` for labels that are late.
 _LATE_LABELS = 2.0
 _INDEX = re.compile(r"[0-9]{1,10}", re.ASCII)
+#: Features that one question may be about.
+_MOST_FACTS = 512
 
 
 def routes() -> list[web.RouteDef]:
@@ -33,6 +36,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/metrics", measurements),
         web.get("/ws", live),
         web.get("/api/model", model),
+        web.get("/api/features/{model}/{source}", facts),
         web.get("/api/features/{model}/{source}/{index}", feature),
         web.post("/api/generate", generate),
         web.get("/api/rooms/{room}/recording.jsonl", recorded),
@@ -104,6 +108,22 @@ async def feature(request: web.Request) -> web.Response:
             **weights,
         }
     )
+
+
+async def facts(request: web.Request) -> web.Response:
+    """Labels and statistics of the features `?index=1,2,3` of a source, as far as they are here."""
+    gateway = request.app[GATEWAY]
+    parts = request.match_info
+    _, source = await gateway.backends.source(f"{parts['model']}/{parts['source']}")
+    texts = request.query.get("index", "").split(",")
+    indices = [int(text) for text in texts if _INDEX.fullmatch(text)]
+    if len(indices) < len(texts) or any(index >= source.width for index in indices):
+        message = f"index must list features of {source.id}, 0 to {source.width - 1}"
+        raise Refusal("unknown_feature", message, "index")
+    if len(indices) > _MOST_FACTS:
+        raise Refusal("out_of_range", f"index may list {_MOST_FACTS} features", "index")
+    found = await gateway.labels.records(source.id, indices)
+    return web.json_response({"features": {str(i): asdict(record) for i, record in found.items()}})
 
 
 async def _weights(backend: Upstream, source: Source, index: int) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from redis.exceptions import RedisError
 from axon_gateway import frames
 from axon_gateway.errors import Refusal
 from axon_gateway.log import Entry
-from axon_gateway.room import Room
+from axon_gateway.requests import View
+from axon_gateway.room import Known, Room
 from axon_gateway.room_store import Meta, RoomStore, Save
 from axon_gateway.rooms import Rooms
 
@@ -54,6 +55,7 @@ class _Copy:
     written: int = 0
     #: Changed here, and not told yet.
     is_open: bool | None = None
+    view: View | None = None
     told: float = 0.0
 
 
@@ -118,6 +120,12 @@ class RedisSharing:
         self.changed(room)
         if room in self._copies:
             self._copies[room].is_open = room.open
+
+    def showed(self, room: Room) -> None:
+        """Has the writer tell where the presenter looks."""
+        self.changed(room)
+        if room in self._copies:
+            self._copies[room].view = room.newest_view
 
     async def claim(self, room: Room) -> None:
         """Makes this gateway the room's home. Refusal if another one generates, or may do so."""
@@ -216,6 +224,8 @@ class RedisSharing:
             token_hash=room.token_hash,
             is_open=copy.is_open,
             viewers=room.here,
+            presenting=room.presenting_here,
+            view=copy.view,
             # As long as frames are missing there, nobody else may go on with the log.
             running=room.running or last < room.log.last,
             first=room.log.first,
@@ -232,10 +242,13 @@ class RedisSharing:
         elif answer == "created":
             # Redis did not have it, or not any more: all of it is to be written.
             copy.home, copy.written, copy.is_open = self.name, 0, room.open or None
+            copy.view = room.newest_view
             self.changed(room)
         elif answer == "saved":
             if save.is_open == room.open:
                 copy.is_open = None
+            if save.view is copy.view:
+                copy.view = None
             if save.entries:
                 copy.written = max(copy.written, save.entries[-1].seq)
                 if copy.written < room.log.last:
@@ -329,9 +342,15 @@ class RedisSharing:
         self._learn_viewers(room, copy, meta)
 
     def _learn_viewers(self, room: Room, copy: _Copy, meta: Meta) -> None:
-        others = {n: count for n, count in meta.viewers.items() if n != self.name}
-        alive = sum(count for name, count in others.items() if name in self._alive)
-        room.learn(meta.open if copy.is_open is None else copy.is_open, alive)
+        others = self._alive - {self.name}
+        room.learn(
+            Known(
+                open=meta.open if copy.is_open is None else copy.is_open,
+                viewers=sum(count for name, count in meta.viewers.items() if name in others),
+                presenting=not others.isdisjoint(meta.presenting),
+                view=meta.view if copy.view is None else None,
+            )
+        )
 
     def _is_gone(self, room: Room) -> bool:
         return self._rooms is not None and self._rooms.get(room.id) is not room

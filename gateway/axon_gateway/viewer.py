@@ -12,6 +12,7 @@ from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame
 from axon_gateway.limits import Client
 from axon_gateway.log import Chunk, RoomLog
+from axon_gateway.requests import View
 
 #: Errors that wait for one viewer; a client that provokes more without reading loses the oldest.
 _MAX_NOTICES = 32
@@ -24,10 +25,15 @@ class Watched(Protocol):
     log: RoomLog
     open: bool
     announcement: int
+    view: View | None
 
     @property
     def viewers(self) -> int:
         """Sockets in the room."""
+
+    @property
+    def presenting(self) -> bool:
+        """Whether a presenter is in the room."""
 
 
 class Viewer:
@@ -49,13 +55,18 @@ class Viewer:
         self._token = token
         self._notices: deque[Frame] = deque(maxlen=_MAX_NOTICES)
         self._seen = -1
-        self._told: tuple[int, bool] | None = None
+        self._told: tuple[int, bool, bool] | None = None
+        self._viewed: View | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._ended = False
 
     def notify(self, refusal: Refusal) -> None:
         """Puts an error into this viewer's stream alone."""
-        self._notices.append(frames.error(refusal))
+        self.tell(frames.error(refusal))
+
+    def tell(self, frame: Frame) -> None:
+        """Puts a frame that is no part of the log into this viewer's stream alone."""
+        self._notices.append(frame)
         self.wake()
 
     def end(self, refusal: Refusal) -> None:
@@ -93,19 +104,25 @@ class Viewer:
         return chunk
 
     def _own(self) -> list[bytes]:
-        """What is for this viewer alone: news of the room, errors."""
+        """What is for this viewer alone: news of the room, where its presenter looks, errors."""
         messages = []
         if self._seen != self._room.announcement:
             self._seen = self._room.announcement
-            if self._told != (told := (self._room.viewers, self._room.open)):
+            told = (self._room.viewers, self._room.presenting, self._room.open)
+            if self._told != told:
                 self._told = told
                 messages.append(frames.encode(self._room_frame(), self.cursor))
+        view = self._room.view
+        if view is not None and view is not self._viewed and not self.presenter:
+            self._viewed = view
+            frame = frames.view(view.pose, view.feature, view.token)
+            messages.append(frames.encode(frame, self.cursor))
         while self._notices:
             messages.append(frames.encode(self._notices.popleft(), self.cursor))
         return messages
 
     def _room_frame(self) -> Frame:
         role = "presenter" if self.presenter else "viewer"
-        viewers = self._room.viewers
         token, self._token = self._token, None
-        return frames.room(self._room.id, role, viewers, self._room.open, token)
+        room = self._room
+        return frames.room(room.id, role, room.viewers, room.presenting, room.open, token)

@@ -62,7 +62,12 @@ export function nameNodes(
   });
 }
 
-function named({ x, y, radius }: OnScreen, feature: Feature, lead: boolean, chosen: boolean): Named {
+function named(
+  { x, y, radius }: OnScreen,
+  feature: Feature,
+  lead: boolean,
+  chosen: boolean,
+): Named {
   const text = shorten(feature.label ?? `#${feature.id}`);
   return { id: feature.index, text, named: feature.label !== null, lead, x, y, radius, chosen };
 }

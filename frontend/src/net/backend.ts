@@ -1,26 +1,91 @@
-/** GET /api/model until it answers, and GET /api/features. */
+/** GET /api/model, again and again where need be, and GET /api/features. */
 import type { Backend } from "../session/store";
 import { asObject } from "../wire/check";
-import { type FeatureInfo, type ModelInfo, parseFeatureInfo, parseModel } from "../wire/model";
+import {
+  type FeatureFacts,
+  type FeatureInfo,
+  parseFeatureFacts,
+  parseFeatureInfo,
+  parseModel,
+} from "../wire/model";
 
 const POLL_MS = 1500;
 
-/** Asks for the model until the answer is yes, reporting every state on the way. */
-export async function waitForModel(report: (backend: Backend) => void): Promise<ModelInfo> {
-  for (;;) {
-    const backend = await askForModel();
-    report(backend);
-    if (backend.state === "ready") return backend.model;
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+/** What `ModelWatch` does through; a test passes its own. */
+export interface ModelSource {
+  /** The model of this name, or the server's own choice. */
+  ask(model: string | null): Promise<Answer>;
+  wait(ms: number): Promise<void>;
+}
+
+/** `unknown`: the server has no model by the name asked for. */
+export type Answer = Exclude<Backend, { state: "off" }> | { state: "unknown" };
+
+/** Knows the model that is there now: asks until one is ready, and anew whenever `look` is called. */
+export class ModelWatch {
+  private wanted: string | null = null;
+  /** Counts what was asked for: an answer to an earlier question no longer counts. */
+  private asked = 0;
+  private asking = false;
+  private again = false;
+
+  constructor(
+    private readonly source: ModelSource,
+    private readonly report: (backend: Backend) => void,
+    /** Told that there is no model by the name asked for; the server's own takes its place. */
+    private readonly unknown: (model: string) => void,
+  ) {}
+
+  choose(model: string | null): void {
+    if (model === this.wanted) return;
+    this.wanted = model;
+    this.asked += 1;
+    this.look();
+  }
+
+  /** Something hints that the model is another one, or gone: asks once more. */
+  look(): void {
+    this.again = true;
+    if (!this.asking) void this.askUntilReady();
+  }
+
+  private async askUntilReady(): Promise<void> {
+    this.asking = true;
+    while (this.again) {
+      this.again = false;
+      const asked = this.asked;
+      const answer = await this.source.ask(this.wanted);
+      if (asked !== this.asked) continue;
+      if (answer.state === "unknown") {
+        if (this.wanted !== null) this.unknown(this.wanted);
+        this.wanted = null;
+        this.again = true;
+        continue;
+      }
+      this.report(answer);
+      if (answer.state === "ready") continue;
+      await this.source.wait(POLL_MS);
+      this.again = true;
+    }
+    this.asking = false;
   }
 }
 
-async function askForModel(): Promise<Backend> {
+/** The gateway that serves this page. */
+export const gatewayModels: ModelSource = {
+  ask: askForModel,
+  wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+};
+
+async function askForModel(model: string | null): Promise<Answer> {
+  const query = model === null ? "" : `?${new URLSearchParams({ model }).toString()}`;
   try {
-    const response = await fetch("/api/model", { headers: { accept: "application/json" } });
+    const response = await fetch(`/api/model${query}`, { headers: { accept: "application/json" } });
     if (response.ok) return { state: "ready", model: parseModel(await response.json()) };
+    const { code, message } = await reason(response);
+    if (code === "unknown_model") return { state: "unknown" };
     if (response.status !== 503) throw new Error(`HTTP ${response.status}`);
-    return { state: "loading", message: await reason(response) };
+    return { state: "loading", message };
   } catch (error) {
     return {
       state: "unreachable",
@@ -29,20 +94,35 @@ async function askForModel(): Promise<Backend> {
   }
 }
 
-async function reason(response: Response): Promise<string> {
+async function reason(response: Response): Promise<{ code: string; message: string }> {
   const body: unknown = await response.json().catch(() => null);
-  if (body === null) return "";
-  const { message } = asObject(body, "error");
-  return typeof message === "string" ? message : "";
+  const { error, message } = body === null ? {} : asObject(body, "error");
+  const text = (value: unknown): string => (typeof value === "string" ? value : "");
+  return { code: text(error), message: text(message) };
 }
 
 /** What the label store knows of a feature; null when it knows nothing or cannot be asked. */
 export async function askForFeature(source: string, index: number): Promise<FeatureInfo | null> {
-  // A source is named model/rest; that model need not go by the name of the one that runs.
-  const path = [...source.split("/"), String(index)].map(encodeURIComponent).join("/");
+  return ask(`${sourcePath(source)}/${index}`, parseFeatureInfo);
+}
+
+/** Labels and statistics of many features of a source, by index; null when it cannot be asked. */
+export async function askForFacts(
+  source: string,
+  indices: readonly number[],
+): Promise<Map<number, FeatureFacts> | null> {
+  return ask(`${sourcePath(source)}?index=${indices.join(",")}`, parseFeatureFacts);
+}
+
+/** A source is named model/rest; that model need not go by the name of the one that runs. */
+function sourcePath(source: string): string {
+  return `/api/features/${source.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+async function ask<T>(path: string, parse: (value: unknown) => T): Promise<T | null> {
   try {
-    const response = await fetch(`/api/features/${path}`);
-    return response.ok ? parseFeatureInfo(await response.json()) : null;
+    const response = await fetch(path);
+    return response.ok ? parse(await response.json()) : null;
   } catch {
     return null;
   }

@@ -2,7 +2,7 @@
 import type { Connection } from "../session/store";
 import type { WireError } from "../wire/check";
 import { parseMessage } from "../wire/parse";
-import type { ErrorFrame, Frame } from "../wire/types";
+import type { ErrorFrame, Frame, PingRequest } from "../wire/types";
 
 /** What of a WebSocket is used; a test passes its own. */
 export interface SocketLike {
@@ -19,7 +19,7 @@ export interface Environment {
   /** 0 to 1. */
   random(): number;
   /** The access token of this page, where it was given one. */
-  access?: string | null;
+  access?(): string | null;
 }
 
 /** Where to come in: a room and the first log frame wanted. */
@@ -34,6 +34,8 @@ export interface Hooks {
   resume(): Resume | null;
   frame(frame: Frame): void;
   state(connection: Connection): void;
+  /** An error in words for people. */
+  wordsFor(frame: ErrorFrame): string;
   /** The server does not let us in, and says why. True to try again. */
   refused(frame: ErrorFrame): boolean;
   /** A frame that breaks the contract; it alone is skipped. */
@@ -41,6 +43,10 @@ export interface Hooks {
 }
 
 const LOST = "Connection lost";
+/** After this long without a word the server is asked whether it is there ... */
+export const SILENT_MS = 20_000;
+/** ... and given up if it says nothing for this long: a dead network does not say so itself. */
+export const PATIENCE_MS = 8_000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
 
@@ -66,9 +72,11 @@ export class RoomSocket {
   private socket: SocketLike | null = null;
   private attempt = 0;
   private cancelWait: (() => void) | null = null;
+  private cancelCheck: (() => void) | null = null;
   private open = false;
-  /** Why there is no connection, in words. */
+  /** Why there is no connection, in words, and how long the server wants to be left alone. */
   private reason = LOST;
+  private leaveMs = 0;
 
   constructor(
     private readonly environment: Environment,
@@ -79,8 +87,9 @@ export class RoomSocket {
     this.cancelWait?.();
     this.cancelWait = null;
     this.hooks.state({ state: "connecting" });
+    this.watch();
     const socket = this.environment.open(
-      socketPath(this.hooks.resume(), this.environment.access ?? null),
+      socketPath(this.hooks.resume(), this.environment.access?.() ?? null),
     );
     this.socket = socket;
     socket.onmessage = (event) => {
@@ -98,15 +107,50 @@ export class RoomSocket {
     return true;
   }
 
-  /** Leaves for good. */
+  /** Leaves, and comes in again by what holds now. */
+  reopen(): void {
+    this.end();
+    this.connect();
+  }
+
+  /** Connects at once where a connection is waited for: somebody knows that it may work now. */
+  hurry(): void {
+    if (this.cancelWait === null) return;
+    this.attempt = 0;
+    this.connect();
+  }
+
+  /** Gives the connection up: somebody knows that it is dead, though it does not say so. */
+  giveUp(reason: string): void {
+    if (this.socket === null) return;
+    this.end();
+    this.reason = reason;
+    this.lost();
+  }
+
+  /** Leaves without a word. */
   private end(): void {
     const socket = this.socket;
     this.socket = null;
+    this.open = false;
+    this.cancelCheck?.();
     socket?.close();
+  }
+
+  /** Starts to wait for the next word of the server. */
+  private watch(): void {
+    this.cancelCheck?.();
+    this.cancelCheck = this.environment.wait(SILENT_MS, () => {
+      this.send({ type: "ping" } satisfies PingRequest);
+      this.cancelCheck = this.environment.wait(PATIENCE_MS, () => {
+        this.giveUp("The server has gone silent");
+      });
+    });
   }
 
   /** The room's first frame, not the open socket, says that the way is free. */
   private receive(data: unknown): void {
+    this.watch();
     if (typeof data !== "string") return;
     const frames = parseMessage(data, (error) => {
       this.hooks.broken(error);
@@ -119,6 +163,7 @@ export class RoomSocket {
       this.open = true;
       this.attempt = 0;
       this.reason = LOST;
+      this.leaveMs = 0;
       this.hooks.state({ state: "open" });
     }
     if (this.open) this.hooks.frame(frame);
@@ -126,14 +171,16 @@ export class RoomSocket {
   }
 
   private turnedAway(frame: ErrorFrame): void {
-    this.reason = frame.message;
+    this.reason = this.hooks.wordsFor(frame);
+    this.leaveMs = 1000 * (frame.retry_after ?? 0);
     if (!this.hooks.refused(frame)) this.end();
   }
 
   private lost(): void {
     this.socket = null;
     this.open = false;
-    const ms = backoff(this.attempt, this.environment.random());
+    this.cancelCheck?.();
+    const ms = Math.max(backoff(this.attempt, this.environment.random()), this.leaveMs);
     this.attempt += 1;
     this.hooks.state({ state: "waiting", seconds: ms / 1000, reason: this.reason });
     this.cancelWait = this.environment.wait(ms, () => {

@@ -3,6 +3,7 @@
  * give the same session, live or from a recording.
  */
 import type {
+  ErrorFrame,
   FinishedFrame,
   Frame,
   PromptToken,
@@ -25,6 +26,7 @@ import {
   type Problem,
   type Run,
   type Token,
+  unseenFeature,
 } from "./state";
 
 /** Errors after which a running generation is over; others only answer a message. */
@@ -77,6 +79,7 @@ export class Session {
       this.fail(frame);
       return true;
     }
+    if (frame.type === "view") return true;
     if (frame.seq <= this.lastSeq) return false;
     this.lastSeq = frame.seq;
     this.applyLogged(frame);
@@ -129,12 +132,19 @@ export class Session {
   }
 
   /** A later room frame of the same room comes without the token: keep the first one's. */
-  private enter({ room, role, viewers, open, token }: RoomFrame): void {
+  private enter({ room, role, viewers, presenting, open, token }: RoomFrame): void {
     const kept = token ?? (this.room?.room === room ? this.room.token : undefined);
-    this.room = { room, role, viewers, open, ...(kept === undefined ? {} : { token: kept }) };
+    this.room = {
+      room,
+      role,
+      viewers,
+      open,
+      ...(presenting === undefined ? {} : { presenting }),
+      ...(kept === undefined ? {} : { token: kept }),
+    };
   }
 
-  private applyLogged(frame: Exclude<Frame, { type: "room" | "error" }>): void {
+  private applyLogged(frame: Exclude<Frame, { type: "room" | "error" | "view" }>): void {
     switch (frame.type) {
       case "queued":
         this.phase = "queued";
@@ -226,20 +236,7 @@ export class Session {
   }
 
   private meet(wire: WireFeature): Feature {
-    const feature: Feature = {
-      key: featureKey(wire.source, wire.id),
-      id: wire.id,
-      source: wire.source,
-      layer: wire.layer,
-      index: this.features.length,
-      label: null,
-      peak: 0,
-      fired: 0,
-      knownMax: null,
-      glow: 0,
-      glowAt: -1,
-      firings: { at: [], activation: [] },
-    };
+    const feature = unseenFeature(wire.source, wire.id, wire.layer, this.features.length);
     this.features.push(feature);
     this.byKey.set(feature.key, feature);
     return feature;
@@ -267,8 +264,9 @@ export class Session {
     };
   }
 
-  private fail(frame: { error: string; message: string; field: string | null }): void {
-    this.problem = { code: frame.error, message: frame.message, field: frame.field };
+  private fail(frame: Omit<ErrorFrame, "type" | "seq">): void {
+    const { error: code, message, field, retry_after: retryAfter = null } = frame;
+    this.problem = { code, message, field, retryAfter };
     const ends = this.phase === "requested" || (isRunning(this.phase) && FATAL.has(frame.error));
     if (ends) this.phase = "failed";
   }

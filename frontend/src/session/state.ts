@@ -13,14 +13,16 @@ export interface Feature {
   readonly id: number;
   readonly source: string;
   readonly layer: number;
-  /** Order of first appearance, from 0: its number in the graph and in the co-activation counts. */
+  /** Order of first appearance, from 0: its number in graph and co-activation counts; -1 if none. */
   readonly index: number;
   label: string | null;
   /** Largest activation seen in this room. */
   peak: number;
   /** Tokens at which it fired in this room. */
   fired: number;
+  /** Maximum over the SAE's training text, and share of that text on which it fires. */
   knownMax: number | null;
+  density: number | null;
   /** Light it had when it last fired, 0 to 1, and at which token of the current run (-1: none). */
   glow: number;
   glowAt: number;
@@ -33,6 +35,25 @@ export interface Firings {
   at: number[];
   /** Activations there. */
   activation: number[];
+}
+
+/** A feature that has not fired in this room: it has no number here. */
+export function unseenFeature(source: string, id: number, layer: number, index = -1): Feature {
+  return {
+    key: featureKey(source, id),
+    id,
+    source,
+    layer,
+    index,
+    label: null,
+    peak: 0,
+    fired: 0,
+    knownMax: null,
+    density: null,
+    glow: 0,
+    glowAt: -1,
+    firings: { at: [], activation: [] },
+  };
 }
 
 export interface Active {
@@ -69,6 +90,8 @@ export interface Problem {
   code: string;
   message: string;
   field: string | null;
+  /** Seconds after which trying again makes sense, where the server says so. */
+  retryAfter: number | null;
 }
 
 export interface Outcome {

@@ -1,8 +1,9 @@
 /** The one place of state: a session, what is chosen, the connection, the model. Views subscribe. */
 import type { Frame } from "../wire/types";
 import type { ModelInfo } from "../wire/model";
+import { type Filter, type Judge, judgeOf } from "./filters";
 import { Session } from "./session";
-import { type Feature, type FeatureKey, isRunning, type Token } from "./state";
+import { type Feature, type FeatureKey, isRunning, type Token, unseenFeature } from "./state";
 
 /** Where the frames come from. */
 export type Origin = "none" | "recording" | "live";
@@ -12,7 +13,7 @@ export type Connection =
   | { state: "connecting" }
   | { state: "open" }
   | { state: "waiting"; seconds: number; reason: string }
-  | { state: "gone"; message: string };
+  | { state: "gone"; message: string; code?: string };
 
 /** `off`: a recording is shown by its address, and no server is asked for anything. */
 export type Backend =
@@ -45,10 +46,15 @@ export class Store {
   /** Features that stay listed whatever is chosen. */
   pinned: ReadonlySet<FeatureKey> = new Set();
   playback: Playback = { playing: false, speed: 1, ahead: 0, run: 0, runs: 0 };
+  /** What else decides whether a feature is on show; see `filters.ts`. */
+  filters: readonly Filter[] = [];
   /** Links with less evidence than this are not drawn, 0 to 1. */
   linkFloor = 0;
   /** Goes up when `passes` may answer anew for features it has been asked about. */
   passVersion = 0;
+  private judge: Judge = judgeOf([]);
+  /** A feature that was looked up and has not fired here. */
+  private guest: Feature | null = null;
   private chosenKey: FeatureKey | null = null;
   private hoveredKey: FeatureKey | null = null;
   private tokenIndex: number | null = null;
@@ -77,13 +83,14 @@ export class Store {
     const runs = this.session.runs;
     this.session.apply(frame);
     if (this.session.runs !== runs) this.tokenIndex = null;
-    if (frame.type === "labels") this.passVersion += 1;
+    if (frame.type === "labels" || this.filters.length > 0) this.passVersion += 1;
     this.changed();
   }
 
   /** Forgets everything seen, e.g. when a recording gives way to a live room. */
   restart(origin: Origin): void {
     this.session = new Session();
+    this.passVersion += 1;
     this.origin = origin;
     this.chosenKey = null;
     this.hoveredKey = null;
@@ -102,12 +109,25 @@ export class Store {
   }
 
   get chosen(): Feature | null {
-    return this.chosenKey === null ? null : (this.session.feature(this.chosenKey) ?? null);
+    if (this.chosenKey === null) return null;
+    const guest = this.guest?.key === this.chosenKey ? this.guest : null;
+    return this.session.feature(this.chosenKey) ?? guest;
+  }
+
+  /** What was chosen, also where that feature has not fired here. */
+  get wanted(): FeatureKey | null {
+    return this.chosenKey;
   }
 
   choose(key: FeatureKey | null): void {
     this.chosenKey = key;
     this.changed();
+  }
+
+  /** Chooses a feature by its index, though it may not have fired here. */
+  chooseUnseen(source: string, id: number, layer: number): void {
+    this.guest = unseenFeature(source, id, layer);
+    this.choose(this.guest.key);
   }
 
   /** The feature whose tokens are shaded: the hovered one, else the chosen one. */
@@ -185,7 +205,22 @@ export class Store {
 
   /** Whether a feature is on show; `passVersion` tells when to ask again. */
   passes(feature: Feature): boolean {
-    return this.shows(feature.source);
+    if (!this.shows(feature.source)) return false;
+    const { id, label, density } = feature;
+    const share = this.session.strengthOf(feature, feature.peak);
+    return this.filters.length === 0 || this.judge({ id, label, share, density });
+  }
+
+  filter(filters: readonly Filter[]): void {
+    this.filters = filters;
+    this.judge = judgeOf(filters);
+    this.learned();
+  }
+
+  /** Labels or statistics of features have come: what passes is to be asked anew. */
+  learned(): void {
+    this.passVersion += 1;
+    this.changed();
   }
 
   /** The sources to ask for: undefined for all. */

@@ -1,12 +1,14 @@
 /** Prompt, Generate and Stop, and the line that says how things stand. */
+import type { RunSettings } from "../session/address";
 import { isRunning } from "../session/state";
 import type { Store } from "../session/store";
+import type { ModelInfo } from "../wire/model";
 import type { GenerateRequest } from "../wire/types";
 import { byId, setText } from "./dom";
 import { Knobs } from "./knobs";
 import { loadPrompt, savePrompt } from "./settings";
 import type { SourcesView } from "./sources";
-import { connectionOf, statusOf } from "./words";
+import { connectionOf, mayGenerate, progressOf, statusOf } from "./words";
 
 const FIRST_PROMPT = "The capital of France is";
 
@@ -23,9 +25,10 @@ export class Controls {
   private readonly stop = byId("stop", HTMLButtonElement);
   private readonly status = byId("status");
   private readonly connection = byId("connection");
-  private readonly model = byId("model");
+  private readonly loading = byId("loading", HTMLProgressElement);
   private readonly knobs = new Knobs();
-  private adopted = false;
+  /** The model whose ranges the knobs show. */
+  private adopted: ModelInfo | null = null;
   private shownProblem: unknown = null;
 
   constructor(
@@ -64,22 +67,33 @@ export class Controls {
       return;
     }
     const wanted = this.store.wantedSources();
+    const { backend } = this.store;
+    // One of several; where there is but one, its name may change with a restart.
+    const named = backend.state === "ready" && backend.model.models.length > 1;
     this.commands.generate({
       type: "generate",
       prompt: this.prompt.value,
       ...this.knobs.values(),
+      ...(named ? { model: backend.model.model } : {}),
       ...(wanted ? { sources: wanted } : {}),
     });
   }
 
+  /** Fills in what made a run; nothing starts by itself. */
+  fill({ prompt, knobs }: RunSettings): void {
+    this.prompt.value = prompt;
+    this.knobs.fill(knobs);
+  }
+
   private update(): void {
     const { backend, connection, session } = this.store;
-    if (backend.state === "ready" && !this.adopted) {
-      this.adopted = true;
+    if (backend.state === "ready" && backend.model !== this.adopted) {
+      this.adopted = backend.model;
       this.knobs.adopt(backend.model);
     }
     const ready = backend.state === "ready" && connection.state === "open";
-    const watching = session.room?.role === "viewer" && !session.room.open;
+    const watching = !mayGenerate(this.store);
+    document.body.classList.toggle("watching", watching);
     // A recording's phases are not ours to stop; a request just sent is.
     const own = this.store.origin === "live" || session.phase === "requested";
     const running = own && isRunning(session.phase);
@@ -103,7 +117,9 @@ export class Controls {
     setText(this.connection, connection.text);
     this.connection.className = `${connection.tone} ${this.store.connection.state}`;
     const { backend } = this.store;
-    setText(this.model, backend.state === "ready" ? backend.model.model : "");
+    const share = backend.state === "loading" ? progressOf(backend.message) : null;
+    this.loading.hidden = share === null;
+    this.loading.value = share ?? 0;
   }
 
   /** Shows a new problem at its field, once: the user's next keystroke there takes it away. */
@@ -119,9 +135,7 @@ export class Controls {
       this.prompt.focus();
     } else if (problem.field === "sources") {
       this.sources.showProblem(problem.message);
-    } else if (!this.knobs.showProblem(problem.field, problem.message)) {
-      setText(this.status, problem.message);
-    }
+    } else this.knobs.showProblem(problem.field, problem.message);
   }
 
   private clearProblems(): void {

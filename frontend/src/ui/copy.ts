@@ -30,7 +30,8 @@ function copyBySelection(text: string): boolean {
   const field = document.createElement("textarea");
   field.value = text;
   field.className = "offscreen";
-  document.body.append(field);
+  // A modal dialog lets nothing outside itself be selected.
+  (activeElement?.closest("dialog") ?? document.body).append(field);
   field.select();
   // Deprecated, and all there is without a secure context.
   // eslint-disable-next-line @typescript-eslint/no-deprecated

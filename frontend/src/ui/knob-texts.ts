@@ -59,3 +59,37 @@ export const KNOB_TEXTS: Readonly<Record<KnobName, KnobText>> = {
     step: "1",
   },
 };
+
+/** A way of writing: values for the knobs that shape it, the model's own for those not named. */
+export interface Preset {
+  label: string;
+  help: string;
+  values: Partial<Record<KnobName, string>>;
+}
+
+/** The knobs that a preset sets; length, features and seed are left alone. */
+export const STYLE_KNOBS: readonly KnobName[] = [
+  "temperature",
+  "top_k",
+  "top_p",
+  "repetition_penalty",
+];
+
+export const PRESETS: readonly Preset[] = [
+  { label: "The model's own", help: "What the model comes with.", values: {} },
+  {
+    label: "Calm",
+    help: "Keeps to what is likely, and hardly ever surprises.",
+    values: { temperature: "0.4", top_p: "0.9" },
+  },
+  {
+    label: "Creative",
+    help: "Takes the unlikely more often, though not the absurd.",
+    values: { temperature: "1.2", top_p: "0.95" },
+  },
+  {
+    label: "No repetition",
+    help: "Makes what was said before unlikely.",
+    values: { repetition_penalty: "1.3" },
+  },
+];

@@ -2,7 +2,7 @@
 import { type KnobName, type KnobRange, KNOBS, type ModelInfo } from "../wire/model";
 import type { GenerateRequest } from "../wire/types";
 import { byId, h, setText } from "./dom";
-import { KNOB_TEXTS } from "./knob-texts";
+import { KNOB_TEXTS, type Preset, PRESETS, STYLE_KNOBS } from "./knob-texts";
 import { type KnobValues, loadKnobs, saveKnobs } from "./settings";
 
 interface Field {
@@ -16,6 +16,7 @@ export class Knobs {
   private readonly details = byId("knobs", HTMLDetailsElement);
   private readonly line = byId("knobs-line");
   private readonly fields = new Map<KnobName, Field>();
+  private readonly presets = new Map<Preset, HTMLButtonElement>();
 
   constructor() {
     const remembered = loadKnobs();
@@ -29,6 +30,7 @@ export class Knobs {
       this.fields.set(name, field);
       container.append(wrap(name, field));
     }
+    container.prepend(this.makePresets());
     const defaults = h("button", { type: "button", class: "small" }, "Defaults");
     defaults.addEventListener("click", () => {
       this.toDefaults();
@@ -37,13 +39,25 @@ export class Knobs {
     this.describe();
   }
 
-  /** Takes the model's ranges and defaults; remembered values stay. */
+  /** Takes the model's ranges and defaults; values that are not another model's defaults stay. */
   adopt(model: ModelInfo): void {
     for (const [name, field] of this.fields) {
+      const before = field.known?.default ?? "";
       field.known = model.params[name] ?? null;
       field.range.textContent = rangeText(name, field.known);
-      if (field.input.value === "") field.input.value = field.known?.default ?? "";
+      if (["", before].includes(field.input.value)) {
+        field.input.value = field.known?.default ?? "";
+      }
     }
+    this.describe();
+  }
+
+  /** Takes a run's values, and remembers none of them; what it does not say is the model's own. */
+  fill(values: KnobValues): void {
+    for (const [name, { input, known }] of this.fields) {
+      input.value = values[name] ?? known?.default ?? "";
+    }
+    this.clearProblems();
     this.describe();
   }
 
@@ -96,6 +110,39 @@ export class Knobs {
     this.describe();
   }
 
+  private makePresets(): HTMLElement {
+    for (const preset of PRESETS) {
+      const attributes = { type: "button", class: "small", title: preset.help };
+      const button = h("button", attributes, preset.label);
+      button.addEventListener("click", () => {
+        this.take(preset);
+      });
+      this.presets.set(preset, button);
+    }
+    const attributes = { class: "presets", role: "group", "aria-label": "Presets" };
+    return h("div", attributes, ...this.presets.values());
+  }
+
+  private take(preset: Preset): void {
+    for (const name of STYLE_KNOBS) {
+      const field = this.fields.get(name);
+      if (field) field.input.value = valueIn(preset, name, field);
+      this.changed(name);
+    }
+  }
+
+  /** Whether the knobs stand as a preset has them. */
+  private stands(preset: Preset): boolean {
+    return STYLE_KNOBS.every((name) => {
+      const field = this.fields.get(name);
+      if (field === undefined) return false;
+      const value = field.input.value.trim();
+      return [value, value === "" ? field.known?.default : null].includes(
+        valueIn(preset, name, field),
+      );
+    });
+  }
+
   private toDefaults(): void {
     for (const { input, known } of this.fields.values()) input.value = known?.default ?? "";
     this.clearProblems();
@@ -117,8 +164,15 @@ export class Knobs {
       const value = input.value.trim() || (known?.default ?? "");
       return value === "" && name !== "seed" ? [] : [KNOB_TEXTS[name].brief(value)];
     });
+    for (const [preset, button] of this.presets) {
+      button.setAttribute("aria-pressed", String(this.stands(preset)));
+    }
     setText(this.line, parts.length > 1 ? parts.join(" · ") : "Settings");
   }
+}
+
+function valueIn(preset: Preset, name: KnobName, { known }: Field): string {
+  return preset.values[name] ?? known?.default ?? "";
 }
 
 function makeField(name: KnobName): Field {

@@ -1,28 +1,60 @@
-/** One line over the graph: a recording plays, or there is no graph to show. */
+/** One line over the graph: the connection is lost, filters hide everything, a recording plays ... */
 import type { Store } from "../session/store";
-import { byId, setText } from "./dom";
+import { byId, h, setText } from "./dom";
+import { type Banner, bannerOf } from "./words";
 
 export const NO_GRAPH =
   "This browser shows no WebGL, so there is no graph. Text and features work without it.";
 
+type Action = NonNullable<Banner["action"]>;
+
+const ACTIONS: Readonly<Record<Action, string>> = {
+  retry: "Try now",
+  "clear-filters": "Clear filters",
+  "own-room": "Open a room",
+};
 export const GRAPH_LOST =
   "The browser has taken the graph's WebGL away. It mostly comes back by itself; if not, reload the page. Text and features go on.";
 
 export class Notice {
   private readonly element = byId("notice");
-  /** Said in place of everything else while set. */
+  private readonly text = h("span");
+  private readonly button = h("button", { type: "button", class: "small", hidden: "" });
+  private action: Action | null = null;
+  /** Said where nothing more urgent is. */
   standing: string | null = null;
 
-  constructor(private readonly store: Store) {
+  constructor(
+    private readonly store: Store,
+    act: Readonly<Record<Action, () => void>>,
+  ) {
+    this.element.append(this.text, this.button);
+    this.button.addEventListener("click", () => {
+      if (this.action !== null) act[this.action]();
+    });
     store.subscribe(() => {
       this.update();
     });
   }
 
   private update(): void {
-    const text =
-      this.standing ?? (this.store.origin === "recording" ? "Recording of an earlier run" : "");
+    const banner = bannerOf(this.store, this.nothingShown());
+    const urgent = banner !== null && (banner.tone === "problem" || banner.action !== undefined);
+    const standing = this.standing !== null && !urgent;
+    const text = standing ? this.standing : (banner?.text ?? "");
+    this.action = standing ? null : (banner?.action ?? null);
     this.element.hidden = text === "";
-    setText(this.element, text);
+    this.element.classList.toggle("problem", !standing && banner?.tone === "problem");
+    setText(this.text, text ?? "");
+    this.button.hidden = this.action === null;
+    if (this.action !== null) setText(this.button, ACTIONS[this.action]);
+  }
+
+  /** Filters, or sources that are off, leave nothing of what has fired. */
+  private nothingShown(): boolean {
+    const { store } = this;
+    const { features } = store.session;
+    if (store.filters.length === 0 && store.hidden.size === 0) return false;
+    return features.length > 0 && !features.some((feature) => store.passes(feature));
   }
 }

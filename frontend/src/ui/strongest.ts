@@ -36,7 +36,7 @@ export class StrongestView {
     }
     const shown = {
       ...token,
-      active: token.active.filter((a) => this.store.shows(a.feature.source)),
+      active: token.active.filter((a) => this.store.passes(a.feature)),
     };
     const ranked = strongest(session, shown, studied ? LOOKED_AT : LIVE);
     setText(this.title, `Strongest at “${shownText(token)}”`);

@@ -1,6 +1,7 @@
 /** What the page says about its state: what happens, what went wrong, what to do. */
 import { isRunning, type Problem } from "../session/state";
 import type { Store } from "../session/store";
+import { KNOBS } from "../wire/model";
 
 export interface Words {
   text: string;
@@ -18,17 +19,35 @@ export function statusOf(store: Store): Words {
       tone: "problem",
     };
   }
-  if (backend.state === "loading") return { text: loading(backend.message), tone: "busy" };
   if (connection.state === "waiting") {
     return {
       text: `${connection.reason}. Trying again in ${Math.ceil(connection.seconds)} s.`,
       tone: "problem",
     };
   }
+  if (backend.state === "loading") return loading(store, backend.message);
   if (origin === "recording" && !session.problem && session.phase !== "requested") {
-    return { text: "Press Generate to run the model.", tone: "quiet" };
+    const invitation = mayGenerate(store)
+      ? "Press Generate to run the model."
+      : "Waiting for the presenter to begin.";
+    return { text: invitation, tone: "quiet" };
   }
   return outcome(store);
+}
+
+/** Whether this page may ask for a generation in its room. */
+export function mayGenerate({ session }: Store): boolean {
+  return session.room?.role !== "viewer" || session.room.open;
+}
+
+/** How much of a download is done, 0 to 1; null where the server does not say. */
+export function progressOf(message: string): number | null {
+  const [, done, doneUnit, total, totalUnit] =
+    /([\d.]+) ([kMGT]?B) of ([\d.]+) ([kMGT]?B)/u.exec(message) ?? [];
+  const bytes = (figure?: string, unit?: string): number =>
+    Number(figure) * 1000 ** ["B", "kB", "MB", "GB", "TB"].indexOf(unit ?? "");
+  const share = bytes(done, doneUnit) / bytes(total, totalUnit);
+  return share >= 0 && share <= 1 ? share : null;
 }
 
 function outcome(store: Store): Words {
@@ -37,17 +56,22 @@ function outcome(store: Store): Words {
   return progress(store);
 }
 
-function loading(message: string): string {
-  return message === "" ? "The model is loading." : `The model is loading: ${message}`;
+/** A model that was there is lost, not loading for the first time. */
+function loading({ session }: Store, message: string): Words {
+  const detail = message === "" ? "" : `: ${message}`;
+  return session.run !== null && session.room !== null
+    ? { text: `The model is not there now; the page waits for it${detail}`, tone: "problem" }
+    : { text: `The model is loading${detail || "."}`, tone: "busy" };
 }
 
-function progress({ session }: Store): Words {
+function progress(store: Store): Words {
+  const { session } = store;
   const made = session.tokens.filter((token) => token.generated).length;
   switch (session.phase) {
     case "idle":
-      return session.room?.role === "viewer"
-        ? { text: "Waiting for the presenter to begin.", tone: "quiet" }
-        : { text: "Ready.", tone: "quiet" };
+      return mayGenerate(store)
+        ? { text: "Ready.", tone: "quiet" }
+        : { text: "Waiting for the presenter to begin.", tone: "quiet" };
     case "requested":
       return { text: "Sent.", tone: "busy" };
     case "queued":
@@ -83,37 +107,75 @@ function tokens(count: number): string {
   return count === 1 ? "1 token" : `${count} tokens`;
 }
 
-const ADVICE: Readonly<Record<string, string>> = {
+/** Errors whose message by the gateway says best what is wrong with which field. */
+export const ITS_OWN_WORDS: readonly string[] = ["out_of_range", "wrong_type"];
+
+/** What to do about each of the gateway's other errors; tests/golden/errors.json has all codes. */
+export const ADVICE: Readonly<Record<string, string>> = {
+  backend_lost: "The model's server went away. It comes back by itself; then press Generate again.",
   busy: "A generation is running already. Wait for its end, or press Stop.",
-  not_running: "Nothing was running any more.",
+  connection_lost: "The connection broke before the request arrived. Press Generate again.",
+  deadline: "The generation took too long and was ended. Ask for fewer tokens.",
+  empty_prompt: "The prompt is empty. Write something for the model to continue.",
+  foreign_origin: "This page's address may not connect to the server. AXON_ORIGINS allows it.",
+  gateway_lost: "The server of this generation went away. Press Generate again.",
+  internal: "Something went wrong in the server; its log says what. Try again.",
+  invalid_json: "The server cannot read what this page sends. Reload the page.",
+  labels_unavailable: "Labels cannot be looked up now; they follow when their store is back.",
+  message_too_big: "That is too long to send. Shorten the prompt.",
+  method_not_allowed: "This page and the server do not fit together. Reload the page.",
+  no_access: "An access token is needed here. Enter it on the left.",
+  not_found: "This page and the server do not fit together. Reload the page.",
   not_presenter:
     "Only the one who opened this room can generate in it. Open your own at the start page.",
-  queue_full: "Too many people are generating. Try again in a minute.",
   not_ready: "The model is not ready yet. Try again in a moment.",
-  connection_lost: "The connection broke before the request arrived. Press Generate again.",
-  backend_lost: "The model's server went away. It comes back by itself; then press Generate again.",
-  no_access: "Generating here needs an access token. Open the page with ?access=TOKEN once.",
+  not_running: "Nothing was running any more.",
+  prompt_too_long: "The prompt is too long for this model. Shorten it.",
+  queue_full: "Too many people are generating.",
+  room_moved: "The room moves to another server. The page follows by itself.",
   rooms_unavailable: "Part of the server is away; what is missing follows when it is back.",
-  gateway_lost: "The server of this generation went away. Press Generate again.",
-  deadline: "The generation took too long and was ended. Ask for fewer tokens.",
-  internal: "Something went wrong in the server; its log says what. Try again.",
+  too_fast: "That was too much at once.",
+  too_many_generations: "You run as many generations as one person may. Wait for one to end.",
+  too_many_rooms: "All rooms of this server are in use. The page keeps trying.",
+  too_many_sockets:
+    "Too many pages of your address are connected. Close some; this one keeps trying.",
+  too_slow: "The connection is too slow to send this. Try again.",
+  unknown_feature: "This feature is not served any more; the model may be another one by now.",
+  unknown_field: "This page and the server do not fit together. Reload the page.",
+  unknown_model: "The model asked for is not served here; this is the one that is.",
+  unknown_room:
+    "This room is closed. Ask for a new link, or open a room of your own at the start page.",
+  unknown_source: "A source asked for is not served any more. Look at the sources, and try again.",
+  unknown_type: "This page and the server do not fit together. Reload the page.",
 };
 
+/** Errors that pass by themselves: one may try again, once the server's time is over. */
+const PASSING = new Set(["queue_full", "too_fast", "too_many_generations", "not_ready"]);
+
+/** Fields that show what is wrong with them beside themselves. */
+const NOTED = new Set<string>(["sources", ...KNOBS]);
+
 /** An error in words that say what to do; the server's own for those it words itself. */
-export function sayProblem({ code, message, field }: Problem): string {
+export function sayProblem({ code, message, field, retryAfter }: Problem): string {
   if (field === "prompt") return "Not sent: see the note at the prompt.";
-  if (field !== null) return "Not sent: see the note at the setting below.";
-  return ADVICE[code] ?? message;
+  if (field !== null && NOTED.has(field)) return "Not sent: see the note at the setting below.";
+  const advice = ADVICE[code] ?? message;
+  if (!PASSING.has(code)) return advice;
+  if (retryAfter !== null) return `${advice} Try again in ${inSeconds(retryAfter)}.`;
+  return code === "queue_full" ? `${advice} Try again in a minute.` : advice;
 }
 
-/** The word at the top right: whether the page hears the server. */
+function inSeconds(seconds: number): string {
+  const whole = Math.max(1, Math.ceil(seconds));
+  return whole < 90 ? `${whole} s` : `${Math.round(whole / 60)} minutes`;
+}
+
+/** The word at the top right: whether the page hears the server, one's role, and who watches. */
 export function connectionOf(store: Store): Words {
-  const { connection, session } = store;
-  const viewers = session.room?.viewers ?? 0;
-  const watching = viewers > 1 ? ` · ${viewers} watching` : "";
+  const { connection } = store;
   switch (connection.state) {
     case "open":
-      return { text: `connected${watching}`, tone: "quiet" };
+      return { text: ["connected", ...presence(store)].join(" · "), tone: "quiet" };
     case "waiting":
       return { text: "reconnecting", tone: "problem" };
     case "connecting":
@@ -123,4 +185,40 @@ export function connectionOf(store: Store): Words {
     case "off":
       return { text: "", tone: "quiet" };
   }
+}
+
+function presence({ session }: Store): string[] {
+  const { room } = session;
+  if (room === null || (room.role === "presenter" && room.viewers <= 1)) return [];
+  const role = room.role === "presenter" ? "you present" : "you watch";
+  const watching = room.viewers - (room.presenting === false ? 0 : 1);
+  return watching > 0 ? [role, `${watching} watching`] : [role];
+}
+
+/** What is said over the graph, with at most one thing to do about it. */
+export interface Banner extends Words {
+  action?: "retry" | "clear-filters" | "own-room";
+}
+
+/** The banner that matters most; null for none. `nothingShown`: filters leave no feature to see. */
+export function bannerOf(store: Store, nothingShown: boolean): Banner | null {
+  const { connection, session, origin } = store;
+  if (connection.state === "gone") {
+    const words: Words = { text: connection.message, tone: "problem" };
+    return connection.code === "unknown_room" ? { ...words, action: "own-room" } : words;
+  }
+  if (connection.state === "waiting" && session.room !== null) {
+    const seconds = Math.ceil(connection.seconds);
+    const text = `${connection.reason}. Reconnecting in ${seconds} s; nothing is missed.`;
+    return { text, tone: "problem", action: "retry" };
+  }
+  if (nothingShown) {
+    return { text: "Your filters hide every feature.", tone: "busy", action: "clear-filters" };
+  }
+  if (session.room?.role === "viewer" && session.room.presenting === false) {
+    const text = "The presenter has left. The room stays; it goes on when they return.";
+    return { text, tone: "busy" };
+  }
+  if (origin === "recording") return { text: "Recording of an earlier run", tone: "busy" };
+  return null;
 }

@@ -1,5 +1,5 @@
 /** GET /api/model and GET /api/features: the model, its knobs' ranges, and what is known of a feature. */
-import { asArray, asNumber, asObject, asRecord, asString, optional } from "./check";
+import { asArray, asBoolean, asNumber, asObject, asRecord, asString, optional } from "./check";
 
 export interface SourceInfo {
   id: string;
@@ -32,8 +32,16 @@ export interface KnobRange {
   default: string | null;
 }
 
+/** A model that can be asked for by name. */
+export interface ModelChoice {
+  model: string;
+  ready: boolean;
+}
+
 export interface ModelInfo {
   model: string;
+  /** All that this server has; older ones do not list them. */
+  models: ModelChoice[];
   sources: SourceInfo[];
   params: Partial<Record<KnobName, KnobRange>>;
   maxPromptCharacters: number | null;
@@ -67,12 +75,16 @@ export interface FeatureInfo {
   weights_error: string | null;
 }
 
+/** What is known of a feature without a look at its weights. */
+export type FeatureFacts = Pick<FeatureInfo, "label" | "density" | "max_activation">;
+
 export function parseModel(value: unknown): ModelInfo {
   const model = asObject(value, "model");
   const params = asRecord(model.params, "params", parseRange);
   const limits = asObject(model.limits ?? {}, "limits");
   return {
     model: asString(model.model, "model.model"),
+    models: asArray(model.models ?? [], "model.models").map(parseChoice),
     sources: asArray(model.sources, "model.sources").map(parseSource),
     params: Object.fromEntries(Object.entries(params).filter(([name]) => isKnob(name))),
     maxPromptCharacters: optional(limits.max_prompt_characters, "limits", asNumber),
@@ -115,8 +127,29 @@ function asAlike(value: unknown, what: string): Alike[] {
   });
 }
 
+/** `{"features": {"17": {...}}}`, by index. */
+export function parseFeatureFacts(value: unknown): Map<number, FeatureFacts> {
+  const found = asRecord(asObject(value, "facts").features, "features", (one, what) => {
+    const facts = asObject(one, what);
+    return {
+      label: optional(facts.label, `${what}.label`, asString),
+      density: optional(facts.density, `${what}.density`, asNumber),
+      max_activation: optional(facts.max_activation, `${what}.max_activation`, asNumber),
+    };
+  });
+  return new Map(Object.entries(found).map(([index, facts]) => [Number(index), facts]));
+}
+
 export function isKnob(name: string): name is KnobName {
   return (KNOBS as readonly string[]).includes(name);
+}
+
+function parseChoice(value: unknown): ModelChoice {
+  const choice = asObject(value, "models");
+  return {
+    model: asString(choice.model, "models.model"),
+    ready: optional(choice.ready, "models.ready", asBoolean) ?? true,
+  };
 }
 
 function parseSource(value: unknown): SourceInfo {

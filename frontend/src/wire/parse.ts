@@ -52,6 +52,7 @@ const parsers: Record<FrameType, (frame: Json, seq: number) => Frame> = {
     const role = asString(f.role, "room.role");
     if (role !== "presenter" && role !== "viewer") throw new WireError(`room.role is ${role}`);
     const token = optional(f.token, "room.token", asString);
+    const presenting = optional(f.presenting, "room.presenting", asBoolean);
     return {
       type: "room",
       seq,
@@ -59,6 +60,7 @@ const parsers: Record<FrameType, (frame: Json, seq: number) => Frame> = {
       role,
       viewers: asNumber(f.viewers, "room.viewers"),
       open: optional(f.open, "room.open", asBoolean) ?? false,
+      ...(presenting === null ? {} : { presenting }),
       ...(token === null ? {} : { token }),
     };
   },
@@ -102,12 +104,23 @@ const parsers: Record<FrameType, (frame: Json, seq: number) => Frame> = {
     generated_tokens: optional(f.generated_tokens, "finished.generated_tokens", asNumber),
     timings: asRecord(f.timings ?? {}, "finished.timings", asNumber),
   }),
-  error: (f, seq) => ({
-    type: "error",
+  error: (f, seq) => {
+    const retryAfter = optional(f.retry_after, "error.retry_after", asNumber);
+    return {
+      type: "error",
+      seq,
+      error: asString(f.error, "error.error"),
+      message: asString(f.message, "error.message"),
+      field: optional(f.field, "error.field", asString),
+      ...(retryAfter === null ? {} : { retry_after: retryAfter }),
+    };
+  },
+  view: (f, seq) => ({
+    type: "view",
     seq,
-    error: asString(f.error, "error.error"),
-    message: asString(f.message, "error.message"),
-    field: optional(f.field, "error.field", asString),
+    pose: asArray(f.pose, "view.pose").map((number) => asNumber(number, "view.pose")),
+    feature: optional(f.feature, "view.feature", asString),
+    token: optional(f.token, "view.token", asNumber),
   }),
 };
 

@@ -36,6 +36,8 @@ export interface RoomFrame {
   room: string;
   role: Role;
   viewers: number;
+  /** Whether the one who presents is there; older recordings do not say. */
+  presenting?: boolean;
   open: boolean;
   /** Only for the one who opened the room: proves it again after a reconnect. */
   token?: string;
@@ -104,6 +106,20 @@ export interface ErrorFrame {
   message: string;
   /** The knob or field at fault, where there is one. */
   field: string | null;
+  /** Seconds after which trying again makes sense. */
+  retry_after?: number;
+}
+
+/** Where the presenter looks: beside the room's log, the newest only. */
+export interface ViewFrame {
+  type: "view";
+  seq: number;
+  /** The camera, as the presenter's page says it. */
+  pose: number[];
+  /** The chosen feature, `source/index`. */
+  feature: string | null;
+  /** Index of the token looked at; null while it follows the newest. */
+  token: number | null;
 }
 
 /** Frames that stand alone; a batch only wraps them. */
@@ -115,7 +131,8 @@ export type Frame =
   | TokenFrame
   | LabelsFrame
   | FinishedFrame
-  | ErrorFrame;
+  | ErrorFrame
+  | ViewFrame;
 
 export type FrameType = Frame["type"];
 
@@ -125,10 +142,19 @@ export interface OpenRequest {
   open: boolean;
 }
 
+/** Tells those who watch where the presenter looks. */
+export type ViewRequest = Omit<ViewFrame, "seq">;
+
+/** Asks whether anybody is there. */
+export interface PingRequest {
+  type: "ping";
+}
+
 /** What the page asks for; a knob left out means the server's default. */
 export interface GenerateRequest {
   type: "generate";
   prompt: string;
+  model?: string;
   max_tokens?: number;
   temperature?: number;
   top_k?: number;

@@ -22,14 +22,9 @@ from axon_gateway.config import Settings
 from axon_gateway.state import GATEWAY, Gateway
 from yarl import URL
 
+from ...ports import free_port
+
 Frame = dict[str, Any]
-
-
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for_port(port: int, seconds: float = 10) -> None:
@@ -132,7 +127,7 @@ class Socket:
             assert frame["seq"] == self.last + 1, f"gap after {self.last}: {frame}"
             self.last = frame["seq"]
         else:
-            assert frame["type"] in ("room", "error"), f"repeated {frame}"
+            assert frame["type"] in ("room", "error", "view", "pong"), f"repeated {frame}"
         return frame
 
     async def until(self, *types: str, seconds: float = 5) -> list[Frame]:

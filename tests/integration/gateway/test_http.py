@@ -155,6 +155,20 @@ async def test_a_feature_is_described(gateway: Running) -> None:
         }
 
 
+async def test_facts_of_many_features_come_in_one_answer(gateway: Running) -> None:
+    path = f"/api/features/{SOURCES[0]}?index=7,3"
+    async with gateway.http.get(f"{gateway.url}{path}") as answer:
+        found = (await answer.json())["features"]
+    assert found.keys() == {"7", "3"}
+    assert found["3"] == {
+        "label": "label 3 of fake/0-res",
+        "explainer": "counted",
+        "score": 0.5,
+        "density": 0.01,
+        "max_activation": 4.5,
+    }
+
+
 async def test_a_feature_without_inference_keeps_its_label(
     gateway: Running, inference: FakeInference
 ) -> None:
@@ -172,6 +186,10 @@ async def test_a_feature_without_inference_keeps_its_label(
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
+        ("/api/features/fake/0-res", 404, "unknown_feature"),
+        ("/api/features/fake/0-res?index=1,x", 404, "unknown_feature"),
+        ("/api/features/fake/0-res?index=1,64", 404, "unknown_feature"),
+        ("/api/features/fake/0-res?index=" + ",".join(["1"] * 513), 400, "out_of_range"),
         ("/api/features/fake/0-res/64", 404, "unknown_feature"),
         ("/api/features/fake/0-res/x", 404, "unknown_feature"),
         ("/api/features/fake/9-res/1", 404, "unknown_feature"),
@@ -201,6 +219,8 @@ async def test_readiness_follows_inference(settings: Settings, inference: FakeIn
         inference.waits_for = "downloading some/model: 2.1 GB of 10.5 GB"
         status, why = await ready()
         assert (status, inference.waits_for in why) == (503, True)
+        async with gateway.http.post(f"{gateway.url}/api/generate", json={"prompt": "x"}) as answer:
+            assert (answer.status, inference.waits_for in await answer.text()) == (503, True)
         await inference.stop()
         status, why = await ready()
         assert (status, inference.address in why) == (503, True)
@@ -208,6 +228,7 @@ async def test_readiness_follows_inference(settings: Settings, inference: FakeIn
             assert (answer.status, (await answer.json())["error"]) == (503, "not_ready")
         async with gateway.http.get(f"{gateway.url}/healthz") as answer:
             assert answer.status == 200
+        inference.waits_for = ""
         await inference.start(inference.port)
         deadline = asyncio.get_running_loop().time() + 5
         while (await ready())[0] != 200:
@@ -241,6 +262,7 @@ async def test_the_page_is_served(settings: Settings, tmp_path: Path) -> None:
         for path, status, cache in (
             ("/", 200, "no-cache"),
             ("/r/k3f9x2", 200, "no-cache"),
+            ("/r/k3f9x2/", 200, "no-cache"),
             ("/assets/app-1a2b.js", 200, "public, max-age=31536000, immutable"),
             ("/icon.svg", 200, "no-cache"),
             ("/assets/gone.js", 404, None),

@@ -1,0 +1,57 @@
+/** Fetches densities, while a filter asks for them, of features whose density nobody has told. */
+import type { Feature } from "../session/state";
+import type { Store } from "../session/store";
+import type { FeatureFacts } from "../wire/model";
+
+/** Features of one question. */
+const AT_ONCE = 256;
+/** Time between two questions. */
+const PAUSE_MS = 500;
+
+export type AskForFacts = (
+  source: string,
+  indices: readonly number[],
+) => Promise<Map<number, FeatureFacts> | null>;
+
+export class Facts {
+  private readonly asked = new WeakSet<Feature>();
+  private asking = false;
+
+  constructor(
+    private readonly store: Store,
+    private readonly ask: AskForFacts,
+  ) {
+    store.subscribe(() => {
+      if (!this.asking && this.wanted()) void this.fetch();
+    });
+  }
+
+  private wanted(): boolean {
+    return this.store.filters.some(({ kind }) => kind === "density");
+  }
+
+  /** One source at a time, as long as there are features that were not asked about. */
+  private async fetch(): Promise<void> {
+    this.asking = true;
+    for (let some = this.next(); some.length > 0; some = this.next()) {
+      for (const feature of some) this.asked.add(feature);
+      const source = some[0]?.source ?? "";
+      const found = await this.ask(
+        source,
+        some.map(({ id }) => id),
+      );
+      for (const feature of some) feature.density ??= found?.get(feature.id)?.density ?? null;
+      this.store.learned();
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+    this.asking = false;
+  }
+
+  private next(): Feature[] {
+    if (!this.wanted()) return [];
+    const unknown = this.store.session.features.filter(
+      (feature) => feature.density === null && !this.asked.has(feature),
+    );
+    return unknown.filter(({ source }) => source === unknown[0]?.source).slice(0, AT_ONCE);
+  }
+}

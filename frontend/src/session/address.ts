@@ -1,0 +1,105 @@
+/**
+ * The address of a view and of a run: what is on show, and the settings that make the same run again,
+ * as a query string of short readable names.
+ */
+import { KNOBS, type KnobName } from "../wire/model";
+import { type Filter, FILTER_KINDS, filterValue, parseFilter } from "./filters";
+import type { FeatureKey } from "./state";
+
+/** What is on show, whoever generated it. */
+export interface View {
+  filters: readonly Filter[];
+  /** The sources shown; null for all. */
+  sources: readonly string[] | null;
+  feature: FeatureKey | null;
+  /** Links with less evidence are not drawn, 0 to 1. */
+  links: number;
+}
+
+/** All that a generation depends on. */
+export interface RunSettings {
+  prompt: string;
+  /** Null: whatever the server has. */
+  model: string | null;
+  /** By the names that requests have; the seed is text, since it has 64 bits. */
+  knobs: Partial<Record<KnobName, string>>;
+}
+
+const RUN_NAMES: readonly string[] = ["prompt", "model", ...KNOBS];
+const VIEW_NAMES: readonly string[] = [...FILTER_KINDS, "sources", "feature", "links"];
+
+export const EVERYTHING: View = { filters: [], sources: null, feature: null, links: 0 };
+
+/** The view in a query; what is malformed there counts as not said. */
+export function readView(query: URLSearchParams): View {
+  const filters = FILTER_KINDS.flatMap((kind) =>
+    query.getAll(kind).flatMap((value) => {
+      const parsed = parseFilter(`${kind}: ${value}`);
+      return parsed && "filter" in parsed ? [parsed.filter] : [];
+    }),
+  );
+  const links = Number(query.get("links") ?? 0);
+  return {
+    filters,
+    sources: query.get("sources")?.split(",").filter(Boolean) ?? null,
+    feature: query.get("feature"),
+    links: links > 0 && links <= 1 ? links : 0,
+  };
+}
+
+/** The run that a query describes; null where it has no prompt. */
+export function readRun(query: URLSearchParams): RunSettings | null {
+  const prompt = query.get("prompt");
+  if (prompt === null) return null;
+  const knobs = KNOBS.flatMap((name): [KnobName, string][] => {
+    const value = query.get(name);
+    return value === null || !Number.isFinite(Number(value)) ? [] : [[name, value]];
+  });
+  return {
+    prompt,
+    model: query.get("model"),
+    knobs: Object.fromEntries(knobs),
+  };
+}
+
+/** The query with this view in place of the one it had, and all else as it was. */
+export function withView(query: URLSearchParams, view: View): string {
+  const others = [...query].filter(([name]) => !VIEW_NAMES.includes(name));
+  return encode([...others, ...viewPairs(view)]);
+}
+
+/** The query less the run that it describes: it has been filled in, and may be changed there. */
+export function withoutRun(query: URLSearchParams): URLSearchParams {
+  return readRun(query) === null ? query : without(query, RUN_NAMES);
+}
+
+export function without(query: URLSearchParams, names: readonly string[]): URLSearchParams {
+  return new URLSearchParams([...query].filter(([name]) => !names.includes(name)));
+}
+
+/** The query of a link that fills in a run's settings. */
+export function runQuery(run: RunSettings, view: View): string {
+  const knobs = KNOBS.flatMap((name): [string, string][] => {
+    const value = run.knobs[name];
+    return value === undefined || value === "" ? [] : [[name, value]];
+  });
+  const model: [string, string][] = run.model === null ? [] : [["model", run.model]];
+  return encode([["prompt", run.prompt], ...model, ...knobs, ...viewPairs(view)]);
+}
+
+function viewPairs(view: View): [string, string][] {
+  const pairs = view.filters.map((filter): [string, string] => [filter.kind, filterValue(filter)]);
+  if (view.sources !== null) pairs.push(["sources", view.sources.join(",")]);
+  if (view.feature !== null) pairs.push(["feature", view.feature]);
+  if (view.links > 0) pairs.push(["links", String(Number(view.links.toFixed(3)))]);
+  return pairs;
+}
+
+/** Empty, or with its question mark; what may stand in a query as it is stays readable. */
+function encode(pairs: readonly (readonly [string, string])[]): string {
+  const part = (text: string): string =>
+    encodeURIComponent(text)
+      .replace(/%(2F|2C|3A|7C)/gu, decodeURIComponent)
+      .replace(/%20/gu, "+");
+  return pairs.length === 0 ? "" : `?${pairs.map(([n, v]) => `${part(n)}=${part(v)}`).join("&")}`;
+}

@@ -1,0 +1,167 @@
+/**
+ * Filters: which features are on show. A small language, one filter a line:
+ *
+ *   hide: punctuation      no label with this word (several words: all of them)
+ *   keep: /country|city/   only labels that match this expression
+ *   min: 20%               only features that reached a fifth of what they can do
+ *   density: 0.01%-1%      only features that fire on such a share of all text
+ */
+
+export type Filter =
+  | { kind: "hide" | "keep"; pattern: string }
+  | { kind: "min"; share: number }
+  | { kind: "density"; low: number; high: number };
+
+export type FilterKind = Filter["kind"];
+
+export const FILTER_KINDS: readonly FilterKind[] = ["hide", "keep", "min", "density"];
+
+/** What a filter looks at. */
+export interface Judged {
+  id: number;
+  label: string | null;
+  /** The strongest it has fired, as a share of what it can do, 0 to 1. */
+  share: number;
+  /** Share of all text on which it fires; null where nobody knows, and then it stays. */
+  density: number | null;
+}
+
+export type Judge = (judged: Judged) => boolean;
+
+/** A filter, or why the text is none; null where it does not begin as one. */
+export type Parsed = { filter: Filter } | { problem: string } | null;
+
+const LONGEST_PATTERN = 200;
+const FORM = /^\s*(hide|keep|min|density)\s*:\s*(.*)$/su;
+const EXPRESSION = /^\/(.*)\/(i?)$/su;
+
+export function parseFilter(text: string): Parsed {
+  const [, kind, rest = ""] = FORM.exec(text) ?? [];
+  if (kind === undefined) return null;
+  const value = rest.trim();
+  if (kind === "min") return parseMinimum(value);
+  if (kind === "density") return parseDensity(value);
+  return parsePattern(kind as "hide" | "keep", value);
+}
+
+/** The text of a filter, as `parseFilter` reads it. */
+export function filterText(filter: Filter): string {
+  return `${filter.kind}: ${filterValue(filter)}`;
+}
+
+/** The part behind the colon. */
+export function filterValue(filter: Filter): string {
+  switch (filter.kind) {
+    case "hide":
+    case "keep":
+      return filter.pattern;
+    case "min":
+      return percent(filter.share);
+    case "density":
+      if (filter.low === 0) return `<${percent(filter.high)}`;
+      if (filter.high === 1) return `>${percent(filter.low)}`;
+      return `${percent(filter.low)}-${percent(filter.high)}`;
+  }
+}
+
+/** One judge of all filters: what is hidden by none, and kept by one of the keeping ones. */
+export function judgeOf(filters: readonly Filter[]): Judge {
+  const keeping = filters.filter(({ kind }) => kind === "keep").map(judge);
+  const others = filters.filter(({ kind }) => kind !== "keep").map(judge);
+  return (judged) =>
+    others.every((passes) => passes(judged)) &&
+    (keeping.length === 0 || keeping.some((passes) => passes(judged)));
+}
+
+export function sameFilter(a: Filter, b: Filter): boolean {
+  return filterText(a) === filterText(b);
+}
+
+function judge(filter: Filter): Judge {
+  switch (filter.kind) {
+    case "hide": {
+      const matches = matcherOf(filter.pattern);
+      return (judged) => !matches(nameIn(judged));
+    }
+    case "keep": {
+      const matches = matcherOf(filter.pattern);
+      return (judged) => matches(nameIn(judged));
+    }
+    case "min":
+      return ({ share }) => share >= filter.share;
+    case "density":
+      return ({ density }) => density === null || (density >= filter.low && density <= filter.high);
+  }
+}
+
+/** A feature without a label goes by its number, `#4821`: `hide: /^#/` hides all of those. */
+function nameIn({ id, label }: Judged): string {
+  return label ?? `#${id}`;
+}
+
+function matcherOf(pattern: string): (text: string) => boolean {
+  const expression = expressionOf(pattern);
+  if (expression) return (text) => expression.test(text);
+  const words = pattern.toLowerCase().split(/\s+/u);
+  return (text) => {
+    const lower = text.toLowerCase();
+    return words.every((word) => lower.includes(word));
+  };
+}
+
+/** The expression between slashes, whatever case its letters have; null for plain words. */
+function expressionOf(pattern: string): RegExp | null {
+  const [, source] = EXPRESSION.exec(pattern) ?? [];
+  return source === undefined ? null : new RegExp(source, "iu");
+}
+
+function parsePattern(kind: "hide" | "keep", pattern: string): Parsed {
+  if (pattern === "") return { problem: `Which labels? For example “${kind}: punctuation”.` };
+  if (pattern.length > LONGEST_PATTERN) {
+    return { problem: `At most ${LONGEST_PATTERN} characters fit into a filter.` };
+  }
+  if (pattern.startsWith("/") && !EXPRESSION.test(pattern)) {
+    return { problem: "The expression has no end: close it with a second slash." };
+  }
+  try {
+    expressionOf(pattern);
+  } catch (error) {
+    return { problem: `The expression cannot be read: ${reasonOf(error)}. Nothing was hidden.` };
+  }
+  return { filter: { kind, pattern } };
+}
+
+/** What browsers say of a bad expression, less the expression itself. */
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/^.*: (?=[^:]*$)/su, "").toLowerCase();
+}
+
+function parseMinimum(value: string): Parsed {
+  const share = shareOf(value);
+  if (share === null) return { problem: "How strong at least? For example “min: 20%”." };
+  return { filter: { kind: "min", share } };
+}
+
+function parseDensity(value: string): Parsed {
+  const [, sign, bound] = /^([<>])\s*(.+)$/u.exec(value) ?? [];
+  const [, from, to] = /^([^-]+?)\s*(?:-|–|to)\s*([^-]+)$/u.exec(value) ?? [];
+  const low = bound === undefined ? shareOf(from) : sign === ">" ? shareOf(bound) : 0;
+  const high = bound === undefined ? shareOf(to) : sign === "<" ? shareOf(bound) : 1;
+  if (low === null || high === null || low > high) {
+    return { problem: "How dense? For example “density: <1%” or “density: 0.01%-1%”." };
+  }
+  return { filter: { kind: "density", low, high } };
+}
+
+/** "20%" or "0.2" as 0.2; null for all else. */
+function shareOf(text: string | undefined): number | null {
+  const [, number, sign] = /^\s*(\d+\.?\d*|\.\d+)\s*(%?)\s*$/u.exec(text ?? "") ?? [];
+  if (number === undefined) return null;
+  const share = Number(number) / (sign === "%" ? 100 : 1);
+  return share <= 1 ? share : null;
+}
+
+function percent(share: number): string {
+  return `${Number((100 * share).toPrecision(6))}%`;
+}

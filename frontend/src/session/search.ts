@@ -1,0 +1,64 @@
+/** Finding features by the words of their label or by their index. */
+import type { Session } from "./session";
+import type { Feature } from "./state";
+
+export interface Hit {
+  source: string;
+  id: number;
+  /** Null where the feature has not fired in this room. */
+  feature: Feature | null;
+}
+
+/** A source whose features can be looked up by index. */
+export interface Searched {
+  id: string;
+  /** Features that it has. */
+  width: number;
+}
+
+const INDEX = /^#?(\d{1,9})$/u;
+
+/**
+ * Features that fit the text, best first: those seen in this room, then, where the text is an index,
+ * features of `sources` that have not fired yet.
+ */
+export function search(
+  session: Session,
+  sources: readonly Searched[],
+  text: string,
+  limit: number,
+): Hit[] {
+  const wanted = text.trim().toLowerCase();
+  if (wanted === "") return [];
+  const seen = session.features
+    .map((feature) => ({ feature, rank: rankOf(feature, wanted) }))
+    .filter(({ rank }) => rank > 0)
+    .sort((a, b) => b.rank - a.rank || b.feature.peak - a.feature.peak)
+    .map(({ feature }): Hit => ({ source: feature.source, id: feature.id, feature }));
+  return [...seen, ...unseen(session, sources, wanted)].slice(0, limit);
+}
+
+/** 0 where it does not fit; the whole index or label counts most, then beginnings, then the rest. */
+function rankOf({ id, label }: Feature, wanted: string): number {
+  const [, index] = INDEX.exec(wanted) ?? [];
+  if (index !== undefined && Number(index) === id) return 6;
+  const text = label?.toLowerCase() ?? "";
+  if (text === wanted) return 5;
+  if (text.startsWith(wanted)) return 4;
+  if (text.includes(` ${wanted}`)) return 3;
+  const words = wanted.split(/\s+/u);
+  if (label !== null && words.every((word) => text.includes(word))) return 2;
+  return index !== undefined && String(id).startsWith(index) ? 1 : 0;
+}
+
+function unseen(session: Session, sources: readonly Searched[], wanted: string): Hit[] {
+  const [, index] = INDEX.exec(wanted) ?? [];
+  if (index === undefined) return [];
+  const id = Number(index);
+  const fired = new Set(
+    session.features.filter((feature) => feature.id === id).map(({ source }) => source),
+  );
+  return sources
+    .filter((source) => id < source.width && !fired.has(source.id))
+    .map((source) => ({ source: source.id, id, feature: null }));
+}

@@ -1,0 +1,30 @@
+/** A field for the access token, shown where the server wants one. */
+import type { Store } from "../session/store";
+import { byId } from "./dom";
+
+export class AccessField {
+  private readonly form = byId("access-form", HTMLFormElement);
+  private readonly field = byId("access", HTMLInputElement);
+
+  constructor(
+    private readonly store: Store,
+    enter: (token: string) => void,
+  ) {
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const token = this.field.value.trim();
+      if (token === "") return;
+      this.field.value = "";
+      enter(token);
+    });
+    store.subscribe(() => {
+      this.form.hidden = !this.needed();
+    });
+  }
+
+  private needed(): boolean {
+    const { connection, session } = this.store;
+    if (connection.state === "gone") return connection.code === "no_access";
+    return session.problem?.code === "no_access";
+  }
+}

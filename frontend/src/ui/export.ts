@@ -1,0 +1,112 @@
+/** The menu that takes things along: the room's recording, activations, a picture, a link. */
+import { runQuery, type RunSettings, type View } from "../session/address";
+import { activationLines } from "../session/export";
+import { filterText } from "../session/filters";
+import type { Run } from "../session/state";
+import type { Store } from "../session/store";
+import { KNOBS, type KnobName } from "../wire/model";
+import { copyText } from "./copy";
+import { byId, h } from "./dom";
+
+/** What the page can tell beside its store. */
+export interface Takeable {
+  /** The graph as a PNG; null where there is none. */
+  picture(): Promise<Blob> | null;
+  view(): View;
+  access(): string | null;
+}
+
+export class ExportMenu {
+  private readonly menu = byId("export-menu");
+  private readonly recording = byId("export-recording", HTMLAnchorElement);
+  private readonly all = byId("export-all", HTMLButtonElement);
+  private readonly shown = byId("export-shown", HTMLButtonElement);
+  private readonly picture = byId("export-picture", HTMLButtonElement);
+  private readonly link = byId("export-link", HTMLButtonElement);
+
+  constructor(
+    private readonly store: Store,
+    private readonly page: Takeable,
+  ) {
+    this.menu.addEventListener("beforetoggle", () => {
+      this.prepare();
+    });
+    this.recording.addEventListener("click", () => {
+      this.menu.hidePopover();
+    });
+    this.all.addEventListener("click", () => {
+      this.saveActivations(false);
+    });
+    this.shown.addEventListener("click", () => {
+      this.saveActivations(true);
+    });
+    this.picture.addEventListener("click", () => {
+      this.menu.hidePopover();
+      void page.picture()?.then((png) => {
+        save(png, `${this.name()}.png`);
+      });
+    });
+    this.link.addEventListener("click", () => {
+      const { run } = store.session;
+      if (run) void copyText(linkTo(run, page.view()), this.link);
+    });
+  }
+
+  /** What there is to take along now. */
+  private prepare(): void {
+    const { session, origin, filters, hidden } = this.store;
+    const live = origin === "live" && session.room !== null;
+    const access = this.page.access();
+    const query = access === null ? "" : `?${new URLSearchParams({ access }).toString()}`;
+    this.recording.hidden = !live;
+    this.recording.href = `/api/rooms/${session.room?.room ?? ""}/recording.jsonl${query}`;
+    this.shown.hidden = filters.length === 0 && hidden.size === 0;
+    this.all.disabled = this.shown.disabled = session.tokens.length === 0;
+    this.picture.hidden = document.body.matches(".no-graph");
+    this.link.disabled = session.run === null;
+  }
+
+  private saveActivations(filtered: boolean): void {
+    const { store } = this;
+    this.menu.hidePopover();
+    const passes = filtered ? store.passes.bind(store) : () => true;
+    const off = store.sourceIds().filter((id) => !store.shows(id));
+    const filters = [...store.filters.map(filterText), ...off.map((id) => `without: ${id}`)];
+    const lines = activationLines(store.session, passes, filtered ? filters : []);
+    save(new Blob([lines], { type: "application/x-ndjson" }), `${this.name()}.jsonl`);
+  }
+
+  /** The room and what it is about, as a file name. */
+  private name(): string {
+    const { room, run } = this.store.session;
+    const words = (run?.prompt ?? "").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+    return ["axon", room?.room, ...words.slice(0, 6)].filter(Boolean).join("-");
+  }
+}
+
+/** A link that fills in what made this run, with the seed that the server drew for it. */
+export function linkTo(run: Run, view: View): string {
+  const knobs = KNOBS.flatMap((name): [KnobName, string][] => {
+    const value = run.params[name];
+    return typeof value === "number" || typeof value === "string" ? [[name, String(value)]] : [];
+  });
+  const settings: RunSettings = {
+    prompt: run.prompt,
+    model: run.model,
+    knobs: Object.fromEntries(knobs),
+  };
+  const query = runQuery(settings, { ...view, sources: run.sources });
+  return new URL(`/${query}`, location.href).href;
+}
+
+function save(content: Blob, name: string): void {
+  const url = URL.createObjectURL(content);
+  const link = h("a", { href: url, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  // Some browsers read it after the click.
+  setTimeout(() => {
+    URL.revokeObjectURL(url);
+  }, 10_000);
+}

@@ -1,0 +1,243 @@
+/** One field to find features and to filter them: hits to choose from, filters as chips. */
+import { css, hueOf } from "../graph/palette";
+import { type Filter, filterText, parseFilter, sameFilter } from "../session/filters";
+import { type Hit, search } from "../session/search";
+import type { Store } from "../session/store";
+import { byId, h, setText } from "./dom";
+import { dotOf } from "./feature-list";
+
+const MOST_HITS = 12;
+
+/** What the open list offers: a feature, a filter to set, or a text to go on with. */
+type Offer = { hit: Hit } | { filter: Filter } | { begin: string; help: string };
+
+const BEGINNINGS: readonly { begin: string; help: string }[] = [
+  { begin: "hide: ", help: "words or /expression/ in a label" },
+  { begin: "keep: ", help: "only such labels" },
+  { begin: "min: ", help: "20%: reached a fifth of what it can do" },
+  { begin: "density: ", help: "<1%: fires on less of all text" },
+];
+
+export class Finding {
+  private readonly field = byId("find", HTMLInputElement);
+  private readonly list = byId("hits");
+  private readonly problem = byId("find-problem");
+  private readonly chips = byId("chips");
+  private offers: Offer[] = [];
+  private active = 0;
+  private open = false;
+  private drawnChips = "";
+
+  constructor(private readonly store: Store) {
+    this.field.addEventListener("input", () => {
+      this.problem.hidden = true;
+      this.field.removeAttribute("aria-invalid");
+      this.active = 0;
+      this.show(true);
+    });
+    this.field.addEventListener("focus", () => {
+      this.show(true);
+    });
+    this.field.addEventListener("blur", () => {
+      this.show(false);
+    });
+    this.field.addEventListener("keydown", (event) => {
+      this.press(event);
+    });
+    // The field keeps the focus while an offer is clicked.
+    this.list.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+    });
+    this.list.addEventListener("click", ({ target }) => {
+      const option = target instanceof Element ? target.closest("[role=option]") : null;
+      const place = option ? [...this.list.children].indexOf(option) : -1;
+      this.take(this.offers[place]);
+    });
+    this.chips.addEventListener("click", ({ target }) => {
+      const chip = target instanceof Element ? target.closest("button") : null;
+      if (chip) this.remove(chip.value);
+    });
+    store.subscribe(() => {
+      this.update();
+    });
+  }
+
+  focus(): void {
+    this.field.focus();
+    this.field.select();
+  }
+
+  clear(): void {
+    this.store.set({ hidden: new Set() });
+    this.store.filter([]);
+  }
+
+  private update(): void {
+    this.drawChips();
+    if (this.open) this.draw();
+  }
+
+  private press(event: KeyboardEvent): void {
+    const { key } = event;
+    if (key === "Escape" && (this.open || this.field.value !== "")) {
+      // Here it closes the list; elsewhere it lets go of what is chosen.
+      event.stopPropagation();
+      this.field.value = "";
+      this.show(false);
+    } else if (key === "Enter" && !event.isComposing) {
+      event.preventDefault();
+      this.enter();
+    } else if (key === "ArrowDown" || key === "ArrowUp") {
+      event.preventDefault();
+      if (!this.open) this.show(true);
+      const count = Math.max(1, this.offers.length);
+      this.active = (this.active + (key === "ArrowDown" ? 1 : -1) + count) % count;
+      this.draw();
+    } else if (key === "Backspace" && this.field.value === "") {
+      const last = this.store.filters.at(-1);
+      if (last) this.remove(filterText(last));
+    }
+  }
+
+  private enter(): void {
+    const parsed = parseFilter(this.field.value);
+    if (parsed && "problem" in parsed) this.refuse(parsed.problem);
+    else if (parsed) this.add(parsed.filter);
+    else if (this.offers.length > 0) this.take(this.offers[this.active]);
+    else if (this.field.value.trim() !== "") {
+      this.refuse("No feature seen here has this in its label, or this index.");
+    }
+  }
+
+  private take(offer: Offer | undefined): void {
+    if (offer === undefined) return;
+    if ("filter" in offer) this.add(offer.filter);
+    else if ("hit" in offer) this.choose(offer.hit);
+    else {
+      this.field.value = offer.begin;
+      this.active = 0;
+      this.draw();
+    }
+  }
+
+  private choose({ source, id, feature }: Hit): void {
+    this.field.value = "";
+    this.show(false);
+    if (feature) this.store.choose(feature.key);
+    else this.store.chooseUnseen(source, id, this.layerOf(source));
+  }
+
+  private add(filter: Filter): void {
+    const others = this.store.filters.filter((other) => !sameFilter(other, filter));
+    this.field.value = "";
+    this.show(false);
+    this.store.filter([...others, filter]);
+  }
+
+  private remove(text: string): void {
+    if (text === "sources") this.store.set({ hidden: new Set() });
+    else this.store.filter(this.store.filters.filter((filter) => filterText(filter) !== text));
+    this.field.focus();
+    this.show(false);
+  }
+
+  private refuse(problem: string): void {
+    this.problem.textContent = problem;
+    this.problem.hidden = false;
+    this.field.setAttribute("aria-invalid", "true");
+    this.show(false);
+  }
+
+  private show(open: boolean): void {
+    this.open = open;
+    this.draw();
+  }
+
+  private offersNow(): Offer[] {
+    const text = this.field.value;
+    if (text.trim() === "") return [...BEGINNINGS];
+    if (parseFilter(text) !== null) return [];
+    const hits = search(this.store.session, this.searched(), text, MOST_HITS);
+    const words: Offer[] = /^#?\d+$/u.test(text.trim())
+      ? []
+      : (["hide", "keep"] as const).map((kind) => ({ filter: { kind, pattern: text.trim() } }));
+    return [...hits.map((hit) => ({ hit })), ...words];
+  }
+
+  private searched(): { id: string; width: number }[] {
+    const { backend } = this.store;
+    return backend.state === "ready" ? backend.model.sources : [];
+  }
+
+  private layerOf(source: string): number {
+    const { backend } = this.store;
+    const sources = backend.state === "ready" ? backend.model.sources : [];
+    return sources.find(({ id }) => id === source)?.layer ?? 0;
+  }
+
+  private draw(): void {
+    this.offers = this.open ? this.offersNow() : [];
+    const shown = this.offers.length > 0;
+    this.list.hidden = !shown;
+    this.field.setAttribute("aria-expanded", String(shown));
+    this.active = Math.min(this.active, Math.max(0, this.offers.length - 1));
+    const options = this.offers.map((offer, place) => this.option(offer, place));
+    this.list.replaceChildren(...options);
+    const active = options[this.active];
+    if (active) {
+      this.field.setAttribute("aria-activedescendant", active.id);
+      active.scrollIntoView({ block: "nearest" });
+    } else this.field.removeAttribute("aria-activedescendant");
+  }
+
+  private option(offer: Offer, place: number): HTMLElement {
+    const attributes = {
+      role: "option",
+      id: `hit-${place}`,
+      class: "row",
+      "aria-selected": String(place === this.active),
+    };
+    return h("div", attributes, ...this.contentOf(offer));
+  }
+
+  private contentOf(offer: Offer): (HTMLElement | null)[] {
+    if ("begin" in offer) {
+      return [h("b", {}, offer.begin.trim()), h("span", { class: "quiet" }, offer.help)];
+    }
+    if ("filter" in offer) {
+      const { kind } = offer.filter;
+      const help = kind === "hide" ? "labels with it" : "labels with it only";
+      return [h("b", {}, filterText(offer.filter)), h("span", { class: "quiet" }, help)];
+    }
+    const { source, id, feature } = offer.hit;
+    const hidden = feature && !this.store.passes(feature) ? ", hidden by a filter" : "";
+    const where = feature ? `#${id}${hidden}` : `#${id} of ${source}, not seen here yet`;
+    const sources = this.store.sourceIds();
+    const dot = dotOf(css(hueOf(sources.indexOf(source), sources.length)));
+    const name = h("span", { class: "name" }, feature?.label ?? `feature ${id}`);
+    return [dot, name, h("span", { class: "quiet" }, where)];
+  }
+
+  private drawChips(): void {
+    const sources = this.store.sourceIds();
+    const off = sources.filter((id) => !this.store.shows(id)).length;
+    const texts = this.store.filters.map(filterText);
+    const signature = JSON.stringify([texts, off, sources.length]);
+    if (signature === this.drawnChips) return;
+    this.drawnChips = signature;
+    const chips = texts.map((text) => chipOf(text, text));
+    if (off > 0)
+      chips.unshift(chipOf("sources", `${sources.length - off} of ${sources.length} sources`));
+    this.chips.hidden = chips.length === 0;
+    this.chips.replaceChildren(...chips);
+  }
+}
+
+function chipOf(value: string, text: string): HTMLElement {
+  const attributes = { type: "button", class: "filter", value, title: "Remove this filter" };
+  const button = h("button", attributes, h("span"), h("span", { "aria-hidden": "true" }, "×"));
+  button.setAttribute("aria-label", `Remove filter ${text}`);
+  const [name] = button.children;
+  if (name instanceof HTMLElement) setText(name, text);
+  return button;
+}

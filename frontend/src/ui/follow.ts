@@ -1,0 +1,130 @@
+/** The presenter's page tells where it looks; those who watch look there too, until they move. */
+import type { Pose } from "../graph/camera";
+import type { Store } from "../session/store";
+import type { ViewFrame, ViewRequest } from "../wire/types";
+import { byId } from "./dom";
+
+/** What of the graph is followed. */
+export interface Followed {
+  pose(): Pose;
+  setPose(pose: Pose): void;
+  /** Told when the user moves the camera. */
+  onPose(listener: () => void): void;
+}
+
+/** Times between two messages: a hand on the camera gives sixty poses a second. */
+const SEND_MS = 200;
+/** What changes this soon after a touch or a key was meant by the user. */
+const MEANT_MS = 1000;
+
+export class Follow {
+  private readonly button = byId("follow", HTMLButtonElement);
+  private following = true;
+  private newest: ViewFrame | null = null;
+  /** The view is to be shown as soon as the others have heard of the change. */
+  private due = false;
+  private inputAt = -Infinity;
+  /** Nobody follows a camera that its presenter has left to itself. */
+  private moved = false;
+  private sent = "";
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly store: Store,
+    private readonly camera: Followed | null,
+    private readonly send: (view: ViewRequest) => boolean,
+  ) {
+    this.button.addEventListener("click", () => {
+      this.follow(!this.following);
+    });
+    for (const type of ["pointerdown", "keydown", "wheel"]) {
+      addEventListener(type, () => (this.inputAt = performance.now()), { capture: true });
+    }
+    camera?.onPose(() => {
+      this.moved = true;
+      this.following = false;
+      this.store.changed();
+    });
+    // After the graph: it flies to what is chosen, and the presenter's camera is to win.
+    store.subscribe(() => {
+      this.update();
+    });
+  }
+
+  /** Where the presenter looks now. */
+  take(view: ViewFrame): void {
+    this.newest = view;
+    this.due = this.following;
+    if (this.due) this.adopt(view);
+    this.store.changed();
+  }
+
+  private follow(following: boolean): void {
+    this.following = following;
+    this.inputAt = -Infinity;
+    if (following && this.newest) this.take(this.newest);
+    else this.store.changed();
+  }
+
+  private adopt({ feature, token }: ViewFrame): void {
+    if (feature !== this.store.wanted) this.store.choose(feature);
+    if (token !== (this.store.token?.index ?? null)) this.store.lookAt(token);
+  }
+
+  private update(): void {
+    const { room } = this.store.session;
+    const viewing = room?.role === "viewer";
+    if (viewing && this.following && this.chosenOtherwise()) this.following = false;
+    this.button.hidden = !viewing || this.newest === null;
+    this.button.setAttribute("aria-pressed", String(this.following));
+    if (this.due && viewing) {
+      this.due = false;
+      this.look();
+    }
+    if (room?.role === "presenter" && room.viewers > 1) this.tellSoon();
+  }
+
+  /** Whether the user has chosen something else than the presenter. */
+  private chosenOtherwise(): boolean {
+    const { newest, store } = this;
+    if (newest === null || performance.now() - this.inputAt > MEANT_MS) return false;
+    return store.wanted !== newest.feature || (store.token?.index ?? null) !== newest.token;
+  }
+
+  private look(): void {
+    const pose = this.newest === null ? null : readPose(this.newest.pose);
+    if (pose) this.camera?.setPose(pose);
+  }
+
+  private tellSoon(): void {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      this.tell();
+    }, SEND_MS);
+  }
+
+  private tell(): void {
+    const { store, camera } = this;
+    if (store.connection.state !== "open" || store.origin !== "live") return;
+    const view: ViewRequest = {
+      type: "view",
+      pose: this.moved && camera ? poseNumbers(camera.pose()) : [],
+      feature: store.wanted,
+      token: store.token?.index ?? null,
+    };
+    const text = JSON.stringify(view);
+    if (text !== this.sent && this.send(view)) this.sent = text;
+  }
+}
+
+/** A tenth of a unit is less than a pixel. */
+function poseNumbers({ position, target }: Pose): number[] {
+  return [...position, ...target].map((number) => Math.round(10 * number) / 10);
+}
+
+function readPose(numbers: readonly number[]): Pose | null {
+  const [px, py, pz, tx, ty, tz] = numbers;
+  if (px === undefined || py === undefined || pz === undefined) return null;
+  if (tx === undefined || ty === undefined || tz === undefined) return null;
+  return { position: [px, py, pz], target: [tx, ty, tz] };
+}

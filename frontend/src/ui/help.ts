@@ -1,0 +1,49 @@
+/** The keys, and a dialog that lists them. */
+import { byId, h } from "./dom";
+
+/** One place for every key of the page. */
+const KEYS: readonly [keys: string, does: string][] = [
+  ["Enter", "in the prompt: generate (Shift+Enter for a new line)"],
+  ["/", "find a feature, or filter"],
+  ["Arrow keys, Home, End", "move in the text and in every list"],
+  ["Enter or Space", "choose the token or feature"],
+  ["Esc", "let go of what is chosen, or close what is open"],
+  ["?", "this list"],
+];
+
+const FILTERS: readonly [filter: string, does: string][] = [
+  ["hide: punctuation", "hides features whose label has this word"],
+  ["keep: /country|capital/", "shows only labels that match the expression"],
+  ["hide: /^#/", "hides features without a label"],
+  ["min: 20%", "shows only features that reached a fifth of what they can do"],
+  ["density: <1%", "shows only features that fire on less than 1% of all text"],
+];
+
+/** Shows the dialog on its button and on `?`, and calls `find` on `/`. */
+export function offerHelp(find: () => void): void {
+  const dialog = byId("help-dialog", HTMLDialogElement);
+  byId("help-keys").append(...KEYS.flatMap(pair));
+  byId("help-filters").append(...FILTERS.flatMap(pair));
+  byId("help").addEventListener("click", () => {
+    dialog.showModal();
+  });
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    if (document.querySelector("dialog[open]")) return;
+    if (event.key === "?") dialog.showModal();
+    else if (event.key === "/") find();
+    else return;
+    event.preventDefault();
+  });
+}
+
+function pair([term, meaning]: [string, string] | readonly [string, string]): HTMLElement[] {
+  return [h("dt", {}, h("kbd", {}, term)), h("dd", {}, meaning)];
+}
+
+/** Keys typed into a field are text. */
+function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement && target.matches("input:not([type=checkbox]), textarea, select")
+  );
+}

@@ -1,0 +1,54 @@
+/** The dialog that shares a room: its link in large type, and a QR code for the hall. */
+import type { Store } from "../session/store";
+import { copyText } from "./copy";
+import { byId, h, setText } from "./dom";
+
+export class Share {
+  private readonly dialog = byId("share-dialog", HTMLDialogElement);
+  private readonly button = byId("share", HTMLButtonElement);
+  private readonly code = byId("qr");
+  private readonly link = byId("share-link", HTMLAnchorElement);
+  private readonly copy = byId("share-copy", HTMLButtonElement);
+  private readonly watching = byId("share-watching");
+  private drawn = "";
+
+  constructor(private readonly store: Store) {
+    this.button.addEventListener("click", () => {
+      this.dialog.showModal();
+      void this.draw();
+    });
+    this.copy.addEventListener("click", () => {
+      void copyText(this.url(), this.copy);
+    });
+    store.subscribe(() => {
+      this.update();
+    });
+  }
+
+  private update(): void {
+    const { room } = this.store.session;
+    this.button.hidden = room === null;
+    if (!room || !this.dialog.open) return;
+    const others = Math.max(0, room.viewers - 1);
+    setText(this.watching, others === 1 ? "1 other is here" : `${others} others are here`);
+    void this.draw();
+  }
+
+  private url(): string {
+    return new URL(`/r/${this.store.session.room?.room ?? ""}`, location.href).href;
+  }
+
+  /** The library comes when it is needed: nobody waits for it to see the page. */
+  private async draw(): Promise<void> {
+    const url = this.url();
+    if (url === this.drawn) return;
+    this.drawn = url;
+    this.link.href = url;
+    setText(this.link, url.replace(/^https?:\/\//u, ""));
+    this.code.replaceChildren();
+    const { drawCode } = await import("./qr");
+    const image = h("img", { alt: `QR code of ${url}`, src: drawCode(url) });
+    if (url === this.drawn) this.code.replaceChildren(image);
+    this.update();
+  }
+}

@@ -1,0 +1,73 @@
+import { describe, expect, it } from "vitest";
+import {
+  EVERYTHING,
+  readRun,
+  readView,
+  runQuery,
+  type View,
+  withoutRun,
+  withView,
+} from "../src/session/address";
+
+const VIEW: View = {
+  filters: [
+    { kind: "hide", pattern: "punctuation & more" },
+    { kind: "keep", pattern: "/country|capital/" },
+    { kind: "min", share: 0.2 },
+    { kind: "density", low: 0, high: 0.01 },
+  ],
+  sources: ["gpt2-small/6-res-jb", "gpt2-small/8-res-jb"],
+  feature: "gpt2-small/8-res-jb/4821",
+  links: 0.25,
+};
+
+function query(text: string): URLSearchParams {
+  return new URLSearchParams(text);
+}
+
+describe("a view's address", () => {
+  it("comes back as it was, and is short and readable", () => {
+    const text = withView(query(""), VIEW);
+    expect(readView(query(text))).toEqual(VIEW);
+    expect(text).toBe(
+      "?hide=punctuation+%26+more&keep=/country|capital/&min=20%25&density=%3C1%25" +
+        "&sources=gpt2-small/6-res-jb,gpt2-small/8-res-jb&feature=gpt2-small/8-res-jb/4821&links=0.25",
+    );
+  });
+
+  it("is empty where nothing is special, and leaves what else is there", () => {
+    expect(withView(query(""), EVERYTHING)).toBe("");
+    expect(withView(query("?replay=x&hide=y"), EVERYTHING)).toBe("?replay=x");
+  });
+
+  it("leaves out what cannot be read", () => {
+    expect(readView(query("?hide=/(/&min=x&density=2%25-1%25&links=7&keep=water"))).toEqual({
+      ...EVERYTHING,
+      filters: [{ kind: "keep", pattern: "water" }],
+    });
+  });
+});
+
+describe("a run's link", () => {
+  const run = {
+    prompt: "The capital\nof “France” is",
+    model: "axon-demo",
+    knobs: { temperature: "0.8", seed: "18446744073709551615", max_tokens: "60" },
+  };
+
+  it("comes back as it was, with all 64 bits of the seed", () => {
+    const text = runQuery(run, VIEW);
+    expect(readRun(query(text))).toEqual(run);
+    expect(readView(query(text))).toEqual(VIEW);
+  });
+
+  it("is no run without a prompt, and has only numbers for knobs", () => {
+    expect(readRun(query("?temperature=1"))).toBeNull();
+    expect(readRun(query("?prompt=x&temperature=hot&top_k=3"))?.knobs).toEqual({ top_k: "3" });
+  });
+
+  it("leaves the address once it was filled in", () => {
+    expect(withoutRun(query("?prompt=x&seed=3&hide=y")).toString()).toBe("hide=y");
+    expect(withoutRun(query("?seed=3")).toString()).toBe("seed=3");
+  });
+});

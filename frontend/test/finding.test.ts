@@ -1,0 +1,123 @@
+import { describe, expect, it } from "vitest";
+import { activationLines } from "../src/session/export";
+import { search } from "../src/session/search";
+import { Store } from "../src/session/store";
+import { feature, SOURCE, started, token } from "./frames";
+
+function room(): Store {
+  const store = new Store((run) => {
+    run();
+  });
+  store.apply(started(1));
+  store.apply(
+    token(2, 0, " Paris", [
+      feature(17, 4, { label: "names of capitals" }),
+      feature(4821, 3, { label: "capitals" }),
+      feature(3, 2, { label: "a city is due" }),
+    ]),
+  );
+  store.apply(token(3, 1, ".", [feature(170, 5, { label: "full stops" }), feature(9, 1)]));
+  return store;
+}
+
+const SOURCES = [
+  { id: SOURCE, width: 5000 },
+  { id: "axon-demo/1-res", width: 1024 },
+];
+
+describe("search", () => {
+  const found = (text: string, limit = 12): (string | number)[] =>
+    search(room().session, SOURCES, text, limit).map(({ feature: hit, id, source }) =>
+      hit ? (hit.label ?? id) : `${source}/${id}`,
+    );
+
+  it("puts the whole label first, then beginnings, then the rest", () => {
+    expect(found("capitals")).toEqual(["capitals", "names of capitals"]);
+    expect(found("ca")).toEqual(["capitals", "names of capitals"]);
+    expect(found("due city")).toEqual(["a city is due"]);
+    expect(found("zebra")).toEqual([]);
+    expect(found("  ")).toEqual([]);
+  });
+
+  it("finds indices: seen ones first, then those that have not fired", () => {
+    expect(found("17")).toEqual(["names of capitals", "full stops", "axon-demo/1-res/17"]);
+    expect(found("#4821")).toEqual(["capitals"]);
+    expect(found("18")).toEqual(["axon-demo/2-res/18", "axon-demo/1-res/18"]);
+    expect(found("17", 1)).toEqual(["names of capitals"]);
+  });
+});
+
+describe("passes", () => {
+  it("asks sources and filters, and says when to ask again", () => {
+    const store = room();
+    const [capitals] = store.session.features;
+    if (!capitals) throw new Error("no feature");
+    const before = store.passVersion;
+    store.filter([{ kind: "hide", pattern: "capitals" }]);
+    expect(store.passes(capitals)).toBe(false);
+    expect(store.passVersion).toBeGreaterThan(before);
+    store.filter([]);
+    expect(store.passes(capitals)).toBe(true);
+    store.set({ hidden: new Set([SOURCE]) });
+    expect(store.passes(capitals)).toBe(false);
+  });
+
+  it("is asked anew when a label comes late", () => {
+    const store = room();
+    const nameless = store.session.feature(`${SOURCE}/9`);
+    if (!nameless) throw new Error("no feature");
+    store.filter([{ kind: "hide", pattern: "late" }]);
+    const before = store.passVersion;
+    expect(store.passes(nameless)).toBe(true);
+    store.apply({ type: "labels", seq: 4, source: SOURCE, labels: { 9: "came late" } });
+    expect(store.passVersion).toBeGreaterThan(before);
+    expect(store.passes(nameless)).toBe(false);
+  });
+});
+
+describe("a feature that has not fired", () => {
+  it("can be chosen, and gives way to the real one when it fires", () => {
+    const store = room();
+    store.chooseUnseen(SOURCE, 99, 2);
+    expect(store.chosen).toMatchObject({ key: `${SOURCE}/99`, index: -1, fired: 0 });
+    expect(store.session.features).toHaveLength(5);
+    store.apply(token(4, 2, "!", [feature(99, 1)]));
+    expect(store.chosen).toMatchObject({ index: 5, fired: 1 });
+  });
+});
+
+describe("activationLines", () => {
+  it("has one line a token behind a first one that says what it is", () => {
+    const { session } = room();
+    const [head, first, second, ...rest] = activationLines(session, () => true, [])
+      .split("\n")
+      .map((line): unknown => (line === "" ? null : JSON.parse(line)));
+    expect(head).toMatchObject({
+      type: "activations",
+      version: 1,
+      model: "axon-demo",
+      filters: [],
+    });
+    expect(first).toMatchObject({ token: " Paris", position: 2, origin: "generated" });
+    expect(second).toMatchObject({
+      source_features: [
+        {
+          source: SOURCE,
+          layer: 2,
+          features: [
+            { id: 170, label: "full stops", activation: 5 },
+            { id: 9, label: null, activation: 1 },
+          ],
+        },
+      ],
+    });
+    expect(rest).toEqual([null]);
+  });
+
+  it("leaves out what does not pass, and says by which filters", () => {
+    const { session } = room();
+    const lines = activationLines(session, ({ id }) => id === 9, ["keep: #9"]);
+    expect(lines).toContain('"filters":["keep: #9"]');
+    expect(lines.match(/"activation":/gu)).toHaveLength(1);
+  });
+});

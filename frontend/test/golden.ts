@@ -1,0 +1,13 @@
+/** What the gateway's tests and the page's agree on, in the repository's `tests/golden`. */
+import { readFileSync } from "node:fs";
+
+function read(name: string): unknown {
+  const url = new URL(`../../tests/golden/${name}.json`, import.meta.url);
+  return JSON.parse(readFileSync(url, "utf8"));
+}
+
+/** One frame of every kind, by a name of its own. */
+export const FRAMES = read("frames") as Record<string, { type: string; seq: number }>;
+
+/** Every code of the gateway's errors. */
+export const CODES = read("errors") as string[];

@@ -1,0 +1,62 @@
+import { expect, it } from "vitest";
+import { type Answer, ModelWatch } from "../src/net/backend";
+import type { Backend } from "../src/session/store";
+import type { ModelInfo } from "../src/wire/model";
+
+function ready(model: string): Answer {
+  const info: ModelInfo = { model, models: [], sources: [], params: {}, maxPromptCharacters: null };
+  return { state: "ready", model: info };
+}
+
+function setup(...answers: Answer[]) {
+  const asked: (string | null)[] = [];
+  const reports: Backend[] = [];
+  const unknown: string[] = [];
+  const watch = new ModelWatch(
+    {
+      ask: (model) => {
+        asked.push(model);
+        const answer = answers.shift();
+        return answer ? Promise.resolve(answer) : new Promise(() => undefined);
+      },
+      wait: () => Promise.resolve(),
+    },
+    (backend) => reports.push(backend),
+    (model) => unknown.push(model),
+  );
+  return { watch, asked, reports, unknown };
+}
+
+async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i += 1) await Promise.resolve();
+}
+
+it("asks until a model is ready, and again when it is looked at again", async () => {
+  const loading: Answer = { state: "loading", message: "reading the weights" };
+  const { watch, asked, reports } = setup(loading, ready("a"), ready("b"));
+  watch.look();
+  await settle();
+  expect(reports.map(({ state }) => state)).toEqual(["loading", "ready"]);
+  expect(asked).toEqual([null, null]);
+  watch.look();
+  await settle();
+  expect(reports.at(-1)).toMatchObject({ model: { model: "b" } });
+});
+
+it("asks by name for what was chosen, and does not report an answer that came too late", async () => {
+  const { watch, asked, reports } = setup(ready("a"), ready("b"));
+  watch.look();
+  watch.choose("b");
+  await settle();
+  expect(asked).toEqual([null, "b"]);
+  expect(reports).toMatchObject([{ model: { model: "b" } }]);
+});
+
+it("takes the server's own model where there is none by the name, and says so", async () => {
+  const { watch, asked, reports, unknown } = setup({ state: "unknown" }, ready("a"));
+  watch.choose("gone");
+  await settle();
+  expect(asked).toEqual(["gone", null]);
+  expect(unknown).toEqual(["gone"]);
+  expect(reports).toMatchObject([{ model: { model: "a" } }]);
+});

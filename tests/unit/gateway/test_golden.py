@@ -1,0 +1,120 @@
+"""Frames and error codes as the page's tests read them too: `tests/golden` is what both agree on.
+
+`python -m tests.unit.gateway.test_golden` writes the files anew after a change that is meant.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import axon_gateway
+import pytest
+from axon.v1 import inference_pb2 as pb
+from axon_gateway import errors, frames, upstream
+from axon_gateway.errors import Refusal
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+_NAMED = re.compile(r'Refusal\(\s*"([a-z_]+)"')
+
+
+def every_frame() -> dict[str, dict[str, Any]]:
+    """One frame of each kind, as a client reads it."""
+    sources = ("axon-demo/1-res", "axon-demo/2-res")
+    tokens = frames.TokenFrames(sources, {sources[0]: 1, sources[1]: 2}, _label)
+    sampling = pb.SamplingOptions(
+        temperature=0.8, top_k=0, top_p=1, repetition_penalty=1, seed=2**64 - 1, stop=["\n"]
+    )
+    features = pb.FeatureOptions(sources=sources, top_k=15, threshold=0)
+    started = pb.Started(
+        model="axon-demo",
+        sources=sources,
+        max_tokens=60,
+        sampling=sampling,
+        features=features,
+        prompt_tokens=2,
+    )
+    done = pb.Finished(
+        reason=pb.FINISH_REASON_LENGTH,
+        prompt_tokens=2,
+        generated_tokens=1,
+        timings=pb.Timings(queue_ns=1, prefill_ns=9_000_000, decode_ns=21_000_000),
+    )
+    refusal = Refusal("queue_full", "8 requests wait already", None, 2.0)
+    made = {
+        "room": frames.room("k3f9x2", "viewer", 3, True, False, None),
+        "room_of_presenter": frames.room("k3f9x2", "presenter", 1, True, True, "secret"),
+        "queued": frames.queued(pb.Queued(position=2)),
+        "started": frames.started(started, "The capital"),
+        "prompt": tokens.prompt([_token(0, "<|endoftext|>", []), _token(1, "The", [(7, 1.5)])]),
+        "token": tokens.token(_token(2, " Paris", [(7, 2.25), (9, 0.5)], logprob=-0.5)),
+        "labels": frames.labels(sources[1], {9: "European geography"}),
+        "finished": frames.finished(done),
+        "stopped": frames.stopped(2, 1),
+        "error": frames.error(refusal),
+        "error_of_field": frames.error(Refusal("out_of_range", "top_p must be 0 to 1", "top_p")),
+        "view": frames.view((1.0, 2.5, -3.0), f"{sources[1]}/9", 4),
+        "pong": frames.pong(),
+    }
+    encoded = {name: frames.encode(frame, seq) for seq, (name, frame) in enumerate(made.items())}
+    two = [encoded["token"], encoded["labels"]]
+    batch = frames.encode_batch(two, json.loads(two[-1])["seq"])
+    return {name: _without_time(json.loads(f)) for name, f in {**encoded, "batch": batch}.items()}
+
+
+def _label(source: str, index: int) -> str | None:
+    return "capitals" if index == 7 else None
+
+
+def _token(
+    position: int, text: str, active: list[tuple[int, float]], logprob: float | None = None
+) -> pb.Token:
+    found = pb.SourceFeatures(
+        source=1, ids=[id_ for id_, _ in active], activations=[value for _, value in active]
+    )
+    source_features = [found] if active else []
+    return pb.Token(position=position, text=text, logprob=logprob, source_features=source_features)
+
+
+def _without_time(frame: dict[str, Any]) -> dict[str, Any]:
+    frame["time"] = 1_700_000_000.0
+    return (
+        frame
+        if frame["type"] != "batch"
+        else {
+            **{name: value for name, value in frame.items() if name != "time"},
+            "frames": [_without_time(inner) for inner in frame["frames"]],
+        }
+    )
+
+
+def every_code() -> list[str]:
+    """Every code that a refusal can carry."""
+    folder = Path(axon_gateway.__file__).parent
+    named = {code for path in folder.glob("*.py") for code in _NAMED.findall(path.read_text())}
+    return sorted(named | errors._STATUS.keys() | upstream._REASONS)
+
+
+@pytest.mark.parametrize("name", every_frame())
+def test_a_frame_is_what_the_page_reads(name: str) -> None:
+    assert every_frame()[name] == json.loads((GOLDEN / "frames.json").read_text())[name]
+
+
+def test_no_frame_is_without_a_maker() -> None:
+    assert every_frame().keys() == json.loads((GOLDEN / "frames.json").read_text()).keys()
+
+
+def test_every_error_code_is_known_to_the_page() -> None:
+    assert every_code() == json.loads((GOLDEN / "errors.json").read_text())
+
+
+def _write() -> None:
+    for name, value in (("frames", every_frame()), ("errors", every_code())):
+        text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+        (GOLDEN / f"{name}.json").write_text(text)
+
+
+if __name__ == "__main__":
+    _write()
