@@ -116,6 +116,11 @@ class Gateway:
 
     async def take(self, socket: web.WebSocketResponse, message: Frame) -> None:
         """Answers one message of a page."""
+        if message.get("type") == "ping":
+            await socket.send_json({"type": "pong", "seq": len(self.log)})
+            return
+        if message.get("type") == "view":
+            return
         if message.get("type") == "stop":
             if self.running is not None:
                 self.running.cancel()
