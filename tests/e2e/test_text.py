@@ -113,6 +113,7 @@ async def test_a_feature_shades_the_tokens_where_it_fired(
 ) -> None:
     page = await finished(open_page, gateway, size)
     await token(page, "Rome").click()
+    await expect(page.locator("#strongest-title")).to_have_text("Strongest at “Rome”")
     row = page.locator("#strongest-list [role=option]").first
     key = str(await row.get_attribute("data-key"))
     await row.hover()
