@@ -116,6 +116,11 @@ class Gateway:
 
     async def take(self, socket: web.WebSocketResponse, message: Frame) -> None:
         """Answers one message of a page."""
+        if message.get("type") == "ping":
+            await socket.send_json({"type": "pong", "seq": len(self.log)})
+            return
+        if message.get("type") == "view":
+            return
         if message.get("type") == "stop":
             if self.running is not None:
                 self.running.cancel()
@@ -195,7 +200,7 @@ async def handle_feature(request: web.Request) -> web.Response:
             {"token": t, "token_id": i, "logit": 1.5 - i / 9} for i, t in enumerate(WORDS)
         ],
         "suppressed": [{"token": "\n", "token_id": 3, "logit": -1.25}],
-        "neighbors": [{"index": 3, "cosine": 0.42}],
+        "neighbors": [{"index": 1000, "cosine": 0.42}, {"index": 991, "cosine": 0.3}],
         "weights_error": None,
     }
     return web.json_response({"index": int(request.match_info["index"]), **facts})
