@@ -29,8 +29,12 @@ export interface DebugHandle {
   /** What drawing costs; null without a graph. */
   readonly drawing: GraphStatistics | null;
   readonly chosen: string | null;
+  /** Index of the token looked at. */
+  readonly token: number | null;
   readonly hovered: string | null;
   nodes(): NodeReport[];
+  /** Where the camera stands, and what it looks at. */
+  pose(): number[];
 }
 
 declare global {
@@ -74,6 +78,13 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
     },
     get chosen() {
       return store.chosen?.key ?? null;
+    },
+    get token() {
+      return store.token?.index ?? null;
+    },
+    pose: () => {
+      const { position, target } = graph?.pose() ?? { position: [], target: [] };
+      return [...position, ...target];
     },
     nodes: () => reports(store, graph),
   });

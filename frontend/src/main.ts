@@ -12,7 +12,7 @@ import { askForFacts, askForFeature } from "./net/backend";
 import { Facts } from "./net/facts";
 import { loadRecording, play, type Player } from "./net/replay";
 import { readRun } from "./session/address";
-import { Store } from "./session/store";
+import { type Origin, Store } from "./session/store";
 import { AccessField } from "./ui/access";
 import { AddressBar } from "./ui/address-bar";
 import { Controls } from "./ui/controls";
@@ -59,9 +59,14 @@ function receive(frame: Frame): void {
 
 function goLive(): void {
   stopPlayer();
-  if (store.origin === "live") return;
+  if (store.origin !== "live") putAway("live");
+}
+
+/** Takes what is shown off the page; the room stays. */
+function putAway(origin: Origin = "none"): void {
+  stopPlayer();
   const { room } = store.session;
-  store.restart("live");
+  store.restart(origin);
   store.session.room = room;
 }
 
@@ -86,10 +91,7 @@ async function replay(nameOrUrl: string, pace: number): Promise<void> {
 
 /** Plays a recording in place of what is shown; the room stays, and what comes in it takes over. */
 function show(frames: readonly Recorded[], pace: number): void {
-  stopPlayer();
-  const { room } = store.session;
-  store.restart("recording");
-  store.session.room = room;
+  putAway("recording");
   const apply = (frame: Frame): void => {
     store.apply(frame);
   };
@@ -125,6 +127,8 @@ const controls = new Controls(store, sources, {
   stop: () => live.send({ type: "stop" }),
 });
 new ModelView(store, (model) => {
+  // Whoever wants another model has seen enough of a recording of this one.
+  if (store.origin === "recording") putAway();
   live.chooseModel(model);
 });
 new AccessField(store, (token) => {

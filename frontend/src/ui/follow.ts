@@ -38,17 +38,27 @@ export class Follow {
       this.follow(!this.following);
     });
     for (const type of ["pointerdown", "keydown", "wheel"]) {
-      addEventListener(type, () => (this.inputAt = performance.now()), { capture: true });
+      addEventListener(type, this.noteInput, { capture: true, passive: true });
     }
     camera?.onPose(() => {
       this.moved = true;
-      this.following = false;
-      this.store.changed();
+      this.stop();
     });
     // After the graph: it flies to what is chosen, and the presenter's camera is to win.
     store.subscribe(() => {
       this.update();
     });
+  }
+
+  /** A hand on the picture is told at once: the next pose to follow may come before it has moved. */
+  private readonly noteInput = ({ target }: Event): void => {
+    this.inputAt = performance.now();
+    if (target instanceof HTMLCanvasElement) this.stop();
+  };
+
+  private stop(): void {
+    this.following = this.due = false;
+    this.store.changed();
   }
 
   /** Where the presenter looks now. */
