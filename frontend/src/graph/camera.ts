@@ -100,9 +100,18 @@ export class CameraRig {
   /** Glides to a pose, or jumps there where motion is to be reduced. */
   takePose({ position, target }: Pose, now: number): void {
     this.free = false;
+    this.calm();
     this.byUser = false;
     const [to, from] = [new Vector3().fromArray(target), new Vector3().fromArray(position)];
     this.move(to, from, now, FOLLOW_MS, easeOut);
+  }
+
+  /** Ends the swing that a hand gave: it would go on from wherever a flight leads. */
+  private calm(): void {
+    const place = this.camera.position.clone();
+    this.controls.enableDamping = false;
+    this.controls.update();
+    this.camera.position.copy(place);
   }
 
   /** Tells the pose whenever the user has moved the camera, a few times a second and at the end. */

@@ -24,6 +24,8 @@ export class Follow {
   /** The view is to be shown as soon as the others have heard of the change. */
   private due = false;
   private inputAt = -Infinity;
+  /** What was on show when the view was last adopted: another text takes what is chosen away. */
+  private on = { session: null as unknown, runs: 0 };
   /** Nobody follows a camera that its presenter has left to itself. */
   private moved = false;
   private sent = "";
@@ -85,6 +87,7 @@ export class Follow {
     const { room } = this.store.session;
     const viewing = room?.role === "viewer";
     if (viewing && this.following && this.chosenOtherwise()) this.following = false;
+    if (viewing) this.adoptAgain();
     this.button.hidden = !viewing || this.newest === null;
     this.button.setAttribute("aria-pressed", String(this.following));
     if (this.due && viewing) {
@@ -92,6 +95,17 @@ export class Follow {
       this.look();
     }
     if (room?.role === "presenter" && room.viewers > 1) this.tellSoon();
+  }
+
+  /** Who comes late is told where the presenter looks before the text that this is about. */
+  private adoptAgain(): void {
+    const { session } = this.store;
+    const { runs } = session;
+    if (this.on.session === session && this.on.runs === runs) return;
+    this.on = { session, runs };
+    if (!this.following || this.newest === null) return;
+    this.due = true;
+    this.adopt(this.newest);
   }
 
   /** Whether the user has chosen something else than the presenter. */
