@@ -44,7 +44,8 @@ export class Follow {
     }
     camera?.onPose(() => {
       this.moved = true;
-      this.stop();
+      // The flight to what the presenter has chosen is not the user's.
+      if (this.meant()) this.stop();
     });
     // After the graph: it flies to what is chosen, and the presenter's camera is to win.
     store.subscribe(() => {
@@ -108,10 +109,14 @@ export class Follow {
     this.adopt(this.newest);
   }
 
+  private meant(): boolean {
+    return performance.now() - this.inputAt < MEANT_MS;
+  }
+
   /** Whether the user has chosen something else than the presenter. */
   private chosenOtherwise(): boolean {
     const { newest, store } = this;
-    if (newest === null || performance.now() - this.inputAt > MEANT_MS) return false;
+    if (newest === null || !this.meant()) return false;
     return store.wanted !== newest.feature || (store.token?.index ?? null) !== newest.token;
   }
 
