@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check fmt setup proto demo-model labels bench bench-docs lock clean
+.PHONY: help run up up-gpu down test test-compose check fmt setup proto demo-model labels bench bench-docs lock clean
 
 # Variables given on the command line (make run AXON_PORT=8080) reach the commands through the environment.
 DEV := @sh .dev/launch.sh
@@ -17,8 +17,20 @@ help: ## Show this
 run: ## Start Axon here and print its URL; Ctrl-C stops all of it
 	$(DEV) run
 
+up: ## Start Axon in containers, for others too, and leave it running (settings: .env)
+	$(DEV) up
+
+up-gpu: ## The same on an NVIDIA GPU, with GPT-2 small
+	$(DEV) up-gpu
+
+down: ## Stop what `make up` started; labels, rooms and models are kept
+	$(DEV) down
+
 test: ## Run every test: Python, page, browser (sets itself up; ARGS="-k name" goes to pytest)
 	$(DEV) test
+
+test-compose: ## Build the images and test the whole from outside (needs a Docker Engine; takes minutes)
+	$(DEV) test-compose
 
 check: ## Check format, lint, types, the contract and its stubs
 	$(DEV) check
@@ -60,11 +72,14 @@ clean: ## Remove all that make made: .venv, the built page, fetched labels, logs
 #: AXON_LABEL_OVERRIDES  A JSON file of labels that come before all others
 #: AXON_NEURONPEDIA_EXPORT  Where labels are fetched from on first use: Neuronpedia's bulk export; empty: nowhere
 #: AXON_NEURONPEDIA_API  Where single labels are asked for that it lacks; empty: nowhere
-#: AXON_REDIS_URL   A Redis to use, rather than one started for this run
+#: AXON_REDIS_URL   A Redis for labels, and for rooms shared with other gateways: one started for this run
 #: AXON_GENERATE_TOKENS Access tokens, one of which is needed to generate: nobody needs one
 #: AXON_JOIN_TOKENS Access tokens, one of which is needed to watch: nobody needs one
 #: AXON_LOG_LEVEL   How much the services log: info
-#: AXON_LOG_FORMAT  How the gateway logs: plain, or json
+#: AXON_LOG_FORMAT  How the services log: plain, or json
+#: AXON_METRICS_PORT Where Prometheus finds the queue's length of inference: nowhere
+#: AXON_GRPC_TOKENS Access tokens, one of which is needed to call gRPC: nobody needs one
+#: AXON_GRPC_TLS_CERT A certificate (PEM), so that gRPC is called over TLS; with AXON_GRPC_TLS_KEY
 #: PYTHON           The Python to make .venv with: the first 3.11 or 3.12 on PATH
 #: TORCH            The build of torch: cpu, or cuda (Linux with an NVIDIA GPU, several GB)
 #: ARGS             Further arguments, where a target says so

@@ -26,6 +26,7 @@ class FakeHub:
     # Bytes after which the next files' answers break off, or, if negative, come to a halt.
     cuts: list[int] = field(default_factory=list)
     broken: bool = False  # answers nothing at all
+    trouble: int = 0  # answers everything with this status
     asked: list[tuple[str, str, str]] = field(default_factory=list)  # file, range, token
     released: threading.Event = field(default_factory=threading.Event)  # ends stalled answers
 
@@ -68,6 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.state.broken:
             self.close_connection = True
+            return
+        if self.state.trouble:
+            self._refuse(self.state.trouble, "Trouble")
             return
         path = unquote(urlsplit(self.path).path)
         if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(/revision/[^/]+)?", path):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-from axon_dev import check, environment, lock, page, run, test
+from axon_dev import check, compose, environment, lock, page, run, test
 from axon_dev.console import Problem, say
 from axon_dev.paths import BUILD, FRONTEND, LABELS, PAGE, ROOT, STATE, VENV, VENV_PYTHON
 
@@ -75,7 +75,11 @@ def clean() -> int:
 COMMANDS: dict[str, Callable[[], int]] = {
     "setup": setup,
     "run": run.run,
+    "up": compose.up,
+    "up-gpu": compose.up_gpu,
+    "down": compose.down,
     "test": test.test,
+    "test-compose": test.test_compose,
     "check": check.check,
     "fmt": check.fmt,
     "proto": proto,

@@ -50,14 +50,15 @@ def sections() -> list[str]:
 def declared(package: Path) -> list[str]:
     """What a package of ours needs from the index: to be built, to run and for its extras."""
     pyproject = tomllib.loads((package / "pyproject.toml").read_text())
-    project = pyproject["project"]
-    extras = project.get("optional-dependencies", {}).values()
-    needs = [
-        *pyproject["build-system"]["requires"],
-        *project.get("dependencies", []),
-        *chain(*extras),
-    ]
-    return [need for need in needs if not need.startswith("axon-")]
+    extras = pyproject["project"].get("optional-dependencies", {}).values()
+    needs = [*pyproject["build-system"]["requires"], *chain(*extras)]
+    return needs + to_run(package)
+
+
+def to_run(package: Path) -> list[str]:
+    """What a package of ours needs from the index to run."""
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    return [need for need in project.get("dependencies", []) if not need.startswith("axon-")]
 
 
 def _digest(sections: list[str]) -> str:

@@ -15,8 +15,11 @@ def from_environment(variable: str, default: int) -> int:
     return int(text)
 
 
-def require_free(host: str, ports: dict[str, int]) -> None:
-    """Raise Problem unless every port (by the variable that sets it) can be listened on."""
+def require_free(host: str, ports: dict[str, int], target: str = "run") -> None:
+    """Raise Problem unless every port (by the variable that sets it) can be listened on.
+
+    `target` is the one of `make` that the advice names.
+    """
     if len(set(ports.values())) < len(ports):
         raise Problem(f"{' and '.join(ports)} must differ; both are {next(iter(ports.values()))}.")
     for variable, port in ports.items():
@@ -24,7 +27,7 @@ def require_free(host: str, ports: dict[str, int]) -> None:
         if trouble:
             other = port + 1 if port < 65535 else port - 1
             raise Problem(
-                f"Port {port} on {host} {trouble}. Choose another: make run {variable}={other}"
+                f"Port {port} on {host} {trouble}. Choose another: make {target} {variable}={other}"
             )
 
 

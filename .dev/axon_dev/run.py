@@ -1,17 +1,14 @@
 """`make run`: set up what has changed, start Redis, inference and gateway, stop them together."""
 
 import asyncio
-import json
 import os
 import signal
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from axon_dev import environment, page, ports, redis
+from axon_dev import environment, page, ports, ready, redis
 from axon_dev.audience import Audience
 from axon_dev.console import Problem, say
 from axon_dev.paths import LABELS, STATE, VENV_PYTHON
@@ -89,6 +86,13 @@ def services(settings: Settings, socket: Path) -> list[Service]:
         "AXON_INFERENCE": f"{settings.reachable_host}:{settings.grpc_port}",
         "AXON_REDIS_URL": settings.redis_url or f"unix://{socket}",
     }
+    # The gateway comes in as everybody else does.
+    for ours, theirs in (
+        ("AXON_BACKEND_TOKEN", "AXON_GRPC_TOKENS"),
+        ("AXON_BACKEND_TLS_CA", "AXON_GRPC_TLS_CERT"),
+    ):
+        if theirs in common:
+            common.setdefault(ours, common[theirs])
     if LABELS.is_dir():
         common.setdefault("AXON_LABELS", str(LABELS))
     inference = Service("inference", (str(VENV_PYTHON), "-m", "axon_inference"), common, grace_s=10)
@@ -160,35 +164,9 @@ async def _bring_up(settings: Settings, to_start: list[Service], supervisor: Sup
             await supervisor.start(service)
         except OSError as error:
             raise Problem(f"{service.name} cannot be started: {error}") from None
-    await _ready(settings.url)
+    await ready.wait(settings.url)
     say(f"\n  Axon is ready:  {settings.url}\n")
     say(f"  gRPC: {settings.reachable_host}:{settings.grpc_port}    Stop: Ctrl-C\n")
-
-
-async def _ready(url: str) -> None:
-    """Wait until the gateway says that a generation would succeed, telling what it waits for."""
-    told = ""
-    while reason := await asyncio.to_thread(_why_not_ready, url):
-        if reason != told:
-            told = reason
-            say(f"Waiting: {reason}")
-        await asyncio.sleep(0.3)
-
-
-def _why_not_ready(url: str) -> str | None:
-    direct = urllib.request.build_opener(
-        urllib.request.ProxyHandler({})
-    )  # no proxy for this machine itself
-    try:
-        with direct.open(f"{url}/readyz", timeout=2):
-            return None
-    except urllib.error.HTTPError as answer:
-        try:
-            return str(json.load(answer)["message"])
-        except (ValueError, KeyError, TypeError):
-            return f"the gateway answers {answer.code}"
-    except OSError:
-        return "the gateway is starting"
 
 
 def _report(lost: Running) -> None:

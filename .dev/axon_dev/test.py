@@ -7,7 +7,7 @@ import shlex
 import shutil
 import subprocess
 
-from axon_dev import environment, node, page
+from axon_dev import engine, environment, node, page
 from axon_dev.console import Problem, say
 from axon_dev.paths import FRONTEND, ROOT, VENV_PYTHON
 from axon_dev.steps import StepFailed, run_step
@@ -33,6 +33,23 @@ def test() -> int:
     if page_code != 0:
         raise Problem("The page's unit tests failed; see above.")
     return code
+
+
+def test_compose() -> int:
+    """Build the images, bring everything up and test it from outside; needs a Docker Engine."""
+    reason = engine.why_none()
+    if reason and os.environ.get("CI"):
+        say(f"test-compose: skipped, for this machine cannot run it. {reason}")
+        return 0
+    engine.require()
+    environment.setup()
+    system_packages()
+    arguments = shlex.split(os.environ.get("ARGS", ""))
+    return subprocess.run(
+        [VENV_PYTHON, "-m", "pytest", "tests/compose", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+    ).returncode
 
 
 def system_packages() -> None:

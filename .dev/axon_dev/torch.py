@@ -40,12 +40,12 @@ def install() -> None:
     if fits():
         return
     # The version alone cannot tell CPU from CUDA to pip, so a change of build must be forced.
-    plain = ("install", "--force-reinstall", "-c", LOCK, f"torch=={locked()}")
+    plain: tuple[str | Path, ...] = ("install", "--force-reinstall", "-c", LOCK, *wanted("cuda"))
     if flavour() == "cuda" or sys.platform != "linux":
         pip("Installing torch", *plain)
         return
     try:
-        pip("Installing torch", *_cpu_build())
+        pip("Installing torch", "install", "--force-reinstall", "--no-deps", *wanted("cpu"))
     except Problem as problem:
         if flavour() == "cpu":
             raise
@@ -55,10 +55,14 @@ def install() -> None:
         pip("Installing torch with CUDA", *plain)
 
 
-def _cpu_build() -> list[str | Path]:
-    """What to ask pip for: the CPU build by its name, so that no other can come in its place."""
-    name = f"torch=={locked()}+cpu"
-    return ["install", "--force-reinstall", "--no-deps", "--extra-index-url", CPU_INDEX, name]
+def wanted(build: str) -> tuple[str, ...]:
+    """The locked torch in a build (cpu or cuda), as lines of a requirements file or arguments.
+
+    The CPU build goes by its full name, so that no other can come in its place.
+    """
+    if build == "cuda":
+        return (f"torch=={locked()}",)
+    return (f"--extra-index-url={CPU_INDEX}", f"torch=={locked()}+cpu")
 
 
 def locked() -> str:

@@ -1,4 +1,4 @@
-/** A read-only look inside for tests and the console: `window.axon`. */
+/** A look inside for tests and the console: `window.axon`. */
 import type { Graph } from "./graph/graph";
 import type { GraphStatistics } from "./graph/overlay";
 import { nameOf } from "./session/query";
@@ -15,6 +15,8 @@ interface NodeReport {
   y: number;
   radius: number;
   glow: number;
+  /** In the world: x, height, z. */
+  place: number[];
 }
 
 export interface DebugHandle {
@@ -32,9 +34,9 @@ export interface DebugHandle {
   /** Index of the token looked at. */
   readonly token: number | null;
   readonly hovered: string | null;
+  /** The graph itself, for what the page has no control for. */
+  readonly graph: Graph | null;
   nodes(): NodeReport[];
-  /** Where the camera stands, and what it looks at. */
-  pose(): number[];
 }
 
 declare global {
@@ -82,10 +84,7 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
     get token() {
       return store.token?.index ?? null;
     },
-    pose: () => {
-      const { position, target } = graph?.pose() ?? { position: [], target: [] };
-      return [...position, ...target];
-    },
+    graph,
     nodes: () => reports(store, graph),
   });
 }
@@ -95,8 +94,8 @@ function reports(store: Store, graph: Graph | null): NodeReport[] {
     const feature = store.session.features[index];
     if (!feature) return [];
     const { key, id, source } = feature;
-    return [
-      { key, id, source, name: nameOf(feature), x, y, radius, glow: store.session.glowOf(feature) },
-    ];
+    const place = graph?.placeOf(index) ?? [];
+    const glow = store.session.glowOf(feature);
+    return [{ key, id, source, name: nameOf(feature), x, y, radius, glow, place }];
   });
 }

@@ -3,6 +3,8 @@ import "@fontsource-variable/source-sans-3";
 import "./styles/page.css";
 import "./styles/panels.css";
 import "./styles/graph.css";
+import "./styles/playback.css";
+import "./styles/inspector.css";
 import "./styles/rooms.css";
 import { exposeDebugHandle } from "./debug";
 import { Graph } from "./graph/graph";
@@ -10,7 +12,8 @@ import { showOverlay } from "./graph/overlay";
 import { Live } from "./live";
 import { askForFacts, askForFeature } from "./net/backend";
 import { Facts } from "./net/facts";
-import { loadRecording, play, type Player } from "./net/replay";
+import { browserWait, Player, type Start } from "./net/player";
+import { loadRecording } from "./net/replay";
 import { readRun } from "./session/address";
 import { type Origin, Store } from "./session/store";
 import { AccessField } from "./ui/access";
@@ -25,21 +28,26 @@ import { Inspector } from "./ui/inspector";
 import { LinkFloor } from "./ui/link-floor";
 import { ModelView } from "./ui/model";
 import { GRAPH_LOST, NO_GRAPH, Notice } from "./ui/notice";
-import { offerRecordings } from "./ui/recordings";
+import { PinnedView } from "./ui/pinned";
+import { flawsOf, Recordings } from "./ui/recordings";
+import { forgetReplayInAddress, keepReplayInAddress, replayWanted } from "./ui/replay-address";
 import { RoomView } from "./ui/room";
 import { Share } from "./ui/share";
 import { SourcesView } from "./ui/sources";
 import { StrongestView } from "./ui/strongest";
 import { TextView } from "./ui/text";
-import type { Recorded } from "./wire/parse";
+import { Timeline } from "./ui/timeline";
+import { Tip } from "./ui/tip";
+import type { Recording } from "./wire/recording";
 import type { Frame, GenerateRequest, OpenRequest } from "./wire/types";
 
 const FIRST_RECORDING = "capital-of-france";
+const FROM_THE_START: Start = { speed: 1, at: null, run: null };
 const BESIDE_THE_LOG: ReadonlySet<string> = new Set(["room", "error"]);
 
 const query = new URLSearchParams(location.search);
 const store = new Store((run) => setTimeout(run, 0));
-let player: Player | null = null;
+const player = new Player(store, browserWait);
 
 const live = new Live(store, query, receive);
 
@@ -58,44 +66,36 @@ function receive(frame: Frame): void {
 }
 
 function goLive(): void {
-  stopPlayer();
+  player.close();
+  recordings.say("");
   if (store.origin !== "live") putAway("live");
 }
 
 /** Takes what is shown off the page; the room stays. */
 function putAway(origin: Origin = "none"): void {
-  stopPlayer();
+  player.close();
+  recordings.say("");
   const { room } = store.session;
   store.restart(origin);
   store.session.room = room;
 }
 
-function stopPlayer(): void {
-  player?.stop();
-  player = null;
-}
-
 function generate(request: GenerateRequest): void {
   if (!live.send(request)) return;
-  stopPlayer();
   store.lookAt(null);
   store.session.requested();
   addressBar.forgetRun();
   store.changed();
 }
 
-async function replay(nameOrUrl: string, pace: number): Promise<void> {
-  const frames = await loadRecording(nameOrUrl);
-  if (store.origin !== "live") show(frames, pace);
+async function replay(nameOrUrl: string, start: Start): Promise<void> {
+  const recording = await loadRecording(nameOrUrl);
+  if (store.origin !== "live") show(recording, start);
 }
 
-/** Plays a recording in place of what is shown; the room stays, and what comes in it takes over. */
-function show(frames: readonly Recorded[], pace: number): void {
-  putAway("recording");
-  const apply = (frame: Frame): void => {
-    store.apply(frame);
-  };
-  player = play(frames, pace, apply, () => (player = null));
+function show(recording: Recording, start: Start): void {
+  player.open(recording.frames, start);
+  recordings.say(flawsOf(recording));
 }
 
 function makeGraph(notice: Notice): Graph | null {
@@ -141,12 +141,23 @@ offerHelp(() => {
   finding.focus();
 });
 new RoomView(store, (open) => live.send({ type: "open", open } satisfies OpenRequest));
-offerRecordings((frames) => {
-  show(frames, 1);
+const recordings = new Recordings((recording) => {
+  forgetReplayInAddress();
+  show(recording, FROM_THE_START);
 });
+new Tip();
 new TextView(store);
+new Timeline(store, player);
 new StrongestView(store);
-new Inspector(store, askForFeature);
+new PinnedView(store);
+new Inspector(
+  store,
+  (index) => {
+    player.seek(index);
+  },
+  askForFeature,
+);
+keepReplayInAddress(store);
 new LinkFloor(store);
 const notice = new Notice(store, {
   retry: () => {
@@ -177,10 +188,10 @@ if (graph && query.has("debug")) {
   showOverlay(() => ({ ...graph.statistics, tokens: store.session.tokens.length }));
 }
 
-const replayWanted = query.get("replay");
-if (replayWanted !== null) {
+const wanted = replayWanted(query);
+if (wanted !== null) {
   store.set({ backend: { state: "off" } });
-  replay(replayWanted, Number(query.get("pace") ?? 1)).catch((error: unknown) => {
+  replay(wanted.name, wanted).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     store.set({
       connection: { state: "gone", message: `The recording cannot be shown: ${reason}.` },
@@ -189,7 +200,7 @@ if (replayWanted !== null) {
 } else {
   // The page is whole without its first recording: where it is missing, nothing plays.
   if (!live.watches) {
-    void replay(FIRST_RECORDING, 1).catch(() => undefined);
+    void replay(FIRST_RECORDING, FROM_THE_START).catch(() => undefined);
   }
   const run = readRun(query);
   if (run) {

@@ -5,7 +5,9 @@ import type { Frame } from "../src/wire/types";
 import { FRAMES } from "./golden";
 
 function parsed(name: string): Frame[] {
-  return parseMessage(JSON.stringify(FRAMES[name]));
+  return parseMessage(JSON.stringify(FRAMES[name]), (error) => {
+    throw error;
+  });
 }
 
 function only(name: string): Frame {

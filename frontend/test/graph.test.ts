@@ -49,6 +49,23 @@ describe("placeLabels", () => {
     expect(placed[0]?.side).toBe("left");
   });
 
+  it("keeps off what is occupied", () => {
+    const tools = { left: 200, top: 0, width: 200, height: 300 };
+    const placed = placeLabels([candidate(1, 190, 50)], STAGE, 5, new Map(), [], [tools]);
+    expect(placed[0]?.side).toBe("left");
+  });
+
+  it("stands at a corner where the sides are taken", () => {
+    const cross = [
+      { left: 205, top: 49, width: 90, height: 2 },
+      { left: 100, top: 49, width: 90, height: 2 },
+      { left: 199, top: 10, width: 2, height: 35 },
+      { left: 199, top: 55, width: 2, height: 35 },
+    ];
+    const placed = placeLabels([candidate(1, 200, 50)], STAGE, 5, new Map(), [], cross);
+    expect(placed[0]?.side).toBe("right above");
+  });
+
   it("leaves out what has no place on the stage", () => {
     expect(placeLabels([candidate(1, -200, 50)], STAGE, 5, new Map())).toEqual([]);
   });
@@ -82,6 +99,36 @@ describe("Layout", () => {
     );
     const nearer = distances.filter((distance) => distance < (distances[4] ?? 0));
     expect(nearer.length).toBeLessThan(8);
+  });
+
+  it("gives features known from earlier their places back, in whatever order they come", () => {
+    const first = new Layout();
+    const ids = newcomers(0, 20);
+    const places = first.add(ids, [{ a: 0, b: 1, weight: 1 }]);
+    const later = new Layout();
+    later.know(
+      "s",
+      0,
+      Uint32Array.from(ids, ({ id }) => id),
+      places,
+    );
+    const backwards = ids.toReversed().map((newcomer, index) => ({ ...newcomer, index }));
+    const stranger: Newcomer = { index: 20, source: "s", id: 999, level: 0 };
+    const again = later.add([...backwards.slice(0, 5), stranger], []);
+    for (const { index, id } of backwards.slice(0, 5)) {
+      expect(again.slice(3 * index, 3 * index + 3)).toEqual(places.slice(3 * id, 3 * id + 3));
+    }
+    const rest = later.add(backwards.slice(5), []);
+    expect(rest.slice(0, 3)).toEqual(places.slice(3 * 14, 3 * 15));
+  });
+
+  it("keeps the places of those known but not yet seen free", () => {
+    const layout = new Layout();
+    const stranger: Newcomer = { index: 0, source: "s", id: 7, level: 0 };
+    const [x = 0, y = 0, z = 0] = new Layout().add([stranger], []);
+    layout.know("s", 0, Uint32Array.of(1), Float32Array.of(x, y, z));
+    const [otherX = 0, otherY = 0, otherZ = 0] = layout.add([stranger], []);
+    expect(Math.hypot(otherX - x, otherY - y, otherZ - z)).toBeGreaterThan(5);
   });
 
   it("gives the same places for the same features", () => {
@@ -134,5 +181,20 @@ describe("nameNodes", () => {
     const attention = { glow, fresh: new Float32Array(4), chosen: null, hovered: null };
     const named = nameNodes(nodes, session.features, attention);
     expect(named.map(({ text }) => text)).toEqual(["capitals", "#5", "#5"]);
+  });
+
+  it("leads with the strongest names of the newest token, five at most", () => {
+    const session = new Session();
+    session.apply(started(1, ["m/0"]));
+    const ids = [1, 2, 3, 4, 5, 6, 7];
+    const fired = ids.map((id) => feature(id, 1, { source: "m/0", label: `name ${id}` }));
+    session.apply(token(2, 0, "a", fired));
+    const nodes = session.features.map(({ index }) => ({ index, x: 0, y: 0, radius: 3 }));
+    const glow = Float32Array.of(1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4);
+    const fresh = Float32Array.of(1, 0, 1, 1, 1, 1, 1);
+    const attention = { glow, fresh, chosen: null, hovered: null };
+    const named = nameNodes(nodes, session.features, attention);
+    const leads = named.filter(({ lead }) => lead).map(({ text }) => text);
+    expect(leads).toEqual(["name 1", "name 3", "name 4", "name 5", "name 6"]);
   });
 });

@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { WireError } from "../src/wire/check";
 import { parseFeatureInfo, parseModel } from "../src/wire/model";
-import { parseMessage, parseRecording } from "../src/wire/parse";
+import { parseMessage } from "../src/wire/parse";
+import { parseRecording } from "../src/wire/recording";
+import type { Frame } from "../src/wire/types";
 
 const TOKEN = {
   type: "token",
@@ -16,7 +18,18 @@ const TOKEN = {
   ],
 };
 
-const parse = (value: unknown) => parseMessage(JSON.stringify(value));
+/** The frames of a message, and what was said of those left out. */
+function read(text: string): { frames: Frame[]; broken: string[] } {
+  const broken: string[] = [];
+  const frames = parseMessage(text, (error) => broken.push(error.message));
+  return { frames, broken };
+}
+
+function parse(value: unknown): Frame[] {
+  const { frames, broken } = read(JSON.stringify(value));
+  expect(broken).toEqual([]);
+  return frames;
+}
 
 describe("parseMessage", () => {
   it("keeps every field of a token frame", () => {
@@ -56,7 +69,25 @@ describe("parseMessage", () => {
     ["a feature without activation", JSON.stringify({ ...TOKEN, features: [{ id: 1 }] })],
     ["an unknown role", '{"type":"room","seq":0,"room":"r","role":"king","viewers":1}'],
   ])("refuses %s", (_what, text) => {
-    expect(() => parseMessage(text)).toThrow(WireError);
+    const { frames, broken } = read(text);
+    expect([frames.length, broken.length]).toEqual([0, 1]);
+  });
+
+  it("leaves out a broken frame of a batch and keeps the others", () => {
+    const bad = { ...TOKEN, position: "6" };
+    const frames = [TOKEN, bad, { ...TOKEN, seq: 6 }];
+    const read_ = read(JSON.stringify({ type: "batch", seq: 6, frames }));
+    expect(read_.frames.map(({ seq }) => seq)).toEqual([4, 6]);
+    expect(read_.broken).toEqual(["token.position is not a number"]);
+  });
+
+  it("keeps a token's id, L0 and reconstruction error where they are told", () => {
+    const details = {
+      token_id: 6342,
+      l0: { "axon-demo/2-res": 31 },
+      reconstruction_error: { "axon-demo/2-res": 0.12 },
+    };
+    expect(parse({ ...TOKEN, ...details })).toEqual([{ ...TOKEN, ...details }]);
   });
 });
 
@@ -65,7 +96,7 @@ describe("the bundled recording", () => {
   const text = readFileSync(path, "utf8");
 
   it("parses whole, from started to finished, in the order of the log", () => {
-    const frames = parseRecording(text).map(({ frame }) => frame);
+    const frames = parseRecording(text).frames.map(({ frame }) => frame);
     expect(frames[0]?.type).toBe("started");
     expect(frames.some((frame) => frame.type === "finished")).toBe(true);
     expect(frames.map((frame) => frame.seq)).toEqual(frames.map((_, i) => i + 1));
@@ -81,19 +112,40 @@ describe("a recording of a room", () => {
   const queued = '{"type":"queued","seq":1,"position":0,"time":5.25}';
   const end = '{"type":"end","seq":1,"frames":1}';
 
+  const recorded = { frame: { type: "queued", seq: 1, position: 0 }, time: 5.25 };
+
   it("keeps when its frames were made", () => {
-    expect(parseRecording([head, queued, end, ""].join("\n"))).toEqual([
-      { frame: { type: "queued", seq: 1, position: 0 }, time: 5.25 },
-    ]);
+    expect(parseRecording([head, queued, end, ""].join("\n"))).toEqual({
+      frames: [recorded],
+      cut: false,
+      skipped: 0,
+    });
   });
 
   it.each([
-    ["one without its end", [head, queued]],
-    ["one cut off in a line", [head, queued.slice(0, 20)]],
-    ["another kind of file", ["id;label", "1;cats"]],
-    ["an empty file", []],
-  ])("is not played: %s", (_what, lines) => {
+    ["between two lines", [head, queued], 0],
+    ["within a line", [head, queued, queued.slice(0, 20)], 0],
+    ["within a line, without a head", [queued, queued.slice(0, 20)], 0],
+    ["and with a line that says nothing", [head, queued, "{}", "", queued.slice(0, 20)], 1],
+  ])("is played as far as it goes when it was cut off %s", (_what, lines, skipped) => {
+    const recording = parseRecording(lines.join("\n"));
+    expect(recording).toEqual({ frames: [recorded], cut: true, skipped });
+  });
+
+  it("goes on after a broken line", () => {
+    const recording = parseRecording([head, "?", queued, '{"type":"token"}', end].join("\n"));
+    expect(recording).toEqual({ frames: [recorded], cut: false, skipped: 2 });
+  });
+
+  it.each([
+    ["another kind of file", ["id;label", "1;cats"], "no recording of Axon"],
+    ["other JSON", ['{"name":"axon"}'], "no recording of Axon"],
+    ["an empty file", [], "empty"],
+    ["one without frames", [head, '{"type":"end","seq":0,"frames":0}'], "nothing to play"],
+    ["one of a later version", [head.replace('"version":1', '"version":2'), queued], "newer Axon"],
+  ])("is not played: %s", (_what, lines, message) => {
     expect(() => parseRecording(lines.join("\n"))).toThrow(WireError);
+    expect(() => parseRecording(lines.join("\n"))).toThrow(message);
   });
 });
 
@@ -127,6 +179,20 @@ describe("parseFeatureInfo", () => {
       density: null,
       max_activation: null,
       neuronpedia_url: null,
+      promoted: null,
+      suppressed: null,
+      neighbors: null,
+      weights_error: null,
     });
+  });
+
+  it("takes what the feature's weights say", () => {
+    const told = parseFeatureInfo({
+      promoted: [{ token: " Paris", token_id: 6342, logit: 1.5 }],
+      suppressed: [],
+      neighbors: [{ index: 7, cosine: 0.4 }],
+    });
+    expect(told.promoted).toEqual([{ token: " Paris", logit: 1.5 }]);
+    expect([told.suppressed, told.neighbors]).toEqual([[], [{ index: 7, cosine: 0.4 }]]);
   });
 });

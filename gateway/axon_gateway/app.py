@@ -22,6 +22,7 @@ from axon_gateway.requests import Generate
 from axon_gateway.rooms import Rooms
 from axon_gateway.sharing import RedisSharing
 from axon_gateway.state import GATEWAY, Gateway
+from axon_gateway.upstream import Access
 
 #: Seconds that sockets have to take their goodbye.
 _GOODBYE = 2.5
@@ -48,7 +49,8 @@ _SETTINGS: web.AppKey[Settings] = web.AppKey("settings", Settings)
 
 async def _parts(app: web.Application) -> AsyncIterator[None]:
     settings = app[_SETTINGS]
-    backends = Backends(settings.targets, settings.generation_timeout)
+    access = Access.of(settings.backend_tls, settings.backend_tls_name, settings.backend_token)
+    backends = Backends(settings.targets, settings.generation_timeout, access)
     labels = _labels(settings, backends)
     limits = Limits(settings)
 
@@ -106,6 +108,8 @@ async def _warm_up(app: web.Application) -> AsyncIterator[None]:
 
     gateway.backends.watch(met)
     yield
+    # The rest of the clean-up may wait for Redis: whom we meet meanwhile is nobody's business.
+    await gateway.backends.unwatch()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,7 +14,7 @@ from axon.types import Model, Source
 from axon.v1 import inference_pb2 as pb
 
 from axon_gateway.errors import Refusal
-from axon_gateway.upstream import Upstream
+from axon_gateway.upstream import PLAIN, Access, Upstream
 
 _log = logging.getLogger(__name__)
 
@@ -25,13 +25,22 @@ Met = Callable[[Model], None]
 class Backends:
     """The services at `targets`, in the order of preference; `generation_timeout` is in seconds."""
 
-    def __init__(self, targets: Sequence[str], generation_timeout: float) -> None:
-        self.all = tuple(Upstream(target, generation_timeout) for target in targets)
+    def __init__(
+        self, targets: Sequence[str], generation_timeout: float, access: Access = PLAIN
+    ) -> None:
+        self.all = tuple(Upstream(target, generation_timeout, access) for target in targets)
         self._watching: list[asyncio.Task[None]] = []
 
     def watch(self, met: Met) -> None:
         """Keeps an eye on all services from now on."""
         self._watching = [asyncio.create_task(_watch(backend, met)) for backend in self.all]
+
+    async def unwatch(self) -> None:
+        """Looks no more: `ready` stays as it is, and nothing more is told."""
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+        self._watching.clear()
 
     def choose(self, model: str | None, request: pb.GenerateRequest) -> Upstream:
         """Who runs a request: a healthy service of `model` with the fewest streams.
@@ -89,9 +98,7 @@ class Backends:
 
     async def close(self) -> None:
         """Ends every stream and all connections."""
-        for task in self._watching:
-            task.cancel()
-        await asyncio.gather(*self._watching, return_exceptions=True)
+        await self.unwatch()
         await asyncio.gather(*(backend.close() for backend in self.all))
 
     def _find(self, id_: str) -> tuple[Upstream, Source] | None:
@@ -121,7 +128,10 @@ class Backends:
 
 
 async def _watch(backend: Upstream, met: Met) -> None:
+    told = ""
     async for model in backend.watch():
-        sources = ", ".join(source.id for source in model.sources)
-        _log.info("inference at %s serves %s: %s", backend.target, model.model, sources)
-        met(model)
+        serves = f"{model.model}: {', '.join(source.id for source in model.sources)}"
+        if serves != told:  # connections are renewed all the time
+            _log.info("inference at %s serves %s", backend.target, serves)
+            met(model)
+            told = serves

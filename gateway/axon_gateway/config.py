@@ -7,7 +7,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from axon.channel import Tls
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -80,6 +83,32 @@ def _choice(*allowed: str) -> Callable[[str], str]:
     return choose
 
 
+def _tls(text: str) -> Tls:
+    tls: Tls = {"": False, "system": True}.get(text, Path(text).expanduser())
+    _try(tls=tls)
+    return tls
+
+
+def _token(text: str) -> str:
+    """The first of several, so that the list which inference takes does here, too."""
+    token = next(iter(_words(text)), "")
+    _try(token=token)
+    return token
+
+
+def _try(tls: Tls = False, token: str = "") -> None:
+    """Finds out now what would else fail with the first call."""
+    # Here, for it imports gRPC, which those who have neither need not wait for.
+    from axon import channel
+    from axon.errors import AxonError
+
+    try:
+        channel.credentials(tls)
+        channel.authorization(token)
+    except AxonError as error:
+        raise ValueError(error.message) from None
+
+
 def _rate(text: str) -> float:
     rate = float(text)
     if not 0 < rate < float("inf"):
@@ -133,11 +162,13 @@ def _bundled(folder: str) -> Path | None:
 BUNDLED_LABELS = _bundled("inference/demo_model/labels")
 
 
-def _setting(variable: str, read: Callable[[str], Any], default: Any, about: str) -> Any:
-    metadata = {"variable": variable, "read": read, "about": about}
+def _setting(
+    variable: str, read: Callable[[str], Any], default: Any, about: str, *, secret: bool = False
+) -> Any:
+    metadata = {"variable": variable, "read": read, "about": about, "secret": secret}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +187,32 @@ class Settings:
         "gRPC targets in place of AXON_INFERENCE, for several models or replicas, with spaces "
         "between; the first one's model is the default",
     )
+    backend_tls: Tls = _setting(  # noqa: RUF009 (it is a dataclass field)
+        "AXON_BACKEND_TLS_CA",
+        _tls,
+        False,
+        "authority that signs the certificates of inference services: a PEM file, or `system` for "
+        "those that the system trusts; empty: no TLS",
+    )
+    backend_tls_name: str = _setting(
+        "AXON_BACKEND_TLS_NAME",
+        str,
+        "",
+        "name in those certificates, where it is not the target's",
+    )
+    backend_token: str = _setting(
+        "AXON_BACKEND_TOKEN",
+        _token,
+        "",
+        "access token that inference services want (one of their AXON_GRPC_TOKENS; of several, "
+        "the first is sent)",
+        secret=True,
+    )
     redis_url: str = _setting(
-        "AXON_REDIS_URL", _text, "redis://127.0.0.1:6379/0", "Redis, which keeps the labels"
+        "AXON_REDIS_URL",
+        _text,
+        "redis://127.0.0.1:6379/0",
+        "Redis, which keeps the labels; gateways with the same one share their rooms",
     )
     labels: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
         "AXON_LABELS",
@@ -256,6 +311,13 @@ class Settings:
     label_cache: int = _setting(
         "AXON_LABEL_CACHE", _count, 200_000, "labels kept in this process besides Redis"
     )
+    on_failure: str = _setting(
+        "AXON_ON_FAILURE",
+        _choice("exit", "wait"),
+        "exit",
+        "what becomes of the process if it cannot start: exit ends it; wait (for containers that "
+        "would be started again at once) keeps it until it is told to stop",
+    )
     log_level: str = _setting(
         "AXON_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info", "what is logged"
     )
@@ -278,9 +340,14 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             try:
                 values[setting.name] = setting.metadata["read"](environment[variable])
             except ValueError as error:
-                text = environment[variable]
-                raise ConfigError(f"{variable}={text!r} cannot be used: {error}") from None
+                shown = "" if setting.metadata["secret"] else f"={environment[variable]!r}"
+                raise ConfigError(f"{variable}{shown} cannot be used: {error}") from None
     return Settings(**values)  # type: ignore[arg-type]
+
+
+def waits(environment: Mapping[str, str]) -> bool:
+    """Whether a process that cannot start is to stay, whatever else is wrong in `environment`."""
+    return environment.get("AXON_ON_FAILURE", "").lower() == "wait"
 
 
 def describe() -> str:
@@ -289,7 +356,7 @@ def describe() -> str:
     lines = []
     for setting in fields(Settings):
         value = getattr(defaults, setting.name)
-        shown = "none" if value in (None, (), {}, "") else value
+        shown = "none" if value in (None, False, (), {}, "") else value
         if isinstance(value, tuple) and value:
             shown = ", ".join(map(str, value))
         lines.append(f"  {setting.metadata['variable']:24} {setting.metadata['about']}")

@@ -31,6 +31,11 @@ def begin_request(given: str | None) -> str:
     return id_
 
 
+def request_id() -> str | None:
+    """The id of the request that is being worked on, if there is one."""
+    return _context.get().get("request_id")
+
+
 def in_room(room: str) -> None:
     """Has all that is logged from here on carry the room's id."""
     _context.set({**_context.get(), "room": room})

@@ -15,7 +15,7 @@ _ASK_AGAIN = "no-cache"
 
 
 def routes(folder: Path | None) -> list[web.RouteDef]:
-    """`/` and `/r/{room}` answer with the document, other paths with the files in `folder`."""
+    """`/`, `/r/{room}` and `/r/{room}/` are the document, other paths the files in `folder`."""
 
     async def document(request: web.Request) -> web.StreamResponse:
         if folder is None or not (folder / "index.html").is_file():
@@ -33,6 +33,7 @@ def routes(folder: Path | None) -> list[web.RouteDef]:
     return [
         web.get("/", document),
         web.get("/r/{room}", document),
+        web.get("/r/{room}/", document),
         web.get("/{path:.+}", file),
     ]
 

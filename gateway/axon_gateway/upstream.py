@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import dataclass
 
 import grpc
 import grpc.aio
-from axon import messages
-from axon.channel import CHANNEL_OPTIONS
-from axon.errors import AxonError, from_call
+from axon import channel, messages
+from axon.channel import CHANNEL_OPTIONS, Metadata, Options, Tls
+from axon.errors import from_call
 from axon.types import Feature, Model
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from axon_gateway import metrics
+from axon_gateway import logs, metrics
 from axon_gateway.errors import Refusal
+from axon_gateway.statuses import loading, translate, unavailable
+
+_log = logging.getLogger(__name__)
 
 SERVICE = "axon.v1.InferenceService"
 #: Seconds for a question that the service answers from memory.
@@ -53,23 +58,40 @@ _BALANCED = (*_OPTIONS, ("grpc.service_config", json.dumps(_SERVICE_CONFIG)))
 #: Seconds until a service that is up but does not describe itself is asked again.
 _RETRY = 1.0
 
-_JSON_NAMES = {path: name for name, path in messages.FIELDS.items()}
-#: Codes that the service may give as the reason of a field violation.
-_REASONS = frozenset(
-    {"empty_prompt", "prompt_too_long", "out_of_range", "wrong_type", "unknown_source"}
-)
+#: The metadata in which a service names itself.
+_SERVER = "axon-server"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What it takes to be let in: TLS credentials, channel options, metadata of each call."""
+
+    secure: grpc.ChannelCredentials | None = None
+    options: Options = ()
+    metadata: Metadata = ()
+
+    @classmethod
+    def of(cls, tls: Tls, name: str, token: str) -> Access:
+        """`name` is the one in the service's certificate, if it is not the target's."""
+        options = (("grpc.ssl_target_name_override", name),) if name else ()
+        return cls(channel.credentials(tls), options, channel.authorization(token))
+
+
+#: Neither TLS nor token.
+PLAIN = Access()
 
 
 class Upstream:
     """A channel to the inference service at `target`; `generation_timeout` is in seconds."""
 
-    def __init__(self, target: str, generation_timeout: float) -> None:
+    def __init__(self, target: str, generation_timeout: float, access: Access = PLAIN) -> None:
         self.target = target
         self._generation_timeout = generation_timeout
-        self._channel = grpc.aio.insecure_channel(target, _BALANCED)
+        self._access = access
+        self._channel = channel.aio_channel(target, access.secure, (*_BALANCED, *access.options))
         self._stub = stubs.InferenceServiceStub(self._channel)
         # gRPC reaches nobody who is not healthy, but those know best what they are waiting for.
-        self._questions = grpc.aio.insecure_channel(target, _OPTIONS)
+        self._questions = channel.aio_channel(target, access.secure, (*_OPTIONS, *access.options))
         self._unbalanced = stubs.InferenceServiceStub(self._questions)
         self._health = health_pb2_grpc.HealthStub(self._channel)
         #: The last description received; None until the service has answered once.
@@ -82,6 +104,7 @@ class Upstream:
     async def watch(self) -> AsyncGenerator[Model, None]:
         """Keeps `ready` and `last_model` true; yields the model whenever it has come up."""
         up = metrics.BACKEND_UP.labels(self.target)
+        told = ""
         while True:
             state = self._channel.get_state(try_to_connect=True)
             self.ready = state is grpc.ChannelConnectivity.READY
@@ -89,7 +112,11 @@ class Upstream:
             if self.ready:
                 try:
                     yield await self.model()
-                except Refusal:
+                    told = ""
+                except Refusal as refusal:
+                    if refusal.message != told:
+                        _log.warning("%s", refusal.message)
+                        told = refusal.message
                     # It has gone again, or is about to: the state will tell.
                     await asyncio.sleep(_RETRY)
                     continue
@@ -102,18 +129,19 @@ class Upstream:
             answer = await self._health.Check(request, timeout=_SHORT)
         except grpc.aio.AioRpcError:
             answer = None
+        # Refuses too, and says what it waits for; and who lacks a token is healthy to any probe.
+        await self.model()
         if answer is None or answer.status != health_pb2.HealthCheckResponse.SERVING:
-            await self.model()  # refuses too, and says what it waits for
-            raise Refusal("not_ready", _loading(self.target))
+            raise Refusal("not_ready", loading(self.target))
 
     async def model(self) -> Model:
         """What is served now, with the present load. Raises Refusal."""
-        request = pb.GetModelRequest()
+        request, metadata = pb.GetModelRequest(), self._access.metadata
         try:
             try:
-                answer = await self._stub.GetModel(request, timeout=_SHORT)
+                answer = await self._stub.GetModel(request, timeout=_SHORT, metadata=metadata)
             except grpc.aio.AioRpcError:
-                answer = await self._unbalanced.GetModel(request, timeout=_SHORT)
+                answer = await self._unbalanced.GetModel(request, timeout=_SHORT, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise self._not_ready(error) from None
         self.last_model = messages.model(answer)
@@ -123,7 +151,9 @@ class Upstream:
         """What one feature's weights say. Raises Refusal."""
         request = messages.feature_request(source, index, None)
         try:
-            answer = await self._stub.GetFeature(request, timeout=_SHORT)
+            answer = await self._stub.GetFeature(
+                request, timeout=_SHORT, metadata=self._access.metadata
+            )
         except grpc.aio.AioRpcError as error:
             raise self._refusal(error, begun=False) from None
         return messages.feature(answer)
@@ -142,7 +172,9 @@ class Upstream:
 
         Close it (`contextlib.aclosing`) or cancel the task that reads it to free the slot.
         """
-        call = self._stub.Generate(request, timeout=self._generation_timeout or None)
+        call = self._stub.Generate(
+            request, timeout=self._generation_timeout or None, metadata=self._metadata()
+        )
         streams = metrics.UPSTREAM_STREAMS.labels(self.target)
         streams.inc()
         self.streams += 1
@@ -153,75 +185,46 @@ class Upstream:
                 finished = response.HasField("finished")
                 yield response
         except grpc.aio.AioRpcError as error:
-            raise self._refusal(error, begun) from None
+            raise await self._explained(self._refusal(error, begun)) from None
         finally:
             streams.dec()
             self.streams -= 1
             call.cancel()
         if not finished:
-            raise self._lost("the stream ended early")
+            raise self._lost("the stream ended early", await call.initial_metadata())
+
+    def _metadata(self) -> Metadata:
+        """The token, and the id under which the service is to log the request."""
+        id_ = logs.request_id()
+        return (*self._access.metadata, *((("x-request-id", id_),) if id_ else ()))
+
+    async def _explained(self, refusal: Refusal) -> Refusal:
+        """gRPC knows only that a service is not healthy; that one itself knows why."""
+        if refusal.message == loading(self.target):
+            try:
+                await self.model()
+            except Refusal as better:
+                return better
+        return refusal
 
     def _not_ready(self, error: grpc.aio.AioRpcError) -> Refusal:
         """Whatever keeps the service from saying what it is keeps it from generating."""
-        return Refusal("not_ready", _unavailable(from_call(error), self.target))
+        return Refusal("not_ready", unavailable(from_call(error), self.target))
 
-    def _lost(self, why: str) -> Refusal:
-        return Refusal("backend_lost", f"inference at {self.target} broke off: {why}")
+    def _lost(self, why: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> Refusal:
+        # A target may be many replicas; each says in the first event's metadata who it is.
+        name = dict(metadata or ()).get(_SERVER)
+        who = f"{self.target} ({name})" if isinstance(name, str) else self.target
+        return Refusal("backend_lost", f"inference at {who} broke off: {why}")
 
     def _refusal(self, error: grpc.aio.AioRpcError, begun: bool) -> Refusal:
         """The refusal that tells clients about a failed call; `begun` if events had come."""
         status = from_call(error)
         if begun and status.code in ("UNAVAILABLE", "INTERNAL", "UNKNOWN", "CANCELLED"):
-            return self._lost(status.message)
+            return self._lost(status.message, error.initial_metadata())
         return translate(status, self.target)
 
     async def close(self) -> None:
         """Ends every stream and the connection."""
         await self._channel.close(None)
         await self._questions.close(None)
-
-
-def translate(status: AxonError, target: str) -> Refusal:
-    """The refusal for a gRPC status, with the field at fault under its JSON name."""
-    match status.code:
-        case "INVALID_ARGUMENT" | "OUT_OF_RANGE":
-            return _invalid(status)
-        case "NOT_FOUND":
-            return Refusal("unknown_source", status.message, "sources")
-        case "RESOURCE_EXHAUSTED":
-            return Refusal("queue_full", status.message, retry_after=status.retry_after)
-        case "DEADLINE_EXCEEDED":
-            return Refusal("deadline", f"inference at {target} did not finish in time")
-        case "UNAVAILABLE":
-            return Refusal(
-                "not_ready", _unavailable(status, target), retry_after=status.retry_after
-            )
-    return Refusal("internal", f"inference at {target} failed: {status}")
-
-
-def _unavailable(status: AxonError, target: str) -> str:
-    if "unhealthy" in status.message:
-        return _loading(target)
-    if "failed to connect" in status.message.lower():
-        # What gRPC adds (every address it tried, in its own notation) helps nobody who waits.
-        return f"no inference service answers at {target}"
-    return f"inference at {target} is not available: {status.message}"
-
-
-def _loading(target: str) -> str:
-    return f"inference at {target} is loading its model"
-
-
-def _invalid(status: AxonError) -> Refusal:
-    if not status.violations:
-        return Refusal("out_of_range", status.message)
-    violation = status.violations[0]
-    # A repeated field may be named with its index: "sampling.stop[2]".
-    path = violation.field.partition("[")[0]
-    field = _JSON_NAMES.get(path, path)
-    defaults = {"prompt": "prompt_too_long", "sources": "unknown_source"}
-    reason = violation.reason.lower()
-    code = reason if reason in _REASONS else defaults.get(field, "out_of_range")
-    # The service names fields as the contract does; the reader knows them by their JSON names.
-    text = (violation.description or status.message).replace(path, field)
-    return Refusal(code, text if text.startswith(field) else f"{field} {text}", field)

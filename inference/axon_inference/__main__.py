@@ -1,4 +1,7 @@
-"""`python -m axon_inference`: serve until told to stop; or list models, or download one."""
+"""`python -m axon_inference`: serve until told to stop; or list models, download, ask for health.
+
+Each command imports what it needs: a probe that runs every few seconds should cost little.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable
 
+from . import logs
 from .config import Settings, SettingsError
 
 _log = logging.getLogger("axon_inference")
@@ -17,25 +21,45 @@ _log = logging.getLogger("axon_inference")
 
 def main() -> int:
     """Run what was asked for; the exit code is 0 after a clean end, 1 after a failure."""
+    # Before gRPC is imported: it would tell each failed handshake beside our log, in its own form.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     arguments = _parser().parse_args()
     try:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:
-        print(f"axon-inference: {error}", file=sys.stderr)
-        return 1
-    logging.basicConfig(
-        level=settings.log_level,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells every request at INFO
+        print(f"axon-inference: {error}", file=sys.stderr, flush=True)
+        return _give_up(arguments.command)
+    if arguments.command == "healthcheck":
+        from . import healthcheck
+
+        return healthcheck.main(settings)
+    logs.configure(settings.log_level, settings.log_format)
     match arguments.command:
         case "models":
             return _told(lambda: _list(settings, arguments.names))
         case "download":
             return _told(lambda: _download(settings))
         case _:
-            return asyncio.run(_serve(settings))
+            return _served(settings)
+
+
+def _served(settings: Settings) -> int:
+    from .service import PortInUse
+
+    try:
+        return asyncio.run(_serve(settings))
+    except (PortInUse, SettingsError) as error:
+        _log.error("%s", error)
+    return _give_up("serve")
+
+
+def _give_up(command: str | None) -> int:
+    """The exit code; where AXON_ON_FAILURE says so, a service stays until a signal."""
+    if command in ("serve", None) and Settings.waits(os.environ):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: sys.exit(1))
+        signal.pause()
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="serve until told to stop; what is done without a command")
     listing = commands.add_parser("models", help="list models, and which SAEs there are for them")
     listing.add_argument("names", nargs="*", metavar="NAME", help="a model, and a set of its SAEs")
+    commands.add_parser(
+        "healthcheck", help="ask the service of these settings whether it serves; 0 if so"
+    )
     commands.add_parser("download", help="download AXON_MODEL and AXON_SOURCES, and end")
     return parser
 
@@ -84,7 +111,8 @@ def _download(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> int:
-    from .service import PortInUse, Service
+    from .service import Service
+    from .starting import bring_up
 
     stop = asyncio.Event()
     failures: list[str] = []
@@ -92,40 +120,25 @@ async def _serve(settings: Settings) -> int:
 
     def fail(reason: str) -> None:
         """End the process, from whichever thread: a supervisor then starts a fresh one."""
+        _log.error("%s", reason)
         failures.append(reason)
         loop.call_soon_threadsafe(stop.set)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     service = Service(settings, on_fatal=fail)
-    try:
-        await service.listen()
-    except PortInUse as error:
-        _log.error("%s Set AXON_GRPC_PORT to another port.", error)
-        return 1
-    loading = asyncio.create_task(service.load())
+    await service.listen()
+    loading = asyncio.create_task(bring_up(service, wait=settings.on_failure == "wait"))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    failure = loading.exception() if loading.done() else None
-    if failure:
-        failures.append(_reason(failure))
-    else:
+    if loading.done() and not loading.exception():
         await stopping
-    if failures:
-        _log.error("%s", failures[0])
     if not loading.done():
         # A thread that imports torch cannot be interrupted; nothing is lost by leaving at once.
         os._exit(0)
     stopping.cancel()
     await service.drain()
-    return 1 if failures else 0
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, (ValueError, OSError)):
-        return f"cannot serve: {error}"
-    logging.getLogger("axon_inference").error("loading failed", exc_info=error)
-    return f"cannot serve: {error!r}"
+    return 1 if failures or loading.exception() else 0
 
 
 if __name__ == "__main__":

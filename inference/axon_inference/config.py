@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,6 +20,17 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _tokens(text: str) -> tuple[str, ...]:
+    tokens = _names(text)
+    if not all(token.isascii() and token.isprintable() and " " not in token for token in tokens):
+        raise ValueError("printable ASCII characters without spaces")
+    return tokens
+
+
+def _file(text: str) -> Path:
+    return Path(text).expanduser()
+
+
 def _count(minimum: int) -> Any:
     def parse(text: str) -> int:
         value = int(text)
@@ -32,8 +44,14 @@ def _count(minimum: int) -> Any:
 def _port(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 65535:
-        raise ValueError("must be a port, 0 to 65535 (0 picks a free one)")
+        raise ValueError("must be a port, 0 to 65535")
     return value
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9])?", text):
+        raise ValueError("must be auto, cpu, cuda or cuda:N")
+    return text
 
 
 def _one_of(*choices: str) -> Any:
@@ -50,8 +68,9 @@ def _level(text: str) -> str:
     return parse(text.upper())
 
 
-def _setting(default: Any, env: str, about: str, parse: Any = str) -> Any:
-    return field(default=default, metadata={"env": env, "about": about, "parse": parse})
+def _setting(default: Any, env: str, about: str, parse: Any = str, secret: bool = False) -> Any:
+    metadata = {"env": env, "about": about, "parse": parse, "secret": secret}
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True)
@@ -72,8 +91,26 @@ class Settings:
         _names,
     )
     host: str = _setting("127.0.0.1", "AXON_HOST", "address to listen on")
-    port: int = _setting(50051, "AXON_GRPC_PORT", "port to listen on", _port)
-    device: str = _setting("auto", "AXON_DEVICE", "auto, cpu, cuda or cuda:N")
+    port: int = _setting(50051, "AXON_GRPC_PORT", "port to listen on; 0 picks a free one", _port)
+    tls_cert: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
+        None,
+        "AXON_GRPC_TLS_CERT",
+        "PEM file of the server's certificate and those between it and the root; with the key, "
+        "callers must use TLS",
+        _file,
+    )
+    tls_key: Path | None = _setting(  # noqa: RUF009
+        None, "AXON_GRPC_TLS_KEY", "PEM file of its key", _file
+    )
+    tokens: tuple[str, ...] = _setting(
+        (),
+        "AXON_GRPC_TOKENS",
+        "access tokens, comma separated: callers must send one of them as metadata "
+        "`authorization: Bearer TOKEN`; without any, nobody needs one",
+        _tokens,
+        secret=True,
+    )
+    device: str = _setting("auto", "AXON_DEVICE", "auto, cpu, cuda or cuda:N", _device)
     dtype: str = _setting("float32", "AXON_DTYPE", f"one of {', '.join(DTYPES)}", _one_of(*DTYPES))
     threads: int = _setting(
         0, "AXON_THREADS", "CPU threads for one forward pass; 0 takes torch's choice", _count(0)
@@ -109,11 +146,27 @@ class Settings:
     drain_seconds: int = _setting(
         10, "AXON_DRAIN_SECONDS", "time running streams get to end at shutdown", _count(0)
     )
+    on_failure: str = _setting(
+        "exit",
+        "AXON_ON_FAILURE",
+        "what becomes of the process if it cannot serve: exit ends it; wait (for containers that "
+        "would be started again at once) keeps it, unhealthy, and tries again where that may help",
+        _one_of("exit", "wait"),
+    )
     log_level: str = _setting(
         "INFO",
         "AXON_LOG_LEVEL",
         "DEBUG, INFO, WARNING or ERROR",
         _level,
+    )
+    log_format: str = _setting(
+        "plain", "AXON_LOG_FORMAT", "how it is logged: plain or json", _one_of("plain", "json")
+    )
+    metrics_port: int = _setting(
+        0,
+        "AXON_METRICS_PORT",
+        "port where Prometheus finds this replica's queue length and counts; 0: nowhere",
+        _port,
     )
 
     @classmethod
@@ -131,8 +184,14 @@ class Settings:
             try:
                 values[item.name] = item.metadata["parse"](text)
             except ValueError as error:
-                raise SettingsError(f"{item.metadata['env']}={text!r}: {error}") from error
+                shown = "" if item.metadata["secret"] else f"={text!r}"
+                raise SettingsError(f"{item.metadata['env']}{shown}: {error}") from error
         return cls(**values)
+
+    @staticmethod
+    def waits(env: Mapping[str, str]) -> bool:
+        """Whether a process that cannot start is to stay, whatever else is wrong in `env`."""
+        return env.get("AXON_ON_FAILURE", "").strip() == "wait"
 
     @classmethod
     def help(cls) -> str:
@@ -146,4 +205,4 @@ class Settings:
 
 
 def _shown(default: Any) -> str:
-    return "none" if default == () else str(default)
+    return "none" if default in ((), None) else str(default)

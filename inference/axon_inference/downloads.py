@@ -20,6 +20,8 @@ from huggingface_hub import constants, hf_hub_download, hf_hub_url
 from huggingface_hub.file_download import http_get, repo_folder_name
 from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]
 
+from .passing import Passing
+
 _log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -27,6 +29,10 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 class HubError(ValueError):
     """Files cannot be had; the message says which, why, and what to do."""
+
+
+class HubUnreachable(HubError, Passing):
+    """The hub does not answer, or not as it should."""
 
 
 @dataclass(frozen=True)

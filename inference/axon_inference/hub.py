@@ -6,6 +6,7 @@ another word with the hub.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import re
@@ -18,7 +19,7 @@ import httpx2
 from huggingface_hub import HfApi, constants, get_token, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
-from .downloads import HubError, Progress, RemoteFile, download, require_space
+from .downloads import HubError, HubUnreachable, Progress, RemoteFile, download, require_space
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ _WEIGHTS = {
     "pytorch_model.bin": r"pytorch_model-\d+-of-\d+\.bin",
 }
 _BESIDE_WEIGHTS = (".json", ".txt", ".model", ".jinja")
+_DISK_FAILURES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 
 
@@ -164,7 +166,20 @@ def _explained(repository: str, lacking: Sequence[Want]) -> Iterator[None]:
     try:
         yield
     except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
-        raise HubError(_why(error, repository, lacking)) from error
+        kind = HubUnreachable if _passes(error) else HubError
+        raise kind(_why(error, repository, lacking)) from error
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the same may go well in a while."""
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code in (408, 429) or error.response.status_code >= 500
+    return not _is_local(error)
+
+
+def _is_local(error: Exception) -> bool:
+    """Whether it is our own disk that fails, and not the way to the hub."""
+    return isinstance(error, OSError) and error.errno in _DISK_FAILURES
 
 
 def _why(error: Exception, repository: str, lacking: Sequence[Want]) -> str:
@@ -184,6 +199,8 @@ def _why(error: Exception, repository: str, lacking: Sequence[Want]) -> str:
         )
     if isinstance(error, HfHubHTTPError):
         return f"{hub} answered {error.response.status_code} for {repository}: {_line(error)}"
+    if _is_local(error):
+        return f"{constants.HF_HUB_CACHE} cannot be written: {_line(error)}; HF_HOME moves it"
     return (
         f"{hub} cannot be reached, or broke off: {_line(error)}. Start again when it can be; "
         f"what was downloaded is kept. Otherwise, {_by_hand(lacking)}"

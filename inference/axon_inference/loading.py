@@ -14,6 +14,8 @@ from axon.v1 import inference_pb2 as pb
 from . import memory
 from .catalog import Selection, SourceSpec, select
 from .config import Settings
+from .container import MemoryTooSmall
+from .device import choose
 from .features import FeatureReader, Unembedding
 from .graphs import Capture, cuda_capture
 from .hub import Want, fetch, require_network, snapshot
@@ -60,8 +62,24 @@ def load(
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    device = choose(settings.device)
     selection = select(settings.model, settings.sources)
-    model, slots = _load_model(selection, settings, report)
+    try:
+        return _load(selection, settings, device, capture, report)
+    except torch.OutOfMemoryError as error:
+        # Others may use a GPU too, and take its memory while we load.
+        why = str(error).partition(". ")[0]
+        raise MemoryTooSmall(f"{selection.id} does not fit into {device}: {why}") from error
+
+
+def _load(
+    selection: Selection,
+    settings: Settings,
+    device: torch.device,
+    capture: Capture | None,
+    report: Callable[[str], None],
+) -> Loaded:
+    model, slots = _load_model(selection, settings, device, report)
     sources = [_load_source(spec, model, report) for spec in selection.sources]
     _require_distinct(sources)
     if capture is None and model.device.type == "cuda" and settings.graphs == "auto":
@@ -100,7 +118,10 @@ def _warm_up(runner: ModelRunner, model: LanguageModel) -> None:
 
 
 def _load_model(
-    selection: Selection, settings: Settings, report: Callable[[str], None]
+    selection: Selection,
+    settings: Settings,
+    device: torch.device,
+    report: Callable[[str], None],
 ) -> tuple[LanguageModel, int]:
     """The model, loaded only if the sources fit it and all of it fits into memory; and slots."""
     require_network(selection.wanted)
@@ -110,7 +131,7 @@ def _load_model(
     empty = outline(
         selection.id,
         str(folder),
-        device=settings.device,
+        device=str(device),
         dtype=settings.dtype,
         context_length=settings.context_length,
     )

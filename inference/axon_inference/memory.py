@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 
 from . import prepack
+from .container import MemoryTooSmall, memory_limit
 from .downloads import readable
 from .model import LanguageModel
-
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
-
-
-class MemoryTooSmall(ValueError):
-    """It does not fit; the message says how much is needed for what, and what takes less."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +89,13 @@ def _available(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
-    return min(int(psutil.virtual_memory().available), _container_limit())
+    return min(int(psutil.virtual_memory().available), max(0, memory_limit() - _own()))
 
 
-def _container_limit() -> int:
-    """What a container may use at most; the machine's figures say nothing of that."""
-    try:
-        return int(_CGROUP_LIMIT.read_text())
-    except (OSError, ValueError):  # no such file, or "max"
-        return 1 << 62
+def _own() -> int:
+    """What this process has taken for itself by now, the libraries above all."""
+    used = psutil.Process().memory_info()
+    return int(used.rss - getattr(used, "shared", 0))
 
 
 def _place(device: torch.device) -> str:

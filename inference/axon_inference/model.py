@@ -116,7 +116,7 @@ def outline(
         tokenizer=tokenizer,
         config=config,
         adapter=_adapter(config, type(network).__name__, model_id, precision),
-        device=torch.device(_device(device)),
+        device=torch.device(device),
         dtype=precision,
         context_length=longest,
         n_layers=int(config.num_hidden_layers),
@@ -191,12 +191,6 @@ def _quiet() -> Iterator[None]:
         transformers_logging.set_verbosity(level)
         if bar:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _refuse_unsupported(config: Any) -> None:

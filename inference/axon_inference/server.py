@@ -17,7 +17,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from . import messages
+from .account import Account
 from .engine import Engine, EngineDead
+from .metrics import Metrics
 from .requests import Event, Failed, Feature, Finished, Request, Tokens, Unreadable
 from .scheduler import QueueFull
 from .validation import InvalidRequest, Served, UnknownSource, resolve, resolve_feature
@@ -92,8 +94,9 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Ready:
-    """What there is once the model is loaded."""
+    """What there is once the model is loaded; `name` tells this replica from others."""
 
+    name: str
     engine: Engine
     reader: Reader
     served: Served
@@ -104,7 +107,8 @@ class Ready:
 class InferenceServicer(pb_grpc.InferenceServiceServicer):
     """Implements axon.v1.InferenceService. Answers UNAVAILABLE until `ready` is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self.ready: Ready | None = None
         self.unavailable = "the model is loading; try again in a moment"
         # One at a time: a reading passes over whole matrices, as the engine does.
@@ -117,25 +121,29 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
     ) -> AsyncIterator[pb.GenerateResponse]:
         """Stream one continuation."""
         ready = await self._ready(context)
-        try:
-            # Tokenising a long prompt takes milliseconds that others' streams should not wait.
-            wanted = await asyncio.to_thread(resolve, request, ready.served)
-        except InvalidRequest as error:
-            await _refuse_fields(context, error)
-        try:
-            request_id = ready.engine.submit(wanted)
-        except QueueFull:
-            await _refuse_full(context)
-        except EngineDead:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is failing; try again")
-        stream = ready.listeners.open(request_id)
-        try:
-            async for message in _relay(stream, wanted, ready, context):
-                yield message
-        finally:
-            # Also where the caller went away or its deadline passed: the slot is free at once.
-            ready.engine.cancel(request_id)
-            ready.listeners.close(request_id)
+        with Account(self._metrics, _given_id(context)) as account:
+            try:
+                # Tokenising a long prompt takes milliseconds that others' streams should not wait.
+                wanted = await asyncio.to_thread(resolve, request, ready.served)
+            except InvalidRequest as error:
+                account.outcome = "invalid"
+                await _refuse_fields(context, error)
+            try:
+                request_id = ready.engine.submit(wanted)
+            except QueueFull:
+                account.outcome = "queue_full"
+                await _refuse_full(context)
+            except EngineDead:
+                account.outcome = "failed"
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is failing; try again")
+            stream = ready.listeners.open(request_id)
+            try:
+                async for message in _relay(stream, wanted, ready, context, account):
+                    yield message
+            finally:
+                # Also where the caller went away or its deadline passed: the slot is free at once.
+                ready.engine.cancel(request_id)
+                ready.listeners.close(request_id)
 
     async def GetModel(
         self,
@@ -178,20 +186,31 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         return self.ready
 
 
+def _given_id(context: grpc.aio.ServicerContext[Any, Any]) -> str | None:
+    """The id under which the caller logs the request."""
+    given = dict(context.invocation_metadata() or ()).get("x-request-id")
+    return given if isinstance(given, str) else None
+
+
 async def _relay(
     stream: EventStream,
     request: Request,
     ready: Ready,
     context: grpc.aio.ServicerContext[Any, Any],
+    account: Account,
 ) -> AsyncIterator[pb.GenerateResponse]:
+    event = await stream.next()
+    # Not earlier: a call that fails before may be tried at another replica.
+    await context.send_initial_metadata((("axon-server", ready.name),))
     while True:
-        event = await stream.next()
+        account.see(event)
         if isinstance(event, Failed):
             await context.abort(grpc.StatusCode.INTERNAL, event.message)
         for message in messages.from_event(event, request, ready.served, _MESSAGE_BYTES):
             yield message
         if isinstance(event, Finished):
             return
+        event = await stream.next()
 
 
 async def _refuse_fields(

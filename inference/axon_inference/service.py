@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,11 @@ from axon.v1 import inference_pb2_grpc as pb_grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from . import messages
+from . import access, messages
 from .config import Settings
+from .container import require_libraries
 from .engine import Engine
+from .metrics import Metrics
 from .requests import Features, Sampling
 from .scheduler import Scheduler
 from .server import InferenceServicer, Listeners, Ready
@@ -31,13 +34,22 @@ _OPTIONS = (
     # Without this a second server on the same port would start and steal half the calls.
     ("grpc.so_reuseport", 0),
     # Below any sensible client's keepalive interval, or C-core answers it with GOAWAY.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # Callers that balance among replicas look for new ones only when a connection ends. A stream
+    # goes on to its end on the old one.
+    ("grpc.max_connection_age_ms", 30_000),
 )
 
 
 class PortInUse(OSError):
     """Something else listens on the port already."""
+
+
+def _in_use(address: str, variable: str) -> PortInUse:
+    return PortInUse(
+        f"cannot listen on {address}: is something else there? Set {variable} to another port."
+    )
 
 
 class Service:
@@ -53,15 +65,23 @@ class Service:
         self.port = 0
         self._on_fatal = on_fatal
         self._load = load or self._load_model
-        self._servicer = InferenceServicer()
+        self._metrics = Metrics(
+            running=lambda: self._engine.progress().running if self._engine else 0,
+            queued=lambda: self._engine.progress().queued if self._engine else 0,
+            slots=self._slots,
+        )
+        self._stop_metrics: Callable[[], None] | None = None
+        self._servicer = InferenceServicer(self._metrics)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
-        self._server = grpc.aio.server(options=_OPTIONS)
+        guards = [access.TokenInterceptor(settings.tokens)] if settings.tokens else []
+        self._server = grpc.aio.server(interceptors=guards, options=_OPTIONS)
         self._engine: Engine | None = None
 
     async def listen(self) -> None:
         """Accept calls; until `load` is done they are answered UNAVAILABLE.
 
         Raises:
+            SettingsError: the certificate or its key cannot be used.
             PortInUse: the port cannot be had.
         """
         pb_grpc.add_InferenceServiceServicer_to_server(self._servicer, self._server)
@@ -69,12 +89,30 @@ class Service:
         names = (NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         await self._say_serving(False)
+        credentials = access.credentials(self.settings)
         address = f"{self.settings.host}:{self.settings.port}"
         try:
-            self.port = self._server.add_insecure_port(address)
+            self.port = (
+                self._server.add_secure_port(address, credentials)
+                if credentials
+                else self._server.add_insecure_port(address)
+            )
         except RuntimeError as error:
-            raise PortInUse(f"cannot listen on {address}: is something else there?") from error
+            raise _in_use(address, "AXON_GRPC_PORT") from error
+        if self.settings.metrics_port:
+            self._serve_metrics()
         await self._server.start()
+
+    def _serve_metrics(self) -> None:
+        host, port = self.settings.host, self.settings.metrics_port
+        try:
+            self._stop_metrics = self._metrics.serve(host, port)
+        except OSError as error:
+            raise _in_use(f"{host}:{port}", "AXON_METRICS_PORT") from error
+
+    def _slots(self) -> int:
+        ready = self._servicer.ready
+        return ready.description.limits.slots if ready else 0
 
     async def load(self) -> None:
         """Load model and sources, start the engine, and say so.
@@ -91,6 +129,10 @@ class Service:
         await self._say_serving(True)
         _log.info("serving %s on port %d", ", ".join(ready.served.sources), self.port)
 
+    def refuse(self, reason: str) -> None:
+        """Tell `reason` to all who call, for as long as there is no model."""
+        self._servicer.unavailable = reason
+
     async def drain(self) -> None:
         """Refuse new calls, let running ones end for a while, then cancel the rest."""
         self._servicer.ready, self._servicer.unavailable = None, "the server is shutting down"
@@ -100,6 +142,8 @@ class Service:
             await asyncio.to_thread(self._engine.close)
         # Streams cancelled just now still have their last event to send.
         await self._server.stop(grace=1)
+        if self._stop_metrics:
+            await asyncio.to_thread(self._stop_metrics)
 
     async def _until_idle(self, engine: Engine) -> None:
         for _ in range(self.settings.drain_seconds * 10):
@@ -113,6 +157,7 @@ class Service:
             await self._health.set(name, states.SERVING if serving else states.NOT_SERVING)
 
     def _load_model(self, settings: Settings) -> Loaded:
+        require_libraries()
         from .loading import load  # imports torch, which takes seconds
 
         return load(settings, report=self._report)
@@ -135,7 +180,8 @@ class Service:
             on_death=lambda error: self._on_fatal(f"the engine died: {error!r}"),
         )
         description = _describe(loaded, settings.max_queue)
-        return Ready(engine, loaded.reader, loaded.served, listeners, description)
+        name = f"{socket.gethostname()}:{self.port}"
+        return Ready(name, engine, loaded.reader, loaded.served, listeners, description)
 
 
 def _describe(loaded: Loaded, max_queue: int) -> pb.GetModelResponse:

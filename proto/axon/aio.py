@@ -10,8 +10,8 @@ from typing import TypeAlias, Unpack
 import grpc
 import grpc.aio
 
-from axon import messages
-from axon.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, unreachable
+from axon import channel, messages
+from axon.channel import DEFAULT_ADDRESS, Tls, authorization, unreachable
 from axon.errors import AxonError, from_call
 from axon.messages import Knobs
 from axon.stream import Stream
@@ -95,16 +95,16 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         self,
         address: str = DEFAULT_ADDRESS,
         *,
+        tls: Tls = False,
+        token: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         connect_timeout: float = 10.0,
     ) -> None:
         self.address = address
         self._connect_timeout = connect_timeout
-        self._channel = (
-            grpc.aio.secure_channel(address, credentials, CHANNEL_OPTIONS)
-            if credentials
-            else grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
-        )
+        self._metadata = authorization(token)
+        self._secure = credentials or channel.credentials(tls)
+        self._channel = channel.aio_channel(address, self._secure)
         self._stub = stubs.InferenceServiceStub(self._channel)
 
     def generate(
@@ -122,7 +122,9 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         """What the server serves, its limits, defaults and present load."""
         await self._connect()
         try:
-            response = await self._stub.GetModel(pb.GetModelRequest(), timeout=timeout)
+            response = await self._stub.GetModel(
+                pb.GetModelRequest(), timeout=timeout, metadata=self._metadata
+            )
         except grpc.aio.AioRpcError as error:
             raise from_call(error) from None
         return messages.model(response)
@@ -139,7 +141,9 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         request = messages.feature_request(source, index, limit)
         await self._connect()
         try:
-            response = await self._stub.GetFeature(request, timeout=timeout)
+            response = await self._stub.GetFeature(
+                request, timeout=timeout, metadata=self._metadata
+            )
         except grpc.aio.AioRpcError as error:
             raise from_call(error) from None
         return messages.feature(response)
@@ -149,13 +153,15 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         await self._channel.close(None)
 
     def _generate(self, request: pb.GenerateRequest, deadline: float | None) -> _Call:
-        return self._stub.Generate(request, timeout=deadline, wait_for_ready=True)
+        return self._stub.Generate(
+            request, timeout=deadline, metadata=self._metadata, wait_for_ready=True
+        )
 
     async def _connect(self) -> None:
         try:
             await asyncio.wait_for(self._channel.channel_ready(), self._connect_timeout)
         except TimeoutError:
-            raise unreachable(self.address, self._connect_timeout) from None
+            raise unreachable(self.address, self._connect_timeout, bool(self._secure)) from None
 
     async def __aexit__(self, *raised: object) -> None:
         await self.close()

@@ -32,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"axon: {arguments.file}: {error}", file=sys.stderr)
         return 1
     except AxonError as error:
-        print(f"axon: {error.message}", file=sys.stderr)
+        hint = " (--token or AXON_GRPC_TOKEN)" if error.code == "UNAUTHENTICATED" else ""
+        print(f"axon: {error.message}{hint}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(file=sys.stderr)
@@ -50,7 +51,12 @@ def _asking(
     """A command that talks to the server."""
 
     def run(arguments: argparse.Namespace) -> None:
-        with Client(arguments.address, connect_timeout=arguments.connect_timeout) as client:
+        with Client(
+            arguments.address,
+            tls=arguments.ca or arguments.tls,
+            token=arguments.token or os.environ.get("AXON_GRPC_TOKEN"),
+            connect_timeout=arguments.connect_timeout,
+        ) as client:
             ask(client, arguments)
 
     return run
@@ -60,6 +66,19 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
         "--address", default=DEFAULT_ADDRESS, help="inference server (default: %(default)s)"
+    )
+    shared.add_argument(
+        "--tls", action="store_true", help="over TLS, with a certificate that the system trusts"
+    )
+    shared.add_argument(
+        "--ca",
+        metavar="FILE",
+        help="over TLS, with a certificate that this PEM file's owner signed",
+    )
+    shared.add_argument(
+        "--token",
+        help="access token, if the server wants one (default: the variable AXON_GRPC_TOKEN, which "
+        "other users of this machine cannot read)",
     )
     shared.add_argument(
         "--connect-timeout",

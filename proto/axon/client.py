@@ -12,8 +12,8 @@ from typing import Unpack
 
 import grpc
 
-from axon import messages
-from axon.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, unreachable
+from axon import channel, messages
+from axon.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, Tls, authorization, unreachable
 from axon.errors import from_call
 from axon.messages import Knobs
 from axon.stream import Stream
@@ -57,22 +57,30 @@ class Generation(Stream, Iterator[Event], AbstractContextManager["Generation"]):
 class Client(AbstractContextManager["Client"]):
     """A blocking client; safe to share between threads, closed by `close()` or `with`.
 
-    `connect_timeout` bounds, in seconds, how long a call waits for a server that is not there yet;
-    a connection that is lost later comes back by itself. `credentials` switches TLS on.
+    `tls` is True for a server whose certificate the system trusts, or the path of a PEM file with
+    the authority to trust; `credentials` are gRPC's own, for all else. `token` is the access token
+    of a server that wants one. `connect_timeout` bounds, in seconds, how long a call waits for a
+    server that is not there yet; a connection that is lost later comes back by itself.
+
+    Raises AxonError for a `tls` file or a `token` that cannot be used.
     """
 
     def __init__(
         self,
         address: str = DEFAULT_ADDRESS,
         *,
+        tls: Tls = False,
+        token: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         connect_timeout: float = 10.0,
     ) -> None:
         self.address = address
         self._connect_timeout = connect_timeout
+        self._metadata = authorization(token)
+        self._secure = credentials or channel.credentials(tls)
         self._channel = (
-            grpc.secure_channel(address, credentials, CHANNEL_OPTIONS)
-            if credentials
+            grpc.secure_channel(address, self._secure, CHANNEL_OPTIONS)
+            if self._secure
             else grpc.insecure_channel(address, CHANNEL_OPTIONS)
         )
         self._stub = stubs.InferenceServiceStub(self._channel)
@@ -87,13 +95,19 @@ class Client(AbstractContextManager["Client"]):
         """
         request = messages.generate_request(prompt, knobs)
         self._connect()
-        return Generation(self._stub.Generate(request, timeout=timeout, wait_for_ready=True))
+        return Generation(
+            self._stub.Generate(
+                request, timeout=timeout, metadata=self._metadata, wait_for_ready=True
+            )
+        )
 
     def model(self, *, timeout: float | None = 10.0) -> Model:
         """What the server serves, its limits, defaults and present load."""
         self._connect()
         try:
-            response = self._stub.GetModel(pb.GetModelRequest(), timeout=timeout)
+            response = self._stub.GetModel(
+                pb.GetModelRequest(), timeout=timeout, metadata=self._metadata
+            )
         except grpc.RpcError as error:
             raise from_call(error) from None
         return messages.model(response)
@@ -109,7 +123,7 @@ class Client(AbstractContextManager["Client"]):
         request = messages.feature_request(source, index, limit)
         self._connect()
         try:
-            response = self._stub.GetFeature(request, timeout=timeout)
+            response = self._stub.GetFeature(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise from_call(error) from None
         return messages.feature(response)
@@ -123,7 +137,7 @@ class Client(AbstractContextManager["Client"]):
         try:
             ready.result(timeout=self._connect_timeout)
         except grpc.FutureTimeoutError:
-            raise unreachable(self.address, self._connect_timeout) from None
+            raise unreachable(self.address, self._connect_timeout, bool(self._secure)) from None
         finally:
             ready.cancel()
 

@@ -28,6 +28,7 @@ from axon.v1 import inference_pb2_grpc as stubs
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from tests.integration.gateway import harness
+from tests.ports import free_port
 
 from .subject import ROOT
 
@@ -208,7 +209,7 @@ class Stage:
         harness.write_labels(folder, SOURCE, {i: _LABEL.format(i) for i in range(_MET)})
         redis = self._stack.enter_context(harness.redis_server())
         self.script, address = self._stack.enter_context(scripted())
-        port = harness.free_port()
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         gateway = Process(
             "-m",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.ports import free_port
+
 from .ours import FEATURES
 from .subject import Subject
 
@@ -27,9 +28,7 @@ class Server:
     """`python -m axon_inference` for the time of a `with` block."""
 
     def __init__(self, subject: Subject, slots: int) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.address = f"127.0.0.1:{port}"
         self._env = {
             **os.environ,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -71,7 +72,7 @@ async def open_page(browser: Browser) -> AsyncIterator[Opener]:
     contexts = []
     complaints: list[str] = []
 
-    async def open_(url: str, size: str = "desktop", **options: str) -> Page:
+    async def open_(url: str, size: str = "desktop", **options: Any) -> Page:
         width, height = SIZES[size]
         viewport = {"width": width, "height": height}
         context = await browser.new_context(viewport=viewport, **options)  # type: ignore[arg-type]

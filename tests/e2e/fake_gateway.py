@@ -20,6 +20,8 @@ from .fake_stream import Frame
 
 PAGE = Path(__file__).parents[2] / "frontend" / "dist"
 STEP_SECONDS = 0.05
+#: Tokens that every feature promotes.
+WORDS = [" Paris", " Rome", "London", " Madrid", "  ", "\t"]
 RANGES: dict[str, dict[str, Any]] = {
     "max_tokens": {"type": "integer", "min": 0, "max": 256, "default": 60},
     "temperature": {"type": "number", "min": 0, "max": 10, "default": 0.8},
@@ -195,6 +197,12 @@ async def handle_feature(request: web.Request) -> web.Response:
         "density": 0.012,
         "max_activation": 14.5,
         "neuronpedia_url": None,
+        "promoted": [
+            {"token": t, "token_id": i, "logit": 1.5 - i / 9} for i, t in enumerate(WORDS)
+        ],
+        "suppressed": [{"token": "\n", "token_id": 3, "logit": -1.25}],
+        "neighbors": [{"index": 3, "cosine": 0.42}],
+        "weights_error": None,
     }
     return web.json_response({"index": int(request.match_info["index"]), **facts})
 

@@ -128,7 +128,10 @@ def generation(
             "token": text,
             "step": step,
             "position": position,
+            "token_id": 1000 + step,
             "logprob": -0.02 - 0.3 * (step % 5),
+            "l0": {source: 20 + position % 7 + i for i, source in enumerate(sources)},
+            "reconstruction_error": {source: 0.1 + 0.02 * i for i, source in enumerate(sources)},
             "features": features_at(theme, position, per_source, sources),
         }
     yield finished("length", len(words) + 1, max_tokens)

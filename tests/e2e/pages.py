@@ -84,7 +84,7 @@ async def keep_texts(page: Page) -> None:
             window.keptTexts = [];
             new MutationObserver(() => {
                 if (axon.origin === "live") window.keptTexts.push(list.textContent);
-            }).observe(list, { childList: true });
+            }).observe(list, { childList: true, subtree: true });
         }"""
     )
 

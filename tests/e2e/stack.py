@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from ..integration.gateway import harness
+from ..ports import free_port
 from .fake_gateway import PAGE
 
 #: Loading torch, SAELens and the model on a busy machine.
@@ -33,12 +33,6 @@ class Stack:
                     if (await answer.json())["load"] == {"running": 0, "queued": 0}:
                         return
                 await asyncio.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

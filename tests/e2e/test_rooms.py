@@ -143,7 +143,9 @@ async def test_roles_and_the_presenter_gone(open_page: Opener, hall: Hall) -> No
 
 
 async def pose(page: Page) -> list[float]:
-    found: list[float] = await page.evaluate("axon.pose()")
+    found: list[float] = await page.evaluate(
+        "(({ position, target }) => [...position, ...target])(axon.graph.pose())"
+    )
     return found
 
 

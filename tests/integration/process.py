@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,12 +12,6 @@ from contextlib import contextmanager
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -46,6 +39,14 @@ def serving(
 def end(process: subprocess.Popen[str], seconds: float = 50) -> tuple[int, str]:
     _, errors = process.communicate(timeout=seconds)
     return process.returncode, errors
+
+
+def healthcheck(**variables: object) -> tuple[int, str]:
+    """What `python -m axon_inference healthcheck` says of the service with these settings."""
+    env = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+    command = [sys.executable, "-m", "axon_inference", "healthcheck"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30)
+    return done.returncode, done.stdout + done.stderr
 
 
 def wait_until_serving(port: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -63,6 +64,19 @@ def fake_load(settings: Settings) -> Loaded:
         prefill_tokens=256,
         sources=[pb.Source(id="fake/0-res", hook_name="blocks.0.hook_resid_post", width=128)],
     )
+
+
+@asynccontextmanager
+async def serving(**settings: Any) -> AsyncIterator[Service]:
+    """A service that serves the fake model: two slots, and a queue of one."""
+    wanted = {"port": 0, "slots": 2, "max_queue": 1, "drain_seconds": 1, **settings}
+    service = Service(Settings(**wanted), on_fatal=pytest.fail, load=fake_load)
+    await service.listen()
+    await service.load()
+    try:
+        yield service
+    finally:
+        await service.drain()
 
 
 class Rig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 from .. import tiny
 from ..fake_hub import FakeHub
 from ..fake_hub import serving as serving_hub
+from ..ports import free_port
 from ..releases import HubCache
-from .process import end, free_port, serving, wait_until_serving
+from .process import end, healthcheck, serving, wait_until_serving
 
 REPOSITORY = "openai-community/gpt2"
 
@@ -87,6 +89,26 @@ def test_a_killed_download_goes_on_where_it_ended(hub: FakeHub, tmp_path: Path) 
     assert "are here already" in errors
     [found] = (tmp_path / "hub").rglob("snapshots/*/model.safetensors")
     assert found.read_bytes() == weights
+
+
+def test_a_hub_out_of_reach_is_asked_again(hub: FakeHub, tmp_path: Path) -> None:
+    hub.trouble = 503
+    settings = variables(hub, tmp_path) | {"AXON_ON_FAILURE": "wait"}
+    with serving(**settings) as process:
+        reason = line_with(process, "cannot serve")
+        assert re.search(r"answered 503 for openai-community/gpt2.*trying again in 5 s", reason)
+        code, health = healthcheck(**settings)
+        assert (code, "answered 503" in health) == (1, True)
+        hub.trouble = 0
+        assert "openai-community/gpt2" in line_with(process, "downloaded")
+        process.terminate()
+        assert end(process)[0] == 0
+
+
+def line_with(process: subprocess.Popen[str], text: str) -> str:
+    """The next line of its log with that text in it."""
+    assert process.stderr
+    return next(line for line in process.stderr if text in line)
 
 
 def _wait_for_part(cache: Path, at_least: int) -> int:

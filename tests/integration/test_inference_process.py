@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from axon.v1 import inference_pb2_grpc as pb_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from .. import tiny
-from .process import end, free_port, serving, wait_until_serving
+from ..ports import free_port
+from .process import end, healthcheck, serving, wait_until_serving
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,45 @@ def test_an_sae_that_does_not_fit_is_refused_with_the_reason(model: Path, tmp_pa
     assert "Traceback" not in errors
 
 
+def test_where_it_waits_it_stays_and_says_why() -> None:
+    settings = {"AXON_MODEL": "nonsense", "AXON_GRPC_PORT": free_port(), "AXON_ON_FAILURE": "wait"}
+    with serving(**settings) as process:
+        assert process.stderr
+        line = next(line for line in process.stderr if "ERROR" in line)
+        assert "cannot serve: AXON_MODEL='nonsense' is neither a preset" in line
+        with grpc.insecure_channel(f"127.0.0.1:{settings['AXON_GRPC_PORT']}") as channel:
+            stub: Any = pb_grpc.InferenceServiceStub(channel)
+            with pytest.raises(grpc.RpcError) as refused:
+                stub.GetModel(pb.GetModelRequest(), timeout=10)
+        code, health = healthcheck(**settings)
+        process.terminate()
+        ended, errors = end(process)
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert "cannot serve: AXON_MODEL='nonsense'" in refused.value.details()
+    assert (code, "cannot serve: AXON_MODEL='nonsense'" in health) == (1, True)
+    assert (ended, errors) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("variables", "hint"),
+    [
+        ({"AXON_SLOTS": "many"}, "AXON_SLOTS"),
+        ({"AXON_GRPC_TLS_CERT": "/nowhere", "AXON_GRPC_TLS_KEY": "/nowhere"}, "AXON_GRPC_TLS_KEY"),
+    ],
+)
+def test_where_it_waits_a_bad_setting_ends_nothing_either(
+    variables: dict[str, str], hint: str
+) -> None:
+    with serving(AXON_ON_FAILURE="wait", AXON_GRPC_PORT=free_port(), **variables) as process:
+        assert process.stderr
+        assert hint in process.stderr.readline()
+        time.sleep(0.3)
+        assert process.poll() is None
+        assert healthcheck(**variables)[0] == 1
+        process.terminate()
+        assert end(process) == (1, "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly(model: Path, tmp_path: Path, number: signal.Signals) -> None:
     sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_resid_pre")
@@ -88,6 +129,7 @@ def test_a_signal_while_loading_ends_it_at_once(model: Path, tmp_path: Path) -> 
 # Its device is lost once a sequence is ten tokens long.
 LOSES_ITS_DEVICE = """
 import sys
+import time
 from axon_inference import __main__, runner
 run = runner.ModelRunner.run
 def lose(self, feeds):

@@ -36,9 +36,10 @@ class Bench:
         slots: int = 5,
         prefill_tokens: int = 8,
         capture: Capture | None = None,
+        dtype: str = "float32",
     ) -> Bench:
         names = tuple(str(source) for source in sources)
-        settings = Settings(model=str(model), sources=names, slots=slots, device="cpu")
+        settings = Settings(model=str(model), sources=names, slots=slots, device="cpu", dtype=dtype)
         return cls(loading.load(settings, capture), slots, prefill_tokens)
 
     def run(self, requests: list[Request], steps_between: int = 0) -> list[list[Event]]:

@@ -9,6 +9,8 @@ const FLIGHT_MS = 900;
 const FOLLOW_MS = 300;
 /** OrbitControls counts 60 s a turn at 1: a turn in four minutes. */
 const DRIFT = 0.25;
+/** What a turn keeps of its speed in a second, once let go; OrbitControls counts by frames. */
+const DAMPING = 0.0005;
 /** The drift ends this long after the last thing that happened: nobody is looking any more. */
 const DRIFT_MS = 120_000;
 /** Whoever follows the camera hears of it at most this often. */
@@ -71,7 +73,6 @@ export class CameraRig {
     this.camera.position.copy(HOME_DIRECTION).multiplyScalar(420);
     this.controls = new OrbitControls(this.camera, element);
     this.controls.enableDamping = true;
-    this.controls.dampingFactor = 0.12;
     this.controls.autoRotateSpeed = DRIFT;
     this.controls.addEventListener("start", () => {
       this.free = false;
@@ -137,8 +138,10 @@ export class CameraRig {
     this.controls.enableDamping = !this.stillness.matches;
     const flying = this.flight !== null;
     if (this.flight) this.fly(this.flight, now);
+    const seconds = (now - this.updatedAt) / 1000;
+    this.controls.dampingFactor = 1 - DAMPING ** seconds;
     this.updating = true;
-    const turned = this.controls.update(Math.min(0.1, (now - this.updatedAt) / 1000));
+    const turned = this.controls.update(Math.min(0.1, seconds));
     this.updating = false;
     this.updatedAt = now;
     const moving = flying || (turned && !this.controls.autoRotate);

@@ -15,9 +15,16 @@ const SMALL = 500;
 const MOST = 14;
 const MOST_ON_SMALL = 5;
 
+/** Feature numbers. */
+interface Marked {
+  chosen: number | null;
+  hovered: number | null;
+}
+
 export class Captions {
   private chosenAt = -Infinity;
   private stale = false;
+  private marked: Marked = { chosen: null, hovered: null };
   private stage: Box = { left: 0, top: 0, width: 1, height: 1 };
   private taken: readonly Box[] = [];
 
@@ -53,6 +60,11 @@ export class Captions {
       chosen: chosen?.index ?? null,
       hovered: hovered === null ? null : (session.feature(hovered)?.index ?? null),
     };
+    // Who gets the attention gets a name at once.
+    if (marked.chosen !== this.marked.chosen || marked.hovered !== this.marked.hovered) {
+      this.changed(true);
+    }
+    this.marked = marked;
     if (this.stale && now - this.chosenAt >= CHOOSE_MS) this.choose(now, marked);
     this.labels.follow((index) => this.projector.at(index));
     this.labels.mark("chosen", this.spotOf(marked.chosen));
@@ -62,7 +74,7 @@ export class Captions {
     );
   }
 
-  private choose(now: number, marked: { chosen: number | null; hovered: number | null }): void {
+  private choose(now: number, marked: Marked): void {
     this.stale = false;
     this.chosenAt = now;
     // By the light they are on their way to: a name comes with its feature, not after it.

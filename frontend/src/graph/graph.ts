@@ -54,6 +54,7 @@ export class Graph {
   private session;
   private sourceIds: string[] = [];
   private linkFloor = 0;
+  private tokens = 0;
   private knownExtent: Extent | null = null;
   private visited: number | null = null;
   private lastFrame = 0;
@@ -132,6 +133,11 @@ export class Graph {
     return Array.from(this.projector.all(), (spot) => ({ ...spot }));
   }
 
+  /** Where a feature stands in the world: x, height, z. */
+  placeOf(index: number): number[] {
+    return [...this.placing.places.subarray(3 * index, 3 * index + 3)];
+  }
+
   get statistics(): GraphStatistics {
     const { statistics } = this.loop;
     return {
@@ -155,13 +161,22 @@ export class Graph {
     this.updateSources();
     this.nodes.count = this.session.features.length;
     this.lights.aim(this.store);
-    const { linkFloor } = this.store;
-    this.web.changed(linkFloor !== this.linkFloor);
-    this.linkFloor = linkFloor;
+    this.takeEvidence();
     this.placing.request(this.session, this.sourceIds);
     this.visitChosen();
     this.rig.stir(performance.now());
     this.redraw();
+  }
+
+  /** Evidence is weighed anew after tokens, and at once when the slider moves. */
+  private takeEvidence(): void {
+    const { linkFloor, session } = this.store;
+    const tokens = session.tokens.length;
+    if (tokens !== this.tokens || linkFloor !== this.linkFloor) {
+      this.web.changed(linkFloor !== this.linkFloor);
+    }
+    this.tokens = tokens;
+    this.linkFloor = linkFloor;
   }
 
   /** The camera goes to a feature when it is chosen, and only then. */

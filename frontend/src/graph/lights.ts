@@ -1,5 +1,6 @@
 /** The light of every node: what it should be at the moment looked at, and the way there. */
 import { AFTERGLOW, FLOOR } from "../session/fade";
+import { lightsAt } from "../session/moment";
 import type { Session } from "../session/session";
 import type { Token } from "../session/state";
 import type { Store } from "../session/store";
@@ -39,6 +40,8 @@ export class Lights {
   private count = 0;
   private passVersion = -1;
   private seen = { runs: 0, tokens: 0 };
+  /** The token that was looked at last. */
+  private at: Token | null = null;
 
   /** Reads from the store what every node should look like now. */
   aim(store: Store): void {
@@ -51,7 +54,8 @@ export class Lights {
     const next = this.lightsOf(session, store.token);
     const newest = new Uint8Array(this.count);
     for (const { feature } of token?.active ?? []) newest[feature.index] = 1;
-    if (store.token === null) dimOlder(next, newest);
+    this.swellAt(store.token);
+    dimOlder(next, newest);
     this.lendToChosen(store, next);
     for (let i = 0; i < this.count; i += 1) {
       const target = this.shown[i] === 1 ? (next[i] ?? 0) : HIDDEN;
@@ -150,13 +154,18 @@ export class Lights {
     this.seen.tokens = tokens.length;
   }
 
-  /** Live, the features' fading glow; at a token looked at, their strength there and nothing else. */
+  /** What fires at a token that one comes to swells, as it did when it was the newest. */
+  private swellAt(token: Token | null): void {
+    if (token === this.at) return;
+    this.at = token;
+    for (const { feature } of token?.active ?? []) this.fire(feature.index);
+  }
+
+  /** The features' fading glow: now, or as it was at the token looked at. */
   private lightsOf(session: Session, token: Token | null): Float32Array {
     const lights = new Float32Array(this.count).fill(FLOOR);
     if (token) {
-      for (const { feature, activation } of token.active) {
-        lights[feature.index] = Math.max(FLOOR, session.strengthOf(feature, activation));
-      }
+      for (const [feature, light] of lightsAt(session, token.index)) lights[feature.index] = light;
     } else {
       for (const feature of session.features) lights[feature.index] = session.glowOf(feature);
     }

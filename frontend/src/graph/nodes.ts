@@ -87,11 +87,13 @@ const DISC = /* glsl */ `
     float d = length(corner);
     float edge = fwidth(d);
     float core = 1.0 - smoothstep(1.0 - edge, 1.0 + edge, d);
-    float rim = 1.0 - smoothstep(1.3, 1.3 + 2.0 * edge, d);
+    float rim = 1.0 - smoothstep(1.25, 1.25 + 2.0 * edge, d);
     float weight = smoothstep(0.08, 0.35, glow);
     float amount = core * (0.4 + 0.6 * glow);
-    gl_FragColor = vec4(heated(d) * amount, max(amount, 0.85 * rim) * weight);
-    gl_FragColor.rgb *= weight;
+    // Beyond the edge a second halo, which adds to what is there: no coverage, only light.
+    float halo = (1.0 - rim) * exp(-1.3 * (d - 1.0)) * (1.0 - smoothstep(2.0, ${HALO.toFixed(1)}, d));
+    vec3 light = heated(d) * amount + tint * 0.3 * halo * glow * glow;
+    gl_FragColor = vec4(light * weight, max(amount, 0.85 * rim) * weight);
   }
 `;
 

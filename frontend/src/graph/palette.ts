@@ -1,6 +1,7 @@
 /**
- * One hue a source, after Okabe and Ito's colour-blind-safe set, lightened for a dark ground. The
- * luminances differ as well, so that neighbours stay apart on a washed-out projector.
+ * One hue a source. Found by search: of thirteen, any two are at least 10 apart (CIEDE2000) for full
+ * colour vision and without red or green cones, 8 without blue ones; `test/palette.test.ts` measures it.
+ * Luminances differ as well, so that neighbours stay apart on a washed-out projector.
  */
 export type Rgb = readonly [number, number, number];
 
@@ -9,15 +10,21 @@ const SKY: Rgb = [98, 180, 255];
 const GREEN: Rgb = [58, 214, 160];
 /** With few sources, those hues that are farthest apart; one is amber, a single warm light. */
 const FEW: readonly (readonly Rgb[])[] = [[AMBER], [AMBER], [SKY, AMBER], [SKY, GREEN, AMBER]];
+/** More sources than this share hues; height tells them apart then. */
 const HUES: readonly Rgb[] = [
   SKY,
   GREEN,
   AMBER,
-  [240, 132, 190], // reddish purple
-  [245, 233, 96], // yellow
-  [255, 120, 72], // vermillion
-  [140, 140, 255], // blue
-  [200, 208, 218], // grey
+  [240, 132, 190], // pink
+  [248, 75, 78], // red
+  [232, 232, 232], // white
+  [181, 139, 43], // ochre
+  [182, 253, 181], // mint
+  [47, 169, 132], // sea green
+  [194, 86, 249], // violet
+  [232, 77, 168], // magenta
+  [140, 228, 250], // ice
+  [215, 251, 47], // lime
 ];
 
 /** The hue of a source by its place among all. */

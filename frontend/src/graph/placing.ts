@@ -4,8 +4,9 @@ import type { Feature } from "../session/state";
 import type { Tie } from "./layout";
 import type { PlaceReply, PlaceRequest } from "./layout.worker";
 
-/** Height between two sources' storeys, in world units. */
+/** Height between two sources' storeys, in world units, and of all of them together at most. */
 const STOREY = 44;
+const TALLEST = 320;
 /** Newcomers placed at once at most, so that the first lights do not wait for the last. */
 const MOST_AT_ONCE = 400;
 
@@ -93,7 +94,8 @@ function spawn(): Worker {
 /** Early layers below, late ones above: the residual stream rises. */
 function levelOf(feature: Feature, sources: readonly string[]): number {
   const place = sources.indexOf(feature.source);
-  return place < 0 ? 0 : (place - (sources.length - 1) / 2) * STOREY;
+  const storey = Math.min(STOREY, TALLEST / (sources.length - 1));
+  return place < 0 ? 0 : (place - (sources.length - 1) / 2) * storey;
 }
 
 /** Ties of the newcomers: to those they fired with, by evidence. */

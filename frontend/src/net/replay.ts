@@ -1,16 +1,16 @@
-/** Plays a recording, a room's log as JSON lines, into the page at a reader's pace. */
-import { parseRecording, type Recorded } from "../wire/parse";
-import type { Frame } from "../wire/types";
+/** Recordings: where they come from, and how their generations and times are found. */
+import { parseRecording, type Recorded, type Recording } from "../wire/recording";
 
-/** Time from one generated token to the next; about the speed at which one reads along. */
+/** Time from one token to the next where nothing says it; about the speed of reading along. */
 const TOKEN_MS = 220;
 /** Time the prompt's light is given before the first token. */
 const PROMPT_MS = 1200;
-/** Nobody waits longer for what comes next, however long it took. */
+/** Nobody waits longer for what comes next, however long it took, nor can see more in less. */
 const LONGEST_MS = 3000;
+const SHORTEST_MS = 100;
 
 /** Fetches a recording: a name of one that comes with the page, or a path on this host. */
-export async function loadRecording(nameOrUrl: string): Promise<Recorded[]> {
+export async function loadRecording(nameOrUrl: string): Promise<Recording> {
   const url = /^[\w-]+$/.test(nameOrUrl)
     ? new URL(`/recordings/${nameOrUrl}.jsonl`, location.href)
     : new URL(nameOrUrl, location.href);
@@ -20,50 +20,52 @@ export async function loadRecording(nameOrUrl: string): Promise<Recorded[]> {
   return parseRecording(await response.text());
 }
 
-export interface Player {
-  stop(): void;
+/** One generation of a recording. */
+export interface Generation {
+  frames: Recorded[];
+  /** When each token was made, in seconds, by its index; null where the file does not say. */
+  times: (number | null)[];
+  /** Tokens of the prompt. */
+  given: number;
 }
 
-/**
- * Applies the frames one by one. `pace` scales the waits: 1 is the recording's own speed, or reading
- * speed where it has none; 0 is all at once.
- */
-export function play(
-  frames: readonly Recorded[],
-  pace: number,
-  apply: (frame: Frame) => void,
-  done: () => void,
-): Player {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let next = 0;
-  const step = (): void => {
-    for (;;) {
-      const recorded = frames[next];
-      if (recorded === undefined) {
-        done();
-        return;
-      }
-      next += 1;
-      apply(recorded.frame);
-      const wait = pauseBetween(recorded, frames[next]) * pace;
-      if (wait > 0) {
-        timer = setTimeout(step, wait);
-        return;
-      }
+/** Cuts a recording before each generation; what comes before the first belongs to it. */
+export function generationsOf(frames: readonly Recorded[]): Generation[] {
+  const generations: Generation[] = [];
+  let open: Generation | null = null;
+  let begun = false;
+  for (const recorded of frames) {
+    const { type } = recorded.frame;
+    const begins = type === "queued" || type === "started";
+    if (open === null || (begins && begun)) {
+      open = { frames: [], times: [], given: 0 };
+      generations.push(open);
+      begun = false;
     }
-  };
-  step();
-  return {
-    stop: () => {
-      clearTimeout(timer);
-    },
-  };
+    begun ||= type === "started";
+    open.frames.push(recorded);
+    addTimes(open, recorded);
+  }
+  return generations;
 }
 
-function pauseBetween({ frame, time }: Recorded, next: Recorded | undefined): number {
-  if (time !== null && next !== undefined && next.time !== null) {
-    return Math.min(LONGEST_MS, Math.max(0, 1000 * (next.time - time)));
-  }
-  if (frame.type === "token") return TOKEN_MS;
-  return frame.type === "prompt" ? PROMPT_MS : 0;
+function addTimes(generation: Generation, { frame, time }: Recorded): void {
+  if (frame.type === "prompt") {
+    generation.given += frame.tokens.length;
+    generation.times.push(...frame.tokens.map(() => time));
+  } else if (frame.type === "token") generation.times.push(time);
 }
+
+/** Milliseconds from the token before `index` to this one, at the generation's own speed. */
+export function pauseBefore(generation: Generation | null, index: number): number {
+  if (generation === null) return TOKEN_MS;
+  const { times, given } = generation;
+  if (index < given) return TOKEN_MS;
+  const first = index === given;
+  const [before, time] = [times[index - 1] ?? null, times[index] ?? null];
+  if (before === null || time === null) return first ? PROMPT_MS : TOKEN_MS;
+  return Math.min(LONGEST_MS, Math.max(first ? PROMPT_MS : SHORTEST_MS, 1000 * (time - before)));
+}
+
+/** Milliseconds from the end of one generation to the next. */
+export const BETWEEN_GENERATIONS_MS = LONGEST_MS;

@@ -1,6 +1,6 @@
 /** The live socket: opens a room, parses its frames, and comes back by itself after a break. */
 import type { Connection } from "../session/store";
-import { WireError } from "../wire/check";
+import type { WireError } from "../wire/check";
 import { parseMessage } from "../wire/parse";
 import type { ErrorFrame, Frame, PingRequest } from "../wire/types";
 
@@ -38,7 +38,7 @@ export interface Hooks {
   wordsFor(frame: ErrorFrame): string;
   /** The server does not let us in, and says why. True to try again. */
   refused(frame: ErrorFrame): boolean;
-  /** A message that breaks the contract; it is skipped. */
+  /** A frame that breaks the contract; it alone is skipped. */
   broken(error: WireError): void;
 }
 
@@ -152,14 +152,9 @@ export class RoomSocket {
   private receive(data: unknown): void {
     this.watch();
     if (typeof data !== "string") return;
-    let frames: Frame[];
-    try {
-      frames = parseMessage(data);
-    } catch (error) {
-      if (!(error instanceof WireError)) throw error;
+    const frames = parseMessage(data, (error) => {
       this.hooks.broken(error);
-      return;
-    }
+    });
     for (const frame of frames) this.take(frame);
   }
 

@@ -1,7 +1,7 @@
 /** How much more often than chance two features fire together: the weight of a link. */
 
 /** Pairs kept at most; beyond it the oldest that were seen only once go first. */
-const MAX_PAIRS = 20_000;
+const MAX_PAIRS = 40_000;
 /** Joint sightings at which half of the statistical weight counts. */
 const SHRINK = 2;
 

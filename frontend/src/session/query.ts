@@ -2,6 +2,7 @@
 import { evidence } from "./evidence";
 import type { Session } from "./session";
 import type { Active, Feature, Token } from "./state";
+import { firstFrom } from "./track";
 
 export interface Ranked {
   feature: Feature;
@@ -46,9 +47,11 @@ export function newestToken(session: Session): Token | undefined {
   return session.tokens.findLast((token) => token.active.length > 0);
 }
 
-/** A feature's activation at a token, 0 where it did not fire. */
-export function activationAt(token: Token | undefined, feature: Feature): number {
-  return token?.active.find((active) => active.feature === feature)?.activation ?? 0;
+/** A feature's activation at a token of the current run, 0 where it did not fire. */
+export function activationAt(token: Token | undefined, { firings }: Feature): number {
+  if (!token) return 0;
+  const i = firstFrom(firings.at, token.index);
+  return firings.at[i] === token.index ? (firings.activation[i] ?? 0) : 0;
 }
 
 export interface Neighbour {
@@ -59,24 +62,14 @@ export interface Neighbour {
 
 /** Features that fired together with this one in the current text, most evidence first. */
 export function neighbours(session: Session, feature: Feature, limit: number): Neighbour[] {
-  const together = new Map<Feature, number>();
-  const alone = new Map<Feature, number>();
-  for (const token of session.tokens) {
-    const here = token.active.some((active) => active.feature === feature);
-    for (const { feature: other } of token.active) {
-      alone.set(other, (alone.get(other) ?? 0) + 1);
-      if (here && other !== feature) together.set(other, (together.get(other) ?? 0) + 1);
-    }
+  const own = feature.firings.at.length;
+  const found: Neighbour[] = [];
+  for (const [other, together] of session.companyOf(feature).together) {
+    // The start of the text has no features: counted, it would make every pair look unlikely.
+    const weight = evidence(together, own, other.firings.at.length, session.told);
+    found.push({ feature: other, together, weight });
   }
-  const own = alone.get(feature) ?? 0;
-  // The start of the text has no features: counted, it would make every pair look unlikely.
-  const total = session.tokens.filter((token) => token.active.length > 0).length;
-  return [...together]
-    .map(([other, count]) => ({
-      feature: other,
-      together: count,
-      weight: evidence(count, own, alone.get(other) ?? 0, total),
-    }))
+  return found
     .sort(
       (a, b) => b.weight - a.weight || b.together - a.together || b.feature.peak - a.feature.peak,
     )

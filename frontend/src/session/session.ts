@@ -2,7 +2,17 @@
  * A room's stream folded into state. No clock, no network, no document: the same frames always
  * give the same session, live or from a recording.
  */
-import type { ErrorFrame, FinishedFrame, Frame, RoomFrame, WireFeature } from "../wire/types";
+import type {
+  ErrorFrame,
+  FinishedFrame,
+  Frame,
+  PromptToken,
+  RoomFrame,
+  TokenDetails,
+  TokenFrame,
+  WireFeature,
+} from "../wire/types";
+import { Company } from "./company";
 import { CoActivation } from "./evidence";
 import { FLOOR, fullScale, recency, strength } from "./fade";
 import {
@@ -46,9 +56,12 @@ export class Session {
   /** Newest frame of the room's log that was applied; a reconnect asks for the one after it. */
   lastSeq = 0;
   readonly tokens: Token[] = [];
+  /** Tokens of this run that have features; its start has none. */
+  told = 0;
   /** In order of first appearance: `features[i].index === i`. */
   readonly features: Feature[] = [];
   readonly links = new CoActivation();
+  private company: Company | null = null;
   private readonly byKey = new Map<FeatureKey, Feature>();
   /** Usual strongest activation of a source, the yardstick for features seldom seen. */
   private readonly levels = new Map<string, number>();
@@ -109,6 +122,15 @@ export class Session {
     return Math.max(FLOOR, feature.glow * recency(this.tokens.length - 1 - feature.glowAt));
   }
 
+  /** The features that fired together with this one in the current run, and how often. */
+  companyOf(feature: Feature): Company {
+    if (this.company?.feature !== feature || this.company.run !== this.runs) {
+      this.company = new Company(feature, this.runs);
+    }
+    this.company.follow(this.tokens);
+    return this.company;
+  }
+
   /** A later room frame of the same room comes without the token: keep the first one's. */
   private enter({ room, role, viewers, presenting, open, token }: RoomFrame): void {
     const kept = token ?? (this.room?.room === room ? this.room.token : undefined);
@@ -137,12 +159,10 @@ export class Session {
         });
         break;
       case "prompt":
-        for (const token of frame.tokens) {
-          this.append(token.token, token.position, false, null, token.features);
-        }
+        for (const token of frame.tokens) this.append(token, null);
         break;
       case "token":
-        this.append(frame.token, frame.position, true, frame.logprob, frame.features);
+        this.append(frame, frame);
         break;
       case "labels":
         for (const [id, label] of Object.entries(frame.labels)) {
@@ -163,24 +183,31 @@ export class Session {
     this.outcome = null;
     this.problem = null;
     this.tokens.length = 0;
+    this.told = 0;
     for (const feature of this.features) {
       feature.glow = 0;
       feature.glowAt = -1;
+      feature.firings = { at: [], activation: [] };
     }
   }
 
-  private append(
-    text: string,
-    position: number,
-    generated: boolean,
-    logprob: number | null,
-    features: WireFeature[],
-  ): void {
+  /** Appends a token of the prompt, or a generated one, of which there is more to say. */
+  private append(wire: PromptToken | TokenFrame, generated: TokenFrame | null): void {
     const index = this.tokens.length;
-    this.follow(features);
-    const active = features.map((wire) => this.fire(wire, index));
-    this.tokens.push({ index, position, text, generated, logprob, active });
-    if (active.length > 0) this.links.observe(this.paired(active));
+    this.follow(wire.features);
+    const active = wire.features.map((feature) => this.fire(feature, index));
+    this.tokens.push({
+      index,
+      position: wire.position,
+      text: wire.token,
+      generated: generated !== null,
+      logprob: generated?.logprob ?? null,
+      details: detailsOf(wire),
+      active,
+    });
+    if (active.length === 0) return;
+    this.told += 1;
+    this.links.observe(this.paired(active));
   }
 
   /** Lets each source's level follow its strongest activation at this token. */
@@ -203,6 +230,8 @@ export class Session {
     const left = feature.glowAt < 0 ? 0 : feature.glow * recency(at - feature.glowAt);
     feature.glow = Math.max(left, this.strengthOf(feature, wire.activation));
     feature.glowAt = at;
+    feature.firings.at.push(at);
+    feature.firings.activation.push(wire.activation);
     return { feature, activation: wire.activation };
   }
 
@@ -241,4 +270,16 @@ export class Session {
     const ends = this.phase === "requested" || (isRunning(this.phase) && FATAL.has(frame.error));
     if (ends) this.phase = "failed";
   }
+}
+
+const NO_DETAILS: TokenDetails = {};
+
+/** What a token's frame says beside its features; nothing, mostly, and then the same nothing. */
+function detailsOf({ token_id, l0, reconstruction_error }: TokenDetails): TokenDetails {
+  if (token_id === undefined && l0 === undefined) return NO_DETAILS;
+  return {
+    ...(token_id === undefined ? {} : { token_id }),
+    ...(l0 === undefined ? {} : { l0 }),
+    ...(reconstruction_error === undefined ? {} : { reconstruction_error }),
+  };
 }

@@ -1,4 +1,5 @@
 /** What the page knows of a room: the run, its tokens, and every feature that has fired. */
+import type { TokenDetails } from "../wire/types";
 
 export type FeatureKey = string;
 
@@ -25,6 +26,15 @@ export interface Feature {
   /** Light it had when it last fired, 0 to 1, and at which token of the current run (-1: none). */
   glow: number;
   glowAt: number;
+  firings: Firings;
+}
+
+/** Where in the current run a feature fired, oldest first: both lists are of one length. */
+export interface Firings {
+  /** Token indices. */
+  at: number[];
+  /** Activations there. */
+  activation: number[];
 }
 
 /** A feature that has not fired in this room: it has no number here. */
@@ -42,6 +52,7 @@ export function unseenFeature(source: string, id: number, layer: number, index =
     density: null,
     glow: 0,
     glowAt: -1,
+    firings: { at: [], activation: [] },
   };
 }
 
@@ -58,6 +69,7 @@ export interface Token {
   text: string;
   generated: boolean;
   logprob: number | null;
+  details: TokenDetails;
   /** By source in the run's order, strongest first within a source. */
   active: Active[];
 }

@@ -3,7 +3,7 @@ import type { Frame } from "../wire/types";
 import type { ModelInfo } from "../wire/model";
 import { type Filter, type Judge, judgeOf } from "./filters";
 import { Session } from "./session";
-import { type Feature, type FeatureKey, type Token, unseenFeature } from "./state";
+import { type Feature, type FeatureKey, isRunning, type Token, unseenFeature } from "./state";
 
 /** Where the frames come from. */
 export type Origin = "none" | "recording" | "live";
@@ -25,6 +25,18 @@ export type Backend =
   | { state: "ready"; model: ModelInfo; insteadOf?: string }
   | { state: "unreachable"; message: string };
 
+/** How the text is gone through: by itself or by hand, and what of a recording is still to come. */
+export interface Playback {
+  readonly playing: boolean;
+  /** 1 is the recording's own speed, or reading speed; Infinity shows all at once. */
+  readonly speed: number;
+  /** Tokens of this generation that the recording holds and the session does not have yet. */
+  readonly ahead: number;
+  /** The generation on show, from 0, and how many the recording has; none for a live room. */
+  readonly run: number;
+  readonly runs: number;
+}
+
 type Listener = () => void;
 
 export class Store {
@@ -34,6 +46,9 @@ export class Store {
   backend: Backend = { state: "loading", message: "Looking for the model" };
   /** Sources neither shown nor asked for. */
   hidden: ReadonlySet<string> = new Set();
+  /** Features that stay listed whatever is chosen. */
+  pinned: ReadonlySet<FeatureKey> = new Set();
+  playback: Playback = { playing: false, speed: 1, ahead: 0, run: 0, runs: 0 };
   /** What else decides whether a feature is on show; see `filters.ts`. */
   filters: readonly Filter[] = [];
   /** Links with less evidence than this are not drawn, 0 to 1. */
@@ -87,7 +102,9 @@ export class Store {
   }
 
   set(
-    change: Partial<Pick<Store, "connection" | "backend" | "hidden" | "linkFloor" | "origin">>,
+    change: Partial<
+      Pick<Store, "connection" | "backend" | "hidden" | "linkFloor" | "origin" | "playback">
+    >,
   ): void {
     Object.assign(this, change);
     if (change.hidden) this.passVersion += 1;
@@ -116,7 +133,13 @@ export class Store {
     this.choose(this.guest.key);
   }
 
-  /** The feature under the pointer, in the graph or in a list. */
+  /** The feature whose tokens are shaded: the hovered one, else the chosen one. */
+  get attended(): Feature | null {
+    const hovered = this.hovered === null ? undefined : this.session.feature(this.hovered);
+    return hovered ?? this.chosen;
+  }
+
+  /** The feature under the pointer or the focus, in the graph or in a list. */
   get hovered(): FeatureKey | null {
     return this.hoveredKey;
   }
@@ -127,14 +150,48 @@ export class Store {
     this.changed();
   }
 
+  /** Pins a feature, or lets a pinned one go. */
+  pin(key: FeatureKey): void {
+    const pinned = new Set(this.pinned);
+    if (!pinned.delete(key)) pinned.add(key);
+    this.pinned = pinned;
+    this.changed();
+  }
+
   /** The token looked at, null while following the newest. */
   get token(): Token | null {
     return this.tokenIndex === null ? null : (this.session.tokens[this.tokenIndex] ?? null);
   }
 
+  /** Stands at a token, or follows the newest: what plays by itself stops. */
   lookAt(index: number | null): void {
+    if (this.playback.playing) this.playback = { ...this.playback, playing: false };
+    this.moveTo(index);
+  }
+
+  /** Goes to a token as a playback does, which goes on. */
+  moveTo(index: number | null): void {
     this.tokenIndex = index;
     this.changed();
+  }
+
+  /** Tokens of this generation, with those that a recording still holds back. */
+  get length(): number {
+    return this.session.tokens.length + this.playback.ahead;
+  }
+
+  /** The token on show: the one looked at, else the newest; -1 before there is one. */
+  get at(): number {
+    return this.token?.index ?? this.session.tokens.length - 1;
+  }
+
+  /** Whether the newest token is followed as it comes from a model at work. */
+  get followsLive(): boolean {
+    return this.tokenIndex === null && this.generatesLive;
+  }
+
+  get generatesLive(): boolean {
+    return this.origin === "live" && isRunning(this.session.phase);
   }
 
   /** All sources in the order that gives them hue and storey: the model's, else the run's. */

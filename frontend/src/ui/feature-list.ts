@@ -1,10 +1,10 @@
 /** A list of features with their bars: the strongest of a token, or a feature's neighbours. */
 import { css, hueOf } from "../graph/palette";
-import { nameOf } from "../session/query";
+import { nameOf, thoughtOf } from "../session/query";
 import type { Feature } from "../session/state";
 import type { Store } from "../session/store";
-import { h } from "./dom";
-import { makeTabStop, roving } from "./roving";
+import { h, setText } from "./dom";
+import { attended, makeTabStop, roving } from "./roving";
 
 export interface Row {
   feature: Feature;
@@ -12,15 +12,17 @@ export interface Row {
   echoes: Feature[];
   /** Length of the bar, 0 to 1. */
   share: number;
-  /** The number at the end of the row, and what it means. */
+  /** The numbers at the end of the row, and what they mean. */
   figure: string;
+  second?: string;
   title: string;
 }
 
 const MOST_DOTS = 4;
 
 export class FeatureList {
-  private drawn = "";
+  private readonly rows: RowView[] = [];
+  private shown: readonly Row[] = [];
 
   constructor(
     readonly element: HTMLElement,
@@ -29,66 +31,104 @@ export class FeatureList {
     roving(element, ({ dataset }) => {
       if (dataset.key !== undefined) store.choose(dataset.key);
     });
+    attended(element, (option) => {
+      store.hover(option?.dataset.key ?? null);
+    });
   }
 
-  update(rows: readonly Row[]): void {
-    const chosen = this.store.chosen?.key;
-    // A new element under the finger would lose focus and hover: draw only what changed.
-    const signature = JSON.stringify([
-      chosen,
-      rows.map((row) => [row.feature.key, row.feature.label, row.figure, row.echoes.length]),
-    ]);
-    if (signature === this.drawn) return;
-    this.drawn = signature;
+  /** Shows rows in their order; with `keepPlaces`, those shown before stay where they are. */
+  update(wanted: readonly Row[], keepPlaces = false): void {
+    const rows = keepPlaces ? settled(this.shown, wanted) : wanted;
+    this.shown = rows;
+    const focused = this.focusedKey();
+    while (this.rows.length > rows.length) this.rows.pop()?.element.remove();
+    for (const [i, row] of rows.entries()) this.rowAt(i).show(row, this.store);
+    this.keepFocus(focused);
+  }
+
+  private rowAt(i: number): RowView {
+    const existing = this.rows[i];
+    if (existing) return existing;
+    const row = new RowView();
+    this.rows.push(row);
+    this.element.append(row.element);
+    return row;
+  }
+
+  private focusedKey(): string | undefined {
     const focused = document.activeElement;
-    const kept =
-      focused instanceof HTMLElement && this.element.contains(focused)
-        ? focused.dataset.key
-        : undefined;
-    const options = rows.map((row) => this.option(row, row.feature.key === chosen));
-    this.element.replaceChildren(...options);
-    const stop = options.find((option) => option.dataset.key === kept);
-    makeTabStop(this.element, stop ?? options[0]);
-    stop?.focus({ preventScroll: true });
+    return focused instanceof HTMLElement && this.element.contains(focused)
+      ? focused.dataset.key
+      : undefined;
   }
 
-  private option(row: Row, chosen: boolean): HTMLElement {
+  /** The focus goes with its feature, whatever row that is in now. */
+  private keepFocus(key: string | undefined): void {
+    const elements = this.rows.map(({ element }) => element);
+    const same = elements.find(({ dataset }) => key !== undefined && dataset.key === key);
+    makeTabStop(this.element, same ?? elements[0]);
+    if (same && same !== document.activeElement) same.focus({ preventScroll: true });
+  }
+}
+
+/** Rows whose thought was shown before stay in their place; newcomers take what is left. */
+export function settled(before: readonly Row[], rows: readonly Row[]): Row[] {
+  const places = new Map(before.map(({ feature }, place) => [thoughtOf(feature), place]));
+  const kept = new Map<number, Row>();
+  const others: Row[] = [];
+  for (const row of rows) {
+    const place = places.get(thoughtOf(row.feature));
+    if (place === undefined || place >= rows.length) others.push(row);
+    else kept.set(place, row);
+  }
+  return rows.flatMap((_, place) => kept.get(place) ?? others.shift() ?? []);
+}
+
+/** One row's elements, filled anew and never replaced: nothing flickers, nothing loses the pointer. */
+class RowView {
+  private readonly dots = h("span", { class: "dots" });
+  private readonly name = h("span", { class: "name" });
+  private readonly bar = h("i");
+  private readonly second = h("span", { class: "figure second" });
+  private readonly figure = h("span", { class: "figure" });
+  readonly element = h(
+    "div",
+    { role: "option", class: "row", tabindex: "-1" },
+    this.dots,
+    this.name,
+    h("span", { class: "bar" }, this.bar),
+    this.second,
+    this.figure,
+  );
+  private drawnDots = "";
+
+  show(row: Row, store: Store): void {
     const { feature, echoes } = row;
-    const attributes = {
-      role: "option",
-      class: feature.label === null ? "row nameless" : "row",
-      tabindex: "-1",
-      "aria-selected": String(chosen),
-      "data-key": feature.key,
-      title: row.title,
-    };
-    return h(
-      "div",
-      attributes,
-      h("span", { class: "dots" }, ...this.dots([feature, ...echoes])),
-      h("span", { class: "name" }, nameOf(feature)),
-      h("span", { class: "bar" }, this.bar(row)),
-      h("span", { class: "figure" }, row.figure),
-    );
+    const { element } = this;
+    element.dataset.key = feature.key;
+    element.setAttribute("aria-selected", String(feature.key === store.chosen?.key));
+    element.classList.toggle("nameless", feature.label === null);
+    element.classList.toggle("hovered", feature.key === store.hovered);
+    if (element.title !== row.title) element.title = row.title;
+    setText(this.name, nameOf(feature));
+    setText(this.figure, row.figure);
+    setText(this.second, row.second ?? "");
+    element.classList.toggle("plain", row.second === undefined);
+    const sources = store.sourceIds();
+    const hue = ({ source }: Feature): string =>
+      css(hueOf(sources.indexOf(source), sources.length));
+    this.bar.style.width = `${Math.round(100 * row.share)}%`;
+    this.bar.style.background = hue(feature);
+    this.showDots([feature, ...echoes], hue);
   }
 
   /** In the order of the layers, so that the same thought looks the same at every token. */
-  private dots(features: readonly Feature[]): HTMLElement[] {
+  private showDots(features: readonly Feature[], hue: (feature: Feature) => string): void {
     const ordered = features.toSorted((a, b) => a.layer - b.layer);
-    const hues = new Set(ordered.map((feature) => this.hue(feature)));
-    return [...hues].slice(0, MOST_DOTS).map(dotOf);
-  }
-
-  private bar({ feature, share }: Row): HTMLElement {
-    const bar = h("i");
-    bar.style.width = `${Math.round(100 * share)}%`;
-    bar.style.background = this.hue(feature);
-    return bar;
-  }
-
-  private hue(feature: Feature): string {
-    const sources = this.store.sourceIds();
-    return css(hueOf(sources.indexOf(feature.source), sources.length));
+    const hues = [...new Set(ordered.map(hue))].slice(0, MOST_DOTS);
+    if (hues.join() === this.drawnDots) return;
+    this.drawnDots = hues.join();
+    this.dots.replaceChildren(...hues.map(dotOf));
   }
 }
 

@@ -1,63 +1,96 @@
 /** The inspector: all that is known of the chosen feature. */
 import { css, hueOf } from "../graph/palette";
 import type { FeatureInfo } from "../wire/model";
-import { activationAt, type Neighbour, nameOf, neighbours, newestToken } from "../session/query";
+import { type Neighbour, nameOf, neighbours } from "../session/query";
 import type { Feature, FeatureKey } from "../session/state";
 import type { Store } from "../session/store";
+import { nextFiring } from "../session/track";
+import { copyText } from "./copy";
 import { byId, h, setText, short } from "./dom";
+import { ActivationLine, activationOf, effectsOf, factRows } from "./feature-facts";
 import { dotOf, FeatureList, type Row } from "./feature-list";
-import { percent } from "./text";
+import { Strip } from "./strip";
+import { explained } from "./terms";
+import { sayToken, sharesOf } from "./timeline";
 
 const NEIGHBOURS = 8;
 
 /** Asks the label store about a feature; null when it knows nothing. */
 export type AskForFeature = (source: string, index: number) => Promise<FeatureInfo | null>;
 
+/** What came of asking: told, still asked, or nothing to be had. */
+type Knowledge = FeatureInfo | "asked" | "unknown";
+
 export class Inspector {
   private readonly panel = byId("inspector");
-  private readonly head = h("header");
   private readonly source = h("p", { class: "where" });
   private readonly name = h("h2");
+  private readonly pin = button("Pin");
+  private readonly copy = button("Copy");
+  private readonly activation = new ActivationLine();
   private readonly gauge = h("div", { class: "gauge" }, h("i"));
+  private readonly spark = h("div", {
+    class: "strip spark",
+    "aria-label": "Tokens where it fires",
+  });
   private readonly facts = h("dl");
+  private readonly note = h("p", { class: "quiet note", hidden: "" });
+  private readonly effects = h("div");
   private readonly link = h("a", { target: "_blank", rel: "noreferrer", hidden: "" });
-  private readonly company = h("h3", {}, "Fires together with");
+  private readonly company = h("h3", {}, explained("together", "Fires together with"));
   private readonly list: FeatureList;
-  private readonly known = new Map<FeatureKey, FeatureInfo>();
-  /** Asked about since it was chosen. What could not be told then is asked for again next time. */
+  private readonly strip: Strip;
+  private readonly known = new Map<FeatureKey, Knowledge>();
+  /** The feature asked about since it was chosen; what is not known then is asked for once. */
   private asked: Feature | null = null;
+  private drawn = "";
 
   constructor(
     private readonly store: Store,
+    seek: (index: number) => void,
     private readonly ask: AskForFeature,
   ) {
-    const close = h("button", { type: "button", class: "close", title: "Close (Esc)" }, "Close");
-    close.addEventListener("click", () => {
-      store.choose(null);
-    });
-    this.head.append(this.source, close);
-    const element = h("div", {
+    const listbox = h("div", {
       role: "listbox",
       tabindex: "-1",
       "aria-label": "Fires together with",
     });
-    this.list = new FeatureList(element, store);
-    this.panel.append(
-      this.head,
-      this.name,
-      this.gauge,
-      this.facts,
-      this.link,
-      this.company,
-      element,
-    );
+    this.list = new FeatureList(listbox, store);
+    this.strip = new Strip(this.spark, {
+      seek,
+      say: (index) => this.say(index),
+      next: (index, direction) => nextFiring(store.chosen?.firings.at ?? [], index, direction),
+    });
+    this.panel.append(this.head(), this.name, this.activation.element, this.gauge, this.spark);
+    this.panel.append(this.facts, this.note, this.effects, this.company, listbox, this.link);
+    this.listen();
+    store.subscribe(() => {
+      this.update();
+    });
+  }
+
+  private head(): HTMLElement {
+    const close = button("Close");
+    close.title = "Close (Esc)";
+    close.addEventListener("click", () => {
+      this.store.choose(null);
+    });
+    return h("header", {}, this.source, h("div", { class: "tools" }, this.pin, this.copy, close));
+  }
+
+  private listen(): void {
+    const { store } = this;
+    this.pin.addEventListener("click", () => {
+      if (store.chosen) store.pin(store.chosen.key);
+    });
+    this.copy.addEventListener("click", () => {
+      const { chosen } = store;
+      if (chosen) void copyText(`${nameOf(chosen)} (${chosen.source} #${chosen.id})`, this.copy);
+    });
     addEventListener("keydown", ({ key }) => {
       if (key !== "Escape") return;
       if (store.chosen) store.choose(null);
       else store.lookAt(null);
-    });
-    store.subscribe(() => {
-      this.update();
     });
   }
 
@@ -69,85 +102,88 @@ export class Inspector {
       document.body.classList.toggle("inspecting", !hidden);
     }
     if (chosen !== this.asked) this.inform(chosen);
-    if (!chosen) return;
-    this.describe(chosen);
+    if (chosen) this.describe(chosen);
   }
 
+  /** What moves with every token is patched; the rest is drawn anew only when it differs. */
   private describe(feature: Feature): void {
-    const { session, token } = this.store;
-    const now = activationAt(token ?? newestToken(session), feature);
-    const info = this.known.get(feature.key) ?? null;
-    const sources = this.store.sourceIds();
-    const hue = css(hueOf(sources.indexOf(feature.source), sources.length));
-    const index = h("span", { class: "index" }, `#${feature.id}`);
-    this.source.replaceChildren(dotOf(hue), feature.source, " ", index);
+    const { store } = this;
+    const knowledge = this.known.get(feature.key);
+    const info = typeof knowledge === "object" ? knowledge : null;
+    const { now, most } = activationOf(store, feature, info);
+    const hue = this.hueOf(feature);
     setText(this.name, nameOf(feature));
     this.name.classList.toggle("nameless", feature.label === null);
-    const most = Math.max(feature.peak, info?.max_activation ?? 0);
+    this.activation.show(store, feature, info);
     const bar = this.gauge.firstElementChild as HTMLElement;
     bar.style.width = `${most > 0 ? (100 * now) / most : 0}%`;
-    bar.style.background = hue;
-    this.facts.replaceChildren(...this.factsOf(feature, now, info).flat());
-    this.setLink(feature, info);
-    const company = neighbours(session, feature, NEIGHBOURS);
+    bar.style.background = css(hue);
+    this.strip.show({
+      values: sharesOf(store.session, feature),
+      length: store.session.tokens.length,
+      known: store.session.tokens.length,
+      at: store.at,
+      hue: () => hue,
+    });
+    const pinned = store.pinned.has(feature.key);
+    setText(this.pin, pinned ? "Unpin" : "Pin");
+    this.pin.setAttribute("aria-pressed", String(pinned));
+    this.facts.replaceChildren(...factRows(store, feature, info));
+    this.describeOnce(feature, knowledge, info);
+    const company = neighbours(store.session, feature, NEIGHBOURS);
     this.company.hidden = company.length === 0;
-    this.list.update(company.map(rowOf));
+    this.list.update(company.map(rowOf), store.playback.playing || store.followsLive);
   }
 
-  private factsOf(feature: Feature, now: number, info: FeatureInfo | null): HTMLElement[][] {
-    const { session, token } = this.store;
-    const told = session.tokens.filter((t) => t.active.length > 0);
-    const fired = told.filter((t) => activationAt(t, feature) > 0).length;
-    const facts = [
-      fact("Activation", "How strongly it fires, in the autoencoder's own units", [
-        now > 0 ? short(now) : "silent",
-        token ? "at the chosen token" : "at the newest token",
-      ]),
-      fact("Peak", "The strongest it has fired here", [
-        short(feature.peak),
-        info?.max_activation != null
-          ? `of ${short(info.max_activation)} seen at most`
-          : "seen here",
-      ]),
-      fact("Fired at", "Tokens of this text; its start has no features", [
-        `${fired}`,
-        `of ${told.length} tokens`,
-      ]),
-      fact("Layer", "Where in the model it is read", [`${feature.layer}`, ""]),
-    ];
-    if (info?.density != null) {
-      facts.push(
-        fact("Density", "Share of all text on which it fires", [
-          density(info.density),
-          "of all tokens",
-        ]),
-      );
-    }
-    if (info?.explainer != null) {
-      facts.push(fact("Label by", "Who or what wrote the label", [info.explainer, ""]));
-    }
-    if (info?.score != null) {
-      facts.push(
-        fact("Label score", "How well the label tells where it fires, 1 at best", [
-          short(info.score),
-          "of 1",
-        ]),
-      );
-    }
-    return facts;
+  /** Draws what only another feature, or an answer about it, changes. */
+  private describeOnce(
+    feature: Feature,
+    knowledge: Knowledge | undefined,
+    info: FeatureInfo | null,
+  ): void {
+    const state = typeof knowledge === "object" ? "told" : (knowledge ?? "");
+    const signature = `${feature.key} ${state} ${css(this.hueOf(feature))} ${this.urlOf(feature, info) ?? ""}`;
+    if (signature === this.drawn) return;
+    this.drawn = signature;
+    const index = h("span", { class: "index" }, `#${feature.id}`);
+    this.source.replaceChildren(
+      dotOf(css(this.hueOf(feature))),
+      explained("source", feature.source),
+      " ",
+      index,
+    );
+    this.effects.replaceChildren(...(info ? effectsOf(info) : []));
+    const note = noteOf(knowledge);
+    this.note.hidden = note === "";
+    setText(this.note, note);
+    const url = this.urlOf(feature, info);
+    this.link.hidden = url === null;
+    if (url === null) return;
+    this.link.href = url;
+    setText(this.link, "Open on Neuronpedia");
   }
 
-  private setLink(feature: Feature, info: FeatureInfo | null): void {
+  private hueOf(feature: Feature) {
+    const sources = this.store.sourceIds();
+    return hueOf(sources.indexOf(feature.source), sources.length);
+  }
+
+  private say(index: number): string {
+    const { chosen } = this.store;
+    const place = chosen?.firings.at.indexOf(index) ?? -1;
+    const activation = chosen?.firings.activation[place];
+    const fired = activation === undefined ? "silent" : `activation ${short(activation)}`;
+    return `${sayToken(this.store, index)}, ${fired}`;
+  }
+
+  private urlOf(feature: Feature, info: FeatureInfo | null): string | null {
     const { backend } = this.store;
     const served =
       backend.state === "ready"
         ? backend.model.sources.find(({ id }) => id === feature.source)?.neuronpedia_url
         : null;
     const url = info?.neuronpedia_url ?? (served == null ? null : `${served}/${feature.id}`);
-    this.link.hidden = url === null || !/^https?:\/\//.test(url);
-    if (url === null || this.link.hidden) return;
-    this.link.href = url;
-    setText(this.link, "Open on Neuronpedia");
+    return url !== null && /^https?:\/\//.test(url) ? url : null;
   }
 
   /** Tells a feature that was just chosen what the label store knows; an answer redraws the panel. */
@@ -159,28 +195,29 @@ export class Inspector {
       feature.knownMax = info.max_activation;
     };
     const known = this.known.get(feature.key);
-    if (known) {
+    if (typeof known === "object") {
       tell(known);
       return;
     }
+    this.known.set(feature.key, "asked");
     void this.ask(feature.source, feature.id).then((info) => {
-      if (!info) return;
-      this.known.set(feature.key, info);
-      tell(info);
+      this.known.set(feature.key, info ?? "unknown");
+      if (info) tell(info);
       this.store.changed();
     });
   }
 }
 
-function fact(name: string, help: string, [figure, meaning]: [string, string]): HTMLElement[] {
-  return [
-    h("dt", { title: help }, name),
-    h("dd", {}, h("b", {}, figure), meaning === "" ? null : ` ${meaning}`),
-  ];
+function button(text: string): HTMLButtonElement {
+  return h("button", { type: "button", class: "small" }, text);
 }
 
-function density(share: number): string {
-  return share >= 0.01 ? percent(share) : `${(100 * share).toPrecision(1)}%`;
+/** Why there is no more to see; empty where there is. */
+function noteOf(knowledge: Knowledge | undefined): string {
+  if (knowledge === "unknown") return "Nothing more is known of it here just now.";
+  if (typeof knowledge !== "object" || knowledge.promoted !== null) return "";
+  const reason = knowledge.weights_error;
+  return `Which tokens it promotes cannot be told just now${reason === null ? "" : `: ${reason}`}`;
 }
 
 function rowOf({ feature, together, weight }: Neighbour): Row {
@@ -188,7 +225,8 @@ function rowOf({ feature, together, weight }: Neighbour): Row {
     feature,
     echoes: [],
     share: weight,
+    second: weight.toFixed(2),
     figure: `${together}×`,
-    title: `together at ${together} tokens; the bar says how much more often than chance`,
+    title: `together at ${together} tokens; link weight ${weight.toFixed(2)}, how much more often than chance`,
   };
 }

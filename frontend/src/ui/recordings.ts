@@ -1,31 +1,71 @@
 /** Recordings from the reader's own disk: chosen with a button, or dropped on the page. */
-import { parseRecording, type Recorded } from "../wire/parse";
-import { byId } from "./dom";
+import { parseRecording, type Recording } from "../wire/recording";
+import { byId, setText } from "./dom";
 
-export function offerRecordings(show: (frames: Recorded[]) => void): void {
-  const input = byId("recording-file", HTMLInputElement);
-  byId("open-recording").addEventListener("click", () => {
-    input.click();
-  });
-  const open = async (file: File | undefined): Promise<void> => {
+export class Recordings {
+  private readonly target = byId("drop-target");
+  private readonly note = byId("recording-note");
+  private readonly words = byId("recording-words");
+
+  constructor(private readonly show: (recording: Recording) => void) {
+    const input = byId("recording-file", HTMLInputElement);
+    byId("open-recording").addEventListener("click", () => {
+      input.click();
+    });
+    input.addEventListener("change", () => {
+      void this.open(input.files?.[0]);
+      // The same file may be chosen again.
+      input.value = "";
+    });
+    byId("dismiss-recording-note").addEventListener("click", () => {
+      this.say("");
+    });
+    this.listenToDrops();
+  }
+
+  /** Says what is wrong with a recording that is shown, or why it is not; "" for nothing. */
+  say(text: string): void {
+    setText(this.words, text);
+    this.note.hidden = text === "";
+  }
+
+  private async open(file: File | undefined): Promise<void> {
     if (file === undefined) return;
     try {
-      show(parseRecording(await file.text()));
+      this.show(parseRecording(await file.text()));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      alert(`${file.name} cannot be played: ${reason}.`);
+      this.say(`${file.name} cannot be played: ${reason}.`);
     }
-  };
-  input.addEventListener("change", () => {
-    void open(input.files?.[0]);
-    // The same file may be chosen again.
-    input.value = "";
-  });
-  document.addEventListener("dragover", (event) => {
-    event.preventDefault();
-  });
-  document.addEventListener("drop", (event) => {
-    event.preventDefault();
-    void open(event.dataTransfer?.files[0]);
-  });
+  }
+
+  private listenToDrops(): void {
+    const holdsFile = (event: DragEvent): boolean =>
+      event.dataTransfer?.types.includes("Files") ?? false;
+    // Elements under the pointer come and go; only a drag that left the window has ended.
+    document.addEventListener("dragenter", (event) => {
+      if (holdsFile(event)) this.target.hidden = false;
+    });
+    document.addEventListener("dragleave", ({ relatedTarget }) => {
+      if (relatedTarget === null) this.target.hidden = true;
+    });
+    document.addEventListener("dragover", (event) => {
+      if (holdsFile(event)) event.preventDefault();
+    });
+    document.addEventListener("drop", (event) => {
+      if (!holdsFile(event)) return;
+      event.preventDefault();
+      this.target.hidden = true;
+      void this.open(event.dataTransfer?.files[0]);
+    });
+  }
+}
+
+/** What a recording lacks, in words; "" for a whole one. */
+export function flawsOf({ cut, skipped }: Recording): string {
+  const said = [];
+  if (cut) said.push("This recording was cut off: its end is missing. What is there plays.");
+  if (skipped === 1) said.push("One line of it could not be read and is left out.");
+  if (skipped > 1) said.push(`${skipped} lines of it could not be read and are left out.`);
+  return said.join(" ");
 }

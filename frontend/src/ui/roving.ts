@@ -1,10 +1,10 @@
 /** Keyboard for lists: one Tab stop, arrows move, Enter or Space chooses. */
 
-/** Makes a container's `[role=option]` children reachable; `choose` gets the option chosen. */
-export function roving(list: HTMLElement, choose: (option: HTMLElement) => void): void {
-  const optionOf = (target: EventTarget | null): HTMLElement | null =>
-    target instanceof Element ? target.closest<HTMLElement>("[role=option]") : null;
+/** The option of each list that Tab leads to. */
+const stops = new WeakMap<HTMLElement, HTMLElement>();
 
+/** Makes a container's `[role=option]` descendants reachable; `choose` gets the option chosen. */
+export function roving(list: HTMLElement, choose: (option: HTMLElement) => void): void {
   list.addEventListener("click", ({ target }) => {
     const option = optionOf(target);
     if (option) choose(option);
@@ -20,10 +20,28 @@ export function roving(list: HTMLElement, choose: (option: HTMLElement) => void)
     const next = neighbour(list, option, event.key);
     if (!next) return;
     event.preventDefault();
-    option.tabIndex = -1;
-    next.tabIndex = 0;
+    makeTabStop(list, next);
     next.focus();
   });
+}
+
+/** Tells which option the pointer or the focus is on, null when it leaves the list. */
+export function attended(list: HTMLElement, tell: (option: HTMLElement | null) => void): void {
+  for (const coming of ["pointerover", "focusin"]) {
+    list.addEventListener(coming, ({ target }) => {
+      const option = optionOf(target);
+      if (option) tell(option);
+    });
+  }
+  for (const going of ["pointerleave", "focusout"]) {
+    list.addEventListener(going, () => {
+      tell(null);
+    });
+  }
+}
+
+function optionOf(target: EventTarget | null): HTMLElement | null {
+  return target instanceof Element ? target.closest<HTMLElement>("[role=option]") : null;
 }
 
 function neighbour(list: HTMLElement, option: HTMLElement, key: string): HTMLElement | null {
@@ -47,9 +65,9 @@ function neighbour(list: HTMLElement, option: HTMLElement, key: string): HTMLEle
 
 /** Puts the list's one Tab stop on an option. */
 export function makeTabStop(list: HTMLElement, option: HTMLElement | null | undefined): void {
-  if (!option || option.tabIndex === 0) return;
-  for (const other of list.querySelectorAll<HTMLElement>("[role=option][tabindex='0']")) {
-    other.tabIndex = -1;
-  }
+  const before = stops.get(list);
+  if (!option || option === before) return;
+  if (before) before.tabIndex = -1;
   option.tabIndex = 0;
+  stops.set(list, option);
 }

@@ -1,8 +1,10 @@
 /** The five strongest features of the newest token, or of the one looked at: for the back row. */
 import { newestToken, type Ranked, strongest } from "../session/query";
 import type { Store } from "../session/store";
+import { shownText } from "./chips";
 import { byId, setText, short } from "./dom";
 import { FeatureList, type Row } from "./feature-list";
+import { percent, TokenFacts } from "./token-facts";
 
 const LIVE = 5;
 /** A token looked at shows more; the list scrolls. */
@@ -11,6 +13,7 @@ const LOOKED_AT = 24;
 export class StrongestView {
   private readonly title = byId("strongest-title");
   private readonly list: FeatureList;
+  private readonly facts = new TokenFacts();
 
   constructor(private readonly store: Store) {
     this.list = new FeatureList(byId("strongest-list"), store);
@@ -20,8 +23,10 @@ export class StrongestView {
   }
 
   private update(): void {
-    const { session, token: lookedAt } = this.store;
+    const { session, token: lookedAt, playback } = this.store;
     const token = lookedAt ?? newestToken(session);
+    const studied = lookedAt !== null && !playback.playing;
+    this.facts.show(studied ? lookedAt : null);
     if (!token) {
       setText(this.title, "Strongest features");
       this.list.update([]);
@@ -31,21 +36,24 @@ export class StrongestView {
       ...token,
       active: token.active.filter((a) => this.store.passes(a.feature)),
     };
-    const ranked = strongest(session, shown, lookedAt ? LOOKED_AT : LIVE);
-    setText(
-      this.title,
-      `Strongest at “${token.text.trim() || (token.text.includes("\n") ? "↵" : "␣")}”`,
+    const ranked = strongest(session, shown, studied ? LOOKED_AT : LIVE);
+    setText(this.title, `Strongest at “${shownText(token)}”`);
+    // While tokens come, a row that goes on keeps its place: one cannot read what jumps about.
+    this.list.update(
+      ranked.map((entry) => rowOf(entry, studied)),
+      playback.playing || this.store.followsLive,
     );
-    this.list.update(ranked.map(rowOf));
   }
 }
 
-export function rowOf({ feature, echoes, activation, strength }: Ranked): Row {
+function rowOf({ feature, echoes, activation, strength }: Ranked, studied: boolean): Row {
   return {
     feature,
     echoes,
     share: strength,
     figure: short(activation),
+    // Read from far, the name needs the room.
+    ...(studied ? { second: percent(strength) } : {}),
     title: `${feature.source} #${feature.id}: activation ${short(activation)}, ${short(feature.peak)} seen at most`,
   };
 }

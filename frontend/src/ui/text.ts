@@ -1,99 +1,129 @@
 /** The text, token by token: quiet chips, the newest brightest, each one to be looked at. */
-import { recency } from "../session/fade";
-import { activationAt } from "../session/query";
-import type { Token } from "../session/state";
-import type { Store } from "../session/store";
 import { css, hueOf } from "../graph/palette";
-import { byId, h } from "./dom";
-import { makeTabStop, roving } from "./roving";
+import { recency } from "../session/fade";
+import type { Feature, Token } from "../session/state";
+import type { Store } from "../session/store";
+import { Blocks, isStart } from "./chips";
+import { byId } from "./dom";
+import { attended, makeTabStop, roving } from "./roving";
+import { factsOf } from "./token-facts";
 
-/** Text this old has faded to the level that it keeps. */
+/** Text this old has faded to the level that it keeps, which the style sheet says. */
 const FADING_TOKENS = 24;
 const OLD = 0.76;
-/** A token's text: spaces, body, line ends. */
-const PARTS = /^( *)([^]*?)(\n*)$/;
 
 export class TextView {
   private readonly list = byId("tokens");
+  private readonly blocks = new Blocks(this.list);
+  private readonly shading = new Shading(this.list);
   private chips: HTMLElement[] = [];
-  /** Chips before this one have faded to the level that they keep. */
-  private fading = 0;
+  /** The token that is drawn as the newest; those after it are still to come. */
+  private shown = -1;
+  private selected: HTMLElement | undefined;
   private session;
   private runs = -1;
   private following = true;
+  private scrolling = false;
 
   constructor(private readonly store: Store) {
     this.session = store.session;
     roving(this.list, (chip) => {
-      const index = this.chips.indexOf(chip);
+      const index = Number(chip.dataset.index);
       store.lookAt(store.token?.index === index ? null : index);
+    });
+    attended(this.list, (chip) => {
+      const token = chip && store.session.tokens[Number(chip.dataset.index)];
+      if (token) chip.dataset.tip = tipOf(token);
     });
     store.subscribe(() => {
       this.update();
     });
     // Narrower, the text takes more lines: whoever follows its end stays there.
     new ResizeObserver(() => {
-      if (this.following) this.list.scrollTop = this.list.scrollHeight;
+      this.scroll();
     }).observe(this.list);
     this.list.addEventListener("scroll", () => {
-      this.following = this.atEnd();
+      if (this.store.token === null) this.following = this.atEnd();
     });
   }
 
   private update(): void {
-    const { session } = this.store;
+    const { session, at } = this.store;
     if (session !== this.session || session.runs !== this.runs) this.restart();
     const fresh = session.tokens.slice(this.chips.length);
     for (const token of fresh) this.append(token);
-    this.fade();
-    this.mark();
-    if (fresh.length > 0 && this.following) this.list.scrollTop = this.list.scrollHeight;
+    if (at !== this.shown) this.age(at);
+    this.select();
+    this.shading.update(this.store, this.chips);
+    if (fresh.length > 0) this.scroll();
   }
 
-  /** Spaces before a word and line ends after it stay outside its chip: no blank is lit. */
   private append(token: Token): void {
-    const [, space = "", , lineEnds = ""] = PARTS.exec(token.text) ?? [];
-    const chip = chipOf(token);
+    const chip = this.blocks.append(token);
+    if (this.store.token && token.index > this.store.token.index) chip.classList.add("later");
     this.chips.push(chip);
-    this.list.append(space, chip, lineEnds);
   }
 
   private restart(): void {
     this.session = this.store.session;
     this.runs = this.session.runs;
     this.chips = [];
-    this.fading = 0;
+    this.shown = -1;
+    this.selected = undefined;
     this.following = true;
-    this.list.replaceChildren();
+    this.blocks.clear();
+    this.shading.restart();
   }
 
-  private fade(): void {
-    const newest = this.chips.length - 1;
-    // From where the last fading ended: more than fade at a time may have come at once.
-    for (const [i, chip] of this.chips.slice(this.fading).entries()) {
-      const age = newest - this.fading - i;
-      chip.style.opacity = (OLD + (1 - OLD) * recency(age)).toFixed(3);
-      chip.classList.toggle("newest", age === 0);
+  /** Lets the text look as it did when token `at` was its newest; only what changes is touched. */
+  private age(at: number): void {
+    const before = this.shown;
+    this.shown = at;
+    for (const chip of this.window(before)) chip.style.opacity = "";
+    this.chips[before]?.classList.remove("newest");
+    for (const chip of this.chips.slice(before + 1, at + 1)) chip.classList.remove("later");
+    for (const chip of this.chips.slice(at + 1, before + 1)) chip.classList.add("later");
+    const window = this.window(at);
+    for (const [i, chip] of window.entries()) {
+      chip.style.opacity = (OLD + (1 - OLD) * recency(window.length - 1 - i)).toFixed(3);
     }
-    this.fading = Math.max(0, this.chips.length - FADING_TOKENS);
-    makeTabStop(this.list, this.chips[this.store.token?.index ?? newest]);
+    this.chips[at]?.classList.add("newest");
+    makeTabStop(this.list, this.chips[at]);
+    this.scroll();
   }
 
-  /** Marks the token looked at, and those at which the chosen feature fired. */
-  private mark(): void {
-    const { session, chosen, token } = this.store;
-    const sources = this.store.sourceIds();
-    for (const [index, chip] of this.chips.entries()) {
-      chip.setAttribute("aria-selected", String(index === token?.index));
-      const activation = chosen ? activationAt(session.tokens[index], chosen) : 0;
-      if (!chosen || activation === 0) {
-        chip.style.removeProperty("--fired");
-        continue;
+  /** The chips that are still fading when a token is the newest, the oldest first. */
+  private window(newest: number): HTMLElement[] {
+    return this.chips.slice(Math.max(0, newest - FADING_TOKENS), newest + 1);
+  }
+
+  private select(): void {
+    const { token } = this.store;
+    const selected = token ? this.chips[token.index] : undefined;
+    if (selected === this.selected) return;
+    this.selected?.setAttribute("aria-selected", "false");
+    selected?.setAttribute("aria-selected", "true");
+    this.selected = selected;
+    if (!selected) this.following = true;
+  }
+
+  /** Brings the token on show into view; once a frame, since it makes the browser lay out. */
+  private scroll(): void {
+    if (this.scrolling) return;
+    this.scrolling = true;
+    requestAnimationFrame(() => {
+      this.scrolling = false;
+      const { list, selected } = this;
+      if (!selected) {
+        if (this.following) list.scrollTop = list.scrollHeight;
+        return;
       }
-      const hue = css(hueOf(sources.indexOf(chosen.source), sources.length));
-      const share = Math.round(20 + 80 * session.strengthOf(chosen, activation));
-      chip.style.setProperty("--fired", `color-mix(in srgb, ${hue} ${share}%, transparent)`);
-    }
+      const [top, bottom] = [selected.offsetTop, selected.offsetTop + selected.offsetHeight];
+      if (top < list.scrollTop) list.scrollTop = top;
+      else if (bottom > list.scrollTop + list.clientHeight) {
+        list.scrollTop = bottom - list.clientHeight;
+      }
+    });
   }
 
   private atEnd(): boolean {
@@ -102,29 +132,55 @@ export class TextView {
   }
 }
 
-function chipOf(token: Token): HTMLElement {
-  const [, , body = "", lineEnds = ""] = PARTS.exec(token.text) ?? [];
-  const start = token.index === 0 && token.active.length === 0 && /^<.*>$/.test(token.text);
-  const kinds = [
-    "chip",
-    start ? "special" : token.generated ? "made" : "given",
-    lineEnds === "" ? "" : "line-end",
-  ];
-  const title = start
-    ? `${token.text}: the start of the text. Its features are outliers and left out.`
-    : titleOf(token);
-  const attributes = { role: "option", class: kinds.join(" ").trim(), tabindex: "-1", title };
-  const chip = h("span", attributes, start ? "start" : body);
-  chip.style.opacity = String(OLD);
-  return chip;
+function tipOf(token: Token): string {
+  const facts = factsOf(token).map(({ name, value }) => `${name} ${value}`);
+  const start = "The sign before the text. Its features are outliers and left out. ";
+  return (isStart(token) ? start : "") + facts.join(" · ");
 }
 
-function titleOf({ position, logprob }: Token): string {
-  if (logprob === null) return `position ${position}, given`;
-  return `position ${position}, probability ${percent(Math.exp(logprob))}`;
+/** Shades the tokens at which a feature fired: the hovered one, else the chosen one. */
+class Shading {
+  private shaded: HTMLElement[] = [];
+  private feature: Feature | null = null;
+  /** What the shades were measured by: with another scale, all are drawn anew. */
+  private scale = 0;
+  private done = 0;
+
+  constructor(private readonly list: HTMLElement) {}
+
+  restart(): void {
+    this.shaded = [];
+    this.done = 0;
+  }
+
+  update(store: Store, chips: readonly HTMLElement[]): void {
+    const feature = store.attended;
+    const scale = feature ? Math.max(feature.peak, feature.knownMax ?? 0) : 0;
+    if (feature !== this.feature || scale !== this.scale) {
+      [this.feature, this.scale] = [feature, scale];
+      for (const chip of this.shaded) unshade(chip);
+      this.restart();
+      if (feature) this.setHue(store, feature);
+    }
+    if (!feature) return;
+    const { at, activation } = feature.firings;
+    for (; this.done < at.length; this.done += 1) {
+      const chip = chips[at[this.done] ?? -1];
+      const share = store.session.strengthOf(feature, activation[this.done] ?? 0);
+      if (!chip) continue;
+      chip.classList.add("fired");
+      chip.style.setProperty("--fired", share.toFixed(2));
+      this.shaded.push(chip);
+    }
+  }
+
+  private setHue(store: Store, { source }: Feature): void {
+    const sources = store.sourceIds();
+    this.list.style.setProperty("--hue", css(hueOf(sources.indexOf(source), sources.length)));
+  }
 }
 
-export function percent(share: number): string {
-  if (share > 0 && share < 0.01) return "under 1%";
-  return `${Math.round(100 * share)}%`;
+function unshade(chip: HTMLElement): void {
+  chip.classList.remove("fired");
+  chip.style.removeProperty("--fired");
 }

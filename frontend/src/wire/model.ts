@@ -47,6 +47,18 @@ export interface ModelInfo {
   maxPromptCharacters: number | null;
 }
 
+/** A token whose logit the feature's decoder vector raises or lowers, and by how much. */
+export interface TokenEffect {
+  token: string;
+  logit: number;
+}
+
+/** Another feature of the same SAE with a like decoder vector; `cosine` is 1 at most. */
+export interface Alike {
+  index: number;
+  cosine: number;
+}
+
 export interface FeatureInfo {
   label: string | null;
   explainer: string | null;
@@ -56,6 +68,11 @@ export interface FeatureInfo {
   density: number | null;
   max_activation: number | null;
   neuronpedia_url: string | null;
+  /** Strongest first; null where the model's server cannot tell, and `weights_error` says why. */
+  promoted: TokenEffect[] | null;
+  suppressed: TokenEffect[] | null;
+  neighbors: Alike[] | null;
+  weights_error: string | null;
 }
 
 /** What is known of a feature without a look at its weights. */
@@ -83,7 +100,31 @@ export function parseFeatureInfo(value: unknown): FeatureInfo {
     density: optional(f.density, "feature.density", asNumber),
     max_activation: optional(f.max_activation, "feature.max_activation", asNumber),
     neuronpedia_url: optional(f.neuronpedia_url, "feature.neuronpedia_url", asString),
+    promoted: optional(f.promoted, "feature.promoted", asEffects),
+    suppressed: optional(f.suppressed, "feature.suppressed", asEffects),
+    neighbors: optional(f.neighbors, "feature.neighbors", asAlike),
+    weights_error: optional(f.weights_error, "feature.weights_error", asString),
   };
+}
+
+function asEffects(value: unknown, what: string): TokenEffect[] {
+  return asArray(value, what).map((item) => {
+    const effect = asObject(item, what);
+    return {
+      token: asString(effect.token, `${what}.token`),
+      logit: asNumber(effect.logit, `${what}.logit`),
+    };
+  });
+}
+
+function asAlike(value: unknown, what: string): Alike[] {
+  return asArray(value, what).map((item) => {
+    const alike = asObject(item, what);
+    return {
+      index: asNumber(alike.index, `${what}.index`),
+      cosine: asNumber(alike.cosine, `${what}.cosine`),
+    };
+  });
 }
 
 /** `{"features": {"17": {...}}}`, by index. */

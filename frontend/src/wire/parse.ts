@@ -10,61 +10,41 @@ import {
   optional,
   WireError,
 } from "./check";
-import type { Frame, FrameType, PromptToken, WireFeature } from "./types";
+import type { Frame, FrameType, PromptToken, TokenDetails, WireFeature } from "./types";
+
+/** Told of what breaks the contract; it is skipped, and the rest goes on. */
+export type Broken = (error: WireError) => void;
 
 /**
- * Parses one message into its frames: one, several for a batch, none for an unknown type.
- * Throws WireError when the message breaks the contract.
+ * Parses one message into its frames: one, several for a batch, none for an unknown type. A frame
+ * that breaks the contract is told to `broken` and left out, alone among those of its batch.
  */
-export function parseMessage(text: string): Frame[] {
+export function parseMessage(text: string, broken: Broken): Frame[] {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    throw new WireError("message is not JSON");
+    broken(new WireError("message is not JSON"));
+    return [];
   }
-  return parseFrames(value);
+  return parseFrames(value, broken);
 }
 
-/** A frame of a recording, and when it was made, in seconds; null where the file does not say. */
-export interface Recorded {
-  frame: Frame;
-  time: number | null;
-}
-
-/**
- * Parses a recording: one message a line, empty lines allowed. Throws WireError when it is none,
- * or when its end is missing.
- */
-export function parseRecording(text: string): Recorded[] {
-  const lines = text.split("\n").filter((line) => line.trim() !== "");
-  const values = lines.map(parseLine);
-  const recorded = values.flatMap((value) => {
-    const time = optional(asObject(value, "frame").time, "time", asNumber);
-    return parseFrames(value).map((frame) => ({ frame, time }));
-  });
-  if (recorded.length === 0) throw new WireError("it holds no frames");
-  const kind = (value: unknown): unknown => value && asObject(value, "frame").type;
-  if (kind(values[0]) === "recording" && kind(values.at(-1)) !== "end") {
-    throw new WireError("its end is missing: it was cut off");
-  }
-  return recorded;
-}
-
-function parseLine(line: string, index: number): unknown {
+/** Like `parseMessage`, for JSON that is parsed already. */
+export function parseFrames(value: unknown, broken: Broken): Frame[] {
   try {
-    return JSON.parse(line);
-  } catch {
-    throw new WireError(`line ${index + 1} is not JSON: it is cut off, or no recording`);
+    const frame = asObject(value, "frame");
+    const type = asString(frame.type, "type");
+    if (type === "batch") {
+      return asArray(frame.frames, "batch.frames").flatMap((inner) => parseFrames(inner, broken));
+    }
+    if (!isKnown(type)) return [];
+    return [parsers[type](frame, asNumber(frame.seq, `${type}.seq`))];
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    broken(error);
+    return [];
   }
-}
-
-function parseFrames(value: unknown): Frame[] {
-  const frame = asObject(value, "frame");
-  const type = asString(frame.type, "type");
-  if (type === "batch") return asArray(frame.frames, "batch.frames").flatMap(parseFrames);
-  if (!isKnown(type)) return [];
-  return [parsers[type](frame, asNumber(frame.seq, `${type}.seq`))];
 }
 
 const parsers: Record<FrameType, (frame: Json, seq: number) => Frame> = {
@@ -107,6 +87,7 @@ const parsers: Record<FrameType, (frame: Json, seq: number) => Frame> = {
     position: asNumber(f.position, "token.position"),
     logprob: optional(f.logprob, "token.logprob", asNumber),
     features: asArray(f.features, "token.features").map(parseFeature),
+    ...parseDetails(f),
   }),
   labels: (f, seq) => ({
     type: "labels",
@@ -153,6 +134,20 @@ function parsePromptToken(value: unknown): PromptToken {
     token: asString(token.token, "prompt.tokens.token"),
     position: asNumber(token.position, "prompt.tokens.position"),
     features: asArray(token.features, "prompt.tokens.features").map(parseFeature),
+    ...parseDetails(token),
+  };
+}
+
+/** What not every recording has is left out, not null. */
+function parseDetails(token: Json): TokenDetails {
+  const id = optional(token.token_id, "token_id", asNumber);
+  const perSource = (name: "l0" | "reconstruction_error") =>
+    optional(token[name], name, (value, what) => asRecord(value, what, asNumber));
+  const [l0, missed] = [perSource("l0"), perSource("reconstruction_error")];
+  return {
+    ...(id === null ? {} : { token_id: id }),
+    ...(l0 === null ? {} : { l0 }),
+    ...(missed === null ? {} : { reconstruction_error: missed }),
   };
 }
 

@@ -12,7 +12,17 @@ export interface WireFeature {
   source: string;
 }
 
-export interface PromptToken {
+/** What a token's frame tells beside its features; older recordings have none of it. */
+export interface TokenDetails {
+  /** The tokenizer's id. */
+  token_id?: number;
+  /** By source: features active here, sent or not. */
+  l0?: Record<string, number>;
+  /** By source: share of the activation vector that the SAE misses, 0 is perfect. */
+  reconstruction_error?: Record<string, number>;
+}
+
+export interface PromptToken extends TokenDetails {
   token: string;
   position: number;
   features: WireFeature[];
@@ -56,7 +66,7 @@ export interface PromptFrame {
   tokens: PromptToken[];
 }
 
-export interface TokenFrame {
+export interface TokenFrame extends TokenDetails {
   type: "token";
   seq: number;
   /** The text this token adds; "" when it ends inside a character. */

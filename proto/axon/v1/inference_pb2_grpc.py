@@ -31,8 +31,14 @@ class InferenceServiceStub:
 
     Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
     BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining,
-    DEADLINE_EXCEEDED.
+    RetryInfo when the queue is full, UNAVAILABLE while loading or draining or if
+    the model cannot be loaded (the message says why), DEADLINE_EXCEEDED,
+    UNAUTHENTICATED without one of the server's access tokens (metadata
+    `authorization: Bearer TOKEN`) if it has any.
+
+    A caller may give a request an id for the server's log (metadata
+    `x-request-id`); the server names itself in the metadata `axon-server` that
+    comes with a stream's first event.
     """
 
     def __init__(self, channel):
@@ -64,8 +70,14 @@ class InferenceServiceServicer:
 
     Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
     BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining,
-    DEADLINE_EXCEEDED.
+    RetryInfo when the queue is full, UNAVAILABLE while loading or draining or if
+    the model cannot be loaded (the message says why), DEADLINE_EXCEEDED,
+    UNAUTHENTICATED without one of the server's access tokens (metadata
+    `authorization: Bearer TOKEN`) if it has any.
+
+    A caller may give a request an id for the server's log (metadata
+    `x-request-id`); the server names itself in the metadata `axon-server` that
+    comes with a stream's first event.
     """
 
     def Generate(self, request, context):
@@ -127,8 +139,14 @@ class InferenceService:
 
     Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
     BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining,
-    DEADLINE_EXCEEDED.
+    RetryInfo when the queue is full, UNAVAILABLE while loading or draining or if
+    the model cannot be loaded (the message says why), DEADLINE_EXCEEDED,
+    UNAUTHENTICATED without one of the server's access tokens (metadata
+    `authorization: Bearer TOKEN`) if it has any.
+
+    A caller may give a request an id for the server's log (metadata
+    `x-request-id`); the server names itself in the metadata `axon-server` that
+    comes with a stream's first event.
     """
 
     @staticmethod

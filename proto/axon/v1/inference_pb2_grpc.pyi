@@ -42,8 +42,14 @@ class InferenceServiceStub:
 
     Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
     BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining,
-    DEADLINE_EXCEEDED.
+    RetryInfo when the queue is full, UNAVAILABLE while loading or draining or if
+    the model cannot be loaded (the message says why), DEADLINE_EXCEEDED,
+    UNAUTHENTICATED without one of the server's access tokens (metadata
+    `authorization: Bearer TOKEN`) if it has any.
+
+    A caller may give a request an id for the server's log (metadata
+    `x-request-id`); the server names itself in the metadata `axon-server` that
+    comes with a stream's first event.
     """
 
     @_typing.overload
@@ -73,8 +79,14 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
 
     Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
     BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining,
-    DEADLINE_EXCEEDED.
+    RetryInfo when the queue is full, UNAVAILABLE while loading or draining or if
+    the model cannot be loaded (the message says why), DEADLINE_EXCEEDED,
+    UNAUTHENTICATED without one of the server's access tokens (metadata
+    `authorization: Bearer TOKEN`) if it has any.
+
+    A caller may give a request an id for the server's log (metadata
+    `x-request-id`); the server names itself in the metadata `axon-server` that
+    comes with a stream's first event.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -100,8 +112,14 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
     BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining,
-    DEADLINE_EXCEEDED.
+    RetryInfo when the queue is full, UNAVAILABLE while loading or draining or if
+    the model cannot be loaded (the message says why), DEADLINE_EXCEEDED,
+    UNAUTHENTICATED without one of the server's access tokens (metadata
+    `authorization: Bearer TOKEN`) if it has any.
+
+    A caller may give a request an id for the server's log (metadata
+    `x-request-id`); the server names itself in the metadata `axon-server` that
+    comes with a stream's first event.
     """
 
     @_abc_1.abstractmethod

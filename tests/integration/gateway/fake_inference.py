@@ -83,6 +83,7 @@ class Seen:
     """What the service has seen."""
 
     requests: list[pb.GenerateRequest] = field(default_factory=list)
+    metadata: list[dict[str, Any]] = field(default_factory=list)
     features: list[pb.GetFeatureRequest] = field(default_factory=list)
     running: int = 0
     most_at_once: int = 0
@@ -134,11 +135,13 @@ class FakeInference(stubs.InferenceServiceServicer):
     ) -> AsyncIterator[pb.GenerateResponse]:
         seen, script = self.seen, self.script
         seen.requests.append(request)
+        seen.metadata.append(dict(context.invocation_metadata()))
         seen.running += 1
         seen.most_at_once = max(seen.most_at_once, seen.running)
         try:
             if script.refusal:
                 await _abort(context, script.refusal)
+            await context.send_initial_metadata((("axon-server", f"fake:{self.port}"),))
             async for response in _play(script, request, self.name):
                 yield response
             await asyncio.sleep(script.linger)

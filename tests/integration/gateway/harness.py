@@ -22,14 +22,9 @@ from axon_gateway.config import Settings
 from axon_gateway.state import GATEWAY, Gateway
 from yarl import URL
 
+from ...ports import free_port
+
 Frame = dict[str, Any]
-
-
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for_port(port: int, seconds: float = 10) -> None:

@@ -13,7 +13,9 @@ import grpc
 import pytest
 import pytest_asyncio
 from axon_gateway.config import Settings
+from axon_gateway.sharing import RedisSharing
 
+from ...ports import free_port
 from . import harness
 from .fake_inference import Failure, FakeInference, Script
 from .harness import Frame, Running, Socket
@@ -116,7 +118,7 @@ class TestModels:
 
     async def test_one_that_has_never_answered_may_have_it(self, settings: Settings) -> None:
         async with FakeInference() as there:
-            missing = f"127.0.0.1:{harness.free_port()}"
+            missing = f"127.0.0.1:{free_port()}"
             settings = dataclasses.replace(settings, backends=(missing, there.address))
             async with harness.running(settings) as gateway:
                 await harness.eventually(lambda: gateway.gateway.backends.all[1].ready, 15)
@@ -171,6 +173,25 @@ class TestReplicas:
         assert inference.seen.requests
 
 
+async def test_no_service_is_looked_for_once_the_gateway_stops(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def watching() -> list[asyncio.Task[Any]]:
+        return [t for t in asyncio.all_tasks() if t.get_coro().__qualname__ == "_watch"]
+
+    left: list[asyncio.Task[Any]] = []
+    close = RedisSharing.close
+
+    async def see_and_close(sharing: RedisSharing) -> None:
+        left.extend(watching())
+        await close(sharing)
+
+    monkeypatch.setattr(RedisSharing, "close", see_and_close)
+    async with serving(settings, settings.inference):
+        assert len(watching()) == 1
+    assert not left
+
+
 async def connected(gateway: Running, *services: FakeInference) -> None:
     """Waits until gRPC takes turns among all `services`: it begins with the first that answers."""
     if len(gateway.gateway.backends.all) == 1:
@@ -185,7 +206,7 @@ async def connected(gateway: Running, *services: FakeInference) -> None:
 @pytest.fixture
 def processes() -> Iterator[list[InferenceProcess]]:
     """Two services that can be killed."""
-    services = [InferenceProcess(harness.free_port()) for _ in range(2)]
+    services = [InferenceProcess(free_port()) for _ in range(2)]
     for service in services:
         service.start()
     yield services
@@ -235,7 +256,8 @@ async def test_a_replica_behind_one_name_dies(
         gone = [(client, end) for client, end in zip(clients, ends, strict=True) if end]
         assert 0 < len(gone) < len(clients)
         for client, error in gone:
-            assert (error["error"], target in error["message"]) == ("backend_lost", True)
+            assert error["error"] == "backend_lost"
+            assert f"{target} (fake:{processes[0].port}) broke off" in error["message"]
             await client.send(prompt="x")
             assert (await client.until("token", "error"))[-1]["type"] == "token"
 

@@ -219,6 +219,8 @@ async def test_readiness_follows_inference(settings: Settings, inference: FakeIn
         inference.waits_for = "downloading some/model: 2.1 GB of 10.5 GB"
         status, why = await ready()
         assert (status, inference.waits_for in why) == (503, True)
+        async with gateway.http.post(f"{gateway.url}/api/generate", json={"prompt": "x"}) as answer:
+            assert (answer.status, inference.waits_for in await answer.text()) == (503, True)
         await inference.stop()
         status, why = await ready()
         assert (status, inference.address in why) == (503, True)
@@ -226,6 +228,7 @@ async def test_readiness_follows_inference(settings: Settings, inference: FakeIn
             assert (answer.status, (await answer.json())["error"]) == (503, "not_ready")
         async with gateway.http.get(f"{gateway.url}/healthz") as answer:
             assert answer.status == 200
+        inference.waits_for = ""
         await inference.start(inference.port)
         deadline = asyncio.get_running_loop().time() + 5
         while (await ready())[0] != 200:
@@ -259,6 +262,7 @@ async def test_the_page_is_served(settings: Settings, tmp_path: Path) -> None:
         for path, status, cache in (
             ("/", 200, "no-cache"),
             ("/r/k3f9x2", 200, "no-cache"),
+            ("/r/k3f9x2/", 200, "no-cache"),
             ("/assets/app-1a2b.js", 200, "public, max-age=31536000, immutable"),
             ("/icon.svg", 200, "no-cache"),
             ("/assets/gone.js", 404, None),

@@ -16,6 +16,7 @@ import pytest
 from axon_gateway import upstream
 from axon_gateway.config import Settings
 
+from ...ports import free_port
 from . import harness
 from .fake_inference import Failure, FakeInference, Script
 from .harness import RedisServer, Running
@@ -51,7 +52,7 @@ class InferenceProcess:
 @pytest.fixture
 def process() -> Iterator[InferenceProcess]:
     """An inference service that can be killed."""
-    service = InferenceProcess(harness.free_port())
+    service = InferenceProcess(free_port())
     service.start()
     yield service
     service.kill()
@@ -108,7 +109,9 @@ async def test_a_stream_that_ends_too_early_is_an_error(
     inference.script.cut_off = True
     client = await gateway.connect()
     await client.send(prompt="x")
-    assert (await client.until("error"))[-1]["error"] == "backend_lost"
+    error = (await client.until("error"))[-1]
+    assert error["error"] == "backend_lost"
+    assert f"(fake:{inference.port}) broke off" in error["message"]
 
 
 async def test_a_stream_cancelled_by_inference_is_an_error(
@@ -159,7 +162,7 @@ async def test_the_gateway_starts_before_everything_else(
     settings: Settings, redis: RedisServer
 ) -> None:
     inference = FakeInference()
-    port = harness.free_port()
+    port = free_port()
     settings = dataclasses.replace(settings, inference=f"127.0.0.1:{port}", redis_url=redis.url)
     async with harness.running(settings) as gateway:
         client = await gateway.connect()

@@ -113,6 +113,18 @@ async def test_a_port_in_use_is_one_clear_line(settings: Settings) -> None:
     ]
 
 
+async def test_where_it_waits_it_stays_until_a_signal(settings: Settings) -> None:
+    process = await start(settings, AXON_MAX_ROOMS="many", AXON_ON_FAILURE="wait")
+    assert process.stderr
+    line = await asyncio.wait_for(process.stderr.readline(), 20)
+    assert line.startswith(b"axon_gateway: AXON_MAX_ROOMS='many' cannot be used")
+    await asyncio.sleep(0.3)
+    assert process.returncode is None
+    process.terminate()
+    _, rest = await asyncio.wait_for(process.communicate(), 10)
+    assert (process.returncode, rest) == (1, b"")
+
+
 async def test_a_bad_setting_is_one_clear_line(settings: Settings) -> None:
     process = await start(settings, AXON_MAX_ROOMS="many")
     _, errors = await asyncio.wait_for(process.communicate(), 20)

@@ -158,7 +158,9 @@ async def logged(settings: Settings) -> tuple[list[dict[str, Any]], str]:
     return [json.loads(line) for line in errors.decode().splitlines()], room
 
 
-async def test_the_log_as_json_has_one_line_for_each_generation(settings: Settings) -> None:
+async def test_the_log_as_json_has_one_line_for_each_generation(
+    settings: Settings, inference: FakeInference
+) -> None:
     lines, room = await logged(settings)
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
     ended = [line for line in lines if "outcome" in line]
@@ -170,5 +172,8 @@ async def test_the_log_as_json_has_one_line_for_each_generation(settings: Settin
     assert "room" not in second
     requests = [line for line in lines if line.get("path") == "/api/generate"]
     assert [line["request_id"] for line in requests] == [second["request_id"]]
+    # Inference logs them under the same ids.
+    told = [metadata["x-request-id"] for metadata in inference.seen.metadata]
+    assert told == ["mine", second["request_id"]]
     # What people ask a model is nobody's business who reads logs.
     assert "secret" not in json.dumps(lines)

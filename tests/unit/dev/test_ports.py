@@ -5,18 +5,14 @@ import pytest
 from axon_dev import ports
 from axon_dev.console import Problem
 
+from tests.ports import free_port
+
 
 @pytest.fixture
 def taken() -> Iterator[int]:
     """A port that somebody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_free_ports_pass() -> None:

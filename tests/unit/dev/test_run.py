@@ -14,6 +14,8 @@ import pytest
 from axon_dev import redis, run
 from axon_dev.console import Problem
 
+from tests.ports import free_port
+
 DEV = Path(__file__).parents[3] / ".dev"
 
 # Answers /readyz 503 twice, then 200; ends on SIGTERM.
@@ -55,17 +57,9 @@ sys.exit(cli.main())
 PROGRAM = RUNNER.format(dev=str(DEV), inference=INFERENCE, gateway=GATEWAY)
 
 
-def free_port() -> str:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 @contextmanager
 def runner(**variables: str) -> Iterator[subprocess.Popen[str]]:
-    environment = os.environ | {"AXON_PORT": free_port(), "AXON_MODEL": "my-model"} | variables
+    environment = os.environ | {"AXON_PORT": str(free_port()), "AXON_MODEL": "my-model"} | variables
     command = [sys.executable, "-c", PROGRAM]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -92,7 +86,7 @@ def rest(process: subprocess.Popen[str]) -> str:
 
 
 def test_the_url_is_printed_when_all_is_ready() -> None:
-    with runner(AXON_PORT=(port := free_port())) as process:
+    with runner(AXON_PORT=(port := str(free_port()))) as process:
         text = read_until(process, "Axon is ready")
     assert f"Axon is ready:  http://127.0.0.1:{port}\n" in text
     assert text.index("Waiting: a model loads") < text.index("Axon is ready")
@@ -135,7 +129,7 @@ def test_a_service_that_dies_is_named_and_ends_the_run() -> None:
 def test_a_closed_terminal_stops_all() -> None:
     """Without a signal, as when the terminal has told only the `make` that it ran."""
     ours, theirs = pty.openpty()
-    environment = os.environ | {"AXON_PORT": free_port()}
+    environment = os.environ | {"AXON_PORT": str(free_port())}
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
         env=environment,
@@ -154,7 +148,7 @@ def test_a_closed_terminal_stops_all() -> None:
 
 def test_a_run_ends_with_the_make_that_started_it() -> None:
     text = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {PROGRAM!r}])"
-    environment = os.environ | {"AXON_PORT": free_port(), "MAKELEVEL": "1"}
+    environment = os.environ | {"AXON_PORT": str(free_port()), "MAKELEVEL": "1"}
     with subprocess.Popen(
         [sys.executable, "-c", text], env=environment, stdout=subprocess.PIPE, text=True
     ) as make:

@@ -67,6 +67,18 @@ def test_a_run_with_backends_of_ones_own_starts_no_inference(
     assert names() == ["gateway"]
 
 
+def test_the_gateway_of_a_run_comes_in_as_everybody_must(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AXON_GRPC_TOKENS", "a,b")
+    monkeypatch.setenv("AXON_GRPC_TLS_CERT", "cert.pem")
+    monkeypatch.setenv("AXON_BACKEND_TLS_CA", "ca.pem")
+    settings = run.Settings("127.0.0.1", 8000, 50051, "redis://x")
+    gateway = run.services(settings, tmp_path / "socket")[-1]
+    assert gateway.environment["AXON_BACKEND_TOKEN"] == "a,b"
+    assert gateway.environment["AXON_BACKEND_TLS_CA"] == "ca.pem"
+
+
 def test_a_run_reads_what_was_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def labels_of_a_run() -> str | None:
         settings = run.Settings("127.0.0.1", 8000, 50051, "redis://x")

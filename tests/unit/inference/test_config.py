@@ -28,12 +28,21 @@ def test_log_levels_are_read_in_any_case() -> None:
         ("AXON_SLOTS", "0", "at least 1"),
         ("AXON_DTYPE", "int4", "float32"),
         ("AXON_LOG_LEVEL", "loud", "DEBUG"),
+        ("AXON_DEVICE", "gpu", "cuda:N"),
+        ("AXON_ON_FAILURE", "stay", "exit, wait"),
     ],
 )
 def test_a_bad_value_names_its_variable(name: str, value: str, hint: str) -> None:
     with pytest.raises(SettingsError, match=name) as caught:
         Settings.from_env({name: value})
     assert hint in str(caught.value)
+
+
+def test_tokens_are_never_shown() -> None:
+    assert "secret" not in repr(Settings.from_env({"AXON_GRPC_TOKENS": "secret"}))
+    with pytest.raises(SettingsError, match=r"^AXON_GRPC_TOKENS: printable") as caught:
+        Settings.from_env({"AXON_GRPC_TOKENS": "secret,two words"})
+    assert "secret" not in str(caught.value)
 
 
 def test_help_lists_every_variable() -> None:

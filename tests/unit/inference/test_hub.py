@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axon_inference import downloads
-from axon_inference.downloads import HubError, readable
+from axon_inference import hub as hub_module
+from axon_inference.downloads import HubError, HubUnreachable, readable
 from axon_inference.hub import Want, fetch, snapshot
+from axon_inference.passing import Passing
 from huggingface_hub import constants
 
 from ...fake_hub import FakeHub
@@ -153,15 +157,37 @@ def test_a_gated_repository_says_how_to_get_in(
 
 
 def test_an_unknown_repository(hub: FakeHub) -> None:
-    with pytest.raises(HubError, match=r"has no repository no/such, or a private one: check"):
+    with pytest.raises(HubError, match=r"has no repository no/such, or a private one: check") as no:
         told([Want("no/such")])
+    assert not isinstance(no.value, Passing)
 
 
 @pytest.mark.usefixtures("impatient")
 def test_an_unreachable_hub(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(HubError, match=r"127\.0\.0\.1:9 cannot be reached.*config\.json"):
+    with pytest.raises(HubUnreachable, match=r"127\.0\.0\.1:9 cannot be reached.*config\.json"):
         told([Want(MODEL)])
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.usefixtures("impatient")
+def test_a_hub_in_trouble_may_get_well(hub: FakeHub, status: int) -> None:
+    hub.trouble = status
+    with pytest.raises(HubUnreachable, match=f"answered {status} for some/model"):
+        told([Want(MODEL)])
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_fails_is_not_the_hubs_fault(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(hub_module, "download", fail)
+    with pytest.raises(HubError, match=r"cannot be written: .*HF_HOME") as failed:
+        told([Want(MODEL)])
+    assert not isinstance(failed.value, Passing)
 
 
 def test_offline_all_that_is_missing_is_named(

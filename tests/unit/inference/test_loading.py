@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axon_inference import loading, memory
+import torch
+from axon_inference import container, loading, memory
 from axon_inference.config import Settings
 from axon_inference.model import ModelError, load_model
 from axon_inference.sources import SourceError
@@ -101,19 +102,47 @@ def test_weights_of_another_model_are_refused(model: Path, tmp_path: Path) -> No
         load(tmp_path / "model", sae)
 
 
+@pytest.mark.parametrize("version", [0, 1])
 def test_what_does_not_fit_into_memory_is_refused(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
     sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
     limit = tmp_path / "memory.max"
-    limit.write_text("1040000\n")
-    monkeypatch.setattr(memory, "_CGROUP_LIMIT", limit)
+    limit.write_text("3040000\n")
+    limits = [tmp_path / "none", tmp_path / "none"]
+    limits[version] = limit
+    monkeypatch.setattr(container, "_LIMITS", limits)
+    monkeypatch.setattr(memory, "_own", lambda: 2_000_000)
     with pytest.raises(memory.MemoryTooSmall) as refused:
         load(model, sae)
     for part in ("weights", "sources 33 kB", "keys and values 786 kB", "AXON_DTYPE=bfloat16"):
         assert part in str(refused.value)
     limit.write_text("max\n")
     load(model, sae)
+
+
+def test_what_the_libraries_have_taken_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = tmp_path / "memory.max"
+    limit.write_text(f"{200 << 20}\n")  # torch alone takes more
+    monkeypatch.setattr(container, "_LIMITS", (limit,))
+    assert memory._available(torch.device("cpu")) == 0
+    limit.write_text(f"{8 << 30}\n")
+    left = memory._available(torch.device("cpu"))
+    assert 0 < left < (8 << 30) - (100 << 20)
+
+
+@pytest.mark.parametrize("files", [("memory.max",), ("missing", "memory.max")])
+def test_a_container_too_small_for_anything_is_told_before_torch_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(container, "_LIMITS", tuple(tmp_path / name for name in files))
+    (tmp_path / "memory.max").write_text("300000000\n")
+    with pytest.raises(container.MemoryTooSmall, match="may use 300 MB of memory"):
+        container.require_libraries()
+    (tmp_path / "memory.max").write_text("max\n")
+    container.require_libraries()
 
 
 def test_the_memory_needed_is_what_is_allocated(model: Path, tmp_path: Path) -> None:

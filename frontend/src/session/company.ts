@@ -1,0 +1,24 @@
+/** Who fires together with one feature, counted as tokens come: never all of the text anew. */
+import type { Feature, Token } from "./state";
+
+export class Company {
+  /** Tokens of the run at which the other fired as well. */
+  readonly together = new Map<Feature, number>();
+  private counted = 0;
+
+  constructor(
+    readonly feature: Feature,
+    readonly run: number,
+  ) {}
+
+  /** Counts the tokens that came since. */
+  follow(tokens: readonly Token[]): void {
+    const { at } = this.feature.firings;
+    for (; this.counted < at.length; this.counted += 1) {
+      for (const { feature } of tokens[at[this.counted] ?? -1]?.active ?? []) {
+        if (feature === this.feature) continue;
+        this.together.set(feature, (this.together.get(feature) ?? 0) + 1);
+      }
+    }
+  }
+}

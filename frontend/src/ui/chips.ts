@@ -1,0 +1,106 @@
+/** One token as a chip, and the blocks that a long text is broken into. */
+import type { Token } from "../session/state";
+import { h } from "./dom";
+
+/** Blanks before a word, the word, and the line ends after it. */
+const PARTS = /^(\s*)([^]*?)(\n*)$/;
+/** A block ends with a line, or, in a long one, with a sentence, or at last anywhere. */
+const LONG_BLOCK = 200;
+const LONGEST_BLOCK = 400;
+
+interface Parts {
+  before: string;
+  body: string;
+  after: string;
+  /** What stands for a token that has nothing to see. */
+  mark: string;
+}
+
+function partsOf({ text }: Token): Parts {
+  const [, before = "", body = "", after = ""] = PARTS.exec(text) ?? [];
+  if (body !== "") return { before, body, after, mark: after === "" ? "" : "↵" };
+  // All blank: line ends belong after the sign for them, spaces before theirs.
+  const line = text.indexOf("\n");
+  if (line >= 0) return { before: text.slice(0, line), body, after: text.slice(line), mark: "↵" };
+  return { before: text, body, after: "", mark: text.includes("\t") ? "⇥" : "·" };
+}
+
+/** The sign before a text that the tokenizer adds, such as <|endoftext|>. */
+export function isStart(token: Token): boolean {
+  return token.index === 0 && token.active.length === 0 && /^<.*>$/.test(token.text);
+}
+
+/** A token's text on a line of its own: blanks have their signs, and nothing else is around it. */
+export function shownText(token: Token): string {
+  if (isStart(token)) return "start";
+  const { body, mark } = partsOf(token);
+  return body === "" ? (token.text === "" ? "·" : mark === "·" ? "␣" : mark) : body.trim();
+}
+
+/** A token with its blanks and breaks made visible, wherever they stand. */
+export function visible(text: string): string {
+  if (text === "") return "·";
+  const signs: Readonly<Record<string, string>> = {
+    "\n": "↵",
+    "\r": "␍",
+    "\t": "⇥",
+    "\u00a0": "⍽",
+  };
+  return text
+    .replace(/[\n\r\t\u00a0]/g, (blank) => signs[blank] ?? blank)
+    .replace(/^ +| +$/g, (spaces) => "␣".repeat(spaces.length));
+}
+
+/** Blanks stay outside the chip, that no blank is lit. */
+export function nodesOf(token: Token): { chip: HTMLElement; nodes: (Node | string)[] } {
+  const { before, body, after, mark } = partsOf(token);
+  const start = isStart(token);
+  const kind = start ? "special" : token.generated ? "made" : "given";
+  const attributes = {
+    role: "option",
+    class: `chip ${kind}`,
+    tabindex: "-1",
+    "aria-selected": "false",
+    "data-index": String(token.index),
+  };
+  const chip = h("span", attributes, start ? "start" : body);
+  if (mark !== "") chip.dataset.mark = mark;
+  return { chip, nodes: [before, chip, after].filter((node) => node !== "") };
+}
+
+/** The text's blocks: a browser lays out and draws only those in view. */
+export class Blocks {
+  private block: HTMLElement | null = null;
+  private count = 0;
+  /** Ends a block as soon as the next token comes. */
+  private full = false;
+
+  constructor(private readonly list: HTMLElement) {}
+
+  clear(): void {
+    this.list.replaceChildren();
+    this.block = null;
+    this.count = 0;
+    this.full = false;
+  }
+
+  append(token: Token): HTMLElement {
+    const { chip, nodes } = nodesOf(token);
+    if (this.block === null || this.full) this.begin(nodes);
+    this.block?.append(...nodes);
+    this.count += 1;
+    this.full =
+      token.text.endsWith("\n") ||
+      this.count >= LONGEST_BLOCK ||
+      (this.count >= LONG_BLOCK && /[.!?]["”’)]?$/.test(token.text));
+    return chip;
+  }
+
+  /** Spaces at the seam stay with the block before: a new line begins with its word. */
+  private begin(nodes: (Node | string)[]): void {
+    if (this.block && typeof nodes[0] === "string") this.block.append(nodes.shift() ?? "");
+    this.block = h("div", { class: "block", role: "none" });
+    this.list.append(this.block);
+    this.count = 0;
+  }
+}

@@ -1,0 +1,106 @@
+/** What is to be told of one feature: figures of this text, and what the label store knows. */
+import type { FeatureInfo, TokenEffect } from "../wire/model";
+import { activationAt, newestToken } from "../session/query";
+import type { Feature } from "../session/state";
+import type { Store } from "../session/store";
+import { visible } from "./chips";
+import { h, short } from "./dom";
+import { explained, meaningOf, type Term } from "./terms";
+import { percent } from "./token-facts";
+
+/** Tokens shown of those that a feature promotes or suppresses. */
+const EFFECTS = 8;
+
+/** A feature's activation at the token on show, and the strongest that is known of it. */
+export function activationOf(
+  store: Store,
+  feature: Feature,
+  info: FeatureInfo | null,
+): { now: number; most: number } {
+  const now = activationAt(store.token ?? newestToken(store.session), feature);
+  return { now, most: Math.max(feature.peak, info?.max_activation ?? 0) };
+}
+
+/** "activation 14.3 of 22.1 seen at most", in parts that keep their elements. */
+export class ActivationLine {
+  private readonly now = h("b", { class: "now" });
+  private readonly rest = h("span");
+  readonly element = h(
+    "p",
+    { class: "activation" },
+    explained("activation"),
+    " ",
+    this.now,
+    " ",
+    this.rest,
+  );
+
+  show(store: Store, feature: Feature, info: FeatureInfo | null): void {
+    const { now, most } = activationOf(store, feature, info);
+    this.now.textContent = now > 0 ? short(now) : "none";
+    this.rest.textContent = `of ${short(most)} seen at most`;
+  }
+}
+
+/** The rows of the list of facts: term, figure, what it means. */
+export function factRows(
+  { session }: Store,
+  feature: Feature,
+  info: FeatureInfo | null,
+): HTMLElement[] {
+  const known = info?.max_activation;
+  const rows = [
+    fact(
+      "peak",
+      "Peak",
+      short(feature.peak),
+      known == null ? "seen here" : `here, ${short(known)} known`,
+    ),
+    fact(null, "Fired at", String(feature.firings.at.length), `of ${session.told} tokens`),
+    fact("source", "Layer", String(feature.layer), ""),
+  ];
+  if (info?.density != null) {
+    rows.push(fact("density", "Density", density(info.density), "of all tokens"));
+  }
+  if (info?.explainer != null) rows.push(fact("explainer", "Label by", info.explainer, ""));
+  if (info?.score != null) rows.push(fact("score", "Label score", short(info.score), "of 1"));
+  return rows.flat();
+}
+
+function fact(term: Term | null, name: string, figure: string, meaning: string): HTMLElement[] {
+  return [
+    h("dt", {}, term === null ? name : explained(term, name)),
+    h("dd", {}, h("b", {}, figure), meaning === "" ? null : ` ${meaning}`),
+  ];
+}
+
+function density(share: number): string {
+  return share >= 0.01 ? percent(share) : `${(100 * share).toPrecision(1)}%`;
+}
+
+/** The tokens that a feature makes likelier or less likely, as chips with their logits. */
+export function effectsOf(info: FeatureInfo): HTMLElement[] {
+  return [
+    effects("promotes", "Promotes", info.promoted ?? []),
+    effects("suppresses", "Suppresses", info.suppressed ?? []),
+  ].flat();
+}
+
+function effects(term: Term, title: string, tokens: readonly TokenEffect[]): HTMLElement[] {
+  if (tokens.length === 0) return [];
+  const chips = tokens
+    .slice(0, EFFECTS)
+    .map(({ token, logit }) =>
+      h(
+        "li",
+        { "data-tip": `${meaningOf(term).split(".")[0] ?? ""}: ${signed(logit)}` },
+        h("span", { class: "token" }, visible(token)),
+        h("span", { class: "figure" }, signed(logit)),
+      ),
+    );
+  return [h("h3", {}, explained(term, title)), h("ul", { class: "effects" }, ...chips)];
+}
+
+function signed(value: number): string {
+  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+}

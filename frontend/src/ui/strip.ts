@@ -1,0 +1,176 @@
+/** A strip with a tick for every token: its picture, and the slider that goes through it. */
+import type { Rgb } from "../graph/palette";
+import { columnsOf, indexAt, placeOf } from "../session/track";
+import { h } from "./dom";
+
+/** Columns are at least this wide, in CSS pixels. */
+const COLUMN = 2;
+/** Tokens that PageUp and PageDown leap. */
+const PAGE = 10;
+/** Light of what lies after the token on show, and of what fires not at all. */
+const LATER = 0.35;
+const SILENT = "#343b47";
+const SILENT_LATER = "#20252e";
+
+export interface Track {
+  /** By token, 0 to 1. */
+  values: ArrayLike<number>;
+  /** Tokens that the strip has room for; those without a value are still to come. */
+  length: number;
+  /** Tokens that are there. */
+  known: number;
+  /** The token on show, -1 for none. */
+  at: number;
+  hue: (index: number) => Rgb;
+}
+
+export interface Going {
+  seek: (index: number) => void;
+  /** What is said of a token, aloud and beside the pointer. */
+  say: (index: number) => string;
+  /** The next token in a direction (1 or -1); by default the one beside it. */
+  next?: (index: number, direction: number) => number;
+  /** Any other key. */
+  key?: (event: KeyboardEvent) => void;
+}
+
+export class Strip {
+  private readonly canvas = h("canvas");
+  private readonly handle = h("i", { class: "handle" });
+  private track: Track = { values: [], length: 0, known: 0, at: -1, hue: () => [255, 255, 255] };
+  private waiting = false;
+  private width = 0;
+  private height = 0;
+
+  /** `element` becomes a slider; it has its accessible name already. */
+  constructor(
+    private readonly element: HTMLElement,
+    private readonly going: Going,
+  ) {
+    element.setAttribute("role", "slider");
+    element.tabIndex = 0;
+    element.dataset.tip = "";
+    element.dataset.tipX = "";
+    element.append(this.canvas, this.handle);
+    this.listen();
+    new ResizeObserver(([entry]) => {
+      this.width = entry?.contentRect.width ?? 0;
+      this.height = entry?.contentRect.height ?? 0;
+      this.redraw();
+    }).observe(element);
+  }
+
+  show(track: Track): void {
+    const { element, handle } = this;
+    if (track.at !== this.track.at || track.known !== this.track.known) {
+      element.setAttribute("aria-valuemin", "0");
+      element.setAttribute("aria-valuemax", String(Math.max(0, track.known - 1)));
+      element.setAttribute("aria-valuenow", String(Math.max(0, track.at)));
+      element.setAttribute("aria-valuetext", track.at < 0 ? "empty" : this.going.say(track.at));
+    }
+    handle.hidden = track.at < 0;
+    handle.style.left = `${100 * placeOf(track.at, track.length)}%`;
+    handle.style.width = `${(100 / Math.max(1, track.length)).toFixed(3)}%`;
+    this.track = track;
+    this.redraw();
+  }
+
+  private redraw(): void {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => {
+      this.waiting = false;
+      this.draw();
+    });
+  }
+
+  private draw(): void {
+    const { canvas, width, height } = this;
+    const scale = Math.min(2, devicePixelRatio);
+    const size = [Math.round(width * scale), Math.round(height * scale)] as const;
+    if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
+    const context = canvas.getContext("2d");
+    if (!context || width === 0) return;
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    context.clearRect(0, 0, width, height);
+    this.drawColumns(context);
+  }
+
+  private drawColumns(context: CanvasRenderingContext2D): void {
+    const { values, length, known, at, hue } = this.track;
+    const columns = columnsOf(values, length, Math.floor(this.width / COLUMN));
+    const step = this.width / columns.length;
+    const gap = step >= 4 ? 1 : 0;
+    for (const [i, value] of columns.entries()) {
+      const index = Math.floor((i * length) / columns.length);
+      if (index >= known) break;
+      const later = index > at;
+      context.fillStyle = later ? SILENT_LATER : SILENT;
+      context.fillRect(i * step, this.height - 2, step - gap, 2);
+      if (value <= 0) continue;
+      const [r, g, b] = hue(index);
+      const light = (0.4 + 0.6 * value) * (later ? LATER : 1);
+      context.fillStyle = `rgb(${r} ${g} ${b} / ${light.toFixed(2)})`;
+      const tall = Math.max(2, value * this.height);
+      context.fillRect(i * step, this.height - tall, step - gap, tall);
+    }
+  }
+
+  private listen(): void {
+    const { element } = this;
+    const seek = (event: PointerEvent): void => {
+      const index = this.under(event);
+      if (index >= 0 && index !== this.track.at) this.going.seek(index);
+    };
+    element.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      element.setPointerCapture(event.pointerId);
+      seek(event);
+    });
+    element.addEventListener("pointermove", (event) => {
+      const index = this.under(event);
+      element.dataset.tip = index < 0 ? "" : this.going.say(index);
+      if (element.hasPointerCapture(event.pointerId)) seek(event);
+    });
+    element.addEventListener("keydown", (event) => {
+      const wanted = this.wanted(event.key);
+      if (wanted === null) {
+        this.going.key?.(event);
+        return;
+      }
+      event.preventDefault();
+      if (this.track.known > 0)
+        this.going.seek(Math.min(this.track.known - 1, Math.max(0, wanted)));
+    });
+  }
+
+  /** The token under the pointer among those that are there. */
+  private under({ clientX }: PointerEvent): number {
+    const { left, width } = this.element.getBoundingClientRect();
+    const { known, length } = this.track;
+    return known === 0 ? -1 : Math.min(known - 1, indexAt(clientX - left, width, length));
+  }
+
+  private wanted(key: string): number | null {
+    const { at, known } = this.track;
+    const next = this.going.next ?? ((index: number, direction: number) => index + direction);
+    switch (key) {
+      case "ArrowRight":
+      case "ArrowUp":
+        return next(at, 1);
+      case "ArrowLeft":
+      case "ArrowDown":
+        return next(at, -1);
+      case "PageUp":
+        return at + PAGE;
+      case "PageDown":
+        return at - PAGE;
+      case "Home":
+        return 0;
+      case "End":
+        return known - 1;
+      default:
+        return null;
+    }
+  }
+}

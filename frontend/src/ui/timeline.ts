@@ -1,0 +1,169 @@
+/** The timeline: all tokens of a generation on one strip, to scrub and to play. */
+import { hueOf, type Rgb } from "../graph/palette";
+import type { Player } from "../net/player";
+import type { Session } from "../session/session";
+import type { Feature, Token } from "../session/state";
+import type { Store } from "../session/store";
+import { roomFor } from "../session/track";
+import { byId, setText } from "./dom";
+import { shownText } from "./chips";
+import { Strip, type Track } from "./strip";
+
+/** No one feature is meant: the strip says how strongly any fires. */
+const NEUTRAL: Rgb = [154, 164, 178];
+
+export class Timeline {
+  private readonly strip: Strip;
+  private readonly playButton = byId("play", HTMLButtonElement);
+  private readonly back = byId("step-back", HTMLButtonElement);
+  private readonly forward = byId("step-forward", HTMLButtonElement);
+  private readonly live = byId("live", HTMLButtonElement);
+  private readonly speed = byId("speed", HTMLSelectElement);
+  private readonly place = byId("place");
+  private readonly runs = byId("runs");
+  private readonly levels = new Levels();
+
+  constructor(
+    private readonly store: Store,
+    private readonly player: Player,
+  ) {
+    this.strip = new Strip(byId("strip"), {
+      seek: (index) => {
+        player.seek(index);
+      },
+      say: (index) => sayToken(store, index),
+      key: (event) => {
+        if (event.key !== " ") return;
+        event.preventDefault();
+        player.toggle();
+      },
+    });
+    this.listen();
+    store.subscribe(() => {
+      this.update();
+    });
+  }
+
+  private listen(): void {
+    const { player } = this;
+    const actions: [string, () => void][] = [
+      ["play", () => { player.toggle(); }],
+      ["step-back", () => { player.step(-1); }],
+      ["step-forward", () => { player.step(1); }],
+      ["live", () => { player.toEnd(); }],
+      ["previous-run", () => { player.go(-1); }],
+      ["next-run", () => { player.go(1); }],
+    ]; // prettier-ignore
+    for (const [id, action] of actions) byId(id).addEventListener("click", action);
+    this.speed.addEventListener("change", () => {
+      player.setSpeed(Number(this.speed.value));
+    });
+  }
+
+  private update(): void {
+    const { store } = this;
+    const { at, length, playback } = store;
+    this.levels.follow(store);
+    this.strip.show(this.track());
+    const moving = playback.playing || store.followsLive;
+    setText(this.playButton, moving ? "Pause" : "Play");
+    this.playButton.classList.toggle("moving", moving);
+    this.playButton.disabled = length === 0;
+    this.back.disabled = at <= 0;
+    this.forward.disabled = at >= length - 1;
+    setText(this.live, store.origin === "recording" ? "End" : "Live");
+    this.live.title =
+      store.origin === "recording" ? "To the recording's end" : "Back to the newest token";
+    this.live.disabled = store.token === null && playback.ahead === 0;
+    this.live.classList.toggle("on", store.followsLive);
+    setText(this.place, length === 0 ? "" : `${at + 1} / ${length}`);
+    if (document.activeElement !== this.speed) this.speed.value = String(nearest(playback.speed));
+    this.updateRuns();
+  }
+
+  private updateRuns(): void {
+    const { run, runs } = this.store.playback;
+    this.runs.hidden = runs < 2;
+    setText(byId("run"), `Generation ${run + 1} of ${runs}`);
+    byId("previous-run", HTMLButtonElement).disabled = run <= 0;
+    byId("next-run", HTMLButtonElement).disabled = run >= runs - 1;
+  }
+
+  private track(): Track {
+    const { store } = this;
+    const { at, length, session } = store;
+    const room = store.generatesLive ? roomFor(length, mostOf(session)) : length;
+    const feature = store.attended;
+    const common = { length: room, known: length, at };
+    if (!feature) return { ...common, values: this.levels.shares(), hue: () => NEUTRAL };
+    const sources = store.sourceIds();
+    const hue = hueOf(sources.indexOf(feature.source), sources.length);
+    return { ...common, values: sharesOf(session, feature), hue: () => hue };
+  }
+}
+
+/** A feature's strength at every token of the run so far. */
+export function sharesOf(session: Session, feature: Feature): Float32Array {
+  const shares = new Float32Array(session.tokens.length);
+  const { at, activation } = feature.firings;
+  for (const [i, index] of at.entries()) {
+    shares[index] = session.strengthOf(feature, activation[i] ?? 0);
+  }
+  return shares;
+}
+
+/** What is said of a token on a strip: its place, its text and the feature that one looks at. */
+export function sayToken(store: Store, index: number): string {
+  const token = store.session.tokens[index];
+  const place = `token ${index + 1} of ${store.length}`;
+  return token ? `${place}: “${shownText(token)}”` : place;
+}
+
+/** The most tokens that a running generation can have. */
+function mostOf({ run, tokens }: Session): number {
+  const made = tokens.findIndex(({ generated }) => generated);
+  const given = made < 0 ? tokens.length : made;
+  const most = run?.params.max_tokens;
+  return given + (typeof most === "number" ? most : Infinity);
+}
+
+/** The speed on offer that is nearest to one asked for in the address. */
+function nearest(speed: number): number {
+  const offered = [0.5, 1, 2, 4, Infinity];
+  return offered.find((one) => speed <= one * 1.41) ?? 1;
+}
+
+/** Each token's strongest activation among the sources that are shown. */
+class Levels {
+  private values: number[] = [];
+  private session: Session | null = null;
+  private runs = -1;
+  private hidden: ReadonlySet<string> | null = null;
+
+  /** Takes in the tokens that came since; all of them where another run or other sources show. */
+  follow(store: Store): void {
+    const { session, hidden } = store;
+    if (session !== this.session || session.runs !== this.runs || hidden !== this.hidden) {
+      [this.session, this.runs, this.hidden] = [session, session.runs, hidden];
+      this.values = [];
+    }
+    for (const token of session.tokens.slice(this.values.length)) {
+      this.values.push(strongestOf(token, store));
+    }
+  }
+
+  /** As shares of the strongest of all, 0 to 1. */
+  shares(): Float32Array {
+    const shares = Float32Array.from(this.values);
+    const most = shares.reduce((a, b) => Math.max(a, b), 0);
+    return most > 0 ? shares.map((value) => value / most) : shares;
+  }
+}
+
+function strongestOf({ active }: Token, store: Store): number {
+  let most = 0;
+  for (const { feature, activation } of active) {
+    if (activation > most && store.shows(feature.source)) most = activation;
+  }
+  return most;
+}

@@ -1,0 +1,77 @@
+import { BufferAttribute } from "three";
+import { describe, expect, it } from "vitest";
+import { joined, used } from "../src/graph/atlas";
+import { FrameStatistics } from "../src/graph/loop";
+import { Patches } from "../src/graph/patches";
+
+describe("Patches", () => {
+  function patched(...items: number[]): BufferAttribute {
+    const patches = new Patches(new BufferAttribute(new Float32Array(3 * 1000), 3));
+    for (const item of items) patches.touch(item);
+    patches.send();
+    return patches.attribute;
+  }
+
+  it("sends the blocks of the items touched, runs of them as one", () => {
+    expect(patched(0, 33, 500).updateRanges).toEqual([
+      { start: 0, count: 3 * 64 },
+      { start: 3 * 480, count: 3 * 32 },
+    ]);
+  });
+
+  it("ends with the buffer", () => {
+    expect(patched(999).updateRanges).toEqual([{ start: 3 * 992, count: 3 * 8 }]);
+  });
+
+  it("sends nothing twice, and nothing for nothing", () => {
+    const patches = new Patches(new BufferAttribute(new Float32Array(30), 3));
+    patches.send();
+    expect(patches.attribute.version).toBe(0);
+    patches.touch(2);
+    patches.send();
+    patches.attribute.clearUpdateRanges();
+    patches.send();
+    expect(patches.attribute.updateRanges).toEqual([]);
+    expect(patches.attribute.version).toBe(1);
+  });
+});
+
+describe("the atlas", () => {
+  const chart = (...ids: number[]) => ({
+    ids: Uint32Array.from(ids),
+    spots: Float32Array.from(ids.flatMap((id) => [id, 0, -id])),
+  });
+
+  it("keeps the place that a feature had first, and puts what was needed last behind", () => {
+    const moved = { ids: Uint32Array.of(1, 7), spots: Float32Array.of(99, 99, 99, 7, 0, -7) };
+    expect(joined(chart(1, 2), moved)).toEqual(chart(2, 1, 7));
+  });
+
+  it("forgets what has not been needed for longest", () => {
+    expect(joined(chart(1, 2, 3), chart(1, 4), 3)).toEqual(chart(3, 1, 4));
+    expect(used(["b", "a", "c"], "c", 2)).toEqual({ kept: ["c", "b"], dropped: ["a"] });
+  });
+
+  it("begins with nothing", () => {
+    expect(joined(undefined, chart(5))).toEqual(chart(5));
+  });
+});
+
+describe("FrameStatistics", () => {
+  it("tells the frames of the last second and what a share of them cost at most", () => {
+    const statistics = new FrameStatistics();
+    expect(statistics.quantile(0.95)).toBe(0);
+    for (let i = 1; i <= 100; i += 1) statistics.record(20 * i, i);
+    expect(statistics.frames).toBe(100);
+    expect(statistics.quantile(0.95)).toBe(95);
+    expect(statistics.perSecond(2000)).toBe(50);
+    expect(statistics.perSecond(4000)).toBe(0);
+  });
+
+  it("forgets old frames", () => {
+    const statistics = new FrameStatistics();
+    for (let i = 0; i < 300; i += 1) statistics.record(i, 50);
+    for (let i = 300; i < 600; i += 1) statistics.record(i, 1);
+    expect(statistics.quantile(1)).toBe(1);
+  });
+});

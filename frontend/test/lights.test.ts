@@ -1,0 +1,119 @@
+import { describe, expect, it } from "vitest";
+import { Lights } from "../src/graph/lights";
+import { AFTERGLOW, FLOOR } from "../src/session/fade";
+import { featureKey } from "../src/session/state";
+import { Store } from "../src/session/store";
+import { feature, started, token } from "./frames";
+
+const SOURCE = "m/0";
+
+function storeOf(...tokens: number[][]): Store {
+  const store = new Store((run) => {
+    run();
+  });
+  store.apply(started(1, [SOURCE]));
+  tokens.forEach((ids, i) => {
+    store.apply(frameOf(i, ids));
+  });
+  return store;
+}
+
+function frameOf(step: number, ids: number[]) {
+  const features = ids.map((id) => feature(id, 5, { source: SOURCE }));
+  return token(2 + step, step, "a", features);
+}
+
+/** Lights that have come to rest. */
+function settled(store: Store): Lights {
+  const lights = new Lights();
+  lights.aim(store);
+  rest(lights);
+  return lights;
+}
+
+function rest(lights: Lights): void {
+  while (lights.step(16, false));
+}
+
+describe("Lights", () => {
+  it("let the newest token stand out at once, before time has faded the others", () => {
+    const { glow, fresh } = settled(storeOf([1], [2]));
+    expect(glow[1]).toBeCloseTo(1);
+    expect(glow[0]).toBeLessThanOrEqual(AFTERGLOW);
+    expect([...fresh.slice(0, 2)]).toEqual([0, 1]);
+  });
+
+  it("touch only what changes, and nothing at rest", () => {
+    const store = storeOf([1, 2, 3, 4], [9], ...Array.from({ length: 40 }, () => [9]));
+    const lights = settled(store);
+    expect(lights.glow[0]).toBeCloseTo(FLOOR);
+    expect(lights.step(16, false)).toBe(false);
+    store.apply(frameOf(60, [4]));
+    lights.aim(store);
+    expect(lights.step(16, false)).toBe(true);
+    const touched = [...lights.touched.slice(0, lights.touchedCount)];
+    // Feature 4 has fired, and 9 stands back behind it.
+    expect(touched.sort()).toEqual([3, 4]);
+    expect([...lights.isTouched.slice(0, 5)]).toEqual([0, 0, 0, 1, 1]);
+  });
+
+  it("come to rest exactly at their goals", () => {
+    const lights = settled(storeOf([1, 2], [3]));
+    expect([...lights.glow.slice(0, 3)]).toEqual([...lights.target.slice(0, 3)]);
+    expect([...lights.pulse.slice(0, 3)]).toEqual([0, 0, 0]);
+    expect(lights.isSettled).toBe(true);
+  });
+
+  it("jump where motion is to be reduced", () => {
+    const store = storeOf([1]);
+    const lights = new Lights();
+    lights.aim(store);
+    lights.step(16, true);
+    expect(lights.glow[0]).toBeCloseTo(1);
+    expect(lights.isSettled).toBe(true);
+  });
+
+  it("hide what does not pass, and ask again when a filter or a label may have changed", () => {
+    const store = storeOf([1], [2]);
+    const lights = settled(store);
+    let asked = 0;
+    store.passes = ({ label }) => {
+      asked += 1;
+      return label !== "dull";
+    };
+    lights.aim(store);
+    expect(asked).toBe(0);
+    store.apply({ type: "labels", seq: 90, source: SOURCE, labels: { "1": "dull" } });
+    lights.aim(store);
+    rest(lights);
+    expect(asked).toBe(2);
+    expect(lights.glow[0]).toBe(-1);
+    expect(lights.glow[1]).toBeGreaterThan(0);
+  });
+
+  it("lift the chosen feature and its company, and step everybody else back", () => {
+    const store = storeOf(
+      [1, 2],
+      [1, 2],
+      [3],
+      [4],
+      [5],
+      [1, 2],
+      ...Array.from({ length: 30 }, () => [5]),
+    );
+    store.choose(featureKey(SOURCE, 1));
+    const { glow } = settled(store);
+    expect(glow[0]).toBeCloseTo(0.75);
+    expect(glow[1]).toBeCloseTo(0.5);
+    expect(glow[4]).toBeLessThan(0.5);
+  });
+
+  it("show the token looked at alone", () => {
+    const store = storeOf([1, 2], [3]);
+    store.lookAt(0);
+    const { glow, fresh } = settled(store);
+    expect(glow[0]).toBeGreaterThan(0.5);
+    expect(glow[2]).toBeCloseTo(FLOOR);
+    expect([...fresh.slice(0, 3)]).toEqual([1, 1, 0]);
+  });
+});

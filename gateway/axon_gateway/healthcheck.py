@@ -1,0 +1,39 @@
+"""`python -m axon_gateway healthcheck`: whether the gateway of these settings is well."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+from collections.abc import Sequence
+
+from axon_gateway.config import Settings
+
+#: Where a gateway that listens on every address is found.
+_HERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
+
+
+def main(arguments: Sequence[str], settings: Settings) -> int:
+    """Says in one line how it is; returns 0 if it is well, otherwise 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m axon_gateway healthcheck",
+        description="Asks the gateway at AXON_HOST and AXON_PORT whether it answers; exit code 0 "
+        "if so.",
+    )
+    parser.add_argument("--ready", action="store_true", help="whether it could generate now")
+    parser.add_argument("--timeout", type=float, default=5.0, metavar="S", help="default: 5")
+    options = parser.parse_args(arguments)
+    path = "/readyz" if options.ready else "/healthz"
+    host = _HERE.get(settings.host, settings.host)
+    connection = http.client.HTTPConnection(host, settings.port, timeout=options.timeout)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        state = json.loads(answer.read())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        print(f"axon_gateway: no answer from {host}:{settings.port}: {error}")
+        return 1
+    finally:
+        connection.close()
+    print(f"axon_gateway: {state.get('message') or state.get('status')}")
+    return 0 if answer.status == http.client.OK else 1

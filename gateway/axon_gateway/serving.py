@@ -1,0 +1,84 @@
+"""The gateway as a process: it listens until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import resource
+import signal
+
+import grpc.aio
+from aiohttp import web
+
+from axon_gateway import app, logs
+from axon_gateway.config import Settings
+
+_log = logging.getLogger("axon_gateway")
+#: Seconds that open requests have to end when the gateway stops, sockets aside.
+_SHUTDOWN = 1.0
+
+
+class CannotListen(Exception):
+    """The address cannot be had; the message says why."""
+
+
+def run(settings: Settings) -> None:
+    """Serve until a signal. Raises CannotListen."""
+    _allow_sockets()
+    try:
+        _run(settings)
+    except OSError as error:
+        raise CannotListen(_explain(error, settings)) from error
+
+
+def _allow_sockets() -> None:
+    """As many open files as the system lets us have: every viewer is one, and 1,024 is usual."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _run(settings: Settings) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(_serve(settings))
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    # Holds gRPC's poller to the end of the process. Otherwise it ends with the last channel, while
+    # the loop may still have its wake-up to handle, and reads from a file that is closed.
+    grpc.aio.init_grpc_aio()  # type: ignore[attr-defined]
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_ in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signal_, stop.set)
+    runner = web.AppRunner(
+        app.build(settings),
+        access_log_class=logs.AccessLogger,
+        # A client that leaves ends its generation at once, not when the next token is written.
+        handler_cancellation=True,
+        shutdown_timeout=_SHUTDOWN,
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        # With port 0 the system has picked one; the log is where to find it.
+        host, port = runner.addresses[0][:2]
+        _log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+        await stop.wait()
+        _log.info("stopping")
+    finally:
+        await runner.cleanup()
+
+
+def _explain(error: OSError, settings: Settings) -> str:
+    where = f"{settings.host}:{settings.port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is in use by another program; set AXON_PORT to a free port"
+    return f"cannot listen on {where}: {error.strerror or error}"

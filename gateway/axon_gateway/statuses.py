@@ -1,0 +1,74 @@
+"""gRPC statuses as refusals: their code, their words, and the JSON name of the field at fault."""
+
+from __future__ import annotations
+
+from axon import messages
+from axon.errors import AxonError
+
+from axon_gateway.errors import Refusal
+
+#: How gRPC says it, and what it means.
+_TLS_FAILURES = {
+    "CERTIFICATE_VERIFY_FAILED": "has a certificate that AXON_BACKEND_TLS_CA does not cover",
+    "Hostname Verification": "has a certificate for another name: see AXON_BACKEND_TLS_NAME",
+    "WRONG_VERSION_NUMBER": "does not use TLS: see AXON_BACKEND_TLS_CA",
+}
+
+_JSON_NAMES = {path: name for name, path in messages.FIELDS.items()}
+#: Codes that the service may give as the reason of a field violation.
+_REASONS = frozenset(
+    {"empty_prompt", "prompt_too_long", "out_of_range", "wrong_type", "unknown_source"}
+)
+
+
+def translate(status: AxonError, target: str) -> Refusal:
+    """The refusal for a gRPC status, with the field at fault under its JSON name."""
+    match status.code:
+        case "INVALID_ARGUMENT" | "OUT_OF_RANGE":
+            return _invalid(status)
+        case "NOT_FOUND":
+            return Refusal("unknown_source", status.message, "sources")
+        case "RESOURCE_EXHAUSTED":
+            return Refusal("queue_full", status.message, retry_after=status.retry_after)
+        case "DEADLINE_EXCEEDED":
+            return Refusal("deadline", f"inference at {target} did not finish in time")
+        case "UNAUTHENTICATED":
+            return Refusal("not_ready", unavailable(status, target))
+        case "UNAVAILABLE":
+            return Refusal("not_ready", unavailable(status, target), retry_after=status.retry_after)
+    return Refusal("internal", f"inference at {target} failed: {status}")
+
+
+def unavailable(status: AxonError, target: str) -> str:
+    """What keeps a service from answering, in words for people."""
+    if "unhealthy" in status.message:
+        return loading(target)
+    if status.code == "UNAUTHENTICATED":
+        return f"inference at {target} wants an access token: set AXON_BACKEND_TOKEN to one of its"
+    for sign, meaning in _TLS_FAILURES.items():
+        if sign in status.message:
+            return f"inference at {target} {meaning}"
+    if "failed to connect" in status.message.lower():
+        # What gRPC adds (every address it tried, in its own notation) helps nobody who waits.
+        return f"no inference service answers at {target}"
+    return f"inference at {target} is not available: {status.message}"
+
+
+def loading(target: str) -> str:
+    """What is said of a service that is there, but not healthy."""
+    return f"inference at {target} is loading its model"
+
+
+def _invalid(status: AxonError) -> Refusal:
+    if not status.violations:
+        return Refusal("out_of_range", status.message)
+    violation = status.violations[0]
+    # A repeated field may be named with its index: "sampling.stop[2]".
+    path = violation.field.partition("[")[0]
+    field = _JSON_NAMES.get(path, path)
+    defaults = {"prompt": "prompt_too_long", "sources": "unknown_source"}
+    reason = violation.reason.lower()
+    code = reason if reason in _REASONS else defaults.get(field, "out_of_range")
+    # The service names fields as the contract does; the reader knows them by their JSON names.
+    text = (violation.description or status.message).replace(path, field)
+    return Refusal(code, text if text.startswith(field) else f"{field} {text}", field)

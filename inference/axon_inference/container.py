@@ -1,0 +1,48 @@
+"""What memory the container we are in may use; the machine's own figures say nothing of that.
+
+Imports little: it is asked before torch is imported, which a container that is much too small does
+not survive, and nobody would learn why.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+#: Where a container finds its limit, in bytes: control groups of version 2, and of version 1.
+_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+#: What torch, SAELens and transformers take once imported (measured: 400 MB), and something beside.
+_LIBRARIES = 500_000_000
+_NO_LIMIT = 1 << 62
+
+
+class MemoryTooSmall(ValueError):
+    """It does not fit; the message says how much is needed for what, and what takes less."""
+
+
+def memory_limit() -> int:
+    """The most bytes that this container may use; beyond any machine's if nobody set a limit."""
+    return min(_read(path) for path in _LIMITS)
+
+
+def require_libraries() -> None:
+    """Refuse to begin where not even the libraries fit.
+
+    Raises:
+        MemoryTooSmall: the container's limit is too small for any model.
+    """
+    limit = memory_limit()
+    if limit < _LIBRARIES:
+        raise MemoryTooSmall(
+            f"this container may use {limit // 10**6} MB of memory, and {_LIBRARIES // 10**6} MB "
+            "are needed without any model: allow it more (AXON_INFERENCE_MEMORY with Compose)"
+        )
+
+
+def _read(path: Path) -> int:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # no such file, or "max"
+        return _NO_LIMIT

@@ -1,0 +1,50 @@
+"""What the page costs the browser: main thread time of a frame, bytes on the heap."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from playwright.async_api import Page
+from playwright.async_api import TimeoutError as TimedOut
+
+
+async def frame_costs(page: Page, frames: int, seconds: float) -> list[float]:
+    """Main thread time of each of the next `frames` animation frames, in milliseconds.
+
+    Fewer of them where `seconds` are over before.
+
+    Time that the thread itself ran, not the clock's: on a busy machine a frame is interrupted by
+    others. What a graphics card would do is not in it.
+    """
+    session = await page.context.new_cdp_session(page)
+    events: list[dict[str, Any]] = []
+    complete = asyncio.Event()
+    session.on("Tracing.dataCollected", lambda message: events.extend(message["value"]))
+    session.on("Tracing.tracingComplete", lambda _: complete.set())
+    await session.send(
+        "Tracing.start", {"categories": "devtools.timeline", "transferMode": "ReportEvents"}
+    )
+    with contextlib.suppress(TimedOut):
+        await page.wait_for_function(
+            "enough => axon.drawing.frames >= enough",
+            arg=await page.evaluate("axon.drawing.frames") + frames,
+            timeout=1000 * seconds,
+        )
+    await session.send("Tracing.end")
+    await complete.wait()
+    await session.detach()
+    return [event["tdur"] / 1000 for event in events if event["name"] == "FireAnimationFrame"]
+
+
+async def heap_bytes(page: Page) -> int:
+    """Bytes on the JavaScript heap after collection."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("HeapProfiler.enable")
+    # What the first collection sets free may hold more.
+    for _ in range(3):
+        await session.send("HeapProfiler.collectGarbage")
+    usage = await session.send("Runtime.getHeapUsage")
+    await session.detach()
+    return int(usage["usedSize"])

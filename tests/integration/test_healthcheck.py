@@ -1,0 +1,64 @@
+"""`python -m axon_inference healthcheck`: what a container's HEALTHCHECK runs."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from axon_inference import healthcheck
+from axon_inference.config import Settings
+
+from .. import certificates
+from ..ports import free_port
+from .rig import serving
+
+
+async def check(settings: Settings) -> int:
+    return await asyncio.to_thread(healthcheck.main, settings)
+
+
+async def test_it_says_whether_the_service_serves(capsys: pytest.CaptureFixture[str]) -> None:
+    async with serving(host="127.0.0.1") as service:
+        # A container listens on every address.
+        settings = Settings(host="0.0.0.0", port=service.port)
+        assert await check(settings) == 0
+        await service._say_serving(False)
+        service._servicer.ready = None
+        service.refuse("cannot serve: the model is broken")
+        assert await check(settings) == 1
+    assert await check(settings) == 1
+    serves, broken, gone = capsys.readouterr().out.splitlines()
+    assert serves == "axon-inference: serving"
+    assert broken == "axon-inference: cannot serve: the model is broken"
+    assert gone.startswith(f"axon-inference: no answer from 127.0.0.1:{settings.port}: ")
+
+
+@pytest.mark.parametrize("name", ["DNS:axon.lab.example", "DNS:*.lab.example", "IP:192.0.2.1"])
+async def test_it_needs_neither_the_certificates_name_nor_its_authority(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    made = certificates.make(tmp_path, name)
+    guards = {"tls_cert": made.cert, "tls_key": made.key, "tokens": ("secret",)}
+    async with serving(**guards) as service:
+        settings = Settings(port=service.port, **guards)  # type: ignore[arg-type]
+        assert await check(settings) == 0
+        await service._say_serving(False)
+        service._servicer.ready = None
+        service.refuse("loading")
+        assert await check(settings) == 1
+    assert capsys.readouterr().out.splitlines()[1] == "axon-inference: loading"
+
+
+def test_it_imports_nothing_large() -> None:
+    program = (
+        "import sys; from axon_inference import __main__; sys.argv[1:] = ['healthcheck'];"
+        "__main__.main(); print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", program]
+    env = {"PYTHONPATH": ":".join(sys.path), "AXON_GRPC_PORT": str(free_port())}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=True)
+    assert "no answer" in done.stdout
+    assert not {"torch", "numpy", "transformers"} & set(done.stdout.split())

@@ -1,0 +1,114 @@
+"""The manifests fit Kubernetes' schemas, and one another."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from .manifests import BASE, CPU, GPU, documents, kustomization, merged
+
+kubernetes_validate = pytest.importorskip(
+    "kubernetes_validate", reason="kubernetes-validate is not installed: run make setup"
+)
+
+VERSION = "1.30"
+OBJECTS = {(one["kind"], one["metadata"]["name"]): one for one in documents(BASE)}
+WORKLOADS = [one for (kind, _), one in OBJECTS.items() if kind in ("Deployment", "StatefulSet")]
+
+
+def name_of(document: dict[str, Any]) -> str:
+    return f"{document['kind']}-{document['metadata']['name']}"
+
+
+@pytest.mark.parametrize("document", list(OBJECTS.values()), ids=name_of)
+def test_an_object_fits_its_schema(document: dict[str, Any]) -> None:
+    kubernetes_validate.validate(document, VERSION, strict=True)
+
+
+@pytest.mark.parametrize("patch", list(documents(GPU)), ids=name_of)
+def test_a_patch_changes_something_that_is_there(patch: dict[str, Any]) -> None:
+    whole = merged(OBJECTS[patch["kind"], patch["metadata"]["name"]], patch)
+    kubernetes_validate.validate(whole, VERSION, strict=True)
+    (container,) = whole["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert container["readinessProbe"]  # merged, not replaced
+    settings = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert settings["AXON_DEVICE"] == "cuda"
+
+
+@pytest.mark.parametrize("overlay", [CPU, GPU], ids=["cpu", "gpu"])
+def test_kustomize_makes_of_it_what_fits(overlay: Path) -> None:
+    if shutil.which("kustomize"):
+        command = ["kustomize", "build", str(overlay)]
+    elif shutil.which("kubectl"):
+        command = ["kubectl", "kustomize", str(overlay)]
+    else:
+        pytest.skip("neither kustomize nor kubectl is on PATH")
+    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = list(yaml.safe_load_all(made))
+    for document in found:
+        kubernetes_validate.validate(document, VERSION, strict=True)
+        assert document["kind"] == "Namespace" or document["metadata"]["namespace"] == "axon"
+    assert len(found) == len(OBJECTS)
+
+
+def test_every_file_is_taken_and_every_image_named() -> None:
+    files = {file.name for file in BASE.glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(kustomization(BASE)["resources"]) == files
+    images = {
+        container["image"]
+        for one in WORKLOADS
+        for container in one["spec"]["template"]["spec"]["containers"]
+    }
+    for overlay in (CPU, GPU):
+        assert {image["name"] for image in kustomization(overlay)["images"]} == images
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=name_of)
+def test_a_pod_keeps_to_the_restricted_standard(workload: dict[str, Any]) -> None:
+    pod = workload["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["readinessProbe"]
+        assert container["livenessProbe"]
+        assert container["resources"]["limits"].keys() >= {"cpu", "memory"}
+        ports = {port["name"] for port in container["ports"]}
+        service = OBJECTS["Service", container["name"]]
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=name_of)
+def test_selectors_find_their_pods(workload: dict[str, Any]) -> None:
+    labels = workload["spec"]["template"]["metadata"]["labels"]
+    name = workload["metadata"]["name"]
+    assert workload["spec"]["selector"]["matchLabels"] == labels
+    assert OBJECTS["Service", name]["spec"]["selector"] == labels
+    if budget := OBJECTS.get(("PodDisruptionBudget", name)):
+        assert budget["spec"]["selector"]["matchLabels"] == labels
+    if policy := OBJECTS.get(("NetworkPolicy", name)):
+        assert policy["spec"]["podSelector"]["matchLabels"] == labels
+
+
+def test_inference_is_scaled_by_a_metric_that_it_exports() -> None:
+    from axon_inference.metrics import Metrics
+
+    (metric,) = OBJECTS["HorizontalPodAutoscaler", "inference"]["spec"]["metrics"]
+    name = metric["pods"]["metric"]["name"]
+    metrics = Metrics(running=lambda: 0, queued=lambda: 3, slots=lambda: 0)
+    assert metrics._registry.get_sample_value(name) == 3
+    adapter = yaml.safe_load((BASE.parent / "prometheus-adapter.yaml").read_text())
+    (rule,) = adapter["rules"]["custom"]
+    assert name in rule["seriesQuery"]
+    assert rule["name"]["as"] == name
