@@ -103,7 +103,7 @@ function makeGraph(notice: Notice): Graph | null {
     canvas: byId("canvas", HTMLCanvasElement),
     labels: byId("labels"),
     stage: byId("stage"),
-    tools: byId("graph-tools"),
+    over: [byId("graph-tools"), byId("bar")],
     drawable: (may: boolean) => {
       notice.standing = may ? null : GRAPH_LOST;
       store.changed();

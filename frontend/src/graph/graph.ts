@@ -1,5 +1,5 @@
 /** The graph: puts nodes, links, labels and camera together and draws only when something changed. */
-import { ColorManagement, LinearSRGBColorSpace, Scene, Vector3, WebGLRenderer } from "three";
+import { ColorManagement, LinearSRGBColorSpace, Scene, Vector2, Vector3, WebGLRenderer } from "three";
 import type { Store } from "../session/store";
 import { CameraRig, type Extent, type Pose } from "./camera";
 import { Captions } from "./captions";
@@ -33,8 +33,8 @@ export interface GraphHost {
   labels: HTMLElement;
   /** The part of the window that no panel covers. */
   stage: HTMLElement;
-  /** What stands on the stage and is to stay free of labels. */
-  tools: HTMLElement;
+  /** What may stand on the stage: its children are to stay free of labels. */
+  over: readonly HTMLElement[];
   /** Called when the browser takes the graph's WebGL away, and when it gives it back. */
   drawable(may: boolean): void;
 }
@@ -280,7 +280,7 @@ export class Graph {
   }
 
   private listen(): void {
-    const { canvas, stage } = this.host;
+    const { canvas, stage, over } = this.host;
     listen(canvas, {
       tap: (x, y) => {
         this.choose(nearest(this.projector.all(), x, y));
@@ -300,7 +300,8 @@ export class Graph {
     const resize = (): void => {
       this.resize();
     };
-    new ResizeObserver(resize).observe(stage);
+    const observer = new ResizeObserver(resize);
+    for (const element of [stage, ...over]) observer.observe(element);
     addEventListener("resize", resize);
     void document.fonts.ready.then(resize);
   }
@@ -315,22 +316,35 @@ export class Graph {
   }
 
   private resize(): void {
-    const { canvas, stage, tools } = this.host;
+    const { canvas, stage, over } = this.host;
     const width = Math.max(1, canvas.clientWidth);
     const height = Math.max(1, canvas.clientHeight);
     this.stage = within(stage, canvas);
-    this.renderer.setPixelRatio(Math.min(2, devicePixelRatio));
-    this.renderer.setSize(width, height, false);
     this.rig.resize(width, height, this.stage);
+    this.resizeCanvas(width, height);
     this.projector.resize(width, height);
-    this.captions.resize(this.stage, [within(tools, canvas)]);
+    const taken = over.flatMap(({ children }) => [...children]).filter((e) => e.checkVisibility());
+    this.captions.resize(
+      this.stage,
+      taken.map((element) => within(element, canvas)),
+    );
     if (this.rig.free) this.rig.fit(this.extent(), performance.now());
     this.loop.wake();
+  }
+
+  /** A canvas is empty after a change of its size: it is drawn at once, or it would flicker. */
+  private resizeCanvas(width: number, height: number): void {
+    const ratio = Math.min(2, devicePixelRatio);
+    const size = this.renderer.getSize(new Vector2());
+    if (size.x === width && size.y === height && this.renderer.getPixelRatio() === ratio) return;
+    this.renderer.setPixelRatio(ratio);
+    this.renderer.setSize(width, height, false);
+    this.renderer.render(this.scene, this.rig.camera);
   }
 }
 
 /** An element's box on the canvas. */
-function within(element: HTMLElement, canvas: HTMLElement): Box {
+function within(element: Element, canvas: HTMLElement): Box {
   const outer = canvas.getBoundingClientRect();
   const { left, top, width, height } = element.getBoundingClientRect();
   return {
