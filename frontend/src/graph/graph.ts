@@ -1,5 +1,12 @@
 /** The graph: puts nodes, links, labels and camera together and draws only when something changed. */
-import { ColorManagement, LinearSRGBColorSpace, Scene, Vector2, Vector3, WebGLRenderer } from "three";
+import {
+  ColorManagement,
+  LinearSRGBColorSpace,
+  Scene,
+  Vector2,
+  Vector3,
+  WebGLRenderer,
+} from "three";
 import type { Store } from "../session/store";
 import { CameraRig, type Extent, type Pose } from "./camera";
 import { Captions } from "./captions";
