@@ -20,7 +20,7 @@ import { hueOf, type Rgb } from "./palette";
 import { nearest, type OnScreen, Projector } from "./pick";
 import { compose } from "./picture";
 import { Placing } from "./placing";
-import type { Box } from "./placement";
+import { type Box, within } from "./placement";
 import { listen } from "./pointer";
 import { Web } from "./web";
 
@@ -348,16 +348,4 @@ export class Graph {
     this.renderer.setSize(width, height, false);
     this.renderer.render(this.scene, this.rig.camera);
   }
-}
-
-/** An element's box on the canvas. */
-function within(element: Element, canvas: HTMLElement): Box {
-  const outer = canvas.getBoundingClientRect();
-  const { left, top, width, height } = element.getBoundingClientRect();
-  return {
-    left: left - outer.left,
-    top: top - outer.top,
-    width: Math.max(1, width),
-    height: Math.max(1, height),
-  };
 }
