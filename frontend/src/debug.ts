@@ -1,6 +1,8 @@
 /** A look inside for tests and the console: `window.axon`. */
 import type { Graph } from "./graph/graph";
 import type { GraphStatistics } from "./graph/overlay";
+import { FLOOR } from "./session/fade";
+import { lightsAt } from "./session/moment";
 import { nameOf } from "./session/query";
 import type { Phase } from "./session/state";
 import type { Store } from "./session/store";
@@ -31,6 +33,8 @@ export interface DebugHandle {
   /** What drawing costs; null without a graph. */
   readonly drawing: GraphStatistics | null;
   readonly chosen: string | null;
+  /** Index of the token looked at. */
+  readonly token: number | null;
   readonly hovered: string | null;
   /** The graph itself, for what the page has no control for. */
   readonly graph: Graph | null;
@@ -79,18 +83,23 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
     get chosen() {
       return store.chosen?.key ?? null;
     },
+    get token() {
+      return store.token?.index ?? null;
+    },
     graph,
     nodes: () => reports(store, graph),
   });
 }
 
 function reports(store: Store, graph: Graph | null): NodeReport[] {
+  const { session, token } = store;
+  const then = token && lightsAt(session, token.index);
   return (graph?.onScreen() ?? []).flatMap(({ index, x, y, radius }) => {
-    const feature = store.session.features[index];
+    const feature = session.features[index];
     if (!feature) return [];
     const { key, id, source } = feature;
     const place = graph?.placeOf(index) ?? [];
-    const glow = store.session.glowOf(feature);
+    const glow = then ? (then.get(feature) ?? FLOOR) : session.glowOf(feature);
     return [{ key, id, source, name: nameOf(feature), x, y, radius, glow, place }];
   });
 }

@@ -6,6 +6,7 @@ when it is encoded.
 
 from __future__ import annotations
 
+import math
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -155,6 +156,7 @@ class TokenFrames:
                 {
                     "token": token.text,
                     "position": token.position,
+                    **self._details(token),
                     "features": self._features(token),
                 }
                 for token in tokens
@@ -169,10 +171,25 @@ class TokenFrames:
             step=self._steps,
             position=token.position,
             logprob=_digits(token.logprob) if token.HasField("logprob") else None,
+            **self._details(token),
             features=self._features(token),
         )
         self._steps += 1
         return frame
+
+    def _details(self, token: pb.Token) -> Frame:
+        """The tokenizer's id and, by source, how many features are active at the token (L0), sent
+        or not, and the share of the activation vector that the SAE misses."""
+        found = [(self._sources[one.source][0], one) for one in token.source_features]
+        return {
+            "token_id": token.token_id,
+            "l0": {source: one.l0 for source, one in found},
+            "reconstruction_error": {
+                source: round(one.reconstruction_error, 4)
+                for source, one in found
+                if math.isfinite(one.reconstruction_error)
+            },
+        }
 
     def _features(self, token: pb.Token) -> list[dict[str, Any]]:
         features = []

@@ -109,8 +109,10 @@ export class Player {
     const { run, runs, playing } = this.store.playback;
     const wanted = run + by;
     if (wanted < 0 || wanted >= runs) return;
+    const chosen = this.store.chosen?.key ?? null;
     this.stop();
     this.enter(wanted);
+    this.store.choose(chosen);
     if (playing) this.play();
     else this.pause();
   }

@@ -64,14 +64,21 @@ export interface Neighbour {
 export function neighbours(session: Session, feature: Feature, limit: number): Neighbour[] {
   const own = feature.firings.at.length;
   const found: Neighbour[] = [];
+  // Thousands may have; few are wanted, so they are kept in order instead of sorting all.
   for (const [other, together] of session.companyOf(feature).together) {
     // The start of the text has no features: counted, it would make every pair look unlikely.
     const weight = evidence(together, own, other.firings.at.length, session.told);
-    found.push({ feature: other, together, weight });
+    const last = found.length < limit ? undefined : found.at(-1);
+    if (last && weight < last.weight) continue;
+    const entry = { feature: other, together, weight };
+    if (last && compare(entry, last) >= 0) continue;
+    if (last) found.pop();
+    const place = found.findIndex((one) => compare(entry, one) < 0);
+    found.splice(place < 0 ? found.length : place, 0, entry);
   }
-  return found
-    .sort(
-      (a, b) => b.weight - a.weight || b.together - a.together || b.feature.peak - a.feature.peak,
-    )
-    .slice(0, limit);
+  return found;
+}
+
+function compare(a: Neighbour, b: Neighbour): number {
+  return b.weight - a.weight || b.together - a.together || b.feature.peak - a.feature.peak;
 }

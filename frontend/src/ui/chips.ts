@@ -96,9 +96,13 @@ export class Blocks {
     return chip;
   }
 
-  /** Spaces at the seam stay with the block before: a new line begins with its word. */
+  /**
+   * Where the text itself breaks no line, spaces at the seam stay with the block before: the new
+   * one begins with its word. After a line end they are its indentation.
+   */
   private begin(nodes: (Node | string)[]): void {
-    if (this.block && typeof nodes[0] === "string") this.block.append(nodes.shift() ?? "");
+    const seam = this.block !== null && !this.block.textContent.endsWith("\n");
+    if (seam && typeof nodes[0] === "string") this.block?.append(nodes.shift() ?? "");
     this.block = h("div", { class: "block", role: "none" });
     this.list.append(this.block);
     this.count = 0;

@@ -1,7 +1,7 @@
 /** What is to be told of one feature: figures of this text, and what the label store knows. */
 import type { FeatureInfo, TokenEffect } from "../wire/model";
 import { activationAt, newestToken } from "../session/query";
-import type { Feature } from "../session/state";
+import { type Feature, featureKey } from "../session/state";
 import type { Store } from "../session/store";
 import { visible } from "./chips";
 import { h, short } from "./dom";
@@ -99,6 +99,28 @@ function effects(term: Term, title: string, tokens: readonly TokenEffect[]): HTM
       ),
     );
   return [h("h3", {}, explained(term, title)), h("ul", { class: "effects" }, ...chips)];
+}
+
+/** Features of the same source that point the same way; those met in this room can be chosen. */
+export function alikeOf(store: Store, { source }: Feature, info: FeatureInfo): HTMLElement[] {
+  const alike = (info.neighbors ?? []).slice(0, EFFECTS);
+  if (alike.length === 0) return [];
+  const chips = alike.map(({ index, cosine }) => {
+    const seen = store.session.feature(featureKey(source, index));
+    const name = seen?.label ?? `#${index}`;
+    const chip = seen ? h("button", { type: "button" }, name) : h("span", {}, name);
+    chip.classList.add("token");
+    if (seen) {
+      chip.addEventListener("click", () => {
+        store.choose(seen.key);
+      });
+    }
+    return h("li", {}, chip, h("span", { class: "figure" }, cosine.toFixed(2)));
+  });
+  return [
+    h("h3", {}, explained("alike", "Alike by its weights")),
+    h("ul", { class: "effects" }, ...chips),
+  ];
 }
 
 function signed(value: number): string {

@@ -7,7 +7,7 @@ import type { Store } from "../session/store";
 import { nextFiring } from "../session/track";
 import { copyText } from "./copy";
 import { byId, h, setText, short } from "./dom";
-import { ActivationLine, activationOf, effectsOf, factRows } from "./feature-facts";
+import { ActivationLine, activationOf, alikeOf, effectsOf, factRows } from "./feature-facts";
 import { dotOf, FeatureList, type Row } from "./feature-list";
 import { Strip } from "./strip";
 import { explained } from "./terms";
@@ -141,6 +141,7 @@ export class Inspector {
     knowledge: Knowledge | undefined,
     info: FeatureInfo | null,
   ): void {
+    const { store } = this;
     const state = typeof knowledge === "object" ? "told" : (knowledge ?? "");
     const signature = `${feature.key} ${state} ${css(this.hueOf(feature))} ${this.urlOf(feature, info) ?? ""}`;
     if (signature === this.drawn) return;
@@ -152,7 +153,9 @@ export class Inspector {
       " ",
       index,
     );
-    this.effects.replaceChildren(...(info ? effectsOf(info) : []));
+    this.effects.replaceChildren(
+      ...(info ? [...effectsOf(info), ...alikeOf(store, feature, info)] : []),
+    );
     const note = noteOf(knowledge);
     this.note.hidden = note === "";
     setText(this.note, note);

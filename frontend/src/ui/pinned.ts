@@ -30,11 +30,8 @@ export class PinnedView {
     const { store } = this;
     const place = placeOf(store);
     if (place !== this.place) {
-      const first = this.place === "" || this.saved.size === 0;
       this.place = place;
-      const loaded = load(place);
-      // Entering the room for which one pinned already is no reason to forget it.
-      if (loaded.size > 0 || !first) store.pinned = loaded;
+      store.pinned = load(place);
       this.saved = store.pinned;
     } else if (store.pinned !== this.saved) {
       this.saved = store.pinned;

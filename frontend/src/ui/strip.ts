@@ -38,6 +38,8 @@ export class Strip {
   private readonly canvas = h("canvas");
   private readonly handle = h("i", { class: "handle" });
   private track: Track = { values: [], length: 0, known: 0, at: -1, hue: () => [255, 255, 255] };
+  /** The token on show, or the one that was asked for since. */
+  private sought = -1;
   private waiting = false;
   private width = 0;
   private height = 0;
@@ -72,6 +74,7 @@ export class Strip {
     handle.style.left = `${100 * placeOf(track.at, track.length)}%`;
     handle.style.width = `${(100 / Math.max(1, track.length)).toFixed(3)}%`;
     this.track = track;
+    this.sought = track.at;
     this.redraw();
   }
 
@@ -118,19 +121,15 @@ export class Strip {
 
   private listen(): void {
     const { element } = this;
-    const seek = (event: PointerEvent): void => {
-      const index = this.under(event);
-      if (index >= 0 && index !== this.track.at) this.going.seek(index);
-    };
     element.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       element.setPointerCapture(event.pointerId);
-      seek(event);
+      this.seek(this.under(event));
     });
     element.addEventListener("pointermove", (event) => {
       const index = this.under(event);
       element.dataset.tip = index < 0 ? "" : this.going.say(index);
-      if (element.hasPointerCapture(event.pointerId)) seek(event);
+      if (element.hasPointerCapture(event.pointerId)) this.seek(index);
     });
     element.addEventListener("keydown", (event) => {
       const wanted = this.wanted(event.key);
@@ -139,9 +138,15 @@ export class Strip {
         return;
       }
       event.preventDefault();
-      if (this.track.known > 0)
-        this.going.seek(Math.min(this.track.known - 1, Math.max(0, wanted)));
+      this.seek(Math.min(this.track.known - 1, Math.max(0, wanted)));
     });
+  }
+
+  /** The next key may come before the page has been drawn: it counts from here. */
+  private seek(index: number): void {
+    if (index < 0 || index === this.sought) return;
+    this.sought = index;
+    this.going.seek(index);
   }
 
   /** The token under the pointer among those that are there. */
@@ -152,7 +157,8 @@ export class Strip {
   }
 
   private wanted(key: string): number | null {
-    const { at, known } = this.track;
+    const { known } = this.track;
+    const at = this.sought;
     const next = this.going.next ?? ((index: number, direction: number) => index + direction);
     switch (key) {
       case "ArrowRight":

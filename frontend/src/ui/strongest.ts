@@ -4,6 +4,7 @@ import type { Store } from "../session/store";
 import { shownText } from "./chips";
 import { byId, setText, short } from "./dom";
 import { FeatureList, type Row } from "./feature-list";
+import { explained } from "./terms";
 import { percent, TokenFacts } from "./token-facts";
 
 const LIVE = 5;
@@ -17,6 +18,7 @@ export class StrongestView {
 
   constructor(private readonly store: Store) {
     this.list = new FeatureList(byId("strongest-list"), store);
+    byId("row-terms").append(explained("feature"), " · ", explained("activation"));
     store.subscribe(() => {
       this.update();
     });
@@ -28,7 +30,7 @@ export class StrongestView {
     const studied = lookedAt !== null && !playback.playing;
     this.facts.show(studied ? lookedAt : null);
     if (!token) {
-      setText(this.title, "Strongest features");
+      setText(this.title, "Strongest");
       this.list.update([]);
       return;
     }

@@ -19,6 +19,8 @@ const MEANINGS = {
   promotes:
     "Tokens that become likelier next where the feature fires, by its weights alone: the number is added to their logit.",
   suppresses: "Tokens that become less likely next where the feature fires, by its weights alone.",
+  alike:
+    "Features of the same source whose decoder vectors point nearly the same way: 1 is the same direction.",
   together:
     "Features that fired at the same tokens of this text. The bar says how much more often than chance.",
 } as const;

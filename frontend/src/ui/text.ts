@@ -42,9 +42,7 @@ export class TextView {
     new ResizeObserver(() => {
       this.scroll();
     }).observe(this.list);
-    this.list.addEventListener("scroll", () => {
-      if (this.store.token === null) this.following = this.atEnd();
-    });
+    this.listenToScrolling();
   }
 
   private update(): void {
@@ -107,22 +105,45 @@ export class TextView {
     if (!selected) this.following = true;
   }
 
-  /** Brings the token on show into view; once a frame, since it makes the browser lay out. */
-  private scroll(): void {
+  /**
+   * Brings the token on show into view; once a frame, since it makes the browser lay out. Blocks
+   * that come into view get their true height only then, so it takes a second look.
+   */
+  private scroll(looks = 2): void {
     if (this.scrolling) return;
     this.scrolling = true;
     requestAnimationFrame(() => {
       this.scrolling = false;
       const { list, selected } = this;
-      if (!selected) {
-        if (this.following) list.scrollTop = list.scrollHeight;
-        return;
-      }
-      const [top, bottom] = [selected.offsetTop, selected.offsetTop + selected.offsetHeight];
-      if (top < list.scrollTop) list.scrollTop = top;
-      else if (bottom > list.scrollTop + list.clientHeight) {
-        list.scrollTop = bottom - list.clientHeight;
-      }
+      if (selected) {
+        const [top, bottom] = [selected.offsetTop, selected.offsetTop + selected.offsetHeight];
+        if (top < list.scrollTop) list.scrollTop = top;
+        else if (bottom > list.scrollTop + list.clientHeight) {
+          list.scrollTop = bottom - list.clientHeight;
+        }
+      } else if (this.following) list.scrollTop = list.scrollHeight;
+      if (looks > 1) this.scroll(looks - 1);
+    });
+  }
+
+  /** Whoever scrolls up is left alone until they come back to the end. */
+  private listenToScrolling(): void {
+    let byHand = false;
+    for (const event of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+      this.list.addEventListener(
+        event,
+        () => {
+          byHand = true;
+        },
+        { passive: true },
+      );
+    }
+    // Heights that become known scroll as well: that is nobody's wish.
+    this.list.addEventListener("scroll", () => {
+      if (byHand && this.store.token === null) this.following = this.atEnd();
+    });
+    this.list.addEventListener("scrollend", () => {
+      byHand = false;
     });
   }
 

@@ -36,12 +36,12 @@ export class Tip {
     document.addEventListener("scroll", () => {
       this.hide();
     }, true); // prettier-ignore
-    // Before others hear of it: Escape takes back the tip alone.
+    // Before others hear of it: at a word that explains itself, Escape takes back the tip alone.
     addEventListener(
       "keydown",
       (event) => {
         if (event.key !== "Escape" || this.anchor === null) return;
-        event.stopImmediatePropagation();
+        if (this.anchor.classList.contains("term")) event.stopImmediatePropagation();
         this.hide();
       },
       true,

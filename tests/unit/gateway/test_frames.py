@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 
 import pytest
@@ -39,6 +40,21 @@ def test_features_name_their_source_and_layer_in_the_order_they_came() -> None:
         {"id": 4, "label": None, "layer": 5, "source": "b"},
         {"id": 9, "label": None, "layer": 0, "source": "a"},
     ]
+
+
+def test_tokens_tell_their_id_and_how_well_each_source_explains_them() -> None:
+    found = [
+        pb.SourceFeatures(source=1, l0=31, reconstruction_error=0.125),
+        pb.SourceFeatures(source=0, l0=0, reconstruction_error=1 / 3),
+        # Of a vector that is zero there is no share to miss.
+        pb.SourceFeatures(source=2, l0=0, reconstruction_error=math.nan),
+    ]
+    told = pb.Token(token_id=6342, text=" Paris", source_features=found)
+    builder = TokenFrames(("a", "b", "c"), {"a": 0, "b": 5, "c": 6}, known)
+    for frame in (builder.token(told), builder.prompt([told])["tokens"][0]):
+        assert frame["token_id"] == 6342
+        assert frame["l0"] == {"b": 31, "a": 0, "c": 0}
+        assert frame["reconstruction_error"] == {"b": 0.125, "a": 0.3333}
 
 
 @given(st.floats(0, 2**100, width=32))

@@ -13,7 +13,7 @@ from typing import Any
 import axon_gateway
 import pytest
 from axon.v1 import inference_pb2 as pb
-from axon_gateway import errors, frames, upstream
+from axon_gateway import errors, frames, statuses
 from axon_gateway.errors import Refusal
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -72,10 +72,19 @@ def _token(
     position: int, text: str, active: list[tuple[int, float]], logprob: float | None = None
 ) -> pb.Token:
     found = pb.SourceFeatures(
-        source=1, ids=[id_ for id_, _ in active], activations=[value for _, value in active]
+        source=1,
+        ids=[id_ for id_, _ in active],
+        activations=[value for _, value in active],
+        l0=31,
+        reconstruction_error=0.125,
     )
-    source_features = [found] if active else []
-    return pb.Token(position=position, text=text, logprob=logprob, source_features=source_features)
+    return pb.Token(
+        position=position,
+        token_id=1000 + position,
+        text=text,
+        logprob=logprob,
+        source_features=[found] if active else [],
+    )
 
 
 def _without_time(frame: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +103,7 @@ def every_code() -> list[str]:
     """Every code that a refusal can carry."""
     folder = Path(axon_gateway.__file__).parent
     named = {code for path in folder.glob("*.py") for code in _NAMED.findall(path.read_text())}
-    return sorted(named | errors._STATUS.keys() | upstream._REASONS)
+    return sorted(named | errors._STATUS.keys() | statuses._REASONS)
 
 
 @pytest.mark.parametrize("name", every_frame())

@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import type { Token } from "../src/session/state";
+import { isStart, shownText, visible } from "../src/ui/chips";
+import { settled, type Row } from "../src/ui/feature-list";
+import { factsOf } from "../src/ui/token-facts";
+
+function tokenOf(text: string, more: Partial<Token> = {}): Token {
+  return {
+    index: 3,
+    position: 3,
+    text,
+    generated: true,
+    logprob: null,
+    details: {},
+    active: [],
+    ...more,
+  };
+}
+
+describe("a token's text", () => {
+  it.each([
+    [" Paris", "Paris"],
+    [".\n", "."],
+    ["\n", "↵"],
+    ["\n\n  ", "↵"],
+    ["  ", "␣"],
+    ["\t", "⇥"],
+    ["", "·"],
+  ])("%j is shown as %j", (text, shown) => {
+    expect(shownText(tokenOf(text))).toBe(shown);
+  });
+
+  it("of the sign before the text is a word", () => {
+    const start = tokenOf("<|endoftext|>", { index: 0 });
+    expect([isStart(start), shownText(start)]).toEqual([true, "start"]);
+    expect(isStart(tokenOf("<b>"))).toBe(false);
+  });
+
+  it("among a feature's tokens has its blanks made visible", () => {
+    expect(["  a b ", "\n\tx", ""].map(visible)).toEqual(["␣␣a b␣", "↵⇥x", "·"]);
+  });
+});
+
+describe("a token's facts", () => {
+  it("are what its frame told", () => {
+    const details = { token_id: 7, l0: { a: 31, b: 12 }, reconstruction_error: { a: 0.1, b: 0.2 } };
+    const facts = factsOf(tokenOf(" x", { logprob: Math.log(0.5), details }));
+    expect(facts.map(({ name, value }) => `${name} ${value}`)).toEqual([
+      "position 3",
+      "id 7",
+      "probability 50% (log -0.69)",
+      "L0 31 · 12",
+      "missed 10% · 20%",
+    ]);
+  });
+
+  it("of many sources are a span; of the prompt, that it is one", () => {
+    const l0 = Object.fromEntries([5, 9, 2, 7, 4].map((n, i) => [`s${i}`, n]));
+    const facts = factsOf(tokenOf(" x", { generated: false, details: { l0 } }));
+    expect(facts.map(({ value }) => value)).toEqual(["3", "prompt", "2 to 9"]);
+  });
+});
+
+describe("rows while tokens come", () => {
+  const row = (label: string) => ({ feature: { label, key: label } }) as unknown as Row;
+  const rowsOf = (labels: string) => labels.split(" ").map(row);
+  const names = (rows: Row[]) => rows.map(({ feature }) => feature.label).join("");
+
+  it("stay where they are as long as they are shown", () => {
+    const before = rowsOf("a b c d e");
+    expect(names(settled(before, rowsOf("b x d y a")))).toBe("abxdy");
+    expect(names(settled(before, rowsOf("e a")))).toBe("ae");
+    expect(names(settled([], rowsOf("a b")))).toBe("ab");
+  });
+});
