@@ -33,6 +33,8 @@ export interface DebugHandle {
   /** What drawing costs; null without a graph. */
   readonly drawing: GraphStatistics | null;
   readonly chosen: string | null;
+  /** Index of the token looked at. */
+  readonly token: number | null;
   readonly hovered: string | null;
   /** The graph itself, for what the page has no control for. */
   readonly graph: Graph | null;
@@ -80,6 +82,9 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
     },
     get chosen() {
       return store.chosen?.key ?? null;
+    },
+    get token() {
+      return store.token?.index ?? null;
     },
     graph,
     nodes: () => reports(store, graph),

@@ -27,18 +27,10 @@ export class Live {
     this.token = query.get("access") ?? loadAccess();
     saveAccess(this.token);
     forgetInAddress("access");
-    this.models = new ModelWatch(
-      gatewayModels,
-      (backend) => {
-        store.set({ backend });
-        this.connectOnce(backend);
-      },
-      (model) => {
-        const problem = { code: "unknown_model", message: model, field: null, retryAfter: null };
-        store.session.problem = problem;
-        store.changed();
-      },
-    );
+    this.models = new ModelWatch(gatewayModels, (backend) => {
+      store.set({ backend });
+      this.connectOnce(backend);
+    });
     this.socket = new RoomSocket(
       { ...browserEnvironment, access: () => this.token },
       {

@@ -15,7 +15,7 @@ import { Facts } from "./net/facts";
 import { browserWait, Player, type Start } from "./net/player";
 import { loadRecording } from "./net/replay";
 import { readRun } from "./session/address";
-import { Store } from "./session/store";
+import { type Origin, Store } from "./session/store";
 import { AccessField } from "./ui/access";
 import { AddressBar } from "./ui/address-bar";
 import { Controls } from "./ui/controls";
@@ -68,9 +68,15 @@ function receive(frame: Frame): void {
 function goLive(): void {
   player.close();
   recordings.say("");
-  if (store.origin === "live") return;
+  if (store.origin !== "live") putAway("live");
+}
+
+/** Takes what is shown off the page; the room stays. */
+function putAway(origin: Origin = "none"): void {
+  player.close();
+  recordings.say("");
   const { room } = store.session;
-  store.restart("live");
+  store.restart(origin);
   store.session.room = room;
 }
 
@@ -97,7 +103,7 @@ function makeGraph(notice: Notice): Graph | null {
     canvas: byId("canvas", HTMLCanvasElement),
     labels: byId("labels"),
     stage: byId("stage"),
-    tools: byId("graph-tools"),
+    over: [byId("graph-tools"), byId("bar")],
     drawable: (may: boolean) => {
       notice.standing = may ? null : GRAPH_LOST;
       store.changed();
@@ -121,6 +127,8 @@ const controls = new Controls(store, sources, {
   stop: () => live.send({ type: "stop" }),
 });
 new ModelView(store, (model) => {
+  // Whoever wants another model has seen enough of a recording of this one.
+  if (store.origin === "recording") putAway();
   live.chooseModel(model);
 });
 new AccessField(store, (token) => {

@@ -190,11 +190,13 @@ describe("nameNodes", () => {
     const fired = ids.map((id) => feature(id, 1, { source: "m/0", label: `name ${id}` }));
     session.apply(token(2, 0, "a", fired));
     const nodes = session.features.map(({ index }) => ({ index, x: 0, y: 0, radius: 3 }));
-    const glow = Float32Array.of(1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4);
+    const glow = Float32Array.of(0.9, 1, 0.8, 0.7, 0.2, 0.1, 0.09);
     const fresh = Float32Array.of(1, 0, 1, 1, 1, 1, 1);
     const attention = { glow, fresh, chosen: null, hovered: null };
     const named = nameNodes(nodes, session.features, attention);
     const leads = named.filter(({ lead }) => lead).map(({ text }) => text);
     expect(leads).toEqual(["name 1", "name 3", "name 4", "name 5", "name 6"]);
+    // They come first, however faint; what has fired before follows; the sixth is too dark.
+    expect(named.map(({ text }) => text)).toEqual([...leads, "name 2"]);
   });
 });

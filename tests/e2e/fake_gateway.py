@@ -40,6 +40,7 @@ class Gateway:
 
     url: str = ""
     ready: bool = True
+    loading: str = "reading the weights"
     labels_on: bool = True
     queue: int = 0
     step_seconds: float = STEP_SECONDS
@@ -166,7 +167,7 @@ async def handle_socket(request: web.Request) -> web.WebSocketResponse:
 async def handle_model(request: web.Request) -> web.Response:
     """`/api/model`, or 503 while the model loads."""
     if not request.app[GATEWAY].ready:
-        body = {"error": "not_ready", "message": "reading the weights"}
+        body = {"error": "not_ready", "message": request.app[GATEWAY].loading}
         return web.json_response(body, status=503)
     sources = [
         {
@@ -206,6 +207,16 @@ async def handle_feature(request: web.Request) -> web.Response:
     return web.json_response({"index": int(request.match_info["index"]), **facts})
 
 
+async def handle_facts(request: web.Request) -> web.Response:
+    """`/api/features/MODEL/SOURCE?index=...`: features of odd index are rare, all others dense."""
+    indices = [int(index) for index in request.query["index"].split(",")]
+    facts = {
+        str(i): {"label": None, "density": 0.001 if i % 2 else 0.2, "max_activation": None}
+        for i in indices
+    }
+    return web.json_response({"features": facts})
+
+
 async def handle_large(request: web.Request) -> web.StreamResponse:
     """`/large/TOKENS.jsonl`: a made-up recording of that many tokens, `?sources=` layers of it."""
     answer = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
@@ -230,6 +241,7 @@ def make_app(gateway: Gateway) -> web.Application:
     app.router.add_get("/r/{room}", handle_page)
     app.router.add_get("/ws", handle_socket)
     app.router.add_get("/api/model", handle_model)
+    app.router.add_get("/api/features/{model}/{source}", handle_facts)
     app.router.add_get("/api/features/{model}/{source}/{index}", handle_feature)
     app.router.add_get(r"/large/{tokens:\d+}.jsonl", handle_large)
     app.router.add_static("/", PAGE)

@@ -1,19 +1,42 @@
-"""A hall: a presenter, viewers with the room's link, and a recording of it all."""
+"""A hall: a presenter, viewers with the room's link, and whatever can go wrong."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import grpc
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, expect
 
+from ..integration.gateway import harness
+from ..integration.gateway.fake_inference import Failure
 from . import pages
+from .hall import SLOW, Hall, open_hall
+from .looks import keep
 from .pages import Opener
 from .stack import Stack
 
-# The first test waits until torch and the model are loaded.
+# The first test of the stack waits until torch and the model are loaded.
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
+    """The real gateway with a made-up model."""
+    async with open_hall(tmp_path) as hall:
+        yield hall
+
+
+async def opened(open_page: Opener, hall: Hall, prompt: str = "The capital") -> Page:
+    """A presenter's page whose first generation has ended, or goes on if the script is slow."""
+    page = await open_page(hall.url)
+    await pages.generate(page, prompt)
+    await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 3")
+    return page
 
 
 async def presenting(open_page: Opener, stack: Stack) -> Page:
@@ -74,3 +97,245 @@ async def test_a_recording_plays_from_a_file(
     await expect(visitor.get_by_role("alert")).to_contain_text("its end is missing")
     await pages.wait_for(visitor, "a.tokenCount > 2")
     assert (await pages.text(presenter)).startswith(await pages.text(visitor))
+
+
+async def test_share_shows_link_code_and_who_is_here(open_page: Opener, hall: Hall) -> None:
+    presenter = await opened(open_page, hall)
+    await presenter.get_by_role("button", name="Share").click()
+    dialog = presenter.get_by_role("dialog", name="Watch along")
+    link = dialog.get_by_role("link")
+    await expect(link).to_have_text(presenter.url.partition("://")[2])
+    await expect(dialog.get_by_text("Nobody else is here yet")).to_be_visible()
+    code = dialog.get_by_role("img", name="QR code")
+    await expect(code).to_be_visible()
+    box = await code.bounding_box()
+    assert box
+    assert min(box["width"], box["height"]) > 500
+    await open_page(presenter.url)
+    await expect(dialog.get_by_text("1 other is here")).to_be_visible()
+    await keep(presenter, "share-desktop")
+    await presenter.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+
+
+async def test_roles_and_the_presenter_gone(open_page: Opener, hall: Hall) -> None:
+    presenter = await opened(open_page, hall)
+    viewer = await open_page(presenter.url)
+    await expect(presenter.locator("#connection")).to_have_text(
+        "connected · you present · 1 watching"
+    )
+    await expect(viewer.locator("#connection")).to_have_text("connected · you watch · 1 watching")
+    link = presenter.url
+    state = await presenter.context.storage_state()
+    await presenter.context.close()
+    await expect(viewer.locator("#notice")).to_contain_text("The presenter has left.")
+    await keep(viewer, "presenter-gone")
+    again = await open_page(link, storage_state=state)
+    await expect(viewer.locator("#notice")).to_be_hidden()
+    await expect(pages.generate_button(again)).to_be_enabled()
+
+
+async def pose(page: Page) -> list[float]:
+    found: list[float] = await page.evaluate(
+        "(({ position, target }) => [...position, ...target])(axon.graph.pose())"
+    )
+    return found
+
+
+async def same_pose(one: Page, other: Page) -> None:
+    """Waits until both cameras stand at the same place."""
+    for _ in range(100):
+        poses = zip(await pose(one), await pose(other), strict=True)
+        if all(abs(a - b) < 1 for a, b in poses):
+            return
+        await one.wait_for_timeout(200)
+    assert await pose(one) == pytest.approx(await pose(other), abs=1)
+
+
+async def drag(page: Page, by: int) -> None:
+    """Turns the camera by hand."""
+    await page.mouse.move(800, 300)
+    await page.mouse.down()
+    await page.mouse.move(800 + by, 320, steps=5)
+    await page.mouse.up()
+
+
+async def test_viewers_follow_the_presenter_until_they_move(open_page: Opener, hall: Hall) -> None:
+    presenter = await opened(open_page, hall)
+    await pages.end_of_run(presenter)
+    viewer = await open_page(presenter.url)
+    await pages.end_of_run(viewer)
+    follow = viewer.get_by_role("button", name="Follow the presenter")
+    await presenter.locator("#strongest-list [role=option]").nth(1).click()
+    chosen = await presenter.evaluate("axon.chosen")
+    await pages.wait_for(viewer, f"a.chosen === '{chosen}'")
+    await expect(follow).to_have_attribute("aria-pressed", "true")
+    before = await pose(presenter)
+    await drag(presenter, 150)
+    await same_pose(viewer, presenter)
+    assert await pose(viewer) != pytest.approx(before, abs=5)
+    await expect(follow).to_have_attribute("aria-pressed", "true")
+    await keep(viewer, "following")
+    # A hand of one's own on the picture ends it, and the button begins it again.
+    await drag(viewer, -200)
+    await expect(follow).to_have_attribute("aria-pressed", "false")
+    await presenter.locator("#tokens [role=option]").nth(2).click()
+    await viewer.wait_for_timeout(1000)
+    assert await viewer.evaluate("axon.token") is None
+    await follow.click()
+    await pages.wait_for(viewer, "a.token === 2")
+    await same_pose(viewer, presenter)
+    # So does a choice of one's own.
+    await viewer.locator("#tokens [role=option]").nth(4).click()
+    await expect(follow).to_have_attribute("aria-pressed", "false")
+    # Who comes later looks there at once.
+    late = await open_page(presenter.url, "phone")
+    await pages.wait_for(late, f"a.chosen === '{chosen}' && a.token === 2")
+    await keep(late, "following-phone")
+
+
+async def test_a_lost_connection_is_told_and_resumed(open_page: Opener, hall: Hall) -> None:
+    hall.inference.script = SLOW
+    presenter = await opened(open_page, hall)
+    await presenter.context.set_offline(True)
+    notice = presenter.locator("#notice")
+    await expect(notice).to_contain_text("This device is offline. Reconnecting in")
+    await expect(presenter.get_by_role("button", name="Try now")).to_be_visible()
+    await keep(presenter, "offline")
+    before = await presenter.evaluate("axon.tokenCount")
+    await presenter.context.set_offline(False)
+    await expect(notice).to_be_hidden()
+    await pages.wait_for(presenter, f"a.tokenCount > {before + 10}")
+    texts = await presenter.locator("#tokens .made").all_inner_texts()
+    assert texts == [f"word{i}" for i in range(len(texts))]
+    await hall.drop_sockets()
+    await expect(notice).to_contain_text("Connection lost. Reconnecting in")
+    await expect(notice).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (
+            Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry_seconds=7),
+            "Too many people are generating. Try again in 7 s.",
+        ),
+        (
+            Failure(grpc.StatusCode.UNAVAILABLE, "draining"),
+            "The model is not ready yet. Try again in a moment.",
+        ),
+        (
+            Failure(grpc.StatusCode.INTERNAL, "boom"),
+            "Something went wrong in the server; its log says what. Try again.",
+        ),
+    ],
+)
+async def test_a_refused_generation_says_what_to_do(
+    open_page: Opener, hall: Hall, failure: Failure, words: str
+) -> None:
+    hall.inference.script.refusal = failure
+    page = await open_page(hall.url)
+    await pages.generate(page)
+    await expect(page.locator("#status")).to_have_text(words)
+    await expect(pages.generate_button(page)).to_be_enabled()
+
+
+async def test_a_lost_backend_is_told_and_waited_for(open_page: Opener, hall: Hall) -> None:
+    hall.inference.script = SLOW
+    page = await opened(open_page, hall)
+    port = hall.inference.port
+    await hall.inference.stop()
+    await expect(page.locator("#status")).to_contain_text("The model is not there now")
+    await expect(pages.generate_button(page)).to_be_disabled()
+    await keep(page, "backend-lost")
+    await hall.inference.start(port)
+    await expect(pages.generate_button(page)).to_be_enabled(timeout=20_000)
+
+
+async def test_another_model_after_a_restart_is_noticed(open_page: Opener, hall: Hall) -> None:
+    hall.inference.script = SLOW
+    page = await opened(open_page, hall)
+    await expect(page.locator("#model")).to_have_text("fake")
+    port = hall.inference.port
+    await hall.inference.stop()
+    await expect(page.locator("#status")).to_contain_text("The model is not there now")
+    hall.inference.name = "other"
+    hall.inference.script = type(SLOW)()
+    await hall.inference.start(port)
+    await expect(page.locator("#model")).to_have_text("other", timeout=20_000)
+    await expect(page.get_by_role("checkbox", name="other/0-res")).to_be_checked()
+    await pages.generate(page)
+    await pages.wait_for(page, "a.phase === 'finished'")
+
+
+async def test_one_of_several_models_is_chosen(open_page: Opener, tmp_path: Path) -> None:
+    async with open_hall(tmp_path, "fake", "second") as hall:
+        await harness.eventually(lambda: len(hall.gateway.gateway.backends.models()) == 2)
+        page = await open_page(hall.url)
+        choice = page.get_by_label("Model")
+        await expect(choice).to_have_value("fake")
+        await choice.select_option("second")
+        await expect(page.get_by_role("checkbox", name="second/1-res")).to_be_visible()
+        await keep(page, "models")
+        await pages.generate(page)
+        await pages.wait_for(page, "a.origin === 'live' && a.phase === 'finished'")
+        assert len(hall.models[1].seen.requests) == 1
+        assert not hall.models[0].seen.requests
+
+
+async def test_an_access_token_is_asked_for(open_page: Opener, tmp_path: Path) -> None:
+    async with open_hall(tmp_path, join_tokens=("watch",), generate_tokens=("make",)) as hall:
+        page = await open_page(hall.url)
+        await expect(page.locator("#status")).to_contain_text("An access token is needed here.")
+        await keep(page, "access-token")
+        await page.get_by_label("Access token").fill("watch")
+        await page.get_by_role("button", name="Enter").click()
+        await pages.generate(page)
+        await expect(page.locator("#status")).to_contain_text("An access token is needed here.")
+        await page.get_by_label("Access token").fill("make")
+        await page.get_by_role("button", name="Enter").click()
+        await expect(page.get_by_label("Access token")).to_be_hidden()
+        await pages.generate(page)
+        await pages.wait_for(page, "a.origin === 'live' && a.phase === 'finished'")
+        # The secret is kept, and not in the address that is passed on.
+        other = await open_page(f"{hall.url}/?access=make")
+        await pages.wait_for(other, "a.connection === 'open'")
+        assert "access" not in other.url
+
+
+async def test_a_closed_room_leads_to_a_new_one(open_page: Opener, hall: Hall) -> None:
+    page = await open_page(f"{hall.url}/r/aaaaaa", "phone")
+    await expect(page.locator("#notice")).to_contain_text("This room is closed.")
+    await keep(page, "room-closed")
+    await page.get_by_role("button", name="Open a room").click()
+    await pages.wait_for(page, "a.connection === 'open'")
+    await expect(pages.generate_button(page)).to_be_enabled()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"max_rooms": 1}, "All rooms of this server are in use."),
+        ({"client_sockets": 1}, "Too many pages of your address are connected."),
+    ],
+)
+async def test_too_many_people(
+    open_page: Opener, tmp_path: Path, settings: dict[str, Any], words: str
+) -> None:
+    async with open_hall(tmp_path, **settings) as hall:
+        await opened(open_page, hall)
+        page = await open_page(hall.url)
+        await expect(page.locator("#status")).to_contain_text(words)
+
+
+async def test_a_viewers_phone_has_text_features_and_graph(open_page: Opener, hall: Hall) -> None:
+    presenter = await opened(open_page, hall)
+    await pages.end_of_run(presenter)
+    viewer = await open_page(presenter.url, "phone")
+    await pages.end_of_run(viewer)
+    await expect(viewer.get_by_label("Prompt")).to_be_hidden()
+    await expect(pages.generate_button(viewer)).to_be_hidden()
+    for part in ("#tokens", "#strongest-list", "#stage", "#connection"):
+        await expect(viewer.locator(part)).to_be_in_viewport()
+    assert await viewer.evaluate("document.documentElement.scrollWidth") <= 390
+    await keep(viewer, "watching-phone")

@@ -5,6 +5,8 @@ import type { Box } from "./placement";
 
 const FIELD_OF_VIEW = 36;
 const FLIGHT_MS = 900;
+/** Poses that are followed come a few times a second: each is to be reached before the next. */
+const FOLLOW_MS = 300;
 /** OrbitControls counts 60 s a turn at 1: a turn in four minutes. */
 const DRIFT = 0.25;
 /** What a turn keeps of its speed in a second, once let go; OrbitControls counts by frames. */
@@ -36,6 +38,10 @@ export type Motion = "still" | "drifting" | "moving";
 
 interface Flight {
   start: number;
+  /** Milliseconds that it takes. */
+  duration: number;
+  /** Share of the way behind us after a share of the time. */
+  ease(t: number): number;
   fromPosition: Vector3;
   fromTarget: Vector3;
   toPosition: Vector3;
@@ -95,8 +101,18 @@ export class CameraRig {
   /** Glides to a pose, or jumps there where motion is to be reduced. */
   takePose({ position, target }: Pose, now: number): void {
     this.free = false;
+    this.calm();
     this.byUser = false;
-    this.move(new Vector3().fromArray(target), new Vector3().fromArray(position), now);
+    const [to, from] = [new Vector3().fromArray(target), new Vector3().fromArray(position)];
+    this.move(to, from, now, FOLLOW_MS, easeOut);
+  }
+
+  /** Ends the swing that a hand gave: it would go on from wherever a flight leads. */
+  private calm(): void {
+    const place = this.camera.position.clone();
+    this.controls.enableDamping = false;
+    this.controls.update();
+    this.camera.position.copy(place);
   }
 
   /** Tells the pose whenever the user has moved the camera, a few times a second and at the end. */
@@ -177,7 +193,13 @@ export class CameraRig {
     this.move(target, direction.clone().multiplyScalar(distance).add(target), now);
   }
 
-  private move(toTarget: Vector3, toPosition: Vector3, now: number): void {
+  private move(
+    toTarget: Vector3,
+    toPosition: Vector3,
+    now: number,
+    duration = FLIGHT_MS,
+    ease = easeInOut,
+  ): void {
     this.moved();
     this.untold = this.byUser;
     if (this.stillness.matches) {
@@ -187,6 +209,8 @@ export class CameraRig {
     }
     this.flight = {
       start: now,
+      duration,
+      ease,
       fromPosition: this.camera.position.clone(),
       fromTarget: this.controls.target.clone(),
       toPosition,
@@ -202,8 +226,8 @@ export class CameraRig {
   }
 
   private fly(flight: Flight, now: number): void {
-    const t = Math.min(1, (now - flight.start) / FLIGHT_MS);
-    const eased = t < 0.5 ? 4 * t ** 3 : 1 - (2 - 2 * t) ** 3 / 2;
+    const t = Math.min(1, (now - flight.start) / flight.duration);
+    const eased = flight.ease(t);
     this.untold = this.byUser;
     this.controls.target.lerpVectors(flight.fromTarget, flight.toTarget, eased);
     this.camera.position.lerpVectors(flight.fromPosition, flight.toPosition, eased);
@@ -228,4 +252,13 @@ export class CameraRig {
     );
     return MARGIN * Math.max(across, ...upright);
   }
+}
+
+function easeInOut(t: number): number {
+  return t < 0.5 ? 4 * t ** 3 : 1 - (2 - 2 * t) ** 3 / 2;
+}
+
+/** For what is on its way already: starting slowly at every new pose, one would never catch up. */
+function easeOut(t: number): number {
+  return 1 - (1 - t) ** 2;
 }

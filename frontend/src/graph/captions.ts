@@ -81,10 +81,10 @@ export class Captions {
     const { target: glow, fresh } = this.lights;
     const nodes: OnScreen[] = [];
     for (let index = 0; index < this.lights.size; index += 1) {
-      if ((glow[index] ?? 0) >= NAMED_FROM || index === marked.chosen || index === marked.hovered) {
-        const spot = this.spotOf(index);
-        if (spot) nodes.push(spot);
-      }
+      const bright = (glow[index] ?? 0) >= NAMED_FROM || fresh[index] === 1;
+      if (!bright && index !== marked.chosen && index !== marked.hovered) continue;
+      const spot = this.spotOf(index);
+      if (spot) nodes.push(spot);
     }
     const named = nameNodes(nodes, this.store.session.features, { glow, fresh, ...marked });
     const bright = nodes.filter(({ index }) => (glow[index] ?? 0) >= BRIGHT).map(coreBox);

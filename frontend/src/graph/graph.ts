@@ -1,5 +1,12 @@
 /** The graph: puts nodes, links, labels and camera together and draws only when something changed. */
-import { ColorManagement, LinearSRGBColorSpace, Scene, Vector3, WebGLRenderer } from "three";
+import {
+  ColorManagement,
+  LinearSRGBColorSpace,
+  Scene,
+  Vector2,
+  Vector3,
+  WebGLRenderer,
+} from "three";
 import type { Store } from "../session/store";
 import { CameraRig, type Extent, type Pose } from "./camera";
 import { Captions } from "./captions";
@@ -13,7 +20,7 @@ import { hueOf, type Rgb } from "./palette";
 import { nearest, type OnScreen, Projector } from "./pick";
 import { compose } from "./picture";
 import { Placing } from "./placing";
-import type { Box } from "./placement";
+import { type Box, within } from "./placement";
 import { listen } from "./pointer";
 import { Web } from "./web";
 
@@ -33,8 +40,8 @@ export interface GraphHost {
   labels: HTMLElement;
   /** The part of the window that no panel covers. */
   stage: HTMLElement;
-  /** What stands on the stage and is to stay free of labels. */
-  tools: HTMLElement;
+  /** What may stand on the stage: its children are to stay free of labels. */
+  over: readonly HTMLElement[];
   /** Called when the browser takes the graph's WebGL away, and when it gives it back. */
   drawable(may: boolean): void;
 }
@@ -280,7 +287,7 @@ export class Graph {
   }
 
   private listen(): void {
-    const { canvas, stage } = this.host;
+    const { canvas, stage, over } = this.host;
     listen(canvas, {
       tap: (x, y) => {
         this.choose(nearest(this.projector.all(), x, y));
@@ -300,7 +307,8 @@ export class Graph {
     const resize = (): void => {
       this.resize();
     };
-    new ResizeObserver(resize).observe(stage);
+    const observer = new ResizeObserver(resize);
+    for (const element of [stage, ...over]) observer.observe(element);
     addEventListener("resize", resize);
     void document.fonts.ready.then(resize);
   }
@@ -315,28 +323,29 @@ export class Graph {
   }
 
   private resize(): void {
-    const { canvas, stage, tools } = this.host;
+    const { canvas, stage, over } = this.host;
     const width = Math.max(1, canvas.clientWidth);
     const height = Math.max(1, canvas.clientHeight);
     this.stage = within(stage, canvas);
-    this.renderer.setPixelRatio(Math.min(2, devicePixelRatio));
-    this.renderer.setSize(width, height, false);
     this.rig.resize(width, height, this.stage);
+    this.resizeCanvas(width, height);
     this.projector.resize(width, height);
-    this.captions.resize(this.stage, [within(tools, canvas)]);
+    const taken = over.flatMap(({ children }) => [...children]).filter((e) => e.checkVisibility());
+    this.captions.resize(
+      this.stage,
+      taken.map((element) => within(element, canvas)),
+    );
     if (this.rig.free) this.rig.fit(this.extent(), performance.now());
     this.loop.wake();
   }
-}
 
-/** An element's box on the canvas. */
-function within(element: HTMLElement, canvas: HTMLElement): Box {
-  const outer = canvas.getBoundingClientRect();
-  const { left, top, width, height } = element.getBoundingClientRect();
-  return {
-    left: left - outer.left,
-    top: top - outer.top,
-    width: Math.max(1, width),
-    height: Math.max(1, height),
-  };
+  /** A canvas is empty after a change of its size: it is drawn at once, or it would flicker. */
+  private resizeCanvas(width: number, height: number): void {
+    const ratio = Math.min(2, devicePixelRatio);
+    const size = this.renderer.getSize(new Vector2());
+    if (size.x === width && size.y === height && this.renderer.getPixelRatio() === ratio) return;
+    this.renderer.setPixelRatio(ratio);
+    this.renderer.setSize(width, height, false);
+    this.renderer.render(this.scene, this.rig.camera);
+  }
 }

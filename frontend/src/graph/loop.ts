@@ -40,7 +40,8 @@ export class FrameLoop {
   /** Something changed: one more frame. */
   wake = (): void => {
     if (this.frame !== 0) return;
-    clearTimeout(this.timer);
+    if (this.timer !== 0) clearTimeout(this.timer);
+    this.timer = 0;
     this.frame = requestAnimationFrame(this.run);
   };
 

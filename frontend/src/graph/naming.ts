@@ -3,7 +3,7 @@ import { thoughtOf } from "../session/query";
 import type { Feature } from "../session/state";
 import type { OnScreen } from "./pick";
 
-/** Only nodes at least this bright are named. */
+/** Only nodes at least this bright are named, but for the strongest of the newest token. */
 export const NAMED_FROM = 0.3;
 /** A number says less than a name: it comes later. */
 const NAMELESS = 0.6;
@@ -34,32 +34,54 @@ export interface Attention {
   hovered: number | null;
 }
 
-/** The bright ones among `nodes`, the most important first; each label once. */
+/**
+ * The names worth showing among `nodes`, the most important first, each once: whoever has the
+ * attention, the strongest of the newest token however faint they are, then the bright ones.
+ */
 export function nameNodes(
   nodes: readonly OnScreen[],
   features: readonly Feature[],
-  { glow, fresh, chosen, hovered }: Attention,
+  attention: Attention,
 ): Named[] {
-  const rank = (index: number): number => {
-    if (index === chosen) return 3;
-    if (index === hovered) return 2;
-    const light = glow[index] ?? 0;
+  const { chosen, hovered } = attention;
+  const lightOf = (index: number): number => {
+    const light = attention.glow[index] ?? 0;
     return features[index]?.label == null ? NAMELESS * light : light;
+  };
+  const leads = leadsAmong(nodes, features, attention);
+  const rank = (index: number): number => {
+    if (index === chosen) return 4;
+    if (index === hovered) return 3;
+    return leads.has(index) ? 1 + lightOf(index) : lightOf(index);
   };
   const ranked = nodes
     .map((node) => ({ node, rank: rank(node.index) }))
     .filter((entry) => entry.rank >= NAMED_FROM)
     .sort((a, b) => b.rank - a.rank);
   const seen = new Set<string>();
-  let leads = 0;
   return ranked.flatMap(({ node }) => {
     const feature = features[node.index];
     if (!feature || seen.has(thoughtOf(feature))) return [];
     seen.add(thoughtOf(feature));
-    const lead = leads < LEADS && fresh[node.index] === 1 && feature.label !== null;
-    if (lead) leads += 1;
-    return [named(node, feature, lead, node.index === chosen)];
+    return [named(node, feature, leads.has(node.index), node.index === chosen)];
   });
+}
+
+/** The strongest of the newest token that have a name, each name once. */
+function leadsAmong(
+  nodes: readonly OnScreen[],
+  features: readonly Feature[],
+  { glow, fresh }: Attention,
+): Set<number> {
+  const newest = nodes
+    .filter(({ index }) => fresh[index] === 1 && features[index]?.label != null)
+    .sort((a, b) => (glow[b.index] ?? 0) - (glow[a.index] ?? 0));
+  const byName = new Map<string, number>();
+  for (const { index } of newest) {
+    const name = features[index]?.label ?? "";
+    if (byName.size < LEADS && !byName.has(name)) byName.set(name, index);
+  }
+  return new Set(byName.values());
 }
 
 function named(

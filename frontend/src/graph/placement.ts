@@ -116,3 +116,15 @@ function inside(box: Box, stage: Box): boolean {
     box.top + box.height <= stage.top + stage.height
   );
 }
+
+/** An element's box on the canvas, at least a pixel each way. */
+export function within(element: Element, canvas: HTMLElement): Box {
+  const outer = canvas.getBoundingClientRect();
+  const { left, top, width, height } = element.getBoundingClientRect();
+  return {
+    left: left - outer.left,
+    top: top - outer.top,
+    width: Math.max(1, width),
+    height: Math.max(1, height),
+  };
+}

@@ -28,17 +28,18 @@ export class ModelWatch {
   private asked = 0;
   private asking = false;
   private again = false;
+  /** What was asked for and is not there: the server's own takes its place. */
+  private missing: string | undefined;
 
   constructor(
     private readonly source: ModelSource,
     private readonly report: (backend: Backend) => void,
-    /** Told that there is no model by the name asked for; the server's own takes its place. */
-    private readonly unknown: (model: string) => void,
   ) {}
 
   choose(model: string | null): void {
     if (model === this.wanted) return;
     this.wanted = model;
+    this.missing = undefined;
     this.asked += 1;
     this.look();
   }
@@ -57,12 +58,14 @@ export class ModelWatch {
       const answer = await this.source.ask(this.wanted);
       if (asked !== this.asked) continue;
       if (answer.state === "unknown") {
-        if (this.wanted !== null) this.unknown(this.wanted);
+        this.missing = this.wanted ?? undefined;
         this.wanted = null;
         this.again = true;
         continue;
       }
-      this.report(answer);
+      const missing = this.missing;
+      const inPlace = answer.state === "ready" && missing !== undefined;
+      this.report(inPlace ? { ...answer, insteadOf: missing } : answer);
       if (answer.state === "ready") continue;
       await this.source.wait(POLL_MS);
       this.again = true;

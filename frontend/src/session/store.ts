@@ -15,11 +15,14 @@ export type Connection =
   | { state: "waiting"; seconds: number; reason: string }
   | { state: "gone"; message: string; code?: string };
 
-/** `off`: a recording is shown by its address, and no server is asked for anything. */
+/**
+ * `off`: a recording is shown by its address, and no server is asked for anything. `insteadOf`: the
+ * model that was asked for and is not there.
+ */
 export type Backend =
   | { state: "off" }
   | { state: "loading"; message: string }
-  | { state: "ready"; model: ModelInfo }
+  | { state: "ready"; model: ModelInfo; insteadOf?: string }
   | { state: "unreachable"; message: string };
 
 /** How the text is gone through: by itself or by hand, and what of a recording is still to come. */

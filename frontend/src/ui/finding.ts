@@ -35,9 +35,11 @@ export class Finding {
       this.active = 0;
       this.show(true);
     });
-    this.field.addEventListener("focus", () => {
-      this.show(true);
-    });
+    for (const type of ["focus", "click"]) {
+      this.field.addEventListener(type, () => {
+        this.show(true);
+      });
+    }
     this.field.addEventListener("blur", () => {
       this.show(false);
     });

@@ -24,6 +24,8 @@ export class Follow {
   /** The view is to be shown as soon as the others have heard of the change. */
   private due = false;
   private inputAt = -Infinity;
+  /** What was on show when the view was last adopted: another text takes what is chosen away. */
+  private on = { session: null as unknown, runs: 0 };
   /** Nobody follows a camera that its presenter has left to itself. */
   private moved = false;
   private sent = "";
@@ -38,17 +40,28 @@ export class Follow {
       this.follow(!this.following);
     });
     for (const type of ["pointerdown", "keydown", "wheel"]) {
-      addEventListener(type, () => (this.inputAt = performance.now()), { capture: true });
+      addEventListener(type, this.noteInput, { capture: true, passive: true });
     }
     camera?.onPose(() => {
       this.moved = true;
-      this.following = false;
-      this.store.changed();
+      // The flight to what the presenter has chosen is not the user's.
+      if (this.meant()) this.stop();
     });
     // After the graph: it flies to what is chosen, and the presenter's camera is to win.
     store.subscribe(() => {
       this.update();
     });
+  }
+
+  /** A hand on the picture is told at once: the next pose to follow may come before it has moved. */
+  private readonly noteInput = ({ target }: Event): void => {
+    this.inputAt = performance.now();
+    if (target instanceof HTMLCanvasElement) this.stop();
+  };
+
+  private stop(): void {
+    this.following = this.due = false;
+    this.store.changed();
   }
 
   /** Where the presenter looks now. */
@@ -75,6 +88,7 @@ export class Follow {
     const { room } = this.store.session;
     const viewing = room?.role === "viewer";
     if (viewing && this.following && this.chosenOtherwise()) this.following = false;
+    if (viewing) this.adoptAgain();
     this.button.hidden = !viewing || this.newest === null;
     this.button.setAttribute("aria-pressed", String(this.following));
     if (this.due && viewing) {
@@ -84,10 +98,25 @@ export class Follow {
     if (room?.role === "presenter" && room.viewers > 1) this.tellSoon();
   }
 
+  /** Who comes late is told where the presenter looks before the text that this is about. */
+  private adoptAgain(): void {
+    const { session } = this.store;
+    const { runs } = session;
+    if (this.on.session === session && this.on.runs === runs) return;
+    this.on = { session, runs };
+    if (!this.following || this.newest === null) return;
+    this.due = true;
+    this.adopt(this.newest);
+  }
+
+  private meant(): boolean {
+    return performance.now() - this.inputAt < MEANT_MS;
+  }
+
   /** Whether the user has chosen something else than the presenter. */
   private chosenOtherwise(): boolean {
     const { newest, store } = this;
-    if (newest === null || performance.now() - this.inputAt > MEANT_MS) return false;
+    if (newest === null || !this.meant()) return false;
     return store.wanted !== newest.feature || (store.token?.index ?? null) !== newest.token;
   }
 

@@ -6,6 +6,7 @@ const KEYS: readonly [keys: string, does: string][] = [
   ["Enter", "in the prompt: generate (Shift+Enter for a new line)"],
   ["/", "find a feature, or filter"],
   ["Arrow keys, Home, End", "move in the text and in every list"],
+  ["Arrow keys, Page keys", "on the timeline: go through the text token by token"],
   ["Enter or Space", "choose the token or feature"],
   ["Esc", "let go of what is chosen, or close what is open"],
   ["?", "this list"],

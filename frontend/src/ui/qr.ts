@@ -2,7 +2,7 @@
 import qrcode from "qrcode-generator";
 
 /** Light modules around the code, which readers need. */
-const MARGIN = 2;
+const MARGIN = 4;
 
 /** An SVG as a data URL, crisp at any size. The code survives that 15% of it cannot be read. */
 export function drawCode(text: string): string {

@@ -30,7 +30,8 @@ export class Share {
     this.button.hidden = room === null;
     if (!room || !this.dialog.open) return;
     const others = Math.max(0, room.viewers - 1);
-    setText(this.watching, others === 1 ? "1 other is here" : `${others} others are here`);
+    const here = others === 1 ? "1 other is here" : `${others} others are here`;
+    setText(this.watching, others === 0 ? "Nobody else is here yet" : here);
     void this.draw();
   }
 

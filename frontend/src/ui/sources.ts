@@ -10,6 +10,8 @@ export class SourcesView {
   private readonly list = byId("source-list");
   private readonly problem = byId("sources-problem");
   private drawn = "";
+  /** All sources are off. */
+  private none = false;
 
   constructor(private readonly store: Store) {
     this.list.addEventListener("change", () => {
@@ -34,9 +36,26 @@ export class SourcesView {
     this.field.hidden = ids.length === 0;
     // A recording's sources are there before the model can say more of them.
     const signature = JSON.stringify(ids.map((id) => [id, this.infoOf(id)]));
-    if (signature === this.drawn) return;
-    this.drawn = signature;
-    this.list.replaceChildren(...ids.map((id, place) => this.row(id, place, ids.length)));
+    if (signature !== this.drawn) {
+      this.drawn = signature;
+      this.list.replaceChildren(...ids.map((id, place) => this.row(id, place, ids.length)));
+    }
+    this.check();
+  }
+
+  /** An address or a chip can change what is shown, too. */
+  private check(): void {
+    const boxes = this.boxes();
+    for (const box of boxes) box.checked = this.store.shows(box.value);
+    const none = boxes.length > 0 && !boxes.some((box) => box.checked);
+    if (none === this.none) return;
+    this.none = none;
+    if (none) this.showProblem("Nothing is shown: tick a source.");
+    else this.clearProblem();
+  }
+
+  private boxes(): HTMLInputElement[] {
+    return [...this.list.querySelectorAll<HTMLInputElement>("input")];
   }
 
   private infoOf(id: string): SourceInfo | undefined {
@@ -48,7 +67,6 @@ export class SourcesView {
 
   private row(id: string, place: number, count: number): HTMLElement {
     const box = h("input", { type: "checkbox", value: id });
-    box.checked = this.store.shows(id);
     const dot = dotOf(css(hueOf(place, count)));
     const info = this.infoOf(id);
     const title = info ? `${info.hook}: ${info.width} features, ${info.architecture}` : id;
@@ -64,10 +82,9 @@ export class SourcesView {
   }
 
   private take(): void {
-    const boxes = [...this.list.querySelectorAll<HTMLInputElement>("input")];
+    const boxes = this.boxes();
     const hidden = boxes.filter((box) => !box.checked).map((box) => box.value);
     this.clearProblem();
-    if (hidden.length === boxes.length) this.showProblem("Nothing is shown: tick a source.");
     this.store.set({ hidden: new Set(hidden) });
   }
 }

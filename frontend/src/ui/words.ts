@@ -26,6 +26,11 @@ export function statusOf(store: Store): Words {
     };
   }
   if (backend.state === "loading") return loading(store, backend.message);
+  const idle = origin === "recording" || session.phase === "idle";
+  if (idle && backend.state === "ready" && backend.insteadOf !== undefined) {
+    const text = `There is no ${backend.insteadOf} here: ${backend.model.model} would run instead.`;
+    return { text, tone: "problem" };
+  }
   if (origin === "recording" && !session.problem && session.phase !== "requested") {
     const invitation = mayGenerate(store)
       ? "Press Generate to run the model."
@@ -142,7 +147,7 @@ export const ADVICE: Readonly<Record<string, string>> = {
   too_slow: "The connection is too slow to send this. Try again.",
   unknown_feature: "This feature is not served any more; the model may be another one by now.",
   unknown_field: "This page and the server do not fit together. Reload the page.",
-  unknown_model: "The model asked for is not served here; this is the one that is.",
+  unknown_model: "This model is not served any more. Choose another one.",
   unknown_room:
     "This room is closed. Ask for a new link, or open a room of your own at the start page.",
   unknown_source: "A source asked for is not served any more. Look at the sources, and try again.",

@@ -75,3 +75,12 @@ def test_dockerfiles_build_on_what_is_in_env() -> None:
         for name, default in re.findall(r"^ARG (\w+_IMAGE)=(.*)", text, re.MULTILINE):
             assert env[name] == default
         assert "# syntax=" not in text
+
+
+def test_swarm_is_given_what_it_does_not_pass_over() -> None:
+    """Where the file system is read-only, /tmp must be another; Swarm ignores `tmpfs:`."""
+    for name, about in yaml.safe_load((ROOT / "deploy/stack.yaml").read_text())["services"].items():
+        assert not about.keys() & {"tmpfs", "security_opt", "restart", "mem_limit", "cpus"}
+        assert about["read_only"]
+        targets = {mount["target"] for mount in about["volumes"] if isinstance(mount, dict)}
+        assert "/tmp" in targets or name == "redis"

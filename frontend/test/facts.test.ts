@@ -1,0 +1,77 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Facts } from "../src/net/facts";
+import { Store } from "../src/session/store";
+import type { ModelInfo } from "../src/wire/model";
+import { feature, SOURCE, started, token } from "./frames";
+
+const MODEL: ModelInfo = {
+  model: "axon-demo",
+  models: [],
+  sources: [],
+  params: {},
+  maxPromptCharacters: null,
+};
+/** Longer than any pause before a question. */
+const ROUND_MS = 15_000;
+
+function setUp(origin: "live" | "recording") {
+  const store = new Store((run) => {
+    run();
+  });
+  store.restart(origin);
+  store.set({ backend: { state: "ready", model: MODEL } });
+  const asked: number[][] = [];
+  new Facts(store, (_, indices) => {
+    asked.push([...indices]);
+    const facts = { label: null, density: 0.01, max_activation: 20 };
+    return Promise.resolve(new Map(indices.map((index) => [index, facts])));
+  });
+  store.apply(started(1));
+  return { store, asked };
+}
+
+describe("Facts", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it("asks for the features of many tokens in one question, once each", async () => {
+    const { store, asked } = setUp("live");
+    store.apply(token(2, 0, "a", [feature(4, 5), feature(7, 2)]));
+    store.apply(token(3, 1, "b", [feature(4, 5), feature(9, 3)]));
+    expect(asked).toEqual([]);
+    await vi.advanceTimersByTimeAsync(ROUND_MS);
+    expect(asked).toEqual([[4, 7, 9]]);
+    store.apply(token(4, 2, "c", [feature(4, 5)]));
+    await vi.advanceTimersByTimeAsync(2 * ROUND_MS);
+    expect(asked).toHaveLength(1);
+  });
+
+  it("has light scaled by what a feature can do, once that is known", async () => {
+    const { store } = setUp("live");
+    store.apply(token(2, 0, "a", [feature(4, 5)]));
+    const [seen] = store.session.features;
+    if (!seen) throw new Error("the feature is missing");
+    expect(store.session.strengthOf(seen, 5)).toBe(1);
+    await vi.advanceTimersByTimeAsync(ROUND_MS);
+    expect(store.session.strengthOf(seen, 5)).toBe(0.25);
+  });
+
+  it("does not wait while a filter does", async () => {
+    const { store, asked } = setUp("live");
+    store.filter([{ kind: "density", low: 0, high: 0.1 }]);
+    store.apply(token(2, 0, "a", [feature(4, 5, { source: SOURCE })]));
+    await vi.advanceTimersByTimeAsync(10);
+    expect(asked).toEqual([[4]]);
+  });
+
+  it("asks nothing about a recording: its model may not be the one that is served", async () => {
+    const { store, asked } = setUp("recording");
+    store.apply(token(2, 0, "a", [feature(4, 5)]));
+    await vi.advanceTimersByTimeAsync(3 * ROUND_MS);
+    expect(asked).toEqual([]);
+  });
+});
