@@ -201,7 +201,7 @@ async def handle_feature(request: web.Request) -> web.Response:
             {"token": t, "token_id": i, "logit": 1.5 - i / 9} for i, t in enumerate(WORDS)
         ],
         "suppressed": [{"token": "\n", "token_id": 3, "logit": -1.25}],
-        "neighbors": [{"index": 1000, "cosine": 0.42}, {"index": 991, "cosine": 0.3}],
+        "neighbors": [{"index": 1000, "cosine": 0.42}, {"index": 1013, "cosine": 0.3}],
         "weights_error": None,
     }
     return web.json_response({"index": int(request.match_info["index"]), **facts})

@@ -60,7 +60,7 @@ async def test_it_tells_all_that_is_known(open_page: Opener, gateway: Gateway, s
     assert await promoted.last.text_content() == "⇥+0.94"
     assert await panel.locator(".effects").nth(1).text_content() == "↵−1.25"
     # Of the features alike by weights, the one met here has its name; the other has none.
-    assert await panel.locator(".effects").nth(2).text_content() == "text goes on0.42#9910.30"
+    assert await panel.locator(".effects").nth(2).text_content() == "text goes on0.42#10130.30"
     await expect(panel.get_by_role("button", name="text goes on")).to_be_enabled()
     neighbours = panel.get_by_role("listbox", name="Fires together with").get_by_role("option")
     assert await neighbours.count() == 8
