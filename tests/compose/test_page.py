@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 
 import aiohttp
 import pytest
@@ -100,7 +101,10 @@ async def test_a_flood_is_refused_and_ends(stack: Stack) -> None:
                     assert (await answer.json())["error"] == "too_fast"
                 return answer.status
 
+        started = time.monotonic()
         statuses = await asyncio.gather(*(ask() for _ in range(3000)))
+        if time.monotonic() - started > 20:
+            pytest.skip("this machine is too busy to ask faster than is allowed")
         assert {404, 429} == set(statuses)
         await asyncio.sleep(1)
         assert await ask() == 404
