@@ -93,7 +93,7 @@ async def test_a_feature_is_found_by_its_index(open_page: Opener, gateway: Gatew
     await expect(page.get_by_role("option").first).to_contain_text("not seen here yet")
     await find(page).press("Enter")
     await expect(page.get_by_label("Chosen feature")).to_contain_text(f"#{unseen}")
-    await expect(page.get_by_label("Chosen feature")).to_contain_text("silent")
+    await expect(page.get_by_label("Chosen feature")).to_contain_text("Fired at0 of 45 tokens")
 
 
 async def test_what_is_nowhere_is_said_so(open_page: Opener, gateway: Gateway) -> None:

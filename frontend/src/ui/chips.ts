@@ -51,6 +51,9 @@ export function visible(text: string): string {
     .replace(/^ +| +$/g, (spaces) => "␣".repeat(spaces.length));
 }
 
+/** What a chip without a body is called, by its sign. */
+const BLANKS: Readonly<Record<string, string>> = { "↵": "line end", "⇥": "tab" };
+
 /** Blanks stay outside the chip, that no blank is lit. */
 export function nodesOf(token: Token): { chip: HTMLElement; nodes: (Node | string)[] } {
   const { before, body, after, mark } = partsOf(token);
@@ -65,6 +68,8 @@ export function nodesOf(token: Token): { chip: HTMLElement; nodes: (Node | strin
   };
   const chip = h("span", attributes, start ? "start" : body);
   if (mark !== "") chip.dataset.mark = mark;
+  // The sign is drawn by style alone: without text, the chip would have no name.
+  if (body === "") chip.setAttribute("aria-label", BLANKS[mark] ?? "no text of its own");
   return { chip, nodes: [before, chip, after].filter((node) => node !== "") };
 }
 
