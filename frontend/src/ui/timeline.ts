@@ -9,6 +9,8 @@ import { byId, setText } from "./dom";
 import { shownText } from "./chips";
 import { Strip, type Track } from "./strip";
 
+/** A strip has room for as many tokens at least: the ticks of a short text are no blocks. */
+const SHORTEST = 40;
 /** No one feature is meant: the strip says how strongly any fires. */
 const NEUTRAL: Rgb = [154, 164, 178];
 
@@ -92,7 +94,9 @@ export class Timeline {
   private track(): Track {
     const { store } = this;
     const { at, length, session } = store;
-    const room = store.generatesLive ? roomFor(length, mostOf(session)) : length;
+    const room = store.generatesLive
+      ? roomFor(length, mostOf(session))
+      : Math.max(length, SHORTEST);
     const feature = store.attended;
     const common = { length: room, known: length, at };
     if (!feature) return { ...common, values: this.levels.shares(), hue: () => NEUTRAL };
