@@ -103,7 +103,8 @@ function makeGraph(notice: Notice): Graph | null {
     canvas: byId("canvas", HTMLCanvasElement),
     labels: byId("labels"),
     stage: byId("stage"),
-    over: [byId("graph-tools"), byId("bar")],
+    bar: byId("bar"),
+    tools: byId("graph-tools"),
     drawable: (may: boolean) => {
       notice.standing = may ? null : GRAPH_LOST;
       store.changed();

@@ -3,7 +3,7 @@ import { extentOf } from "../src/graph/extent";
 import { fraction, Layout, type Newcomer } from "../src/graph/layout";
 import { nameNodes } from "../src/graph/naming";
 import { nearest } from "../src/graph/pick";
-import { type Candidate, overlap, placeLabels } from "../src/graph/placement";
+import { below, type Candidate, overlap, placeLabels } from "../src/graph/placement";
 import { Session } from "../src/session/session";
 import { feature, started, token } from "./frames";
 
@@ -68,6 +68,16 @@ describe("placeLabels", () => {
 
   it("leaves out what has no place on the stage", () => {
     expect(placeLabels([candidate(1, -200, 50)], STAGE, 5, new Map())).toEqual([]);
+  });
+});
+
+describe("below", () => {
+  const cover = (height: number) => ({ left: 0, top: 0, width: 400, height });
+
+  it("leaves the stage what nothing covers, and most of it in any case", () => {
+    expect(below({ ...STAGE, top: 60 }, cover(50))).toEqual({ ...STAGE, top: 60 });
+    expect(below(STAGE, cover(50))).toEqual({ ...STAGE, top: 50, height: 250 });
+    expect(below(STAGE, cover(290)).height).toBeCloseTo(225);
   });
 });
 

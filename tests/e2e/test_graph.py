@@ -259,7 +259,8 @@ async def test_a_picture_holds_the_graph_its_labels_and_what_the_hues_mean(
     stage = await page.locator("#stage").bounding_box()
     assert stage
     assert made["width"] == round(stage["width"])
-    assert made["height"] > stage["height"]
+    # On a phone the bar covers part of the stage, which is not in the picture; a title is.
+    assert made["height"] > 0.75 * stage["height"] + 64
     (ARTIFACTS / f"picture-{size}.png").write_bytes(base64.b64decode(made["png"]))
     shown = await page.context.new_page()
     await shown.set_content(

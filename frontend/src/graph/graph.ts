@@ -20,7 +20,7 @@ import { hueOf, type Rgb } from "./palette";
 import { nearest, type OnScreen, Projector } from "./pick";
 import { compose } from "./picture";
 import { Placing } from "./placing";
-import { type Box, within } from "./placement";
+import { below, type Box, within } from "./placement";
 import { listen } from "./pointer";
 import { Web } from "./web";
 
@@ -40,8 +40,10 @@ export interface GraphHost {
   labels: HTMLElement;
   /** The part of the window that no panel covers. */
   stage: HTMLElement;
-  /** What may stand on the stage: its children are to stay free of labels. */
-  over: readonly HTMLElement[];
+  /** On a small screen it lies over the top of the stage. */
+  bar: HTMLElement;
+  /** Stands on the stage and is to stay free of labels. */
+  tools: HTMLElement;
   /** Called when the browser takes the graph's WebGL away, and when it gives it back. */
   drawable(may: boolean): void;
 }
@@ -287,7 +289,7 @@ export class Graph {
   }
 
   private listen(): void {
-    const { canvas, stage, over } = this.host;
+    const { canvas, stage, bar } = this.host;
     listen(canvas, {
       tap: (x, y) => {
         this.choose(nearest(this.projector.all(), x, y));
@@ -308,7 +310,7 @@ export class Graph {
       this.resize();
     };
     const observer = new ResizeObserver(resize);
-    for (const element of [stage, ...over]) observer.observe(element);
+    for (const element of [stage, bar]) observer.observe(element);
     addEventListener("resize", resize);
     void document.fonts.ready.then(resize);
   }
@@ -323,17 +325,17 @@ export class Graph {
   }
 
   private resize(): void {
-    const { canvas, stage, over } = this.host;
+    const { canvas, stage, bar, tools } = this.host;
     const width = Math.max(1, canvas.clientWidth);
     const height = Math.max(1, canvas.clientHeight);
-    this.stage = within(stage, canvas);
+    this.stage = below(within(stage, canvas), within(bar, canvas));
     this.rig.resize(width, height, this.stage);
     this.resizeCanvas(width, height);
     this.projector.resize(width, height);
-    const taken = over.flatMap(({ children }) => [...children]).filter((e) => e.checkVisibility());
+    const over = [tools, ...bar.children].filter((element) => element.checkVisibility());
     this.captions.resize(
       this.stage,
-      taken.map((element) => within(element, canvas)),
+      over.map((element) => within(element, canvas)),
     );
     if (this.rig.free) this.rig.fit(this.extent(), performance.now());
     this.loop.wake();

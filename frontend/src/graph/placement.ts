@@ -128,3 +128,13 @@ export function within(element: Element, canvas: HTMLElement): Box {
     height: Math.max(1, height),
   };
 }
+
+/** Share of a stage that may be given up to what covers its top. */
+const MOST_COVERED = 0.25;
+
+/** What is left of a stage below something that covers its top. */
+export function below(stage: Box, cover: Box): Box {
+  const hidden = cover.top + cover.height - stage.top;
+  const lost = Math.max(0, Math.min(hidden, MOST_COVERED * stage.height));
+  return { ...stage, top: stage.top + lost, height: stage.height - lost };
+}
