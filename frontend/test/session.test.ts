@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FLOOR } from "../src/session/fade";
+import { FLOOR, strength } from "../src/session/fade";
 import { nameOf, neighbours, newestToken, strongest } from "../src/session/query";
 import { Session } from "../src/session/session";
 import type { Frame } from "../src/wire/types";
@@ -174,6 +174,20 @@ describe("features", () => {
       token(4, 1, "b", [feature(482, 4)]),
     );
     expect(session.features.map(nameOf)).toEqual(["capitals"]);
+  });
+
+  it("know their largest activation from the first frame that tells it", () => {
+    const session = sessionOf(
+      started(1),
+      token(2, 0, "a", [feature(482, 4, { max: 16 }), feature(9, 4)]),
+      token(3, 1, "b", [feature(482, 4), feature(9, 4)]),
+      { type: "labels", seq: 4, source: SOURCE, labels: { "9": "seas" }, max: { "9": 8 } },
+    );
+    expect(session.features.map((f) => f.knownMax)).toEqual([16, 8]);
+    expect(session.features.map((f) => session.strengthOf(f, 4))).toEqual([
+      strength(4, 16),
+      strength(4, 8),
+    ]);
   });
 
   it("of two sources with the same number are two", () => {

@@ -23,6 +23,8 @@ from axon_gateway.errors import Refusal
 Frame = dict[str, Any]
 #: The label of a feature (source, index) as far as it is known without waiting.
 LabelOf = Callable[[str, int], str | None]
+#: Its largest activation, in the same way.
+MaximumOf = Callable[[str, int], float | None]
 
 
 def encode(frame: Frame, seq: int) -> bytes:
@@ -127,9 +129,15 @@ def error(refusal: Refusal) -> Frame:
     return _frame("error", **refusal.body())
 
 
-def labels(source: str, found: dict[int, str]) -> Frame:
-    """Labels that were not known when their features were sent."""
-    return _frame("labels", source=source, labels={str(id_): text for id_, text in found.items()})
+def labels(source: str, found: dict[int, str], maximum_of: MaximumOf) -> Frame:
+    """Labels that were not known when their features were sent, and largest activations."""
+    maxima = {str(id_): maximum_of(source, id_) for id_ in found}
+    return _frame(
+        "labels",
+        source=source,
+        labels={str(id_): text for id_, text in found.items()},
+        max={id_: maximum for id_, maximum in maxima.items() if maximum is not None},
+    )
 
 
 class TokenFrames:
@@ -138,9 +146,18 @@ class TokenFrames:
     `sources` is the order that SourceFeatures.source counts, `layers` the layer of each.
     """
 
-    def __init__(self, sources: Sequence[str], layers: dict[str, int], label_of: LabelOf) -> None:
+    def __init__(
+        self,
+        sources: Sequence[str],
+        layers: dict[str, int],
+        label_of: LabelOf,
+        maximum_of: MaximumOf,
+    ) -> None:
         self._sources = [(source, layers[source]) for source in sources]
         self._label_of = label_of
+        self._maximum_of = maximum_of
+        #: Features whose maximum the generation has told: it does not change, and once is enough.
+        self._told: set[tuple[str, int]] = set()
         self._steps = 0
 
     @property
@@ -196,16 +213,26 @@ class TokenFrames:
         for found in token.source_features:
             source, layer = self._sources[found.source]
             for id_, activation in zip(found.ids, found.activations, strict=True):
-                features.append(
-                    {
-                        "id": id_,
-                        "label": self._label_of(source, id_),
-                        "activation": _digits(activation),
-                        "layer": layer,
-                        "source": source,
-                    }
-                )
+                feature = {
+                    "id": id_,
+                    "label": self._label_of(source, id_),
+                    "activation": _digits(activation),
+                    "layer": layer,
+                    "source": source,
+                }
+                if (maximum := self._untold(source, id_)) is not None:
+                    feature["max"] = maximum
+                features.append(feature)
         return features
+
+    def _untold(self, source: str, id_: int) -> float | None:
+        """A feature's maximum, the first time that it is known."""
+        if (source, id_) in self._told:
+            return None
+        maximum = self._maximum_of(source, id_)
+        if maximum is not None:
+            self._told.add((source, id_))
+        return maximum
 
 
 def _digits(value: float) -> float:

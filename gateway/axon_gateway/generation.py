@@ -131,7 +131,7 @@ class Generation:
         self._sources = tuple(started.sources)
         self._prompt_tokens = started.prompt_tokens
         layers = await self._upstream.layers(self._sources)
-        self._tokens = TokenFrames(self._sources, layers, self._labels.known)
+        self._tokens = TokenFrames(self._sources, layers, self._labels.known, self._labels.maximum)
         await self._put(frames.started(started, self._request.prompt))
 
     async def _on_tokens(self, tokens: Iterable[pb.Token]) -> None:
@@ -204,7 +204,7 @@ class LabelFeed:
     async def _look_up(self, source: str, wanted: set[int]) -> None:
         try:
             if found := await self._labels.look_up(source, wanted):
-                await self._emit(frames.labels(source, found))
+                await self._emit(frames.labels(source, found, self._labels.maximum))
             self._unknown.add(source, self._labels.missing(source, wanted))
         except (Refusal, ConnectionError):
             # Labels are off (said in the log), or the reader left. Nothing was remembered: a
@@ -215,7 +215,7 @@ class LabelFeed:
         with contextlib.suppress(ConnectionError):
             async with contextlib.aclosing(self._labels.ask(source, wanted)) as answers:
                 async for found in answers:
-                    await self._emit(frames.labels(source, found))
+                    await self._emit(frames.labels(source, found, self._labels.maximum))
         # Those that nothing was said of are asked for again when they come again.
         self._asked.get(source, set()).difference_update(self._labels.missing(source, wanted))
 

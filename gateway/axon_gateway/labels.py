@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from redis.exceptions import RedisError
 
@@ -57,14 +57,22 @@ class Origins:
     http: Http | None = None
 
 
+class _Known(NamedTuple):
+    """What memory has of a feature: a label, or until when (monotonic time) it counts that there is
+    none; and its largest activation."""
+
+    label: str | None
+    none_until: float
+    maximum: float | None
+
+
 class Labels:
     """Labels by source and feature index; `cache_size` bounds those kept in this process."""
 
     def __init__(self, store: LabelStore, origins: Origins, cache_size: int) -> None:
         self._store = store
         self._origins = origins
-        #: A label, or until when (monotonic time) it counts that there is none.
-        self._cache: dict[tuple[str, int], str | float] = {}
+        self._cache: dict[tuple[str, int], _Known] = {}
         self._cache_size = cache_size
         self._filling: dict[str, asyncio.Task[None]] = {}
         self._asking: dict[tuple[str, int], asyncio.Task[FeatureRecord]] = {}
@@ -75,8 +83,14 @@ class Labels:
     def known(self, source: str, index: int) -> str | None:
         """The label, None if there is none or it is not known yet. Never waits."""
         key = (source, index)
-        known = self._origins.overrides.get(key) or self._cache.get(key)
-        return known if isinstance(known, str) else None
+        known = self._cache.get(key)
+        return self._origins.overrides.get(key) or (known.label if known else None)
+
+    def maximum(self, source: str, index: int) -> float | None:
+        """The largest activation that the label's origin has seen, None if not known. Never
+        waits."""
+        known = self._cache.get((source, index))
+        return known.maximum if known else None
 
     def missing(self, source: str, indices: Iterable[int]) -> set[int]:
         """Those of `indices` about which nothing is known yet, not even that no label exists."""
@@ -151,10 +165,12 @@ class Labels:
 
     def _settled(self, source: str, index: int) -> bool:
         key = (source, index)
+        if key in self._origins.overrides:
+            return True
         known = self._cache.get(key)
-        if isinstance(known, float):
-            return time.monotonic() < known
-        return known is not None or key in self._origins.overrides
+        return known is not None and (
+            known.label is not None or time.monotonic() < known.none_until
+        )
 
     def _askable(self, source: str) -> bool:
         return self._origins.api is not None and self._origins.neuronpedia_id(source) is not None
@@ -238,10 +254,12 @@ class Labels:
 
     def _remember(self, source: str, index: int, entry: Entry | None, final: bool) -> None:
         """Keeps what an entry says in memory; that there is no label only where that is `final`."""
-        known: str | float | None = entry.record.label if entry else None
-        if known is None and (final or _no_label(entry)):
-            known = time.monotonic() + _NO_LABEL
-        if known is None:
+        record = entry.record if entry else FeatureRecord()
+        none_until = 0.0
+        if record.label is None and (final or _no_label(entry)):
+            none_until = time.monotonic() + _NO_LABEL
+        known = _Known(record.label, none_until, record.max_activation)
+        if known == _Known(None, 0.0, None):
             return
         self._cache[source, index] = known
         if len(self._cache) > self._cache_size:

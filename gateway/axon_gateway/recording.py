@@ -29,13 +29,16 @@ _Feature = dict[str, Any]
 
 async def lines(room: str, log: Sequence[bytes], labels: Labels) -> AsyncIterator[bytes]:
     """The lines of the recording of a log's encoded frames."""
-    told = _told(log)
+    told = _told(log, "labels")
+    maxima = _told(log, "max")
     told.update(await _asked(await _unnamed(log, told), labels))
     yield _line({"type": "recording", "seq": 0, "version": VERSION, "room": room})
     count = 0
     async for frame in _frames(log):
         for feature in _features(frame):
             feature["label"] = feature["label"] or told.get(_name(feature))
+            if (maximum := maxima.pop(_name(feature), None)) is not None:
+                feature.setdefault("max", maximum)
         yield _line(frame)
         count += 1
     yield _line({"type": "end", "seq": 0, "frames": count})
@@ -63,14 +66,14 @@ def _name(feature: _Feature) -> tuple[str, int]:
     return feature["source"], feature["id"]
 
 
-def _told(log: Iterable[bytes]) -> dict[tuple[str, int], str]:
-    """The labels that came in frames of their own, by source and feature index."""
-    told: dict[tuple[str, int], str] = {}
+def _told(log: Iterable[bytes], what: str) -> dict[tuple[str, int], Any]:
+    """Labels, or largest activations, that came in frames of their own, by source and index."""
+    told: dict[tuple[str, int], Any] = {}
     for encoded in log:
         if encoded.startswith(_LABELS):
             frame = orjson.loads(encoded)
-            found = frame["labels"].items()
-            told.update({(frame["source"], int(index)): label for index, label in found})
+            found = frame.get(what, {}).items()
+            told.update({(frame["source"], int(index)): value for index, value in found})
     return told
 
 

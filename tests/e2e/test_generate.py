@@ -75,7 +75,7 @@ async def test_stop_stops(stack: Stack, open_page: Opener) -> None:
     await pages.generate(page, run.prompt)
     await pages.end_of_run(page)
     assert await page.evaluate("axon.phase") == "stopped"
-    await expect(page.get_by_role("status")).to_contain_text("Stopped after")
+    await expect(page.locator("#status")).to_contain_text("Stopped after")
     text = await pages.text(page)
     assert run.text.startswith(text)
     assert len(run.prompt) < len(text) < len(run.text)

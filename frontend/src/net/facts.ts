@@ -1,7 +1,6 @@
 /**
- * Fetches what is known of the features seen: how strong they can get, by which the graph scales their
- * light, and how dense they are. Slowly, since a hall of viewers asks the same; at once while a filter
- * waits for densities.
+ * Fetches how dense the features seen are, while a filter waits for that. Nothing is asked otherwise:
+ * what everybody needs comes in the frames, which cost a hall of viewers no questions.
  */
 import type { Feature } from "../session/state";
 import type { Store } from "../session/store";
@@ -9,10 +8,8 @@ import type { FeatureFacts } from "../wire/model";
 
 /** Features of one question. */
 const AT_ONCE = 256;
-/** Time between two questions while a filter waits for the answers. */
+/** Time between two questions. */
 const PAUSE_MS = 500;
-/** Time between two rounds otherwise, on average: viewers are not to ask all at the same moment. */
-const ROUND_MS = 10_000;
 
 export type AskForFacts = (
   source: string,
@@ -23,37 +20,18 @@ export class Facts {
   private readonly asked = new WeakSet<Feature>();
   private asking = false;
 
-  private resting: ReturnType<typeof setTimeout> | undefined;
-
   constructor(
     private readonly store: Store,
     private readonly ask: AskForFacts,
   ) {
     store.subscribe(() => {
-      if (this.asking) return;
-      if (this.urgent()) void this.fetch();
-      else this.rest();
+      if (!this.asking && this.next().length > 0) void this.fetch();
     });
   }
 
   /** A filter cannot judge without. */
-  private urgent(): boolean {
-    return this.store.filters.some(({ kind }) => kind === "density");
-  }
-
   private wanted(): boolean {
-    const { origin, backend } = this.store;
-    return this.urgent() || (origin === "live" && backend.state === "ready");
-  }
-
-  /** Asks after a while, when some more features have come together. */
-  private rest(): void {
-    if (this.resting !== undefined || this.next().length === 0) return;
-    const wait = ROUND_MS * (0.5 + Math.random());
-    this.resting = setTimeout(() => {
-      this.resting = undefined;
-      if (!this.asking) void this.fetch();
-    }, wait);
+    return this.store.filters.some(({ kind }) => kind === "density");
   }
 
   /** One source at a time, as long as there are features that were not asked about. */

@@ -169,6 +169,10 @@ export class Session {
           const feature = this.byKey.get(featureKey(frame.source, Number(id)));
           if (feature) feature.label = label;
         }
+        for (const [id, max] of Object.entries(frame.max ?? {})) {
+          const feature = this.byKey.get(featureKey(frame.source, Number(id)));
+          if (feature) feature.knownMax = max;
+        }
         break;
       case "finished":
         this.finish(frame);
@@ -225,6 +229,7 @@ export class Session {
   private fire(wire: WireFeature, at: number): Active {
     const feature = this.feature(featureKey(wire.source, wire.id)) ?? this.meet(wire);
     feature.label = wire.label ?? feature.label;
+    feature.knownMax = wire.max ?? feature.knownMax;
     feature.peak = Math.max(feature.peak, wire.activation);
     feature.fired += 1;
     const left = feature.glowAt < 0 ? 0 : feature.glow * recency(at - feature.glowAt);

@@ -94,6 +94,7 @@ const parsers: Record<FrameType, (frame: Json, seq: number) => Frame> = {
     seq,
     source: asString(f.source, "labels.source"),
     labels: asRecord(f.labels, "labels.labels", asString),
+    max: asRecord(f.max ?? {}, "labels.max", asNumber),
   }),
   finished: (f, seq) => ({
     type: "finished",
@@ -153,11 +154,13 @@ function parseDetails(token: Json): TokenDetails {
 
 function parseFeature(value: unknown): WireFeature {
   const feature = asObject(value, "feature");
+  const max = optional(feature.max, "feature.max", asNumber);
   return {
     id: asNumber(feature.id, "feature.id"),
     label: optional(feature.label, "feature.label", asString),
     activation: asNumber(feature.activation, "feature.activation"),
     layer: asNumber(feature.layer, "feature.layer"),
     source: asString(feature.source, "feature.source"),
+    ...(max === null ? {} : { max }),
   };
 }

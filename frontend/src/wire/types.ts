@@ -10,6 +10,8 @@ export interface WireFeature {
   layer: number;
   /** The SAE's id as Neuronpedia names it, e.g. `gpt2-small/8-res-jb`. */
   source: string;
+  /** The largest activation that its label's origin has seen: told once in a generation. */
+  max?: number;
 }
 
 /** What a token's frame tells beside its features; older recordings have none of it. */
@@ -84,6 +86,8 @@ export interface LabelsFrame {
   source: string;
   /** By feature index, in decimal. */
   labels: Record<string, string>;
+  /** Their largest activations, where those are known. */
+  max?: Record<string, number>;
 }
 
 /** Nanoseconds by stage, e.g. `decode_ns`. */

@@ -103,6 +103,13 @@ async def test_what_is_known_needs_no_redis(labels: Labels) -> None:
     assert labels.missing(SOURCE, [1, 2, 99]) == {2}
 
 
+async def test_the_largest_activation_is_known_with_the_label(labels: Labels) -> None:
+    assert labels.maximum(SOURCE, 1) is None
+    await labels.look_up(SOURCE, [1, 99])
+    assert labels.maximum(SOURCE, 1) == 4.5
+    assert labels.maximum(SOURCE, 99) is None
+
+
 async def test_the_memory_is_bounded(redis: RedisServer, folder: Path) -> None:
     async with opened(redis, folder, size=10) as labels:
         await labels.look_up(SOURCE, range(50))

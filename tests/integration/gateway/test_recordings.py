@@ -50,15 +50,20 @@ async def test_a_recording_holds_what_was_seen_with_every_label(gateway: Running
     kept = [frame for frame in seen if frame["type"] not in ("room", "labels")]
     assert [frame["seq"] for frame in frames] == [frame["seq"] for frame in kept]
     features = 0
+    maxima: dict[tuple[str, int], float] = {}
     for frame, original in zip(frames, kept, strict=True):
         for token in recording.tokens(frame):
             for feature in token["features"]:
                 assert feature["label"] == f"label {feature['id']} of {feature['source']}"
                 feature["label"] = None
+                if (maximum := feature.pop("max", None)) is not None:
+                    maxima[feature["source"], feature["id"]] = maximum
+                assert maxima[feature["source"], feature["id"]] == 4.5
                 features += 1
         for token in recording.tokens(original):
             for feature in token["features"]:
                 feature["label"] = None
+                feature.pop("max", None)
         assert frame == original
     assert features > 0
 

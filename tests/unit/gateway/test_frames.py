@@ -31,15 +31,40 @@ def known(source: str, index: int) -> str | None:
     return "capitals" if (source, index) == ("b", 9) else None
 
 
+def maximum(source: str, index: int) -> float | None:
+    return 14.5 if (source, index) == ("b", 9) else None
+
+
 def test_features_name_their_source_and_layer_in_the_order_they_came() -> None:
-    frame = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known).token(token(logprob=-0.5))
+    frame = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, maximum).token(token(logprob=-0.5))
     activations = [feature.pop("activation") for feature in frame["features"]]
     assert activations == pytest.approx([2.5, 1.00004, 0.1])
     assert frame["features"] == [
-        {"id": 9, "label": "capitals", "layer": 5, "source": "b"},
+        {"id": 9, "label": "capitals", "layer": 5, "source": "b", "max": 14.5},
         {"id": 4, "label": None, "layer": 5, "source": "b"},
         {"id": 9, "label": None, "layer": 0, "source": "a"},
     ]
+
+
+def test_the_largest_activation_is_told_once_in_a_generation_when_it_is_known() -> None:
+    known_now: dict[tuple[str, int], float] = {}
+    builder = TokenFrames(
+        ("a", "b"), {"a": 0, "b": 5}, known, lambda *feature: known_now.get(feature)
+    )
+
+    def told() -> list[float | None]:
+        return [feature.get("max") for feature in builder.token(token())["features"]]
+
+    assert told() == [None, None, None]
+    known_now["b", 4] = 7.5
+    assert told() == [None, 7.5, None]
+    assert told() == [None, None, None]
+
+
+def test_late_labels_bring_what_is_known_of_their_features() -> None:
+    frame = frames.labels("b", {9: "capitals", 4: "seas"}, maximum)
+    assert frame["labels"] == {"9": "capitals", "4": "seas"}
+    assert frame["max"] == {"9": 14.5}
 
 
 def test_tokens_tell_their_id_and_how_well_each_source_explains_them() -> None:
@@ -50,7 +75,7 @@ def test_tokens_tell_their_id_and_how_well_each_source_explains_them() -> None:
         pb.SourceFeatures(source=2, l0=0, reconstruction_error=math.nan),
     ]
     told = pb.Token(token_id=6342, text=" Paris", source_features=found)
-    builder = TokenFrames(("a", "b", "c"), {"a": 0, "b": 5, "c": 6}, known)
+    builder = TokenFrames(("a", "b", "c"), {"a": 0, "b": 5, "c": 6}, known, maximum)
     for frame in (builder.token(told), builder.prompt([told])["tokens"][0]):
         assert frame["token_id"] == 6342
         assert frame["l0"] == {"b": 31, "a": 0, "c": 0}
@@ -60,25 +85,29 @@ def test_tokens_tell_their_id_and_how_well_each_source_explains_them() -> None:
 @given(st.floats(0, 2**100, width=32))
 def test_activations_are_exact_to_the_last_bit(activation: float) -> None:
     found = pb.SourceFeatures(ids=[1], activations=[activation])
-    builder = TokenFrames(("a",), {"a": 0}, known)
+    builder = TokenFrames(("a",), {"a": 0}, known, maximum)
     frame = builder.token(pb.Token(source_features=[found]))
     [feature] = json.loads(frames.encode(frame, 1))["features"]
     assert struct.pack("f", feature["activation"]) == struct.pack("f", activation)
 
 
 def test_steps_count_generated_tokens() -> None:
-    builder = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known)
+    builder = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, maximum)
     builder.prompt([token()])
     assert [builder.token(token())["step"] for _ in range(3)] == [0, 1, 2]
     assert builder.steps == 3
 
 
 def test_a_missing_logprob_is_null() -> None:
-    assert TokenFrames(("a", "b"), {"a": 0, "b": 5}, known).token(token())["logprob"] is None
+    assert (
+        TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, maximum).token(token())["logprob"] is None
+    )
 
 
 def test_what_json_cannot_say_becomes_null() -> None:
-    frame = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known).token(token(logprob=float("-inf")))
+    frame = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, maximum).token(
+        token(logprob=float("-inf"))
+    )
     assert json.loads(frames.encode(frame, 1))["logprob"] is None
 
 

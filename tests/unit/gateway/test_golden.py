@@ -23,7 +23,7 @@ _NAMED = re.compile(r'Refusal\(\s*"([a-z_]+)"')
 def every_frame() -> dict[str, dict[str, Any]]:
     """One frame of each kind, as a client reads it."""
     sources = ("axon-demo/1-res", "axon-demo/2-res")
-    tokens = frames.TokenFrames(sources, {sources[0]: 1, sources[1]: 2}, _label)
+    tokens = frames.TokenFrames(sources, {sources[0]: 1, sources[1]: 2}, _label, _maximum)
     sampling = pb.SamplingOptions(
         temperature=0.8, top_k=0, top_p=1, repetition_penalty=1, seed=2**64 - 1, stop=["\n"]
     )
@@ -50,7 +50,7 @@ def every_frame() -> dict[str, dict[str, Any]]:
         "started": frames.started(started, "The capital"),
         "prompt": tokens.prompt([_token(0, "<|endoftext|>", []), _token(1, "The", [(7, 1.5)])]),
         "token": tokens.token(_token(2, " Paris", [(7, 2.25), (9, 0.5)], logprob=-0.5)),
-        "labels": frames.labels(sources[1], {9: "European geography"}),
+        "labels": frames.labels(sources[1], {9: "European geography"}, _maximum),
         "finished": frames.finished(done),
         "stopped": frames.stopped(2, 1),
         "error": frames.error(refusal),
@@ -66,6 +66,10 @@ def every_frame() -> dict[str, dict[str, Any]]:
 
 def _label(source: str, index: int) -> str | None:
     return "capitals" if index == 7 else None
+
+
+def _maximum(source: str, index: int) -> float:
+    return 14.5 if index == 7 else 9.25
 
 
 def _token(
