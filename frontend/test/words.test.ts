@@ -36,7 +36,7 @@ describe("statusOf", () => {
   it("tells loading, an unreachable server and a lost connection", () => {
     const store = live();
     store.set({ backend: { state: "loading", message: "reading the weights" } });
-    expect(statusOf(store).text).toBe("The model is loading: reading the weights");
+    expect(statusOf(store).text).toBe("The model is not ready yet: reading the weights");
     store.set({ backend: { state: "unreachable", message: "x" }, connection: { state: "off" } });
     expect(statusOf(store).text).toContain("does not answer");
     store.set({

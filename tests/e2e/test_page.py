@@ -300,7 +300,8 @@ async def test_waiting_is_told_with_the_position(open_page: Opener, gateway: Gat
 async def test_a_loading_model_is_waited_for(open_page: Opener, gateway: Gateway) -> None:
     gateway.ready = False
     page = await open_page(gateway.url)
-    await expect(page.locator("#status")).to_have_text("The model is loading: reading the weights")
+    words = "The model is not ready yet: reading the weights"
+    await expect(page.locator("#status")).to_have_text(words)
     await expect(pages.generate_button(page)).to_be_disabled()
     source = page.locator("#source-list .source").first
     await expect(source).to_have_text(fake_stream.SOURCES[0])

@@ -66,7 +66,7 @@ function loading({ session }: Store, message: string): Words {
   const detail = message === "" ? "" : `: ${message}`;
   return session.run !== null && session.room !== null
     ? { text: `The model is not there now; the page waits for it${detail}`, tone: "problem" }
-    : { text: `The model is loading${detail || "."}`, tone: "busy" };
+    : { text: `The model is not ready yet${detail || "."}`, tone: "busy" };
 }
 
 function progress(store: Store): Words {
