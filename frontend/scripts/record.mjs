@@ -33,14 +33,19 @@ if (failed) throw new Error(`the generation failed: ${failed.message}`);
 
 // Labels that came late belong to their features: a recording waits for nothing.
 const labels = new Map();
-for (const { type, source, labels: found } of frames) {
+const maxima = new Map();
+for (const { type, source, labels: found, max = {} } of frames) {
   if (type !== "labels") continue;
   for (const [id, label] of Object.entries(found)) labels.set(`${source}/${id}`, label);
+  for (const [id, most] of Object.entries(max)) maxima.set(`${source}/${id}`, most);
 }
 const kept = frames.filter((frame) => frame.type !== "labels");
 for (const token of kept.flatMap((frame) => frame.tokens ?? [frame])) {
   for (const feature of token.features ?? []) {
-    feature.label ??= labels.get(`${feature.source}/${feature.id}`) ?? null;
+    const key = `${feature.source}/${feature.id}`;
+    feature.label ??= labels.get(key) ?? null;
+    if (maxima.has(key)) feature.max ??= maxima.get(key);
+    maxima.delete(key);
     feature.activation = Number(feature.activation.toPrecision(4));
   }
 }

@@ -48,7 +48,7 @@ class Generation:
         self._permit = permit
         self._feed = LabelFeed(labels, emit)
         self._labels = labels
-        self._tokens = TokenFrames((), {}, labels.known)
+        self._tokens = TokenFrames((), {}, labels.known, labels.maximum)
         self._sources: tuple[str, ...] = ()
         self._prompt: list[pb.Token] = []
         self._prompt_tokens = 0

@@ -179,7 +179,9 @@ class Hall:
             self._event.set()
 
     def left(self, viewer: Viewer) -> None:
+        """A viewer's socket was closed: what it should have seen counts as lost, at once."""
         self._gone += 1
+        self._event.set()
 
     def request(self, path: str) -> bytes:
         return (
