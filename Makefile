@@ -50,7 +50,7 @@ demo-model: ## Train the bundled model and its SAEs anew (under an hour on two c
 labels: ## Fetch labels ahead from Neuronpedia (SOURCE=gpt2-small/8-res-jb, TO=folder for another machine)
 	$(DEV) labels
 
-bench: ## Measure how fast it is here, in about ten minutes (ARGS="--quick", ARGS="--only KEY,...")
+bench: ## Measure how fast it is here, in about twenty minutes (ARGS="--quick", ARGS="--only KEY,...")
 	$(DEV) bench
 
 bench-docs: ## Write docs/performance.md from the results in docs/performance

@@ -27,6 +27,8 @@ export interface DebugHandle {
   readonly connection: string;
   readonly lastSeq: number;
   readonly tokenCount: number;
+  readonly featureCount: number;
+  /** Features that have a place. */
   readonly nodeCount: number;
   readonly linkCount: number;
   readonly drawCalls: number;
@@ -64,6 +66,9 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
     },
     get tokenCount() {
       return store.session.tokens.length;
+    },
+    get featureCount() {
+      return store.session.features.length;
     },
     get nodeCount() {
       return statistics().nodes;

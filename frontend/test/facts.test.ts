@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Facts } from "../src/net/facts";
+import type { Filter } from "../src/session/filters";
 import { Store } from "../src/session/store";
 import type { ModelInfo } from "../src/wire/model";
 import { feature, SOURCE, started, token } from "./frames";
@@ -11,6 +12,7 @@ const MODEL: ModelInfo = {
   params: {},
   maxPromptCharacters: null,
 };
+const DENSE: Filter = { kind: "density", low: 0, high: 0.1 };
 /** Longer than any pause before a question. */
 const ROUND_MS = 15_000;
 
@@ -38,31 +40,34 @@ describe("Facts", () => {
     vi.useRealTimers();
   });
 
-  it("asks for the features of many tokens in one question, once each", async () => {
+  it("asks nothing until a filter needs it, then for all features in one question, once each", async () => {
     const { store, asked } = setUp("live");
     store.apply(token(2, 0, "a", [feature(4, 5), feature(7, 2)]));
     store.apply(token(3, 1, "b", [feature(4, 5), feature(9, 3)]));
+    await vi.advanceTimersByTimeAsync(ROUND_MS);
     expect(asked).toEqual([]);
+    store.filter([DENSE]);
     await vi.advanceTimersByTimeAsync(ROUND_MS);
     expect(asked).toEqual([[4, 7, 9]]);
     store.apply(token(4, 2, "c", [feature(4, 5)]));
-    await vi.advanceTimersByTimeAsync(2 * ROUND_MS);
+    await vi.advanceTimersByTimeAsync(ROUND_MS);
     expect(asked).toHaveLength(1);
   });
 
-  it("has light scaled by what a feature can do, once that is known", async () => {
+  it("takes a largest activation that no frame has told", async () => {
     const { store } = setUp("live");
     store.apply(token(2, 0, "a", [feature(4, 5)]));
     const [seen] = store.session.features;
     if (!seen) throw new Error("the feature is missing");
     expect(store.session.strengthOf(seen, 5)).toBe(1);
+    store.filter([DENSE]);
     await vi.advanceTimersByTimeAsync(ROUND_MS);
     expect(store.session.strengthOf(seen, 5)).toBe(0.25);
   });
 
   it("does not wait while a filter does", async () => {
     const { store, asked } = setUp("live");
-    store.filter([{ kind: "density", low: 0, high: 0.1 }]);
+    store.filter([DENSE]);
     store.apply(token(2, 0, "a", [feature(4, 5, { source: SOURCE })]));
     await vi.advanceTimersByTimeAsync(10);
     expect(asked).toEqual([[4]]);

@@ -108,11 +108,5 @@ async def nodes(page: Page) -> list[dict[str, Any]]:
 
 async def settled(page: Page) -> None:
     """Waits until flights and swellings are over and every feature has its place."""
-    last = -1
-    for _ in range(40):
-        count = await page.evaluate("axon.nodeCount")
-        if count == last and count > 0:
-            break
-        last = count
-        await page.wait_for_timeout(400)
+    await wait_for(page, "a.nodeCount > 0 && a.nodeCount === a.featureCount")
     await page.wait_for_timeout(1200)
