@@ -23,8 +23,8 @@ class FakeHub:
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
     gated: set[str] = field(default_factory=set)
     tokens: dict[str, set[str]] = field(default_factory=dict)  # by token, what it may read
-    # Bytes after which the next files' answers break off, or, if negative, come to a halt.
-    cuts: list[int] = field(default_factory=list)
+    # By file, the bytes after which its next answers break off, or, if negative, come to a halt.
+    cuts: dict[str, list[int]] = field(default_factory=dict)
     broken: bool = False  # answers nothing at all
     trouble: int = 0  # answers everything with this status
     asked: list[tuple[str, str, str]] = field(default_factory=list)  # file, range, token
@@ -111,22 +111,23 @@ class _Handler(BaseHTTPRequestHandler):
             first = int(wanted[1])
             content, status = content[first:], 206
             headers["Content-Range"] = f"bytes {first}-{size - 1}/{size}"
-        self._send(status, content, headers)
+        self._send(status, content, headers, name)
 
     def _refuse(self, status: int, code: str) -> None:
         self._send(status, b"{}", {"X-Error-Code": code, "X-Error-Message": f"refused: {code}"})
 
-    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    def _send(self, status: int, body: bytes, headers: dict[str, str], name: str = "") -> None:
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
+        for header, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(header, value)
         self.end_headers()
         if self.command == "HEAD":
             return
-        if not self.state.cuts or "/resolve/" not in self.path:
+        cuts = self.state.cuts.get(name)
+        if not cuts:
             self.wfile.write(body)
             return
-        cut = self.state.cuts.pop(0)
+        cut = cuts.pop(0)
         self.wfile.write(body[: abs(cut)])
         if cut < 0:  # stalls rather than ends
             self.state.released.wait(50)

@@ -99,9 +99,18 @@ def _without_start(text: str) -> str:
 
 
 async def nodes(page: Page) -> list[dict[str, Any]]:
-    """Every node on the canvas that nothing covers, brightest first."""
+    """Every node on the canvas that no panel and no label covers, brightest first."""
     found: list[dict[str, Any]] = await page.evaluate(
-        "axon.nodes().filter(n => document.elementFromPoint(n.x, n.y)?.id === 'canvas')"
+        """() => {
+            const labels = [...document.querySelectorAll("#labels .label")];
+            const boxes = labels.map(label => label.getBoundingClientRect());
+            const named = ({ x, y }) => boxes.some(
+                box => x >= box.left && x <= box.right && y >= box.top && y <= box.bottom
+            );
+            return axon.nodes().filter(
+                n => document.elementFromPoint(n.x, n.y)?.id === "canvas" && !named(n)
+            );
+        }"""
     )
     return sorted(found, key=lambda node: -node["glow"])
 

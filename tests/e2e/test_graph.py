@@ -199,6 +199,35 @@ async def test_a_feature_under_the_pointer_is_ringed_and_named(
     assert await page.evaluate("axon.hovered") is None
 
 
+async def test_a_label_is_as_good_as_its_node(open_page: Opener, gateway: Gateway) -> None:
+    page = await open_page(gateway.url + SMALL, reduced_motion="reduce")
+    await pages.wait_for(page, "a.phase === 'finished'")
+    await pages.settled(page)
+    box = (await boxes(page, "#labels .label"))[0]
+    name = await page.locator("#labels .label").first.text_content()
+    at = (box["right"] - 2, (box["top"] + box["bottom"]) / 2)
+    await page.mouse.move(*at)
+    key = await page.evaluate("axon.hovered")
+    assert key is not None
+    assert await page.evaluate("getComputedStyle(document.querySelector('#canvas')).cursor") == (
+        "pointer"
+    )
+    # What begins on it turns the picture and chooses nothing; so does the wheel.
+    before = await page.evaluate("axon.graph.pose().position")
+    await page.mouse.down()
+    await page.mouse.move(at[0] + 80, at[1] + 10, steps=4)
+    await page.mouse.up()
+    await page.wait_for_timeout(500)
+    turned = await page.evaluate("axon.graph.pose().position")
+    assert turned != pytest.approx(before, abs=5)
+    assert await page.evaluate("axon.chosen") is None
+    await page.get_by_role("button", name="Reset").click()
+    await pages.settled(page)
+    [box] = [found for found in await boxes(page, "#labels .label") if found["text"] == name]
+    await page.mouse.click(box["right"] - 2, (box["top"] + box["bottom"]) / 2)
+    assert await page.evaluate("axon.chosen") == key
+
+
 async def test_the_camera_follows_a_pose_and_tells_its_own(
     open_page: Opener, gateway: Gateway
 ) -> None:

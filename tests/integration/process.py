@@ -52,7 +52,7 @@ def healthcheck(**variables: object) -> tuple[int, str]:
 def wait_until_serving(port: int) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        for _ in range(400):
+        for _ in range(1000):
             answer = stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=30)
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
                 return

@@ -86,7 +86,7 @@ export class Graph {
       this.place(indices);
     });
     this.projector = new Projector(this.rig, this.placing, this.lights);
-    this.captions = new Captions(this.makeLabels(), store, this.lights, this.projector);
+    this.captions = new Captions(new Labels(host.labels), store, this.lights, this.projector);
     this.listen();
     this.resize();
     store.subscribe(() => {
@@ -278,25 +278,15 @@ export class Graph {
     return this.knownExtent;
   }
 
-  private makeLabels(): Labels {
-    const choose = (index: number): void => {
-      this.choose(index);
-    };
-    const hover = (index: number | null): void => {
-      this.hover(index);
-    };
-    return new Labels(this.host.labels, choose, hover);
-  }
-
   private listen(): void {
     const { canvas, stage, bar } = this.host;
     listen(canvas, {
       tap: (x, y) => {
-        this.choose(nearest(this.projector.all(), x, y));
+        this.choose(this.under(x, y));
       },
       over: (at) => {
         this.rig.stir(performance.now());
-        this.hover(at && nearest(this.projector.all(), at.x, at.y));
+        this.hover(at && this.under(at.x, at.y));
       },
     });
     canvas.addEventListener("webglcontextlost", () => {
@@ -313,6 +303,11 @@ export class Graph {
     for (const element of [stage, bar]) observer.observe(element);
     addEventListener("resize", resize);
     void document.fonts.ready.then(resize);
+  }
+
+  /** The node whose label, or which itself, is at a point of the canvas. */
+  private under(x: number, y: number): number | null {
+    return this.captions.labels.at(x, y) ?? nearest(this.projector.all(), x, y);
   }
 
   private hover(index: number | null): void {

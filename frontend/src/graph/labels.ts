@@ -1,6 +1,17 @@
-/** Labels as elements over the canvas: crisp at any size, a dark halo around them. */
+/**
+ * Labels as elements over the canvas: crisp at any size, a dark halo around them. The pointer goes
+ * through them to the canvas, so that a drag or the wheel turns the picture wherever it begins.
+ */
 import type { Named } from "./naming";
-import { type Box, boxAt, type Candidate, overlap, placeLabels, type Side } from "./placement";
+import {
+  type Box,
+  boxAt,
+  type Candidate,
+  contains,
+  overlap,
+  placeLabels,
+  type Side,
+} from "./placement";
 import type { OnScreen } from "./pick";
 
 /** A label as it stands, for a picture of it. */
@@ -37,11 +48,7 @@ export class Labels {
   private readonly pen = penOf(document.createElement("canvas"));
   private readonly rings: Record<"chosen" | "hovered", HTMLElement>;
 
-  constructor(
-    private readonly layer: HTMLElement,
-    private readonly choose: (id: number) => void,
-    private readonly hover: (id: number | null) => void,
-  ) {
+  constructor(private readonly layer: HTMLElement) {
     this.rings = { chosen: this.ring("ring"), hovered: this.ring("ring hovered") };
   }
 
@@ -91,6 +98,14 @@ export class Labels {
     }
   }
 
+  /** The node whose label stands at a point of the canvas. */
+  at(x: number, y: number): number | null {
+    for (const [id, { box }] of this.shown) {
+      if (box && contains(box, x, y)) return id;
+    }
+    return null;
+  }
+
   /** Draws a ring around a node, or takes it away. */
   mark(kind: "chosen" | "hovered", node: OnScreen | null): void {
     const ring = this.rings[kind];
@@ -130,15 +145,6 @@ export class Labels {
     const element = document.createElement("div");
     element.className = classOf(node);
     element.textContent = node.text;
-    element.addEventListener("click", () => {
-      this.choose(node.id);
-    });
-    element.addEventListener("pointerenter", () => {
-      this.hover(node.id);
-    });
-    element.addEventListener("pointerleave", () => {
-      this.hover(null);
-    });
     return element;
   }
 

@@ -108,6 +108,10 @@ export function overlap(a: Box, b: Box, air: number): boolean {
   );
 }
 
+export function contains({ left, top, width, height }: Box, x: number, y: number): boolean {
+  return x >= left && x < left + width && y >= top && y < top + height;
+}
+
 function inside(box: Box, stage: Box): boolean {
   return (
     box.left >= stage.left &&

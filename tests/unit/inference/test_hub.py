@@ -101,7 +101,7 @@ def test_named_files_of_a_repository(hub: FakeHub) -> None:
 @pytest.mark.usefixtures("impatient")
 def test_a_line_that_breaks_is_taken_up_where_it_ended(hub: FakeHub) -> None:
     told([Want(MODEL, weights=False)])
-    hub.cuts = [100_000, 50_000]
+    hub.cuts = {"model.safetensors": [100_000, 50_000]}
     told([Want(MODEL)])
     assert hub.ranges("model.safetensors") == ["", "bytes=100000-", "bytes=150000-"]
     assert (snapshot(MODEL) / "model.safetensors").read_bytes() == WEIGHTS
@@ -112,10 +112,10 @@ def test_a_download_given_up_is_gone_on_with_at_the_next_start(
     hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told([Want(MODEL, weights=False)])
-    hub.cuts = [100_000, *[0] * 6]
+    hub.cuts = {"model.safetensors": [100_000, *[0] * 6]}
     with pytest.raises(HubError, match=r"broke off.*is kept.*hf download some/model"):
         told([Want(MODEL)])
-    hub.cuts = []
+    hub.cuts = {}
     asked = len(hub.asked)
     lines = told([Want(MODEL)])
     assert "of which 100 kB are here already" in lines[0]
