@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axon_inference import registry
+from axon_inference.catalog import registry
 from huggingface_hub import constants
 
 from . import tiny

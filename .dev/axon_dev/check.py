@@ -37,6 +37,7 @@ def checks() -> list[Check]:
         Check("ruff check", tool("ruff", "check")),
         Check("buf lint", tool("buf", "lint"), ROOT / "proto"),
         Check("generated stubs", (python, "proto/generate.py", "--check")),
+        Check("layers", tool("lint-imports", "--no-cache")),
         Check("mypy", (python, "-m", "mypy")),
         Check("page", tuple(node.npm("run", "check")), FRONTEND, node.environment()),
     ]

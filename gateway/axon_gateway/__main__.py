@@ -31,9 +31,9 @@ def main() -> int:
 
     logs.configure(settings.log_level, settings.log_format)
     if command == "labels":
-        from axon_gateway import label_fetch
+        from axon_gateway.labels import fetch
 
-        return label_fetch.main(arguments, settings)
+        return fetch.main(arguments, settings)
     from axon_gateway import serving
 
     try:

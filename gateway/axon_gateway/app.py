@@ -8,21 +8,22 @@ from collections.abc import AsyncIterator
 from aiohttp import WSCloseCode, web
 from axon.types import Model
 
-from axon_gateway import config, middleware, page, routes
-from axon_gateway.backends import Backends
+from axon_gateway import config
+from axon_gateway.backends.backends import Backends
+from axon_gateway.backends.upstream import Access
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 from axon_gateway.generation import Emit, Generation
-from axon_gateway.label_files import LabelFiles
-from axon_gateway.label_store import LabelStore
-from axon_gateway.labels import Labels, Origins
+from axon_gateway.labels.files import LabelFiles
+from axon_gateway.labels.labels import Labels, Origins
+from axon_gateway.labels.neuronpedia import BulkExport, FeatureApi, Http
+from axon_gateway.labels.store import LabelStore
 from axon_gateway.limits import Client, Limits
-from axon_gateway.neuronpedia import BulkExport, FeatureApi, Http
 from axon_gateway.requests import Generate
-from axon_gateway.rooms import Rooms
-from axon_gateway.sharing import RedisSharing
-from axon_gateway.state import GATEWAY, Gateway
-from axon_gateway.upstream import Access
+from axon_gateway.rooms.rooms import Rooms
+from axon_gateway.rooms.sharing import RedisSharing
+from axon_gateway.web import middleware, page, routes
+from axon_gateway.web.state import GATEWAY, Gateway
 
 #: Seconds that sockets have to take their goodbye.
 _GOODBYE = 2.5

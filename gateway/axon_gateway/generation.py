@@ -11,11 +11,11 @@ from axon.v1 import inference_pb2 as pb
 
 from axon_gateway import frames, metrics
 from axon_gateway.account import Account
+from axon_gateway.backends.upstream import Upstream
 from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.frames import Frame, TokenFrames
-from axon_gateway.labels import Labels
+from axon_gateway.labels.labels import Labels
 from axon_gateway.limits import Permit
-from axon_gateway.upstream import Upstream
 
 _log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import signal
 import sys
 from collections.abc import Callable
 
-from . import logs
-from .config import Settings, SettingsError
+from axon_inference import logs
+from axon_inference.config import Settings, SettingsError
 
 _log = logging.getLogger("axon_inference")
 
@@ -30,7 +30,7 @@ def main() -> int:
         print(f"axon-inference: {error}", file=sys.stderr, flush=True)
         return _give_up(arguments.command)
     if arguments.command == "healthcheck":
-        from . import healthcheck
+        from axon_inference.serving import healthcheck
 
         return healthcheck.main(settings)
     logs.configure(settings.log_level, settings.log_format)
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def _served(settings: Settings) -> int:
-    from .service import PortInUse
+    from axon_inference.serving.service import PortInUse
 
     try:
         return asyncio.run(_serve(settings))
@@ -90,7 +90,7 @@ def _told(command: Callable[[], None]) -> int:
 
 
 def _list(settings: Settings, names: list[str]) -> None:
-    from . import listing
+    from axon_inference.catalog import listing
 
     match names:
         case []:
@@ -102,8 +102,8 @@ def _list(settings: Settings, names: list[str]) -> None:
 
 
 def _download(settings: Settings) -> None:
-    from .catalog import select
-    from .hub import fetch
+    from axon_inference.catalog.catalog import select
+    from axon_inference.catalog.hub import fetch
 
     wanted = select(settings.model, settings.sources).wanted
     fetch(wanted)
@@ -111,8 +111,8 @@ def _download(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> int:
-    from .service import Service
-    from .starting import bring_up
+    from axon_inference.loading.starting import bring_up
+    from axon_inference.serving.service import Service
 
     stop = asyncio.Event()
     failures: list[str] = []

@@ -38,11 +38,11 @@ def measure(*arguments: str) -> dict[str, float]:
 
 def growth(requests: int) -> dict[str, float]:
     """Serve short requests to the bundled model, in the engine, `_SLOTS` at a time."""
-    from axon_inference import loading
     from axon_inference.config import Settings
-    from axon_inference.engine import Engine
-    from axon_inference.requests import Features, Finished, Request, Sampling
-    from axon_inference.scheduler import Scheduler
+    from axon_inference.engine.engine import Engine
+    from axon_inference.engine.requests import Features, Finished, Request, Sampling
+    from axon_inference.engine.scheduler import Scheduler
+    from axon_inference.loading import loading
 
     loaded = loading.load(Settings(slots=_SLOTS, device="cpu"))
     finished: deque[int] = deque()
@@ -76,8 +76,8 @@ def growth(requests: int) -> dict[str, float]:
 
 def held() -> dict[str, float]:
     """Load the measured model with a cache that can be filled in seconds, and fill it."""
-    from axon_inference import loading
     from axon_inference.config import Settings
+    from axon_inference.loading import loading
 
     from .bandwidth import weights_held
     from .ours import Ours

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from axon_inference import loading
 from axon_inference.config import Settings
-from axon_inference.engine import Engine
-from axon_inference.requests import Event, Failed, Features, Request, Sampling, Token, Tokens
-from axon_inference.scheduler import Scheduler
+from axon_inference.engine.engine import Engine
+from axon_inference.engine.requests import Event, Failed, Features, Request, Sampling, Token, Tokens
+from axon_inference.engine.scheduler import Scheduler
+from axon_inference.loading import loading
 
 from .subject import Subject
 

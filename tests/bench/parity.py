@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from axon_inference.requests import SourceFeatures, Token
+from axon_inference.engine.requests import SourceFeatures, Token
 
 from .naive import Naive, Reference
 from .ours import FEATURES, Ours

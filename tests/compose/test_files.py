@@ -39,7 +39,7 @@ def test_the_gpus_file_stands_alone_and_differs_in_inference_only() -> None:
 
 
 def test_what_gpt2_small_stands_for_is_layer_8() -> None:
-    from axon_inference.catalog import select
+    from axon_inference.catalog.catalog import select
 
     (source,) = select("gpt2-small", ()).sources
     assert source.neuronpedia_id == "gpt2-small/8-res-jb"

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from axon_inference import healthcheck
 from axon_inference.config import Settings
+from axon_inference.serving import healthcheck
 
 from .. import certificates
 from ..ports import free_port

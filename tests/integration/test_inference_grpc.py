@@ -10,7 +10,7 @@ import grpc
 import pytest
 from axon.v1 import inference_pb2 as pb
 from axon_inference.config import Settings
-from axon_inference.service import NAME, PortInUse, Service
+from axon_inference.serving.service import NAME, PortInUse, Service
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc

@@ -130,7 +130,8 @@ def test_a_signal_while_loading_ends_it_at_once(model: Path, tmp_path: Path) -> 
 LOSES_ITS_DEVICE = """
 import sys
 import time
-from axon_inference import __main__, runner
+from axon_inference import __main__
+from axon_inference.forward import runner
 run = runner.ModelRunner.run
 def lose(self, feeds):
     if feeds[0].start > 10:

@@ -13,7 +13,7 @@ import grpc
 import pytest
 from axon.v1 import inference_pb2 as pb
 from axon_inference import logs
-from axon_inference.service import PortInUse
+from axon_inference.serving.service import PortInUse
 from prometheus_client.parser import text_string_to_metric_families
 
 from ..ports import free_port
@@ -22,7 +22,7 @@ from .rig import Rig, serving
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     """The fields of each generation's line."""
-    records = [r for r in caplog.records if r.name == "axon_inference.account"]
+    records = [r for r in caplog.records if r.name == "axon_inference.serving.account"]
     return [record.__dict__["fields"] for record in records]
 
 

@@ -8,12 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from axon_inference import loading
 from axon_inference.config import Settings
-from axon_inference.engine import Engine
-from axon_inference.graphs import Capture
-from axon_inference.requests import Event, Failed, Features, Finished, Request, Sampling, Tokens
-from axon_inference.scheduler import Scheduler
+from axon_inference.engine.engine import Engine
+from axon_inference.engine.requests import (
+    Event,
+    Failed,
+    Features,
+    Finished,
+    Request,
+    Sampling,
+    Tokens,
+)
+from axon_inference.engine.scheduler import Scheduler
+from axon_inference.forward.graphs import Capture
+from axon_inference.loading import loading
 
 from .reference import Reference
 

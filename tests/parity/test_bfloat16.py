@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from axon_inference.requests import Tokens
+from axon_inference.engine.requests import Tokens
 
 from .. import tiny
 from . import reference

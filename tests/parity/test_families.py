@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axon_inference.presets import PRESETS
+from axon_inference.catalog.presets import PRESETS
 
 from .. import tiny
 from ..releases import HubCache

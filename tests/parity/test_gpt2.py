@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axon_inference.requests import Sampling, Tokens
+from axon_inference.engine.requests import Sampling, Tokens
 
 from .. import tiny
 from . import reference

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import torch
-from axon_inference.graphs import Outputs, Replay
-from axon_inference.runner import GraphError
+from axon_inference.forward.graphs import Outputs, Replay
+from axon_inference.forward.runner import GraphError
 
 from .. import tiny
 from . import reference

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from axon_inference import attention, loading
 from axon_inference.config import Settings
-from axon_inference.model import ModelError
-from axon_inference.selfcheck import TESTED
+from axon_inference.forward import attention
+from axon_inference.forward.model import ModelError
+from axon_inference.loading import loading
+from axon_inference.loading.selfcheck import TESTED
 from transformers import AttentionInterface, AutoConfig
 
 from .. import tiny

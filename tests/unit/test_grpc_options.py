@@ -7,8 +7,8 @@ from pathlib import Path
 import grpc._cython.cygrpc
 import pytest
 from axon.channel import CHANNEL_OPTIONS
-from axon_gateway import upstream
-from axon_inference import service
+from axon_gateway.backends import upstream
+from axon_inference.serving import service
 
 OPTIONS = {*CHANNEL_OPTIONS, *upstream._BALANCED, *service._OPTIONS}
 LIBRARY = Path(grpc._cython.cygrpc.__file__).read_bytes()

@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp import web
 from axon_gateway import app
 from axon_gateway.config import Settings
-from axon_gateway.state import GATEWAY, Gateway
+from axon_gateway.web.state import GATEWAY, Gateway
 from yarl import URL
 
 from ...ports import free_port

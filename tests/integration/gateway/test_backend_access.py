@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from axon_gateway import config
 from axon_gateway.config import ConfigError, Settings
-from axon_inference.service import Service
+from axon_inference.serving.service import Service
 
 from ... import certificates
 from ...certificates import Certificates

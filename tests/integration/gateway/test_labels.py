@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from axon_gateway.errors import Refusal
-from axon_gateway.label_files import LabelFiles
-from axon_gateway.label_records import FeatureRecord
-from axon_gateway.label_store import LabelStore
-from axon_gateway.labels import Labels, Origins
+from axon_gateway.labels.files import LabelFiles
+from axon_gateway.labels.labels import Labels, Origins
+from axon_gateway.labels.records import FeatureRecord
+from axon_gateway.labels.store import LabelStore
 from redis import Redis
 
 from . import harness

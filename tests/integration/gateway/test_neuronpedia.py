@@ -16,13 +16,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
-from axon_gateway import label_fetch, metrics, neuronpedia
+from axon_gateway import metrics
 from axon_gateway.config import Settings
-from axon_gateway.label_files import LabelFiles
-from axon_gateway.label_records import FeatureRecord
-from axon_gateway.label_store import LabelStore
-from axon_gateway.labels import Labels, Origins
-from axon_gateway.neuronpedia import BulkExport, FeatureApi, Http, Unavailable
+from axon_gateway.labels.files import LabelFiles
+from axon_gateway.labels.labels import Labels, Origins, fetch, neuronpedia
+from axon_gateway.labels.neuronpedia import BulkExport, FeatureApi, Http, Unavailable
+from axon_gateway.labels.records import FeatureRecord
+from axon_gateway.labels.store import LabelStore
 from redis import Redis
 
 from . import harness
@@ -117,7 +117,7 @@ class TestExport:
     async def test_a_gateway_that_died_while_fetching_is_succeeded(
         self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("axon_gateway.label_store._LOCK", 0.5)
+        monkeypatch.setattr("axon_gateway.labels.store._LOCK", 0.5)
         async with opened(fake, redis) as labels:
             with Redis.from_url(redis.url) as client:
                 client.set(f"axon:labels:{SOURCE}:lock", "of one that died", px=500)
@@ -126,7 +126,7 @@ class TestExport:
     async def test_the_lock_is_renewed_while_fetching(
         self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("axon_gateway.label_store._LOCK", 0.3)
+        monkeypatch.setattr("axon_gateway.labels.store._LOCK", 0.3)
         fake.delay = 0.4
         async with opened(fake, redis) as one, opened(fake, redis) as other:
             await asyncio.gather(one.prepare(SOURCE), other.prepare(SOURCE))
@@ -150,7 +150,7 @@ class TestExport:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         monkeypatch.setattr(neuronpedia, "_BATCH_TIMEOUT", aiohttp.ClientTimeout(total=0.1))
-        monkeypatch.setattr("axon_gateway.label_export._PARTIAL", 0.5)
+        monkeypatch.setattr("axon_gateway.labels.bulk._PARTIAL", 0.5)
         fake.file_faults["explanations/batch-1.jsonl.gz"] = deque([fault] * 4)
         found = await labels.look_up(SOURCE, range(40))
         assert len(found) == 32
@@ -383,7 +383,7 @@ class TestFetch:
     """`python -m axon_gateway labels`."""
 
     async def fetch(self, settings: Settings, *arguments: str) -> int:
-        return await asyncio.to_thread(label_fetch.main, arguments, settings)
+        return await asyncio.to_thread(fetch.main, arguments, settings)
 
     async def test_into_redis(self, fake: FakeNeuronpedia, redis: RedisServer) -> None:
         settings = Settings(redis_url=redis.url, neuronpedia_export=fake.export)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from axon_gateway import upstream
+from axon_gateway.backends import upstream
 from axon_gateway.config import Settings
 
 from ...ports import free_port

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from axon_inference.requests import SourceFeatures
+from axon_inference.engine.requests import SourceFeatures
 
 from tests.bench import __main__ as program
 from tests.bench.figures import ALL, Figure

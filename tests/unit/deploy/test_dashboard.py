@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 from axon_gateway import metrics
-from axon_inference.metrics import Metrics
+from axon_inference.serving.metrics import Metrics
 from prometheus_client.parser import text_string_to_metric_families
 
 FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "observability"

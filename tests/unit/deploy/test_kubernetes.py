@@ -102,7 +102,7 @@ def test_selectors_find_their_pods(workload: dict[str, Any]) -> None:
 
 
 def test_inference_is_scaled_by_a_metric_that_it_exports() -> None:
-    from axon_inference.metrics import Metrics
+    from axon_inference.serving.metrics import Metrics
 
     (metric,) = OBJECTS["HorizontalPodAutoscaler", "inference"]["spec"]["metrics"]
     name = metric["pods"]["metric"]["name"]

@@ -13,7 +13,8 @@ from typing import Any
 import axon_gateway
 import pytest
 from axon.v1 import inference_pb2 as pb
-from axon_gateway import errors, frames, statuses
+from axon_gateway import errors, frames
+from axon_gateway.backends import statuses
 from axon_gateway.errors import Refusal
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axon_gateway.label_files import LabelFiles
-from axon_gateway.label_files import write as write_file
-from axon_gateway.label_records import FeatureRecord
+from axon_gateway.labels.files import LabelFiles
+from axon_gateway.labels.files import write as write_file
+from axon_gateway.labels.records import FeatureRecord
 
 SOURCE = "m/0-res"
 

@@ -14,8 +14,8 @@ from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame
 from axon_gateway.generation import Emit
 from axon_gateway.limits import Client
-from axon_gateway.rooms import Rooms
-from axon_gateway.viewer import Viewer
+from axon_gateway.rooms.rooms import Rooms
+from axon_gateway.rooms.viewer import Viewer
 
 
 class FakeGeneration:

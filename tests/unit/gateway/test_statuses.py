@@ -6,7 +6,7 @@ import pytest
 from axon.errors import AxonError, FieldViolation
 from axon.messages import FIELDS
 from axon.v1 import inference_pb2 as pb
-from axon_gateway.statuses import translate
+from axon_gateway.backends.statuses import translate
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from axon_inference.step import DeviceLost, Feed, SourceRows, StageTimes, StepResult
+from axon_inference.engine.step import DeviceLost, Feed, SourceRows, StageTimes, StepResult
 
 
 class ByteTokenizer:

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from axon_inference.batch import layout, plan
-from axon_inference.cache import SlotCache
-from axon_inference.requests import Features, Sampling
-from axon_inference.step import Feed
+from axon_inference.engine.requests import Features, Sampling
+from axon_inference.engine.step import Feed
+from axon_inference.forward.batch import layout, plan
+from axon_inference.forward.cache import SlotCache
 
 HEADS, D_HEAD, CONTEXT = 2, 3, 6
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from axon_inference import listing, registry
-from axon_inference.catalog import CatalogError, SourceSpec, select
-from axon_inference.presets import PRESETS
+from axon_inference.catalog.catalog import CatalogError, SourceSpec, listing, registry, select
+from axon_inference.catalog.presets import PRESETS
 
 from ... import tiny
 from ...releases import HubCache

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from axon_inference import encoding
+from axon_inference.forward import encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

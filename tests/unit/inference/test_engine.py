@@ -6,8 +6,8 @@ import threading
 from collections import defaultdict
 
 import pytest
-from axon_inference.engine import Engine, EngineDead
-from axon_inference.requests import (
+from axon_inference.engine.engine import Engine, EngineDead
+from axon_inference.engine.requests import (
     Event,
     Failed,
     Features,
@@ -19,8 +19,8 @@ from axon_inference.requests import (
     Started,
     Tokens,
 )
-from axon_inference.scheduler import QueueFull, Scheduler
-from axon_inference.step import DeviceLost
+from axon_inference.engine.scheduler import QueueFull, Scheduler
+from axon_inference.engine.step import DeviceLost
 
 from .fakes import ByteTokenizer, FakeRunner
 

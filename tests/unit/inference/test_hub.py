@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axon_inference import downloads
-from axon_inference import hub as hub_module
-from axon_inference.downloads import HubError, HubUnreachable, readable
-from axon_inference.hub import Want, fetch, snapshot
-from axon_inference.passing import Passing
+from axon_inference.catalog import downloads
+from axon_inference.catalog import hub as hub_module
+from axon_inference.catalog.downloads import HubError, HubUnreachable, readable
+from axon_inference.catalog.hub import Want, fetch, snapshot
+from axon_inference.catalog.passing import Passing
 from huggingface_hub import constants
 
 from ...fake_hub import FakeHub

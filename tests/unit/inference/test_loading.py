@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from axon_inference import container, loading, memory
 from axon_inference.config import Settings
-from axon_inference.model import ModelError, load_model
-from axon_inference.sources import SourceError
+from axon_inference.forward.model import ModelError, load_model
+from axon_inference.forward.sources import SourceError
+from axon_inference.loading import container, loading, memory
 
 from ... import tiny
 from ...fake_hub import FakeHub

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from axon_inference.requests import Request
-from axon_inference.scheduler import QueueFull, Scheduler
-from axon_inference.sequence import Sequence
-from axon_inference.text import Detokenizer, decoder
+from axon_inference.engine.requests import Request
+from axon_inference.engine.scheduler import QueueFull, Scheduler
+from axon_inference.engine.sequence import Sequence
+from axon_inference.engine.text import Detokenizer, decoder
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import numpy as np
-from axon_inference import messages
-from axon_inference.requests import (
+from axon_inference.engine.requests import (
     Finished,
     Reason,
     Request,
@@ -15,8 +14,9 @@ from axon_inference.requests import (
     Token,
     Tokens,
 )
-from axon_inference.server import EventStream, Listeners
-from axon_inference.validation import Served
+from axon_inference.engine.validation import Served
+from axon_inference.serving import messages
+from axon_inference.serving.server import EventStream, Listeners
 
 SERVED = Served("m", ("m/0-res",), 64, 100, None, lambda text: [1])
 REQUEST = Request((1,), 5)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 import pytest
-from axon_inference.downloads import HubError, HubUnreachable
-from axon_inference.starting import CannotServe, bring_up
+from axon_inference.catalog.downloads import HubError, HubUnreachable
+from axon_inference.loading.starting import CannotServe, bring_up
 
 
 class Loader:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from axon_inference.config import BUNDLED_MODEL
-from axon_inference.text import Detokenizer, decoder
+from axon_inference.engine.text import Detokenizer, decoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

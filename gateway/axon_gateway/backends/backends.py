@@ -1,0 +1,137 @@
+"""All inference services: several models side by side, and replicas of one.
+
+A target may itself stand for many replicas (`dns:///name:port`, `ipv4:a:1,b:2`): then gRPC balances
+among them. Targets of one model that are listed one by one are balanced here, by open streams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from axon.types import Model, Source
+from axon.v1 import inference_pb2 as pb
+
+from axon_gateway.backends.upstream import PLAIN, Access, Upstream
+from axon_gateway.errors import Refusal
+
+_log = logging.getLogger(__name__)
+
+#: Is told of a model each time that a service has come up.
+Met = Callable[[Model], None]
+
+
+class Backends:
+    """The services at `targets`, in the order of preference; `generation_timeout` is in seconds."""
+
+    def __init__(
+        self, targets: Sequence[str], generation_timeout: float, access: Access = PLAIN
+    ) -> None:
+        self.all = tuple(Upstream(target, generation_timeout, access) for target in targets)
+        self._watching: list[asyncio.Task[None]] = []
+
+    def watch(self, met: Met) -> None:
+        """Keeps an eye on all services from now on."""
+        self._watching = [asyncio.create_task(_watch(backend, met)) for backend in self.all]
+
+    async def unwatch(self) -> None:
+        """Looks no more: `ready` stays as it is, and nothing more is told."""
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+        self._watching.clear()
+
+    def choose(self, model: str | None, request: pb.GenerateRequest) -> Upstream:
+        """Who runs a request: a healthy service of `model` with the fewest streams.
+
+        Without a model it is that of the sources asked for, or else the first service's. Raises
+        Refusal for a model that nobody serves.
+        """
+        name = model or self._model_of(request.features.sources) or self._default()
+        if name is None:
+            return self.all[0]  # nobody has answered yet; this one's refusal says so
+        serving = [b for b in self.all if b.last_model is not None and b.last_model.model == name]
+        if not serving:
+            raise self._unknown(name)
+        chosen = min(serving, key=lambda b: (not b.ready, b.streams, b.chosen))
+        chosen.chosen += 1
+        return chosen
+
+    async def check(self) -> None:
+        """Returns if some service is ready to generate; otherwise Refusal says why not."""
+        results = await asyncio.gather(*(b.check() for b in self.all), return_exceptions=True)
+        failures = [result for result in results if result is not None]
+        if len(failures) == len(self.all):
+            raise failures[0]
+
+    async def model(self, name: str | None) -> Model:
+        """A model with its present load, the default one without a name. Raises Refusal."""
+        return await self.choose(name, pb.GenerateRequest()).model()
+
+    def models(self) -> dict[str, bool]:
+        """Every model that was ever met, and whether it is ready."""
+        found: dict[str, bool] = {}
+        for backend in self.all:
+            if backend.last_model is not None:
+                name = backend.last_model.model
+                found[name] = found.get(name, False) or backend.ready
+        return found
+
+    async def source(self, id_: str) -> tuple[Upstream, Source]:
+        """A source and who serves it, preferably somebody ready. Refusal if nobody does."""
+        if (found := self._find(id_)) is None:
+            # Services may have come back with others.
+            results = await asyncio.gather(*(b.model() for b in self.all), return_exceptions=True)
+            found = self._find(id_)
+            failures = [result for result in results if isinstance(result, BaseException)]
+            if found is None and len(failures) == len(self.all):
+                raise failures[0]
+        if found is None:
+            raise Refusal("unknown_feature", f"{id_} is not a source served here", "source")
+        return found
+
+    def listed(self, source: str) -> bool:
+        """Whether Neuronpedia shows a source."""
+        found = self._find(source)
+        return found is not None and bool(found[1].neuronpedia_url)
+
+    async def close(self) -> None:
+        """Ends every stream and all connections."""
+        await self.unwatch()
+        await asyncio.gather(*(backend.close() for backend in self.all))
+
+    def _find(self, id_: str) -> tuple[Upstream, Source] | None:
+        found = [
+            (backend, source)
+            for backend in self.all
+            if backend.last_model is not None
+            for source in backend.last_model.sources
+            if source.id == id_
+        ]
+        return min(found, key=lambda pair: not pair[0].ready, default=None)
+
+    def _model_of(self, sources: Sequence[str]) -> str | None:
+        found = self._find(sources[0]) if sources else None
+        return found[0].last_model.model if found and found[0].last_model else None
+
+    def _default(self) -> str | None:
+        return next((b.last_model.model for b in self.all if b.last_model is not None), None)
+
+    def _unknown(self, name: str) -> Refusal:
+        silent = [backend.target for backend in self.all if backend.last_model is None]
+        if silent:
+            message = f"nobody serves {name} now; {', '.join(silent)} has not answered yet"
+            return Refusal("not_ready", message, "model")
+        message = f"there is no model {name[:80]}; there are: {', '.join(self.models())}"
+        return Refusal("unknown_model", message, "model")
+
+
+async def _watch(backend: Upstream, met: Met) -> None:
+    told = ""
+    async for model in backend.watch():
+        serves = f"{model.model}: {', '.join(source.id for source in model.sources)}"
+        if serves != told:  # connections are renewed all the time
+            _log.info("inference at %s serves %s", backend.target, serves)
+            met(model)
+            told = serves

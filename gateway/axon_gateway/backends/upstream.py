@@ -1,0 +1,230 @@
+"""The inference service seen from here: one gRPC stream per generation, refusals translated."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+from axon import channel, messages
+from axon.channel import CHANNEL_OPTIONS, Metadata, Options, Tls
+from axon.errors import from_call
+from axon.types import Feature, Model
+from axon.v1 import inference_pb2 as pb
+from axon.v1 import inference_pb2_grpc as stubs
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from axon_gateway import logs, metrics
+from axon_gateway.backends.statuses import loading, translate, unavailable
+from axon_gateway.errors import Refusal
+
+_log = logging.getLogger(__name__)
+
+SERVICE = "axon.v1.InferenceService"
+#: Seconds for a question that the service answers from memory.
+_SHORT = 2.0
+
+#: Behind one target there may be many replicas: gRPC takes turns among those whose health says
+#: SERVING. A call that one refuses before its first event is tried at another.
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": SERVICE},
+    "methodConfig": [
+        {
+            "name": [{"service": SERVICE, "method": "Generate"}],
+            "retryPolicy": {
+                "maxAttempts": 3,
+                "initialBackoff": "0.05s",
+                "maxBackoff": "0.2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
+            },
+        }
+    ],
+}
+_OPTIONS = (
+    *CHANNEL_OPTIONS,
+    # A restarted service is found again within a second. (The last of equal keys counts.)
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # So is one that has moved to another address, or joined.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+)
+_BALANCED = (*_OPTIONS, ("grpc.service_config", json.dumps(_SERVICE_CONFIG)))
+
+#: Seconds until a service that is up but does not describe itself is asked again.
+_RETRY = 1.0
+
+#: The metadata in which a service names itself.
+_SERVER = "axon-server"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What it takes to be let in: TLS credentials, channel options, metadata of each call."""
+
+    secure: grpc.ChannelCredentials | None = None
+    options: Options = ()
+    metadata: Metadata = ()
+
+    @classmethod
+    def of(cls, tls: Tls, name: str, token: str) -> Access:
+        """`name` is the one in the service's certificate, if it is not the target's."""
+        options = (("grpc.ssl_target_name_override", name),) if name else ()
+        return cls(channel.credentials(tls), options, channel.authorization(token))
+
+
+#: Neither TLS nor token.
+PLAIN = Access()
+
+
+class Upstream:
+    """A channel to the inference service at `target`; `generation_timeout` is in seconds."""
+
+    def __init__(self, target: str, generation_timeout: float, access: Access = PLAIN) -> None:
+        self.target = target
+        self._generation_timeout = generation_timeout
+        self._access = access
+        self._channel = channel.aio_channel(target, access.secure, (*_BALANCED, *access.options))
+        self._stub = stubs.InferenceServiceStub(self._channel)
+        # gRPC reaches nobody who is not healthy, but those know best what they are waiting for.
+        self._questions = channel.aio_channel(target, access.secure, (*_OPTIONS, *access.options))
+        self._unbalanced = stubs.InferenceServiceStub(self._questions)
+        self._health = health_pb2_grpc.HealthStub(self._channel)
+        #: The last description received; None until the service has answered once.
+        self.last_model: Model | None = None
+        #: Whether a replica is connected and healthy, as far as `watch` has seen.
+        self.ready = False
+        #: Generations under way, and how often it was chosen for one.
+        self.streams = self.chosen = 0
+
+    async def watch(self) -> AsyncGenerator[Model, None]:
+        """Keeps `ready` and `last_model` true; yields the model whenever it has come up."""
+        up = metrics.BACKEND_UP.labels(self.target)
+        told = ""
+        while True:
+            state = self._channel.get_state(try_to_connect=True)
+            self.ready = state is grpc.ChannelConnectivity.READY
+            up.set(self.ready)
+            if self.ready:
+                try:
+                    yield await self.model()
+                    told = ""
+                except Refusal as refusal:
+                    if refusal.message != told:
+                        _log.warning("%s", refusal.message)
+                        told = refusal.message
+                    # It has gone again, or is about to: the state will tell.
+                    await asyncio.sleep(_RETRY)
+                    continue
+            await self._channel.wait_for_state_change(state)
+
+    async def check(self) -> None:
+        """Returns if the service is ready to generate; otherwise Refusal says why not."""
+        request = health_pb2.HealthCheckRequest(service=SERVICE)
+        try:
+            answer = await self._health.Check(request, timeout=_SHORT)
+        except grpc.aio.AioRpcError:
+            answer = None
+        # Refuses too, and says what it waits for; and who lacks a token is healthy to any probe.
+        await self.model()
+        if answer is None or answer.status != health_pb2.HealthCheckResponse.SERVING:
+            raise Refusal("not_ready", loading(self.target))
+
+    async def model(self) -> Model:
+        """What is served now, with the present load. Raises Refusal."""
+        request, metadata = pb.GetModelRequest(), self._access.metadata
+        try:
+            try:
+                answer = await self._stub.GetModel(request, timeout=_SHORT, metadata=metadata)
+            except grpc.aio.AioRpcError:
+                answer = await self._unbalanced.GetModel(request, timeout=_SHORT, metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            raise self._not_ready(error) from None
+        self.last_model = messages.model(answer)
+        return self.last_model
+
+    async def feature(self, source: str, index: int) -> Feature:
+        """What one feature's weights say. Raises Refusal."""
+        request = messages.feature_request(source, index, None)
+        try:
+            answer = await self._stub.GetFeature(
+                request, timeout=_SHORT, metadata=self._access.metadata
+            )
+        except grpc.aio.AioRpcError as error:
+            raise self._refusal(error, begun=False) from None
+        return messages.feature(answer)
+
+    async def layers(self, sources: tuple[str, ...]) -> dict[str, int]:
+        """The layer of each of `sources`, asking the service only about one never seen."""
+        known = self.last_model
+        if known is None or not {source.id for source in known.sources}.issuperset(sources):
+            known = await self.model()
+        return {source.id: source.layer for source in known.sources}
+
+    async def generate(
+        self, request: pb.GenerateRequest
+    ) -> AsyncGenerator[pb.GenerateResponse, None]:
+        """The stream of one generation, which ends with `finished` or with Refusal.
+
+        Close it (`contextlib.aclosing`) or cancel the task that reads it to free the slot.
+        """
+        call = self._stub.Generate(
+            request, timeout=self._generation_timeout or None, metadata=self._metadata()
+        )
+        streams = metrics.UPSTREAM_STREAMS.labels(self.target)
+        streams.inc()
+        self.streams += 1
+        begun = finished = False
+        try:
+            async for response in call:
+                begun = True
+                finished = response.HasField("finished")
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise await self._explained(self._refusal(error, begun)) from None
+        finally:
+            streams.dec()
+            self.streams -= 1
+            call.cancel()
+        if not finished:
+            raise self._lost("the stream ended early", await call.initial_metadata())
+
+    def _metadata(self) -> Metadata:
+        """The token, and the id under which the service is to log the request."""
+        id_ = logs.request_id()
+        return (*self._access.metadata, *((("x-request-id", id_),) if id_ else ()))
+
+    async def _explained(self, refusal: Refusal) -> Refusal:
+        """gRPC knows only that a service is not healthy; that one itself knows why."""
+        if refusal.message == loading(self.target):
+            try:
+                await self.model()
+            except Refusal as better:
+                return better
+        return refusal
+
+    def _not_ready(self, error: grpc.aio.AioRpcError) -> Refusal:
+        """Whatever keeps the service from saying what it is keeps it from generating."""
+        return Refusal("not_ready", unavailable(from_call(error), self.target))
+
+    def _lost(self, why: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> Refusal:
+        # A target may be many replicas; each says in the first event's metadata who it is.
+        name = dict(metadata or ()).get(_SERVER)
+        who = f"{self.target} ({name})" if isinstance(name, str) else self.target
+        return Refusal("backend_lost", f"inference at {who} broke off: {why}")
+
+    def _refusal(self, error: grpc.aio.AioRpcError, begun: bool) -> Refusal:
+        """The refusal that tells clients about a failed call; `begun` if events had come."""
+        status = from_call(error)
+        if begun and status.code in ("UNAVAILABLE", "INTERNAL", "UNKNOWN", "CANCELLED"):
+            return self._lost(status.message, error.initial_metadata())
+        return translate(status, self.target)
+
+    async def close(self) -> None:
+        """Ends every stream and the connection."""
+        await self._channel.close(None)
+        await self._questions.close(None)

@@ -1,0 +1,100 @@
+"""A room's log as a file: JSON lines with the labels filled in, whole or recognisably not.
+
+The first line says what it is, the last one (`end`) that nothing is missing. Between them stand the
+room's frames as they were sent, each with the `time` at which it was made; `labels` frames are not
+among them, since what they told is in the features.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from axon_gateway.errors import Refusal
+from axon_gateway.frames import Frame
+from axon_gateway.labels.labels import Labels
+
+VERSION = 1
+#: Seconds that the file waits for labels; what is not known by then is left out.
+_PATIENCE = 5.0
+#: Frames after which others get their turn: a log of 16 MiB would hold them up for long.
+_AT_ONCE = 100
+_LABELS = b'{"type":"labels"'
+
+_Feature = dict[str, Any]
+
+
+async def lines(room: str, log: Sequence[bytes], labels: Labels) -> AsyncIterator[bytes]:
+    """The lines of the recording of a log's encoded frames."""
+    told = _told(log, "labels")
+    maxima = _told(log, "max")
+    told.update(await _asked(await _unnamed(log, told), labels))
+    yield _line({"type": "recording", "seq": 0, "version": VERSION, "room": room})
+    count = 0
+    async for frame in _frames(log):
+        for feature in _features(frame):
+            feature["label"] = feature["label"] or told.get(_name(feature))
+            if (maximum := maxima.pop(_name(feature), None)) is not None:
+                feature.setdefault("max", maximum)
+        yield _line(frame)
+        count += 1
+    yield _line({"type": "end", "seq": 0, "frames": count})
+
+
+def _line(frame: Frame) -> bytes:
+    return orjson.dumps(frame) + b"\n"
+
+
+async def _frames(log: Iterable[bytes]) -> AsyncIterator[Frame]:
+    """The frames that a recording keeps, decoded."""
+    for number, encoded in enumerate(log):
+        if not encoded.startswith(_LABELS):
+            yield orjson.loads(encoded)
+        if number % _AT_ONCE == 0:
+            await asyncio.sleep(0)
+
+
+def _features(frame: Frame) -> Iterable[_Feature]:
+    for token in frame.get("tokens", (frame,)):
+        yield from token.get("features", ())
+
+
+def _name(feature: _Feature) -> tuple[str, int]:
+    return feature["source"], feature["id"]
+
+
+def _told(log: Iterable[bytes], what: str) -> dict[tuple[str, int], Any]:
+    """Labels, or largest activations, that came in frames of their own, by source and index."""
+    told: dict[tuple[str, int], Any] = {}
+    for encoded in log:
+        if encoded.startswith(_LABELS):
+            frame = orjson.loads(encoded)
+            found = frame.get(what, {}).items()
+            told.update({(frame["source"], int(index)): value for index, value in found})
+    return told
+
+
+async def _unnamed(log: Iterable[bytes], told: dict[tuple[str, int], str]) -> dict[str, set[int]]:
+    """The features, by source, for which no label has come."""
+    unnamed: dict[str, set[int]] = {}
+    async for frame in _frames(log):
+        for feature in _features(frame):
+            if feature["label"] is None and _name(feature) not in told:
+                unnamed.setdefault(feature["source"], set()).add(feature["id"])
+    return unnamed
+
+
+async def _asked(unnamed: dict[str, set[int]], labels: Labels) -> dict[tuple[str, int], str]:
+    """Labels that are known by now, though they were not when the room was told."""
+    asked: dict[tuple[str, int], str] = {}
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            for source, indices in unnamed.items():
+                found = await labels.look_up(source, indices)
+                asked.update({(source, index): label for index, label in found.items()})
+    except (Refusal, TimeoutError):
+        pass  # a recording without some labels is worth having
+    return asked

@@ -1,0 +1,392 @@
+"""One room: a log, one generation at a time, any number of viewers who read at their own pace."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from axon_gateway import metrics
+from axon_gateway.errors import Refusal, our_failure
+from axon_gateway.frames import Frame
+from axon_gateway.generation import Emit, Generation
+from axon_gateway.limits import Client
+from axon_gateway.requests import Generate, View
+from axon_gateway.rooms.log import Entry, RoomLog
+from axon_gateway.rooms.viewer import Viewer
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two announcements of the number of viewers, and viewers per second more.
+_ANNOUNCE_EVERY = 0.25
+_ANNOUNCE_RATE = 500
+#: The same for where the presenter looks: each is a write to every socket.
+_VIEW_EVERY = 0.2
+_VIEW_RATE = 5000
+#: Seconds that labels may come in after their generation.
+_LATE_LABELS = 60.0
+
+#: Makes a generation that emits into a room; `client` is who asked for it.
+StartGeneration = Callable[[Generate, Emit, Client | None], Generation]
+
+
+class Sharing(Protocol):
+    """The room's other copies, in the gateways that serve viewers of it."""
+
+    def changed(self, room: Room) -> None:
+        """The log has grown, or what others should know of the room is different."""
+
+    def opened(self, room: Room) -> None:
+        """The presenter has opened it to all, or closed it again."""
+
+    def showed(self, room: Room) -> None:
+        """The presenter looks elsewhere."""
+
+    async def claim(self, room: Room) -> None:
+        """Returns when this gateway may write into the log. Refusal if another one does."""
+
+    async def stop(self, room: Room) -> None:
+        """Ends the generation that another gateway runs in the room. Refusal if there is none."""
+
+
+class Alone:
+    """No other gateway."""
+
+    def changed(self, room: Room) -> None:
+        """Nobody wants to know."""
+
+    def opened(self, room: Room) -> None:
+        """Nobody wants to know."""
+
+    def showed(self, room: Room) -> None:
+        """Nobody wants to know."""
+
+    async def claim(self, room: Room) -> None:
+        """Nobody else writes."""
+
+    async def stop(self, room: Room) -> None:
+        """Nobody else runs one."""
+        raise Refusal("not_running", "no generation is running in this room")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a gateway knows of a room beside its log, as far as the other gateways tell."""
+
+    open: bool
+    #: Sockets in the room at other gateways, and whether a presenter's is among them.
+    viewers: int
+    presenting: bool
+    #: Where the presenter looks; None if that was never told.
+    view: View | None
+
+
+def fingerprint(token: str) -> str:
+    """What is kept of a presenter's token."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
+
+
+class Room:
+    """A log, its viewers and at most one running generation.
+
+    `token_hash` is the fingerprint of the token that makes a presenter.
+    """
+
+    def __init__(
+        self, id_: str, log: RoomLog, start: StartGeneration, sharing: Sharing, token_hash: str
+    ) -> None:
+        self.id = id_
+        self.log = log
+        self.token_hash = token_hash
+        #: Whether everybody in the room may generate.
+        self.open = False
+        #: Another copy of the room counts, this one no longer.
+        self.dissolved = False
+        #: Counts up when viewers have to be told about the room anew.
+        self.announcement = 0
+        self._start = start
+        self._sharing = sharing
+        self._viewers: set[Viewer] = set()
+        #: How many of them are presenters.
+        self._presenters = 0
+        #: Viewers of the room at other gateways, and whether a presenter is among them.
+        self._elsewhere = 0
+        self._presenting_elsewhere = False
+        #: Where the presenter looks, as viewers are told: the newest only, and not too often.
+        self.view: View | None = None
+        self._next_view: View | None = None
+        self._viewing: asyncio.TimerHandle | None = None
+        self._announcing: asyncio.TimerHandle | None = None
+        self._waking = False
+        #: When the oldest frame that nobody has been woken for was kept.
+        self._kept_at = 0.0
+        self._running: asyncio.Task[None] | None = None
+        self._claiming = False
+        self._stopped = False
+        #: Generations whose last labels are still coming in, and questions to other gateways.
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def here(self) -> int:
+        """Sockets in the room at this gateway."""
+        return len(self._viewers)
+
+    @property
+    def viewers(self) -> int:
+        """Sockets in the room at all gateways."""
+        return len(self._viewers) + self._elsewhere
+
+    @property
+    def presenting_here(self) -> bool:
+        """Whether a presenter's socket is at this gateway."""
+        return self._presenters > 0
+
+    @property
+    def presenting(self) -> bool:
+        """Whether a presenter's socket is at any gateway."""
+        return self.presenting_here or self._presenting_elsewhere
+
+    @property
+    def newest_view(self) -> View | None:
+        """Where the presenter looks, also where viewers are still to be told."""
+        return self._next_view
+
+    @property
+    def running(self) -> bool:
+        """Whether a generation is under way at this gateway."""
+        return self._running is not None
+
+    def lags(self) -> list[int]:
+        """For each socket here, how many frames it has still to be given."""
+        return [max(self.log.last - viewer.cursor, 0) for viewer in self._viewers]
+
+    def enter(
+        self,
+        token: str | None,
+        after: int,
+        client: Client | None = None,
+        new_token: str | None = None,
+    ) -> Viewer:
+        """A viewer that reads on after frame `after`; the room's token makes it a presenter.
+
+        `new_token` is that of a room just opened, to be shown to whoever opened it.
+        """
+        shown = token if new_token is None else new_token
+        proven = shown is not None and secrets.compare_digest(fingerprint(shown), self.token_hash)
+        viewer = Viewer(self, proven, self._resume(after), new_token, client)
+        self._viewers.add(viewer)
+        self._presenters += viewer.presenter
+        self._announce()
+        self._sharing.changed(self)
+        return viewer
+
+    def leave(self, viewer: Viewer) -> None:
+        """The viewer's socket is gone."""
+        self._viewers.discard(viewer)
+        self._presenters -= viewer.presenter
+        self._announce()
+        self._sharing.changed(self)
+
+    def set_open(self, viewer: Viewer, is_open: bool) -> None:
+        """Lets everybody generate, or the presenter alone."""
+        if not viewer.presenter:
+            raise Refusal("not_presenter", "only the one who opened this room opens it to all")
+        self._set(is_open, self._elsewhere, self._presenting_elsewhere)
+        self._sharing.opened(self)
+
+    def show(self, viewer: Viewer, view: View) -> None:
+        """Tells those who watch where the presenter looks."""
+        if not viewer.presenter:
+            raise Refusal("not_presenter", "only the one who opened this room shows its view")
+        self._look(view)
+        self._sharing.showed(self)
+
+    def learn(self, known: Known) -> None:
+        """What holds at all gateways."""
+        self._set(known.open, known.viewers, known.presenting)
+        if known.view is not None and known.view != self._next_view:
+            self._look(known.view)
+
+    def _set(self, is_open: bool, elsewhere: int, presenting: bool) -> None:
+        told = (is_open, elsewhere, presenting)
+        if told != (self.open, self._elsewhere, self._presenting_elsewhere):
+            self.open, self._elsewhere, self._presenting_elsewhere = told
+            self._announce()
+
+    def _look(self, view: View) -> None:
+        """Has viewers told soon, of the newest view only, however often it changes."""
+        self._next_view = view
+        if self._viewing is None:
+            delay = max(_VIEW_EVERY, len(self._viewers) / _VIEW_RATE)
+            self._viewing = asyncio.get_running_loop().call_later(delay, self._look_now)
+
+    def _look_now(self) -> None:
+        self._viewing = None
+        self.view = self._next_view
+        self._wake_now()
+
+    def generate(self, request: Generate, viewer: Viewer) -> None:
+        """Starts a generation for `viewer`, who alone is told if it is refused."""
+        self._check_presenter(viewer)
+        if self._running is not None:
+            raise Refusal("busy", "a generation is running in this room; stop it first")
+        generation = self._start(request, self._append, viewer.client)
+        self._stopped = False
+        self._running = self._keep(self._run(generation, viewer))
+
+    def stop(self, viewer: Viewer) -> None:
+        """Ends the running generation at a viewer's request."""
+        self._check_presenter(viewer)
+        if self._running is None:
+            self._keep(self._stop_elsewhere(viewer))
+        else:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Ends the running generation, if there is one here."""
+        if self._running is not None and not self._stopped:
+            self._stopped = True
+            if not self._claiming:
+                # Not at once: a task cancelled before its first step never runs, and could tell
+                # nobody.
+                asyncio.get_running_loop().call_soon(self._running.cancel)
+
+    def copy(self, entries: list[Entry]) -> None:
+        """Takes over what another gateway has written; what is here already stays."""
+        for entry in entries:
+            if entry.seq > self.log.last and not self.log.copy(entry):
+                # Frames between have left the log before they came here.
+                self.log = self.log.emptied(entry.seq - 1)
+                self.log.copy(entry)
+        self._wake()
+
+    def tell(self, refusal: Refusal) -> None:
+        """An error for all viewers of this gateway, which is no part of the log."""
+        for viewer in self._viewers:
+            viewer.notify(refusal)
+
+    def dissolve(self, refusal: Refusal) -> None:
+        """Ends this copy of the room: its viewers are told, and come back to a new one."""
+        self.dissolved = True
+        for task in self._tasks:
+            task.cancel()
+        for viewer in self._viewers:
+            viewer.end(refusal)
+
+    async def close(self) -> None:
+        """Ends everything; those who watch elsewhere see that the generation was stopped."""
+        for timer in (self._announcing, self._viewing):
+            if timer is not None:
+                timer.cancel()
+        self.abandon()
+        if self._running is not None:
+            await asyncio.wait([self._running], timeout=1)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _resume(self, after: int) -> int:
+        last = self.log.last
+        if after >= last and b'"error":"gateway_lost"' in self.log.newest[:200]:
+            # The lost gateway may have shown this viewer frames which nobody else has, and whose
+            # numbers now belong to this one. It must not miss that the generation has ended.
+            return last - 1
+        # A number from the future (of a room by the same name, say) would hide what comes next.
+        return min(max(after, 0), last)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _check_presenter(self, viewer: Viewer) -> None:
+        if not (viewer.presenter or self.open):
+            raise Refusal("not_presenter", "only the one who opened this room generates in it")
+
+    async def _append(self, frame: Frame) -> None:
+        self.log.append(frame)
+        self._wake()
+        self._sharing.changed(self)
+
+    def _wake(self) -> None:
+        """Has all viewers read on, once for all frames that come in one go."""
+        if not self._waking:
+            self._waking = True
+            self._kept_at = time.perf_counter()
+            asyncio.get_running_loop().call_soon(self._wake_now)
+
+    def _wake_now(self) -> None:
+        for viewer in self._viewers:
+            viewer.wake()
+        if self._waking and self._viewers:
+            # Once for all of them: a look at the clock for each would cost as much as telling them.
+            metrics.EVENT_TO_SOCKET.observe(time.perf_counter() - self._kept_at)
+        self._waking = False
+
+    async def _run(self, generation: Generation, viewer: Viewer) -> None:
+        try:
+            if await self._claim(viewer):
+                self.log.begin()
+                await self._run_to_end(generation, viewer)
+        finally:
+            self._running = None
+            self._sharing.changed(self)
+        try:
+            await generation.settle(_LATE_LABELS)
+        finally:
+            generation.close()
+
+    async def _claim(self, viewer: Viewer) -> bool:
+        self._claiming = True
+        try:
+            await self._sharing.claim(self)
+        except Refusal as refusal:
+            viewer.notify(refusal)
+            return False
+        finally:
+            self._claiming = False
+        return True
+
+    async def _run_to_end(self, generation: Generation, viewer: Viewer) -> None:
+        try:
+            if self._stopped:  # while it was being claimed
+                await generation.stop()
+                return
+            await generation.run()
+        except Refusal as refusal:
+            viewer.notify(refusal)
+        except asyncio.CancelledError:
+            if not self._stopped:
+                generation.close()
+                raise
+            await generation.stop()
+        except Exception:
+            _log.exception("room %s: the generation failed", self.id)
+            viewer.notify(our_failure())
+
+    async def _stop_elsewhere(self, viewer: Viewer) -> None:
+        try:
+            await self._sharing.stop(self)
+        except Refusal as refusal:
+            viewer.notify(refusal)
+
+    def _announce(self) -> None:
+        """Has everybody told about the room soon, however many come and go meanwhile.
+
+        A crowd that enters would otherwise cost the square of its size in frames.
+        """
+        if self._announcing is None:
+            delay = max(_ANNOUNCE_EVERY, len(self._viewers) / _ANNOUNCE_RATE)
+            loop = asyncio.get_running_loop()
+            self._announcing = loop.call_later(delay, self._announce_now)
+
+    def _announce_now(self) -> None:
+        self._announcing = None
+        self.announcement += 1
+        self._wake_now()

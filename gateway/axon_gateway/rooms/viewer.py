@@ -1,0 +1,128 @@
+"""A viewer: a cursor in a room's log, with no queue of frames of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from axon_gateway import frames
+from axon_gateway.errors import Refusal
+from axon_gateway.frames import Frame
+from axon_gateway.limits import Client
+from axon_gateway.requests import View
+from axon_gateway.rooms.log import Chunk, RoomLog
+
+#: Errors that wait for one viewer; a client that provokes more without reading loses the oldest.
+_MAX_NOTICES = 32
+
+
+class Watched(Protocol):
+    """What a viewer looks at: a room."""
+
+    id: str
+    log: RoomLog
+    open: bool
+    announcement: int
+    view: View | None
+
+    @property
+    def viewers(self) -> int:
+        """Sockets in the room."""
+
+    @property
+    def presenting(self) -> bool:
+        """Whether a presenter is in the room."""
+
+
+class Viewer:
+    """One socket's place in a room: `cursor` is the last frame of the log it was given.
+
+    `client` names who is behind the socket, for limits that count by client.
+    """
+
+    def __init__(
+        self, room: Watched, presenter: bool, cursor: int, token: str | None, client: Client | None
+    ) -> None:
+        self.presenter = presenter
+        self.cursor = cursor
+        self.client = client
+        #: Gives the socket what there is without waiting, False if it cannot take it now.
+        self.push: Callable[[], bool] | None = None
+        self._room = room
+        #: Shown once, to the one who opened the room.
+        self._token = token
+        self._notices: deque[Frame] = deque(maxlen=_MAX_NOTICES)
+        self._seen = -1
+        self._told: tuple[int, bool, bool] | None = None
+        self._viewed: View | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        self._ended = False
+
+    def notify(self, refusal: Refusal) -> None:
+        """Puts an error into this viewer's stream alone."""
+        self.tell(frames.error(refusal))
+
+    def tell(self, frame: Frame) -> None:
+        """Puts a frame that is no part of the log into this viewer's stream alone."""
+        self._notices.append(frame)
+        self.wake()
+
+    def end(self, refusal: Refusal) -> None:
+        """Has the socket closed once it was told why; the client may come back."""
+        self._ended = True
+        self.notify(refusal)
+
+    def wake(self) -> None:
+        """There is something new to read."""
+        if self._waiting is None or self._waiting.done():
+            return  # whoever sends is busy with this socket, and will read on
+        if self.push is None or self._ended or not self.push():
+            self._waiting.set_result(None)
+
+    async def read(self) -> list[bytes]:
+        """The next messages for the socket; waits until there are any. None after the end."""
+        while not (messages := self._take()) and not self._ended:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        return messages
+
+    def take_wire(self) -> tuple[bytes, bool]:
+        """What there is as bytes of WebSocket frames, and whether that was all of it."""
+        own, chunk = self._own(), self._advance()
+        wire = b"".join([*map(frames.on_the_wire, own), chunk.wire]) if own else chunk.wire
+        return wire, self.cursor >= self._room.log.last
+
+    def _take(self) -> list[bytes]:
+        own = self._own()
+        return own + self._advance().messages
+
+    def _advance(self) -> Chunk:
+        chunk = self._room.log.read(self.cursor)
+        self.cursor = chunk.last
+        return chunk
+
+    def _own(self) -> list[bytes]:
+        """What is for this viewer alone: news of the room, where its presenter looks, errors."""
+        messages = []
+        if self._seen != self._room.announcement:
+            self._seen = self._room.announcement
+            told = (self._room.viewers, self._room.presenting, self._room.open)
+            if self._told != told:
+                self._told = told
+                messages.append(frames.encode(self._room_frame(), self.cursor))
+        view = self._room.view
+        if view is not None and view is not self._viewed and not self.presenter:
+            self._viewed = view
+            frame = frames.view(view.pose, view.feature, view.token)
+            messages.append(frames.encode(frame, self.cursor))
+        while self._notices:
+            messages.append(frames.encode(self._notices.popleft(), self.cursor))
+        return messages
+
+    def _room_frame(self) -> Frame:
+        role = "presenter" if self.presenter else "viewer"
+        token, self._token = self._token, None
+        room = self._room
+        return frames.room(room.id, role, room.viewers, room.presenting, room.open, token)

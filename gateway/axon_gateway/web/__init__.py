@@ -1,0 +1,1 @@
+"""What browsers and scripts meet: the page, the HTTP interface, the live socket."""

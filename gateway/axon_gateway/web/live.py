@@ -1,0 +1,148 @@
+"""`/ws`: the live socket. One task reads the client, one writes the room to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+
+from axon_gateway import frames, logs, requests
+from axon_gateway.errors import Refusal
+from axon_gateway.limits import Client, Pace, client_of, too_fast
+from axon_gateway.rooms.room import Room
+from axon_gateway.rooms.viewer import Viewer
+from axon_gateway.web.state import GATEWAY, Gateway
+
+#: aiohttp closes the socket over a larger message; above our own limit, so that one can be refused
+#: by name and the socket goes on.
+_MAX_RECEIVED = 2 * 2**20
+#: Unsent bytes after which a slow socket's writer waits.
+_WRITE_BUFFER = 64 * 2**10
+#: Unsent bytes up to which a socket is given more without asking.
+_DIRECT = 16 * 2**10
+#: Seconds between pings; half of it later a silent peer is given up.
+_HEARTBEAT = 30.0
+#: Seconds that a socket has to answer our close.
+_CLOSE_TIMEOUT = 2.0
+
+
+async def live(request: web.Request) -> web.WebSocketResponse:
+    """Opens a room, or enters `?room=ID`, from frame `from` on, as presenter with `token`."""
+    gateway = request.app[GATEWAY]
+    socket = web.WebSocketResponse(
+        timeout=_CLOSE_TIMEOUT,
+        heartbeat=_HEARTBEAT,
+        # Compression would keep a window of 64 KiB and more for every viewer, and would compress
+        # the same frame once for each.
+        compress=False,
+        max_msg_size=_MAX_RECEIVED,
+        writer_limit=_WRITE_BUFFER,
+        # We decode: a text frame that is not UTF-8 gets an error, not a closed socket.
+        decode_text=False,
+    )
+    await socket.prepare(request)
+    transport = request.transport
+    if transport is None:
+        return socket  # it has left already
+    gateway.sockets[socket] = transport
+    try:
+        # Counted from here: whoever is refused has had an answer.
+        with gateway.limits.socket(client_of(request, gateway.settings)) as client:
+            room, viewer = await _enter(gateway, request, client)
+            viewer.push = _direct(socket, transport, viewer)
+            logs.in_room(room.id)
+            await _serve(gateway, socket, room, viewer)
+    except Refusal as refusal:
+        await socket.send_frame(frames.encode(frames.error(refusal), 0), WSMsgType.TEXT)
+        await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=refusal.code.encode())
+    finally:
+        del gateway.sockets[socket]
+        # A transport that is closed still waits to send what it holds. A peer that never reads
+        # would keep it for ever.
+        asyncio.get_running_loop().call_later(_CLOSE_TIMEOUT, transport.abort)
+    return socket
+
+
+async def _enter(gateway: Gateway, request: web.Request, client: Client) -> tuple[Room, Viewer]:
+    gateway.limits.check_may_join(request)
+    client.may_generate = gateway.limits.may_generate(request)
+    room = request.query.get("room")
+    if not room:
+        return gateway.rooms.open(client)
+    start = request.query.get("from", "1")
+    if not (start.isascii() and start.isdigit() and len(start) < 16):
+        raise Refusal("wrong_type", "from must be the number of a frame", "from")
+    return await gateway.rooms.enter(room, request.query.get("token"), int(start) - 1, client)
+
+
+def _direct(
+    socket: web.WebSocketResponse, transport: asyncio.Transport, viewer: Viewer
+) -> Callable[[], bool]:
+    """What writes the same bytes to all who keep up, without a task or a buffer for each.
+
+    A socket that does not keep up is left to its writer, which waits until there is room.
+    """
+
+    def push() -> bool:
+        if socket.closed or transport.is_closing():
+            return True  # nobody is left to be told
+        if transport.get_write_buffer_size() > _DIRECT:
+            return False
+        wire, everything = viewer.take_wire()
+        if wire:
+            transport.write(wire)
+        return everything
+
+    return push
+
+
+async def _serve(
+    gateway: Gateway, socket: web.WebSocketResponse, room: Room, viewer: Viewer
+) -> None:
+    writer = asyncio.create_task(_write(socket, viewer))
+    pace = Pace(gateway.settings.client_messages)
+    try:
+        async for message in socket:
+            try:
+                if wait := pace.wait():
+                    viewer.notify(too_fast(gateway.settings.client_messages, wait))
+                    # Nothing is read meanwhile: what comes in stays in the sender's own buffers.
+                    await asyncio.sleep(wait)
+                    continue
+                _handle(gateway, room, viewer, message)
+            except Refusal as refusal:
+                viewer.notify(refusal)
+                # Lets the writer send it: a burst of bad messages gets an answer to each.
+                await asyncio.sleep(0)
+    finally:
+        gateway.rooms.leave(room, viewer)
+        writer.cancel()
+        await asyncio.wait([writer])
+
+
+async def _write(socket: web.WebSocketResponse, viewer: Viewer) -> None:
+    """Sends what the viewer reads. Waiting here for a slow socket delays nobody else."""
+    with contextlib.suppress(ConnectionError):
+        while messages := await viewer.read():
+            for message in messages:
+                await socket.send_frame(message, WSMsgType.TEXT)
+        await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
+
+
+def _handle(gateway: Gateway, room: Room, viewer: Viewer, message: WSMessage) -> None:
+    if message.type is not WSMsgType.TEXT:
+        raise Refusal("invalid_json", "messages must be JSON text, not binary")
+    command = requests.parse(message.data, gateway.settings.max_message_bytes)
+    match command:
+        case requests.Stop():
+            room.stop(viewer)
+        case requests.Open():
+            room.set_open(viewer, command.open)
+        case requests.View():
+            room.show(viewer, command)
+        case requests.Ping():
+            viewer.tell(frames.pong())
+        case requests.Generate():
+            room.generate(command, viewer)

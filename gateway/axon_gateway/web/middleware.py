@@ -1,0 +1,72 @@
+"""What applies to every request: whose pages may call, and how failures look."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from axon_gateway import logs, metrics
+from axon_gateway.errors import Refusal, our_failure
+from axon_gateway.web.state import GATEWAY
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Gives the request its id: the X-Request-ID that a proxy has set, or a new one."""
+    request[logs.REQUEST_ID] = logs.begin_request(request.headers.get("X-Request-ID"))
+    return await handler(request)
+
+
+async def tell_identity(request: web.Request, response: web.StreamResponse) -> None:
+    """Puts the request's id into its answer."""
+    if id_ := request.get(logs.REQUEST_ID):
+        response.headers["X-Request-ID"] = id_
+
+
+@web.middleware
+async def failures(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns refusals and failures into JSON; a failure of ours is logged and says nothing."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return _json(refusal)
+    except web.HTTPMethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.allowed_methods))
+        message = f"{request.path} takes {allowed}"
+        return _json(Refusal("method_not_allowed", message), {"Allow": allowed})
+    except (web.HTTPException, ConnectionError):
+        raise
+    except Exception:
+        _log.exception("%s %s failed", request.method, request.path)
+        return _json(our_failure())
+
+
+def _json(refusal: Refusal, headers: dict[str, str] | None = None) -> web.Response:
+    metrics.ERRORS.labels(refusal.code).inc()
+    headers = dict(headers or {})
+    if refusal.retry_after is not None:
+        # Whole seconds is all that the header knows.
+        headers["Retry-After"] = str(math.ceil(refusal.retry_after))
+    return web.json_response(refusal.body(), status=refusal.status, headers=headers)
+
+
+@web.middleware
+async def same_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuses scripts of foreign pages. Browsers name the page's origin; other clients none.
+
+    A WebSocket is not bound by the browser's own same-origin rule, nor is a plain POST.
+    """
+    origin = request.headers.get("Origin")
+    if origin is None or (request.method in ("GET", "HEAD") and request.path != "/ws"):
+        return await handler(request)
+    own = origin.partition("://")[2].lower() == request.host.lower()
+    if own or origin.rstrip("/") in request.app[GATEWAY].settings.origins:
+        return await handler(request)
+    raise Refusal("foreign_origin", f"pages of {origin} may not connect (see AXON_ORIGINS)")

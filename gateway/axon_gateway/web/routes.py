@@ -1,0 +1,223 @@
+"""The HTTP interface: probes, the model, features, and generation as NDJSON."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+from axon.types import Source, TokenEffect
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from axon_gateway import metrics, requests
+from axon_gateway.backends.upstream import Upstream
+from axon_gateway.config import Settings
+from axon_gateway.errors import Refusal
+from axon_gateway.frames import Frame, encode
+from axon_gateway.generation import Generation
+from axon_gateway.limits import client_of
+from axon_gateway.rooms import recording
+from axon_gateway.web import model_info
+from axon_gateway.web.live import live
+from axon_gateway.web.state import GATEWAY
+
+#: Seconds that a stream stays open after `finished` for labels that are late.
+_LATE_LABELS = 2.0
+_INDEX = re.compile(r"[0-9]{1,10}", re.ASCII)
+#: Features that one question may be about.
+_MOST_FACTS = 512
+
+
+def routes() -> list[web.RouteDef]:
+    """Everything but the page."""
+    return [
+        web.get("/healthz", healthz),
+        web.get("/readyz", readyz),
+        web.get("/metrics", measurements),
+        web.get("/ws", live),
+        web.get("/api/model", model),
+        web.get("/api/features/{model}/{source}", facts),
+        web.get("/api/features/{model}/{source}/{index}", feature),
+        web.post("/api/generate", generate),
+        web.get("/api/rooms/{room}/recording.jsonl", recorded),
+        web.route("*", "/api/{rest:.*}", unknown),
+    ]
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """The process is alive."""
+    return web.json_response({"status": "ok"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """A generation would start now; 503 with the reason otherwise."""
+    gateway = request.app[GATEWAY]
+    await gateway.backends.check()
+    labels = "ok" if gateway.labels.available else "unavailable"
+    models = gateway.backends.models()
+    return web.json_response({"status": "ready", "labels": labels, "models": models})
+
+
+async def measurements(request: web.Request) -> web.Response:
+    """Prometheus' text format."""
+    gateway = request.app[GATEWAY]
+    state = metrics.State(
+        rooms=len(gateway.rooms),
+        sockets=len(gateway.sockets),
+        lags=[lag for room in gateway.rooms.all() for lag in room.lags()],
+        labels=gateway.labels.available,
+    )
+    return web.Response(body=metrics.page(state), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def model(request: web.Request) -> web.Response:
+    """A model (`?model=NAME`, or the default one), its sources, knobs, limits and load."""
+    gateway = request.app[GATEWAY]
+    described = await gateway.backends.model(request.query.get("model"))
+    models = [{"model": name, "ready": up} for name, up in gateway.backends.models().items()]
+    return web.json_response(
+        {**model_info.describe(described, gateway.settings), "models": models},
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+async def feature(request: web.Request) -> web.Response:
+    """What is known of one feature of one source: its label, and what its weights say."""
+    gateway = request.app[GATEWAY]
+    parts = request.match_info
+    backend, source = await gateway.backends.source(f"{parts['model']}/{parts['source']}")
+    index = int(parts["index"]) if _INDEX.fullmatch(parts["index"]) else source.width
+    if index >= source.width:
+        message = f"{source.id} has features 0 to {source.width - 1}"
+        raise Refusal("unknown_feature", message, "index")
+    record, weights = await asyncio.gather(
+        gateway.labels.feature(source.id, index), _weights(backend, source, index)
+    )
+    url = f"{source.neuronpedia_url}/{index}" if source.neuronpedia_url else None
+    return web.json_response(
+        {
+            "model": parts["model"],
+            "source": parts["source"],
+            "index": index,
+            "label": record.label,
+            "explainer": record.explainer,
+            "score": record.score,
+            "density": record.density,
+            "max_activation": record.max_activation,
+            "neuronpedia_url": url,
+            **weights,
+        }
+    )
+
+
+async def facts(request: web.Request) -> web.Response:
+    """Labels and statistics of the features `?index=1,2,3` of a source, as far as they are here."""
+    gateway = request.app[GATEWAY]
+    parts = request.match_info
+    _, source = await gateway.backends.source(f"{parts['model']}/{parts['source']}")
+    texts = request.query.get("index", "").split(",")
+    indices = [int(text) for text in texts if _INDEX.fullmatch(text)]
+    if len(indices) < len(texts) or any(index >= source.width for index in indices):
+        message = f"index must list features of {source.id}, 0 to {source.width - 1}"
+        raise Refusal("unknown_feature", message, "index")
+    if len(indices) > _MOST_FACTS:
+        raise Refusal("out_of_range", f"index may list {_MOST_FACTS} features", "index")
+    found = await gateway.labels.records(source.id, indices)
+    return web.json_response({"features": {str(i): asdict(record) for i, record in found.items()}})
+
+
+async def _weights(backend: Upstream, source: Source, index: int) -> dict[str, Any]:
+    """The tokens a feature promotes and suppresses, and its neighbours; null with the reason in
+    `weights_error` where inference cannot tell, for the rest is worth having without them."""
+    try:
+        found = await backend.feature(source.id, index)
+    except Refusal as refusal:
+        nothing = dict.fromkeys(("promoted", "suppressed", "neighbors"))
+        return {**nothing, "weights_error": refusal.message}
+    return {
+        "promoted": [_effect(effect) for effect in found.promoted],
+        "suppressed": [_effect(effect) for effect in found.suppressed],
+        "neighbors": [{"index": n.index, "cosine": n.cosine} for n in found.neighbors],
+        "weights_error": None,
+    }
+
+
+def _effect(effect: TokenEffect) -> dict[str, Any]:
+    return {"token": effect.text, "token_id": effect.token_id, "logit": effect.logit}
+
+
+async def generate(request: web.Request) -> web.StreamResponse:
+    """One generation as NDJSON, an event a line, each sent as soon as it happens."""
+    gateway = request.app[GATEWAY]
+    gateway.limits.check_may_generate(request)
+    body = await _body(request, gateway.settings)
+    command = requests.parse(body, gateway.settings.max_message_bytes)
+    if not isinstance(command, requests.Generate):
+        raise Refusal("unknown_type", "only generate is possible here", "type")
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "application/x-ndjson",
+            "Cache-Control": "no-store",
+            # Or nginx would collect the lines.
+            "X-Accel-Buffering": "no",
+        }
+    )
+    seq = 0
+
+    async def emit(frame: Frame) -> None:
+        nonlocal seq
+        if not response.prepared:
+            await response.prepare(request)
+        seq += 1
+        await response.write(encode(frame, seq) + b"\n")
+
+    backend = gateway.backends.choose(command.model, command.request)
+    client = client_of(request, gateway.settings)
+    permit = gateway.limits.generation(client, command.request.prompt)
+    generation = Generation(backend, gateway.labels, command.request, emit, permit)
+    try:
+        # A client that leaves cancels this handler, and with it the gRPC stream.
+        await generation.run()
+        await generation.settle(_LATE_LABELS)
+        await response.write_eof()
+    finally:
+        generation.close()
+    return response
+
+
+async def recorded(request: web.Request) -> web.StreamResponse:
+    """A room's log so far as a file, labels filled in."""
+    gateway = request.app[GATEWAY]
+    gateway.limits.check_may_join(request)
+    room = await gateway.rooms.find(request.match_info["room"])
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "application/x-ndjson",
+            "Content-Disposition": f'attachment; filename="axon-{room.id}.jsonl"',
+            "Cache-Control": "no-store",
+        }
+    )
+    await response.prepare(request)
+    async for line in recording.lines(room.id, room.log.all(), gateway.labels):
+        await response.write(line)
+    await response.write_eof()
+    return response
+
+
+async def _body(request: web.Request, settings: Settings) -> bytes:
+    try:
+        async with asyncio.timeout(settings.body_timeout):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        message = f"a request body may have {settings.max_message_bytes} bytes"
+        raise Refusal("message_too_big", message) from None
+    except TimeoutError:
+        message = f"a request body must be here within {settings.body_timeout:g} s"
+        raise Refusal("too_slow", message, retry_after=1.0) from None
+
+
+async def unknown(request: web.Request) -> web.Response:
+    """Whatever else is asked for below /api."""
+    raise Refusal("not_found", f"there is no {request.method} {request.path}")

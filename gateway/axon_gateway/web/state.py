@@ -1,0 +1,30 @@
+"""What the handlers share, under one typed key of the application."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from axon_gateway.backends.backends import Backends
+from axon_gateway.config import Settings
+from axon_gateway.labels.labels import Labels
+from axon_gateway.limits import Limits
+from axon_gateway.rooms.rooms import Rooms
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The parts of a running gateway."""
+
+    settings: Settings
+    backends: Backends
+    labels: Labels
+    rooms: Rooms
+    limits: Limits
+    #: Every open socket and what carries it, to be closed with a proper goodbye.
+    sockets: dict[web.WebSocketResponse, asyncio.Transport] = field(default_factory=dict)
+
+
+GATEWAY: web.AppKey[Gateway] = web.AppKey("gateway", Gateway)

@@ -1,0 +1,367 @@
+"""The engine: one thread that batches all requests, step by step."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Sequence as Row
+from typing import NamedTuple
+
+import numpy as np
+
+from axon_inference.engine.requests import (
+    Event,
+    Failed,
+    Features,
+    Finished,
+    Queued,
+    Reason,
+    Request,
+    SourceFeatures,
+    Started,
+    Token,
+    Tokens,
+)
+from axon_inference.engine.scheduler import Move, Scheduler
+from axon_inference.engine.sequence import Sequence
+from axon_inference.engine.step import DeviceLost, Feed, Runner, StepResult
+from axon_inference.engine.text import Detokenizer, Tokenizer, decoder
+
+_log = logging.getLogger(__name__)
+
+Publish = Callable[[list[tuple[int, Event]]], None]
+
+
+class Progress(NamedTuple):
+    """How busy the engine is."""
+
+    running: int
+    queued: int
+
+
+class EngineDead(RuntimeError):
+    """The engine's thread has failed; the process is about to end."""
+
+
+class Engine:
+    """Generates for many requests at once.
+
+    `publish` is called on the engine's thread, once a step, with every event of that step as
+    (request id, event); it must not block. `on_death` is called if the thread itself fails,
+    after which nothing is generated any more.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        tokenizer: Tokenizer,
+        scheduler: Scheduler,
+        eos_ids: frozenset[int],
+        publish: Publish,
+        on_death: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self._runner = runner
+        self._decode = decoder(tokenizer)
+        self._scheduler = scheduler
+        self._eos_ids = eos_ids
+        self._publish = publish
+        self._on_death = on_death
+        self._ids = itertools.count(1)
+        self._sequences: dict[int, Sequence] = {}
+        self._events: list[tuple[int, Event]] = []
+        self._closing = False
+        self._dead = False
+        # Guards the scheduler and the table of sequences; never held during a forward pass.
+        self._wake = threading.Condition()
+        self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def submit(self, request: Request) -> int:
+        """Queue a request; its events are published under the id returned.
+
+        Raises:
+            QueueFull: too many wait already.
+            EngineDead: its thread has failed.
+        """
+        with self._wake:
+            if self._dead:
+                raise EngineDead
+            sequence = Sequence(
+                id=next(self._ids),
+                request=request,
+                detokenizer=Detokenizer(self._decode),
+                token_ids=list(request.prompt_ids),
+                arrived_ns=time.perf_counter_ns(),
+            )
+            self._scheduler.submit(sequence)
+            self._sequences[sequence.id] = sequence
+            self._wake.notify()
+            return sequence.id
+
+    def cancel(self, request_id: int) -> None:
+        """End a request before the next step; one that has ended already is left alone."""
+        with self._wake:
+            if sequence := self._sequences.get(request_id):
+                sequence.cancelled = True
+                self._wake.notify()
+
+    def progress(self) -> Progress:
+        """How many requests generate and how many wait."""
+        with self._wake:
+            return Progress(len(self._scheduler.running), len(self._scheduler.waiting))
+
+    def close(self) -> None:
+        """Cancel what still runs and end the thread."""
+        with self._wake:
+            self._closing = True
+            for sequence in self._sequences.values():
+                sequence.cancelled = True
+            self._wake.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def step(self) -> None:
+        """One turn for everybody: who leaves, who joins, read prompts, write tokens, tell."""
+        with self._wake:
+            self._drop_cancelled()
+            self._admit()
+            prefill = self._scheduler.prefill_batch()
+            decode = self._scheduler.decode_batch()
+        batch = [(s, s.token_ids[-1:]) for s in decode]
+        batch += [(s, s.token_ids[s.fed : s.fed + count]) for s, count in prefill]
+        if batch:
+            self._process(batch)
+        self._tell()
+
+    def _loop(self) -> None:
+        try:
+            while True:
+                with self._wake:
+                    self._wake.wait_for(lambda: self._closing or not self._scheduler.idle)
+                    if self._closing and self._scheduler.idle:
+                        return
+                self.step()
+        except BaseException as error:  # a thread's exception would otherwise vanish
+            _log.exception("the engine thread died")
+            self._abandon(f"the engine died: {error!r}")
+            if self._on_death:
+                self._on_death(error)
+
+    def _abandon(self, reason: str) -> None:
+        """Tell everybody that nothing comes any more."""
+        with self._wake:
+            self._dead = True
+            events: list[tuple[int, Event]] = [(i, Failed(reason)) for i in self._sequences]
+            self._sequences.clear()
+            self._scheduler.clear()
+        try:
+            self._publish(events)
+        except Exception:  # it may be what the thread died of
+            _log.exception("could not tell %d requests", len(events))
+
+    def _drop_cancelled(self) -> None:
+        for sequence in [s for s in self._sequences.values() if s.cancelled]:
+            self._finish(sequence, Reason.CANCELLED)
+
+    def _admit(self) -> None:
+        now = time.perf_counter_ns()
+        for sequence in self._scheduler.admit():
+            sequence.timings.queue_ns = now - sequence.arrived_ns
+            sequence.stage_began_ns = now
+            self._runner.begin(sequence.slot, sequence.request.prompt_ids)
+            self._events.append((sequence.id, Started()))
+        for position, sequence in enumerate(self._scheduler.waiting):
+            if sequence.told_position != position:
+                sequence.told_position = position
+                self._events.append((sequence.id, Queued(position)))
+
+    def _process(self, batch: list[tuple[Sequence, list[int]]]) -> None:
+        """Feed each sequence its tokens and move it on by what comes of them."""
+        try:
+            result = self._runner.run([_feed(sequence, ids) for sequence, ids in batch])
+        except DeviceLost:
+            raise  # nothing will work any more
+        except Exception as error:
+            self._isolate(batch, error)
+            return
+        features = _Features(batch, result)
+        for row, (sequence, ids) in enumerate(batch):
+            if result.finite[row]:
+                self._advance(sequence, row, len(ids), result, features)
+            else:
+                self._fail(sequence, "the model produced values that are not finite")
+
+    def _isolate(self, batch: list[tuple[Sequence, list[int]]], error: Exception) -> None:
+        """A step failed: find out whose request it was by halves, and fail only that one."""
+        _log.warning("a step of %d requests failed: %s", len(batch), error, exc_info=error)
+        if len(batch) == 1:
+            self._fail(batch[0][0], f"the step failed: {error}")
+            return
+        middle = len(batch) // 2
+        self._process(batch[:middle])
+        self._process(batch[middle:])
+
+    def _advance(
+        self, sequence: Sequence, row: int, count: int, result: StepResult, features: _Features
+    ) -> None:
+        _add_times(sequence, result)
+        in_prefill = sequence.in_prefill
+        first = sequence.fed
+        sequence.fed += count
+        ending = None if sequence.in_prefill else self._ending(sequence, row, result)
+        tokens = [
+            self._token(sequence, position, features, result.offsets[row] + position - first)
+            for position in range(first, sequence.fed)
+        ]
+        tokens, ending = self._end_text(sequence, tokens, ending)
+        if in_prefill:
+            sequence.prompt_tokens += tokens
+            if sequence.in_prefill:
+                return
+            tokens, sequence.prompt_tokens = sequence.prompt_tokens, []
+            self._leave_prefill(sequence)
+        self._events.append((sequence.id, Tokens(tuple(tokens))))
+        if ending:
+            self._finish(sequence, ending)
+        else:
+            sequence.token_ids.append(result.next_ids[row])
+            sequence.logprob = result.logprobs[row]
+
+    def _ending(self, sequence: Sequence, row: int, result: StepResult) -> Reason | None:
+        if sequence.generated >= sequence.request.max_tokens:
+            return Reason.LENGTH
+        return Reason.STOP if result.next_ids[row] in self._eos_ids else None
+
+    def _token(self, sequence: Sequence, position: int, found: _Features, row: int) -> Token:
+        token_id = sequence.token_ids[position]
+        generated = position >= sequence.prompt_length
+        text = sequence.detokenizer.push(token_id)
+        if generated:
+            sequence.generated_text += text
+        features = sequence.request.features
+        is_bos = position == 0 and sequence.request.has_bos
+        shown = features.top_k > 0 and (features.include_bos or not is_bos)
+        return Token(
+            position=position,
+            token_id=token_id,
+            text=text,
+            logprob=sequence.logprob if generated else None,
+            source_features=found.at(features, row) if shown else (),
+        )
+
+    def _end_text(
+        self, sequence: Sequence, tokens: list[Token], ending: Reason | None
+    ) -> tuple[list[Token], Reason | None]:
+        """End at a stop string; at any end give out what was held of the last character."""
+        last = tokens[-1]
+        if last.logprob is not None and sequence.completes_stop(len(last.text)):
+            ending = Reason.STOP
+        if ending and (rest := sequence.detokenizer.flush()):
+            tokens[-1] = Token(
+                last.position, last.token_id, last.text + rest, last.logprob, last.source_features
+            )
+        return tokens, ending
+
+    def _leave_prefill(self, sequence: Sequence) -> None:
+        now = time.perf_counter_ns()
+        sequence.timings.prefill_ns = now - sequence.stage_began_ns
+        sequence.stage_began_ns = now
+        with self._wake:
+            self._carry_out(self._scheduler.promote(sequence))
+
+    def _finish(self, sequence: Sequence, reason: Reason) -> None:
+        if not sequence.in_prefill:
+            sequence.timings.decode_ns = time.perf_counter_ns() - sequence.stage_began_ns
+        told = Finished(
+            reason,
+            prompt_tokens=sequence.prompt_length,
+            generated_tokens=max(0, sequence.fed - sequence.prompt_length),
+            timings=sequence.timings,
+        )
+        self._events.append((sequence.id, told))
+        self._remove(sequence)
+
+    def _fail(self, sequence: Sequence, message: str) -> None:
+        _log.error("request %d failed: %s", sequence.id, message)
+        self._events.append((sequence.id, Failed(message)))
+        self._remove(sequence, poisoned=True)
+
+    def _remove(self, sequence: Sequence, poisoned: bool = False) -> None:
+        if sequence.slot >= 0:
+            self._runner.free(sequence.slot, poisoned)
+        with self._wake:
+            self._carry_out(self._scheduler.release(sequence))
+            del self._sequences[sequence.id]
+
+    def _carry_out(self, moves: Row[Move]) -> None:
+        for move in moves:
+            self._runner.swap(move.source, move.target)
+
+    def _tell(self) -> None:
+        events, self._events = self._events, []
+        if events:
+            self._publish(events)
+
+
+def _feed(sequence: Sequence, ids: list[int]) -> Feed:
+    reaches_end = sequence.fed + len(ids) == len(sequence.token_ids)
+    wants_next = reaches_end and sequence.generated < sequence.request.max_tokens
+    return Feed(
+        slot=sequence.slot,
+        ids=ids,
+        start=sequence.fed,
+        sampling=sequence.request.sampling,
+        features=sequence.request.features,
+        draws=sequence.generated if wants_next else None,
+    )
+
+
+class _Features:
+    """A step's features, as the requests that share the step want them.
+
+    What can be said of all tokens at once is computed at once; what is left for each is slicing.
+    """
+
+    def __init__(self, batch: list[tuple[Sequence, list[int]]], result: StepResult) -> None:
+        counts = [len(ids) for _, ids in batch]
+        # 0 is never "active", and a threshold is never below it.
+        thresholds = np.repeat([s.request.features.threshold for s, _ in batch], counts)
+        self._sources = {
+            source: (
+                rows,
+                (rows.activations > thresholds[:, None]).sum(1).tolist(),
+                rows.l0.tolist(),
+                rows.error.tolist(),
+            )
+            for source, rows in result.sources.items()
+        }
+
+    def at(self, wanted: Features, row: int) -> tuple[SourceFeatures, ...]:
+        """One token's features from the sources wanted, as many as wanted."""
+        found = []
+        for index, source in enumerate(wanted.sources):
+            rows, counts, l0, error = self._sources[source]
+            # Sorted falling, so those above the threshold come first.
+            count = min(counts[row], wanted.top_k)
+            found.append(
+                SourceFeatures(
+                    source=index,
+                    ids=rows.ids[row, :count],
+                    activations=rows.activations[row, :count],
+                    l0=l0[row],
+                    reconstruction_error=error[row],
+                )
+            )
+        return tuple(found)
+
+
+def _add_times(sequence: Sequence, result: StepResult) -> None:
+    sequence.timings.forward_ns += result.times.forward_ns
+    sequence.timings.sae_ns += result.times.sae_ns
+    sequence.timings.sample_ns += result.times.sample_ns

@@ -1,0 +1,87 @@
+"""What the engine asks of the torch side in a step, and what it gets: the line between them.
+
+The engine knows no torch, so it can be tested in milliseconds with a runner that has no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from axon_inference.engine.requests import Activations, Features, Ids, Sampling
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Tokens of one sequence to run through the model: `ids` go to positions `start`, ...
+
+    `draws` is set when a next token is wanted: how many the sequence has drawn before.
+    """
+
+    slot: int
+    ids: Sequence[int]
+    start: int
+    sampling: Sampling
+    features: Features
+    draws: int | None
+
+
+@dataclass(frozen=True)
+class SourceRows:
+    """One source's features for all R fed tokens: ids, activations [R, k]; l0, error [R]."""
+
+    ids: Ids
+    activations: Activations
+    l0: Ids
+    error: Activations
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """Nanoseconds of one step. Where stages overlap or run as one, all of it is `forward_ns`."""
+
+    forward_ns: int = 0
+    sae_ns: int = 0
+    sample_ns: int = 0
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step found, for n feeds of R tokens in all; feed i's tokens begin at `offsets[i]`.
+
+    `next_ids` and `logprobs` mean something for feeds whose `draws` is set.
+    """
+
+    next_ids: list[int]
+    logprobs: list[float]
+    finite: list[bool]
+    offsets: list[int]
+    sources: dict[int, SourceRows]
+    times: StageTimes = field(default_factory=StageTimes)
+
+
+class DeviceLost(RuntimeError):
+    """The accelerator is in a state from which only a new process recovers."""
+
+
+class Runner(Protocol):
+    """What the engine needs of the torch side."""
+
+    def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
+        """A sequence takes a slot."""
+
+    def run(self, feeds: Sequence[Feed]) -> StepResult:
+        """Run the feeds' tokens through the model in one batch. Whoever decodes comes first.
+
+        It may be called again with some of the same feeds if it raised.
+
+        Raises:
+            DeviceLost: it never will work again.
+        """
+
+    def swap(self, first: int, second: int) -> None:
+        """Two slots change places."""
+
+    def free(self, slot: int, poisoned: bool = False) -> None:
+        """A slot's contents are no longer needed; `poisoned` if they may not be finite."""

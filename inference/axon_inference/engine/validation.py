@@ -1,0 +1,217 @@
+"""From a GenerateRequest to an engine request: defaults filled in, every bad field named."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from axon.v1 import inference_pb2 as pb
+
+from axon_inference.engine.requests import Features, Request, Sampling
+
+DEFAULT_MAX_TOKENS = 60
+MAX_FEATURES = 256
+DEFAULT_FEATURE_ENTRIES = 10
+MAX_FEATURE_ENTRIES = 100
+MAX_STOPS = 16
+MAX_STOP_CHARACTERS = 256
+# A token of running prose is 4 characters or so; 16 leaves room for code and tables.
+CHARACTERS_PER_TOKEN = 16
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One bad field, by its path in the request, what would be right, and a code for programs."""
+
+    field: str
+    description: str
+    reason: str = "OUT_OF_RANGE"
+
+
+class InvalidRequest(ValueError):
+    """The request cannot be served as it stands."""
+
+    def __init__(self, violations: list[Violation]) -> None:
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
+        self.violations = violations
+
+
+class UnknownSource(LookupError):
+    """The server has no source of that name; the message says which it has."""
+
+
+@dataclass(frozen=True)
+class FeatureQuery:
+    """A feature to read: its source and its index in it, and most entries of each list."""
+
+    source: int
+    index: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class Served:
+    """What requests are checked against: all that a server says of itself, and a tokenizer."""
+
+    model: str
+    sources: tuple[str, ...]
+    context_length: int
+    vocab_size: int
+    bos_id: int | None
+    encode: Callable[[str], list[int]]
+
+    @property
+    def max_prompt_characters(self) -> int:
+        """Longer prompts are refused before they are tokenised."""
+        return self.context_length * CHARACTERS_PER_TOKEN
+
+
+def resolve(message: pb.GenerateRequest, served: Served) -> Request:
+    """Check a message and fill in what it leaves open.
+
+    Raises:
+        InvalidRequest: with one violation for every bad field.
+    """
+    wrong: list[Violation] = []
+    prompt_ids = _prompt(message.prompt, served, wrong)
+    max_tokens = _max_tokens(message, served, wrong)
+    sampling = _sampling(message.sampling, served, wrong)
+    features = _features(message.features, served, wrong)
+    if wrong:
+        raise InvalidRequest(wrong)
+    return Request(
+        prompt_ids=tuple(prompt_ids),
+        max_tokens=min(max_tokens, served.context_length - len(prompt_ids)),
+        sampling=sampling,
+        features=features,
+        has_bos=served.bos_id is not None,
+    )
+
+
+def resolve_feature(message: pb.GetFeatureRequest, sources: Sequence[pb.Source]) -> FeatureQuery:
+    """Check a message against the sources served.
+
+    Raises:
+        UnknownSource: none of `sources` has that id.
+        InvalidRequest: with one violation for every bad field.
+    """
+    names = [source.id for source in sources]
+    if message.source not in names:
+        raise UnknownSource(f"there is no source {message.source!r}; there are {', '.join(names)}")
+    source = names.index(message.source)
+    limit = message.limit if message.HasField("limit") else DEFAULT_FEATURE_ENTRIES
+    wrong: list[Violation] = []
+    _check(wrong, "index", message.index, 0, sources[source].width - 1)
+    _check(wrong, "limit", limit, 1, MAX_FEATURE_ENTRIES)
+    if wrong:
+        raise InvalidRequest(wrong)
+    return FeatureQuery(source, message.index, limit)
+
+
+def _prompt(prompt: str, served: Served, wrong: list[Violation]) -> list[int]:
+    if not prompt:
+        wrong.append(Violation("prompt", "is empty; write some text to continue", "EMPTY_PROMPT"))
+        return []
+    if len(prompt) > served.max_prompt_characters:
+        wrong.append(
+            Violation(
+                "prompt",
+                f"has {len(prompt)} characters; at most {served.max_prompt_characters} are read",
+                "PROMPT_TOO_LONG",
+            )
+        )
+        return []
+    ids = ([] if served.bos_id is None else [served.bos_id]) + served.encode(prompt)
+    if len(ids) > served.context_length:
+        wrong.append(
+            Violation(
+                "prompt",
+                f"has {len(ids)} tokens; the model reads at most {served.context_length}",
+                "PROMPT_TOO_LONG",
+            )
+        )
+    elif not ids:
+        wrong.append(
+            Violation("prompt", "has no tokens; write some text to continue", "EMPTY_PROMPT")
+        )
+    return ids
+
+
+def _max_tokens(message: pb.GenerateRequest, served: Served, wrong: list[Violation]) -> int:
+    if not message.HasField("max_tokens"):
+        return DEFAULT_MAX_TOKENS
+    _check(wrong, "max_tokens", message.max_tokens, 0, served.context_length)
+    return message.max_tokens
+
+
+def _sampling(knobs: pb.SamplingOptions, served: Served, wrong: list[Violation]) -> Sampling:
+    default = Sampling()
+    chosen = Sampling(
+        temperature=_set(knobs, "temperature", default.temperature),
+        top_k=int(_set(knobs, "top_k", default.top_k)),
+        top_p=_set(knobs, "top_p", default.top_p),
+        repetition_penalty=_set(knobs, "repetition_penalty", default.repetition_penalty),
+        seed=knobs.seed if knobs.HasField("seed") else secrets.randbits(63),
+        stop=tuple(knobs.stop),
+    )
+    _check(wrong, "sampling.temperature", chosen.temperature, 0, 10)
+    _check(wrong, "sampling.top_k", chosen.top_k, 0, served.vocab_size)
+    _check(wrong, "sampling.top_p", chosen.top_p, 0, 1, above=True)
+    _check(wrong, "sampling.repetition_penalty", chosen.repetition_penalty, 0.1, 10)
+    if len(chosen.stop) > MAX_STOPS:
+        wrong.append(Violation("sampling.stop", f"has more than {MAX_STOPS} strings"))
+    if any(not 1 <= len(stop) <= MAX_STOP_CHARACTERS for stop in chosen.stop):
+        wrong.append(
+            Violation("sampling.stop", f"each string needs 1 to {MAX_STOP_CHARACTERS} characters")
+        )
+    return chosen
+
+
+def _features(knobs: pb.FeatureOptions, served: Served, wrong: list[Violation]) -> Features:
+    default = Features()
+    names = list(dict.fromkeys(knobs.sources)) or list(served.sources)
+    for name in names:
+        if name not in served.sources:
+            wrong.append(
+                Violation(
+                    "features.sources",
+                    f"has no source {name!r}; there are {', '.join(served.sources)}",
+                    "UNKNOWN_SOURCE",
+                )
+            )
+    top_k = int(_set(knobs, "top_k", default.top_k))
+    threshold = _set(knobs, "threshold", default.threshold)
+    _check(wrong, "features.top_k", top_k, 0, MAX_FEATURES)
+    _check(wrong, "features.threshold", threshold, 0, math.inf)
+    return Features(
+        sources=tuple(served.sources.index(name) for name in names if name in served.sources),
+        top_k=top_k,
+        threshold=threshold,
+        include_bos=knobs.include_bos,
+    )
+
+
+def _set(knobs: pb.SamplingOptions | pb.FeatureOptions, name: str, default: float) -> float:
+    return getattr(knobs, name) if knobs.HasField(name) else default  # type: ignore[arg-type]
+
+
+def _check(
+    wrong: list[Violation],
+    field: str,
+    value: float,
+    low: float,
+    high: float,
+    above: bool = False,
+) -> None:
+    """Note a value outside [low, high], or (low, high] if `above`, or not a finite number."""
+    # Written so that NaN, which compares false with everything, is refused.
+    inside = low < value <= high if above else low <= value <= high
+    # Bounds such as 0.1 have no exact float32, in which the wire carries them.
+    near = not above and math.isclose(value, low, rel_tol=1e-6)
+    if math.isinf(value) or not (inside or near):
+        begins = f"above {low}" if above else f"{low}"
+        limits = f"{begins} to {high}" if math.isfinite(high) else f"{begins} or more"
+        shown = value if isinstance(value, int) else f"{value:g}"
+        wrong.append(Violation(field, f"is {shown}; it must be {limits}"))

@@ -1,0 +1,122 @@
+"""Attention of a packed batch over the slots, registered with transformers under `NAME`.
+
+transformers hands every layer's queries, keys and values to a function chosen by name, with all
+that its architecture does differently as arguments (scale, shared heads, sliding window, soft
+cap). So one function serves every family, and no model's code is ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+from axon_inference.forward.batch import Layout, Span
+
+NAME = "axon_slots"
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    layout: Layout,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """One layer's attention.
+
+    Args:
+        module: the attention module, unused.
+        query: [1, heads, N, d_head], the step's tokens.
+        keys, values: [slot, key-value heads, position, d_head], as `SlotCache.update` returns
+            them: the whole layer.
+        attention_mask: always None; `layout` says who sees what.
+        layout: how the N tokens lie in the batch.
+        scaling: factor of the scores; None means d_head^-1/2.
+        sliding_window: how many positions back a token sees, itself included; None: all.
+        softcap: scores are squeezed to (-softcap, softcap) by tanh, as Gemma-2 does.
+
+    Returns:
+        [1, N, heads, d_head], and no weights.
+    """
+    if others.get("s_aux") is not None:
+        raise NotImplementedError("attention sinks")
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    rows = query[0].transpose(0, 1)
+    parts = []
+    if layout.n_decode:
+        here = layout.decode_slots
+        found = _core(
+            _grouped(rows[: layout.n_decode], keys.shape[1]),
+            keys[here, :, : layout.length],
+            values[here, :, : layout.length],
+            layout.decode_mask(sliding_window),
+            scale,
+            softcap,
+        )
+        parts.append(found.flatten(1, 2))
+    for span in layout.spans:
+        queries = rows[span.first : span.first + span.count]
+        mask = layout.span_mask(span, sliding_window)
+        parts.append(_prefill(queries, span, keys, values, mask, scale, softcap))
+    return (parts[0] if len(parts) == 1 else torch.cat(parts))[None], None
+
+
+def _grouped(rows: Tensor, kv_heads: int) -> Tensor:
+    """[n, heads, d] as [n, kv_heads, heads that share one, d]: queries of one key-value head
+    become its query positions, so shared keys are read once and copied never."""
+    return rows.reshape(rows.shape[0], kv_heads, -1, rows.shape[-1])
+
+
+def _prefill(
+    queries: Tensor,
+    span: Span,
+    keys: Tensor,
+    values: Tensor,
+    mask: Tensor,
+    scale: float,
+    softcap: float | None,
+) -> Tensor:
+    """Attention of T consecutive tokens [T, heads, d] of one sequence; as many come back."""
+    kv_heads = keys.shape[1]
+    grouped = _grouped(queries, kv_heads).permute(1, 2, 0, 3)  # [kv_heads, group, T, d]
+    group = grouped.shape[1]
+    found = _core(
+        grouped.flatten(1, 2)[None],
+        keys[span.slot, None, :, : span.end],
+        values[span.slot, None, :, : span.end],
+        mask.repeat(group, 1)[None, None],
+        scale,
+        softcap,
+    )
+    heads = found[0].view(kv_heads, group, span.count, -1)
+    return heads.permute(2, 0, 1, 3).flatten(1, 2)
+
+
+def _core(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    mask: Tensor | None,
+    scale: float,
+    softcap: float | None,
+) -> Tensor:
+    """softmax(q k^T scale) v over [n, kv_heads, T, d]; `mask` is True where a key is seen."""
+    if softcap is None:
+        return scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scale)
+    scores = torch.tanh(query @ keys.transpose(-1, -2) * (scale / softcap)) * softcap
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return scores.softmax(-1, dtype=torch.float32).to(values.dtype) @ values
+
+
+AttentionInterface.register(NAME, attend)

@@ -1,0 +1,90 @@
+"""Keys and values of all running requests, one slot each, behind transformers' Cache interface.
+
+transformers' own static cache keeps one length for all rows, so rows could not join and leave
+at will. Here every token writes to its own slot and position, and `attention` decides how far
+each may look.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache
+
+from axon_inference.forward.batch import Layout
+
+
+class SlotCache(Cache):
+    """Keys and values [slot, head, position, d_head] of every layer.
+
+    There is one position more than the context, the spare one: rows of a step that only fill
+    up its shape write there, and nobody looks. Set `layout` before every forward pass.
+    """
+
+    def __init__(self, slots: int, context_length: int) -> None:
+        super().__init__(layers=[])
+        self.slots = slots
+        self.context_length = context_length
+        self.layout: Layout | None = None
+        self.keys: dict[int, Tensor] = {}
+        self.values: dict[int, Tensor] = {}
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Write the step's keys and values [1, head, N, d_head]; return the whole layer's.
+
+        A layer is allocated when first used, for the head count and width that its attention
+        really has.
+        """
+        assert self.layout is not None
+        if layer_idx not in self.keys:
+            self.keys[layer_idx] = self._allocate(key_states)
+            self.values[layer_idx] = self._allocate(value_states)
+        keys, values = self.keys[layer_idx], self.values[layer_idx]
+        if self.layout.only is not None:  # several times faster than by index
+            slot, target = self.layout.only
+            keys[slot, :, target] = key_states[0, :, 0]
+            values[slot, :, target] = value_states[0, :, 0]
+            return keys, values
+        slots, targets = self.layout.slots, self.layout.targets
+        keys[slots, :, targets] = key_states[0].transpose(0, 1)
+        values[slots, :, targets] = value_states[0].transpose(0, 1)
+        return keys, values
+
+    def _allocate(self, states: Tensor) -> Tensor:
+        _, heads, _, d_head = states.shape
+        shape = (self.slots, heads, self.context_length + 1, d_head)
+        return torch.zeros(shape, dtype=states.dtype, device=states.device)
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """0: there is no length common to all rows; position ids are always given."""
+        return 0
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copy the first `length` positions of one slot over another's."""
+        for tensor in self._tensors():
+            tensor[target, :, :length] = tensor[source, :, :length]
+
+    def swap(self, first: int, second: int, length: int) -> None:
+        """Exchange the first `length` positions of two slots."""
+        for tensor in self._tensors():
+            kept = tensor[first, :, :length].clone()
+            tensor[first, :, :length] = tensor[second, :, :length]
+            tensor[second, :, :length] = kept
+
+    def clear(self, slot: int) -> None:
+        """Zero a slot. Needed after non-finite values only: masked zeros stay zero, but
+        a masked NaN still poisons the row that takes the slot next."""
+        for tensor in self._tensors():
+            tensor[slot].zero_()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory allocated so far."""
+        return sum(tensor.nbytes for tensor in self._tensors())
+
+    def _tensors(self) -> list[Tensor]:
+        return [*self.keys.values(), *self.values.values()]

@@ -1,0 +1,151 @@
+"""An SAE's arithmetic on the token path: encode, and how much of a vector the SAE misses.
+
+SAELens' own `encode` and `decode` are right for every architecture and are what the fast paths
+here are tested against. The fast paths use that the weights are fixed (so they can be packed)
+and that few features are active (so a reconstruction needs few rows of the decoder).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
+
+from axon_inference.forward import prepack
+
+Encode = Callable[[Tensor], Tensor]
+
+# Beyond this many active features a dense product is as fast as gathering rows.
+_SPARSE = 512
+
+
+def encoder(sae: Any) -> Encode:
+    """x [R, d_in] to activations [R, width], by packed weights where that is possible.
+
+    The SAE gives up its plain encoder weight then: afterwards only this function encodes.
+    """
+    make = _FAST.get(sae.cfg.architecture())
+    plain = sae.cfg.reshape_activations != "none"
+    if make is None or plain or not prepack.available(sae.W_enc.device, sae.W_enc.dtype):
+        found: Encode = sae.encode
+        return found
+    encode = make(sae)
+    sae.W_enc = nn.Parameter(sae.W_enc.new_empty(0), requires_grad=False)
+    prepack.unmap(sae)
+    return encode
+
+
+def _standard(sae: Any) -> Encode:
+    linear = prepack.PackedLinear(sae.W_enc.t(), sae.b_enc)
+
+    def encode(x: Tensor) -> Tensor:
+        found: Tensor = sae.activation_fn(linear(sae.process_sae_in(x)))
+        return found
+
+    return encode
+
+
+def _jumprelu(sae: Any) -> Encode:
+    linear = prepack.PackedLinear(sae.W_enc.t(), sae.b_enc)
+
+    def encode(x: Tensor) -> Tensor:
+        before = linear(sae.process_sae_in(x))
+        found: Tensor = sae.activation_fn(before) * (before > sae.threshold)
+        return found
+
+    return encode
+
+
+def _gated(sae: Any) -> Encode:
+    linear = prepack.PackedLinear(sae.W_enc.t(), None)
+    magnitude = sae.r_mag.exp()
+
+    def encode(x: Tensor) -> Tensor:
+        shared = linear(sae.process_sae_in(x))
+        found: Tensor = sae.activation_fn(shared * magnitude + sae.b_mag)
+        return found.mul_(shared + sae.b_gate > 0)
+
+    return encode
+
+
+def _topk(sae: Any) -> Encode:
+    linear = prepack.PackedLinear(sae.W_enc.t(), sae.b_enc)
+    scale = sae.W_dec.norm(dim=-1) if sae.cfg.rescale_acts_by_decoder_norm else None
+
+    def encode(x: Tensor) -> Tensor:
+        before = linear(sae.process_sae_in(x))
+        if scale is not None:
+            before = before * scale
+        values, ids = strongest(before, sae.cfg.k)
+        return torch.zeros_like(before).scatter_(-1, ids, values.relu())
+
+    return encode
+
+
+_FAST = {"standard": _standard, "jumprelu": _jumprelu, "gated": _gated, "topk": _topk}
+
+
+def strongest(activations: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """torch.topk over the last dimension of [R, width], several times faster for few of many.
+
+    The k largest lie in the k groups whose maxima are largest: were one in another group, k
+    group maxima would exceed it. So only those groups are searched.
+    """
+    rows, width = activations.shape
+    group = _group_size(width, k)
+    if group == 1:
+        found = activations.topk(min(k, width), -1)
+        return found.values, found.indices
+    columns = width // group
+    # Group j holds the features j, j + columns, j + 2 columns ...: maxima of whole rows.
+    grouped = activations.view(rows, group, columns)
+    best = grouped.amax(1).topk(k, -1, sorted=False).indices  # [R, k] groups
+    candidates = grouped.gather(2, best[:, None].expand(-1, group, -1)).flatten(1)
+    values, at = candidates.topk(k, -1)
+    within = at // k
+    return values, within * columns + best.gather(1, at - within * k)
+
+
+def _group_size(width: int, k: int) -> int:
+    """1 where grouping does not pay: the candidates should be few against the width."""
+    for group in (32, 16, 8):
+        if width % group == 0 and width // group >= 4 * k and width >= 4096:
+            return group
+    return 1
+
+
+class Reconstruction:
+    """|x - x_hat|^2 / |x|^2 of an SAE."""
+
+    def __init__(self, sae: Any) -> None:
+        self._sae = sae
+        architecture = sae.cfg.architecture()
+        rescaled = getattr(sae.cfg, "rescale_acts_by_decoder_norm", False)
+        self._gathers = (
+            architecture in _FAST
+            and not rescaled
+            and sae.cfg.reshape_activations == "none"
+            and sae.W_dec.device.type == "cpu"  # elsewhere the choice would wait for the device
+        )
+
+    def candidates(self, most_active: int) -> int:
+        """How many of the strongest features `error` wants to see; 0 means all activations."""
+        return most_active if self._gathers and most_active <= _SPARSE else 0
+
+    def error(self, x: Tensor, activations: Tensor) -> Tensor:
+        """The share missed [R], from all activations [R, width]."""
+        return _share(x, self._sae.decode(activations))
+
+    def error_of_few(self, x: Tensor, ids: Tensor, values: Tensor) -> Tensor:
+        """The same from the ids and activations [R, k] of all active features."""
+        sae = self._sae
+        summed = embedding_bag(ids, sae.W_dec, mode="sum", per_sample_weights=values)
+        return _share(x, sae.run_time_activation_norm_fn_out(summed + sae.b_dec))
+
+
+def _share(x: Tensor, x_hat: Tensor) -> Tensor:
+    missed = (x - x_hat).float().square().sum(-1)
+    return missed / x.float().square().sum(-1).clamp_min(1e-12)

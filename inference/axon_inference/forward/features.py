@@ -1,0 +1,183 @@
+"""What one feature's weights say by themselves: the tokens it promotes and suppresses, and the
+features of its source that write most nearly the same.
+
+Everything is read off the weights that the model and its sources hold anyway, when it is asked
+for; nothing is precomputed or copied, and answers are remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from axon_inference.engine.requests import Feature, Neighbor, TokenEffect, Unreadable
+from axon_inference.engine.text import decoder
+from axon_inference.engine.validation import MAX_FEATURE_ENTRIES
+from axon_inference.forward.sources import Source
+
+# What these hook points hold is added to the residual stream as it is.
+_WRITTEN = frozenset(
+    {"hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out"}
+)
+# Answers kept; one takes 2.4 KB.
+_REMEMBERED = 4096
+# Rows of a decoder looked at together, so that one of half precision is never there in float32
+# as a whole.
+_ROWS = 8192
+
+
+class Tokenizer(Protocol):
+    """The part of a Hugging Face tokenizer that is needed here."""
+
+    def __len__(self) -> int:
+        """Tokens that have a text; a model's vocabulary may be padded beyond them."""
+
+    def decode(
+        self, ids: list[int], *, skip_special_tokens: bool, clean_up_tokenization_spaces: bool
+    ) -> str:
+        """The text of some ids."""
+
+
+@dataclass(frozen=True)
+class Unembedding:
+    """From the residual stream to logits, the final norm folded in as `fold_ln` of
+    TransformerLens does: its weight scales, and where it subtracts the mean, so do we.
+
+    `head` is the model's own and may keep its weight in any form. `gain` [d_model] is the norm's
+    weight, of the head's dtype.
+    """
+
+    head: nn.Module
+    gain: Tensor
+    centres: bool
+
+    @classmethod
+    def of(cls, adapter: Any, network: nn.Module) -> Unembedding:
+        """Find it in a network by its TransformerLens adapter."""
+        config = adapter.cfg
+        weight = adapter.get_component(network, "ln_final").weight
+        # Gemma's norms keep their weight less 1.
+        gain = weight + 1 if getattr(config, "rmsnorm_uses_offset", False) else weight
+        centres = config.normalization_type in ("LN", "LNPre")
+        return cls(adapter.get_component(network, "unembed"), gain, centres)
+
+    def effects(self, direction: Tensor) -> Tensor:
+        """Change of every logit [vocabulary] per unit along `direction` [d_model], before the
+        final norm divides by the residual's own scale and before any cap on logits."""
+        if self.centres:
+            direction = direction - direction.mean()
+        inputs = (direction.float() * self.gain.float()).to(self.gain.dtype)
+        logits: Tensor = self.head(inputs[None])[0].float()
+        bias = getattr(self.head, "bias", None)
+        return logits if bias is None else logits - bias.float()
+
+
+class FeatureReader:
+    """Reads features of `sources` off the weights. May be used by any thread.
+
+    A first reading costs one pass over the unembedding and one over the source's decoder; let
+    one at a time run, or they and the engine take each other's memory bandwidth.
+    """
+
+    def __init__(
+        self, unembedding: Unembedding, sources: Sequence[Source], tokenizer: Tokenizer
+    ) -> None:
+        self._unembedding = unembedding
+        self._decoders = [_Decoder(source) for source in sources]
+        self._tokenizer = tokenizer
+        self._decode = decoder(tokenizer)
+        self._ranked = lru_cache(maxsize=_REMEMBERED)(self._rank)
+
+    def read(self, source: int, index: int, limit: int) -> Feature:
+        """The first `limit` entries of each list.
+
+        Raises:
+            Unreadable: the source's decoder does not write to the residual stream.
+        """
+        promoted, suppressed, neighbors = self._ranked(source, index)
+        return Feature(
+            promoted=tuple(self._effect(i, v) for i, v in promoted.first(limit)),
+            suppressed=tuple(self._effect(i, v) for i, v in suppressed.first(limit)),
+            neighbors=tuple(Neighbor(i, v) for i, v in neighbors.first(limit)),
+        )
+
+    @torch.inference_mode()
+    def _rank(self, source: int, index: int) -> tuple[_Ranked, _Ranked, _Ranked]:
+        decoder = self._decoders[source]
+        effects = self._unembedding.effects(decoder.direction(index))[: len(self._tokenizer)]
+        raising, lowering = _Ranked.largest(effects), _Ranked.largest(-effects)
+        cosines = decoder.cosines(index)
+        # Among them it would be the nearest to itself.
+        cosines[index] = -torch.inf
+        return raising.above(0), lowering.above(0).negated(), _Ranked.largest(cosines).above(0)
+
+    def _effect(self, token_id: int, logit: float) -> TokenEffect:
+        return TokenEffect(token_id, self._decode([token_id]), logit)
+
+
+class _Decoder:
+    """The rows of one source's decoder [width, d_model], each what a feature writes."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        metadata = source.sae.cfg.metadata
+        # A transcoder reads at one hook point and writes at another.
+        self._hook = str(metadata.get("hook_name_out") or source.hook.name)
+
+    def direction(self, index: int) -> Tensor:
+        """What one unit of the feature's activation adds to the residual stream, [d_model]."""
+        if self._hook.rpartition(".")[2] not in _WRITTEN:
+            raise Unreadable(
+                f"features of {self._source.id} do not write to the residual stream "
+                f"({self._hook}), so they have no direct effect on logits"
+            )
+        row: Tensor = self._rows[index]
+        return row
+
+    def cosines(self, index: int) -> Tensor:
+        """Cosine similarity of every row with one of them, [width]; 0 for rows of zeros."""
+        row = self._rows[index].float()
+        lengths: Tensor = self._norms * row.norm()
+        return _product(self._rows, row) / lengths.clamp_min(1e-12)
+
+    @property
+    def _rows(self) -> Tensor:
+        rows: Tensor = self._source.sae.W_dec
+        return rows
+
+    @cached_property
+    def _norms(self) -> Tensor:
+        return torch.cat([some.float().norm(dim=-1) for some in torch.split(self._rows, _ROWS)])
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Indices and values, largest first, both [k] on the host."""
+
+    ids: Tensor
+    values: Tensor
+
+    @classmethod
+    def largest(cls, values: Tensor) -> _Ranked:
+        top = values.topk(min(MAX_FEATURE_ENTRIES, len(values)))
+        return cls(top.indices.to("cpu", torch.int32), top.values.cpu())
+
+    def above(self, bound: float) -> _Ranked:
+        kept = self.values > bound
+        return _Ranked(self.ids[kept], self.values[kept])
+
+    def negated(self) -> _Ranked:
+        return _Ranked(self.ids, -self.values)
+
+    def first(self, count: int) -> list[tuple[int, float]]:
+        return list(zip(self.ids[:count].tolist(), self.values[:count].tolist(), strict=True))
+
+
+def _product(rows: Tensor, vector: Tensor) -> Tensor:
+    """rows [n, d] times vector [d], in float32."""
+    return torch.cat([some.float() @ vector for some in torch.split(rows, _ROWS)])

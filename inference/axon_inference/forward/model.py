@@ -1,0 +1,287 @@
+"""Loading a language model and finding its hook points.
+
+The model runs as transformers wrote it. TransformerLens knows, for every architecture, which
+module a hook point such as `blocks.8.hook_resid_pre` belongs to; we ask it once, at start-up,
+and put plain torch hooks there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Gemma3ForCausalLM,
+    GenerationConfig,
+)
+from transformers.pytorch_utils import Conv1D
+from transformers.utils import logging as transformers_logging
+
+from axon_inference.forward import attention, prepack
+
+# Where nothing else bounds it: keys and values of a slot grow with it.
+_LONGEST_CONTEXT = 2048
+# The heads' outputs before they are mixed: the one hook point inside attention that SAEs read.
+_HEADS = "attn.hook_z"
+# Gemma-3 from 4B on comes with a vision tower around the language model, which we leave out.
+_TEXT_OF_MULTIMODAL = {r"^(language_model\.model|model\.language_model)": "model"}
+
+
+class ModelError(ValueError):
+    """A model that cannot be served, or a hook point it does not have."""
+
+
+@dataclass(frozen=True)
+class HookPoint:
+    """A module, and whether the tensor is what goes into it or what comes out of it.
+
+    `width` is the length of the vectors there: that of the residual stream, except at
+    `attn.hook_z`, where it is all heads' outputs side by side.
+    """
+
+    name: str
+    layer: int
+    module: nn.Module
+    side: Literal["in", "out"]
+    width: int
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal language model in evaluation mode, its tokenizer, and its shape."""
+
+    id: str
+    network: nn.Module
+    tokenizer: Any
+    config: Any
+    adapter: Any
+    device: torch.device
+    dtype: torch.dtype
+    context_length: int
+    n_layers: int
+    d_model: int
+    vocab_size: int
+    bos_id: int | None
+    eos_ids: frozenset[int]
+
+    def hook_point(self, name: str) -> HookPoint:
+        """Resolve a TransformerLens hook name to a module of the network.
+
+        Raises:
+            ModelError: the model has no such hook point, or Axon cannot observe it.
+        """
+        return _resolve(self, name)
+
+    @property
+    def has_layer_norm(self) -> bool:
+        """Whether it normalises by LayerNorm, which takes the mean out, rather than by RMSNorm."""
+        return self.adapter.cfg.normalization_type in ("LN", "LNPre")
+
+
+def outline(
+    model_id: str, folder: str, *, device: str, dtype: str, context_length: int = 0
+) -> LanguageModel:
+    """All of a model in Hugging Face format but its weights, which stay on the meta device.
+
+    It is enough to tell whether the SAEs fit and how much memory all of it takes.
+
+    Raises:
+        ModelError: the architecture is one that Axon cannot run faithfully.
+        OSError: files are missing, from transformers.
+    """
+    config = _read_config(folder)
+    precision = getattr(torch, dtype)
+    with torch.device("meta"):
+        network: Any = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+            config, dtype=precision
+        )
+    if not network._supports_attention_backend:
+        raise ModelError(
+            f"{config.model_type} brings its own attention, for which Axon's, over many requests "
+            "at once, cannot be put"
+        )
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    longest = min(int(config.max_position_embeddings), context_length or _LONGEST_CONTEXT)
+    _refuse_shared_stretching(config, longest)
+    return LanguageModel(
+        id=model_id,
+        network=network,
+        tokenizer=tokenizer,
+        config=config,
+        adapter=_adapter(config, type(network).__name__, model_id, precision),
+        device=torch.device(device),
+        dtype=precision,
+        context_length=longest,
+        n_layers=int(config.num_hidden_layers),
+        d_model=int(config.hidden_size),
+        vocab_size=int(config.vocab_size),
+        bos_id=_bos_id(tokenizer),
+        eos_ids=_eos_ids(folder, config, tokenizer),
+    )
+
+
+def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
+    """The same model with its weights, on its device.
+
+    Raises:
+        ModelError: the folder's weights are not those of the architecture it names.
+        OSError: files are missing, from transformers.
+    """
+    text_only = isinstance(model.network, Gemma3ForCausalLM)
+    with _quiet():
+        network, found = type(model.network).from_pretrained(  # type: ignore[attr-defined]
+            folder,
+            config=model.config,
+            dtype=model.dtype,
+            attn_implementation=attention.NAME,
+            key_mapping=_TEXT_OF_MULTIMODAL if text_only else None,
+            output_loading_info=True,
+        )
+    # transformers fills what is missing with random numbers and goes on.
+    if lacking := sorted({*found["missing_keys"], *map(str, found["mismatched_keys"])}):
+        raise ModelError(
+            f"{folder} lacks {len(lacking)} weights of a {type(network).__name__}, such as "
+            f"{lacking[0]}; is it complete, and does its config.json belong to it?"
+        )
+    network.to(model.device).eval().requires_grad_(False)
+    # Nothing is ever padded, and to look for padding is to wait for the device in every step.
+    network.config.pad_token_id = None
+    if prepack.available(model.device, model.dtype):
+        prepack.prepack(network)
+    return replace(model, network=network)
+
+
+def load_model(
+    model_id: str, folder: str, *, device: str, dtype: str, context_length: int = 0
+) -> LanguageModel:
+    """Load a folder in Hugging Face format for inference; errors are those of the two steps."""
+    empty = outline(model_id, folder, device=device, dtype=dtype, context_length=context_length)
+    return load_weights(empty, folder)
+
+
+def _read_config(folder: str) -> Any:
+    """The language model's part of a configuration, if Axon can serve it."""
+    whole = AutoConfig.from_pretrained(folder)
+    config = whole.get_text_config()
+    if config is not whole and whole.model_type != "gemma3":
+        raise ModelError(f"{whole.model_type} is more than a language model; Axon serves text only")
+    _refuse_unsupported(config)
+    return config
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence transformers' bar, and its table of unexpected weights (vision, old buffers)."""
+    level, bar = (
+        transformers_logging.get_verbosity(),
+        transformers_logging.is_progress_bar_enabled(),
+    )
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bar:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _refuse_unsupported(config: Any) -> None:
+    """Refuse layers that carry anything from token to token but keys and values."""
+    known = {"full_attention", "sliding_attention"}
+    unknown = set(getattr(config, "layer_types", None) or ()) - known
+    if unknown:
+        raise ModelError(
+            f"{config.model_type} has layers of kind {', '.join(sorted(unknown))}; Axon serves "
+            "models whose layers attend to all of the context or to a sliding window of it"
+        )
+
+
+def _refuse_shared_stretching(config: Any, context_length: int) -> None:
+    """Refuse position embeddings that follow the longest sequence of a batch, beyond the length
+    from which on they do: the longest request would change all others."""
+    ropes = getattr(config, "rope_parameters", None) or {}
+    for rope in (ropes, *(kind for kind in ropes.values() if isinstance(kind, dict))):
+        if rope.get("rope_type") in ("dynamic", "longrope"):
+            own = rope.get("original_max_position_embeddings")
+            limit = int(own or config.max_position_embeddings)
+            if context_length > limit:
+                raise ModelError(
+                    f"{config.model_type} changes its position embeddings when a sequence passes "
+                    f"{limit} tokens: set AXON_CONTEXT_LENGTH to at most that"
+                )
+
+
+def _adapter(config: Any, architecture: str, model_id: str, dtype: torch.dtype) -> Any:
+    from transformer_lens.factories.architecture_adapter_factory import (
+        ArchitectureAdapterFactory,
+    )
+    from transformer_lens.model_bridge.sources._bridge_builder import (
+        build_bridge_config_from_hf,
+    )
+
+    bridge_config = build_bridge_config_from_hf(config, architecture, model_id, dtype)
+    try:
+        return ArchitectureAdapterFactory.select_architecture_adapter(bridge_config)
+    except ValueError as error:
+        raise ModelError(
+            f"TransformerLens does not know {architecture}, so its hook points have no names"
+        ) from error
+
+
+def _bos_id(tokenizer: Any) -> int | None:
+    """Where a tokenizer has no BOS (Qwen's), TransformerLens takes EOS for it, and so do SAEs."""
+    own: int | None = tokenizer.bos_token_id
+    return tokenizer.eos_token_id if own is None else own
+
+
+def _eos_ids(folder: str, config: Any, tokenizer: Any) -> frozenset[int]:
+    try:
+        generation = GenerationConfig.from_pretrained(folder)
+    except OSError:
+        generation = GenerationConfig.from_model_config(config)
+    ids: Any = generation.eos_token_id
+    if ids is None:
+        ids = tokenizer.eos_token_id
+    if ids is None:
+        return frozenset()
+    return frozenset(ids if isinstance(ids, list) else [ids])
+
+
+def _resolve(model: LanguageModel, name: str) -> HookPoint:
+    blocks, _, rest = name.partition(".")
+    number, _, hook = rest.partition(".")
+    if blocks != "blocks" or not number.isdigit() or not hook:
+        raise ModelError(f"hook point {name!r}: Axon reads blocks.LAYER.hook_NAME only")
+    layer = int(number)
+    if layer >= model.n_layers:
+        raise ModelError(f"hook point {name!r}: the model has layers 0 to {model.n_layers - 1}")
+    target = _target(model.adapter.get_component_mapping()["blocks"], hook)
+    component, _, end = target.rpartition(".")
+    if end not in ("hook_in", "hook_out"):
+        raise ModelError(f"hook point {name!r}: this model has none that Axon can read")
+    path = f"blocks.{layer}.{component}".rstrip(".")
+    module = model.adapter.get_component(model.network, path)
+    width = _inputs(module) if hook == _HEADS else model.d_model
+    return HookPoint(name, layer, module, "in" if end == "hook_in" else "out", width)
+
+
+def _target(block: Any, hook: str) -> str:
+    """The component of a block, and its side, that a hook name stands for; "" if none."""
+    if hook == _HEADS:
+        found = block.submodules["attn"].hook_aliases.get("hook_z")
+        return f"attn.{found}" if isinstance(found, str) else ""
+    found = block.hook_aliases.get(hook)
+    return found if isinstance(found, str) else ""
+
+
+def _inputs(module: Any) -> int:
+    """How long the vectors are that a linear layer reads (GPT-2's is transposed)."""
+    return int(module.weight.shape[0] if isinstance(module, Conv1D) else module.in_features)

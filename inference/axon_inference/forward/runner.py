@@ -1,0 +1,271 @@
+"""One forward pass for many rows: cache, model, tap and sampling. All torch of a step is here."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from axon_inference.engine.requests import Activations, Features, Sampling
+from axon_inference.engine.step import DeviceLost, Feed, SourceRows, StageTimes, StepResult
+from axon_inference.forward.batch import Ints, Layout, Plan, decode_layout, layout, plan
+from axon_inference.forward.cache import SlotCache
+from axon_inference.forward.graphs import Capture, Graphs, Outputs, Shape
+from axon_inference.forward.model import LanguageModel
+from axon_inference.forward.sampling import sample
+from axon_inference.forward.sources import Source
+from axon_inference.forward.tap import Tap
+from axon_inference.forward.transfer import fetch, knobs
+
+_log = logging.getLogger(__name__)
+
+
+class GraphError(RuntimeError):
+    """A captured step does not do what it should, so it must not serve."""
+
+
+class ModelRunner:
+    """Runs a language model and its sources over `slots` rows."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        sources: Sequence[Source],
+        slots: int,
+        capture: Capture | None = None,
+    ) -> None:
+        self.model = model
+        self.tap = Tap(sources)
+        self.cache = SlotCache(slots, model.context_length)
+        self._lengths = [0] * slots
+        self._seen = torch.zeros(slots, model.vocab_size, dtype=torch.bool, device=model.device)
+        self._capture = capture
+        self._graphs: Graphs | None = None
+
+    def warm_up(self) -> None:
+        """Allocate the cache, see that every source is fed, and capture the decode steps.
+
+        Raises:
+            SourceError: a hook point gives nothing that an SAE can read.
+            GraphError: a captured step finds something else than the same step run eagerly.
+        """
+        sources = tuple(range(len(self.tap.sources)))
+        features = Features(sources=sources)
+        self.run([Feed(0, [0, 0], 0, Sampling(temperature=0), features, 0)])
+        self.tap.check(tokens=2)
+        self.free(0)
+        if self._capture:
+            with torch.inference_mode():
+                self._graphs = self._make_graphs(self._capture, sources, features.top_k)
+
+    def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
+        """Note which tokens a repetition penalty will apply to in this slot."""
+        self._seen[slot] = False
+        self._seen[slot, torch.tensor(list(prompt_ids), device=self.model.device)] = True
+
+    def run(self, feeds: Sequence[Feed]) -> StepResult:
+        """Write the feeds' keys and values, read their features, and choose next tokens."""
+        try:
+            return self._run(feeds)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()  # so that the same step in parts may fit
+            raise
+        except torch.AcceleratorError as error:
+            raise DeviceLost(str(error)) from error
+
+    @torch.inference_mode()
+    def _run(self, feeds: Sequence[Feed]) -> StepResult:
+        clock = _Clock(self.model.device)
+        step = plan(feeds)
+        sources, k = _wanted(feeds)
+        drawing = [index for index, feed in enumerate(feeds) if feed.draws is not None]
+        shape = self._graphs.shape(step, sources, k) if self._graphs else None
+        if self._graphs and shape:
+            outputs = self._graphs.run(shape, step)
+            logits, features = outputs.logits[drawing], outputs.features
+            clock.forward()
+        else:
+            logits = self._forward(step, drawing)
+            clock.forward()
+            features = {source: self.tap.read(source, k) for source in sources}
+            clock.sae()
+        chosen, logprobs = self._sample([feeds[index] for index in drawing], logits)
+        found = fetch(chosen, logprobs, features, rows=int(step.tokens.shape[1]), k=k)
+        clock.sample()
+        for feed in feeds:
+            self._lengths[feed.slot] = feed.start + len(feed.ids)
+        spread = _spread(found.logprobs, drawing, len(feeds))
+        return StepResult(
+            next_ids=_spread(found.next_ids, drawing, len(feeds)).tolist(),
+            logprobs=spread.tolist(),
+            finite=_finite(spread, found.sources, step.offsets),
+            offsets=step.offsets.tolist(),
+            sources=found.sources,
+            times=clock.times,
+        )
+
+    @torch.inference_mode()
+    def swap(self, first: int, second: int) -> None:
+        """Exchange two slots; one that was freed costs half as much."""
+        a, b = self._lengths[first], self._lengths[second]
+        if b == 0:
+            self.cache.copy(first, second, a)
+        elif a == 0:
+            self.cache.copy(second, first, b)
+        else:
+            self.cache.swap(first, second, max(a, b))
+        self._lengths[first], self._lengths[second] = b, a
+        self._seen[[first, second]] = self._seen[[second, first]]
+
+    @torch.inference_mode()
+    def free(self, slot: int, poisoned: bool = False) -> None:
+        """Give up a slot's contents."""
+        self._lengths[slot] = 0
+        if poisoned:
+            self.cache.clear(slot)
+
+    def _forward(self, step: Plan, drawing: list[int]) -> Tensor:
+        """Logits [len(drawing), vocabulary] after the last tokens of these feeds."""
+        device = self.model.device
+        tokens = torch.from_numpy(step.tokens).to(device)
+        last = torch.from_numpy(step.last[drawing]).to(device)
+        return self._network(tokens, layout(step, tokens), last)
+
+    def _network(self, tokens: Tensor, where: Layout, last: Tensor) -> Tensor:
+        self.cache.layout = where
+        inputs = {
+            "input_ids": tokens[:1],
+            "position_ids": tokens[1:2],
+            "past_key_values": self.cache,
+            "use_cache": True,
+            "layout": where,
+        }
+        if not len(last):  # a part of a prompt: the head would be work for nothing
+            body: Any = self.model.network.base_model
+            body(**inputs)
+            return torch.empty(0, self.model.vocab_size, device=tokens.device)
+        logits: Tensor = self.model.network(**inputs, logits_to_keep=last).logits
+        return logits[0]
+
+    def _make_graphs(self, capture: Capture, sources: tuple[int, ...], k: int) -> Graphs | None:
+        slots, device = self.cache.slots, self.model.device
+        graphs = Graphs(self._decode, slots, self.model.context_length, device, capture)
+        try:
+            graphs.prepare(sources, k)
+        except RuntimeError:  # something in this model's forward pass cannot be captured
+            _log.warning("decode steps run eagerly, as they cannot be captured", exc_info=True)
+            return None
+        self._compare(graphs, sources, k)
+        return graphs
+
+    def _decode(self, tokens: Tensor, shape: Shape) -> Outputs:
+        """A decode step as a graph runs it: nothing in it depends on values."""
+        everyone = torch.arange(shape.rows, device=tokens.device)
+        logits = self._network(tokens, decode_layout(tokens, shape.length), everyone)
+        return Outputs(logits, {s: self.tap.read(s, shape.k) for s in shape.sources})
+
+    def _compare(self, graphs: Graphs, sources: tuple[int, ...], k: int) -> None:
+        """Run one decode step of every slot captured and eagerly, and compare.
+
+        Raises:
+            GraphError: they differ by more than rounding.
+        """
+        step = plan([_greedy(slot, position=slot % 3) for slot in range(self.cache.slots)])
+        shape = graphs.shape(step, sources, k)
+        assert shape is not None
+        captured = graphs.run(shape, step)
+        eager = self._forward(step, list(range(self.cache.slots)))
+        pairs = {"logits": (captured.logits, eager)}
+        for source in sources:
+            want = self.tap.read(source, shape.k).activations
+            pairs[f"features of source {source}"] = (captured.features[source].activations, want)
+        for name, (got, want) in pairs.items():
+            got = got[: len(want)].float()
+            if not torch.allclose(got, want.float(), rtol=1e-3, atol=self._tolerance()):
+                raise GraphError(
+                    f"a captured decode step gives other {name} than the same step run eagerly; "
+                    "set AXON_GRAPHS=off to serve without captured steps"
+                )
+        for slot in range(self.cache.slots):
+            self.cache.clear(slot)
+
+    def _tolerance(self) -> float:
+        return 1e-3 if self.model.dtype == torch.float32 else 0.1
+
+    def _sample(self, feeds: Sequence[Feed], logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Next ids and their log-probabilities, one of each a feed."""
+        device = self.model.device
+        if not feeds:
+            return torch.empty(0, dtype=torch.int64, device=device), torch.empty(0, device=device)
+        wanted = knobs(feeds, device)
+        slots = torch.tensor([feed.slot for feed in feeds], device=device)
+        seen = self._seen[slots] if wanted.any_penalty else self._seen[:0]
+        chosen, logprobs = sample(logits, seen, wanted)
+        if wanted.any_penalty:
+            self._seen[slots, chosen] = True
+        return chosen, logprobs
+
+
+class _Clock:
+    """Times the stages of a step. A GPU runs behind the host, so there it is all one stage."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._staged = device.type == "cpu"
+        self._began = time.perf_counter_ns()
+        self._spent = {"forward": 0, "sae": 0, "sample": 0}
+
+    def _lap(self, stage: str) -> None:
+        now = time.perf_counter_ns()
+        self._spent[stage if self._staged else "forward"] += now - self._began
+        self._began = now
+
+    def forward(self) -> None:
+        """The model has run."""
+        self._lap("forward")
+
+    def sae(self) -> None:
+        """The sources have been read."""
+        self._lap("sae")
+
+    def sample(self) -> None:
+        """Next tokens are chosen, and everything is on the host."""
+        self._lap("sample")
+
+    @property
+    def times(self) -> StageTimes:
+        """What was spent so far."""
+        return StageTimes(self._spent["forward"], self._spent["sae"], self._spent["sample"])
+
+
+def _greedy(slot: int, position: int) -> Feed:
+    return Feed(slot, [slot], position, Sampling(temperature=0), Features(), 0)
+
+
+def _wanted(feeds: Sequence[Feed]) -> tuple[tuple[int, ...], int]:
+    """Sources and how many features of each: the union of what the feeds ask for."""
+    k = max(feed.features.top_k for feed in feeds)
+    sources = {s for feed in feeds if feed.features.top_k for s in feed.features.sources}
+    return tuple(sorted(sources)), k
+
+
+def _spread(values: npt.NDArray[Any], at: list[int], n: int) -> npt.NDArray[Any]:
+    """An array of n with `values` at the places `at` and 0 elsewhere."""
+    if len(at) == n:
+        return values
+    spread = np.zeros(n, dtype=values.dtype)
+    spread[at] = values
+    return spread
+
+
+def _finite(logprobs: Activations, sources: dict[int, SourceRows], offsets: Ints) -> list[bool]:
+    """Whether each feed's outputs are finite. A bad vector makes its reconstruction error bad."""
+    good = np.isfinite(logprobs)
+    for rows in sources.values():
+        good &= np.logical_and.reduceat(np.isfinite(rows.error), offsets)
+    return [bool(value) for value in good]

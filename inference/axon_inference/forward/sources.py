@@ -1,0 +1,217 @@
+"""One SAE on one hook point: checking that it fits, loading it, encoding with it."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from huggingface_hub import hf_hub_download
+from safetensors import safe_open
+
+from axon_inference.catalog.catalog import SourceSpec
+from axon_inference.forward.model import HookPoint, LanguageModel
+
+# What `from_pretrained` settings of an SAE's model mean for the raw model we run. These change
+# weights, but no vector where SAEs read; all others that are set are refused, except centring.
+_HARMLESS_KWARGS = frozenset(
+    {"n_devices", "device", "dtype", "move_to_device", "fold_ln", "center_unembed"}
+)
+# These do not change what an attention layer adds to the stream, but what its heads put out.
+_HARMLESS_OUTSIDE_HEADS = frozenset({"fold_value_biases", "refactor_factored_attn_matrices"})
+_NOT_FOLDABLE = frozenset({"matching_pursuit"})
+# Architectures whose features are functions of one position's vector, never negative, and whose
+# decoder gives that vector back.
+_SERVED = frozenset({"standard", "gated", "topk", "jumprelu", "matching_pursuit"})
+# An sae_id that says no more than its hook point or layer does.
+_ONLY_A_LAYER = re.compile(r"blocks\.\d+\.[\w.]+|layer_?\d+|l\d+")
+
+
+class SourceError(ValueError):
+    """An SAE that does not fit the model or that Axon cannot apply faithfully."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A loaded SAE. `centers` subtracts the residual's mean first, as its training model did."""
+
+    id: str
+    hook: HookPoint
+    sae: Any
+    width: int
+    architecture: str
+    prepend_bos: bool
+    centers: bool
+    neuronpedia_url: str
+
+
+def check(spec: SourceSpec, model: LanguageModel) -> int:
+    """Check from its configuration alone that an SAE belongs on this model.
+
+    Returns:
+        The bytes its weights will take.
+
+    Raises:
+        SourceError, ModelError: it does not fit; the message says what does not.
+        OSError: files are missing.
+    """
+    config = _read_config(spec)
+    _place(spec, config, model)
+    return 2 * 4 * int(config.d_in) * int(config.d_sae)
+
+
+def load_source(spec: SourceSpec, model: LanguageModel) -> Source:
+    """Load an SAE and check that it belongs on this model.
+
+    Raises:
+        SourceError, ModelError: it does not fit; the message says what does not.
+        OSError: files are missing.
+    """
+    sae = _load_sae(spec, str(model.device))
+    sae.eval().requires_grad_(False)
+    hook, centers = _place(spec, sae.cfg, model)
+    if sae.cfg.reshape_activations == "hook_z":
+        # The tensor of the module is flat already.
+        sae.turn_off_forward_pass_hook_z_reshaping()
+        sae.cfg.reshape_activations = "none"
+    fold_decoder_norm(sae)
+    metadata = sae.cfg.metadata
+    listed = spec.neuronpedia_id
+    return Source(
+        id=listed or metadata.neuronpedia_id or f"{model.id}/{hook.layer}-{_set_name(spec)}",
+        hook=hook,
+        sae=sae,
+        width=int(sae.cfg.d_sae),
+        architecture=sae.cfg.architecture(),
+        prepend_bos=bool(metadata.get("prepend_bos", True)),
+        centers=centers,
+        neuronpedia_url=f"https://www.neuronpedia.org/{listed}" if listed else "",
+    )
+
+
+def _place(spec: SourceSpec, config: Any, model: LanguageModel) -> tuple[HookPoint, bool]:
+    """Where an SAE of this configuration reads, and whether it reads centred vectors."""
+    architecture = config.architecture()
+    if architecture not in _SERVED:
+        raise SourceError(
+            f"source {spec} is a {architecture}; Axon shows SAEs of these architectures: "
+            f"{', '.join(sorted(_SERVED))}"
+        )
+    hook = model.hook_point(_required(config.metadata, "hook_name", spec))
+    if config.d_in != hook.width:
+        raise SourceError(
+            f"source {spec} reads vectors of width {config.d_in}, but {hook.name} of {model.id} is "
+            f"{hook.width} wide: it was trained on another model"
+        )
+    return hook, _centers(config.metadata.model_from_pretrained_kwargs, spec, hook, model)
+
+
+def _read_config(spec: SourceSpec) -> Any:
+    """An SAE's configuration, without its weights."""
+    from sae_lens.loading import pretrained_sae_loaders as loaders
+    from sae_lens.saes.sae import SAEConfig
+
+    if spec.folder:
+        raw = loaders.handle_config_defaulting(loaders.get_sae_lens_config_from_disk(spec.folder))
+    else:
+        with _from_cache():
+            raw = loaders.load_sae_config_from_huggingface(spec.release, spec.sae_id)
+    return SAEConfig.from_dict(raw)
+
+
+def _load_sae(spec: SourceSpec, device: str) -> Any:
+    from sae_lens import SAE  # takes seconds to import, so only once it is needed
+
+    with warnings.catch_warnings():
+        # It advises to load the model in the way whose effect `_centers` makes sure of.
+        warnings.filterwarnings("ignore", message=r"\s*This SAE has non-empty")
+        # As on Neuronpedia, such an SAE is used unscaled where the registry has no factor.
+        warnings.filterwarnings("ignore", message=r"norm_scaling_factor not found")
+        if not spec.folder:
+            with _from_cache():
+                return SAE.from_pretrained(spec.release, spec.sae_id, device=device)
+        sae = SAE.load_from_disk(spec.folder, device=device, dtype="float32")
+    if sae.cfg.normalize_activations == "expected_average_only_in":
+        raise SourceError(
+            f"source {spec} expects scaled activations (normalize_activations), but does not say "
+            "by which factor: fold it in with fold_activation_norm_scaling_factor and save again"
+        )
+    return sae
+
+
+@contextmanager
+def _from_cache() -> Iterator[None]:
+    """Have SAELens' loaders read the hub's cache and nothing else.
+
+    All is there before they run (hub.py). Left alone, they would ask the hub about every file,
+    and for Gemma Scope 2 they cannot do without it.
+    """
+    from sae_lens.loading import pretrained_sae_loaders as loaders
+
+    download = partial(hf_hub_download, local_files_only=True)
+
+    def shapes(repository: str, filename: str) -> dict[str, list[int]]:
+        with safe_open(download(repository, filename), framework="pt") as file:
+            return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+
+    before = loaders.hf_hub_download, loaders.get_safetensors_tensor_shapes
+    loaders.hf_hub_download, loaders.get_safetensors_tensor_shapes = download, shapes
+    try:
+        yield
+    finally:
+        loaders.hf_hub_download, loaders.get_safetensors_tensor_shapes = before
+
+
+@torch.no_grad()
+def fold_decoder_norm(sae: Any) -> None:
+    """Scale features so that every decoder row has norm 1, as Neuronpedia shows them.
+
+    A top-k SAE that does not rescale by that norm chooses its k by unscaled values, and matching
+    pursuit chooses by them one by one: folding would choose others, so, as on Neuronpedia, they
+    are left as they are.
+    """
+    architecture = sae.cfg.architecture()
+    chooses_unscaled = "topk" in architecture and not getattr(
+        sae.cfg, "rescale_acts_by_decoder_norm", False
+    )
+    if architecture not in _NOT_FOLDABLE and not chooses_unscaled:
+        sae.fold_W_dec_norm()
+
+
+def _required(metadata: Any, name: str, spec: SourceSpec) -> str:
+    value = metadata.get(name)
+    if not value:
+        raise SourceError(f"source {spec} does not say its {name} (cfg.json, metadata)")
+    return str(value)
+
+
+def _centers(
+    kwargs: dict[str, Any] | None, spec: SourceSpec, hook: HookPoint, model: LanguageModel
+) -> bool:
+    """Whether the SAE reads vectors without their mean, as a model with centred weights has them.
+
+    TransformerLens centres only what LayerNorm takes the mean out of anyway, and no head output.
+    """
+    wanted = {name: value for name, value in (kwargs or {}).items() if value}
+    asked = bool(wanted.pop("center_writing_weights", False))
+    heads = hook.name.endswith("hook_z")
+    harmless = _HARMLESS_KWARGS | (frozenset() if heads else _HARMLESS_OUTSIDE_HEADS)
+    if unknown := sorted(set(wanted) - harmless):
+        raise SourceError(
+            f"source {spec} was trained on a model processed by {', '.join(unknown)}, which "
+            "Axon does not imitate: its features would be wrong"
+        )
+    return asked and model.has_layer_norm and not heads
+
+
+def _set_name(spec: SourceSpec) -> str:
+    if spec.folder:
+        return spec.folder.name
+    if _ONLY_A_LAYER.fullmatch(spec.sae_id):
+        return spec.release
+    return f"{spec.release}-" + re.sub(r"[^\w.-]+", "-", spec.sae_id)

@@ -1,0 +1,208 @@
+"""From settings to a runner that is ready: find, download, check, load."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from axon.v1 import inference_pb2 as pb
+
+from axon_inference.catalog.catalog import Selection, SourceSpec, select
+from axon_inference.catalog.hub import Want, fetch, require_network, snapshot
+from axon_inference.config import Settings
+from axon_inference.engine.validation import Served
+from axon_inference.forward.features import FeatureReader, Unembedding
+from axon_inference.forward.graphs import Capture, cuda_capture
+from axon_inference.forward.model import LanguageModel, ModelError, load_weights, outline
+from axon_inference.forward.runner import ModelRunner
+from axon_inference.forward.sources import Source, SourceError, check, load_source
+from axon_inference.loading import memory
+from axon_inference.loading.container import MemoryTooSmall
+from axon_inference.loading.device import choose
+from axon_inference.loading.selfcheck import require_faithful
+
+_log = logging.getLogger(__name__)
+
+# What a step can read of a prompt without making those who decode wait noticeably: on a CPU,
+# on a GPU.
+_PREFILL_TOKENS = (64, 512)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A runner, and what the rest of the service says of the model and its sources."""
+
+    runner: ModelRunner
+    reader: FeatureReader
+    tokenizer: Any
+    eos_ids: frozenset[int]
+    served: Served
+    info: pb.ModelInfo
+    sources: list[pb.Source]
+    slots: int
+    cache_bytes: int
+    prefill_tokens: int
+
+
+def load(
+    settings: Settings, capture: Capture | None = None, report: Callable[[str], None] = _log.info
+) -> Loaded:
+    """Load model and sources and check that they fit.
+
+    `capture` is how decode steps are captured; by default into CUDA graphs on a GPU. `report` is
+    given lines that say what is waited for.
+
+    Raises:
+        ValueError: they do not fit, or a name means nothing; the message says which.
+        OSError: files are missing.
+    """
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    device = choose(settings.device)
+    selection = select(settings.model, settings.sources)
+    try:
+        return _load(selection, settings, device, capture, report)
+    except torch.OutOfMemoryError as error:
+        # Others may use a GPU too, and take its memory while we load.
+        why = str(error).partition(". ")[0]
+        raise MemoryTooSmall(f"{selection.id} does not fit into {device}: {why}") from error
+
+
+def _load(
+    selection: Selection,
+    settings: Settings,
+    device: torch.device,
+    capture: Capture | None,
+    report: Callable[[str], None],
+) -> Loaded:
+    model, slots = _load_model(selection, settings, device, report)
+    sources = [_load_source(spec, model, report) for spec in selection.sources]
+    _require_distinct(sources)
+    if capture is None and model.device.type == "cuda" and settings.graphs == "auto":
+        capture = cuda_capture()
+    runner = ModelRunner(model, sources, slots, capture)
+    _warm_up(runner, model)
+    return Loaded(
+        runner=runner,
+        reader=FeatureReader(
+            Unembedding.of(model.adapter, model.network), sources, model.tokenizer
+        ),
+        tokenizer=model.tokenizer,
+        eos_ids=model.eos_ids,
+        served=Served(
+            model=model.id,
+            sources=tuple(source.id for source in sources),
+            context_length=model.context_length,
+            vocab_size=model.vocab_size,
+            bos_id=_bos(model, sources),
+            encode=_encoder(model.tokenizer),
+        ),
+        info=_info(model),
+        sources=[_describe(source) for source in sources],
+        slots=slots,
+        cache_bytes=runner.cache.nbytes,
+        prefill_tokens=settings.prefill_tokens or _PREFILL_TOKENS[model.device.type == "cuda"],
+    )
+
+
+def _warm_up(runner: ModelRunner, model: LanguageModel) -> None:
+    try:
+        runner.warm_up()
+    except NotImplementedError as error:
+        raise ModelError(f"{model.config.model_type}: Axon cannot do {error} yet") from error
+    require_faithful(runner, model)
+
+
+def _load_model(
+    selection: Selection,
+    settings: Settings,
+    device: torch.device,
+    report: Callable[[str], None],
+) -> tuple[LanguageModel, int]:
+    """The model, loaded only if the sources fit it and all of it fits into memory; and slots."""
+    require_network(selection.wanted)
+    if selection.repository:
+        fetch([Want(selection.repository, weights=False)], report)
+    folder = selection.folder or snapshot(selection.repository)
+    empty = outline(
+        selection.id,
+        str(folder),
+        device=str(device),
+        dtype=settings.dtype,
+        context_length=settings.context_length,
+    )
+    slots = memory.slots_within(settings.cache_mb * 10**6, settings.slots, empty)
+    if slots < settings.slots:
+        report(f"{slots} slots, as AXON_CACHE_MB={settings.cache_mb} holds no more")
+    if selection.repository:
+        # Known from a few kilobytes, so said before gigabytes are downloaded.
+        memory.require(memory.need(empty, slots), empty)
+    fetch(selection.wanted, report)
+    sizes = [check(spec, empty) for spec in selection.sources]
+    memory.require(memory.need(empty, slots, sum(sizes)), empty)
+    report(f"loading model {selection.id} from {folder}")
+    return load_weights(empty, str(folder)), slots
+
+
+def _load_source(spec: SourceSpec, model: LanguageModel, report: Callable[[str], None]) -> Source:
+    report(f"loading source {spec}")
+    return load_source(spec, model)
+
+
+def _require_distinct(sources: list[Source]) -> None:
+    names = [source.id for source in sources]
+    if double := {name for name in names if names.count(name) > 1}:
+        raise SourceError(
+            f"several sources would be called {', '.join(sorted(double))}: give each an id of its "
+            "own in AXON_SOURCES, with =MODEL/SOURCE behind it"
+        )
+
+
+def _bos(model: LanguageModel, sources: list[Source]) -> int | None:
+    """The BOS every prompt begins with, if the sources were trained with one."""
+    wanted = {source.prepend_bos for source in sources}
+    if len(wanted) > 1:
+        names = ", ".join(f"{s.id}: {s.prepend_bos}" for s in sources)
+        raise SourceError(f"the sources disagree on prepending BOS ({names}); serve them apart")
+    if wanted == {False}:
+        return None
+    if model.bos_id is None:
+        raise SourceError(f"the sources want a BOS token, but {model.id}'s tokenizer has none")
+    return model.bos_id
+
+
+def _encoder(tokenizer: Any) -> Callable[[str], list[int]]:
+    # Fast tokenizers refuse to be set up by two threads at once.
+    lock = threading.Lock()
+
+    def encode(text: str) -> list[int]:
+        with lock:
+            ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
+    return encode
+
+
+def _info(model: LanguageModel) -> pb.ModelInfo:
+    return pb.ModelInfo(
+        n_layers=model.n_layers,
+        d_model=model.d_model,
+        vocab_size=model.vocab_size,
+        device=str(model.device),
+        dtype=str(model.dtype).removeprefix("torch."),
+    )
+
+
+def _describe(source: Source) -> pb.Source:
+    return pb.Source(
+        id=source.id,
+        hook_name=source.hook.name,
+        layer=source.hook.layer,
+        width=source.width,
+        architecture=source.architecture,
+        neuronpedia_url=source.neuronpedia_url,
+    )

@@ -1,0 +1,102 @@
+"""Whether what is to be served fits into memory, told before gigabytes are loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import torch
+
+from axon_inference.catalog.downloads import readable
+from axon_inference.forward import prepack
+from axon_inference.forward.model import LanguageModel
+from axon_inference.loading.container import MemoryTooSmall, memory_limit
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that a model, its sources and its cache of keys and values will take."""
+
+    weights: int
+    sources: int
+    cache: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.weights + self.sources + self.cache
+
+
+def need(model: LanguageModel, slots: int, sources: int = 0) -> Need:
+    """What `model`, loaded or not, takes, beside sources of so many bytes."""
+    config, item = model.config, model.dtype.itemsize
+    parameters = sum(p.numel() for p in model.network.parameters())
+    if config.tie_word_embeddings and prepack.available(model.device, model.dtype):
+        parameters += model.vocab_size * model.d_model  # the head is packed, the embedding not
+    keys = _keys_per_token(config) * model.n_layers
+    return Need(
+        weights=parameters * item,
+        sources=sources,
+        cache=2 * keys * slots * model.context_length * item,
+    )
+
+
+def slots_within(budget: int, wanted: int, model: LanguageModel) -> int:
+    """How many of the slots wanted have their keys and values in so many bytes; 0: no bound.
+
+    Raises:
+        MemoryTooSmall: not even one has.
+    """
+    one = need(model, slots=1).cache
+    slots = min(wanted, budget // one) if budget else wanted
+    if not slots:
+        raise MemoryTooSmall(
+            f"keys and values of one request of {model.context_length} tokens take "
+            f"{readable(one)}, more than AXON_CACHE_MB allows ({readable(budget)}): allow more, "
+            "or set a shorter AXON_CONTEXT_LENGTH"
+        )
+    return slots
+
+
+def require(needed: Need, model: LanguageModel) -> None:
+    """Refuse what does not fit.
+
+    Raises:
+        MemoryTooSmall: says what is needed for what, and which settings take less.
+    """
+    available = _available(model.device)
+    if needed.total <= available:
+        return
+    smaller = "" if model.dtype.itemsize < 4 else "AXON_DTYPE=bfloat16 halves the first, "
+    raise MemoryTooSmall(
+        f"{model.id} needs about {readable(needed.total)} (weights {readable(needed.weights)}, "
+        f"sources {readable(needed.sources)}, keys and values {readable(needed.cache)}), but "
+        f"{readable(available)} of {_place(model.device)} are available: {smaller}fewer "
+        "AXON_SOURCES the second, fewer AXON_SLOTS or a shorter AXON_CONTEXT_LENGTH the third; or "
+        "take a smaller model (`python -m axon_inference models`)"
+    )
+
+
+def _keys_per_token(config: Any) -> int:
+    """Numbers in one layer's keys of one token."""
+    heads = int(config.num_attention_heads)
+    d_head = getattr(config, "head_dim", None) or int(config.hidden_size) // heads
+    return int(d_head) * int(getattr(config, "num_key_value_heads", None) or heads)
+
+
+def _available(device: torch.device) -> int:
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free)
+    return min(int(psutil.virtual_memory().available), max(0, memory_limit() - _own()))
+
+
+def _own() -> int:
+    """What this process has taken for itself by now, the libraries above all."""
+    used = psutil.Process().memory_info()
+    return int(used.rss - getattr(used, "shared", 0))
+
+
+def _place(device: torch.device) -> str:
+    return f"{device}'s memory" if device.type == "cuda" else "this machine's memory"

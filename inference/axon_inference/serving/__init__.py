@@ -1,0 +1,1 @@
+"""The engine over gRPC: the service, who may call it, health, metrics."""

@@ -1,0 +1,72 @@
+"""What becomes of one call of Generate, for its one line in the log and for the metrics."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from typing import Self
+
+from axon_inference.engine.requests import Event, Failed, Finished, Tokens
+from axon_inference.serving.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+
+class Account:
+    """Sees a call's events; tells the log and the metrics at the end of its `with` block.
+
+    `given_id` is the id under which the caller logs the request, or None.
+    """
+
+    def __init__(self, metrics: Metrics, given_id: str | None) -> None:
+        fit = given_id and _GIVEN_ID.fullmatch(given_id)
+        self._id = given_id if fit else secrets.token_hex(8)
+        self._metrics = metrics
+        self._began = time.monotonic()
+        self._tokens = {"prompt": 0, "generated": 0}
+        self._queue_ns: int | None = None
+        #: A key of the metrics: how it ended.
+        self.outcome = "cancelled"
+
+    def see(self, event: Event) -> None:
+        """Count an event."""
+        match event:
+            case Tokens(tokens):
+                generated = sum(token.logprob is not None for token in tokens)
+                self._tokens["generated"] += generated
+                self._tokens["prompt"] += len(tokens) - generated
+            case Finished(reason=reason, timings=timings):
+                self.outcome = reason.value
+                self._queue_ns = timings.queue_ns
+            case Failed():
+                self.outcome = "failed"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        seconds = time.monotonic() - self._began
+        self._metrics.generations.labels(self.outcome).inc()
+        for origin, count in self._tokens.items():
+            self._metrics.tokens.labels(origin).inc(count)
+        if self._queue_ns is not None:
+            self._metrics.queue_seconds.observe(self._queue_ns / 1e9)
+        fields = {
+            "request_id": self._id,
+            "outcome": self.outcome,
+            "prompt_tokens": self._tokens["prompt"],
+            "generated_tokens": self._tokens["generated"],
+            "queue_ms": None if self._queue_ns is None else round(self._queue_ns / 1e6, 1),
+            "duration_ms": round(seconds * 1000, 1),
+        }
+        _log.info(
+            "generation %s: %d prompt + %d generated tokens in %.2f s",
+            self.outcome,
+            *self._tokens.values(),
+            seconds,
+            extra={"fields": fields},
+        )

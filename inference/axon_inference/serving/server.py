@@ -1,0 +1,258 @@
+"""The gRPC face of the engine: messages to requests, events to messages. No torch in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
+
+import grpc
+from axon.v1 import inference_pb2 as pb
+from axon.v1 import inference_pb2_grpc as pb_grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+
+from axon_inference.engine.engine import Engine, EngineDead
+from axon_inference.engine.requests import (
+    Event,
+    Failed,
+    Feature,
+    Finished,
+    Request,
+    Tokens,
+    Unreadable,
+)
+from axon_inference.engine.scheduler import QueueFull
+from axon_inference.engine.validation import (
+    InvalidRequest,
+    Served,
+    UnknownSource,
+    resolve,
+    resolve_feature,
+)
+from axon_inference.serving import messages
+from axon_inference.serving.account import Account
+from axon_inference.serving.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 2
+# gRPC's default bound on what a client receives is 4 MiB; a long prompt with many features
+# would pass it, so its tokens are then spread over several messages.
+_MESSAGE_BYTES = 2 << 20
+
+
+class Listeners:
+    """Carries events from the engine's thread to the streams that wait for them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._streams: dict[int, EventStream] = {}
+
+    def publish(self, events: list[tuple[int, Event]]) -> None:
+        """Called by the engine, once a step, on its own thread: one wake-up for all streams."""
+        try:
+            self._loop.call_soon_threadsafe(self._deliver, events)
+        except RuntimeError:  # the loop has closed; nobody listens any more
+            _log.debug("dropped %d events after shutdown", len(events))
+
+    def open(self, request_id: int) -> EventStream:
+        """A stream of one request's events. Call it in the same turn of the loop as `submit`."""
+        stream = self._streams[request_id] = EventStream()
+        return stream
+
+    def close(self, request_id: int) -> None:
+        """Forget a stream; what still comes for it is dropped."""
+        self._streams.pop(request_id, None)
+
+    def _deliver(self, events: Iterable[tuple[int, Event]]) -> None:
+        for request_id, event in events:
+            if stream := self._streams.get(request_id):
+                stream.put(event)
+
+
+class EventStream:
+    """One request's events, in order. Tokens a slow reader has not taken yet become one event."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque()
+        self._ready = asyncio.Event()
+
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        last = self._events[-1] if self._events else None
+        if isinstance(event, Tokens) and isinstance(last, Tokens):
+            self._events[-1] = Tokens(last.tokens + event.tokens)
+        else:
+            self._events.append(event)
+        self._ready.set()
+
+    async def next(self) -> Event:
+        """The next event, once there is one."""
+        while not self._events:
+            self._ready.clear()
+            await self._ready.wait()
+        return self._events.popleft()
+
+
+class Reader(Protocol):
+    """What the servicer needs of `features.FeatureReader`."""
+
+    def read(self, source: int, index: int, limit: int) -> Feature:
+        """What a feature's weights say, or Unreadable."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What there is once the model is loaded; `name` tells this replica from others."""
+
+    name: str
+    engine: Engine
+    reader: Reader
+    served: Served
+    listeners: Listeners
+    description: pb.GetModelResponse
+
+
+class InferenceServicer(pb_grpc.InferenceServiceServicer):
+    """Implements axon.v1.InferenceService. Answers UNAVAILABLE until `ready` is set."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self.ready: Ready | None = None
+        self.unavailable = "the model is loading; try again in a moment"
+        # One at a time: a reading passes over whole matrices, as the engine does.
+        self._reading = asyncio.Lock()
+
+    async def Generate(
+        self,
+        request: pb.GenerateRequest,
+        context: grpc.aio.ServicerContext[pb.GenerateRequest, pb.GenerateResponse],
+    ) -> AsyncIterator[pb.GenerateResponse]:
+        """Stream one continuation."""
+        ready = await self._ready(context)
+        with Account(self._metrics, _given_id(context)) as account:
+            try:
+                # Tokenising a long prompt takes milliseconds that others' streams should not wait.
+                wanted = await asyncio.to_thread(resolve, request, ready.served)
+            except InvalidRequest as error:
+                account.outcome = "invalid"
+                await _refuse_fields(context, error)
+            try:
+                request_id = ready.engine.submit(wanted)
+            except QueueFull:
+                account.outcome = "queue_full"
+                await _refuse_full(context)
+            except EngineDead:
+                account.outcome = "failed"
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is failing; try again")
+            stream = ready.listeners.open(request_id)
+            try:
+                async for message in _relay(stream, wanted, ready, context, account):
+                    yield message
+            finally:
+                # Also where the caller went away or its deadline passed: the slot is free at once.
+                ready.engine.cancel(request_id)
+                ready.listeners.close(request_id)
+
+    async def GetModel(
+        self,
+        request: pb.GetModelRequest,
+        context: grpc.aio.ServicerContext[pb.GetModelRequest, pb.GetModelResponse],
+    ) -> pb.GetModelResponse:
+        """Describe the model and how busy the server is."""
+        ready = await self._ready(context)
+        answer = pb.GetModelResponse()
+        answer.CopyFrom(ready.description)
+        load = ready.engine.progress()
+        answer.load.running, answer.load.queued = load.running, load.queued
+        return answer
+
+    async def GetFeature(
+        self,
+        request: pb.GetFeatureRequest,
+        context: grpc.aio.ServicerContext[pb.GetFeatureRequest, pb.GetFeatureResponse],
+    ) -> pb.GetFeatureResponse:
+        """Read one feature off the weights."""
+        ready = await self._ready(context)
+        try:
+            query = resolve_feature(request, ready.description.sources)
+        except UnknownSource as error:
+            await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+        except InvalidRequest as error:
+            await _refuse_fields(context, error)
+        try:
+            async with self._reading:
+                feature = await asyncio.to_thread(
+                    ready.reader.read, query.source, query.index, query.limit
+                )
+        except Unreadable as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        return messages.from_feature(feature)
+
+    async def _ready(self, context: grpc.aio.ServicerContext[Any, Any]) -> Ready:
+        if self.ready is None:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, self.unavailable)
+        return self.ready
+
+
+def _given_id(context: grpc.aio.ServicerContext[Any, Any]) -> str | None:
+    """The id under which the caller logs the request."""
+    given = dict(context.invocation_metadata() or ()).get("x-request-id")
+    return given if isinstance(given, str) else None
+
+
+async def _relay(
+    stream: EventStream,
+    request: Request,
+    ready: Ready,
+    context: grpc.aio.ServicerContext[Any, Any],
+    account: Account,
+) -> AsyncIterator[pb.GenerateResponse]:
+    event = await stream.next()
+    # Not earlier: a call that fails before may be tried at another replica.
+    await context.send_initial_metadata((("axon-server", ready.name),))
+    while True:
+        account.see(event)
+        if isinstance(event, Failed):
+            await context.abort(grpc.StatusCode.INTERNAL, event.message)
+        for message in messages.from_event(event, request, ready.served, _MESSAGE_BYTES):
+            yield message
+        if isinstance(event, Finished):
+            return
+        event = await stream.next()
+
+
+async def _refuse_fields(
+    context: grpc.aio.ServicerContext[Any, Any], error: InvalidRequest
+) -> NoReturn:
+    detail = error_details_pb2.BadRequest(
+        field_violations=[
+            error_details_pb2.BadRequest.FieldViolation(
+                field=v.field, description=v.description, reason=v.reason
+            )
+            for v in error.violations
+        ]
+    )
+    await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error), detail)
+
+
+async def _refuse_full(context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
+    detail = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=_RETRY_SECONDS))
+    text = f"every slot is taken and the queue is full; try again in {_RETRY_SECONDS} s"
+    await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, text, detail)
+
+
+async def _abort(
+    context: grpc.aio.ServicerContext[Any, Any], code: grpc.StatusCode, text: str, detail: Any
+) -> NoReturn:
+    """End the call with google.rpc details, which clients read from the trailing metadata."""
+    packed = AnyMessage()
+    packed.Pack(detail)
+    status = status_pb2.Status(code=code.value[0], message=text, details=[packed])
+    trailer = (("grpc-status-details-bin", status.SerializeToString()),)
+    await context.abort(code, text, trailer)
