@@ -91,6 +91,11 @@ export class Live {
     this.socket.hurry();
   }
 
+  /** Comes into the room anew: what it has streamed is told from its beginning. */
+  comeBack(): void {
+    this.socket.reopen();
+  }
+
   chooseModel(model: string | null): void {
     this.models.choose(model);
   }

@@ -18,6 +18,7 @@ import { readRun } from "./session/address";
 import { type Origin, Store } from "./session/store";
 import { AccessField } from "./ui/access";
 import { AddressBar } from "./ui/address-bar";
+import { BackToRoom } from "./ui/back-to-room";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
 import { ExportMenu } from "./ui/export";
@@ -60,6 +61,7 @@ function receive(frame: Frame): void {
     follow.take(frame);
     return;
   }
+  if (!BESIDE_THE_LOG.has(frame.type)) backToRoom.heard();
   if (frame.type === "queued" || frame.type === "started") goLive();
   else if (!BESIDE_THE_LOG.has(frame.type) && store.origin === "recording") return;
   store.apply(frame);
@@ -149,6 +151,10 @@ const recordings = new Recordings((recording) => {
 new Tip();
 new TextView(store);
 new Timeline(store, player);
+const backToRoom = new BackToRoom(store, () => {
+  putAway("live");
+  live.comeBack();
+});
 new StrongestView(store);
 new PinnedView(store);
 new Inspector(

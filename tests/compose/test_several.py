@@ -59,7 +59,7 @@ def generated(stack: Stack) -> list[float]:
 def test_two_gateways_show_one_room_and_two_services_share_the_work(scaled: Stack) -> None:
     asyncio.run(_one_room(scaled))
     asyncio.run(_shared_work(scaled))
-    _grpc_in_turns(scaled)
+    _grpc_spread(scaled)
 
 
 async def _one_room(stack: Stack) -> None:
@@ -75,7 +75,7 @@ async def _one_room(stack: Stack) -> None:
         for _ in range(VIEWERS):
             sockets.append(await join(f"?room={opened['room']}"))
             await until(sockets[-1], "room")
-        # nginx takes turns, so both gateways have some.
+        # nginx chooses at random for each, so both gateways have some.
         assert len(viewers(stack)) == 2
         assert all(count >= 2 for count in viewers(stack)), viewers(stack)
         await presenter.send_json(ASK)
@@ -99,14 +99,16 @@ async def _shared_work(stack: Stack) -> None:
     assert all(now > then for then, now in zip(before, after, strict=True)), (before, after)
 
 
-def _grpc_in_turns(stack: Stack) -> None:
-    """Each call of one connection goes to the next service: nginx looks at calls."""
+def _grpc_spread(stack: Stack) -> None:
+    """The calls of one connection go to every service: nginx chooses at random for each call."""
     before = generated(stack)
     with axon.Client(stack.grpc) as client:
-        for _ in range(6):
+        for _ in range(16):
             list(client.generate("Once upon a time", max_tokens=2))
     after = generated(stack)
-    assert [now - then for then, now in zip(before, after, strict=True)] == [3, 3]
+    ended = [now - then for then, now in zip(before, after, strict=True)]
+    assert sum(ended) == 16
+    assert min(ended) > 0, ended  # by chance all at one: once in 32,768 times
 
 
 def test_a_gateway_that_goes_takes_no_room_with_it(scaled: Stack) -> None:

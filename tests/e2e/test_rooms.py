@@ -13,7 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from ..integration.gateway import harness
-from ..integration.gateway.fake_inference import Failure
+from ..integration.gateway.fake_inference import Failure, Script
 from . import pages
 from .hall import SLOW, Hall, open_hall
 from .looks import keep
@@ -91,12 +91,45 @@ async def test_a_recording_plays_from_a_file(
     await visitor.get_by_label("Recording", exact=True).set_input_files(file)
     await pages.wait_for(visitor, "a.origin === 'recording' && a.phase === 'finished'")
     assert await pages.text(visitor) == await pages.text(presenter)
+    # The visitor's own room has streamed nothing.
+    await expect(visitor.get_by_role("button", name="Back to the room")).to_be_hidden()
     # A file that is cut off, as of a room that goes on, plays as far as it goes, and says so.
     file.write_bytes(recording[: len(recording) // 2])
     await visitor.get_by_label("Recording", exact=True).set_input_files(file)
     await expect(visitor.get_by_role("alert")).to_contain_text("its end is missing")
     await pages.wait_for(visitor, "a.tokenCount > 2")
     assert (await pages.text(presenter)).startswith(await pages.text(visitor))
+
+
+async def test_from_a_recording_back_to_the_room(
+    open_page: Opener, hall: Hall, tmp_path: Path
+) -> None:
+    hall.inference.script = Script(prompt=("<bos>", "Elsewhere"))
+    elsewhere = await opened(open_page, hall)
+    await pages.end_of_run(elsewhere)
+    room = elsewhere.url.rpartition("/")[2]
+    async with (
+        aiohttp.ClientSession(hall.url) as http,
+        http.get(f"/api/rooms/{room}/recording.jsonl") as answer,
+    ):
+        file = tmp_path / "elsewhere.jsonl"
+        file.write_bytes(await answer.read())
+    hall.inference.script = Script()
+    page = await opened(open_page, hall)
+    await pages.end_of_run(page)
+    streamed = await pages.text(page)
+    back = page.get_by_role("button", name="Back to the room")
+    await expect(back).to_be_hidden()
+    await page.get_by_label("Recording", exact=True).set_input_files(file)
+    await pages.wait_for(page, "a.origin === 'recording' && a.tokenCount > 2")
+    assert (await pages.text(page)).startswith("Elsewhere")
+    await keep(page, "recording-in-a-room")
+    await back.click()
+    await pages.end_of_run(page)
+    assert await pages.text(page) == streamed
+    await expect(back).to_be_hidden()
+    # The room is still this page's own.
+    await expect(pages.generate_button(page)).to_be_enabled()
 
 
 async def test_share_shows_link_code_and_who_is_here(open_page: Opener, hall: Hall) -> None:

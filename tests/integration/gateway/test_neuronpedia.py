@@ -18,8 +18,9 @@ import pytest
 import pytest_asyncio
 from axon_gateway import metrics
 from axon_gateway.config import Settings
+from axon_gateway.labels import fetch, neuronpedia
 from axon_gateway.labels.files import LabelFiles
-from axon_gateway.labels.labels import Labels, Origins, fetch, neuronpedia
+from axon_gateway.labels.labels import Labels, Origins
 from axon_gateway.labels.neuronpedia import BulkExport, FeatureApi, Http, Unavailable
 from axon_gateway.labels.records import FeatureRecord
 from axon_gateway.labels.store import LabelStore

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from axon_inference.catalog.catalog import CatalogError, SourceSpec, listing, registry, select
+from axon_inference.catalog import listing, registry
+from axon_inference.catalog.catalog import CatalogError, SourceSpec, select
 from axon_inference.catalog.presets import PRESETS
 
 from ... import tiny
