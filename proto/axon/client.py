@@ -84,6 +84,8 @@ class Client(AbstractContextManager["Client"]):
             else grpc.insecure_channel(address, CHANNEL_OPTIONS)
         )
         self._stub = stubs.InferenceServiceStub(self._channel)
+        # Its messages are of no interest: no bytes ask for the health of the whole server.
+        self._health = self._channel.unary_unary("/grpc.health.v1.Health/Check")
 
     def generate(
         self, prompt: str, *, timeout: float | None = None, **knobs: Unpack[Knobs]
@@ -133,13 +135,19 @@ class Client(AbstractContextManager["Client"]):
         self._channel.close()
 
     def _connect(self) -> None:
-        ready = grpc.channel_ready_future(self._channel)
+        """Waits for the server; AxonError if there is none within the time for it.
+
+        Asks for its health, whatever that is. grpc's own `channel_ready_future` has a thread watch
+        the channel, which fails with a traceback where the channel is closed soon after two calls.
+        """
         try:
-            ready.result(timeout=self._connect_timeout)
-        except grpc.FutureTimeoutError:
-            raise unreachable(self.address, self._connect_timeout, bool(self._secure)) from None
-        finally:
-            ready.cancel()
+            self._health(b"", timeout=self._connect_timeout, wait_for_ready=True)
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise unreachable(self.address, self._connect_timeout, bool(self._secure)) from None
+            # Lost meanwhile, or a proxy has nobody to pass the call to.
+            if error.code() is grpc.StatusCode.UNAVAILABLE:
+                raise from_call(error) from None
 
     def __exit__(self, *raised: object) -> None:
         self.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import threading
 import time
 from typing import Any
 
@@ -261,6 +262,23 @@ async def test_closing_the_client_ends_what_runs_with_an_error(inference: FakeIn
 async def exhaust(generation: axon.AsyncGeneration) -> None:
     async for _ in generation:
         pass
+
+
+async def test_closing_soon_after_several_calls_is_quiet(inference: FakeInference) -> None:
+    def work() -> None:
+        for _ in range(20):
+            with axon.Client(inference.address) as client:
+                for _ in range(4):
+                    client.model()
+
+    broken: list[object] = []
+    before, threading.excepthook = threading.excepthook, broken.append
+    try:
+        await asyncio.to_thread(work)
+        await asyncio.sleep(0.5)
+    finally:
+        threading.excepthook = before
+    assert broken == []
 
 
 async def test_a_client_survives_a_restart_of_the_service(inference: FakeInference) -> None:
