@@ -85,7 +85,7 @@ class Client(AbstractContextManager["Client"]):
         )
         self._stub = stubs.InferenceServiceStub(self._channel)
         # Its messages are of no interest: no bytes ask for the health of the whole server.
-        self._health = self._channel.unary_unary("/grpc.health.v1.Health/Check")
+        self._health = self._channel.unary_unary("/grpc.health.v1.Health/Check", bytes, bytes)
 
     def generate(
         self, prompt: str, *, timeout: float | None = None, **knobs: Unpack[Knobs]
