@@ -17,8 +17,8 @@ const DRIFT_MS = 120_000;
 const TELL_MS = 200;
 /** Seen a little from above, so that the storeys read as discs. */
 const HOME_DIRECTION = new Vector3(0, 0.3, 1).normalize();
-/** A little room around the outermost nodes. */
-const MARGIN = 1.02;
+/** Room around the outermost nodes, for their cores and for what `misfits` lets pass. */
+const MARGIN = 1.07;
 
 /** The extent of the picture: a standing cylinder around the axis through `centre`. */
 export interface Extent {
