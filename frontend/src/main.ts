@@ -10,7 +10,7 @@ import { exposeDebugHandle } from "./debug";
 import { Graph } from "./graph/graph";
 import { showOverlay } from "./graph/overlay";
 import { Live } from "./live";
-import { askForFacts, askForFeature } from "./net/backend";
+import { askForFacts, askForFeature, askForLabelled } from "./net/backend";
 import { Facts } from "./net/facts";
 import { browserWait, Player, type Start } from "./net/player";
 import { loadRecording } from "./net/replay";
@@ -137,7 +137,7 @@ new ModelView(store, (model) => {
 new AccessField(store, (token) => {
   live.enter(token);
 });
-const finding = new Finding(store);
+const finding = new Finding(store, askForLabelled);
 new Facts(store, askForFacts);
 new Share(store);
 offerHelp(() => {

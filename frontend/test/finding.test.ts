@@ -39,6 +39,20 @@ describe("search", () => {
     expect(found("  ")).toEqual([]);
   });
 
+  it("puts what the whole model has behind what was seen, each once", () => {
+    const elsewhere = [
+      { source: SOURCE, index: 4821, label: "capitals" },
+      { source: SOURCE, index: 77, label: "capitals of old" },
+    ];
+    const hits = search(room().session, SOURCES, "capitals", 12, elsewhere);
+    expect(hits.map(({ id, label }) => [id, label])).toEqual([
+      [4821, "capitals"],
+      [17, "names of capitals"],
+      [77, "capitals of old"],
+    ]);
+    expect(hits.map(({ feature: seen }) => seen !== null)).toEqual([true, true, false]);
+  });
+
   it("finds indices: seen ones first, then those that have not fired", () => {
     expect(found("17")).toEqual(["names of capitals", "full stops", "axon-demo/1-res/17"]);
     expect(found("#4821")).toEqual(["capitals"]);
@@ -78,7 +92,7 @@ describe("passes", () => {
 describe("a feature that has not fired", () => {
   it("can be chosen, and gives way to the real one when it fires", () => {
     const store = room();
-    store.chooseUnseen(SOURCE, 99, 2);
+    store.chooseUnseen(SOURCE, 99, 2, null);
     expect(store.chosen).toMatchObject({ key: `${SOURCE}/99`, index: -1, fired: 0 });
     expect(store.session.features).toHaveLength(5);
     store.apply(token(4, 2, "!", [feature(99, 1)]));

@@ -17,6 +17,7 @@ from axon_gateway.generation import Emit, Generation
 from axon_gateway.labels.files import LabelFiles
 from axon_gateway.labels.labels import Labels, Origins
 from axon_gateway.labels.neuronpedia import BulkExport, FeatureApi, Http
+from axon_gateway.labels.search import LabelSearch
 from axon_gateway.labels.store import LabelStore
 from axon_gateway.limits import Client, Limits
 from axon_gateway.requests import Generate
@@ -53,6 +54,7 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
     access = Access.of(settings.backend_tls, settings.backend_tls_name, settings.backend_token)
     backends = Backends(settings.targets, settings.generation_timeout, access)
     labels = _labels(settings, backends)
+    search = LabelSearch(labels)
     limits = Limits(settings)
 
     def start(command: Generate, emit: Emit, client: Client | None) -> Generation:
@@ -70,10 +72,11 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
         sharing=sharing,
     )
     sharing.start(rooms)
-    app[GATEWAY] = Gateway(settings, backends, labels, rooms, limits)
+    app[GATEWAY] = Gateway(settings, backends, labels, search, rooms, limits)
     yield
     await rooms.close()
     await sharing.close()
+    await search.close()
     await labels.close()
     await backends.close()
 

@@ -217,6 +217,16 @@ async def handle_facts(request: web.Request) -> web.Response:
     return web.json_response({"features": facts})
 
 
+async def handle_labelled(request: web.Request) -> web.Response:
+    """`/api/features?label=...`: one feature that never fires, by the text asked for."""
+    found = {
+        "source": fake_stream.SOURCES[0],
+        "index": 999,
+        "label": f"rarely {request.query['label']}",
+    }
+    return web.json_response({"features": [found]})
+
+
 async def handle_large(request: web.Request) -> web.StreamResponse:
     """`/large/TOKENS.jsonl`: a made-up recording of that many tokens, `?sources=` layers of it."""
     answer = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
@@ -241,6 +251,7 @@ def make_app(gateway: Gateway) -> web.Application:
     app.router.add_get("/r/{room}", handle_page)
     app.router.add_get("/ws", handle_socket)
     app.router.add_get("/api/model", handle_model)
+    app.router.add_get("/api/features", handle_labelled)
     app.router.add_get("/api/features/{model}/{source}", handle_facts)
     app.router.add_get("/api/features/{model}/{source}/{index}", handle_feature)
     app.router.add_get(r"/large/{tokens:\d+}.jsonl", handle_large)

@@ -76,6 +76,21 @@ async def test_a_feature_is_found_by_its_label(
     await expect(page.get_by_role("listbox", name="Found")).to_be_hidden()
 
 
+async def test_a_feature_that_has_not_fired_is_found_by_its_label(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    page = await room(open_page, gateway)
+    await find(page).fill("zebras")
+    option = page.get_by_role("listbox", name="Found").get_by_role("option").first
+    await expect(option).to_contain_text("rarely zebras")
+    await expect(option).to_contain_text("not seen here yet")
+    await keep(page, "find-unseen")
+    await find(page).press("Enter")
+    inspector = page.get_by_label("Chosen feature")
+    await expect(inspector).to_contain_text("rarely zebras")
+    await expect(inspector).to_contain_text("999")
+
+
 async def test_a_feature_is_found_by_its_index(open_page: Opener, gateway: Gateway) -> None:
     page = await room(open_page, gateway)
     node = (await page.evaluate("axon.nodes()"))[0]

@@ -4,8 +4,10 @@ import { asObject } from "../wire/check";
 import {
   type FeatureFacts,
   type FeatureInfo,
+  type Labelled,
   parseFeatureFacts,
   parseFeatureInfo,
+  parseLabelled,
   parseModel,
 } from "../wire/model";
 
@@ -115,6 +117,12 @@ export async function askForFacts(
   indices: readonly number[],
 ): Promise<Map<number, FeatureFacts> | null> {
   return ask(`${sourcePath(source)}?index=${indices.join(",")}`, parseFeatureFacts);
+}
+
+/** A model's features with these words in their label; null when it cannot be asked. */
+export async function askForLabelled(model: string, label: string): Promise<Labelled[] | null> {
+  const query = new URLSearchParams({ model, label }).toString();
+  return ask(`/api/features?${query}`, parseLabelled);
 }
 
 /** A source is named model/rest; that model need not go by the name of the one that runs. */

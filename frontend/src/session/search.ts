@@ -1,10 +1,12 @@
 /** Finding features by the words of their label or by their index. */
+import type { Labelled } from "../wire/model";
 import type { Session } from "./session";
-import type { Feature } from "./state";
+import { type Feature, featureKey } from "./state";
 
 export interface Hit {
   source: string;
   id: number;
+  label: string | null;
   /** Null where the feature has not fired in this room. */
   feature: Feature | null;
 }
@@ -18,15 +20,21 @@ export interface Searched {
 
 const INDEX = /^#?(\d{1,9})$/u;
 
+/** Whether a text is the index of a feature, rather than words of a label. */
+export function isIndex(text: string): boolean {
+  return INDEX.test(text.trim());
+}
+
 /**
- * Features that fit the text, best first: those seen in this room, then, where the text is an index,
- * features of `sources` that have not fired yet.
+ * Features that fit the text, best first: those seen in this room, then others. Where the text is an
+ * index these are features of `sources`, else what was `found` by label in the whole model.
  */
 export function search(
   session: Session,
   sources: readonly Searched[],
   text: string,
   limit: number,
+  found: readonly Labelled[] = [],
 ): Hit[] {
   const wanted = text.trim().toLowerCase();
   if (wanted === "") return [];
@@ -34,8 +42,14 @@ export function search(
     .map((feature) => ({ feature, rank: rankOf(feature, wanted) }))
     .filter(({ rank }) => rank > 0)
     .sort((a, b) => b.rank - a.rank || b.feature.peak - a.feature.peak)
-    .map(({ feature }): Hit => ({ source: feature.source, id: feature.id, feature }));
-  return [...seen, ...unseen(session, sources, wanted)].slice(0, limit);
+    .map(({ feature }): Hit => {
+      const { source, id, label } = feature;
+      return { source, id, label, feature };
+    });
+  const others = found
+    .filter(({ source, index }) => session.feature(featureKey(source, index)) === undefined)
+    .map(({ source, index, label }): Hit => ({ source, id: index, label, feature: null }));
+  return [...seen, ...unseen(session, sources, wanted), ...others].slice(0, limit);
 }
 
 /** 0 where it does not fit; the whole index or label counts most, then beginnings, then the rest. */
@@ -60,5 +74,5 @@ function unseen(session: Session, sources: readonly Searched[], wanted: string):
   );
   return sources
     .filter((source) => id < source.width && !fired.has(source.id))
-    .map((source) => ({ source: source.id, id, feature: null }));
+    .map((source) => ({ source: source.id, id, label: null, feature: null }));
 }

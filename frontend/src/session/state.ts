@@ -38,14 +38,20 @@ export interface Firings {
 }
 
 /** A feature that has not fired in this room: it has no number here. */
-export function unseenFeature(source: string, id: number, layer: number, index = -1): Feature {
+export function unseenFeature(
+  source: string,
+  id: number,
+  layer: number,
+  index = -1,
+  label: string | null = null,
+): Feature {
   return {
     key: featureKey(source, id),
     id,
     source,
     layer,
     index,
-    label: null,
+    label,
     peak: 0,
     fired: 0,
     knownMax: null,

@@ -127,9 +127,9 @@ export class Store {
     this.changed();
   }
 
-  /** Chooses a feature by its index, though it may not have fired here. */
-  chooseUnseen(source: string, id: number, layer: number): void {
-    this.guest = unseenFeature(source, id, layer);
+  /** Chooses a feature that may not have fired here. */
+  chooseUnseen(source: string, id: number, layer: number, label: string | null): void {
+    this.guest = unseenFeature(source, id, layer, -1, label);
     this.choose(this.guest.key);
   }
 

@@ -1,12 +1,18 @@
 /** One field to find features and to filter them: hits to choose from, filters as chips. */
 import { css, hueOf } from "../graph/palette";
 import { type Filter, filterText, parseFilter, sameFilter } from "../session/filters";
-import { type Hit, search } from "../session/search";
+import { type Hit, isIndex, search } from "../session/search";
 import type { Store } from "../session/store";
+import type { Labelled } from "../wire/model";
 import { byId, h, setText } from "./dom";
 import { dotOf } from "./feature-list";
 
 const MOST_HITS = 12;
+/** Time after the last key until the whole model is asked. */
+const ASK_MS = 200;
+
+/** Asks for features of a model by their label; null when it cannot be asked. */
+export type AskForLabelled = (model: string, label: string) => Promise<Labelled[] | null>;
 
 /** What the open list offers: a feature, a filter to set, or a text to go on with. */
 type Offer = { hit: Hit } | { filter: Filter } | { begin: string; help: string };
@@ -15,7 +21,7 @@ const BEGINNINGS: readonly { begin: string; help: string }[] = [
   { begin: "hide: ", help: "words or /expression/ in a label" },
   { begin: "keep: ", help: "only such labels" },
   { begin: "min: ", help: "20%: reached a fifth of what it can do" },
-  { begin: "density: ", help: "<1%: fires on less of all text" },
+  { begin: "density: ", help: "<1%: rare ones, and those never measured" },
 ];
 
 export class Finding {
@@ -27,9 +33,16 @@ export class Finding {
   private active = 0;
   private open = false;
   private drawnChips = "";
+  /** What the whole model has for the text in the field. */
+  private found: { text: string; features: readonly Labelled[] } = { text: "", features: [] };
+  private asking: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly store: Store) {
+  constructor(
+    private readonly store: Store,
+    private readonly ask: AskForLabelled,
+  ) {
     this.field.addEventListener("input", () => {
+      this.askSoon();
       this.problem.hidden = true;
       this.field.removeAttribute("aria-invalid");
       this.active = 0;
@@ -107,7 +120,7 @@ export class Finding {
     else if (parsed) this.add(parsed.filter);
     else if (this.offers.length > 0) this.take(this.offers[this.active]);
     else if (this.field.value.trim() !== "") {
-      this.refuse("No feature seen here has this in its label, or this index.");
+      this.refuse("No feature has this in its label, or this index.");
     }
   }
 
@@ -122,11 +135,28 @@ export class Finding {
     }
   }
 
-  private choose({ source, id, feature }: Hit): void {
+  private choose({ source, id, label, feature }: Hit): void {
     this.field.value = "";
     this.show(false);
     if (feature) this.store.choose(feature.key);
-    else this.store.chooseUnseen(source, id, this.layerOf(source));
+    else this.store.chooseUnseen(source, id, this.layerOf(source), label);
+  }
+
+  /** Not at each key: a word is asked about once it stands. */
+  private askSoon(): void {
+    clearTimeout(this.asking);
+    this.asking = setTimeout(() => void this.askNow(), ASK_MS);
+  }
+
+  private async askNow(): Promise<void> {
+    const { backend } = this.store;
+    const text = this.field.value.trim();
+    if (backend.state !== "ready" || text.length < 2) return;
+    if (isIndex(text) || parseFilter(text) !== null || text === this.found.text) return;
+    const features = await this.ask(backend.model.model, text);
+    if (features === null || text !== this.field.value.trim()) return;
+    this.found = { text, features };
+    if (this.open) this.draw();
   }
 
   private add(filter: Filter): void {
@@ -159,8 +189,9 @@ export class Finding {
     const text = this.field.value;
     if (text.trim() === "") return [...BEGINNINGS];
     if (parseFilter(text) !== null) return [];
-    const hits = search(this.store.session, this.searched(), text, MOST_HITS);
-    const words: Offer[] = /^#?\d+$/u.test(text.trim())
+    const found = text.trim() === this.found.text ? this.found.features : [];
+    const hits = search(this.store.session, this.searched(), text, MOST_HITS, found);
+    const words: Offer[] = isIndex(text)
       ? []
       : (["hide", "keep"] as const).map((kind) => ({ filter: { kind, pattern: text.trim() } }));
     return [...hits.map((hit) => ({ hit })), ...words];
@@ -211,12 +242,12 @@ export class Finding {
       const help = kind === "hide" ? "labels with it" : "labels with it only";
       return [h("b", {}, filterText(offer.filter)), h("span", { class: "quiet" }, help)];
     }
-    const { source, id, feature } = offer.hit;
+    const { source, id, label, feature } = offer.hit;
     const hidden = feature && !this.store.passes(feature) ? ", hidden by a filter" : "";
     const where = feature ? `#${id}${hidden}` : `#${id} of ${source}, not seen here yet`;
     const sources = this.store.sourceIds();
     const dot = dotOf(css(hueOf(sources.indexOf(source), sources.length)));
-    const name = h("span", { class: "name" }, feature?.label ?? `feature ${id}`);
+    const name = h("span", { class: "name" }, label ?? `feature ${id}`);
     return [dot, name, h("span", { class: "quiet" }, where)];
   }
 

@@ -17,7 +17,10 @@ const FILTERS: readonly [filter: string, does: string][] = [
   ["keep: /country|capital/", "shows only labels that match the expression"],
   ["hide: /^#/", "hides features without a label"],
   ["min: 20%", "shows only features that reached a fifth of what they can do"],
-  ["density: <1%", "shows only features that fire on less than 1% of all text"],
+  [
+    "density: <1%",
+    "shows features that fire on less than 1% of all text, and those never measured",
+  ],
 ];
 
 /** Shows the dialog on its button and on `?`, and calls `find` on `/`. */

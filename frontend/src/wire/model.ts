@@ -140,6 +140,25 @@ export function parseFeatureFacts(value: unknown): Map<number, FeatureFacts> {
   return new Map(Object.entries(found).map(([index, facts]) => [Number(index), facts]));
 }
 
+/** A feature found by its label, wherever in the model it is. */
+export interface Labelled {
+  source: string;
+  index: number;
+  label: string;
+}
+
+/** `{"features": [{...}]}`, the best fit first. */
+export function parseLabelled(value: unknown): Labelled[] {
+  return asArray(asObject(value, "found").features, "features").map((item) => {
+    const found = asObject(item, "feature");
+    return {
+      source: asString(found.source, "feature.source"),
+      index: asNumber(found.index, "feature.index"),
+      label: asString(found.label, "feature.label"),
+    };
+  });
+}
+
 export function isKnob(name: string): name is KnobName {
   return (KNOBS as readonly string[]).includes(name);
 }

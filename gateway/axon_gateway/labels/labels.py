@@ -148,6 +148,14 @@ class Labels:
             if entry is not None
         }
 
+    async def every(self, source: str) -> tuple[bool, dict[int, str]]:
+        """All labels of a source, and whether it is filled. Raises Refusal if Redis fails."""
+        async with self._talking():
+            page = await self._read(source, [], _FEATURE_PATIENCE)
+            found = await self._store.labels(source)
+        overrides = {i: label for (of, i), label in self._origins.overrides.items() if of == source}
+        return page.filled, found | overrides
+
     async def prepare(self, source: str) -> None:
         """Fills Redis with a source's labels unless it holds them. Raises Refusal if it fails."""
         async with self._talking():

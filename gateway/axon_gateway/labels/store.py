@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 #: The field of a source's hash that says what it was filled from. No feature has this index.
 _FILLED = "@"
-_ROWS_PER_WRITE = 1000
+_ROWS_AT_ONCE = 1000
 _TIMEOUT = 2.0
 #: Seconds after which the lock of a gateway that died is free again; it is renewed meanwhile.
 _LOCK = 30.0
@@ -68,6 +68,15 @@ class LabelStore:
         marker = _marker(values[0])
         return Page(_lasts(marker), marker is not None and marker["until"] is None, entries)
 
+    async def labels(self, source: str) -> dict[int, str]:
+        """Every label of a source, read in portions: others have their turn between two."""
+        found: dict[int, str] = {}
+        async for name, value in self._redis.hscan_iter(_key(source), count=_ROWS_AT_ONCE):
+            entry = None if name == _FILLED.encode() else _entry(value)
+            if entry is not None and entry.record.label is not None:
+                found[int(name)] = entry.record.label
+        return found
+
     async def filled(self, source: str, fingerprint: str) -> bool:
         """Whether the source was filled from what has this fingerprint, and still counts."""
         marker = _marker(await self._redis.hget(_key(source), _FILLED))
@@ -95,8 +104,8 @@ class LabelStore:
         # Should this process die now, the draft goes too.
         await self._redis.expire(draft, 600)
         rows = list(records.items())
-        for start in range(0, len(rows), _ROWS_PER_WRITE):
-            some = rows[start : start + _ROWS_PER_WRITE]
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[start : start + _ROWS_AT_ONCE]
             mapping: dict[Any, Any] = {str(i): _encoded(Entry(record)) for i, record in some}
             await self._redis.hset(draft, mapping=mapping)
         async with self._redis.pipeline(transaction=True) as pipeline:

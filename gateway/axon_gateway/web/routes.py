@@ -28,6 +28,10 @@ _LATE_LABELS = 2.0
 _INDEX = re.compile(r"[0-9]{1,10}", re.ASCII)
 #: Features that one question may be about.
 _MOST_FACTS = 512
+#: Features that one search may find, and without a limit does; characters that it may look for.
+_MOST_FOUND = 100
+_FOUND = 20
+_LONGEST_SEARCH = 200
 
 
 def routes() -> list[web.RouteDef]:
@@ -38,6 +42,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/metrics", measurements),
         web.get("/ws", live),
         web.get("/api/model", model),
+        web.get("/api/features", labelled),
         web.get("/api/features/{model}/{source}", facts),
         web.get("/api/features/{model}/{source}/{index}", feature),
         web.post("/api/generate", generate),
@@ -126,6 +131,29 @@ async def facts(request: web.Request) -> web.Response:
         raise Refusal("out_of_range", f"index may list {_MOST_FACTS} features", "index")
     found = await gateway.labels.records(source.id, indices)
     return web.json_response({"features": {str(i): asdict(record) for i, record in found.items()}})
+
+
+async def labelled(request: web.Request) -> web.Response:
+    """A model's features with all words of `?label=TEXT` in their label, the best fit first."""
+    gateway = request.app[GATEWAY]
+    text = request.query.get("label", "").strip()
+    if not 0 < len(text) <= _LONGEST_SEARCH:
+        message = f"label must be 1 to {_LONGEST_SEARCH} characters to look for"
+        raise Refusal("out_of_range", message, "label")
+    asked = request.query.get("limit", str(_FOUND))
+    limit = int(asked) if _INDEX.fullmatch(asked) else 0
+    if not 0 < limit <= _MOST_FOUND:
+        raise Refusal("out_of_range", f"limit must be 1 to {_MOST_FOUND}", "limit")
+    model = await gateway.backends.model(request.query.get("model"))
+    found = await gateway.search.find((source.id for source in model.sources), text, limit)
+    return web.json_response(
+        {
+            "features": [
+                {"source": match.source, "index": match.index, "label": match.label}
+                for match in found
+            ]
+        }
+    )
 
 
 async def _weights(backend: Upstream, source: Source, index: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from aiohttp import web
 from axon_gateway.backends.backends import Backends
 from axon_gateway.config import Settings
 from axon_gateway.labels.labels import Labels
+from axon_gateway.labels.search import LabelSearch
 from axon_gateway.limits import Limits
 from axon_gateway.rooms.rooms import Rooms
 
@@ -21,6 +22,7 @@ class Gateway:
     settings: Settings
     backends: Backends
     labels: Labels
+    search: LabelSearch
     rooms: Rooms
     limits: Limits
     #: Every open socket and what carries it, to be closed with a proper goodbye.

@@ -169,6 +169,23 @@ async def test_facts_of_many_features_come_in_one_answer(gateway: Running) -> No
     }
 
 
+async def test_features_are_found_by_label_in_the_whole_model(gateway: Running) -> None:
+    async def found(query: str) -> list[tuple[str, int, str]]:
+        async with gateway.http.get(f"{gateway.url}/api/features?{query}") as answer:
+            assert answer.status == 200
+            features = (await answer.json())["features"]
+        return [(one["source"], one["index"], one["label"]) for one in features]
+
+    assert await found("label=LABEL+63") == [
+        (source, 63, f"label 63 of {source}") for source in SOURCES
+    ]
+    assert await found("label=0-res+7+label&limit=1&model=fake") == [
+        (SOURCES[0], 7, f"label 7 of {SOURCES[0]}")
+    ]
+    assert len(await found("label=label")) == 20
+    assert await found("label=zebra") == []
+
+
 async def test_a_feature_without_inference_keeps_its_label(
     gateway: Running, inference: FakeInference
 ) -> None:
@@ -190,6 +207,12 @@ async def test_a_feature_without_inference_keeps_its_label(
         ("/api/features/fake/0-res?index=1,x", 404, "unknown_feature"),
         ("/api/features/fake/0-res?index=1,64", 404, "unknown_feature"),
         ("/api/features/fake/0-res?index=" + ",".join(["1"] * 513), 400, "out_of_range"),
+        ("/api/features", 400, "out_of_range"),
+        ("/api/features?label=+", 400, "out_of_range"),
+        ("/api/features?label=" + "x" * 201, 400, "out_of_range"),
+        ("/api/features?label=x&limit=0", 400, "out_of_range"),
+        ("/api/features?label=x&limit=1e3", 400, "out_of_range"),
+        ("/api/features?label=x&model=gpt5", 404, "unknown_model"),
         ("/api/features/fake/0-res/64", 404, "unknown_feature"),
         ("/api/features/fake/0-res/x", 404, "unknown_feature"),
         ("/api/features/fake/9-res/1", 404, "unknown_feature"),
