@@ -83,7 +83,7 @@ async def test_a_feature_that_has_not_fired_is_found_by_its_label(
     await find(page).fill("zebras")
     option = page.get_by_role("listbox", name="Found").get_by_role("option").first
     await expect(option).to_contain_text("rarely zebras")
-    await expect(option).to_contain_text("not seen here yet")
+    await expect(option).to_contain_text("not seen yet")
     await keep(page, "find-unseen")
     await find(page).press("Enter")
     inspector = page.get_by_label("Chosen feature")
@@ -105,7 +105,7 @@ async def test_a_feature_is_found_by_its_index(open_page: Opener, gateway: Gatew
         i for i in range(1023, 0, -1) if not any((s, i) in fired for s in fake_stream.SOURCES)
     )
     await find(page).fill(str(unseen))
-    await expect(page.get_by_role("option").first).to_contain_text("not seen here yet")
+    await expect(page.get_by_role("option").first).to_contain_text("not seen yet")
     await find(page).press("Enter")
     await expect(page.get_by_label("Chosen feature")).to_contain_text(f"#{unseen}")
     await expect(page.get_by_label("Chosen feature")).to_contain_text("Fired at0 of 45 tokens")

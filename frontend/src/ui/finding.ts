@@ -244,7 +244,7 @@ export class Finding {
     }
     const { source, id, label, feature } = offer.hit;
     const hidden = feature && !this.store.passes(feature) ? ", hidden by a filter" : "";
-    const where = feature ? `#${id}${hidden}` : `#${id} of ${source}, not seen here yet`;
+    const where = feature ? `#${id}${hidden}` : `#${id} of ${shortOf(source)}, not seen yet`;
     const sources = this.store.sourceIds();
     const dot = dotOf(css(hueOf(sources.indexOf(source), sources.length)));
     const name = h("span", { class: "name" }, label ?? `feature ${id}`);
@@ -264,6 +264,11 @@ export class Finding {
     this.chips.hidden = chips.length === 0;
     this.chips.replaceChildren(...chips);
   }
+}
+
+/** A source's name without its model's, which is the same for all that are offered. */
+function shortOf(source: string): string {
+  return source.slice(source.indexOf("/") + 1);
 }
 
 function chipOf(value: string, text: string): HTMLElement {

@@ -212,7 +212,6 @@ async def test_a_feature_without_inference_keeps_its_label(
         ("/api/features?label=" + "x" * 201, 400, "out_of_range"),
         ("/api/features?label=x&limit=0", 400, "out_of_range"),
         ("/api/features?label=x&limit=1e3", 400, "out_of_range"),
-        ("/api/features?label=x&model=gpt5", 404, "unknown_model"),
         ("/api/features/fake/0-res/64", 404, "unknown_feature"),
         ("/api/features/fake/0-res/x", 404, "unknown_feature"),
         ("/api/features/fake/9-res/1", 404, "unknown_feature"),
