@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -103,6 +104,38 @@ async def test_reading_waits_and_wakes(stage: Stage) -> None:
     assert not reading.done()
     await generation.token()
     assert [frame["type"] for frame in await reading] == ["token"]
+
+
+async def test_frames_gather_after_a_round_that_took_long(stage: Stage) -> None:
+    _, viewer, generation = await begin(stage)
+    await asyncio.sleep(0.4)  # until everybody was told who is here
+    rounds: list[int] = []
+
+    def push() -> bool:
+        viewer.take_wire()
+        if viewer.cursor not in rounds:
+            rounds.append(viewer.cursor)
+        if len(rounds) == 1:
+            time.sleep(0.6)  # as thousands of sockets do
+        return True
+
+    viewer.push = push
+    reading = asyncio.create_task(viewer.read())
+    await asyncio.sleep(0)
+    await generation.token()
+    await asyncio.sleep(0)
+    assert rounds == [1]
+    for _ in range(4):
+        await generation.token()
+        await asyncio.sleep(0)
+    assert rounds == [1]
+    await asyncio.sleep(0.5)
+    assert rounds == [1, 5]
+    # After a rest, the next one goes at once.
+    await generation.token()
+    await asyncio.sleep(0)
+    assert rounds == [1, 5, 6]
+    reading.cancel()
 
 
 async def test_errors_wait_for_their_viewer_only_and_are_bounded(stage: Stage) -> None:
