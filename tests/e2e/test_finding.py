@@ -89,6 +89,11 @@ async def test_a_feature_that_has_not_fired_is_found_by_its_label(
     inspector = page.get_by_label("Chosen feature")
     await expect(inspector).to_contain_text("rarely zebras")
     await expect(inspector).to_contain_text("999")
+    # Enter waits for the answer, however quick the fingers.
+    await find(page).fill("okapis")
+    await find(page).press("Enter")
+    await expect(inspector).to_contain_text("rarely okapis")
+    await expect(chip(page, "hide: okapis")).to_have_count(0)
 
 
 async def test_a_feature_is_found_by_its_index(open_page: Opener, gateway: Gateway) -> None:

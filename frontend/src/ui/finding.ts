@@ -118,7 +118,16 @@ export class Finding {
     const parsed = parseFilter(this.field.value);
     if (parsed && "problem" in parsed) this.refuse(parsed.problem);
     else if (parsed) this.add(parsed.filter);
-    else if (this.offers.length > 0) this.take(this.offers[this.active]);
+    else if (this.awaits && this.active === 0 && !this.offers.some((offer) => "hit" in offer)) {
+      // Whoever is quicker than the answer means what it brings, not the filters offered meanwhile.
+      void this.askNow().then(() => {
+        this.takeActive();
+      });
+    } else this.takeActive();
+  }
+
+  private takeActive(): void {
+    if (this.offers.length > 0) this.take(this.offers[this.active]);
     else if (this.field.value.trim() !== "") {
       this.refuse("No feature has this in its label, or this index.");
     }
@@ -148,11 +157,18 @@ export class Finding {
     this.asking = setTimeout(() => void this.askNow(), ASK_MS);
   }
 
+  /** Whether the whole model has an answer to what is in the field, and has not given it yet. */
+  private get awaits(): boolean {
+    const text = this.field.value.trim();
+    if (this.store.backend.state !== "ready" || text.length < 2) return false;
+    return !isIndex(text) && parseFilter(text) === null && text !== this.found.text;
+  }
+
   private async askNow(): Promise<void> {
+    clearTimeout(this.asking);
     const { backend } = this.store;
     const text = this.field.value.trim();
-    if (backend.state !== "ready" || text.length < 2) return;
-    if (isIndex(text) || parseFilter(text) !== null || text === this.found.text) return;
+    if (backend.state !== "ready" || !this.awaits) return;
     const features = await this.ask(backend.model.model, text);
     if (features === null || text !== this.field.value.trim()) return;
     this.found = { text, features };
