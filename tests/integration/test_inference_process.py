@@ -126,7 +126,7 @@ def test_a_signal_while_loading_ends_it_at_once(model: Path, tmp_path: Path) -> 
     assert "Traceback" not in errors
 
 
-# Its device is lost once a sequence is ten tokens long.
+# Its device is lost once a prompt of more than ten tokens is read.
 LOSES_ITS_DEVICE = """
 import sys
 import time
@@ -150,8 +150,11 @@ def test_a_lost_device_ends_the_streams_and_the_process(model: Path, tmp_path: P
         wait_until_serving(port)
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             stub: Any = pb_grpc.InferenceServiceStub(channel)
+            # Greedy: a token drawn at random would now and then end the generation first.
+            sampling = pb.SamplingOptions(temperature=0)
+            request = pb.GenerateRequest(prompt="a" * 20, max_tokens=40, sampling=sampling)
             with pytest.raises(grpc.RpcError) as failure:
-                list(stub.Generate(pb.GenerateRequest(prompt="the", max_tokens=40), timeout=20))
+                list(stub.Generate(request, timeout=20))
         code, errors = end(process, seconds=10)
     assert failure.value.code() is grpc.StatusCode.INTERNAL
     assert "uncorrectable memory error" in failure.value.details()

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -22,6 +22,7 @@ from axon_gateway.labels import bulk
 from axon_gateway.labels.bulk import Exported
 from axon_gateway.labels.files import LabelFiles
 from axon_gateway.labels.neuronpedia import BulkExport, FeatureApi, Http, Unavailable
+from axon_gateway.labels.once import once
 from axon_gateway.labels.records import FeatureRecord
 from axon_gateway.labels.store import Entry, LabelStore, Page
 
@@ -35,9 +36,6 @@ _POLL = 0.25
 _NO_LABEL = 24 * 3600.0
 #: Seconds that the question for one feature waits for its source to be filled, and for the API.
 _FEATURE_PATIENCE = 3.0
-
-_Key = TypeVar("_Key")
-_Result = TypeVar("_Result")
 
 #: Labels by (source, index) that come before all others.
 Overrides = Mapping[tuple[str, int], str]
@@ -185,13 +183,7 @@ class Labels:
 
     async def _ask(self, source: str, index: int) -> FeatureRecord:
         """Asks the API once, however many want to know. Raises Unavailable."""
-        key = (source, index)
-        task = self._asking.get(key)
-        if task is None:
-            task = asyncio.create_task(self._ask_now(source, index))
-            self._asking[key] = task
-            task.add_done_callback(lambda done: _forget(self._asking, key, done))
-        return await asyncio.shield(task)
+        return await once(self._asking, (source, index), lambda: self._ask_now(source, index))
 
     async def _ask_now(self, source: str, index: int) -> FeatureRecord:
         id_ = self._origins.neuronpedia_id(source)
@@ -225,13 +217,7 @@ class Labels:
 
     async def _fill_once(self, source: str) -> None:
         """Fills a source's hash; everybody who asks meanwhile waits for the same filling."""
-        task = self._filling.get(source)
-        if task is None:
-            task = asyncio.create_task(self._fill(source))
-            self._filling[source] = task
-            task.add_done_callback(lambda done: _forget(self._filling, source, done))
-        # Shielded: the one who leaves must not take the filling away from those who stay.
-        await asyncio.shield(task)
+        await once(self._filling, source, lambda: self._fill(source))
 
     async def _fill(self, source: str) -> None:
         from_files = await asyncio.to_thread(self._origins.files.fingerprint, source)
@@ -295,15 +281,6 @@ class Labels:
 def _no_label(entry: Entry | None) -> bool:
     """Whether Neuronpedia said less than a day ago that there is no label."""
     return entry is not None and entry.asked is not None and time.time() < entry.asked + _NO_LABEL
-
-
-def _forget(
-    tasks: dict[_Key, asyncio.Task[_Result]], key: _Key, task: asyncio.Task[_Result]
-) -> None:
-    del tasks[key]
-    if not task.cancelled():
-        # Fetched even if nobody waits any more: asyncio complains of errors never looked at.
-        task.exception()
 
 
 def _off() -> Refusal:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from axon_gateway.labels.labels import Labels
+from axon_gateway.labels.once import once
 
 #: Seconds after which a source's labels are read anew: some may have come meanwhile.
 _KEPT = 600.0
@@ -100,13 +101,7 @@ class LabelSearch:
         until, index = self._kept.get(source, (0.0, None))
         if index is not None and time.monotonic() < until:
             return index
-        task = self._reading.get(source)
-        if task is None:
-            task = asyncio.create_task(self._read(source))
-            self._reading[source] = task
-            task.add_done_callback(lambda _: self._reading.pop(source, None))
-        # Shielded: the one who leaves must not take the reading away from those who stay.
-        return await asyncio.shield(task)
+        return await once(self._reading, source, lambda: self._read(source))
 
     async def _read(self, source: str) -> LabelIndex:
         filled, labels = await self._labels.every(source)
