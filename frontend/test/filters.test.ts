@@ -45,6 +45,7 @@ describe("parseFilter", () => {
 
   it("says what is wrong with an expression, and that nothing was hidden", () => {
     expect(problem("hide: /(/")).toMatch(/cannot be read: .*Nothing was hidden/u);
+    expect(problem("hide: /(?=x)/")).toContain("“(?=”");
     expect(problem("hide: /country")).toContain("has no end");
     expect(problem(`hide: ${"x".repeat(201)}`)).toContain("200");
   });
@@ -59,6 +60,22 @@ describe("parseFilter", () => {
 });
 
 describe("judgeOf", () => {
+  it("reads expressions as browsers do", () => {
+    const labels = ["Città", "a/b", "no letters", "x-y"];
+    expect(passing(["keep: /^citt\\u00e0$|a\\/b|\\bx\\-/"], ...labels)).toEqual([
+      "Città",
+      "a/b",
+      "x-y",
+    ]);
+  });
+
+  it("takes no time over an expression that a browser's own would take for ever", () => {
+    const label = `${"a".repeat(5_000)}!`;
+    const began = performance.now();
+    expect(passing(["keep: /(a+)+$/"], label)).toEqual([]);
+    expect(performance.now() - began).toBeLessThan(1_000);
+  });
+
   it("hides labels with all of the words, whatever their case", () => {
     expect(passing(["hide: Sentence ENDS"], "sentence ends", "sentence starts", "ends")).toEqual([
       "sentence starts",
