@@ -21,8 +21,8 @@ from axon_gateway.labels.search import LabelSearch
 from axon_gateway.labels.store import LabelStore
 from axon_gateway.limits import Client, Limits
 from axon_gateway.requests import Generate
+from axon_gateway.rooms.redis_sharing import RedisSharing
 from axon_gateway.rooms.rooms import Rooms
-from axon_gateway.rooms.sharing import RedisSharing
 from axon_gateway.web import middleware, page, routes
 from axon_gateway.web.state import GATEWAY, Gateway
 

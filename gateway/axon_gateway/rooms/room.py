@@ -6,18 +6,17 @@ import asyncio
 import hashlib
 import logging
 import secrets
-import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from axon_gateway import metrics
 from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.frames import Frame
 from axon_gateway.generation import Emit, Generation
 from axon_gateway.limits import Client
 from axon_gateway.requests import Generate, View
 from axon_gateway.rooms.log import Entry, RoomLog
+from axon_gateway.rooms.rounds import Rounds
+from axon_gateway.rooms.sharing import Known, Sharing
 from axon_gateway.rooms.viewer import Viewer
 
 _log = logging.getLogger(__name__)
@@ -28,67 +27,11 @@ _ANNOUNCE_RATE = 500
 #: The same for where the presenter looks: each is a write to every socket.
 _VIEW_EVERY = 0.2
 _VIEW_RATE = 5000
-#: After a round of all viewers, frames gather for this share of the time it took: a round is mostly
-#: one system call a viewer, whatever that carries.
-_GATHER = 0.25
-#: A shorter rest is none: the loop's timers count in milliseconds.
-_SHORTEST_REST = 0.001
 #: Seconds that labels may come in after their generation.
 _LATE_LABELS = 60.0
 
 #: Makes a generation that emits into a room; `client` is who asked for it.
 StartGeneration = Callable[[Generate, Emit, Client | None], Generation]
-
-
-class Sharing(Protocol):
-    """The room's other copies, in the gateways that serve viewers of it."""
-
-    def changed(self, room: Room) -> None:
-        """The log has grown, or what others should know of the room is different."""
-
-    def opened(self, room: Room) -> None:
-        """The presenter has opened it to all, or closed it again."""
-
-    def showed(self, room: Room) -> None:
-        """The presenter looks elsewhere."""
-
-    async def claim(self, room: Room) -> None:
-        """Returns when this gateway may write into the log. Refusal if another one does."""
-
-    async def stop(self, room: Room) -> None:
-        """Ends the generation that another gateway runs in the room. Refusal if there is none."""
-
-
-class Alone:
-    """No other gateway."""
-
-    def changed(self, room: Room) -> None:
-        """Nobody wants to know."""
-
-    def opened(self, room: Room) -> None:
-        """Nobody wants to know."""
-
-    def showed(self, room: Room) -> None:
-        """Nobody wants to know."""
-
-    async def claim(self, room: Room) -> None:
-        """Nobody else writes."""
-
-    async def stop(self, room: Room) -> None:
-        """Nobody else runs one."""
-        raise Refusal("not_running", "no generation is running in this room")
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a gateway knows of a room beside its log, as far as the other gateways tell."""
-
-    open: bool
-    #: Sockets in the room at other gateways, and whether a presenter's is among them.
-    viewers: int
-    presenting: bool
-    #: Where the presenter looks; None if that was never told.
-    view: View | None
 
 
 def fingerprint(token: str) -> str:
@@ -117,6 +60,7 @@ class Room:
         self._start = start
         self._sharing = sharing
         self._viewers: set[Viewer] = set()
+        self._rounds = Rounds(self._viewers)
         #: How many of them are presenters.
         self._presenters = 0
         #: Viewers of the room at other gateways, and whether a presenter is among them.
@@ -127,11 +71,6 @@ class Room:
         self._next_view: View | None = None
         self._viewing: asyncio.TimerHandle | None = None
         self._announcing: asyncio.TimerHandle | None = None
-        self._waking = False
-        #: When the oldest frame that nobody has been woken for was kept.
-        self._kept_at = 0.0
-        #: When the next round may begin.
-        self._rested_at = 0.0
         self._running: asyncio.Task[None] | None = None
         self._claiming = False
         self._stopped = False
@@ -235,7 +174,7 @@ class Room:
     def _look_now(self) -> None:
         self._viewing = None
         self.view = self._next_view
-        self._wake_now()
+        self._rounds.now()
 
     def generate(self, request: Generate, viewer: Viewer) -> None:
         """Starts a generation for `viewer`, who alone is told if it is refused."""
@@ -270,7 +209,7 @@ class Room:
                 # Frames between have left the log before they came here.
                 self.log = self.log.emptied(entry.seq - 1)
                 self.log.copy(entry)
-        self._wake()
+        self._rounds.soon()
 
     def tell(self, refusal: Refusal) -> None:
         """An error for all viewers of this gateway, which is no part of the log."""
@@ -318,31 +257,8 @@ class Room:
 
     async def _append(self, frame: Frame) -> None:
         self.log.append(frame)
-        self._wake()
+        self._rounds.soon()
         self._sharing.changed(self)
-
-    def _wake(self) -> None:
-        """Has all viewers read on, once for all frames that come in one go."""
-        if self._waking:
-            return
-        self._waking = True
-        self._kept_at = time.perf_counter()
-        loop, rest = asyncio.get_running_loop(), self._rested_at - self._kept_at
-        if rest < _SHORTEST_REST:
-            loop.call_soon(self._wake_now)
-        else:
-            loop.call_later(rest, self._wake_now)
-
-    def _wake_now(self) -> None:
-        began = time.perf_counter()
-        for viewer in self._viewers:
-            viewer.wake()
-        ended = time.perf_counter()
-        self._rested_at = ended + _GATHER * (ended - began)
-        if self._waking and self._viewers:
-            # Once for all of them: a look at the clock for each would cost as much as telling them.
-            metrics.EVENT_TO_SOCKET.observe(ended - self._kept_at)
-        self._waking = False
 
     async def _run(self, generation: Generation, viewer: Viewer) -> None:
         try:
@@ -404,4 +320,4 @@ class Room:
     def _announce_now(self) -> None:
         self._announcing = None
         self.announcement += 1
-        self._wake_now()
+        self._rounds.now()

@@ -10,7 +10,8 @@ from typing import Protocol
 from axon_gateway.errors import Refusal
 from axon_gateway.limits import Client
 from axon_gateway.rooms.log import RoomLog
-from axon_gateway.rooms.room import Alone, Room, Sharing, StartGeneration, fingerprint
+from axon_gateway.rooms.room import Room, StartGeneration, fingerprint
+from axon_gateway.rooms.sharing import Alone, Sharing
 from axon_gateway.rooms.viewer import Viewer
 
 #: Letters of a room's id: nothing that is misread aloud or from a projector.
