@@ -106,7 +106,10 @@ async def test_reading_waits_and_wakes(stage: Stage) -> None:
     assert [frame["type"] for frame in await reading] == ["token"]
 
 
-async def test_frames_gather_after_a_round_that_took_long(stage: Stage) -> None:
+async def test_frames_gather_after_a_round_that_took_long(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("axon_gateway.rooms.rounds._GATHER", 10)
     _, viewer, generation = await begin(stage)
     await asyncio.sleep(0.4)  # until everybody was told who is here
     rounds: list[int] = []
@@ -116,7 +119,7 @@ async def test_frames_gather_after_a_round_that_took_long(stage: Stage) -> None:
         if viewer.cursor not in rounds:
             rounds.append(viewer.cursor)
         if len(rounds) == 1:
-            time.sleep(0.6)  # as thousands of sockets do
+            time.sleep(0.1)  # as thousands of sockets do
         return True
 
     viewer.push = push
@@ -129,7 +132,7 @@ async def test_frames_gather_after_a_round_that_took_long(stage: Stage) -> None:
         await generation.token()
         await asyncio.sleep(0)
     assert rounds == [1]
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1.2)
     assert rounds == [1, 5]
     # After a rest, the next one goes at once.
     await generation.token()
