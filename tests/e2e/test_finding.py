@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from . import fake_stream, pages
 from .fake_gateway import Gateway
@@ -94,6 +96,52 @@ async def test_a_feature_that_has_not_fired_is_found_by_its_label(
     await find(page).press("Enter")
     await expect(inspector).to_contain_text("rarely okapis")
     await expect(chip(page, "hide: okapis")).to_have_count(0)
+
+
+async def press(page: Page, place: int) -> None:
+    """Presses the mouse on an option, and does not release it."""
+    # Measured within the page: between two words from outside, the list can be drawn anew.
+    box = await page.evaluate(
+        "place => document.querySelectorAll('#hits > *')[place].getBoundingClientRect().toJSON()",
+        place,
+    )
+    await page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    await page.mouse.down()
+
+
+async def test_what_is_pressed_counts_whatever_comes_meanwhile(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    page = await open_page(gateway.url)
+    answers = asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        await answers.wait()
+        await route.continue_()
+
+    await page.route(re.compile(r"/api/features\?.*\blabel="), answer_late)
+    await pages.set_knobs(page, {"Max tokens": 256})
+    await pages.generate(page, "The capital of France is")
+    await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 12")
+    await find(page).fill("capital")
+    options = page.get_by_role("listbox", name="Found").get_by_role("option")
+    await expect(options.nth(3)).to_be_visible()
+    # Tokens come, and with them features that were found too.
+    third = (await options.nth(2).inner_text()).split("#")[1].strip()
+    count = await page.evaluate("axon.tokenCount")
+    await press(page, 2)
+    await pages.wait_for(page, f"a.tokenCount > {count + 4}")
+    await page.mouse.up()
+    await expect(page.get_by_label("Chosen feature")).to_contain_text(f"#{third}")
+    # The whole model's answer comes, and pushes down what was pressed.
+    await find(page).fill("quagga")
+    await expect(options).to_have_count(2)
+    await press(page, 0)
+    answers.set()
+    await expect(options.first).to_contain_text("rarely quagga")
+    await page.mouse.up()
+    await expect(chip(page, "hide: quagga")).to_be_visible()
+    assert await page.evaluate("axon.phase") == "generating"
 
 
 async def test_a_feature_is_found_by_its_index(open_page: Opener, gateway: Gateway) -> None:

@@ -30,6 +30,7 @@ export class Finding {
   private readonly problem = byId("find-problem");
   private readonly chips = byId("chips");
   private offers: Offer[] = [];
+  private pressed: Offer | undefined;
   private active = 0;
   private open = false;
   private drawnChips = "";
@@ -59,14 +60,21 @@ export class Finding {
     this.field.addEventListener("keydown", (event) => {
       this.press(event);
     });
-    // The field keeps the focus while an offer is clicked.
     this.list.addEventListener("pointerdown", (event) => {
-      event.preventDefault();
+      event.preventDefault(); // the field keeps the focus
+      this.pressed = this.offerAt(event.target);
     });
-    this.list.addEventListener("click", ({ target }) => {
-      const option = target instanceof Element ? target.closest("[role=option]") : null;
-      const place = option ? [...this.list.children].indexOf(option) : -1;
-      this.take(this.offers[place]);
+    // Not at the click, which never comes where the list was drawn anew meanwhile.
+    this.list.addEventListener("pointerup", () => {
+      this.take(this.pressed);
+      this.pressed = undefined;
+    });
+    this.list.addEventListener("pointercancel", () => {
+      this.pressed = undefined;
+    });
+    this.list.addEventListener("click", ({ detail, target }) => {
+      const byAssistiveTechnology = detail === 0;
+      if (byAssistiveTechnology) this.take(this.offerAt(target));
     });
     this.chips.addEventListener("click", ({ target }) => {
       const chip = target instanceof Element ? target.closest("button") : null;
@@ -89,7 +97,17 @@ export class Finding {
 
   private update(): void {
     this.drawChips();
-    if (this.open) this.draw();
+    // A list that somebody is about to choose from holds still, however many features fire meanwhile.
+    if (this.open && !this.hasHits) this.draw();
+  }
+
+  private get hasHits(): boolean {
+    return this.offers.some((offer) => "hit" in offer);
+  }
+
+  private offerAt(target: EventTarget | null): Offer | undefined {
+    const option = target instanceof Element ? target.closest("[role=option]") : null;
+    return option ? this.offers[[...this.list.children].indexOf(option)] : undefined;
   }
 
   private press(event: KeyboardEvent): void {
@@ -118,7 +136,7 @@ export class Finding {
     const parsed = parseFilter(this.field.value);
     if (parsed && "problem" in parsed) this.refuse(parsed.problem);
     else if (parsed) this.add(parsed.filter);
-    else if (this.awaits && this.active === 0 && !this.offers.some((offer) => "hit" in offer)) {
+    else if (this.awaits && this.active === 0 && !this.hasHits) {
       // Whoever is quicker than the answer means what it brings, not the filters offered meanwhile.
       void this.askNow().then(() => {
         this.takeActive();
