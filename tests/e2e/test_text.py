@@ -393,6 +393,33 @@ async def test_rows_keep_their_elements_and_their_places(
     assert await page.evaluate("[made, jumps]") == [0, 0]
 
 
+async def test_the_row_that_was_pressed_is_chosen(open_page: Opener, gateway: Gateway) -> None:
+    page = await open_page(gateway.url)
+    await pages.set_knobs(page, {"Max tokens": 256})
+    await pages.generate(page)
+    await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 8")
+    row = await page.evaluate(
+        """() => {
+            const list = document.getElementById("strongest-list");
+            list.addEventListener("pointerdown", ({ target }) => {
+                window.pressed = target.closest("[role=option]").dataset.key;
+            });
+            return list.firstElementChild.getBoundingClientRect().toJSON();
+        }"""
+    )
+    await page.mouse.move(row["x"] + row["width"] / 2, row["y"] + row["height"] / 2)
+    count = await page.evaluate("axon.tokenCount")
+    await page.mouse.down()
+    await pages.wait_for(page, f"a.tokenCount > {count + 6}")
+    await page.mouse.up()
+    assert await page.evaluate("axon.phase") == "generating"
+    pressed = await page.evaluate("pressed")
+    assert await page.evaluate("axon.chosen") == pressed
+    # Once released, the list goes on with the tokens.
+    first = "document.querySelector('#strongest-list > *').dataset.key"
+    await pages.wait_for(page, f"{first} !== '{pressed}'")
+
+
 async def test_a_broken_frame_costs_itself_alone(open_page: Opener, gateway: Gateway) -> None:
     frames = generation(8)
     page = await open_page(run_of(gateway, frames[:2]))

@@ -7,6 +7,7 @@ import {
   Vector3,
   WebGLRenderer,
 } from "three";
+import type { FeatureKey } from "../session/state";
 import type { Store } from "../session/store";
 import { CameraRig, type Extent, type Pose } from "./camera";
 import { Captions } from "./captions";
@@ -280,9 +281,14 @@ export class Graph {
 
   private listen(): void {
     const { canvas, stage, bar } = this.host;
+    // What was pressed is chosen: until the release, a label can go and a feature fire before it.
+    let pressed: FeatureKey | null = null;
     listen(canvas, {
-      tap: (x, y) => {
-        this.choose(this.under(x, y));
+      press: (x, y) => {
+        pressed = this.keyOf(this.under(x, y));
+      },
+      tap: () => {
+        this.store.choose(pressed);
       },
       over: (at) => {
         this.rig.stir(performance.now());
@@ -312,11 +318,11 @@ export class Graph {
 
   private hover(index: number | null): void {
     this.host.canvas.style.cursor = index === null ? "" : "pointer";
-    this.store.hover(index === null ? null : (this.session.features[index]?.key ?? null));
+    this.store.hover(this.keyOf(index));
   }
 
-  private choose(index: number | null): void {
-    this.store.choose(index === null ? null : (this.session.features[index]?.key ?? null));
+  private keyOf(index: number | null): FeatureKey | null {
+    return index === null ? null : (this.session.features[index]?.key ?? null);
   }
 
   private resize(): void {

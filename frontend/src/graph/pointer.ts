@@ -1,19 +1,24 @@
-/** A pointer on the canvas: what it is over, and what it taps. */
+/** A pointer on the canvas: what it is over, presses and taps. */
 
 /** A pointer that has moved farther than this turns the picture; only a tap chooses. */
 const TAP = 5;
 
 export interface PointerEvents {
-  tap(x: number, y: number): void;
+  press(x: number, y: number): void;
+  /** It was released about where it was pressed. */
+  tap(): void;
   /** With coordinates on the canvas, or null when the pointer has left it. */
   over(at: { x: number; y: number } | null): void;
 }
 
 export function listen(canvas: HTMLCanvasElement, events: PointerEvents): void {
   let down = { x: 0, y: 0 };
-  canvas.addEventListener("pointerdown", ({ offsetX: x, offsetY: y }) => (down = { x, y }));
+  canvas.addEventListener("pointerdown", ({ offsetX: x, offsetY: y }) => {
+    down = { x, y };
+    events.press(x, y);
+  });
   canvas.addEventListener("pointerup", ({ offsetX: x, offsetY: y }) => {
-    if (Math.hypot(x - down.x, y - down.y) <= TAP) events.tap(x, y);
+    if (Math.hypot(x - down.x, y - down.y) <= TAP) events.tap();
   });
   canvas.addEventListener("pointermove", ({ offsetX: x, offsetY: y, buttons, pointerType }) => {
     // A finger has no way to hover, and would leave what it tapped lit.

@@ -38,6 +38,8 @@ export class FeatureList {
 
   /** Shows rows in their order; with `keepPlaces`, those shown before stay where they are. */
   update(wanted: readonly Row[], keepPlaces = false): void {
+    // What is pressed must be what is released on, or another feature would be chosen.
+    if (this.element.matches(":active")) return;
     const rows = keepPlaces ? settled(this.shown, wanted) : wanted;
     this.shown = rows;
     const focused = this.focusedKey();

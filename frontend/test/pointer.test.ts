@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { listen } from "../src/graph/pointer";
+
+function pointed(): {
+  told: string[];
+  point: (type: string, more?: Record<string, unknown>) => void;
+} {
+  const canvas = new EventTarget();
+  const told: string[] = [];
+  listen(canvas as HTMLCanvasElement, {
+    press: (x, y) => told.push(`press ${x} ${y}`),
+    tap: () => told.push("tap"),
+    over: (at) => told.push(at ? `over ${at.x} ${at.y}` : "gone"),
+  });
+  const place = { offsetX: 10, offsetY: 10, buttons: 0, pointerType: "mouse" };
+  return {
+    told,
+    point: (type, more = {}) => canvas.dispatchEvent(Object.assign(new Event(type), place, more)),
+  };
+}
+
+describe("listen", () => {
+  it("tells of the press at once, and of a tap where it was pressed", () => {
+    const { told, point } = pointed();
+    point("pointerdown");
+    expect(told).toEqual(["press 10 10"]);
+    point("pointerup", { offsetX: 13, offsetY: 14 });
+    expect(told).toEqual(["press 10 10", "tap"]);
+  });
+
+  it("tells of no tap where the pointer has moved on: it has turned the picture", () => {
+    const { told, point } = pointed();
+    point("pointerdown");
+    point("pointermove", { offsetX: 15, buttons: 1 });
+    point("pointerup", { offsetX: 16 });
+    expect(told).toEqual(["press 10 10"]);
+  });
+
+  it("tells what a mouse is over, and nothing of a finger", () => {
+    const { told, point } = pointed();
+    point("pointermove");
+    point("pointermove", { offsetX: 20, pointerType: "touch" });
+    point("pointerleave");
+    expect(told).toEqual(["over 10 10", "gone"]);
+  });
+});
