@@ -50,6 +50,14 @@ def timeline(page: Page) -> Locator:
     return page.get_by_role("slider", name="Timeline")
 
 
+async def pause(page: Page) -> int:
+    """Presses Pause, and answers at which token it stands once that is drawn."""
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.get_by_role("button", name="Play")).to_be_visible()
+    await page.wait_for_timeout(300)
+    return int(str(await timeline(page).get_attribute("aria-valuenow")))
+
+
 async def lit(page: Page, least: float) -> set[str]:
     """The features whose nodes shine at least so brightly, once all lights have settled."""
     await page.wait_for_timeout(700)
@@ -231,8 +239,7 @@ async def test_a_generation_is_looked_back_over_while_it_goes_on(
     page = await open_page(gateway.url)
     await pages.generate(page)
     await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 12")
-    await page.get_by_role("button", name="Pause").click()
-    at = int(str(await timeline(page).get_attribute("aria-valuenow")))
+    at = await pause(page)
     await pages.wait_for(page, f"a.tokenCount > {at + 6}")
     await expect(timeline(page)).to_have_attribute("aria-valuenow", str(at))
     assert await page.locator("#tokens .later").count() >= 5
@@ -274,8 +281,7 @@ async def test_a_recording_plays_pauses_and_is_stepped_through(
     await pages.wait_for(page, "a.tokenCount > 8")
     # Its end is not read yet, but the strip has room for it.
     await expect(timeline(page)).to_have_attribute("aria-valuemax", str(RECORDED - 1))
-    await page.get_by_role("button", name="Pause").click()
-    at = int(str(await timeline(page).get_attribute("aria-valuenow")))
+    at = await pause(page)
     await page.wait_for_timeout(800)
     await expect(timeline(page)).to_have_attribute("aria-valuenow", str(at))
     await page.get_by_role("button", name="Step forward").click()
