@@ -67,6 +67,7 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
         start,
         limit=settings.max_rooms,
         log_bytes=settings.room_log_bytes,
+        total_bytes=settings.rooms_bytes,
         grace=settings.room_grace,
         idle=settings.room_idle,
         sharing=sharing,

@@ -265,9 +265,21 @@ class Settings:
     room_idle: float = _setting(
         "AXON_ROOM_IDLE", _seconds, 600.0, "seconds an empty room is kept for people to come back"
     )
-    max_rooms: int = _setting("AXON_MAX_ROOMS", _count, 256, "rooms at once")
+    max_rooms: int = _setting(
+        "AXON_MAX_ROOMS",
+        _count,
+        4096,
+        "rooms at once in which something was generated, or which are shared; one address may "
+        "have half of them",
+    )
     room_log_bytes: int = _setting(
         "AXON_ROOM_LOG_BYTES", _count, 16 * 2**20, "bytes of frames a room keeps for late viewers"
+    )
+    rooms_bytes: int = _setting(
+        "AXON_ROOMS_BYTES",
+        _count,
+        192 * 2**20,
+        "bytes of frames that all rooms keep together; the oldest generations leave first",
     )
     client_sockets: int = _setting(
         "AXON_CLIENT_SOCKETS",

@@ -26,7 +26,6 @@ _STATUS = {
     "labels_unavailable": 503,
     "rooms_unavailable": 503,
     "gateway_lost": 503,
-    "room_moved": 503,
     "too_many_rooms": 503,
     "deadline": 504,
 }

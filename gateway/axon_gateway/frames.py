@@ -54,16 +54,25 @@ def _frame(type_: str, **content: Any) -> Frame:
 
 
 def room(
-    id_: str, role: str, viewers: int, presenting: bool, is_open: bool, token: str | None
+    id_: str,
+    role: str,
+    viewers: int,
+    *,
+    presenting: bool,
+    is_open: bool,
+    published: bool,
+    epoch: int,
+    presenter_token: str | None,
 ) -> Frame:
-    """Where the client is and what it may do; `token` proves later that it opened the room.
+    """Where the client is and what it may do; `presenter_token` proves that it opened the room.
 
-    `presenting` says whether a presenter is there now.
+    `presenting` says whether a presenter is there now, `published` whether others can come in, and
+    `epoch`, with a frame's `seq`, names a position in the log.
     """
     content = {"viewers": viewers, "presenting": presenting, "open": is_open}
-    frame = _frame("room", room=id_, role=role, **content)
-    if token is not None:
-        frame["token"] = token
+    frame = _frame("room", room=id_, role=role, **content, published=published, epoch=epoch)
+    if presenter_token is not None:
+        frame["presenter_token"] = presenter_token
     return frame
 
 

@@ -53,6 +53,11 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """The presenter wants others to be able to come in."""
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """Where the presenter looks: the camera, the chosen feature and token, None where none is."""
 
@@ -66,7 +71,7 @@ class Ping:
     """The client has heard nothing for a while and asks whether anybody is there."""
 
 
-Command = Generate | Stop | Open | View | Ping
+Command = Generate | Stop | Open | Share | View | Ping
 
 
 def parse(data: bytes | str, max_bytes: int) -> Command:
@@ -83,11 +88,13 @@ def parse(data: bytes | str, max_bytes: int) -> Command:
         return Stop()
     if kind == "open":
         return Open(_boolean("open", fields.get("open")))
+    if kind == "share":
+        return Share()
     if kind == "view":
         return _view(fields)
     if kind == "ping":
         return Ping()
-    known = "generate, stop, open, view or ping"
+    known = "generate, stop, open, share, view or ping"
     raise Refusal("unknown_type", f"type must be {known}, not {kind[:40]!a}", "type")
 
 

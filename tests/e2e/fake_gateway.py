@@ -147,7 +147,7 @@ async def handle_socket(request: web.Request) -> web.WebSocketResponse:
     room: Frame = {"type": "room", "seq": len(gateway.log), "room": "k3f9x2", "viewers": 1}
     room |= {"role": "viewer" if viewer else "presenter", "open": False}
     if not viewer:
-        room["token"] = "secret"
+        room["presenter_token"] = "secret"
     await socket.send_json(room)
     sent = int(request.query.get("from", 1)) - 1
     # The log may grow while this is sent; only who has caught up gets the live tail.

@@ -2,13 +2,21 @@
 
 Viewers hold no copy of anything: each is a number, the last frame it was given, and reads on from
 there at its own pace. So a slow viewer costs as much as a fast one.
+
+A position in a log is an epoch and a sequence number. An epoch begins at the frame that follows
+`since - 1`. Two logs that both hold the epoch hold the same frames before it, and the same frames
+in it. A reader whose epoch a log does not know reads that log from its start.
 """
 
 from __future__ import annotations
 
+import itertools
+import time
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from axon_gateway.frames import Frame, encode, encode_batch, on_the_wire
 
@@ -18,6 +26,34 @@ _LAGS = 16
 _BATCH_BYTES = 64 * 1024
 #: Frames of one batch: a bound for frames that are small.
 _BATCH_FRAMES = 512
+#: Epochs that a log remembers. A reader who comes back from an older one reads the log anew.
+_EPOCHS = 16
+#: How the frames begin with which a generation ends.
+_ENDS = (b'{"type":"finished"', b'{"type":"error"')
+
+
+class Position(NamedTuple):
+    """Where a reader goes on: the frame it wants next, and the epoch in which it has read so far.
+
+    None is a reader that knows of no epochs.
+    """
+
+    epoch: int | None
+    seq: int
+
+
+#: A reader that has read nothing.
+START = Position(None, 1)
+
+
+def new_epoch() -> int:
+    """A number larger than that of every earlier epoch: microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+def ends_generation(encoded: bytes) -> bool:
+    """Whether a frame of the log is a generation's last, its late labels aside."""
+    return encoded.startswith(_ENDS)
 
 
 @dataclass(frozen=True)
@@ -35,11 +71,51 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A frame on its way to or from another copy of the log; `begins` a generation."""
+    """A frame on its way to or from another copy of the log; `begins` a generation.
+
+    `epoch` is the epoch in which it was written, `since` the number at which that began.
+    """
 
     seq: int
     encoded: bytes
     begins: bool
+    epoch: int
+    since: int
+
+
+class Budget:
+    """The bytes that all logs together may keep. The oldest generation of all leaves first."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._logs: set[RoomLog] = set()
+        self.bytes = 0
+
+    def join(self, log: RoomLog) -> None:
+        """Counts what `log` keeps from now on."""
+        self._logs.add(log)
+
+    def leave(self, log: RoomLog) -> None:
+        """Counts the log no longer."""
+        if log in self._logs:
+            self._logs.discard(log)
+            self.bytes -= log.size
+
+    def changed(self, difference: int) -> None:
+        """One of the logs has grown, or shrunk, by so many bytes."""
+        self.bytes += difference
+        if difference > 0:
+            while self.bytes > self._max_bytes and self._free():
+                pass
+
+    def _free(self) -> bool:
+        """Drops the oldest generation that has ended, else a part of the largest log."""
+        if not self._logs:
+            return False
+        oldest = min(self._logs, key=lambda log: log.oldest)
+        if oldest.drop_oldest():
+            return True
+        return max(self._logs, key=lambda log: log.size).shrink()
 
 
 class RoomLog:
@@ -49,22 +125,53 @@ class RoomLog:
     whoever joins late still learns what runs.
     """
 
-    def __init__(self, max_bytes: int, after: int = 0) -> None:
+    #: Numbers generations by age, over all logs.
+    _ages = itertools.count()
+
+    def __init__(self, max_bytes: int, budget: Budget | None = None, epoch: int = 0) -> None:
         self._max_bytes = max_bytes
+        self._budget = budget
+        #: The epochs known, each with the number of its first frame; the newest one is last.
+        self._epochs = [(epoch, 1)]
         self._frames: list[bytes] = []
         self._bytes = 0
-        #: The number of each generation's first frame, ascending.
+        #: The number of each generation's first frame, ascending, and how old each is.
         self._starts: list[int] = []
+        self._age: list[int] = []
         #: The first frames of a generation that has lost its middle, and their first number.
         self._head: list[bytes] = []
         self._head_first = 0
         #: The last frame of the newest generation that tells how it began; 0 while it begins.
         self._begun = 0
+        #: Whether the newest generation has ended. True before the first one, too.
+        self.ended = True
         #: What was read last: after which frame, and when the log ended with which.
         self._read = Chunk([], -1)
         self._read_at = (-1, -1)
         #: The number of the oldest frame kept; `last + 1` when there is none.
-        self.first = after + 1
+        self.first = 1
+        if budget is not None:
+            budget.join(self)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch in which the log is written now."""
+        return self._epochs[-1][0]
+
+    @property
+    def since(self) -> int:
+        """The number of that epoch's first frame."""
+        return self._epochs[-1][1]
+
+    @property
+    def head_last(self) -> int:
+        """The last of the frames set aside that tell how the only generation began; else 0."""
+        return self._head_first + len(self._head) - 1 if self._head else 0
+
+    @property
+    def oldest(self) -> float:
+        """How old the oldest generation is that may leave; infinite if none may."""
+        return self._age[0] if self._age and self._may_drop() else float("inf")
 
     @property
     def last(self) -> int:
@@ -76,14 +183,36 @@ class RoomLog:
         """Bytes kept."""
         return self._bytes
 
-    @property
-    def newest(self) -> bytes:
-        """The newest frame, empty if there is none."""
-        return self._frames[-1] if self._frames else b""
+    def fresh(self) -> RoomLog:
+        """An empty log with the same bounds, which knows no epoch yet."""
+        return RoomLog(self._max_bytes, self._budget)
 
-    def emptied(self, after: int) -> RoomLog:
-        """A log with the same bound whose first frame follows `after`."""
-        return RoomLog(self._max_bytes, after)
+    def close(self) -> None:
+        """The log is needed no longer: what it keeps counts no more."""
+        if self._budget is not None:
+            self._budget.leave(self)
+            self._budget = None
+
+    def turn(self, epoch: int, since: int) -> None:
+        """Another epoch begins at frame `since`."""
+        if epoch != self.epoch:
+            known = [] if self.epoch == 0 else self._epochs
+            self._epochs = [*known, (epoch, since)][-_EPOCHS:]
+
+    def resume(self, epoch: int | None, seq: int) -> int:
+        """The last frame that a reader has who wants frame `seq` of `epoch` next.
+
+        0, and so the log from its start, unless this log is the one that the reader has read. A
+        reader that names no epoch is believed.
+        """
+        if epoch is None:
+            return min(max(seq - 1, 0), self.last)
+        for index, (known, _) in enumerate(self._epochs):
+            if known == epoch:
+                following = self._epochs[index + 1 : index + 2]
+                end = following[0][1] if following else self.last + 1
+                return seq - 1 if 0 < seq <= end else 0
+        return 0
 
     def begin(self) -> None:
         """Says that the next frame begins a generation, unless it is refused before."""
@@ -91,7 +220,9 @@ class RoomLog:
         # Those refused leave no frame: a client that goes on trying must not make this grow.
         if not self._starts or self._starts[-1] != start:
             self._starts.append(start)
+            self._age.append(next(self._ages))
             self._begun = 0
+        self.ended = False
 
     def append(self, frame: Frame) -> int:
         """Numbers, encodes and keeps a frame; returns its number."""
@@ -99,28 +230,52 @@ class RoomLog:
         self._keep(encode(frame, seq))
         return seq
 
-    def copy(self, entry: Entry) -> bool:
-        """Keeps a frame of another copy of this log; False if it is not the next one."""
-        if self._frames and entry.seq != self.last + 1:
+    def take(self, entry: Entry) -> bool:
+        """Keeps the next frame of the log that this is a copy of.
+
+        False if it is not: this copy has frames that the log has not, or lacks some.
+        """
+        if entry.epoch <= self.epoch and entry.seq <= self.last:
+            return True  # it is here already
+        if entry.epoch != self.epoch and not (
+            entry.epoch > self.epoch and entry.since == self.last + 1
+        ):
             return False
-        if not self._frames:
-            self.first = entry.seq
+        self.load(entry)
+        return True
+
+    def load(self, entry: Entry) -> None:
+        """Keeps a frame of the log that this becomes a copy of; skips what has left before it."""
+        if entry.seq != self.last + 1:
+            self._skip_to(entry.seq)
+        self.turn(entry.epoch, entry.since)
         if entry.begins:
             self.begin()
         self._keep(entry.encoded)
-        return True
 
     def entries(self, after: int, max_bytes: int) -> list[Entry]:
         """The frames that follow `after`, as many as reach `max_bytes`, for another copy."""
-        seq = max(after + 1, self.first)
-        entries: list[Entry] = []
-        while seq <= self.last and max_bytes > 0:
-            encoded = self._frames[seq - self.first]
-            start = bisect_right(self._starts, seq) - 1
-            entries.append(Entry(seq, encoded, start >= 0 and self._starts[start] == seq))
+        head = self._head_after(after)
+        first = self.head_last + 1 - len(head)
+        found: list[Entry] = []
+        for seq, encoded in itertools.chain(
+            enumerate(head, first), self._numbered(max(after + 1, self.first))
+        ):
+            if max_bytes <= 0:
+                break
+            found.append(self._entry(seq, encoded))
             max_bytes -= len(encoded)
-            seq += 1
-        return entries
+        return found
+
+    def _numbered(self, seq: int) -> Iterable[tuple[int, bytes]]:
+        for number in range(seq, self.last + 1):
+            yield number, self._frames[number - self.first]
+
+    def _entry(self, seq: int, encoded: bytes) -> Entry:
+        start = bisect_right(self._starts, seq) - 1
+        index = max(bisect_right([since for _, since in self._epochs], seq) - 1, 0)
+        begins = start >= 0 and self._starts[start] == seq
+        return Entry(seq, encoded, begins, *self._epochs[index])
 
     def all(self) -> list[bytes]:
         """Every frame kept, from the first whole generation on if there is one."""
@@ -177,39 +332,82 @@ class RoomLog:
         last = self.first + end - 1
         return Chunk([encode_batch(self._frames[start:end], last)], last)
 
+    def drop_oldest(self) -> bool:
+        """Drops the oldest generation; False if that is the one that runs.
+
+        Of the only one, the newest frame stays: its number is the log's.
+        """
+        if not self._starts or not self._may_drop():
+            return False
+        self._drop_oldest()
+        return True
+
+    def shrink(self) -> bool:
+        """Drops a quarter of what is kept; False if there is nothing to drop."""
+        before = self._bytes
+        self._trim(before - before // 4)
+        return self._bytes < before
+
     def _keep(self, encoded: bytes) -> None:
         self._frames.append(encoded)
-        self._bytes += len(encoded)
+        self.ended = self.ended or ends_generation(encoded)
         if not self._begun and encoded.startswith(b'{"type":"prompt"'):
             self._begun = self.last
+        self._grow(len(encoded))
         if self._bytes > self._max_bytes:
-            self._trim()
+            self._trim(self._max_bytes)
 
-    def _trim(self) -> None:
+    def _grow(self, difference: int) -> None:
+        self._bytes += difference
+        if self._budget is not None:
+            self._budget.changed(difference)
+
+    def _may_drop(self) -> bool:
+        return len(self._starts) > 1 or self.ended
+
+    def _drop_oldest(self) -> None:
+        end = self._starts[1] if len(self._starts) > 1 else self.last
+        del self._starts[0], self._age[0]
+        self._drop_head()
+        self._drop(end - self.first)
+
+    def _trim(self, max_bytes: int) -> None:
         """Drops whole generations, oldest first, then the middle of the newest one."""
-        while self._bytes > self._max_bytes and len(self._starts) > 1:
-            self._drop(self._starts[1] - self.first)
-            self._starts.pop(0)
-            self._bytes -= sum(map(len, self._head))
-            self._head = []
-        if self._bytes > self._max_bytes:
-            self._keep_head()
-        excess, count = self._bytes - self._max_bytes, 0
+        while self._bytes > max_bytes and len(self._starts) > 1:
+            self._drop_oldest()
+        if self._bytes > max_bytes:
+            self._keep_head(max_bytes // 2)
+        excess, count = self._bytes - max_bytes, 0
         while excess > 0 and count < len(self._frames) - 1:
             excess -= len(self._frames[count])
             count += 1
         self._drop(count)
 
-    def _keep_head(self) -> None:
+    def _skip_to(self, seq: int) -> None:
+        """The next frame is `seq`: those before it have left the log that this is a copy of."""
+        if len(self._starts) == 1:
+            self._keep_head(self._max_bytes // 2)
+        self._drop(len(self._frames))
+        if not self._head:
+            self._starts.clear()
+            self._age.clear()
+        self.first = seq
+
+    def _keep_head(self, max_bytes: int) -> None:
         """Sets aside how the only generation began, before its oldest frames leave."""
         if self._starts and self._starts[0] == self.first and self._begun:
             length = self._begun - self.first + 1
-            if sum(map(len, self._frames[:length])) <= self._max_bytes // 2:
+            if sum(map(len, self._frames[:length])) <= max_bytes:
                 self._head, self._head_first = self._frames[:length], self.first
                 del self._frames[:length]
                 self.first += length
 
+    def _drop_head(self) -> None:
+        head, self._head = self._head, []
+        self._grow(-sum(map(len, head)))
+
     def _drop(self, count: int) -> None:
-        self._bytes -= sum(map(len, self._frames[:count]))
+        dropped = self._frames[:count]
         del self._frames[:count]
         self.first += count
+        self._grow(-sum(map(len, dropped)))

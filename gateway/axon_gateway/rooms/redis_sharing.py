@@ -1,10 +1,9 @@
-"""Several gateways, one room: every gateway keeps a copy of the rooms that it serves viewers of.
+"""Several gateways, one room: Redis keeps its only log, and every gateway shows what is in it.
 
-The gateway that generates (the room's home) appends to its own copy first and tells its viewers; a
-writer brings that to Redis beside it, many frames at a time. The writer is one more reader of the
-room's log, so it keeps nothing of its own, and while Redis is gone all goes on for those who are
-connected. Other gateways follow the stream. A gateway by itself follows nothing: it pays for one
-beat every half second, and for a write while it generates.
+One gateway, the room's home, holds the lease and writes. It shows a frame to its own viewers once
+Redis has it; the other gateways follow the stream. So nothing is ever seen that the log does not
+hold, and no two gateways can disagree. While Redis is gone, a shared room waits, and says so. What
+Redis has lost when it comes back, any gateway with a copy restores.
 """
 
 from __future__ import annotations
@@ -14,50 +13,38 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from axon_gateway import frames
 from axon_gateway.errors import Refusal
-from axon_gateway.requests import View
-from axon_gateway.rooms.log import Entry
+from axon_gateway.rooms.log import RoomLog
+from axon_gateway.rooms.peers import Peers
+from axon_gateway.rooms.replica import Replica, Standing
 from axon_gateway.rooms.room import Room
 from axon_gateway.rooms.rooms import Rooms
 from axon_gateway.rooms.sharing import Known
-from axon_gateway.rooms.store import Meta, RoomStore, Save
+from axon_gateway.rooms.store import WRITE_BYTES, Meta, Presence, RoomStore
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two signs of life, and without one until a gateway counts as lost: together what
-#: viewers wait at most to be told.
-_BEAT = 0.4
-_DEAD = 1.2
-#: Seconds between two writes: at 50 a second, many frames share one.
-_WRITE_EVERY = 0.02
-#: Bytes of frames in one write of a room.
-_WRITE_BYTES = 256 * 1024
+#: Seconds between two signs of life.
+_BEAT = 0.35
+#: Seconds between the beginnings of two writes: of a fast generation, many frames share one.
+_WRITE_EVERY = 0.01
+#: Seconds between two tellings of who is in the rooms.
+_TELL_EVERY = 0.05
 #: Seconds between two tries while Redis is gone.
 _RETRY = 0.5
+#: Seconds that a claim waits for frames on their way.
+_PATIENCE = 2.0
+#: Tries to claim a log that goes on meanwhile.
+_CLAIMS = 5
 #: Seconds after which a room's keys are written again though nothing has changed.
 _REFRESH = 600.0
 #: Redis' failures, and those of the connection to it.
 _FAILURES = (RedisError, OSError, TimeoutError)
-
-
-@dataclass(slots=True)
-class _Copy:
-    """What is known of a room's place among its copies."""
-
-    #: The gateway that writes into the log, as far as is known here.
-    home: str
-    #: The last frame that Redis has.
-    written: int = 0
-    #: Changed here, and not told yet.
-    is_open: bool | None = None
-    view: View | None = None
-    told: float = 0.0
 
 
 class RedisSharing:
@@ -68,14 +55,13 @@ class RedisSharing:
 
     def __init__(self, url: str, idle: float) -> None:
         self.name = secrets.token_hex(6)
-        self._store = RoomStore(url, self.name, idle, _DEAD)
-        self._copies: dict[Room, _Copy] = {}
-        #: In the order in which they are to be written.
-        self._changed: dict[Room, None] = {}
-        self._wake = asyncio.Event()
-        self._alive: set[str] = set()
-        #: Nobody is declared dead before: those alive need time to come back, as we did.
-        self._trust_at = 0.0
+        self._store = RoomStore(url, self.name, idle)
+        self._replicas: dict[Room, Replica] = {}
+        #: With frames to write, and with news of who is in them.
+        self._written: dict[Replica, None] = {}
+        self._told: dict[Replica, None] = {}
+        self._to_write, self._to_tell = asyncio.Event(), asyncio.Event()
+        self._peers = Peers(self.name)
         self._inbox = "0"
         self._tasks: list[asyncio.Task[None]] = []
         self._rooms: Rooms | None = None
@@ -86,11 +72,15 @@ class RedisSharing:
     def start(self, rooms: Rooms) -> None:
         """Begins to share `rooms`."""
         self._rooms = rooms
-        for work in (self._write, self._live, self._follow):
+        for work in (self._write, self._tell, self._beat, self._follow):
             self._tasks.append(asyncio.create_task(self._forever(work)))
 
     async def close(self) -> None:
         """Writes what is left and takes leave."""
+        with contextlib.suppress(*_FAILURES):
+            async with asyncio.timeout(_RETRY if self.available else 0.05):
+                for replica in tuple(self._written):
+                    await replica.landed()
         self._closing = True
         pending = set(self._tasks)
         while pending:
@@ -100,88 +90,116 @@ class RedisSharing:
             _, pending = await asyncio.wait(pending, timeout=_RETRY)
         with contextlib.suppress(*_FAILURES):
             async with asyncio.timeout(_RETRY if self.available else 0.05):
-                while self._changed:
-                    await self._write_once()
-                await self._store.resign()
+                await self._tell_all()
+                await self._store.resign(self.name)
         await self._store.close()
 
     # What rooms ask for.
 
-    def changed(self, room: Room) -> None:
-        """Has the writer look at the room."""
-        if room.dissolved:
-            return
-        if room not in self._copies:
-            self._copies[room] = _Copy(self.name)
-        self._changed[room] = None
-        self._wake.set()
-
-    def opened(self, room: Room) -> None:
-        """Has the writer tell who may generate."""
-        self.changed(room)
-        if room in self._copies:
-            self._copies[room].is_open = room.open
-
-    def showed(self, room: Room) -> None:
-        """Has the writer tell where the presenter looks."""
-        self.changed(room)
-        if room in self._copies:
-            self._copies[room].view = room.newest_view
+    async def publish(self, room: Room) -> None:
+        """Brings a room to Redis; one that is there already stays as it is."""
+        if room not in self._replicas and self.available:
+            try:
+                answer = await self._restore(room, self.name)
+            except _FAILURES as error:
+                self._lost(error)
+            else:
+                if answer != "restored":
+                    raise Refusal("rooms_unavailable", "another room has this name", None, _RETRY)
+                if room not in self._replicas:
+                    self._adopt(room, self.name, Standing.HOME)
+        room.publish()
 
     async def claim(self, room: Room) -> None:
-        """Makes this gateway the room's home. Refusal if another one generates, or may do so."""
-        copy = self._copies[room]
-        if copy.home == self.name and (self._by_itself or not self.available):
+        """Makes this gateway the room's home. Refusal if another one generates, or Redis is gone.
+
+        A room that never came to Redis is known to this gateway alone, and needs no claim.
+        """
+        await self.publish(room)
+        replica = self._replicas.get(room)
+        if replica is None:
             return
         try:
-            answer, newest = await self._store.claim(room.id)
-            if answer == "busy":
-                message = "a generation is running in this room; stop it first"
-                raise Refusal("busy", message)
-            while answer == "ours" and room.log.last < newest:
-                missed = await self._store.entries(room.id, room.log.last)
-                if not missed:
-                    break
-                room.copy(missed)
-        except _FAILURES:
-            if copy.home != self.name:
-                raise _unavailable() from None
+            async with asyncio.timeout(_PATIENCE):
+                await replica.landed()
+            async with replica.lock:
+                await self._claim(replica)
+        except _FAILURES as error:
+            self._lost(error)
+            raise _unavailable() from None
+
+    def release(self, room: Room) -> None:
+        """The claim is over. The frame that ends a generation has told Redis, if there was one."""
+        replica = self._replicas.get(room)
+        if replica is None:
+            if room.published and self.available:
+                self._keep(self._publish_late(room))
+        elif replica.standing is Standing.HOME and not replica.busy:
+            self._keep(self._release(replica))
+
+    async def append(self, room: Room, frame: frames.Frame, begins: bool) -> None:
+        """Has the frame written. ConnectionError if another gateway holds the lease."""
+        replica = self._replicas.get(room)
+        if replica is None:
+            room.write(frame, begins)
             return
-        copy.home = self.name
-        copy.written = newest
+        await replica.put(frame, begins)
+        self._written[replica] = None
+        self._to_write.set()
 
     async def stop(self, room: Room) -> None:
         """Has the room's home end its generation."""
         try:
-            [meta] = await self._store.metas([room.id])
+            [meta] = await self._store.look([room.id])
             if meta is None or not meta.running:
                 raise Refusal("not_running", "no generation is running in this room")
             await self._store.ask(meta.home, f"stop {room.id}")
         except _FAILURES:
             raise _unavailable() from None
 
+    def changed(self, room: Room) -> None:
+        """Has Redis told who is in the room."""
+        if replica := self._replicas.get(room):
+            self._told[replica] = None
+            self._to_tell.set()
+
+    def opened(self, room: Room) -> None:
+        """Has Redis told who may generate."""
+        if replica := self._replicas.get(room):
+            replica.is_open = room.open
+            self.changed(room)
+
+    def showed(self, room: Room) -> None:
+        """Has Redis told where the presenter looks."""
+        if replica := self._replicas.get(room):
+            replica.view = room.newest_view
+            self.changed(room)
+
+    def forget(self, room: Room) -> None:
+        """Has Redis told that nobody is left here."""
+        self.changed(room)
+
     async def load(self, id_: str, rooms: Rooms) -> Room | None:
         """A copy of another gateway's room. Refusal while Redis is gone."""
-        # It may have expired here just now: then Redis is to know that first, a write or two later.
-        while self.available and any(room.id == id_ for room in self._copies):  # noqa: ASYNC110
-            await asyncio.sleep(_WRITE_EVERY)
+        # It may have expired here just now. Redis learns of that first.
+        while self.available and any(room.id == id_ for room in self._replicas):  # noqa: ASYNC110
+            await asyncio.sleep(_TELL_EVERY)
         try:
-            [meta] = await self._store.metas([id_])
+            [meta] = await self._store.look([id_])
             if meta is None:
                 return None
-            entries: list[Entry] = []
-            while some := await self._store.entries(id_, entries[-1].seq if entries else 0):
-                entries += some
+            log = rooms.new_log()
+            await self._read_all(log, id_, meta)
         except _FAILURES:
             raise _unavailable() from None
-        room = rooms.admit(id_, meta.token_hash)
-        room.copy(entries)
-        self._copies[room] = copy = _Copy(meta.home, written=room.log.last)
-        self._learn(room, copy, meta)
+        room = rooms.add(id_, log, meta.token_hash)
+        replica = self._adopt(room, meta.home, Standing.FOLLOWER)
+        room.publish()
+        self._learn(replica, meta)
         await self._nudge()
         return room
 
-    # The three loops.
+    # The four loops.
 
     async def _forever(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Does `work` again and again, with a pause where Redis fails."""
@@ -196,160 +214,252 @@ class RedisSharing:
                 await asyncio.sleep(_RETRY)
 
     async def _write(self) -> None:
-        await self._wake.wait()
-        self._wake.clear()
-        await self._write_once()
-        if self._changed:
-            self._wake.set()
-        await asyncio.sleep(_WRITE_EVERY)
+        """Brings frames to Redis. The first one goes at once, those close behind it together."""
+        await self._to_write.wait()
+        self._to_write.clear()
+        began = asyncio.get_running_loop().time()
+        try:
+            await self._write_once()
+        finally:
+            if self._written:
+                self._to_write.set()
+        await asyncio.sleep(began + _WRITE_EVERY - asyncio.get_running_loop().time())
 
     async def _write_once(self) -> None:
-        rooms = list(self._changed)
-        self._changed.clear()
-        saves = [self._save(room, self._copies[room]) for room in rooms]
-        try:
-            answers = await self._store.save(saves)
-        except BaseException:
-            self._changed |= dict.fromkeys(rooms)
-            self._wake.set()
-            raise
-        for room, save, answer in zip(rooms, saves, answers, strict=True):
-            self._saved(room, self._copies[room], save, answer)
+        failed = False
+        leaving = {r: entries for r in self._written if (entries := r.leave(WRITE_BYTES))}
+        writes = [
+            (replica.room.id, replica.room.log, entries) for replica, entries in leaving.items()
+        ]
+        for replica, (answer, _) in zip(leaving, await self._store.append(writes), strict=True):
+            if answer == "appended":
+                replica.arrived()
+            elif answer == "failed":
+                failed = True
+            else:
+                async with replica.lock:
+                    await self._reconcile(replica)
+        for replica in tuple(self._written):
+            if not replica.busy:
+                del self._written[replica]
+        if failed:
+            await asyncio.sleep(_RETRY)
 
-    def _save(self, room: Room, copy: _Copy) -> Save:
-        ours = copy.home == self.name
-        entries = room.log.entries(copy.written, _WRITE_BYTES) if ours else []
-        last = entries[-1].seq if entries else max(copy.written, room.log.last)
-        return Save(
-            id=room.id,
-            token_hash=room.token_hash,
-            is_open=copy.is_open,
+    async def _tell(self) -> None:
+        """Tells Redis who is in the rooms."""
+        await self._to_tell.wait()
+        self._to_tell.clear()
+        await self._tell_all()
+        await asyncio.sleep(_TELL_EVERY)
+
+    async def _tell_all(self) -> None:
+        replicas, self._told = list(self._told), {}
+        presences = [self._presence(replica) for replica in replicas]
+        firsts = [replica.room.log.first for replica in replicas]
+        told = [(r.room.id, r.room.log, p) for r, p in zip(replicas, presences, strict=True)]
+        try:
+            answers = await self._store.tell(told)
+        except BaseException:
+            self._told |= dict.fromkeys(replicas)
+            self._to_tell.set()
+            raise
+        for replica, presence, first, found in zip(
+            replicas, presences, firsts, answers, strict=True
+        ):
+            self._has_told(replica, presence, first, found)
+
+    def _presence(self, replica: Replica) -> Presence:
+        room = replica.room
+        return Presence(
             viewers=room.here,
             presenting=room.presenting_here,
-            view=copy.view,
-            # As long as frames are missing there, nobody else may go on with the log.
-            running=room.running or last < room.log.last,
-            first=room.log.first,
-            create=ours or self._may_bury(copy.home),
+            is_open=replica.is_open,
+            view=replica.view,
             gone=self._is_gone(room),
-            entries=entries,
         )
 
-    def _saved(self, room: Room, copy: _Copy, save: Save, answer: str) -> None:
-        now = asyncio.get_running_loop().time()
-        copy.told = now
-        if answer == "moved":
-            self._disown(room)
-        elif answer == "created":
-            # Redis did not have it, or not any more: all of it is to be written.
-            copy.home, copy.written, copy.is_open = self.name, 0, room.open or None
-            copy.view = room.newest_view
-            self.changed(room)
-        elif answer == "saved":
-            if save.is_open == room.open:
-                copy.is_open = None
-            if save.view is copy.view:
-                copy.view = None
-            if save.entries:
-                copy.written = max(copy.written, save.entries[-1].seq)
-                if copy.written < room.log.last:
-                    self.changed(room)
-        elif answer == "foreign":
-            _log.error("room %s is another room elsewhere; this one is not shared", room.id)
-        if save.gone and room not in self._changed:
-            self._copies.pop(room, None)
+    def _has_told(self, replica: Replica, presence: Presence, first: int, found: bool) -> None:
+        if presence.gone:
+            self._replicas.pop(replica.room, None)
+            self._written.pop(replica, None)
+            replica.follow()
+        elif found:
+            replica.told = asyncio.get_running_loop().time()
+            replica.first = first
+            if presence.is_open == replica.is_open:
+                replica.is_open = None
+            if presence.view is replica.view:
+                replica.view = None
 
-    async def _live(self) -> None:
-        """One beat: says that we live, learns who else does, and what has become of the rooms."""
-        alive = await self._store.beat()
+    async def _beat(self) -> None:
+        """Says that we live, learns who else does, and what has become of the rooms."""
+        before = self._peers.alive
+        counts = await self._store.beat()
         if not self.available:
             self._found()
-        self._alive, before = alive, self._alive
-        if alive != before:
+        self._peers.saw(counts)
+        for name in self._peers.buried:
+            await self._store.resign(name)
+        if others_changed := self._peers.alive != before:
             await self._nudge()
-        rooms = [room for room, copy in self._copies.items() if self._concerns_others(copy)]
-        if rooms:
-            for room, meta in zip(
-                rooms, await self._store.metas([room.id for room in rooms]), strict=True
-            ):
-                await self._look_after(room, meta)
+        # Redis counts from 1 anew: it has lost what it had, or took this gateway for dead.
+        everything = others_changed or counts[self.name] == 1
+        replicas = [r for r in self._replicas.values() if everything or self._concerns_others(r)]
+        metas = await self._store.look([replica.room.id for replica in replicas])
+        for replica, meta in zip(replicas, metas, strict=True):
+            await self._look_after(replica, meta)
         self._refresh()
         await asyncio.sleep(_BEAT)
 
-    async def _look_after(self, room: Room, meta: Meta | None) -> None:
-        copy = self._copies.get(room)
-        if copy is None:
-            return
-        if meta is None:
-            self.changed(room)  # Redis has lost it
-            return
-        if meta.running and self._may_bury(meta.home):
-            await self._bury(room, meta)
-        elif not room.running:
-            self._learn(room, copy, meta)
-        else:
-            self._learn_viewers(room, copy, meta)
-
-    async def _bury(self, room: Room, meta: Meta) -> None:
-        while missed := await self._store.entries(room.id, room.log.last):
-            room.copy(missed)
-        seq = room.log.last + 1
-        frame = frames.encode(frames.error(_gateway_lost()), seq)
-        if await self._store.bury(room.id, meta.home, seq, frame):
-            _log.warning("room %s: gateway %s was lost in mid-generation", room.id, meta.home)
-        room.copy(await self._store.entries(room.id, room.log.last))
-        copy = self._copies[room]
-        copy.written = room.log.last
-
     async def _follow(self) -> None:
-        """Waits for frames of rooms that others may write into, and for what they ask of us."""
-        cursors = {} if self._by_itself else self._foreign()
+        """Waits for frames that others write, and for what they ask of us."""
+        cursors = {
+            room.id: room.log.last
+            for room, replica in self._replicas.items()
+            if not (replica.standing is Standing.HOME and (room.running or not self._peers.alive))
+        }
         asked, found = await self._store.news(self._inbox, cursors)
         for key, request in asked:
             self._inbox = key
             self._obey(request)
-        for room in tuple(self._copies):
-            copy = self._copies[room]
-            if (entries := found.get(room.id)) and not (copy.home == self.name and room.running):
-                room.copy(entries)
-                copy.written = max(copy.written, room.log.last)
+        for room, replica in tuple(self._replicas.items()):
+            if (entries := found.get(room.id)) and not room.take(entries):
+                async with replica.lock:
+                    await self._reconcile(replica)
+
+    # The lease.
+
+    async def _claim(self, replica: Replica) -> None:
+        room, held = replica.room, replica.standing is Standing.HOME
+        replica.standing = Standing.CLAIMING
+        try:
+            for _ in range(_CLAIMS):
+                answer, epoch, since = await self._store.claim(room.id, room.log)
+                if answer == "ours":
+                    room.turn(epoch, since)
+                    replica.home, replica.standing = self.name, Standing.HOME
+                    return
+                if answer == "busy":
+                    message = "a generation is running in this room; stop it first"
+                    raise Refusal("busy", message)
+                await self._reconcile(replica)
+            raise _unavailable()
+        finally:
+            if replica.standing is Standing.CLAIMING:
+                replica.standing = Standing.HOME
+                if not (held and replica.home == self.name):
+                    replica.follow()
+
+    async def _release(self, replica: Replica) -> None:
+        with contextlib.suppress(*_FAILURES):
+            await self._store.release(replica.room.id, replica.room.log.epoch)
+
+    async def _publish_late(self, room: Room) -> None:
+        """Redis was gone when the room was opened; now others are to find it."""
+        with contextlib.suppress(Refusal):
+            await self.publish(room)
+
+    async def _bury(self, replica: Replica, meta: Meta) -> None:
+        """Ends the generation of a gateway that is no more."""
+        room = replica.room
+        frame = frames.encode(frames.error(_gateway_lost()), room.log.last + 1)
+        if await self._store.bury(room.id, meta.home, room.log, frame):
+            _log.warning("room %s: gateway %s was lost in mid-generation", room.id, meta.home)
+        await self._reconcile(replica)
+
+    # Two copies made one again.
+
+    async def _look_after(self, replica: Replica, meta: Meta | None) -> None:
+        room, log = replica.room, replica.room.log
+        async with replica.lock:
+            if meta is None or meta.epoch != log.epoch or meta.last < log.last:
+                await self._reconcile(replica)
+                return
+            if meta.running and self._peers.dead(meta.home):
+                await self._bury(replica, meta)
+            elif meta.running and meta.home == self.name and not (room.running or replica.busy):
+                await self._release(replica)  # the answer to a claim was lost
+        self._learn(replica, meta)
+
+    async def _reconcile(self, replica: Replica) -> None:
+        """Makes this copy and Redis' log one again, by whichever has more of the newest epoch."""
+        room = replica.room
+        if self._is_gone(room):
+            return
+        [meta] = await self._store.look([room.id])
+        log = room.log
+        if meta is None or (meta.epoch, meta.last) < (log.epoch, log.last):
+            await self._restore(room, replica.home)
+            self.changed(room)
+            [meta] = await self._store.look([room.id])
+        if meta is None:
+            return
+        replica.home = meta.home
+        if replica.standing is Standing.HOME and meta.home != self.name:
+            self._lose_lease(replica)
+        if (meta.epoch, meta.last) > (log.epoch, log.last) and not await self._read_on(room, meta):
+            log = log.fresh()
+            await self._read_all(log, room.id, meta)
+            room.replace(log)
+
+    async def _read_on(self, room: Room, meta: Meta) -> bool:
+        """Reads what follows this copy; False if it holds what the log does not."""
+        if meta.epoch != room.log.epoch and room.log.last >= meta.since:
+            return False
+        while room.log.last < meta.last:
+            entries = await self._store.entries(room.id, room.log.last)
+            if not entries or not room.take(entries):
+                return False
+        room.turn(meta.epoch, meta.since)
+        return True
+
+    async def _read_all(self, log: RoomLog, id_: str, meta: Meta) -> None:
+        """Fills an empty log with what Redis has of a room."""
+        after = 0
+        while entries := await self._store.entries(id_, after):
+            for entry in entries:
+                log.load(entry)
+            after = entries[-1].seq
+        if log.epoch < meta.epoch:
+            log.turn(meta.epoch, meta.since)
+
+    async def _restore(self, room: Room, home: str) -> str:
+        replica = self._replicas.get(room)
+        running = not room.log.ended or (home == self.name and replica is not None and room.running)
+        answer = await self._store.restore(
+            room.id, room.token_hash, room.open, home, running, room.log
+        )
+        if answer == "foreign":
+            _log.error("room %s is another room elsewhere; this one is not shared", room.id)
+        return answer
+
+    def _lose_lease(self, replica: Replica) -> None:
+        _log.warning("room %s is written by another gateway now", replica.room.id)
+        replica.follow()
+        replica.room.abandon()
 
     # What is known.
 
-    @property
-    def _by_itself(self) -> bool:
-        return self._alive <= {self.name}
+    def _adopt(self, room: Room, home: str, standing: Standing) -> Replica:
+        replica = self._replicas[room] = Replica(room, home, standing)
+        replica.is_open, replica.view = room.open or None, room.newest_view
+        self.changed(room)
+        return replica
 
-    def _foreign(self) -> dict[str, int]:
-        """The rooms that another gateway may write into, and their newest frame here."""
-        return {
-            room.id: room.log.last
-            for room, copy in self._copies.items()
-            if not (copy.home == self.name and room.running)
-        }
+    def _concerns_others(self, replica: Replica) -> bool:
+        """Whether something may become of the room that is not done here."""
+        in_use = replica.room.here > 0 or replica.room.running
+        return in_use and (bool(self._peers.alive) or replica.home != self.name)
 
-    def _concerns_others(self, copy: _Copy) -> bool:
-        return not self._by_itself or copy.home != self.name
-
-    def _may_bury(self, gateway: str) -> bool:
-        now = asyncio.get_running_loop().time()
-        known = self.name in self._alive and now >= self._trust_at
-        return known and gateway not in self._alive
-
-    def _learn(self, room: Room, copy: _Copy, meta: Meta) -> None:
-        copy.home = meta.home
-        if copy.home == self.name and copy.written < room.log.last:
-            self.changed(room)
-        self._learn_viewers(room, copy, meta)
-
-    def _learn_viewers(self, room: Room, copy: _Copy, meta: Meta) -> None:
-        others = self._alive - {self.name}
-        room.learn(
+    def _learn(self, replica: Replica, meta: Meta) -> None:
+        others = self._peers.alive
+        replica.home = meta.home
+        replica.room.learn(
             Known(
-                open=meta.open if copy.is_open is None else copy.is_open,
+                open=meta.open if replica.is_open is None else replica.is_open,
                 viewers=sum(count for name, count in meta.viewers.items() if name in others),
                 presenting=not others.isdisjoint(meta.presenting),
-                view=meta.view if copy.view is None else None,
+                view=meta.view if replica.view is None else None,
             )
         )
 
@@ -358,8 +468,9 @@ class RedisSharing:
 
     def _refresh(self) -> None:
         now = asyncio.get_running_loop().time()
-        for room, copy in tuple(self._copies.items()):
-            if room.here and now - copy.told > _REFRESH:
+        for room, replica in self._replicas.items():
+            trimmed = replica.standing is Standing.HOME and replica.first != room.log.first
+            if room.here and (trimmed or now - replica.told > _REFRESH):
                 self.changed(room)
 
     def _obey(self, request: str) -> None:
@@ -373,35 +484,28 @@ class RedisSharing:
         with contextlib.suppress(*_FAILURES):
             await self._store.ask(self.name, "look")
 
-    def _disown(self, room: Room) -> None:
-        """Another gateway took the room over while this one seemed dead: its copy counts."""
-        _log.warning("room %s goes on at another gateway", room.id)
-        if self._rooms is not None:
-            self._rooms.drop(room)
-        self._copies.pop(room, None)
-        self._changed.pop(room, None)
-        room.dissolve(
-            Refusal("room_moved", "this room goes on at another gateway; connect again", None, 1.0)
-        )
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
 
     def _lost(self, error: Exception) -> None:
         if self.available:
-            _log.warning("Redis does not answer, rooms are not shared until it does: %s", error)
-            for room, copy in self._copies.items():
-                if copy.home != self.name:
-                    room.tell(_unavailable())
+            _log.warning("Redis does not answer; shared rooms wait until it does: %s", error)
+            for room in self._replicas:
+                room.tell(_unavailable())
         self.available = False
 
     def _found(self) -> None:
-        _log.info("Redis answers again, rooms are shared")
+        _log.info("Redis answers again; shared rooms go on")
         self.available = True
-        self._trust_at = asyncio.get_running_loop().time() + 2 * _DEAD
-        for room in tuple(self._copies):
-            self.changed(room)
+        for room in self._rooms.all() if self._rooms is not None else ():
+            if room.published and room not in self._replicas and not room.running:
+                self._keep(self._publish_late(room))
 
 
 def _unavailable() -> Refusal:
-    message = "Redis does not answer: what other gateways hold of rooms follows when it is back"
+    message = "this room waits for Redis, which keeps it and does not answer; it goes on by itself"
     return Refusal("rooms_unavailable", message, None, _RETRY * 4)
 
 

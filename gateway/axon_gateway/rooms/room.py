@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Coroutine, Iterable
+from typing import Any, Protocol
 
 from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.frames import Frame
 from axon_gateway.generation import Emit, Generation
 from axon_gateway.limits import Client
 from axon_gateway.requests import Generate, View
-from axon_gateway.rooms.log import Entry, RoomLog
+from axon_gateway.rooms.log import START, Entry, Position, RoomLog
 from axon_gateway.rooms.rounds import Rounds
 from axon_gateway.rooms.sharing import Known, Sharing
 from axon_gateway.rooms.viewer import Viewer
@@ -30,35 +31,49 @@ _VIEW_RATE = 5000
 #: Seconds that labels may come in after their generation.
 _LATE_LABELS = 60.0
 
-#: Makes a generation that emits into a room; `client` is who asked for it.
-StartGeneration = Callable[[Generate, Emit, Client | None], Generation]
-
 
 def fingerprint(token: str) -> str:
     """What is kept of a presenter's token."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
+class House(Protocol):
+    """What a room needs of all rooms together."""
+
+    @property
+    def sharing(self) -> Sharing:
+        """Who keeps the rooms' logs."""
+
+    def start(self, request: Generate, emit: Emit, client: Client | None) -> Generation:
+        """A generation that emits into a room; `client` is who asked for it. Raises Refusal."""
+
+    def admit(self, room: Room) -> None:
+        """Counts a room among those that are kept. Refusal if all are in use."""
+
+
 class Room:
     """A log, its viewers and at most one running generation.
 
-    `token_hash` is the fingerprint of the token that makes a presenter.
+    `token_hash` is the fingerprint of the token that makes a presenter, `address` that of who
+    opened the room. Before its first generation, or until it is shared, a room costs no more than
+    the socket of who waits in it: it is not counted, and nobody else is told of it.
     """
 
     def __init__(
-        self, id_: str, log: RoomLog, start: StartGeneration, sharing: Sharing, token_hash: str
+        self, id_: str, log: RoomLog, house: House, token_hash: str, address: str = ""
     ) -> None:
         self.id = id_
         self.log = log
         self.token_hash = token_hash
+        self.address = address
+        #: Others can find it.
+        self.published = False
         #: Whether everybody in the room may generate.
         self.open = False
-        #: Another copy of the room counts, this one no longer.
-        self.dissolved = False
         #: Counts up when viewers have to be told about the room anew.
         self.announcement = 0
-        self._start = start
-        self._sharing = sharing
+        self._house = house
+        self._sharing = house.sharing
         self._viewers: set[Viewer] = set()
         self._rounds = Rounds(self._viewers)
         #: How many of them are presenters.
@@ -114,17 +129,17 @@ class Room:
     def enter(
         self,
         token: str | None,
-        after: int,
+        position: Position = START,
         client: Client | None = None,
         new_token: str | None = None,
     ) -> Viewer:
-        """A viewer that reads on after frame `after`; the room's token makes it a presenter.
+        """A viewer that reads on from `position`; the room's token makes it a presenter.
 
         `new_token` is that of a room just opened, to be shown to whoever opened it.
         """
         shown = token if new_token is None else new_token
         proven = shown is not None and secrets.compare_digest(fingerprint(shown), self.token_hash)
-        viewer = Viewer(self, proven, self._resume(after), new_token, client)
+        viewer = Viewer(self, proven, self.log.resume(*position), new_token, client)
         self._viewers.add(viewer)
         self._presenters += viewer.presenter
         self._announce()
@@ -176,12 +191,19 @@ class Room:
         self.view = self._next_view
         self._rounds.now()
 
+    def share(self, viewer: Viewer) -> None:
+        """Lets others find the room, before anything was generated in it."""
+        self._check_presenter(viewer)
+        self._house.admit(self)
+        self._keep(self._tell_of_failure(self._sharing.publish(self), viewer))
+
     def generate(self, request: Generate, viewer: Viewer) -> None:
         """Starts a generation for `viewer`, who alone is told if it is refused."""
         self._check_presenter(viewer)
         if self._running is not None:
             raise Refusal("busy", "a generation is running in this room; stop it first")
-        generation = self._start(request, self._append, viewer.client)
+        self._house.admit(self)
+        generation = self._house.start(request, self._emitter(), viewer.client)
         self._stopped = False
         self._running = self._keep(self._run(generation, viewer))
 
@@ -189,7 +211,7 @@ class Room:
         """Ends the running generation at a viewer's request."""
         self._check_presenter(viewer)
         if self._running is None:
-            self._keep(self._stop_elsewhere(viewer))
+            self._keep(self._tell_of_failure(self._sharing.stop(self), viewer))
         else:
             self.abandon()
 
@@ -197,32 +219,57 @@ class Room:
         """Ends the running generation, if there is one here."""
         if self._running is not None and not self._stopped:
             self._stopped = True
-            if not self._claiming:
-                # Not at once: a task cancelled before its first step never runs, and could tell
-                # nobody.
-                asyncio.get_running_loop().call_soon(self._running.cancel)
+            # Not at once: a task cancelled before its first step never runs, and could tell nobody.
+            asyncio.get_running_loop().call_soon(self._interrupt, self._running)
 
-    def copy(self, entries: list[Entry]) -> None:
-        """Takes over what another gateway has written; what is here already stays."""
-        for entry in entries:
-            if entry.seq > self.log.last and not self.log.copy(entry):
-                # Frames between have left the log before they came here.
-                self.log = self.log.emptied(entry.seq - 1)
-                self.log.copy(entry)
+    def _interrupt(self, run: asyncio.Task[None]) -> None:
+        # A claim is waited for: once it is there, the run sees that it was stopped.
+        if not self._claiming:
+            run.cancel()
+
+    def write(self, frame: Frame, begins: bool) -> None:
+        """Brings a frame into the log of a room that is here alone."""
+        if begins:
+            self.log.begin()
+        self.log.append(frame)
         self._rounds.soon()
+
+    def take(self, entries: Iterable[Entry]) -> bool:
+        """Brings the log's next frames to those here.
+
+        False if they are not the next ones: this copy is not the log's beginning.
+        """
+        epoch, fits = self.log.epoch, all(map(self.log.take, entries))
+        if self.log.epoch != epoch:
+            self._announce()
+        self._rounds.soon()
+        return fits
+
+    def turn(self, epoch: int, since: int) -> None:
+        """Another epoch begins at frame `since`, which is the next one."""
+        if epoch != self.log.epoch:
+            self.log.turn(epoch, since)
+            self._announce()
+
+    def replace(self, log: RoomLog) -> None:
+        """Has everybody here read another log, from its start."""
+        self.log.close()
+        self.log = log
+        for viewer in self._viewers:
+            viewer.cursor = 0
+        self._announce_now()
+        self._rounds.soon()
+
+    def publish(self) -> None:
+        """Others can find the room from now on."""
+        if not self.published:
+            self.published = True
+            self._announce()
 
     def tell(self, refusal: Refusal) -> None:
         """An error for all viewers of this gateway, which is no part of the log."""
         for viewer in self._viewers:
             viewer.notify(refusal)
-
-    def dissolve(self, refusal: Refusal) -> None:
-        """Ends this copy of the room: its viewers are told, and come back to a new one."""
-        self.dissolved = True
-        for task in self._tasks:
-            task.cancel()
-        for viewer in self._viewers:
-            viewer.end(refusal)
 
     async def close(self) -> None:
         """Ends everything; those who watch elsewhere see that the generation was stopped."""
@@ -236,15 +283,6 @@ class Room:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _resume(self, after: int) -> int:
-        last = self.log.last
-        if after >= last and b'"error":"gateway_lost"' in self.log.newest[:200]:
-            # The lost gateway may have shown this viewer frames which nobody else has, and whose
-            # numbers now belong to this one. It must not miss that the generation has ended.
-            return last - 1
-        # A number from the future (of a room by the same name, say) would hide what comes next.
-        return min(max(after, 0), last)
-
     def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -255,55 +293,58 @@ class Room:
         if not (viewer.presenter or self.open):
             raise Refusal("not_presenter", "only the one who opened this room generates in it")
 
-    async def _append(self, frame: Frame) -> None:
-        self.log.append(frame)
-        self._rounds.soon()
-        self._sharing.changed(self)
+    def _emitter(self) -> Emit:
+        """What takes a generation's frames, of which the first one begins it."""
+        begins = True
+
+        async def emit(frame: Frame) -> None:
+            nonlocal begins
+            first, begins = begins, False
+            await self._sharing.append(self, frame, first)
+
+        return emit
 
     async def _run(self, generation: Generation, viewer: Viewer) -> None:
         try:
-            if await self._claim(viewer):
-                self.log.begin()
-                await self._run_to_end(generation, viewer)
-        finally:
-            self._running = None
-            self._sharing.changed(self)
-        try:
+            try:
+                await self._claim()
+                await self._run_to_end(generation)
+            except Refusal as refusal:
+                viewer.notify(refusal)
+            except Exception:
+                _log.exception("room %s: the generation failed", self.id)
+                viewer.notify(our_failure())
+            finally:
+                self._running = None
+                self._sharing.release(self)
             await generation.settle(_LATE_LABELS)
         finally:
             generation.close()
 
-    async def _claim(self, viewer: Viewer) -> bool:
+    async def _claim(self) -> None:
         self._claiming = True
         try:
             await self._sharing.claim(self)
-        except Refusal as refusal:
-            viewer.notify(refusal)
-            return False
         finally:
             self._claiming = False
-        return True
+        self.publish()
 
-    async def _run_to_end(self, generation: Generation, viewer: Viewer) -> None:
-        try:
-            if self._stopped:  # while it was being claimed
+    async def _run_to_end(self, generation: Generation) -> None:
+        """Runs to the end, or until it is stopped, or another gateway writes the log."""
+        with contextlib.suppress(ConnectionError):
+            try:
+                if self._stopped:  # while the log was being claimed
+                    await generation.stop()
+                else:
+                    await generation.run()
+            except asyncio.CancelledError:
+                if not self._stopped:
+                    raise
                 await generation.stop()
-                return
-            await generation.run()
-        except Refusal as refusal:
-            viewer.notify(refusal)
-        except asyncio.CancelledError:
-            if not self._stopped:
-                generation.close()
-                raise
-            await generation.stop()
-        except Exception:
-            _log.exception("room %s: the generation failed", self.id)
-            viewer.notify(our_failure())
 
-    async def _stop_elsewhere(self, viewer: Viewer) -> None:
+    async def _tell_of_failure(self, work: Coroutine[Any, Any, None], viewer: Viewer) -> None:
         try:
-            await self._sharing.stop(self)
+            await work
         except Refusal as refusal:
             viewer.notify(refusal)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from axon_gateway.errors import Refusal
+from axon_gateway.generation import Emit, Generation
 from axon_gateway.limits import Client
-from axon_gateway.rooms.log import RoomLog
-from axon_gateway.rooms.room import Room, StartGeneration, fingerprint
+from axon_gateway.requests import Generate
+from axon_gateway.rooms.log import START, Budget, Position, RoomLog, new_epoch
+from axon_gateway.rooms.room import Room, fingerprint
 from axon_gateway.rooms.sharing import Alone, Sharing
 from axon_gateway.rooms.viewer import Viewer
 
@@ -20,12 +23,15 @@ _ID_LENGTH = 6
 #: Seconds until somebody else is to be let in where all rooms are in use.
 _RETRY_FULL = 30.0
 
+#: Makes a generation that emits into a room; `client` is who asked for it.
+StartGeneration = Callable[[Generate, Emit, Client | None], Generation]
+
 
 class Loading(Sharing, Protocol):
     """`Sharing` that also finds rooms which other gateways have opened."""
 
     async def load(self, id_: str, rooms: Rooms) -> Room | None:
-        """A copy of a room made by `rooms.admit`; None if there is no such room anywhere."""
+        """A copy of a room, made by `rooms.add`; None if there is no such room anywhere."""
 
 
 class Nowhere(Alone):
@@ -37,10 +43,11 @@ class Nowhere(Alone):
 
 
 class Rooms:
-    """All rooms of this process, bounded in number; empty ones expire.
+    """All rooms of this process. Those that are kept are bounded in number and bytes.
 
-    `grace` is how many seconds a generation goes on without viewers, `idle` how many an empty room
-    is kept.
+    A room is kept from its first generation on, or once it is shared. `log_bytes` bounds one log,
+    `total_bytes` all of them. `grace` is how many seconds a generation goes on without viewers,
+    `idle` how many a kept room without viewers stays.
     """
 
     def __init__(
@@ -48,23 +55,28 @@ class Rooms:
         start: StartGeneration,
         limit: int,
         log_bytes: int,
+        total_bytes: int,
         grace: float,
         idle: float,
         sharing: Loading | None = None,
     ) -> None:
-        self._start = start
+        self.start = start
+        self.sharing: Loading = sharing or Nowhere()
         self._limit = limit
         self._log_bytes = log_bytes
+        self._budget = Budget(total_bytes)
         self._grace = grace
         self._idle = max(idle, grace)
-        self._sharing = sharing or Nowhere()
         self._rooms: dict[str, Room] = {}
-        #: Timers of the empty rooms, the one empty longest first.
-        self._expiring: dict[str, list[asyncio.TimerHandle]] = {}
+        #: Those that are kept, by the address that opened them.
+        self._kept: Counter[str] = Counter()
+        self._admitted: set[Room] = set()
+        #: When each room without viewers was left, and its clock; the one left first comes first.
+        self._empty: dict[Room, tuple[float, asyncio.TimerHandle]] = {}
         self._loading: dict[str, asyncio.Task[Room | None]] = {}
 
     def __len__(self) -> int:
-        return len(self._rooms)
+        return len(self._admitted)
 
     def all(self) -> Iterable[Room]:
         """Every room that is here now."""
@@ -75,30 +87,50 @@ class Rooms:
         return self._rooms.get(id_)
 
     def open(self, client: Client | None = None) -> tuple[Room, Viewer]:
-        """A new room and its presenter. Refusal when all rooms are in use."""
+        """A new room and its presenter."""
         id_ = _new_id()
         while id_ in self._rooms:
             id_ = _new_id()
         token = secrets.token_urlsafe(16)
-        room = self.admit(id_, fingerprint(token))
-        return room, room.enter(None, 0, client, new_token=token)
+        log = RoomLog(self._log_bytes, self._budget, new_epoch())
+        room = self._add(id_, log, fingerprint(token), client.address if client else "")
+        return room, self._let_in(room, None, START, client, token)
 
-    def admit(self, id_: str, token_hash: str) -> Room:
-        """Makes place for a room and adds it. Refusal when all are in use."""
-        if len(self._rooms) >= self._limit:
-            self._make_space()
-        log = RoomLog(self._log_bytes)
-        room = self._rooms[id_] = Room(id_, log, self._start, self._sharing, token_hash)
+    def new_log(self) -> RoomLog:
+        """An empty log, which counts towards the bytes of all."""
+        return RoomLog(self._log_bytes, self._budget)
+
+    def add(self, id_: str, log: RoomLog, token_hash: str) -> Room:
+        """A copy of a room that another gateway has opened. Refusal when all are in use."""
+        room = self._add(id_, log, token_hash, "")
+        try:
+            self.admit(room)
+        except Refusal:
+            self._drop(room)
+            raise
         return room
 
+    def admit(self, room: Room) -> None:
+        """Counts a room among those that are kept. Refusal when all are in use."""
+        if room in self._admitted:
+            return
+        # Nobody may have more than half of them, whoever asks for a copy of another's aside.
+        greedy = bool(room.address) and self._kept[room.address] >= max(1, self._limit // 2)
+        if greedy or len(self._admitted) >= self._limit:
+            self._make_space(room.address, own=greedy)
+        self._admitted.add(room)
+        self._kept[room.address] += 1
+
     async def enter(
-        self, id_: str, token: str | None, after: int, client: Client | None = None
+        self,
+        id_: str,
+        token: str | None,
+        position: Position = START,
+        client: Client | None = None,
     ) -> tuple[Room, Viewer]:
         """An existing room and a place in it. Refusal if it does not exist."""
         room = await self.find(id_)
-        for timer in self._expiring.pop(id_, ()):
-            timer.cancel()
-        return room, room.enter(token, after, client)
+        return room, self._let_in(room, token, position, client)
 
     async def find(self, id_: str) -> Room:
         """An existing room, of this gateway or another. Refusal if it does not exist."""
@@ -108,24 +140,34 @@ class Rooms:
         return room
 
     def leave(self, room: Room, viewer: Viewer) -> None:
-        """The viewer's socket is gone; the last one's starts the clocks."""
+        """The viewer's socket is gone; the last one's starts the clock."""
         room.leave(viewer)
         if room.here == 0 and self._rooms.get(room.id) is room:
             self._watch(room)
 
-    def drop(self, room: Room) -> None:
-        """Forgets a room that goes on elsewhere, or nowhere."""
-        if self._rooms.get(room.id) is room:
-            for timer in self._expiring.pop(room.id, ()):
-                timer.cancel()
-            del self._rooms[room.id]
-
     async def close(self) -> None:
         """Ends all rooms."""
-        for timers in self._expiring.values():
-            for timer in timers:
-                timer.cancel()
+        for _, clock in self._empty.values():
+            clock.cancel()
         await asyncio.gather(*(room.close() for room in self._rooms.values()))
+
+    def _add(self, id_: str, log: RoomLog, token_hash: str, address: str) -> Room:
+        room = self._rooms[id_] = Room(id_, log, self, token_hash, address)
+        # Whoever it is for may leave before they enter.
+        self._watch(room)
+        return room
+
+    def _let_in(
+        self,
+        room: Room,
+        token: str | None,
+        position: Position,
+        client: Client | None,
+        new_token: str | None = None,
+    ) -> Viewer:
+        if room in self._empty:
+            self._empty.pop(room)[1].cancel()
+        return room.enter(token, position, client, new_token)
 
     async def _load(self, id_: str) -> Room | None:
         """Fetches a room from another gateway, once for all who ask meanwhile."""
@@ -133,13 +175,9 @@ class Rooms:
             return None
         task = self._loading.get(id_)
         if task is None:
-            task = self._loading[id_] = asyncio.create_task(self._sharing.load(id_, self))
+            task = self._loading[id_] = asyncio.create_task(self.sharing.load(id_, self))
             task.add_done_callback(lambda done: self._loaded(id_, done))
-        room = await asyncio.shield(task)
-        if room is not None and room.here == 0 and id_ not in self._expiring:
-            # Should nobody enter it after all, it must not stay for ever.
-            self._watch(room)
-        return room
+        return await asyncio.shield(task)
 
     def _loaded(self, id_: str, task: asyncio.Task[Room | None]) -> None:
         del self._loading[id_]
@@ -148,40 +186,56 @@ class Rooms:
             task.exception()
 
     def _watch(self, room: Room) -> None:
-        """Starts the clocks of a room without viewers at this gateway."""
-        loop = asyncio.get_running_loop()
-        self._expiring[room.id] = [
-            loop.call_later(self._grace, self._grace_over, room),
-            loop.call_later(self._idle, self._idle_over, room),
-        ]
+        """Starts the clock of a room without viewers at this gateway."""
+        self._set_clock(room, asyncio.get_running_loop().time(), self._grace)
 
-    def _grace_over(self, room: Room) -> None:
-        if room.viewers == 0:
+    def _set_clock(self, room: Room, left_at: float, seconds: float) -> None:
+        if room in self._empty:
+            self._empty[room][1].cancel()
+        clock = asyncio.get_running_loop().call_later(seconds, self._look, room)
+        self._empty[room] = left_at, clock
+
+    def _look(self, room: Room) -> None:
+        """What becomes of a room that was left a while ago, and whose clock has run out."""
+        left_at, _ = self._empty[room]
+        empty = asyncio.get_running_loop().time() - left_at
+        watched = room.running and room.viewers > 0  # by those at other gateways
+        if not watched:
             room.abandon()
-        elif room.running:
-            # They watch at other gateways. As long as one does, this is asked again.
-            loop = asyncio.get_running_loop()
-            self._expiring[room.id].append(loop.call_later(self._grace, self._grace_over, room))
-
-    def _idle_over(self, room: Room) -> None:
-        if room.running and room.viewers:
-            self._watch(room)
-        else:
-            self._expire(room.id)
-
-    def _make_space(self) -> None:
-        for id_ in self._expiring:
-            if not self._rooms[id_].running:
-                self._expire(id_)
+            if empty >= self._idle or room not in self._admitted:
+                self._expire(room)
                 return
-        message = f"all {self._limit} rooms are in use; try again later"
-        raise Refusal("too_many_rooms", message, retry_after=_RETRY_FULL)
+        rest = self._grace if watched else self._idle - empty
+        self._set_clock(room, left_at, max(rest, 0.01))
 
-    def _expire(self, id_: str) -> None:
-        room = self._rooms[id_]
-        self.drop(room)
+    def _make_space(self, address: str, own: bool) -> None:
+        """Has an empty room expire for `address`: one of its `own`, or of whoever has most."""
+        quiet = [
+            room
+            for room in self._empty
+            if room in self._admitted and not room.running and (room.address == address or not own)
+        ]
+        room = max(quiet, key=lambda room: self._kept[room.address], default=None)
+        if room is None or self._kept[room.address] < self._kept[address]:
+            message = "all rooms that you may have are in use; try again later"
+            raise Refusal("too_many_rooms", message, retry_after=_RETRY_FULL)
+        self._expire(room)
+
+    def _expire(self, room: Room) -> None:
+        self._drop(room)
         room.abandon()
-        self._sharing.changed(room)
+        self.sharing.forget(room)
+
+    def _drop(self, room: Room) -> None:
+        del self._rooms[room.id]
+        if room in self._empty:
+            self._empty.pop(room)[1].cancel()
+        if room in self._admitted:
+            self._admitted.discard(room)
+            self._kept[room.address] -= 1
+            if not self._kept[room.address]:
+                del self._kept[room.address]
+        room.log.close()
 
 
 def _new_id() -> str:

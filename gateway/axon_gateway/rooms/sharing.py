@@ -1,4 +1,4 @@
-"""What a room tells and asks its copies in other gateways; with Redis, `redis_sharing` does."""
+"""What a room asks of whoever keeps its log. With Redis that is `redis_sharing`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from axon_gateway.errors import Refusal
+from axon_gateway.frames import Frame
 from axon_gateway.requests import View
 
 if TYPE_CHECKING:
@@ -13,42 +14,67 @@ if TYPE_CHECKING:
 
 
 class Sharing(Protocol):
-    """The room's other copies, in the gateways that serve viewers of it."""
+    """Keeps the logs of rooms, and tells other gateways of them."""
 
-    def changed(self, room: Room) -> None:
-        """The log has grown, or what others should know of the room is different."""
-
-    def opened(self, room: Room) -> None:
-        """The presenter has opened it to all, or closed it again."""
-
-    def showed(self, room: Room) -> None:
-        """The presenter looks elsewhere."""
+    async def publish(self, room: Room) -> None:
+        """Lets other gateways find the room. A room that no Redis can take stays here alone."""
 
     async def claim(self, room: Room) -> None:
-        """Returns when this gateway may write into the log. Refusal if another one does."""
+        """Returns once this gateway may write into the log. Refusal if another one does."""
+
+    def release(self, room: Room) -> None:
+        """The generation for which the log was claimed is over; its late labels may follow."""
+
+    async def append(self, room: Room, frame: Frame, begins: bool) -> None:
+        """Brings a frame into the log, soon. ConnectionError if this gateway may not write."""
 
     async def stop(self, room: Room) -> None:
         """Ends the generation that another gateway runs in the room. Refusal if there is none."""
 
-
-class Alone:
-    """No other gateway."""
-
     def changed(self, room: Room) -> None:
-        """Nobody wants to know."""
+        """Others should know something else of the room: who is in it, whether it is open."""
 
     def opened(self, room: Room) -> None:
-        """Nobody wants to know."""
+        """The presenter has opened the room to all, or closed it again."""
 
     def showed(self, room: Room) -> None:
-        """Nobody wants to know."""
+        """The presenter looks elsewhere."""
+
+    def forget(self, room: Room) -> None:
+        """The room has expired here."""
+
+
+class Alone:
+    """Keeps rooms in this process alone."""
+
+    async def publish(self, room: Room) -> None:
+        """Whoever finds it finds it here."""
 
     async def claim(self, room: Room) -> None:
         """Nobody else writes."""
 
+    def release(self, room: Room) -> None:
+        """Nobody waits for it."""
+
+    async def append(self, room: Room, frame: Frame, begins: bool) -> None:
+        """Numbers the frame and keeps it."""
+        room.write(frame, begins)
+
     async def stop(self, room: Room) -> None:
         """Nobody else runs one."""
         raise Refusal("not_running", "no generation is running in this room")
+
+    def changed(self, room: Room) -> None:
+        """Nobody else wants to know."""
+
+    def opened(self, room: Room) -> None:
+        """Nobody else wants to know."""
+
+    def showed(self, room: Room) -> None:
+        """Nobody else wants to know."""
+
+    def forget(self, room: Room) -> None:
+        """Nobody else wants to know."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,8 @@
-"""Rooms in Redis: what each gateway writes there, and reads of the others.
-
-Keys, all with an expiry:
-
-- `axon:room:{id}:log`, a stream with the room's frames; entry `SEQ-0` is frame SEQ.
-- `axon:room:{id}`, a hash: `token` (fingerprint of the presenter's), `open`, `home` (the gateway
-  that may write into the log), `running` ("1" while it generates), `view` (where its presenter
-  looks, as JSON), and `v:{gateway}`, the viewers at each gateway; `p:{gateway}` is there where a
-  presenter is among them.
-- `axon:gateways`, when each gateway was last alive, by Redis' own clock.
-- `axon:gateway:{gateway}`, a stream of what others ask of one gateway.
-
-Only a room's home writes into its log, and a script checks that in the same step. So two gateways
-never write different frames under one number.
-"""
+"""Shared rooms in Redis, as one gateway reads and writes them. `scripts` says what lies there."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,95 +11,27 @@ import orjson
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from axon_gateway.requests import View
-from axon_gateway.rooms.log import Entry
+from axon_gateway.rooms import scripts
+from axon_gateway.rooms.log import Entry, RoomLog, ends_generation
 
+_logger = logging.getLogger(__name__)
+
+#: Seconds for one answer of Redis, and for a connection to become free.
 _TIMEOUT = 2.0
+#: Connections at once. Whoever needs one more waits.
+_CONNECTIONS = 32
 #: Seconds that one read waits for something new.
 _BLOCK = 1.0
-#: Seconds that a room's keys outlive gateways that die without a word.
-_LIFETIME = 3600
 _GATEWAYS = "axon:gateways"
 #: Entries of one read of a log.
 _PAGE = 500
+#: Bytes of frames in one write of a room.
+WRITE_BYTES = 256 * 1024
 #: Requests kept for a gateway that does not read them.
 _INBOX = 1000
-
-#: KEYS meta, log. ARGV gateway, token, open ("" leaves it), viewers here, running, first frame
-#: kept, milliseconds an empty room is kept, "1" if this gateway may create it, "1" if a presenter
-#: is here, view ("" leaves it), then frames: number, "1" if it begins a generation, bytes.
-_SAVE = """
-local gateway, created = ARGV[1], false
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  if ARGV[8] ~= '1' then return 'absent' end
-  redis.call('HSET', KEYS[1], 'token', ARGV[2], 'open', '0', 'home', gateway, 'running', ARGV[5])
-  redis.call('DEL', KEYS[2])
-  created = true
-elseif redis.call('HGET', KEYS[1], 'token') ~= ARGV[2] then
-  return 'foreign'
-end
-if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'open', ARGV[3]) end
-if ARGV[10] ~= '' then redis.call('HSET', KEYS[1], 'view', ARGV[10]) end
-for name, here in pairs({v = ARGV[4], p = ARGV[9]}) do
-  local field = name .. ':' .. gateway
-  if here == '0' then redis.call('HDEL', KEYS[1], field)
-  else redis.call('HSET', KEYS[1], field, here) end
-end
-local answer = 'saved'
-if created then
-  answer = 'created'
-elseif redis.call('HGET', KEYS[1], 'home') == gateway then
-  for i = 11, #ARGV, 3 do
-    -- A number that is there already is this frame, of a try whose answer was lost.
-    redis.pcall('XADD', KEYS[2], ARGV[i] .. '-0', 's', ARGV[i + 1], 'f', ARGV[i + 2])
-  end
-  if #ARGV > 10 then redis.call('XTRIM', KEYS[2], 'MINID', ARGV[6] .. '-0') end
-  redis.call('HSET', KEYS[1], 'running', ARGV[5])
-elseif #ARGV > 10 then
-  answer = 'moved'
-end
-local watched = false
-for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if string.sub(name, 1, 2) == 'v:' then watched = true end
-end
-local kept = watched and LIFETIME or tonumber(ARGV[7])
-redis.call('PEXPIRE', KEYS[1], kept)
-redis.call('PEXPIRE', KEYS[2], kept)
-return answer
-""".replace("LIFETIME", str(_LIFETIME * 1000))
-
-#: KEYS meta, log. ARGV gateway. The home's name and the log's newest number, once it is ours.
-_CLAIM = """
-local home = redis.call('HGET', KEYS[1], 'home')
-if not home then return {'absent', '0'} end
-if home ~= ARGV[1] and redis.call('HGET', KEYS[1], 'running') == '1' then return {'busy', '0'} end
-redis.call('HSET', KEYS[1], 'home', ARGV[1], 'running', '1')
-local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
-return {'ours', newest[1] and newest[1][1] or '0-0'}
-"""
-
-#: KEYS gateways. ARGV gateway, milliseconds after which one counts as dead. Those alive.
-_BEAT = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
-redis.call('EXPIRE', KEYS[1], 60)
-return redis.call('ZRANGE', KEYS[1], 0, -1)
-"""
-
-#: KEYS meta, log, gateways. ARGV gateway, the dead one, number and bytes of the frame that says so.
-_BURY = """
-if redis.call('HGET', KEYS[1], 'home') ~= ARGV[2] then return 0 end
-if redis.call('HGET', KEYS[1], 'running') ~= '1' then return 0 end
-if redis.call('ZSCORE', KEYS[3], ARGV[2]) then return 0 end
-local added = redis.pcall('XADD', KEYS[2], ARGV[3] .. '-0', 's', '0', 'f', ARGV[4])
-if type(added) == 'table' then return 0 end
-redis.call('HSET', KEYS[1], 'home', ARGV[1], 'running', '0')
-redis.call('HDEL', KEYS[1], 'v:' .. ARGV[2], 'p:' .. ARGV[2])
-return 1
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +40,13 @@ class Meta:
 
     token_hash: str
     open: bool
+    #: The gateway with the lease, that lease's epoch, and the number at which it began.
     home: str
+    epoch: int
+    since: int
     running: bool
+    #: The newest frame's number; 0 if there is none.
+    last: int
     #: Viewers by gateway, dead ones included.
     viewers: Mapping[str, int]
     #: Gateways with a presenter.
@@ -131,94 +55,127 @@ class Meta:
 
 
 @dataclass(frozen=True, slots=True)
-class Save:
-    """What a gateway writes of one room; `is_open` and `view` None leave that as it is."""
+class Presence:
+    """What a gateway says of a room; `is_open` and `view` None leave that as it is."""
 
-    id: str
-    token_hash: str
-    is_open: bool | None
     viewers: int
     presenting: bool
+    is_open: bool | None
     view: View | None
-    running: bool
-    first: int
-    create: bool
-    #: The room has expired here.
+    #: The room has expired at this gateway.
     gone: bool
-    entries: Sequence[Entry]
 
 
 class RoomStore:
-    """One gateway's view of the rooms in Redis. What fails raises redis-py's errors, or OSError."""
+    """One gateway's view of the rooms in Redis. What fails raises redis-py's errors, or OSError.
 
-    def __init__(self, url: str, gateway: str, idle: float, dead: float) -> None:
-        self._redis: redis.Redis = redis.Redis.from_url(
+    `idle` is how many seconds a room without viewers is kept.
+    """
+
+    def __init__(self, url: str, gateway: str, idle: float) -> None:
+        pool = redis.BlockingConnectionPool.from_url(
             url,
+            max_connections=_CONNECTIONS,
+            timeout=_TIMEOUT,
             socket_connect_timeout=_TIMEOUT,
             socket_timeout=_TIMEOUT,
             # Once, at once: a pooled connection may be older than the Redis it led to.
             retry=Retry(NoBackoff(), 1),
         )
+        self._redis: redis.Redis = redis.Redis.from_pool(pool)
         self._gateway = gateway
-        self._idle = idle
-        self._dead = dead
-        self._claim = self._redis.register_script(_CLAIM)
-        self._beat = self._redis.register_script(_BEAT)
-        self._bury = self._redis.register_script(_BURY)
+        self._idle_ms = max(1, int(idle * 1000))
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._redis.aclose()
 
-    async def beat(self) -> set[str]:
-        """Says that this gateway lives; the names of all that do."""
-        args: list[Any] = [self._gateway, int(self._dead * 1000)]
-        alive: list[bytes] = await self._beat(keys=[_GATEWAYS], args=args)
-        return {name.decode() for name in alive}
+    async def beat(self) -> dict[str, int]:
+        """Says that this gateway lives. How often each gateway has said so."""
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.hincrby(_GATEWAYS, self._gateway, 1)
+            pipeline.expire(_GATEWAYS, scripts.LIFETIME)
+            pipeline.hgetall(_GATEWAYS)
+            counts = (await pipeline.execute())[-1]
+        return {name.decode(): int(count) for name, count in counts.items()}
 
-    async def resign(self) -> None:
-        """Says that this gateway lives no longer."""
-        await self._redis.zrem(_GATEWAYS, self._gateway)
+    async def resign(self, gateway: str) -> None:
+        """Says that a gateway lives no longer."""
+        await self._redis.hdel(_GATEWAYS, gateway)
 
-    async def save(self, saves: Sequence[Save]) -> list[str]:
-        """Writes several rooms in one go. For each: saved, created (its frames are still to come),
-        absent, foreign (another room by this name), or moved (another gateway writes)."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for save in saves:
-                frames: list[Any] = []
-                for entry in save.entries:
-                    frames += [entry.seq, int(entry.begins), entry.encoded]
-                is_open = "" if save.is_open is None else int(save.is_open)
-                view = b"" if save.view is None else orjson.dumps(save.view)
-                # EVAL, since EVALSHA in a pipeline costs a further round trip every time.
-                idle = 1 if save.gone else max(1, int(self._idle * 1000))
-                await pipeline.eval(
-                    _SAVE,
-                    2,
-                    *(_meta(save.id), _log(save.id)),
-                    *(self._gateway, save.token_hash, is_open, save.viewers),
-                    *(int(save.running), save.first, idle, int(save.create)),
-                    *(int(save.presenting), view, *frames),
-                )
-            answers: list[bytes] = await pipeline.execute()
-        return [answer.decode() for answer in answers]
-
-    async def claim(self, id_: str) -> tuple[str, int]:
-        """ours, busy or absent; and the number of the log's newest frame."""
-        answer, newest = await self._claim(keys=[_meta(id_), _log(id_)], args=[self._gateway])
-        return answer.decode(), _seq(newest)
-
-    async def bury(self, id_: str, dead: str, seq: int, frame: bytes) -> bool:
-        """Ends the generation of a gateway that is no more with `frame`; False if it need not."""
-        keys = [_meta(id_), _log(id_), _GATEWAYS]
-        return bool(await self._bury(keys=keys, args=[self._gateway, dead, seq, frame]))
-
-    async def metas(self, ids: Sequence[str]) -> list[Meta | None]:
+    async def look(self, ids: Sequence[str]) -> list[Meta | None]:
         """What is known of each room; None for those that are not there."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for id_ in ids:
-                pipeline.hgetall(_meta(id_))
-            return [_read_meta(fields) for fields in await pipeline.execute()]
+        answers = await self._pipelined([(scripts.LOOK, id_, ()) for id_ in ids])
+        return [_meta(fields, last) for fields, last in answers]
+
+    async def append(
+        self, writes: Sequence[tuple[str, RoomLog, Sequence[Entry]]]
+    ) -> list[tuple[str, int]]:
+        """Adds frames to several rooms' logs, under the lease whose epoch the log has.
+
+        For each, the newest number and: appended; absent (there is no such room); stale (the lease
+        is another gateway's); behind (Redis has lost frames that come before these); or failed
+        (Redis refuses this write; the log says why).
+        """
+        calls = []
+        for id_, log, entries in writes:
+            frames: list[Any] = []
+            for entry in entries:
+                ends = int(ends_generation(entry.encoded))
+                frames += [entry.seq, int(entry.begins), ends, entry.encoded]
+            lease = (self._gateway, log.epoch, log.first, log.head_last)
+            calls.append((scripts.APPEND, id_, (*lease, *frames)))
+        return [_appended(answer) for answer in await self._pipelined(calls, raise_on_error=False)]
+
+    async def restore(
+        self, id_: str, token_hash: str, is_open: bool, home: str, running: bool, log: RoomLog
+    ) -> str:
+        """Gives Redis what it lacks of a room: restored, newer (it knows a later epoch), or
+        foreign (another room has this name)."""
+        args = (token_hash, int(is_open), home, log.epoch, log.since, int(running))
+        answer, last = "restored", 0
+        while answer == "restored":
+            entries = log.entries(last, WRITE_BYTES)
+            frames: list[Any] = []
+            for entry in entries:
+                frames += [entry.seq, int(entry.begins), entry.epoch, entry.since, entry.encoded]
+            call = (scripts.RESTORE, id_, (*args, self._idle_ms, *frames))
+            [(found, last)] = await self._pipelined([call])
+            answer = found.decode()
+            if last >= log.last or not entries:
+                break
+        return answer
+
+    async def claim(self, id_: str, log: RoomLog) -> tuple[str, int, int]:
+        """Asks for the lease of a room: an answer, and the lease's epoch and since.
+
+        The answer is ours; busy (another gateway generates); changed (`log` is not all there is);
+        or absent.
+        """
+        call = (scripts.CLAIM, id_, (self._gateway, log.epoch, log.last))
+        [(answer, epoch, since)] = await self._pipelined([call])
+        return answer.decode(), int(epoch), int(since)
+
+    async def release(self, id_: str, epoch: int) -> None:
+        """Says that this gateway generates no longer in the room."""
+        await self._pipelined([(scripts.RELEASE, id_, (self._gateway, epoch))])
+
+    async def bury(self, id_: str, dead: str, log: RoomLog, frame: bytes) -> bool:
+        """Ends the generation of a gateway that is no more with `frame`; False if it need not."""
+        args = (self._gateway, dead, log.epoch, log.last, frame)
+        [done] = await self._pipelined([(scripts.BURY, id_, args)])
+        return bool(done)
+
+    async def tell(self, told: Sequence[tuple[str, RoomLog, Presence]]) -> list[bool]:
+        """Says who is in several rooms, and how they look; False for those that are not there."""
+        calls = []
+        for id_, log, presence in told:
+            is_open = "" if presence.is_open is None else int(presence.is_open)
+            view = b"" if presence.view is None else orjson.dumps(presence.view)
+            here = (presence.viewers, int(presence.presenting), is_open, view)
+            kept = (self._idle_ms, int(presence.gone), log.epoch, log.first, log.head_last)
+            calls.append((scripts.TELL, id_, (self._gateway, *here, *kept)))
+        return [bool(found) for found in await self._pipelined(calls)]
 
     async def entries(self, id_: str, after: int) -> list[Entry]:
         """Frames that follow `after`, a page of them; empty when there are no more."""
@@ -248,11 +205,31 @@ class RoomStore:
         key = _inbox(gateway)
         async with self._redis.pipeline(transaction=False) as pipeline:
             pipeline.xadd(key, {"ask": request}, maxlen=_INBOX)
-            pipeline.expire(key, _LIFETIME)
+            pipeline.expire(key, scripts.LIFETIME)
             await pipeline.execute()
 
+    async def _pipelined(
+        self, calls: Sequence[tuple[str, str, Sequence[Any]]], raise_on_error: bool = True
+    ) -> list[Any]:
+        """Runs a script for each of several rooms in one round trip."""
+        if not calls:
+            return []
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for script, id_, args in calls:
+                # EVAL, since EVALSHA in a pipeline costs a further round trip every time.
+                await pipeline.eval(script, 2, _name(id_), _log(id_), *args)
+            answers: list[Any] = await pipeline.execute(raise_on_error)
+        return answers
 
-def _meta(id_: str) -> str:
+
+def _appended(answer: Any) -> tuple[str, int]:
+    if isinstance(answer, RedisError):
+        _logger.warning("Redis refuses to keep a frame: %s", answer)
+        return "failed", 0
+    return answer[0].decode(), answer[1]
+
+
+def _name(id_: str) -> str:
     return f"axon:room:{id_}"
 
 
@@ -264,23 +241,24 @@ def _inbox(gateway: str) -> str:
     return f"axon:gateway:{gateway}"
 
 
-def _seq(key: bytes) -> int:
-    return int(key.partition(b"-")[0])
-
-
 def _entry(entry: tuple[bytes, Mapping[bytes, bytes]]) -> Entry:
     key, fields = entry
-    return Entry(_seq(key), fields[b"f"], fields[b"s"] == b"1")
+    seq = int(key.partition(b"-")[0])
+    return Entry(seq, fields[b"f"], fields[b"b"] == b"1", int(fields[b"e"]), int(fields[b"s"]))
 
 
-def _read_meta(fields: Mapping[bytes, bytes]) -> Meta | None:
-    if b"token" not in fields:
+def _meta(found: Sequence[bytes], last: int) -> Meta | None:
+    fields = dict(zip(found[::2], found[1::2], strict=True))
+    if b"epoch" not in fields:
         return None
     return Meta(
         token_hash=fields[b"token"].decode(),
-        open=fields.get(b"open") == b"1",
+        open=fields[b"open"] == b"1",
         home=fields[b"home"].decode(),
-        running=fields.get(b"running") == b"1",
+        epoch=int(fields[b"epoch"]),
+        since=int(fields[b"since"]),
+        running=fields[b"running"] == b"1",
+        last=last,
         viewers={name: int(count) for name, count in _by_gateway(fields, b"v:")},
         presenting=frozenset(name for name, _ in _by_gateway(fields, b"p:")),
         view=_view(fields.get(b"view")),

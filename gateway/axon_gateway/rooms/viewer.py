@@ -25,6 +25,7 @@ class Watched(Protocol):
     log: RoomLog
     open: bool
     announcement: int
+    published: bool
     view: View | None
 
     @property
@@ -55,7 +56,7 @@ class Viewer:
         self._token = token
         self._notices: deque[Frame] = deque(maxlen=_MAX_NOTICES)
         self._seen = -1
-        self._told: tuple[int, bool, bool] | None = None
+        self._told: tuple[object, ...] | None = None
         self._viewed: View | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._ended = False
@@ -108,7 +109,8 @@ class Viewer:
         messages = []
         if self._seen != self._room.announcement:
             self._seen = self._room.announcement
-            told = (self._room.viewers, self._room.presenting, self._room.open)
+            room = self._room
+            told = (room.viewers, room.presenting, room.open, room.published, room.log.epoch)
             if self._told != told:
                 self._told = told
                 messages.append(frames.encode(self._room_frame(), self.cursor))
@@ -125,4 +127,13 @@ class Viewer:
         role = "presenter" if self.presenter else "viewer"
         token, self._token = self._token, None
         room = self._room
-        return frames.room(room.id, role, room.viewers, room.presenting, room.open, token)
+        return frames.room(
+            room.id,
+            role,
+            room.viewers,
+            presenting=room.presenting,
+            is_open=room.open,
+            published=room.published,
+            epoch=room.log.epoch,
+            presenter_token=token,
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
@@ -11,6 +12,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from axon_gateway import frames, logs, requests
 from axon_gateway.errors import Refusal
 from axon_gateway.limits import Client, Pace, client_of, too_fast
+from axon_gateway.rooms.log import Position
 from axon_gateway.rooms.room import Room
 from axon_gateway.rooms.viewer import Viewer
 from axon_gateway.web.state import GATEWAY, Gateway
@@ -24,6 +26,7 @@ _WRITE_BUFFER = 64 * 2**10
 _DIRECT = 16 * 2**10
 #: Seconds between pings; half of it later a silent peer is given up.
 _HEARTBEAT = 30.0
+_POSITION = re.compile(r"(?:(?P<epoch>[0-9]{1,18}):)?(?P<seq>[0-9]{1,15})", re.ASCII)
 #: Seconds that a socket has to answer our close.
 _CLOSE_TIMEOUT = 2.0
 
@@ -71,10 +74,18 @@ async def _enter(gateway: Gateway, request: web.Request, client: Client) -> tupl
     room = request.query.get("room")
     if not room:
         return gateway.rooms.open(client)
-    start = request.query.get("from", "1")
-    if not (start.isascii() and start.isdigit() and len(start) < 16):
-        raise Refusal("wrong_type", "from must be the number of a frame", "from")
-    return await gateway.rooms.enter(room, request.query.get("token"), int(start) - 1, client)
+    position = _position(request.query.get("from", "1"))
+    return await gateway.rooms.enter(room, request.query.get("token"), position, client)
+
+
+def _position(text: str) -> Position:
+    """EPOCH:SEQ, or SEQ alone: the first frame that the client wants. Raises Refusal."""
+    found = _POSITION.fullmatch(text)
+    if found is None:
+        message = "from must be EPOCH:SEQ, or the number of a frame"
+        raise Refusal("wrong_type", message, "from")
+    epoch = found["epoch"]
+    return Position(None if epoch is None else int(epoch), int(found["seq"]))
 
 
 def _direct(
@@ -140,6 +151,8 @@ def _handle(gateway: Gateway, room: Room, viewer: Viewer, message: WSMessage) ->
             room.stop(viewer)
         case requests.Open():
             room.set_open(viewer, command.open)
+        case requests.Share():
+            room.share(viewer)
         case requests.View():
             room.show(viewer, command)
         case requests.Ping():

@@ -128,7 +128,7 @@ async def test_whether_somebody_presents(gateway: Running) -> None:
     await presenter.close()
     while (await viewer.until("room"))[-1]["presenting"]:
         pass
-    back = await gateway.connect(room=first["room"], token=first["token"])
+    back = await gateway.connect(room=first["room"], token=first["presenter_token"])
     assert (await back.frame())["role"] == "presenter"
     while not (await viewer.until("room"))[-1]["presenting"]:
         pass
@@ -150,7 +150,7 @@ async def test_viewers_at_another_gateway_follow(pair: Pair) -> None:
     await presenter.close()
     while (await viewer.until("room"))[-1]["presenting"]:
         pass
-    moved_on = await joined(pair.b, room, token=room["token"])
+    moved_on = await joined(pair.b, room, token=room["presenter_token"])
     await moved_on.send(**{**VIEW, "token": 5})
     assert (await next_view(at_a))["token"] == 5
     assert (await next_view(viewer))["token"] == 5

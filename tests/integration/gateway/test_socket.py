@@ -34,7 +34,7 @@ async def test_a_generation_comes_as_the_contract_says(
         "presenter",
         1,
     )
-    assert room["token"]
+    assert room["presenter_token"]
     await socket.send(
         type="generate", prompt="The capital", temperature=0, seed="18446744073709551615"
     )
@@ -127,7 +127,7 @@ async def test_a_viewer_resumes_where_it_was(gateway: Running, inference: FakeIn
     again = await gateway.connect(
         after=presenter.last,
         room=room["room"],
-        token=room["token"],
+        token=room["presenter_token"],
         **{"from": str(presenter.last + 1)},
     )
     welcome = await again.frame()
@@ -187,9 +187,9 @@ async def test_the_presenters_token_survives_a_reload_and_is_never_shown_to_othe
     viewer = await gateway.connect(room=room["room"])
     assert "token" not in await viewer.frame()
     await presenter.close()
-    again = await gateway.connect(room=room["room"], token=room["token"])
+    again = await gateway.connect(room=room["room"], token=room["presenter_token"])
     assert (await again.frame())["role"] == "presenter"
-    wrong = await gateway.connect(room=room["room"], token=room["token"] + "x")
+    wrong = await gateway.connect(room=room["room"], token=room["presenter_token"] + "x")
     assert (await wrong.frame())["role"] == "viewer"
 
 
@@ -285,12 +285,55 @@ async def test_an_empty_room_expires(settings: Settings) -> None:
 async def test_rooms_are_bounded_and_empty_ones_make_space(settings: Settings) -> None:
     async with harness.running(dataclasses.replace(settings, max_rooms=1)) as gateway:
         first = await gateway.connect()
-        await first.frame()
-        refused = await gateway.connect()
-        assert (await refused.frame())["error"] == "too_many_rooms"
+        await first.send(prompt="x")
+        await first.until("finished")
+        second = await gateway.connect()
+        await second.send(prompt="x")
+        assert (await second.until("error"))[-1]["error"] == "too_many_rooms"
         await first.close()
         await asyncio.sleep(0.05)
-        assert (await (await gateway.connect()).frame())["type"] == "room"
+        await second.send(prompt="x")
+        assert (await second.until("finished"))[-1]["status"] == "done"
+
+
+async def test_who_waits_takes_no_room_from_others(settings: Settings) -> None:
+    async with harness.running(dataclasses.replace(settings, max_rooms=4)) as gateway:
+        kept = await gateway.connect()
+        room = await kept.frame()
+        await kept.send(prompt="x")
+        await kept.until("finished")
+        await kept.close()
+        waiting = [await gateway.connect() for _ in range(90)]
+        for socket in waiting:
+            assert (await socket.frame())["type"] == "room"
+        # The room that somebody left is still there, and one of those who wait may generate.
+        assert (await (await gateway.connect(room=room["room"])).until("finished"))[-1]["seq"] > 3
+        await waiting[-1].send(prompt="x")
+        assert (await waiting[-1].until("finished"))[-1]["status"] == "done"
+        for socket in waiting:
+            await socket.close()
+
+
+async def test_one_address_makes_space_at_the_cost_of_its_own_rooms(settings: Settings) -> None:
+    async def generated(gateway: Running, address: str) -> tuple[Frame, aiohttp.ClientSession]:
+        session = aiohttp.ClientSession(headers={"X-Forwarded-For": address})
+        socket = harness.Socket(await session.ws_connect(f"{gateway.url}/ws"))
+        room = await socket.frame()
+        await socket.send(prompt="x")
+        await socket.until("finished")
+        return room, session
+
+    async with harness.running(dataclasses.replace(settings, max_rooms=6)) as gateway:
+        kept, session = await generated(gateway, "10.0.0.1")
+        await session.close()
+        greedy = []
+        for _ in range(10):
+            room, session = await generated(gateway, "10.0.0.2")
+            await session.close()
+            greedy.append(room["room"])
+            await asyncio.sleep(0.02)
+        ids = {room.id for room in gateway.gateway.rooms.all()}
+        assert ids == {kept["room"], *greedy[-3:]}
 
 
 async def test_a_refusal_of_inference_reaches_only_the_one_who_asked(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from axon_gateway.rooms.log import RoomLog
+from axon_gateway.rooms.log import Budget, RoomLog
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -45,7 +45,7 @@ def test_generations_refused_before_their_first_frame_leave_nothing() -> None:
     log = filled(3)
     for _ in range(1000):
         log.begin()
-    assert len(log._starts) == 1
+    assert len(log._starts) == len(log._age) == 1
 
 
 def test_near_viewers_get_single_frames_and_lagging_ones_batches() -> None:
@@ -123,17 +123,108 @@ def test_a_late_reader_starts_at_the_first_whole_generation() -> None:
     assert read_all(log, whole - 3)[0]["seq"] in (whole - 2, whole)
 
 
+def copied(log: RoomLog, max_bytes: int = BIG) -> RoomLog:
+    copy = RoomLog(max_bytes)
+    for entry in log.entries(0, BIG):
+        copy.load(entry)
+    return copy
+
+
 def test_a_copy_reads_as_its_original() -> None:
-    log, copy = RoomLog(3000), RoomLog(3000)
+    log = RoomLog(3000, epoch=7)
     for _ in range(3):
         generation(log, 10)
-    for entry in log.entries(0, BIG):
-        assert copy.copy(entry)
+    copy = copied(log)
     assert read_all(copy, 0) == read_all(log, 0)
-    assert not copy.copy(log.entries(log.last - 1, BIG)[0]), "it has this one already"
+    assert copy.entries(0, BIG) == log.entries(0, BIG)
+    assert copy.take(log.entries(log.last - 1, BIG)[0]), "it has this one already"
+    assert copy.last == log.last
     late = RoomLog(3000)
-    assert all(late.copy(entry) for entry in log.entries(20, BIG))
+    for entry in log.entries(20, BIG):
+        late.load(entry)
     assert late.first == max(21, log.first)
+
+
+def test_a_copy_of_an_outgrown_log_knows_how_the_generation_began() -> None:
+    log = RoomLog(4000, epoch=7)
+    generation(log, 200)
+    assert read_all(copied(log), 0) == read_all(log, 0)
+    assert copied(log).entries(0, BIG) == log.entries(0, BIG)
+
+
+def written(log: RoomLog, epoch: int, count: int) -> None:
+    log.turn(epoch, log.last + 1)
+    for _ in range(count):
+        log.append({"type": "token", "seq": 0, "epoch": epoch})
+
+
+def test_a_copy_follows_only_what_continues_it() -> None:
+    log = RoomLog(BIG, epoch=1)
+    written(log, 1, 10)
+    behind, copy, ahead = copied(log), copied(log), copied(log)
+    written(copy, 1, 3)  # and the log, too
+    for entry in copy.entries(10, BIG):
+        assert log.take(entry)
+    written(ahead, 1, 5)  # of which the log never had the last two
+    written(log, 2, 4)
+    new = log.entries(13, BIG)
+    assert {(entry.epoch, entry.since) for entry in new} == {(2, 14)}
+    assert all(copy.take(entry) for entry in new)
+    assert read_all(copy, 0) == read_all(log, 0)
+    assert not ahead.take(new[2]), "its frame 14 is another one"
+    assert not behind.take(new[0]), "it lacks frames 11 to 13"
+    # An entry of an epoch that is over brings nothing new.
+    assert copy.take(ahead.entries(13, BIG)[0])
+    assert copy.last == log.last == 17
+
+
+def test_a_reader_goes_on_where_it_was_only_in_a_log_that_it_has_read() -> None:
+    log = RoomLog(BIG, epoch=5)
+    written(log, 5, 10)
+    assert log.resume(5, 8) == 7
+    assert log.resume(5, 11) == 10
+    assert log.resume(5, 12) == 0, "it has read frame 11, which this log never had"
+    assert log.resume(4, 8) == 0
+    assert log.resume(5, 0) == 0
+    written(log, 6, 10)
+    assert log.resume(5, 11) == 10
+    assert log.resume(5, 12) == 0, "its frame 11 was another one"
+    assert log.resume(6, 21) == 20
+    # Who knows of no epochs is believed, and brought back from the future.
+    assert log.resume(None, 8) == 7
+    assert log.resume(None, 10**9) == 20
+    assert log.resume(None, 0) == 0
+    for epoch in range(7, 40):
+        written(log, epoch, 1)
+    assert log.resume(5, 3) == 0, "too long ago to be remembered"
+
+
+def test_the_oldest_generation_of_all_logs_leaves_first() -> None:
+    one = RoomLog(BIG)
+    ended(one, 30)
+    most = int(4.5 * one.size)
+    budget = Budget(most)
+    logs = [RoomLog(BIG, budget) for _ in range(3)]
+    for log in (logs[0], logs[1], logs[2], logs[0], logs[1]):
+        ended(log, 30)
+    # Four generations fit, so the first one of all has left, and no other.
+    assert [len(log._starts) for log in logs] == [1, 2, 1]
+    assert budget.bytes == sum(log.size for log in logs) <= most
+    # A generation that runs does not leave: it loses its middle once nothing else is left.
+    generation(logs[2], 400)
+    assert [len(log._starts) for log in logs] == [0, 0, 1]
+    assert budget.bytes == sum(log.size for log in logs) <= most
+    assert [frame["type"] for frame in read_all(logs[2], 0)[:2]] == ["started", "prompt"]
+    # The number of the newest frame stays the log's, though the frames have left.
+    assert logs[0].last == 66
+    logs[2].close()
+    assert budget.bytes == logs[0].size + logs[1].size
+
+
+def ended(log: RoomLog, tokens: int) -> None:
+    generation(log, tokens)
+    log.append({"type": "finished", "seq": 0})
+    assert log.ended
 
 
 def test_what_all_read_is_put_on_the_wire_once() -> None:

@@ -15,7 +15,10 @@ from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame
 from axon_gateway.generation import Emit
 from axon_gateway.limits import Client
-from axon_gateway.rooms.rooms import Rooms
+from axon_gateway.rooms.log import Position
+from axon_gateway.rooms.room import Room
+from axon_gateway.rooms.rooms import Nowhere, Rooms
+from axon_gateway.rooms.sharing import Known
 from axon_gateway.rooms.viewer import Viewer
 
 
@@ -53,7 +56,8 @@ class Stage:
 
     def __init__(self, **bounds: Any) -> None:
         self.generations: list[FakeGeneration] = []
-        bounds = {"limit": 10, "log_bytes": 10**6, "grace": 60.0, "idle": 60.0, **bounds}
+        bounds = {"limit": 10, "grace": 60.0, "idle": 60.0, **bounds}
+        bounds = {"log_bytes": 10**6, "total_bytes": 10**7, **bounds}
         self.rooms = Rooms(self._start, **bounds)  # type: ignore[arg-type]
 
     def _start(
@@ -112,6 +116,7 @@ async def test_frames_gather_after_a_round_that_took_long(
     monkeypatch.setattr("axon_gateway.rooms.rounds._GATHER", 10)
     _, viewer, generation = await begin(stage)
     await asyncio.sleep(0.4)  # until everybody was told who is here
+    await read(viewer)
     rounds: list[int] = []
 
     def push() -> bool:
@@ -143,7 +148,7 @@ async def test_frames_gather_after_a_round_that_took_long(
 
 async def test_errors_wait_for_their_viewer_only_and_are_bounded(stage: Stage) -> None:
     room, viewer, _ = await begin(stage)
-    _, other = await stage.rooms.enter(room.id, None, 0)
+    _, other = await stage.rooms.enter(room.id, None)
     await read(other)
     for _ in range(1000):
         viewer.notify(Refusal("busy", "no"))
@@ -155,7 +160,7 @@ async def test_errors_wait_for_their_viewer_only_and_are_bounded(stage: Stage) -
 async def test_a_crowd_is_announced_once(stage: Stage) -> None:
     room, presenter, _ = await begin(stage)
     for _ in range(100):
-        await stage.rooms.enter(room.id, None, 0)
+        await stage.rooms.enter(room.id, None)
     [frame] = await read(presenter)
     assert (frame["type"], frame["viewers"]) == ("room", 101)
 
@@ -163,7 +168,7 @@ async def test_a_crowd_is_announced_once(stage: Stage) -> None:
 async def test_a_number_from_the_future_is_brought_back(stage: Stage) -> None:
     room, _, generation = await begin(stage)
     await generation.token()
-    _, viewer = await stage.rooms.enter(room.id, None, 10**9)
+    _, viewer = await stage.rooms.enter(room.id, None, Position(None, 10**9))
     await read(viewer)
     await generation.token()
     assert [frame["seq"] for frame in await read(viewer)] == [2]
@@ -190,8 +195,86 @@ async def test_closing_ends_generations(stage: Stage) -> None:
 async def test_rooms_in_use_are_not_expired_to_make_space() -> None:
     stage = Stage(limit=2)
     for _ in range(2):
-        stage.rooms.open()
+        await begin(stage)
+    room, viewer = stage.rooms.open()
     with pytest.raises(Refusal) as refused:
-        stage.rooms.open()
+        room.generate(pb.GenerateRequest(prompt="x"), viewer)
     assert refused.value.code == "too_many_rooms"
+    await stage.rooms.close()
+
+
+class Elsewhere(Nowhere):
+    """Rooms that another gateway holds come after a while."""
+
+    def __init__(self) -> None:
+        self.there = asyncio.Event()
+        self.claimed = asyncio.Event()
+        self.claims = True
+
+    async def load(self, id_: str, rooms: Rooms) -> Room:
+        await self.there.wait()
+        return rooms.add(id_, rooms.new_log(), "hash")
+
+    async def claim(self, room: Room) -> None:
+        if not self.claims:
+            await self.claimed.wait()
+
+
+async def test_a_room_loaded_for_somebody_who_has_left_expires() -> None:
+    elsewhere = Elsewhere()
+    stage = Stage(grace=0.05, idle=0.05, sharing=elsewhere)
+    entering = asyncio.create_task(stage.rooms.enter("abcdef", None))
+    await asyncio.sleep(0)
+    entering.cancel()
+    elsewhere.there.set()
+    await asyncio.sleep(0.02)
+    assert stage.rooms.get("abcdef") is not None
+    await asyncio.sleep(0.3)
+    assert stage.rooms.get("abcdef") is None
+
+
+async def test_a_claim_that_is_cancelled_gives_its_permit_back() -> None:
+    elsewhere = Elsewhere()
+    elsewhere.claims = False
+    stage = Stage(sharing=elsewhere)
+    _, _, generation = await begin(stage)
+    await asyncio.sleep(0)
+    await stage.rooms.close()
+    assert generation.closed
+
+
+async def test_stopping_while_the_log_is_claimed_is_told() -> None:
+    elsewhere = Elsewhere()
+    elsewhere.claims = False
+    stage = Stage(sharing=elsewhere)
+    room, viewer, generation = await begin(stage)
+    room.stop(viewer)
+    await asyncio.sleep(0.01)
+    elsewhere.claimed.set()
+    assert "finished" in [frame["type"] for frame in await read(viewer)]
+    await asyncio.sleep(0)
+    assert generation.closed
+    await stage.rooms.close()
+
+
+async def test_somebody_who_comes_and_goes_leaves_one_clock() -> None:
+    """A clock that is set anew while another one runs would find a room that is gone."""
+    stage = Stage(grace=0.02, idle=0.1)
+    room, viewer, generation = await begin(stage)
+    failures: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(what))
+    # Somebody watches at another gateway, so the room's clock is set again and again.
+    room.learn(Known(open=False, viewers=1, presenting=False, view=None))
+    stage.rooms.leave(room, viewer)
+    for _ in range(5):
+        await asyncio.sleep(0.05)
+        _, again = await stage.rooms.enter(room.id, None)
+        stage.rooms.leave(room, again)
+    assert stage.rooms.get(room.id) is room
+    assert not generation.closed
+    room.learn(Known(open=False, viewers=0, presenting=False, view=None))
+    await asyncio.sleep(0.4)
+    assert stage.rooms.get(room.id) is None
+    assert generation.closed
+    assert not failures
     await stage.rooms.close()

@@ -1,0 +1,48 @@
+"""Which gateways live, judged by what this one sees of them, not by anybody's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: A gateway is dead once so many looks in a row have found its count unchanged. A look counts only
+#: if Redis answered it. So a pause of Redis, or of this gateway, makes nobody dead: all have as
+#: many looks to say again that they live.
+_LOOKS = 4
+
+
+class Peers:
+    """The other gateways. Each counts up, in Redis, as long as it lives."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._looks = 0
+        self._counts: Mapping[str, int] = {}
+        #: For each gateway ever asked about or seen: its count, and the look that found it first.
+        self._seen: dict[str, tuple[int | None, int]] = {}
+
+    def saw(self, counts: Mapping[str, int]) -> None:
+        """Redis has answered with how often each gateway has said that it lives."""
+        self._looks += 1
+        self._counts = counts
+        for name in {*counts, *self._seen}:
+            self._note(name)
+
+    def dead(self, name: str) -> bool:
+        """Whether the gateway has said nothing for long enough."""
+        self._note(name)
+        return name != self._name and self._looks - self._seen[name][1] >= _LOOKS
+
+    @property
+    def alive(self) -> set[str]:
+        """The other gateways that are not dead."""
+        return {name for name in self._counts if name != self._name and not self.dead(name)}
+
+    @property
+    def buried(self) -> list[str]:
+        """Gateways that are dead and still counted."""
+        return [name for name in self._counts if self.dead(name)]
+
+    def _note(self, name: str) -> None:
+        count = self._counts.get(name)
+        if name not in self._seen or self._seen[name][0] != count:
+            self._seen[name] = (count, self._looks)

@@ -1,0 +1,104 @@
+"""`Replica`: this gateway's part in a shared room, and what it has still to write there."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections import deque
+
+from axon_gateway.frames import Frame, encode
+from axon_gateway.requests import View
+from axon_gateway.rooms.log import Entry
+from axon_gateway.rooms.room import Room
+
+#: Frames that wait for Redis before the generation that makes them waits, too.
+_WAITING = 256
+#: Frames that end a generation. They never wait: their generation is over.
+_ENDING = ("finished", "error")
+
+
+class LeaseLost(ConnectionError):
+    """Another gateway holds the room's lease. Nobody is left who could be told through this one."""
+
+
+class Standing(enum.Enum):
+    """What a gateway may do in a room."""
+
+    #: It reads what the home writes.
+    FOLLOWER = enum.auto()
+    #: It has asked for the lease and writes nothing meanwhile.
+    CLAIMING = enum.auto()
+    #: It holds the lease, as far as it knows, and alone writes.
+    HOME = enum.auto()
+
+
+class Replica:
+    """One copy of a shared room: follower, claiming or home.
+
+    Frames go a single way: they wait, get their number when they leave, and come into the log, and
+    so to viewers, once Redis has them. Nothing that Redis has not is ever shown to anybody.
+    """
+
+    def __init__(self, room: Room, home: str, standing: Standing) -> None:
+        self.room = room
+        self.standing = standing
+        #: The gateway with the lease, as far as is known here.
+        self.home = home
+        #: One question to Redis about this room at a time.
+        self.lock = asyncio.Lock()
+        #: Changed here and not told yet.
+        self.is_open: bool | None = None
+        self.view: View | None = None
+        #: When Redis was last told who is here, and up to which frame it has dropped the oldest.
+        self.told = 0.0
+        self.first = 1
+        self._waiting: deque[tuple[Frame, bool]] = deque()
+        self._leaving: list[Entry] = []
+        #: Set whenever frames have come into the log, or never will.
+        self._moved = asyncio.Event()
+
+    async def put(self, frame: Frame, begins: bool) -> None:
+        """Has a frame written; waits while too many do. LeaseLost if this is not the home."""
+        while len(self._waiting) >= _WAITING and frame["type"] not in _ENDING:
+            self._moved.clear()
+            await self._moved.wait()
+        if self.standing is Standing.FOLLOWER:
+            raise LeaseLost(f"room {self.room.id} is written by another gateway")
+        self._waiting.append((frame, begins))
+
+    def leave(self, max_bytes: int) -> list[Entry]:
+        """The next frames to write, numbered; the same ones again until they have arrived."""
+        log = self.room.log
+        if self.standing is Standing.HOME and not self._leaving:
+            seq = log.last
+            while self._waiting and max_bytes > 0:
+                frame, begins = self._waiting.popleft()
+                seq += 1
+                encoded = encode(frame, seq)
+                max_bytes -= len(encoded)
+                self._leaving.append(Entry(seq, encoded, begins, log.epoch, log.since))
+        return self._leaving
+
+    def arrived(self) -> None:
+        """Redis has what was leaving: it comes into the log."""
+        entries, self._leaving = self._leaving, []
+        self.room.take(entries)
+        self._moved.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether frames wait or are on their way."""
+        return bool(self._waiting or self._leaving)
+
+    async def landed(self) -> None:
+        """Returns once all frames have arrived, or never will."""
+        while self.busy:
+            self._moved.clear()
+            await self._moved.wait()
+
+    def follow(self) -> None:
+        """Another gateway holds the lease. What is not written will not be."""
+        self.standing = Standing.FOLLOWER
+        self._waiting.clear()
+        self._leaving = []
+        self._moved.set()

@@ -1,0 +1,180 @@
+"""What Redis does in one step: the Lua scripts of shared rooms.
+
+Keys, all with an expiry:
+
+- `axon:room:{id}:log`, a stream with the room's frames: entry `SEQ-0` is frame SEQ. Its fields are
+  the frame `f`, the epoch `e` in which it was written, that epoch's first number `s`, and `b`, "1"
+  where it begins a generation.
+- `axon:room:{id}`, a hash: `token` (fingerprint of the presenter's), `open`, `home` (the gateway
+  that holds the lease: it alone writes), `epoch` and `since` of that lease, `running` ("1" while
+  the home generates), `view` (where the presenter looks, as JSON), and `v:{gateway}`, the viewers
+  at each gateway; `p:{gateway}` is there where a presenter is among them.
+- `axon:gateways`, a hash: how often each gateway has said that it lives.
+- `axon:gateway:{gateway}`, a stream of what others ask of one gateway.
+
+The epoch is the lease's fencing number. A gateway that has lost its lease names an old epoch, and
+the scripts refuse what it brings. So one epoch and one number never mean two frames.
+"""
+
+from __future__ import annotations
+
+#: Seconds that a room's keys outlive gateways that die without a word.
+LIFETIME = 3600
+
+_COMMON = """
+local meta, log = KEYS[1], KEYS[2]
+local function newest()
+  local found = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)
+  return found[1] and tonumber(string.match(found[1][1], '^%d+')) or 0
+end
+-- Larger than the old one, and than all that a Redis may have lost: microseconds since 1970.
+local function next_epoch(old)
+  local time = redis.call('TIME')
+  return string.format('%.0f', math.max(time[1] * 1000000 + time[2], (tonumber(old) or 0) + 1))
+end
+local function add(seq, begins, epoch, since, frame)
+  redis.call('XADD', log, seq .. '-0', 'b', begins, 'e', epoch, 's', since, 'f', frame)
+end
+-- Drops what the home has dropped: all before `first` but for the head, which ends at `head`. The
+-- newest frame stays: its number is the log's.
+local function trim(first, head)
+  first = math.min(first, newest())
+  if head == 0 then
+    redis.call('XTRIM', log, 'MINID', first .. '-0')
+  else
+    local left = redis.call('XRANGE', log, (head + 1) .. '-0', '(' .. first .. '-0', 'COUNT', 500)
+    for _, entry in ipairs(left) do redis.call('XDEL', log, entry[1]) end
+  end
+end
+"""
+
+#: KEYS meta, log. What is known of the room, and the number of its newest frame.
+LOOK = (
+    _COMMON
+    + """
+return {redis.call('HGETALL', meta), newest()}
+"""
+)
+
+#: KEYS meta, log. ARGV gateway, epoch, first frame kept, last one of the head, then frames: number,
+#: "1" if it begins a generation, "1" if it ends one, bytes. An answer, and the newest number.
+APPEND = (
+    _COMMON
+    + """
+local lease = redis.call('HMGET', meta, 'epoch', 'since', 'home')
+if not lease[1] then return {'absent', 0} end
+if lease[1] ~= ARGV[2] or lease[3] ~= ARGV[1] then return {'stale', 0} end
+local last, first = newest(), tonumber(ARGV[3])
+for i = 5, #ARGV, 4 do
+  local seq = tonumber(ARGV[i])
+  -- A number that is there already is this frame, of a try whose answer was lost.
+  if seq > last then
+    if seq ~= last + 1 and not (last == 0 and seq == first) then return {'behind', last} end
+    add(seq, ARGV[i + 1], lease[1], lease[2], ARGV[i + 3])
+    if ARGV[i + 2] == '1' then redis.call('HSET', meta, 'running', '0') end
+    last = seq
+  end
+end
+trim(first, tonumber(ARGV[4]))
+return {'appended', last}
+"""
+)
+
+#: KEYS meta, log. ARGV token, open, home, epoch, since, running, milliseconds to keep it, then
+#: frames: number, "1" if it begins a generation, epoch, since, bytes. Gives Redis what it lacks of
+#: a room: all of it, or what it has lost since it last wrote to its disk.
+RESTORE = (
+    _COMMON
+    + """
+local epoch = redis.call('HGET', meta, 'epoch')
+if epoch and redis.call('HGET', meta, 'token') ~= ARGV[1] then return {'foreign', 0} end
+if epoch and tonumber(epoch) > tonumber(ARGV[4]) then return {'newer', 0} end
+if not epoch then redis.call('DEL', log) end
+if epoch ~= ARGV[4] then
+  redis.call('HSET', meta, 'token', ARGV[1], 'open', ARGV[2], 'home', ARGV[3], 'epoch', ARGV[4],
+    'since', ARGV[5], 'running', ARGV[6])
+end
+local last = newest()
+for i = 8, #ARGV, 5 do
+  local seq = tonumber(ARGV[i])
+  if seq > last then
+    add(seq, ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+    last = seq
+  end
+end
+redis.call('PEXPIRE', meta, ARGV[7])
+redis.call('PEXPIRE', log, ARGV[7])
+return {'restored', last}
+"""
+)
+
+#: KEYS meta, log. ARGV gateway, and the epoch and newest number that it knows. Gives it the lease
+#: if it knows the whole log and nobody else generates: `ours`, the lease's epoch and since.
+CLAIM = (
+    _COMMON
+    + """
+local found = redis.call('HMGET', meta, 'home', 'running', 'epoch', 'since')
+local home, epoch, since = found[1], found[3], found[4]
+if not home then return {'absent', '0', '0'} end
+if home ~= ARGV[1] and found[2] == '1' then return {'busy', '0', '0'} end
+local last = newest()
+if epoch ~= ARGV[2] or last ~= tonumber(ARGV[3]) then return {'changed', '0', '0'} end
+if home ~= ARGV[1] or tonumber(since) > last + 1 then
+  epoch, since = next_epoch(epoch), tostring(last + 1)
+end
+redis.call('HSET', meta, 'home', ARGV[1], 'running', '1', 'epoch', epoch, 'since', since)
+return {'ours', epoch, since}
+"""
+)
+
+#: KEYS meta, log. ARGV gateway, epoch. Says that the gateway generates no longer.
+RELEASE = """
+local found = redis.call('HMGET', KEYS[1], 'home', 'epoch')
+if found[1] == ARGV[1] and found[2] == ARGV[2] then redis.call('HSET', KEYS[1], 'running', '0') end
+return 1
+"""
+
+#: KEYS meta, log. ARGV gateway, the dead one, epoch, newest number known, the frame that says so,
+#: numbered one more. 1 if the dead gateway's generation was ended so.
+BURY = (
+    _COMMON
+    + """
+local found = redis.call('HMGET', meta, 'home', 'running', 'epoch')
+if found[1] ~= ARGV[2] or found[2] ~= '1' or found[3] ~= ARGV[3] then return 0 end
+local last = newest()
+if last ~= tonumber(ARGV[4]) then return 0 end
+local epoch = next_epoch(found[3])
+add(last + 1, '0', epoch, last + 1, ARGV[5])
+redis.call('HSET', meta, 'home', ARGV[1], 'running', '0', 'epoch', epoch, 'since', last + 1)
+redis.call('HDEL', meta, 'v:' .. ARGV[2], 'p:' .. ARGV[2])
+return 1
+"""
+)
+
+#: KEYS meta, log. ARGV gateway, viewers here, "1" if a presenter is among them, open ("" leaves
+#: it), view ("" leaves it), milliseconds an empty room is kept, "1" if it has expired here, epoch,
+#: first frame kept, last one of the head. 0 if there is no such room.
+TELL = (
+    _COMMON
+    + """
+local gateway = ARGV[1]
+local found = redis.call('HMGET', meta, 'home', 'epoch')
+if not found[1] then return 0 end
+for name, here in pairs({v = ARGV[2], p = ARGV[3]}) do
+  local field = name .. ':' .. gateway
+  if here == '0' then redis.call('HDEL', meta, field) else redis.call('HSET', meta, field, here) end
+end
+if ARGV[4] ~= '' then redis.call('HSET', meta, 'open', ARGV[4]) end
+if ARGV[5] ~= '' then redis.call('HSET', meta, 'view', ARGV[5]) end
+if found[1] == gateway and found[2] == ARGV[8] then trim(tonumber(ARGV[9]), tonumber(ARGV[10])) end
+local watched = false
+for _, name in ipairs(redis.call('HKEYS', meta)) do
+  if string.sub(name, 1, 2) == 'v:' then watched = true end
+end
+local kept = watched and LIFETIME or tonumber(ARGV[6])
+if not watched and ARGV[7] == '1' then kept = 1 end
+redis.call('PEXPIRE', meta, kept)
+redis.call('PEXPIRE', log, kept)
+return 1
+""".replace("LIFETIME", str(LIFETIME * 1000))
+)
