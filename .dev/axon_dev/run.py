@@ -96,7 +96,14 @@ def services(settings: Settings, socket: Path) -> list[Service]:
     if LABELS.is_dir():
         common.setdefault("AXON_LABELS", str(LABELS))
     inference = Service("inference", (str(VENV_PYTHON), "-m", "axon_inference"), common, grace_s=10)
-    gateway = Service("gateway", (str(VENV_PYTHON), "-m", "axon_gateway"), common, grace_s=5)
+    # Whoever presses Ctrl-C does not want to wait for long.
+    drain = common.get("AXON_DRAIN_SECONDS", "1")
+    gateway = Service(
+        "gateway",
+        (str(VENV_PYTHON), "-m", "axon_gateway"),
+        {**common, "AXON_DRAIN_SECONDS": drain},
+        grace_s=5 + (float(drain) if drain.replace(".", "", 1).isdigit() else 0),
+    )
     # With services of somebody's own, one more here would only take memory.
     python = [gateway] if common.get("AXON_BACKENDS") else [inference, gateway]
     if settings.redis_url:

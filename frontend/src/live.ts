@@ -118,9 +118,12 @@ export class Live {
   /** Where to come in: the room we were in, the one in the address, or a new one. */
   private resume(): Resume | null {
     const { room, lastSeq } = this.store.session;
-    // A recording counts its own frames: of the room's log nothing has been seen yet.
-    const from = this.store.origin === "live" ? lastSeq + 1 : 1;
-    if (room) return { room: room.room, from, token: room.token ?? loadToken(room.room) ?? null };
+    if (room) {
+      const token = room.presenter_token ?? loadToken(room.room) ?? null;
+      // A recording counts its own frames: of the room's log nothing has been seen yet.
+      if (this.store.origin !== "live") return { room: room.room, from: 1, token };
+      return { room: room.room, epoch: room.epoch, from: lastSeq + 1, token };
+    }
     if (this.roomWanted === null) return null;
     return { room: this.roomWanted, from: 1, token: loadToken(this.roomWanted) ?? null };
   }
@@ -159,9 +162,13 @@ export class Live {
   }
 }
 
-/** The address becomes the room's: it can be passed on, and a reload leads back into the room. */
-function moveIn({ room, token }: RoomFrame): void {
+/**
+ * The address becomes that of a room which others can find: it can be passed on, and a reload leads
+ * back into the room.
+ */
+function moveIn({ room, published, presenter_token: token }: RoomFrame): void {
   if (token !== undefined) saveToken(room, token);
+  if (published === false) return;
   const path = `/r/${room}`;
   if (location.pathname !== path) history.replaceState(null, "", path + location.search);
 }

@@ -40,7 +40,7 @@ import { TextView } from "./ui/text";
 import { Timeline } from "./ui/timeline";
 import { Tip } from "./ui/tip";
 import type { Recording } from "./wire/recording";
-import type { Frame, GenerateRequest, OpenRequest } from "./wire/types";
+import type { Frame, GenerateRequest, OpenRequest, ShareRequest } from "./wire/types";
 
 const FIRST_RECORDING = "capital-of-france";
 const FROM_THE_START: Start = { speed: 1, at: null, run: null };
@@ -139,7 +139,7 @@ new AccessField(store, (token) => {
 });
 const finding = new Finding(store, askForLabelled);
 new Facts(store, askForFacts);
-new Share(store);
+new Share(store, () => live.send({ type: "share" } satisfies ShareRequest));
 offerHelp(() => {
   finding.focus();
 });

@@ -37,7 +37,11 @@ describe("the gateway's frames", () => {
   it("give a session when they come one after another", () => {
     const session = new Session();
     for (const name of Object.keys(FRAMES)) for (const frame of parsed(name)) session.apply(frame);
-    expect(session.room).toMatchObject({ room: "k3f9x2", presenting: true, token: "secret" });
+    expect(session.room).toMatchObject({
+      room: "k3f9x2",
+      presenting: true,
+      presenter_token: "secret",
+    });
     expect(session.run?.params.seed).toBe("18446744073709551615");
     expect(session.tokens.map(({ text }) => text)).toEqual(["<|endoftext|>", "The", " Paris"]);
     expect(session.feature("axon-demo/2-res/9")?.label).toBe("European geography");

@@ -93,6 +93,9 @@ describe("socketPath", () => {
       "/ws?room=r1&from=41&token=a+b",
     );
     expect(socketPath({ room: "r1", from: 1, token: null })).toBe("/ws?room=r1&from=1");
+    expect(socketPath({ room: "r1", epoch: 1764241000123456, from: 7, token: null })).toBe(
+      "/ws?room=r1&from=1764241000123456%3A7",
+    );
   });
 });
 

@@ -24,8 +24,8 @@ describe("a log that counts anew", () => {
     };
     session.apply(room);
     session.apply({ ...error("gateway_lost"), seq: 3 });
-    session.apply(started(3));
-    expect([session.lastSeq, session.phase, session.tokens.length]).toEqual([3, "generating", 0]);
+    session.apply(started(4));
+    expect([session.lastSeq, session.phase, session.tokens.length]).toEqual([4, "generating", 0]);
   });
 });
 
@@ -94,7 +94,7 @@ describe("sequence numbers", () => {
       role: "presenter",
       viewers: 1,
       open: false,
-      token: "t",
+      presenter_token: "t",
     });
     session.apply(error("busy", null, 40));
     expect(session.lastSeq).toBe(1);
@@ -103,8 +103,11 @@ describe("sequence numbers", () => {
 
   it("keeps the room's token when a later room frame has none", () => {
     const room = { type: "room", seq: 0, room: "r", role: "presenter", open: false } as const;
-    const session = sessionOf({ ...room, viewers: 1, token: "t" }, { ...room, viewers: 2 });
-    expect(session.room).toMatchObject({ viewers: 2, token: "t" });
+    const session = sessionOf(
+      { ...room, viewers: 1, presenter_token: "t" },
+      { ...room, viewers: 2 },
+    );
+    expect(session.room).toMatchObject({ viewers: 2, presenter_token: "t" });
   });
 
   it("counts from the start in the next room", () => {

@@ -39,7 +39,7 @@ describe("parseMessage", () => {
   it("reads a room frame with and without a token", () => {
     const room = { type: "room", seq: 0, room: "k3f9x2", role: "viewer", viewers: 3, open: false };
     expect(parse(room)).toEqual([room]);
-    const mine = { ...room, role: "presenter", token: "t" };
+    const mine = { ...room, role: "presenter", presenter_token: "t", published: false, epoch: 7 };
     expect(parse(mine)).toEqual([mine]);
   });
 

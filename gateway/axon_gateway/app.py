@@ -13,7 +13,7 @@ from axon_gateway.backends.backends import Backends
 from axon_gateway.backends.upstream import Access
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
-from axon_gateway.generation import Emit, Generation
+from axon_gateway.generation import Emit, Generation, Running
 from axon_gateway.labels.files import LabelFiles
 from axon_gateway.labels.labels import Labels, Origins
 from axon_gateway.labels.neuronpedia import BulkExport, FeatureApi, Http
@@ -26,6 +26,8 @@ from axon_gateway.rooms.rooms import Rooms
 from axon_gateway.web import middleware, page, routes
 from axon_gateway.web.state import GATEWAY, Gateway
 
+#: Seconds until a client is to try again which asks a gateway that stops.
+_TRY_AGAIN = 2.0
 #: Seconds that sockets have to take their goodbye.
 _GOODBYE = 2.5
 
@@ -47,6 +49,15 @@ def build(settings: Settings) -> web.Application:
 
 
 _SETTINGS: web.AppKey[Settings] = web.AppKey("settings", Settings)
+_SHARING: web.AppKey[RedisSharing] = web.AppKey("sharing", RedisSharing)
+
+
+async def drain(app: web.Application) -> None:
+    """Lets running generations end, for a while; those who watch the rest are told."""
+    message = "this gateway is stopping; try again, where there are several at another one"
+    refusal = Refusal("gateway_stopping", message, None, _TRY_AGAIN)
+    await app[GATEWAY].running.drain(app[_SETTINGS].drain_seconds, refusal)
+    await app[_SHARING].flush()
 
 
 async def _parts(app: web.Application) -> AsyncIterator[None]:
@@ -56,11 +67,13 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
     labels = _labels(settings, backends)
     search = LabelSearch(labels)
     limits = Limits(settings)
+    running = Running()
 
     def start(command: Generate, emit: Emit, client: Client | None) -> Generation:
         backend = backends.choose(command.model, command.request)
+        running.check()
         permit = limits.generation(client, command.request.prompt)
-        return Generation(backend, labels, command.request, emit, permit)
+        return Generation(backend, labels, command.request, emit, permit, running)
 
     sharing = RedisSharing(settings.redis_url, max(settings.room_idle, settings.room_grace))
     rooms = Rooms(
@@ -73,7 +86,8 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
         sharing=sharing,
     )
     sharing.start(rooms)
-    app[GATEWAY] = Gateway(settings, backends, labels, search, rooms, limits)
+    app[GATEWAY] = Gateway(settings, backends, labels, search, rooms, limits, running, start)
+    app[_SHARING] = sharing
     yield
     await rooms.close()
     await sharing.close()

@@ -296,6 +296,12 @@ class Settings:
     max_prompt: int = _setting(
         "AXON_MAX_PROMPT", _count, 20_000, "characters of a prompt, where the model takes more"
     )
+    drain_seconds: float = _setting(
+        "AXON_DRAIN_SECONDS",
+        _seconds,
+        10.0,
+        "seconds that running generations get to end when the gateway is told to stop",
+    )
     body_timeout: float = _setting(
         "AXON_BODY_TIMEOUT", _positive, 10.0, "seconds that a request body may take to arrive"
     )

@@ -26,6 +26,7 @@ _STATUS = {
     "labels_unavailable": 503,
     "rooms_unavailable": 503,
     "gateway_lost": 503,
+    "gateway_stopping": 503,
     "too_many_rooms": 503,
     "deadline": 504,
 }

@@ -24,8 +24,55 @@ _HITS, _MISSES = metrics.LABELS_SENT.labels("hit"), metrics.LABELS_SENT.labels("
 #: Takes each frame in turn; may make the generation wait (a slow HTTP client does).
 Emit = Callable[[Frame], Awaitable[None]]
 
+#: Seconds that those interrupted have to tell so.
+_INTERRUPTED = 2.0
+
 #: Seconds that `finished` waits for labels under way, so that most streams end with it.
 _LABELS_BEFORE_END = 0.3
+
+
+class Running:
+    """The generations of this gateway, from their request to their last token."""
+
+    def __init__(self) -> None:
+        self._generations: set[Generation] = set()
+        self._none = asyncio.Event()
+        self._none.set()
+        #: Why no other one may begin.
+        self._refusal: Refusal | None = None
+
+    def check(self) -> None:
+        """Refusal if no generation may begin any more."""
+        if self._refusal is not None:
+            raise self._refusal
+
+    def add(self, generation: Generation) -> None:
+        """One more. Refusal if none may begin any more."""
+        self.check()
+        self._generations.add(generation)
+        self._none.clear()
+
+    def discard(self, generation: Generation) -> None:
+        """One less."""
+        self._generations.discard(generation)
+        if not self._generations:
+            self._none.set()
+
+    async def drain(self, seconds: float, refusal: Refusal) -> None:
+        """Lets none begin, and those under way end. After `seconds` the rest are told `refusal`."""
+        self._refusal = refusal
+        if await self._end_within(seconds):
+            return
+        _log.info("%d generations are interrupted", len(self._generations))
+        for generation in tuple(self._generations):
+            generation.interrupt(refusal)
+        await self._end_within(_INTERRUPTED)
+
+    async def _end_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._none.wait()
+        return not self._generations
 
 
 class Generation:
@@ -41,7 +88,12 @@ class Generation:
         request: pb.GenerateRequest,
         emit: Emit,
         permit: Permit,
+        running: Running,
     ) -> None:
+        running.add(self)
+        self._running = running
+        self._interruption: Refusal | None = None
+        self._reading: asyncio.Timeout | None = None
         self._upstream = upstream
         self._request = request
         self._emit = emit
@@ -68,15 +120,38 @@ class Generation:
         finally:
             self._account.close()
 
+    def interrupt(self, refusal: Refusal) -> None:
+        """Ends the generation early; those who watch are told `refusal`."""
+        self._interruption = refusal
+        if self._reading is not None:
+            self._reading.reschedule(asyncio.get_running_loop().time())
+
+    async def _read(self) -> None:
+        """Reads the stream to its end. Refusal if it breaks off or is interrupted."""
+        if self._interruption is not None:
+            raise self._interruption
+        try:
+            async with asyncio.timeout(None) as self._reading:
+                await self._read_all()
+        except TimeoutError:
+            if self._interruption is None:
+                raise
+            raise self._interruption from None
+        finally:
+            self._reading = None
+
+    async def _read_all(self) -> None:
+        async with contextlib.aclosing(self._upstream.generate(self._request)) as responses:
+            async for response in responses:
+                await self._handle(response)
+                if response.HasField("finished"):
+                    # Not a moment later: who sees `finished` may ask for the next one at once, and
+                    # would be told that this one still runs.
+                    return
+
     async def _run(self) -> None:
         try:
-            async with contextlib.aclosing(self._upstream.generate(self._request)) as responses:
-                async for response in responses:
-                    await self._handle(response)
-                    if response.HasField("finished"):
-                        # Not a moment later: who sees `finished` may ask for the next one at once,
-                        # and would be told that this one still runs.
-                        return
+            await self._read()
         except Refusal as refusal:
             self._account.outcome = refusal.code
             if not self.begun:
@@ -91,7 +166,7 @@ class Generation:
             _log.exception("a generation failed")
             await self._put(frames.error(our_failure()))
         finally:
-            self._permit.release()
+            self._over()
 
     async def stop(self) -> None:
         """Tells those watching that it was stopped; to be called once `run` was cancelled."""
@@ -103,8 +178,12 @@ class Generation:
 
     def close(self) -> None:
         """Gives up labels still under way."""
-        self._permit.release()
+        self._over()
         self._feed.cancel()
+
+    def _over(self) -> None:
+        self._permit.release()
+        self._running.discard(self)
 
     async def _put(self, frame: Frame) -> None:
         self.begun = True

@@ -8,6 +8,8 @@ import errno
 import logging
 import resource
 import signal
+from collections.abc import Coroutine
+from typing import Any
 
 import grpc.aio
 from aiohttp import web
@@ -54,12 +56,10 @@ async def _serve(settings: Settings) -> None:
     # Holds gRPC's poller to the end of the process. Otherwise it ends with the last channel, while
     # the loop may still have its wake-up to handle, and reads from a file that is closed.
     grpc.aio.init_grpc_aio()  # type: ignore[attr-defined]
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signal_ in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signal_, stop.set)
+    stop, hurry = _signals()
+    application = app.build(settings)
     runner = web.AppRunner(
-        app.build(settings),
+        application,
         access_log_class=logs.AccessLogger,
         # A client that leaves ends its generation at once, not when the next token is written.
         handler_cancellation=True,
@@ -73,8 +73,31 @@ async def _serve(settings: Settings) -> None:
         _log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
         await stop.wait()
         _log.info("stopping")
+        await _first_of(app.drain(application), hurry.wait())
     finally:
         await runner.cleanup()
+
+
+def _signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """What SIGTERM sets, and what Ctrl-C or a second signal sets as well: not to wait."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def told(number: int) -> None:
+        if stop.is_set() or number == signal.SIGINT:
+            hurry.set()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told, number)
+    return stop, hurry
+
+
+async def _first_of(*work: Coroutine[Any, Any, Any]) -> None:
+    tasks = [asyncio.create_task(one) for one in work]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _explain(error: OSError, settings: Settings) -> str:

@@ -22,9 +22,10 @@ export interface Environment {
   access?(): string | null;
 }
 
-/** Where to come in: a room and the first log frame wanted. */
+/** Where to come in: a room, the first log frame wanted, and the epoch of those read before it. */
 export interface Resume {
   room: string;
+  epoch?: number | undefined;
   from: number;
   token: string | null;
 }
@@ -61,7 +62,8 @@ export function socketPath(resume: Resume | null, access: string | null = null):
   const query = new URLSearchParams();
   if (resume !== null) {
     query.set("room", resume.room);
-    query.set("from", String(resume.from));
+    const { epoch, from } = resume;
+    query.set("from", epoch === undefined ? String(from) : `${epoch}:${from}`);
     if (resume.token !== null) query.set("token", resume.token);
   }
   if (access !== null) query.set("access", access);

@@ -34,6 +34,7 @@ const FATAL = new Set([
   "backend_lost",
   "deadline",
   "gateway_lost",
+  "gateway_stopping",
   "internal",
   "not_ready",
   "queue_full",
@@ -46,7 +47,8 @@ const LEVEL_GAIN = 0.1;
 
 export class Session {
   phase: Phase = "idle";
-  room: Omit<RoomFrame, "type" | "seq"> | null = null;
+  /** The newest frame about it. */
+  room: RoomFrame | null = null;
   run: Run | null = null;
   /** Counts the runs, so that a view can tell that the text began anew. */
   runs = 0;
@@ -70,18 +72,22 @@ export class Session {
   apply(frame: Frame): boolean {
     if (frame.type === "room") {
       this.enter(frame);
-      // Where the room's log stands for us. It may be less than we saw, when a gateway was lost
-      // with frames that nobody else has: their numbers come again.
+      // Where the room's log stands for us. It may be less than we saw: a log of another epoch is
+      // read from its start.
       this.lastSeq = Math.min(this.lastSeq, frame.seq);
       return true;
     }
     if (frame.type === "error") {
+      // One of the log has the next number, one for this page alone the last that it was given.
+      if (frame.seq === this.lastSeq + 1) this.lastSeq = frame.seq;
       this.fail(frame);
       return true;
     }
     if (frame.type === "view") return true;
     if (frame.seq <= this.lastSeq) return false;
     this.lastSeq = frame.seq;
+    // The room goes on.
+    if (this.problem?.code === "rooms_unavailable") this.problem = null;
     this.applyLogged(frame);
     return true;
   }
@@ -132,16 +138,10 @@ export class Session {
   }
 
   /** A later room frame of the same room comes without the token: keep the first one's. */
-  private enter({ room, role, viewers, presenting, open, token }: RoomFrame): void {
-    const kept = token ?? (this.room?.room === room ? this.room.token : undefined);
-    this.room = {
-      room,
-      role,
-      viewers,
-      open,
-      ...(presenting === undefined ? {} : { presenting }),
-      ...(kept === undefined ? {} : { token: kept }),
-    };
+  private enter(frame: RoomFrame): void {
+    const known = this.room?.room === frame.room ? this.room.presenter_token : undefined;
+    const token = frame.presenter_token ?? known;
+    this.room = token === undefined ? frame : { ...frame, presenter_token: token };
   }
 
   private applyLogged(frame: Exclude<Frame, { type: "room" | "error" | "view" }>): void {

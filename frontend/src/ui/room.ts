@@ -22,7 +22,7 @@ export class RoomView {
   private update(): void {
     const { room } = this.store.session;
     const connected = this.store.connection.state === "open";
-    this.link.hidden = !room;
+    this.link.hidden = !room || room.published === false;
     this.choice.hidden = room?.role !== "presenter";
     this.box.disabled = !connected;
     if (!room) return;

@@ -12,9 +12,14 @@ export class Share {
   private readonly watching = byId("share-watching");
   private drawn = "";
 
-  constructor(private readonly store: Store) {
+  /** `publish` lets others find the room. */
+  constructor(
+    private readonly store: Store,
+    publish: () => void,
+  ) {
     this.button.addEventListener("click", () => {
       this.dialog.showModal();
+      if (this.store.session.room?.published === false) publish();
       void this.draw();
     });
     this.copy.addEventListener("click", () => {

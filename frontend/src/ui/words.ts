@@ -124,6 +124,7 @@ export const ADVICE: Readonly<Record<string, string>> = {
   empty_prompt: "The prompt is empty. Write something for the model to continue.",
   foreign_origin: "This page's address may not connect to the server. AXON_ORIGINS allows it.",
   gateway_lost: "The server of this generation went away. Press Generate again.",
+  gateway_stopping: "This server is being restarted. Press Generate again in a moment.",
   internal: "Something went wrong in the server; its log says what. Try again.",
   invalid_json: "The server cannot read what this page sends. Reload the page.",
   labels_unavailable: "Labels cannot be looked up now; they follow when their store is back.",
@@ -137,11 +138,10 @@ export const ADVICE: Readonly<Record<string, string>> = {
   not_running: "Nothing was running any more.",
   prompt_too_long: "The prompt is too long for this model. Shorten it.",
   queue_full: "Too many people are generating.",
-  room_moved: "The room moves to another server. The page follows by itself.",
-  rooms_unavailable: "Part of the server is away; what is missing follows when it is back.",
+  rooms_unavailable: "Part of the server is away. The room waits for it, and goes on by itself.",
   too_fast: "That was too much at once.",
   too_many_generations: "You run as many generations as one person may. Wait for one to end.",
-  too_many_rooms: "All rooms of this server are in use. The page keeps trying.",
+  too_many_rooms: "All rooms of this server are in use. Try again in a moment.",
   too_many_sockets:
     "Too many pages of your address are connected. Close some; this one keeps trying.",
   too_slow: "The connection is too slow to send this. Try again.",
@@ -155,7 +155,14 @@ export const ADVICE: Readonly<Record<string, string>> = {
 };
 
 /** Errors that pass by themselves: one may try again, once the server's time is over. */
-const PASSING = new Set(["queue_full", "too_fast", "too_many_generations", "not_ready"]);
+const PASSING = new Set([
+  "queue_full",
+  "too_fast",
+  "too_many_generations",
+  "too_many_rooms",
+  "not_ready",
+  "gateway_stopping",
+]);
 
 /** Fields that show what is wrong with them beside themselves. */
 const NOTED = new Set<string>(["sources", ...KNOBS]);

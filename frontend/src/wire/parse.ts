@@ -51,7 +51,9 @@ const parsers: Record<FrameType, (frame: Json, seq: number) => Frame> = {
   room: (f, seq) => {
     const role = asString(f.role, "room.role");
     if (role !== "presenter" && role !== "viewer") throw new WireError(`room.role is ${role}`);
-    const token = optional(f.token, "room.token", asString);
+    const token = optional(f.presenter_token, "room.presenter_token", asString);
+    const published = optional(f.published, "room.published", asBoolean);
+    const epoch = optional(f.epoch, "room.epoch", asNumber);
     const presenting = optional(f.presenting, "room.presenting", asBoolean);
     return {
       type: "room",
@@ -60,8 +62,10 @@ const parsers: Record<FrameType, (frame: Json, seq: number) => Frame> = {
       role,
       viewers: asNumber(f.viewers, "room.viewers"),
       open: optional(f.open, "room.open", asBoolean) ?? false,
+      ...(published === null ? {} : { published }),
+      ...(epoch === null ? {} : { epoch }),
       ...(presenting === null ? {} : { presenting }),
-      ...(token === null ? {} : { token }),
+      ...(token === null ? {} : { presenter_token: token }),
     };
   },
   queued: (f, seq) => ({ type: "queued", seq, position: asNumber(f.position, "queued.position") }),

@@ -41,8 +41,12 @@ export interface RoomFrame {
   /** Whether the one who presents is there; older recordings do not say. */
   presenting?: boolean;
   open: boolean;
+  /** False until others can come in: until the first generation, or until it is shared. */
+  published?: boolean;
+  /** With a frame's `seq`, a position in the room's log. */
+  epoch?: number;
   /** Only for the one who opened the room: proves it again after a reconnect. */
-  token?: string;
+  presenter_token?: string;
 }
 
 export interface QueuedFrame {
@@ -144,6 +148,11 @@ export type FrameType = Frame["type"];
 export interface OpenRequest {
   type: "open";
   open: boolean;
+}
+
+/** Lets others find the room before anything was generated in it. */
+export interface ShareRequest {
+  type: "share";
 }
 
 /** Tells those who watch where the presenter looks. */

@@ -77,10 +77,7 @@ class RedisSharing:
 
     async def close(self) -> None:
         """Writes what is left and takes leave."""
-        with contextlib.suppress(*_FAILURES):
-            async with asyncio.timeout(_RETRY if self.available else 0.05):
-                for replica in tuple(self._written):
-                    await replica.landed()
+        await self.flush()
         self._closing = True
         pending = set(self._tasks)
         while pending:
@@ -93,6 +90,13 @@ class RedisSharing:
                 await self._tell_all()
                 await self._store.resign(self.name)
         await self._store.close()
+
+    async def flush(self) -> None:
+        """Waits until Redis has, and viewers see, what was written so far. Not for long."""
+        with contextlib.suppress(*_FAILURES):
+            async with asyncio.timeout(_RETRY if self.available else 0.05):
+                for replica in tuple(self._written):
+                    await replica.landed()
 
     # What rooms ask for.
 

@@ -23,7 +23,7 @@ _ID_LENGTH = 6
 #: Seconds until somebody else is to be let in where all rooms are in use.
 _RETRY_FULL = 30.0
 
-#: Makes a generation that emits into a room; `client` is who asked for it.
+#: Makes a generation that emits frames for whoever asked. Raises Refusal.
 StartGeneration = Callable[[Generate, Emit, Client | None], Generation]
 
 

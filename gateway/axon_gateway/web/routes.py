@@ -16,8 +16,7 @@ from axon_gateway.backends.upstream import Upstream
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame, encode
-from axon_gateway.generation import Generation
-from axon_gateway.limits import client_of
+from axon_gateway.limits import Client, client_of
 from axon_gateway.rooms import recording
 from axon_gateway.web import model_info
 from axon_gateway.web.live import live
@@ -59,6 +58,7 @@ async def healthz(request: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """A generation would start now; 503 with the reason otherwise."""
     gateway = request.app[GATEWAY]
+    gateway.running.check()
     await gateway.backends.check()
     labels = "ok" if gateway.labels.available else "unavailable"
     models = gateway.backends.models()
@@ -201,10 +201,9 @@ async def generate(request: web.Request) -> web.StreamResponse:
         seq += 1
         await response.write(encode(frame, seq) + b"\n")
 
-    backend = gateway.backends.choose(command.model, command.request)
-    client = client_of(request, gateway.settings)
-    permit = gateway.limits.generation(client, command.request.prompt)
-    generation = Generation(backend, gateway.labels, command.request, emit, permit)
+    # The request's own token was judged above.
+    client = Client(client_of(request, gateway.settings))
+    generation = gateway.start(command, emit, client)
     try:
         # A client that leaves cancels this handler, and with it the gRPC stream.
         await generation.run()

@@ -9,10 +9,11 @@ from aiohttp import web
 
 from axon_gateway.backends.backends import Backends
 from axon_gateway.config import Settings
+from axon_gateway.generation import Running
 from axon_gateway.labels.labels import Labels
 from axon_gateway.labels.search import LabelSearch
 from axon_gateway.limits import Limits
-from axon_gateway.rooms.rooms import Rooms
+from axon_gateway.rooms.rooms import Rooms, StartGeneration
 
 
 @dataclass(slots=True)
@@ -25,6 +26,10 @@ class Gateway:
     search: LabelSearch
     rooms: Rooms
     limits: Limits
+    #: The generations under way; it lets none begin once the gateway stops.
+    running: Running
+    #: Makes a generation, which emits frames. Refusal if its client may not run it.
+    start: StartGeneration
     #: Every open socket and what carries it, to be closed with a proper goodbye.
     sockets: dict[web.WebSocketResponse, asyncio.Transport] = field(default_factory=dict)
 

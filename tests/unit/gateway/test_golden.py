@@ -45,8 +45,26 @@ def every_frame() -> dict[str, dict[str, Any]]:
     )
     refusal = Refusal("queue_full", "8 requests wait already", None, 2.0)
     made = {
-        "room": frames.room("k3f9x2", "viewer", 3, True, False, None),
-        "room_of_presenter": frames.room("k3f9x2", "presenter", 1, True, True, "secret"),
+        "room": frames.room(
+            "k3f9x2",
+            "viewer",
+            3,
+            presenting=True,
+            is_open=False,
+            published=True,
+            epoch=1700000000000000,
+            presenter_token=None,
+        ),
+        "room_of_presenter": frames.room(
+            "k3f9x2",
+            "presenter",
+            1,
+            presenting=True,
+            is_open=True,
+            published=False,
+            epoch=1700000000000000,
+            presenter_token="secret",
+        ),
         "queued": frames.queued(pb.Queued(position=2)),
         "started": frames.started(started, "The capital"),
         "prompt": tokens.prompt([_token(0, "<|endoftext|>", []), _token(1, "The", [(7, 1.5)])]),
