@@ -14,11 +14,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import grpc
+import grpc.aio
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as pb_grpc
 
@@ -30,7 +30,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20.0
 #: Seconds for which no input may keep the gateway from answering somebody else.
 LONGEST_STALL = 3.0
+#: Requests that the model server runs at once.
+SLOTS = 16
 _HOST = "127.0.0.1"
+
+T = TypeVar("T")
 
 
 class Gateway:
@@ -148,85 +152,89 @@ def fake_inference() -> Iterator[str]:
 
 
 class ModelServer:
-    """The inference service with a real, tiny model, in a thread of this process."""
+    """The inference service with a real, tiny model, and its client, in a thread."""
 
     def __init__(self, model: Path, source: Path) -> None:
         self.fatal: list[str] = []
         self.records: list[logging.LogRecord] = []
-        self.folder = model
-        self._settings = {"model": str(model), "sources": (str(source),), "slots": 8}
-        self._listening = threading.Event()
-        self._over: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
-        self._port = 0
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        self._settings = {"model": str(model), "sources": (str(source),), "slots": SLOTS}
+        self._handler = logging.Handler()
+        self._handler.emit = self.records.append  # type: ignore[method-assign]
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
 
     def __enter__(self) -> ModelServer:
         self._thread.start()
-        assert self._listening.wait(6 * PATIENCE)
-        self._handler = logging.Handler()
-        self._handler.emit = self.records.append  # type: ignore[method-assign]
         logging.getLogger().addHandler(self._handler)
-        self.channel = grpc.insecure_channel(f"{_HOST}:{self._port}")
-        self.stub: Any = pb_grpc.InferenceServiceStub(self.channel)
-        self.control = self.text_of(self._control())
+        self._do(self._start())
+        self.control = self._generate()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.channel.close()
+        self._do(self._stop())
         logging.getLogger().removeHandler(self._handler)
-        if self._over is not None:
-            loop, over = self._over
-            loop.call_soon_threadsafe(over.set)
+        self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-
-    async def _serve(self) -> None:
-        from axon_inference.config import Settings
-        from axon_inference.serving.service import Service
-
-        settings = Settings(device="cpu", port=0, drain_seconds=0, **self._settings)  # type: ignore[arg-type]
-        service = Service(settings, on_fatal=self.fatal.append)
-        await service.listen()
-        await service.load()
-        self._port = service.port
-        self._over = asyncio.get_running_loop(), asyncio.Event()
-        self._listening.set()
-        await self._over[1].wait()
-        await service.drain()
+        self._loop.close()
 
     def all_at_once(self, requests: list[pb.GenerateRequest]) -> list[Any]:
         """For each request its responses, or the RpcError that ended it."""
-        calls = [self.stub.Generate(request, timeout=6 * PATIENCE) for request in requests]
-        return [collected(call) for call in calls]
+        return self._do(self._gather(self._stub.Generate, requests))
 
-    def text_of(self, responses: Any) -> str:
-        """The generated text."""
-        assert isinstance(responses, list), responses
-        assert responses[-1].WhichOneof("event") == "finished"
-        tokens = [token for response in responses for token in response.tokens.tokens]
-        return "".join(t.text for t in tokens if t.origin == pb.TOKEN_ORIGIN_GENERATED)
+    def raw(self, calls: list[tuple[str, bytes]]) -> list[Any]:
+        """The same for bytes that are sent to a method as they are."""
+
+        def call(given: tuple[str, bytes], timeout: float) -> Any:
+            method, data = given
+            return self._channel.unary_stream(f"/axon.v1.InferenceService/{method}")(
+                data, timeout=timeout
+            )
+
+        return self._do(self._gather(call, calls))
 
     def check(self) -> None:
         """The engine lives, generates what it always did, and has logged no exception."""
         assert not self.fatal, self.fatal
-        assert self.text_of(self._control()) == self.control
+        assert self._generate() == self.control
         told = [(r.getMessage(), r.exc_text or r.exc_info) for r in self.records if r.exc_info]
         self.records.clear()
         assert not told, told
 
-    def _control(self) -> Any:
-        greedy = pb.SamplingOptions(temperature=0)
-        return collected(
-            self.stub.Generate(
-                pb.GenerateRequest(prompt="the capital of", max_tokens=6, sampling=greedy),
-                timeout=6 * PATIENCE,
-            )
+    def _generate(self) -> str:
+        request = pb.GenerateRequest(prompt="the capital of", max_tokens=6)
+        request.sampling.temperature = 0
+        [found] = self.all_at_once([request])
+        assert isinstance(found, list), found
+        tokens = [token for response in found for token in response.tokens.tokens]
+        return "".join(t.text for t in tokens if t.origin == pb.TOKEN_ORIGIN_GENERATED)
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _start(self) -> None:
+        from axon_inference.config import Settings
+        from axon_inference.serving.service import Service
+
+        settings = Settings(device="cpu", port=0, drain_seconds=0, **self._settings)  # type: ignore[arg-type]
+        self._service = Service(settings, on_fatal=self.fatal.append)
+        await self._service.listen()
+        await self._service.load()
+        self._channel = grpc.aio.insecure_channel(f"{_HOST}:{self._service.port}")
+        self._stub: Any = pb_grpc.InferenceServiceStub(self._channel)
+
+    async def _stop(self) -> None:
+        await self._channel.close()
+        await self._service.drain()
+
+    async def _gather(self, call: Callable[..., Any], requests: list[Any]) -> list[Any]:
+        return await asyncio.gather(
+            *(_collected(call(request, timeout=6 * PATIENCE)) for request in requests)
         )
 
 
-def collected(call: Any) -> Any:
-    """All responses of a call, or the RpcError that ended it."""
+async def _collected(call: Any) -> Any:
     try:
-        return list(call)
+        return [response async for response in call]
     except grpc.RpcError as error:
         return error
 

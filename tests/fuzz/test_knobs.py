@@ -9,7 +9,7 @@ from axon.v1 import inference_pb2 as pb
 from hypothesis import strategies as st
 
 from .inputs import fuzz
-from .subjects import ModelServer
+from .subjects import SLOTS, ModelServer
 from .test_tokens import served_or_invalid
 
 _SMALL = (1e-45, 1e-42, 1e-40, 1.17549435e-38, 1e-38, 1e-37, 1e-30, 1e-12, 1e-6)
@@ -32,7 +32,7 @@ _knobs = st.fixed_dictionaries(
 )
 
 
-@fuzz(_knobs, batch=8)
+@fuzz(_knobs, batch=SLOTS)
 def test_each_is_refused_by_name_or_served(model: ModelServer, drawn: list[Any]) -> None:
     requests = [
         pb.GenerateRequest(

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from . import mutation
 from .inputs import fuzz
-from .subjects import PATIENCE, ModelServer, collected
+from .subjects import SLOTS, ModelServer
 
-_SERVICE = "/axon.v1.InferenceService/"
 #: What may be said of bytes that a caller has made up; all else is the server's own failure.
 _CALLERS_FAULT = {
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -39,15 +38,12 @@ _call = st.tuples(
 )
 
 
-@fuzz(_call, batch=8)
+@fuzz(_call, batch=SLOTS)
 def test_it_is_answered_or_called_the_callers_mistake(model: ModelServer, drawn: list[Any]) -> None:
-    calls = []
-    for method, made_up, edits in drawn:
-        data = mutation.bytes_edited(_VALID[method], edits) if made_up is None else made_up
-        # Without serialisers the bytes go as they are.
-        call = model.channel.unary_stream(_SERVICE + method)
-        calls.append((method, data, call(data, timeout=6 * PATIENCE)))
-    for method, data, call in calls:
-        found = collected(call)
+    calls = [
+        (method, mutation.bytes_edited(_VALID[method], edits) if made_up is None else made_up)
+        for method, made_up, edits in drawn
+    ]
+    for call, found in zip(calls, model.raw(calls), strict=True):
         if isinstance(found, grpc.RpcError):
-            assert found.code() in _CALLERS_FAULT, (method, data, found)  # type: ignore[attr-defined]
+            assert found.code() in _CALLERS_FAULT, (call, found)  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from . import mutation
 from .inputs import fuzz
-from .subjects import ModelServer
+from .subjects import SLOTS, ModelServer
 from .test_tokens import served_or_invalid
 
 _TEXT = [piece for piece in mutation.NASTY if not any("\ud800" <= c <= "\udfff" for c in piece)]
@@ -28,7 +28,7 @@ _asked = st.tuples(
 )
 
 
-@fuzz(_asked, batch=8, share=0.5)
+@fuzz(_asked, batch=SLOTS, share=0.5)
 def test_what_is_given_out_is_the_text_and_stops_where_it_should(
     model: ModelServer, drawn: list[Any]
 ) -> None:

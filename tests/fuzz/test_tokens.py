@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from .conftest import BEYOND
 from .inputs import fuzz
-from .subjects import ModelServer
+from .subjects import SLOTS, ModelServer
 
 _piece = st.one_of(
     st.sampled_from([BEYOND, BEYOND, BEYOND[:-1], " ", "the", " capital", "<|endoftext|>", "\n"]),
@@ -19,7 +19,7 @@ _piece = st.one_of(
 _prompt = st.lists(_piece, min_size=1, max_size=6).map("".join)
 
 
-@fuzz(_prompt, batch=8)
+@fuzz(_prompt, batch=SLOTS)
 def test_each_is_refused_by_name_or_served(model: ModelServer, drawn: list[str]) -> None:
     requests = [pb.GenerateRequest(prompt=prompt, max_tokens=1) for prompt in drawn]
     for prompt, found in zip(drawn, model.all_at_once(requests), strict=True):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import orjson
 
+from ..integration.gateway.harness import secret_of
 from .checker import Frame, Ledger, Reader
 
 #: Seconds between two tries to come back: the page begins with half a second.
@@ -24,8 +25,6 @@ _LATER = (3.0, 5.0)
 #: Seconds that a presenter waits for `started` before it asks again, and reads between two.
 _PATIENCE = 5.0
 _READS = (0.1, 0.5)
-#: Keys of a `room` frame with text that is no secret.
-_PLAIN = frozenset({"type", "room", "role", "epoch"})
 
 
 @dataclass
@@ -169,9 +168,7 @@ class Presenter(Viewer):
             self.reader = Reader(self.name, frame["room"], self._ledger)
             self.has_room.set()
         if frame["type"] == "room" and self._secret is None:
-            # Whatever it is called: what proves later that this client opened the room.
-            secrets = [v for k, v in frame.items() if isinstance(v, str) and k not in _PLAIN]
-            self._secret = next(iter(secrets), None)
+            self._secret = secret_of(frame)
         early, self._early = self._early, []
         for one in early or [frame]:
             super()._take(one)
