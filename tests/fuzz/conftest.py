@@ -40,8 +40,11 @@ def gateway_process(
     for source in SOURCES:
         labels = {index: f"label {index} of {source}" for index in range(WIDTH)}
         harness.write_labels(folder / "labels", source, labels)
+    (folder / "page").mkdir()
+    (folder / "page" / "index.html").write_text("<!doctype html><title>Axon</title>")
     gateway = Gateway(
         folder,
+        AXON_PAGE=folder / "page",
         AXON_INFERENCE=inference,
         AXON_REDIS_URL=redis_url,
         AXON_LABELS=folder / "labels",

@@ -84,11 +84,12 @@ class Gateway:
         mark = f"/api/mark-{next(self._numbers)}"
         assert self.get(mark)[0] == 404
         deadline = time.monotonic() + PATIENCE
-        while mark not in (text := self.log.read_bytes()[self._read :].decode(errors="replace")):
+        while mark.encode() not in (logged := self.log.read_bytes()[self._read :]):
             assert time.monotonic() < deadline, "a request is not in the log"
             time.sleep(0.01)
-        self._read += len(text.encode(errors="replace"))
-        return text.rpartition("\n")[0].rpartition("\n")[0] if mark in text else text
+        self._read += len(logged)
+        before, _, _ = logged.decode(errors="replace").partition(mark)
+        return before.rpartition("\n")[0]
 
     def check(self) -> None:
         """It is alive, serves, and has logged no exception."""
@@ -123,8 +124,11 @@ def never_stalled(gateway: Gateway) -> Iterator[None]:
     def ask() -> None:
         while not over.is_set():
             began = time.monotonic()
-            status = gateway.get("/healthz")[0]
-            worst[0] = max(worst[0], PATIENCE if status != 200 else time.monotonic() - began)
+            try:
+                well = gateway.get("/healthz")[0] == 200
+            except OSError:
+                well = False
+            worst[0] = max(worst[0], time.monotonic() - began if well else PATIENCE)
             over.wait(0.05)
 
     asking = threading.Thread(target=ask)

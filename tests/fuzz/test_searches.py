@@ -23,7 +23,10 @@ _quoted = _word.map(lambda word: quote(word.encode(errors="surrogatepass"), safe
 _query = st.dictionaries(
     st.sampled_from(["label", "limit", "index", "model", "from", "room"]), _quoted, max_size=3
 ).map(lambda query: "&".join(f"{name}={value}" for name, value in query.items()))
-_list = st.lists(st.one_of(st.integers(0, 70).map(str), _quoted), max_size=600).map(",".join)
+_list = st.tuples(
+    st.lists(st.one_of(st.integers(0, 70).map(str), _quoted), max_size=5),
+    st.sampled_from([1, 1, 100, 513]),
+).map(lambda drawn: ",".join(drawn[0] * drawn[1]))
 _path = st.one_of(
     _query.map(lambda query: f"/api/features?{query}"),
     _query.map(lambda query: f"/api/features?label=label&{query}"),
