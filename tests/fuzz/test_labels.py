@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from axon_gateway import config
 from axon_gateway.config import ConfigError, Settings
 from hypothesis import strategies as st
@@ -57,31 +58,37 @@ def _bytes(kind: str, row: tuple[Any, str, str]) -> bytes:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "labels"
-
-
-@fuzz(_line, batch=100, share=0.5)
-def test_a_bad_row_costs_itself_alone(
-    folder: Path, redis_url: str, inference: str, drawn: list[Any]
-) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    harness.write_labels(folder, "fake/0-res", _GOOD)
-    for kind, row in drawn:
-        with (folder / "fake/0-res" / kind / "fuzz.jsonl").open("ab") as lines:
-            lines.write(_bytes(kind, row) + b"\n")
-    settings = Settings(
+def settings(folder: Path, redis_url: str, inference: str) -> Settings:
+    """A gateway's, with these labels and a part of Redis that no other gateway uses."""
+    url = redis_url.removesuffix("/0") + "/1"
+    return Settings(
         inference=inference,
-        redis_url=redis_url,
+        redis_url=url,
         labels=folder,
         page=None,
         neuronpedia_export="",
         neuronpedia_api="",
     )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "labels"
+
+
+@fuzz(_line, batch=100, share=0.5)
+def test_a_bad_row_costs_itself_alone(folder: Path, settings: Settings, drawn: list[Any]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    harness.write_labels(folder, "fake/0-res", _GOOD)
+    for kind, row in drawn:
+        with (folder / "fake/0-res" / kind / "fuzz.jsonl").open("ab") as lines:
+            lines.write(_bytes(kind, row) + b"\n")
     asyncio.run(_finds_the_good_ones(settings))
 
 
 async def _finds_the_good_ones(settings: Settings) -> None:
+    with redis.Redis.from_url(settings.redis_url) as emptied:
+        emptied.flushdb()
     async with harness.running(settings) as gateway:
         search = f"{gateway.url}/api/features?label=good+label&limit=100"
         found: set[tuple[int, str]] = set()
@@ -138,9 +145,7 @@ _file = st.tuples(
 
 
 @fuzz(_file, batch=5, share=0.25)
-def test_a_bad_file_costs_itself_alone(
-    folder: Path, redis_url: str, inference: str, drawn: list[Any]
-) -> None:
+def test_a_bad_file_costs_itself_alone(folder: Path, settings: Settings, drawn: list[Any]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     harness.write_labels(folder, "fake/0-res", {})
     good = [{"index": str(i), "description": label} for i, label in _GOOD.items()]
@@ -158,12 +163,4 @@ def test_a_bad_file_costs_itself_alone(
                 gzip.compress(lines) if name.endswith("gz") != (what == "other packing") else lines
             )
             path.write_bytes(b"" if what == "empty" else mutation.bytes_edited(data, edits))
-    settings = Settings(
-        inference=inference,
-        redis_url=redis_url,
-        labels=folder,
-        page=None,
-        neuronpedia_export="",
-        neuronpedia_api="",
-    )
     asyncio.run(_finds_the_good_ones(settings))

@@ -23,10 +23,10 @@ _quoted = _word.map(lambda word: quote(word.encode(errors="surrogatepass"), safe
 _query = st.dictionaries(
     st.sampled_from(["label", "limit", "index", "model", "from", "room"]), _quoted, max_size=3
 ).map(lambda query: "&".join(f"{name}={value}" for name, value in query.items()))
-_list = st.tuples(
-    st.lists(st.one_of(st.integers(0, 70).map(str), _quoted), max_size=5),
-    st.sampled_from([1, 1, 100, 513]),
-).map(lambda drawn: ",".join(drawn[0] * drawn[1]))
+_list = st.one_of(
+    st.lists(st.one_of(st.integers(0, 70).map(str), _quoted), max_size=8).map(",".join),
+    st.sampled_from([",".join(["7"] * 512), ",".join(["7"] * 513), "7" * 9000]),
+)
 _path = st.one_of(
     _query.map(lambda query: f"/api/features?{query}"),
     _query.map(lambda query: f"/api/features?label=label&{query}"),
@@ -43,7 +43,8 @@ _path = st.one_of(
 def test_each_is_answered_or_refused_by_name(gateway: Gateway, drawn: Any) -> None:
     status, found = gateway.get(drawn)
     assert status == 200 or 400 <= status < 500, (status, found[:300])
-    if status >= 400 and drawn.startswith("/api/"):
+    # A longer request line is refused before anybody knows what it asks for.
+    if status >= 400 and drawn.startswith("/api/") and len(drawn) < 8000:
         refusal = json.loads(found)
         assert refusal["error"]
         assert refusal["message"]
