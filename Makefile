@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run up up-gpu down test test-compose check fmt setup proto demo-model labels bench bench-docs lock clean
+.PHONY: help run up up-gpu down test test-compose check fmt setup proto demo-model labels bench bench-docs fuzz soak lock clean
 
 # Variables given on the command line (make run AXON_PORT=8080) reach the commands through the environment.
 DEV := @sh .dev/launch.sh
@@ -55,6 +55,12 @@ bench: ## Measure how fast it is here, in about twenty minutes (ARGS="--quick", 
 
 bench-docs: ## Write docs/performance.md from the results in docs/performance
 	$(DEV) bench-docs
+
+fuzz: ## Give each kind of hostile input many more than the tests do (ARGS="--inputs 100000 --kind NAME")
+	$(DEV) fuzz
+
+soak: ## Kill gateways and Redis under 200 viewers for ten minutes, and see that nobody misses a frame
+	$(DEV) soak
 
 lock: ## Compile requirements.lock anew (ARGS=--upgrade renews the versions)
 	$(DEV) lock

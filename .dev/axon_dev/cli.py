@@ -37,15 +37,29 @@ def demo_model() -> int:
 
 def bench() -> int:
     """Run the benchmark; its arguments come from the variable ARGS."""
-    environment.setup()
-    arguments = shlex.split(os.environ.get("ARGS", ""))
-    return subprocess.run([VENV_PYTHON, "-m", "tests.bench", *arguments], cwd=ROOT).returncode
+    return _trial("tests.bench")
 
 
 def bench_docs() -> int:
     """Write docs/performance.md from the committed results."""
     environment.setup()
     return subprocess.run([VENV_PYTHON, "-m", "tests.bench.docs"], cwd=ROOT).returncode
+
+
+def fuzz() -> int:
+    """Give hostile inputs to everything; its arguments come from the variable ARGS."""
+    return _trial("tests.fuzz")
+
+
+def soak() -> int:
+    """Kill one service after the other while many watch; its arguments come from ARGS."""
+    return _trial("tests.soak")
+
+
+def _trial(module: str) -> int:
+    environment.setup()
+    arguments = shlex.split(os.environ.get("ARGS", ""))
+    return subprocess.run([VENV_PYTHON, "-m", module, *arguments], cwd=ROOT).returncode
 
 
 def labels() -> int:
@@ -87,6 +101,8 @@ COMMANDS: dict[str, Callable[[], int]] = {
     "labels": labels,
     "bench": bench,
     "bench-docs": bench_docs,
+    "fuzz": fuzz,
+    "soak": soak,
     "lock": lock.lock,
     "clean": clean,
 }

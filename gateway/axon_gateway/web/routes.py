@@ -46,7 +46,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/api/features/{model}/{source}/{index}", feature),
         web.post("/api/generate", generate),
         web.get("/api/rooms/{room}/recording.jsonl", recorded),
-        web.route("*", "/api/{rest:.*}", unknown),
+        web.route("*", "/api/{rest:(?s:.*)}", unknown),
     ]
 
 

@@ -1,7 +1,7 @@
 """An inference service without a model: it streams what a test has scripted, over real gRPC.
 
-`python -m tests.integration.gateway.fake_inference PORT` serves it in a process of its own, for
-tests that kill it.
+`python -m tests.integration.gateway.fake_inference PORT [TOKENS] [SECONDS]` serves it in a process
+of its own, for tests that kill it: TOKENS a generation, SECONDS between two of them.
 """
 
 from __future__ import annotations
@@ -290,11 +290,11 @@ def model(name: str = MODEL) -> pb.GetModelResponse:
     )
 
 
-async def _serve(port: int) -> None:
-    script = Script(tokens=tuple(f" t{i}" for i in range(1000)), delay=0.05)
+async def _serve(port: int, tokens: int = 1000, delay: float = 0.05) -> None:
+    script = Script(tokens=tuple(f" t{i}" for i in range(tokens)), delay=delay)
     await FakeInference(script).start(port)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1])))
+    asyncio.run(_serve(*map(int, sys.argv[1:3]), *map(float, sys.argv[3:])))

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,29 @@ async def test_replay_refuses_what_is_cut_off_foreign_or_missing(
         assert says in line
     code, _, err = await replay(str(tmp_path / "none"))
     assert (code, err) == (1, f"axon: {tmp_path / 'none'}: No such file or directory\n")
+
+
+async def test_large_recordings_at_once_are_whole_and_hold_nobody_up(
+    gateway: Running, inference: FakeInference
+) -> None:
+    inference.script = Script(tokens=("x" * 8000,) * 600, per_message=10)
+    presenter = await gateway.connect()
+    await presenter.send(prompt="x")
+    frames = await presenter.until("finished", seconds=30)
+    room = next(f["room"] for f in frames if f["type"] == "room" and f.get("room"))
+    inference.script = Script(tokens=(" t",) * 3000, delay=0.01)
+    other = await gateway.connect()
+    await other.send(prompt="x")
+    await other.until("token")
+    downloads = [asyncio.create_task(download(gateway, room)) for _ in range(12)]
+    longest, before = 0.0, time.monotonic()
+    while not all(task.done() for task in downloads):
+        await other.until("token", seconds=10)
+        longest, before = max(longest, time.monotonic() - before), time.monotonic()
+    texts = [await task for task in downloads]
+    assert len(texts[0]) > 600 * 8000
+    assert set(texts) == {texts[0]}
+    played = recording.load(texts[0].splitlines())
+    assert [f["step"] for f in played if f["type"] == "token"] == list(range(600))
+    # Between two tokens of somebody else a busy machine may do much, but not all of this.
+    assert longest < 2, f"tokens of another room waited {longest:.1f} s"

@@ -1,0 +1,184 @@
+"""SIGTERM while generations run: they end well if they can in time, and are told if they cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from axon_gateway.config import Settings
+
+from . import harness
+from .fake_inference import FakeInference, Script
+from .harness import Frame, Socket, secret_of
+from .test_process import address, start
+
+#: Over within a few seconds, and not within any.
+SHORT = Script(tokens=tuple(f" t{i}" for i in range(40)), delay=0.05)
+ENDLESS = Script(tokens=(" t",) * 100_000, delay=0.05)
+#: Seconds for which running generations may go on in these tests, long and short.
+DRAIN, BRIEF = "20", "1"
+#: Seconds from a signal to the end of the process, beyond those, on a busy machine.
+PATIENCE = 15.0
+
+
+@dataclass
+class Process:
+    """A gateway in a process of its own, and a client for it."""
+
+    running: asyncio.subprocess.Process
+    url: str
+    http: aiohttp.ClientSession
+
+    async def connect(self, **query: str) -> Socket:
+        """A socket that is in no room yet, or in the one that `query` names."""
+        return Socket(await self.http.ws_connect(f"{self.url}/ws", params=query))
+
+    async def lines(self) -> AsyncIterator[dict[str, Any]]:
+        """A generation over HTTP, event by event."""
+        body = {"prompt": "x"}
+        async with self.http.post(f"{self.url}/api/generate", json=body) as answer:
+            assert answer.status == 200
+            async for line in answer.content:
+                yield json.loads(line)
+
+    async def ends_well(self, within: float) -> None:
+        """It exits by itself, with 0 and without an exception in its log."""
+        _, errors = await asyncio.wait_for(self.running.communicate(), within)
+        assert self.running.returncode == 0, errors
+        assert b"Traceback" not in errors
+
+
+@contextlib.asynccontextmanager
+async def process(settings: Settings, drain: str) -> AsyncIterator[Process]:
+    running = await start(settings, AXON_DRAIN_SECONDS=drain, AXON_ROOM_GRACE="1")
+    try:
+        url = await address(running)
+        async with aiohttp.ClientSession() as http:
+            yield Process(running, url, http)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            running.kill()
+        await running.wait()
+
+
+async def presenting(gateway: Process) -> tuple[Socket, Frame]:
+    """A socket whose generation runs in a room of its own, and that room."""
+    presenter = await gateway.connect()
+    await presenter.send(prompt="x")
+    frames = await presenter.until("token")
+    rooms = [frame for frame in frames if frame["type"] == "room" and frame.get("room")]
+    assert rooms, frames
+    return presenter, rooms[0]
+
+
+async def rest_of(lines: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [line async for line in lines]
+
+
+@pytest_asyncio.fixture
+async def draining(settings: Settings) -> AsyncIterator[Process]:
+    async with process(settings, DRAIN) as gateway:
+        yield gateway
+
+
+async def test_what_ends_in_time_is_seen_to_its_end(
+    draining: Process, inference: FakeInference
+) -> None:
+    inference.script = SHORT
+    presenter, _ = await presenting(draining)
+    lines = draining.lines()
+    assert (await anext(lines))["type"] == "started"
+    draining.running.terminate()
+    frames, events = await asyncio.gather(presenter.until("finished", "error"), rest_of(lines))
+    assert (frames[-1]["type"], frames[-1].get("status")) == ("finished", "done")
+    assert frames[-1]["generated_tokens"] == len(SHORT.tokens)
+    ends = [event for event in events if event["type"] in ("finished", "error")]
+    assert [end.get("status") for end in ends] == ["done"]
+    # Its use is over: it does not wait for the rest of the time it might take.
+    await draining.ends_well(PATIENCE)
+
+
+async def test_who_wants_to_begin_meanwhile_is_told_to_try_again(
+    draining: Process, inference: FakeInference
+) -> None:
+    idle = await draining.connect()
+    inference.script = SHORT
+    presenter, _ = await presenting(draining)
+    draining.running.terminate()
+    await presenter.until("token")
+    began = len(inference.seen.requests)
+    await idle.send(prompt="x")
+    refused = (await idle.until("error"))[-1]
+    assert refused["error"] == "gateway_stopping"
+    assert refused["retry_after"] > 0
+    with contextlib.suppress(aiohttp.ClientError):  # it may take no new connections at all
+        body = {"prompt": "x"}
+        async with draining.http.post(f"{draining.url}/api/generate", json=body) as answer:
+            assert (answer.status, (await answer.json())["error"]) == (503, "gateway_stopping")
+    assert len(inference.seen.requests) == began
+    assert (await presenter.until("finished"))[-1]["status"] == "done"
+
+
+async def test_what_does_not_end_in_time_is_told(
+    settings: Settings, inference: FakeInference
+) -> None:
+    inference.script = ENDLESS
+    async with process(settings, BRIEF) as gateway:
+        presenter, _ = await presenting(gateway)
+        lines = gateway.lines()
+        assert (await anext(lines))["type"] == "started"
+        gateway.running.terminate()
+        frames, events = await asyncio.gather(
+            presenter.until("finished", "error", seconds=PATIENCE), rest_of(lines)
+        )
+        for last in (frames[-1], [e for e in events if e["type"] != "labels"][-1]):
+            assert_told(last)
+        await gateway.ends_well(PATIENCE)
+    await harness.eventually(lambda: inference.seen.running == 0)
+
+
+def assert_told(last: Frame) -> None:
+    """A stream that was ended says so."""
+    ended = last["type"] == "finished" and last["status"] == "stopped"
+    assert ended or last.get("error") == "gateway_stopping", last
+
+
+@pytest.mark.parametrize("drain", [DRAIN, BRIEF])
+async def test_a_room_goes_on_at_the_other_gateway(
+    settings: Settings, inference: FakeInference, drain: str
+) -> None:
+    inference.script = SHORT if drain == DRAIN else ENDLESS
+    with harness.redis_server() as redis:
+        shared = dataclasses.replace(settings, redis_url=redis.url)
+        async with process(shared, drain) as a, process(shared, drain) as b:
+            presenter, room = await presenting(a)
+            viewer = await b.connect(room=room["room"])
+            await viewer.until("token")
+            a.running.terminate()
+            seen, here = await asyncio.gather(
+                viewer.until("finished", "error", seconds=PATIENCE),
+                presenter.until("finished", "error", seconds=PATIENCE),
+            )
+            assert seen[-1]["seq"] == here[-1]["seq"]
+            if drain == DRAIN:
+                assert seen[-1]["status"] == here[-1]["status"] == "done"
+            else:
+                assert_told(seen[-1])
+                assert_told(here[-1])
+            await a.ends_well(PATIENCE)
+            # Whoever presented does so at the other gateway, in the same room, for the same viewer.
+            inference.script = Script()
+            back = await b.connect(room=room["room"], token=secret_of(room) or "")
+            await back.until("finished", "error")
+            await back.send(prompt="again")
+            frames = await viewer.until("finished", seconds=PATIENCE)
+            assert frames[-1]["status"] == "done"
+            assert [f["step"] for f in frames if f["type"] == "token"] == [0, 1, 2, 3]

@@ -1,0 +1,162 @@
+"""What every viewer may rely on, checked frame by frame; it knows nothing of sockets.
+
+`Reader` follows one viewer. `Ledger` is shared by all of them: it sees that they agree.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from typing import Any
+
+import orjson
+
+Frame = dict[str, Any]
+
+#: Frames of these kinds are always part of the log. An `error` may stand beside it.
+LOGGED = frozenset({"queued", "started", "prompt", "token", "labels", "finished"})
+#: What a log can begin with. Whoever starts over starts with one of these.
+_BEGINS = frozenset({"queued", "started", "error"})
+#: Complaints kept in words; all of them are counted.
+_MOST_WORDS = 20
+
+
+class Ledger:
+    """What all viewers were told: by room, epoch and number, and each generation's end."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str | None, int], int] = {}
+        self.ends: Counter[str] = Counter()
+        self.begun = 0
+
+    def agrees(self, room: str, epoch: str | None, frame: Frame, digest: int) -> bool:
+        """Whether everybody who was told this frame was told the same."""
+        key = (room, epoch, frame["seq"])
+        if key not in self._seen:
+            self._seen[key] = digest
+            self.begun += frame["type"] == "started"
+            if frame["type"] in ("finished", "error"):
+                self.ends[frame.get("error", "finished")] += 1
+        return self._seen[key] == digest
+
+
+class Reader:
+    """One viewer's view of its room's log, and all that is wrong with it."""
+
+    def __init__(self, name: str, room: str, ledger: Ledger) -> None:
+        self.name = name
+        self.room = room
+        self.epoch: str | None = None
+        self.last = 0
+        self.frames = 0
+        #: Times that a new epoch made this reader drop what it had.
+        self.restarts = 0
+        self.faults: Counter[str] = Counter()
+        self.words: list[str] = []
+        self._ledger = ledger
+        self._first = 1
+        self._held = array("q")
+        self._missing: set[int] = set()
+        self._fresh = True
+        self._generation: str | None = None
+        self._step = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether a generation has begun that has not ended."""
+        return self._generation is not None
+
+    def resume(self) -> str:
+        """The value of `from` with which to come back."""
+        wanted = str(self.last + 1)
+        return wanted if self.epoch is None else f"{self.epoch}:{wanted}"
+
+    def take(self, frame: Frame) -> bool:
+        """Checks the next frame; True if it belongs to the log."""
+        self._notice_epoch(frame)
+        seq = frame["seq"]
+        if not (frame["type"] in LOGGED or (frame["type"] == "error" and seq > self.last)):
+            return False
+        self.frames += 1
+        digest = hash(orjson.dumps({k: v for k, v in frame.items() if k != "epoch"}))
+        if self._fresh and seq != self.last + 1:
+            self._start_over(frame)
+        self._fresh = False
+        if not self._in_order(seq):
+            return True
+        self._held.append(digest)
+        if not self._ledger.agrees(self.room, self.epoch, frame, digest):
+            self._complain("divergent", f"frame {seq} of epoch {self.epoch} is another elsewhere")
+        self._follow(frame)
+        return True
+
+    def end(self) -> None:
+        """Nothing more comes: each generation must have ended."""
+        if self._generation is not None:
+            self._complain("unended", f"the generation at frame {self.last} never ended")
+
+    def compare(self, late: Reader) -> None:
+        """Complains unless this reader holds what one holds who came in only now."""
+        if self.last != late.last:
+            self._complain("behind", f"it ends with frame {self.last}, a late one's {late.last}")
+        elif self._first > late._first:
+            self._complain("behind", f"it lacks frames {late._first} to {self._first - 1}")
+        elif self._held[len(self._held) - len(late._held) :] != late._held:
+            self._complain("divergent", "what it holds is not what a late joiner gets")
+
+    def _notice_epoch(self, frame: Frame) -> None:
+        given = frame.get("epoch")
+        if given is not None and str(given) != self.epoch:
+            self.epoch = str(given)
+            self._fresh = True
+
+    def _start_over(self, frame: Frame) -> None:
+        """The log is another one, or its oldest generations have left it."""
+        if self._held:
+            self.restarts += 1
+        if frame["type"] not in _BEGINS:
+            self._complain("lost", f"it starts over in mid-generation, with frame {frame['seq']}")
+        self._first, self.last = frame["seq"], frame["seq"] - 1
+        self._held = array("q")
+        self._missing.clear()
+        self._generation = None
+
+    def _in_order(self, seq: int) -> bool:
+        if seq in self._missing:
+            self._missing.discard(seq)
+            self.faults["lost"] -= 1
+            self._complain("reordered", f"frame {seq} came after {self.last}")
+            return False
+        if seq <= self.last:
+            self._complain("doubled", f"frame {seq} came again after {self.last}")
+            return False
+        for missing in range(self.last + 1, seq):
+            self._missing.add(missing)
+            self._held.append(0)
+            self._complain("lost", f"frame {missing} is missing before {seq}")
+        self.last = seq
+        return True
+
+    def _follow(self, frame: Frame) -> None:
+        """Each generation: queued, started, its prompt, its tokens one by one, an end."""
+        kind = frame["type"]
+        if kind in ("queued", "started"):
+            if self._generation == "started":
+                words = f"{kind} at frame {frame['seq']} while a generation ran"
+                self._complain("unended", words)
+            self._generation, self._step = kind, 0
+        elif kind in ("prompt", "token"):
+            if self._generation != "started":
+                self._complain("unstarted", f"{kind} at frame {frame['seq']} before any `started`")
+            if kind == "token":
+                if frame["step"] != self._step:
+                    message = f"step {frame['step']} at frame {frame['seq']}, not {self._step}"
+                    self._complain("steps", message)
+                self._step = frame["step"] + 1
+        elif kind in ("finished", "error"):
+            self._generation = None
+
+    def _complain(self, kind: str, words: str) -> None:
+        self.faults[kind] += 1
+        if len(self.words) < _MOST_WORDS:
+            self.words.append(f"{self.name} in {self.room}: {words}")

@@ -1,0 +1,21 @@
+"""The soak in short: each service is killed while people watch, and nobody misses anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from . import report, trial
+
+#: Gateway A, gateway B and Redis once each, and a gateway again.
+SHORT = trial.Plan(seconds=40, every=8, viewers=60, generating=4, seed=1)
+
+
+@pytest.mark.timeout(180)
+async def test_kills_under_a_watching_hall() -> None:
+    outcome = await trial.run(SHORT)
+    result = report.document(outcome)
+    failures = report.failures(result)
+    assert not failures, [*failures, *report.words(outcome), result]
+    assert sum(result["kills"].values()) == 4
+    assert result["reconnects"] > 0
+    assert result["generations_ended"]["finished"] > 0

@@ -1,0 +1,242 @@
+"""The soak: viewers watch, presenters generate, and one process after the other is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from . import stack as stacks
+from .audience import Measures, Presenter, Viewer, client, reached
+from .checker import Frame, Ledger, Reader
+from .stack import Service, Stack
+
+Say = Callable[[str], None]
+
+#: Seconds that a killed process stays away.
+_DOWN = 2.0
+#: One viewer of so many takes its time to come back.
+_LAZY = 7
+#: Seconds in which everything has to come to rest in the end.
+_REST = 60.0
+#: Seconds without a frame after which nothing more comes.
+_QUIET = 2.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long, how many, how often."""
+
+    seconds: float = 600.0
+    every: float = 20.0
+    viewers: int = 200
+    generating: int = 8
+    #: Of each generation.
+    tokens: int = 40
+    delay: float = 0.1
+    seed: int = 0
+
+
+@dataclass
+class Kill:
+    """One process killed, and how long it was until all were served again."""
+
+    name: str
+    at: float
+    #: Sockets that broke.
+    broken: int = 0
+    #: Seconds until all of those were in their rooms again, but for the lazy ones.
+    back: float | None = None
+    #: Seconds until tokens came again in every room in which a generation ran.
+    tokens: float | None = None
+    #: Rooms in which somebody was told that they wait; of Redis alone.
+    told: set[str] = field(default_factory=set)
+    rooms: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Outcome:
+    """What is reported."""
+
+    plan: Plan
+    seconds: float
+    measures: Measures
+    ledger: Ledger
+    readers: list[Reader]
+    kills: list[Kill]
+    tracebacks: list[str]
+
+
+async def run(plan: Plan, say: Say = lambda line: None) -> Outcome:
+    """Runs the whole in a folder that is removed afterwards."""
+    random.seed(plan.seed)
+    with tempfile.TemporaryDirectory(prefix="axon-soak-") as folder:
+        async with stacks.running(Path(folder), plan.tokens, plan.delay) as stack, client() as http:
+            return await _Trial(plan, stack, http, say).run()
+
+
+class _Trial:
+    def __init__(self, plan: Plan, stack: Stack, http: aiohttp.ClientSession, say: Say) -> None:
+        self._plan = plan
+        self._stack = stack
+        self._http = http
+        self._say = say
+        self._measures = Measures()
+        self._ledger = Ledger()
+        self._kills: list[Kill] = []
+        self._presenters: list[Presenter] = []
+        self._viewers: list[Viewer] = []
+
+    async def run(self) -> Outcome:
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as tasks:
+            watching = await self._gather(tasks)
+            stop = asyncio.Event()
+            presenting = [tasks.create_task(one.present(stop)) for one in self._presenters]
+            await self._kill_by_turns(began + self._plan.seconds)
+            stop.set()
+            # Who has not come to rest by then is found wanting by what it holds.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_REST):
+                    await asyncio.gather(*presenting)
+                    await self._rest()
+            seconds = time.monotonic() - began
+            await self._compare()
+            for task in watching:
+                task.cancel()
+        readers = [one.reader for one in self._all() if one.reader is not None]
+        for reader in readers:
+            reader.end()
+        found = self._stack.tracebacks()
+        return Outcome(
+            self._plan, seconds, self._measures, self._ledger, readers, self._kills, found
+        )
+
+    def _all(self) -> list[Viewer]:
+        return [*self._presenters, *self._viewers]
+
+    def _urls(self, number: int) -> list[str]:
+        urls = [gateway.url for gateway in self._stack.gateways]
+        return urls if number % 2 else urls[::-1]
+
+    async def _gather(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """The presenters open their rooms, the viewers come in, at both gateways alike."""
+        rooms = self._plan.generating
+        self._presenters = [
+            Presenter(f"presenter {n}", self._urls(n), self._http, self._measures, self._ledger)
+            for n in range(rooms)
+        ]
+        watching = [tasks.create_task(one.watch()) for one in self._presenters]
+        async with asyncio.timeout(_REST):
+            await asyncio.gather(*(one.has_room.wait() for one in self._presenters))
+        for number in range(self._plan.viewers):
+            one = Viewer(
+                f"viewer {number}", self._urls(number // rooms), self._http, self._measures
+            )
+            one.lazy, one.faithful = number % _LAZY == 0, number % 2 == 0
+            of = self._presenters[number % rooms].reader
+            assert of is not None
+            one.reader = Reader(one.name, of.room, self._ledger)
+            self._viewers.append(one)
+            watching.append(tasks.create_task(one.watch()))
+        async with asyncio.timeout(_REST):
+            await asyncio.gather(*(one.inside.wait() for one in self._all()))
+        self._say(f"{len(self._viewers)} viewers and {rooms} presenters are in their rooms")
+        return watching
+
+    async def _kill_by_turns(self, until: float) -> None:
+        turns = [*self._stack.gateways, self._stack.redis]
+        turn = time.monotonic() + self._plan.every
+        while turn + self._plan.every <= until:
+            await asyncio.sleep(turn - time.monotonic())
+            turn += self._plan.every
+            await self._kill(turns[len(self._kills) % len(turns)], turn - 1)
+        await asyncio.sleep(max(0.0, until - time.monotonic()))
+
+    async def _kill(self, service: Service, until: float) -> None:
+        """Kills it, starts it again, and waits until all are served or the next one's turn."""
+        watch = _Recovery(self._all(), service)
+        self._measures.on_frame = [watch.note]
+        await service.kill()
+        self._kills.append(watch.kill)
+        await asyncio.sleep(_DOWN)
+        await service.start()
+        await reached(watch.over, until - time.monotonic())
+        self._measures.on_frame = []
+        kill = watch.kill
+        self._say(
+            f"{kill.name} killed: {kill.broken} sockets broken, all back after "
+            f"{_in_words(kill.back)}, tokens in all rooms after {_in_words(kill.tokens)}"
+        )
+
+    async def _rest(self) -> None:
+        """Waits until everybody is in their room and no frame has come for a while."""
+        before, since = -1, time.monotonic()
+        while time.monotonic() - since < _QUIET or not all(v.inside.is_set() for v in self._all()):
+            if before != self._measures.delivered:
+                before, since = self._measures.delivered, time.monotonic()
+            await asyncio.sleep(0.05)
+
+    async def _compare(self) -> None:
+        """Holds what each viewer has against what one gets who comes only now."""
+        late: dict[str, Reader] = {}
+        for number, presenter in enumerate(self._presenters):
+            assert presenter.reader is not None
+            room = presenter.reader.room
+            one = Viewer(f"late {number}", self._urls(number), self._http, Measures())
+            one.reader = late[room] = Reader(one.name, room, self._ledger)
+            task = asyncio.create_task(one.watch())
+            before = -1
+            while before < late[room].last or late[room].last == 0:
+                before = late[room].last
+                await asyncio.sleep(0.5)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        for viewer in self._all():
+            if viewer.reader is not None:
+                viewer.reader.compare(late[viewer.reader.room])
+
+
+class _Recovery:
+    """From a kill to everybody's being served again."""
+
+    def __init__(self, viewers: list[Viewer], service: Service) -> None:
+        self.kill = Kill(service.name, time.monotonic())
+        self._time = time.time()
+        self._redis = service.name == "redis"
+        broken = [one for one in viewers if one.url == service.url and one.socket]
+        self.kill.broken = len(broken)
+        self._away = {one.name for one in broken if not one.lazy}
+        self.kill.rooms = {one.reader.room for one in viewers if one.reader}
+        self._silent = set(self.kill.rooms)
+
+    def over(self) -> bool:
+        """Whether all are served; notes how long that took."""
+        now = time.monotonic() - self.kill.at
+        if self.kill.back is None and not self._away:
+            self.kill.back = now if self.kill.broken else 0.0
+        if self.kill.tokens is None and not self._silent:
+            self.kill.tokens = now
+        return self.kill.back is not None and self.kill.tokens is not None
+
+    def note(self, viewer: Viewer, frame: Frame) -> None:
+        """A viewer was given a frame."""
+        assert viewer.reader is not None
+        room = viewer.reader.room
+        if viewer.opened > self._time:
+            self._away.discard(viewer.name)
+        if self._redis and (frame["type"] == "error" or frame.get("waiting")):
+            self.kill.told.add(room)
+        if frame["type"] == "token" and frame["time"] > self._time:
+            self._silent.discard(room)
+
+
+def _in_words(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.1f} s"
