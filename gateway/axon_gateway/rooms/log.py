@@ -214,6 +214,14 @@ class RoomLog:
                 return seq - 1 if 0 < seq <= end else 0
         return 0
 
+    def holds(self, epoch: int, seq: int) -> bool:
+        """Whether another log that ends with frame `seq`, in `epoch`, is the beginning of this."""
+        return self.resume(epoch, seq + 1) == seq and (seq > 0 or self.knows(epoch))
+
+    def knows(self, epoch: int) -> bool:
+        """Whether this log has been written in `epoch`, not too long ago."""
+        return any(known == epoch for known, _ in self._epochs)
+
     def begin(self) -> None:
         """Says that the next frame begins a generation, unless it is refused before."""
         start = self.last + 1

@@ -2,8 +2,9 @@
 
 One gateway, the room's home, holds the lease and writes. It shows a frame to its own viewers once
 Redis has it; the other gateways follow the stream. So nothing is ever seen that the log does not
-hold, and no two gateways can disagree. While Redis is gone, a shared room waits, and says so. What
-Redis has lost when it comes back, any gateway with a copy restores.
+hold, and no two gateways can disagree. While Redis is gone, a shared room waits, and says so; a
+gateway that knew of no other one goes on by itself, in an epoch of its own. What Redis lacks when
+it comes back, any gateway with a copy restores.
 """
 
 from __future__ import annotations
@@ -101,27 +102,26 @@ class RedisSharing:
     # What rooms ask for.
 
     async def publish(self, room: Room) -> None:
-        """Brings a room to Redis; one that is there already stays as it is."""
+        """Brings a room to Redis, or finds it there. While Redis is gone it stays here alone."""
         if room not in self._replicas and self.available:
+            replica = self._adopt(room, self.name)
             try:
-                answer = await self._restore(room, self.name)
-            except _FAILURES as error:
+                async with replica.lock:
+                    await self._reconcile(replica)
+            except BaseException as error:
+                self._replicas.pop(room, None)
+                if not isinstance(error, _FAILURES):
+                    raise
                 self._lost(error)
-            else:
-                if answer != "restored":
-                    raise Refusal("rooms_unavailable", "another room has this name", None, _RETRY)
-                if room not in self._replicas:
-                    self._adopt(room, self.name, Standing.HOME)
         room.publish()
 
     async def claim(self, room: Room) -> None:
         """Makes this gateway the room's home. Refusal if another one generates, or Redis is gone.
 
-        A room that never came to Redis is known to this gateway alone, and needs no claim.
+        A room that is here alone needs no claim.
         """
         await self.publish(room)
-        replica = self._replicas.get(room)
-        if replica is None:
+        if (replica := self._replicas.get(room)) is None:
             return
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -130,7 +130,8 @@ class RedisSharing:
                 await self._claim(replica)
         except _FAILURES as error:
             self._lost(error)
-            raise _unavailable() from None
+            if room in self._replicas:
+                raise _unavailable() from None
 
     def release(self, room: Room) -> None:
         """The claim is over. The frame that ends a generation has told Redis, if there was one."""
@@ -143,11 +144,12 @@ class RedisSharing:
 
     async def append(self, room: Room, frame: frames.Frame, begins: bool) -> None:
         """Has the frame written. ConnectionError if another gateway holds the lease."""
-        replica = self._replicas.get(room)
+        while (replica := self._replicas.get(room)) and replica.full(frame):
+            await replica.moved()
         if replica is None:
             room.write(frame, begins)
             return
-        await replica.put(frame, begins)
+        replica.put(frame, begins)
         self._written[replica] = None
         self._to_write.set()
 
@@ -197,7 +199,7 @@ class RedisSharing:
         except _FAILURES:
             raise _unavailable() from None
         room = rooms.add(id_, log, meta.token_hash)
-        replica = self._adopt(room, meta.home, Standing.FOLLOWER)
+        replica = self._adopt(room, meta.home)
         room.publish()
         self._learn(replica, meta)
         await self._nudge()
@@ -386,29 +388,39 @@ class RedisSharing:
         self._learn(replica, meta)
 
     async def _reconcile(self, replica: Replica) -> None:
-        """Makes this copy and Redis' log one again, by whichever has more of the newest epoch."""
+        """Makes this copy and Redis' log one again.
+
+        If one of them is the beginning of the other, it is given the rest. Otherwise Redis' log
+        counts, and those who watch here read it from its start.
+        """
         room = replica.room
-        if self._is_gone(room):
-            return
-        [meta] = await self._store.look([room.id])
-        log = room.log
-        if meta is None or (meta.epoch, meta.last) < (log.epoch, log.last):
-            await self._restore(room, replica.home)
-            self.changed(room)
+        while not self._is_gone(room):
             [meta] = await self._store.look([room.id])
-        if meta is None:
+            if meta is None or self._continues(room.log, meta):
+                if await self._restore(replica, meta):
+                    return
+                continue
+            replica.home = meta.home
+            if replica.standing is Standing.HOME and meta.home != self.name:
+                self._lose_lease(replica)
+            if (meta.epoch, meta.last) != (room.log.epoch, room.log.last) and not (
+                await self._read_on(room, meta)
+            ):
+                log = room.log.fresh()
+                await self._read_all(log, room.id, meta)
+                room.replace(log)
             return
-        replica.home = meta.home
-        if replica.standing is Standing.HOME and meta.home != self.name:
-            self._lose_lease(replica)
-        if (meta.epoch, meta.last) > (log.epoch, log.last) and not await self._read_on(room, meta):
-            log = log.fresh()
-            await self._read_all(log, room.id, meta)
-            room.replace(log)
+
+    def _continues(self, log: RoomLog, meta: Meta) -> bool:
+        """Whether a copy has all that Redis has, and more."""
+        ahead = (meta.epoch, meta.last) != (log.epoch, log.last)
+        return ahead and log.holds(meta.epoch, meta.last)
 
     async def _read_on(self, room: Room, meta: Meta) -> bool:
-        """Reads what follows this copy; False if it holds what the log does not."""
-        if meta.epoch != room.log.epoch and room.log.last >= meta.since:
+        """Reads what follows this copy; False if it holds what Redis' log does not."""
+        if meta.epoch < room.log.epoch or (
+            meta.epoch > room.log.epoch and room.log.last >= meta.since
+        ):
             return False
         while room.log.last < meta.last:
             entries = await self._store.entries(room.id, room.log.last)
@@ -427,15 +439,23 @@ class RedisSharing:
         if log.epoch < meta.epoch:
             log.turn(meta.epoch, meta.since)
 
-    async def _restore(self, room: Room, home: str) -> str:
-        replica = self._replicas.get(room)
-        running = not room.log.ended or (home == self.name and replica is not None and room.running)
+    async def _restore(self, replica: Replica, meta: Meta | None) -> bool:
+        """Gives Redis what it lacks; False if it has changed meanwhile."""
+        room, ours = replica.room, replica.home == self.name
         answer = await self._store.restore(
-            room.id, room.token_hash, room.open, home, running, room.log
+            room.id,
+            room.token_hash,
+            meta,
+            room.log,
+            is_open=room.open,
+            home=replica.home,
+            running=not room.log.ended or (ours and room.running),
         )
         if answer == "foreign":
             _log.error("room %s is another room elsewhere; this one is not shared", room.id)
-        return answer
+            raise Refusal("rooms_unavailable", "another room has this name; open a new one")
+        self.changed(room)
+        return answer == "restored"
 
     def _lose_lease(self, replica: Replica) -> None:
         _log.warning("room %s is written by another gateway now", replica.room.id)
@@ -444,8 +464,8 @@ class RedisSharing:
 
     # What is known.
 
-    def _adopt(self, room: Room, home: str, standing: Standing) -> Replica:
-        replica = self._replicas[room] = Replica(room, home, standing)
+    def _adopt(self, room: Room, home: str) -> Replica:
+        replica = self._replicas[room] = Replica(room, home)
         replica.is_open, replica.view = room.open or None, room.newest_view
         self.changed(room)
         return replica
@@ -495,9 +515,17 @@ class RedisSharing:
 
     def _lost(self, error: Exception) -> None:
         if self.available:
-            _log.warning("Redis does not answer; shared rooms wait until it does: %s", error)
-            for room in self._replicas:
-                room.tell(_unavailable())
+            alone = not self._peers.alive
+            what = "rooms are this gateway's own" if alone else "shared rooms wait"
+            _log.warning("Redis does not answer; %s until it does: %s", what, error)
+            for room, replica in tuple(self._replicas.items()):
+                if alone:
+                    del self._replicas[room]
+                    replica.detach()
+                    if not (room.log.ended or room.running):
+                        room.write(frames.error(_gateway_lost()), begins=False)
+                else:
+                    room.tell(_unavailable())
         self.available = False
 
     def _found(self) -> None:

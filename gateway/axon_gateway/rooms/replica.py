@@ -8,7 +8,7 @@ from collections import deque
 
 from axon_gateway.frames import Frame, encode
 from axon_gateway.requests import View
-from axon_gateway.rooms.log import Entry
+from axon_gateway.rooms.log import Entry, new_epoch
 from axon_gateway.rooms.room import Room
 
 #: Frames that wait for Redis before the generation that makes them waits, too.
@@ -39,9 +39,9 @@ class Replica:
     so to viewers, once Redis has them. Nothing that Redis has not is ever shown to anybody.
     """
 
-    def __init__(self, room: Room, home: str, standing: Standing) -> None:
+    def __init__(self, room: Room, home: str) -> None:
         self.room = room
-        self.standing = standing
+        self.standing = Standing.FOLLOWER
         #: The gateway with the lease, as far as is known here.
         self.home = home
         #: One question to Redis about this room at a time.
@@ -57,14 +57,32 @@ class Replica:
         #: Set whenever frames have come into the log, or never will.
         self._moved = asyncio.Event()
 
-    async def put(self, frame: Frame, begins: bool) -> None:
-        """Has a frame written; waits while too many do. LeaseLost if this is not the home."""
-        while len(self._waiting) >= _WAITING and frame["type"] not in _ENDING:
-            self._moved.clear()
-            await self._moved.wait()
+    def full(self, frame: Frame) -> bool:
+        """Whether the frame has to wait until others have moved."""
+        return len(self._waiting) >= _WAITING and frame["type"] not in _ENDING
+
+    async def moved(self) -> None:
+        """Returns once frames have come into the log, or never will."""
+        self._moved.clear()
+        await self._moved.wait()
+
+    def put(self, frame: Frame, begins: bool) -> None:
+        """Has a frame written. LeaseLost if this is not the home."""
         if self.standing is Standing.FOLLOWER:
             raise LeaseLost(f"room {self.room.id} is written by another gateway")
         self._waiting.append((frame, begins))
+
+    def detach(self) -> None:
+        """Redis is gone and this gateway is by itself: the room goes on in memory, in a new epoch.
+
+        What was on its way may have come to Redis, so it stays in the epoch in which it left.
+        """
+        waiting, self._waiting = self._waiting, deque()
+        self.arrived()
+        self.room.turn(new_epoch(), self.room.log.last + 1)
+        for frame, begins in waiting:
+            self.room.write(frame, begins)
+        self.follow()
 
     def leave(self, max_bytes: int) -> list[Entry]:
         """The next frames to write, numbered; the same ones again until they have arrived."""
@@ -93,8 +111,7 @@ class Replica:
     async def landed(self) -> None:
         """Returns once all frames have arrived, or never will."""
         while self.busy:
-            self._moved.clear()
-            await self._moved.wait()
+            await self.moved()
 
     def follow(self) -> None:
         """Another gateway holds the lease. What is not written will not be."""

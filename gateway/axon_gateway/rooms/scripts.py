@@ -80,30 +80,28 @@ return {'appended', last}
 """
 )
 
-#: KEYS meta, log. ARGV token, open, home, epoch, since, running, milliseconds to keep it, then
-#: frames: number, "1" if it begins a generation, epoch, since, bytes. Gives Redis what it lacks of
-#: a room: all of it, or what it has lost since it last wrote to its disk.
+#: KEYS meta, log. ARGV token, the epoch and newest number that Redis is known to have ("" if it has
+#: no such room), open, home, epoch, since, running, milliseconds to keep it, then frames: number,
+#: "1" if it begins a generation, epoch, since, bytes. Gives Redis what it lacks of a room.
 RESTORE = (
     _COMMON
     + """
 local epoch = redis.call('HGET', meta, 'epoch')
 if epoch and redis.call('HGET', meta, 'token') ~= ARGV[1] then return {'foreign', 0} end
-if epoch and tonumber(epoch) > tonumber(ARGV[4]) then return {'newer', 0} end
 if not epoch then redis.call('DEL', log) end
-if epoch ~= ARGV[4] then
-  redis.call('HSET', meta, 'token', ARGV[1], 'open', ARGV[2], 'home', ARGV[3], 'epoch', ARGV[4],
-    'since', ARGV[5], 'running', ARGV[6])
-end
 local last = newest()
-for i = 8, #ARGV, 5 do
+if (epoch or '') ~= ARGV[2] or last ~= tonumber(ARGV[3]) then return {'changed', last} end
+redis.call('HSET', meta, 'token', ARGV[1], 'open', ARGV[4], 'home', ARGV[5], 'epoch', ARGV[6],
+  'since', ARGV[7], 'running', ARGV[8])
+for i = 10, #ARGV, 5 do
   local seq = tonumber(ARGV[i])
   if seq > last then
     add(seq, ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
     last = seq
   end
 end
-redis.call('PEXPIRE', meta, ARGV[7])
-redis.call('PEXPIRE', log, ARGV[7])
+redis.call('PEXPIRE', meta, ARGV[9])
+redis.call('PEXPIRE', log, ARGV[9])
 return {'restored', last}
 """
 )

@@ -128,23 +128,33 @@ class RoomStore:
         return [_appended(answer) for answer in await self._pipelined(calls, raise_on_error=False)]
 
     async def restore(
-        self, id_: str, token_hash: str, is_open: bool, home: str, running: bool, log: RoomLog
+        self,
+        id_: str,
+        token_hash: str,
+        known: Meta | None,
+        log: RoomLog,
+        *,
+        is_open: bool,
+        home: str,
+        running: bool,
     ) -> str:
-        """Gives Redis what it lacks of a room: restored, newer (it knows a later epoch), or
-        foreign (another room has this name)."""
-        args = (token_hash, int(is_open), home, log.epoch, log.since, int(running))
-        answer, last = "restored", 0
-        while answer == "restored":
+        """Gives Redis what it lacks of a room, of which it has what `known` says.
+
+        The answer is restored; changed (it has something else by now); or foreign (another room has
+        this name).
+        """
+        epoch, last = (known.epoch, known.last) if known else ("", 0)
+        lease = (int(is_open), home, log.epoch, log.since, int(running), self._idle_ms)
+        while True:
             entries = log.entries(last, WRITE_BYTES)
             frames: list[Any] = []
             for entry in entries:
                 frames += [entry.seq, int(entry.begins), entry.epoch, entry.since, entry.encoded]
-            call = (scripts.RESTORE, id_, (*args, self._idle_ms, *frames))
-            [(found, last)] = await self._pipelined([call])
-            answer = found.decode()
-            if last >= log.last or not entries:
-                break
-        return answer
+            call = (scripts.RESTORE, id_, (token_hash, epoch, last, *lease, *frames))
+            [(answer, last)] = await self._pipelined([call])
+            if answer != b"restored" or last >= log.last or not entries:
+                return str(answer, "ascii")
+            epoch = log.epoch
 
     async def claim(self, id_: str, log: RoomLog) -> tuple[str, int, int]:
         """Asks for the lease of a room: an answer, and the lease's epoch and since.

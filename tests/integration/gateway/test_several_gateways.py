@@ -478,3 +478,97 @@ async def test_a_log_that_redis_has_lost_is_brought_back(
     assert logged(await late.until("finished")) == logged(here)
     await presenter.send(prompt="y")
     assert (await viewer.until("finished"))[-1]["status"] == "done"
+
+
+async def test_a_gateway_by_itself_goes_on_without_redis(
+    shared: Settings, inference: FakeInference, redis: RedisServer
+) -> None:
+    inference.script = dataclasses.replace(LONG, tokens=LONG.tokens[:150])
+    async with harness.running(shared) as a:
+        presenter, room = await opened(a)
+        await presenter.send(prompt="x")
+        here = await presenter.until("token")
+        redis.kill()
+        here += await presenter.until("finished")
+        assert [f["step"] for f in here if f["type"] == "token"] == list(range(150))
+        await presenter.send(prompt="y")
+        here += await presenter.until("finished")
+        assert not [frame for frame in here if frame["type"] == "error"]
+        redis.start()
+        # Whoever comes by another gateway finds all of it.
+        async with harness.running(shared) as b:
+            late = await joined(b, room)
+            there = [*await late.until("finished"), *await late.until("finished")]
+            assert logged(there) == logged(here)
+
+
+class Wire:
+    """A connection to Redis that can be cut."""
+
+    def __init__(self, redis: RedisServer) -> None:
+        self._redis = redis
+        self._ends: list[asyncio.StreamWriter] = []
+        self._whole = True
+
+    async def __aenter__(self) -> str:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
+
+    async def __aexit__(self, *_: object) -> None:
+        self.cut()
+        self._server.close()
+
+    def cut(self) -> None:
+        self._whole = False
+        for writer in self._ends:
+            writer.close()
+
+    def mend(self) -> None:
+        self._whole = True
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._whole:
+            writer.close()
+            return
+        there = await asyncio.open_connection("127.0.0.1", self._redis.port)
+        self._ends += [writer, there[1]]
+        await asyncio.gather(self._pump(reader, there[1]), self._pump(there[0], writer))
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        writer.close()
+
+
+async def test_a_log_that_went_on_elsewhere_is_read_anew(
+    shared: Settings, inference: FakeInference, redis: RedisServer
+) -> None:
+    """A gateway loses Redis and goes on by itself, while another one, just started, does not."""
+    wire = Wire(redis)
+    async with (
+        wire as url,
+        harness.running(dataclasses.replace(shared, redis_url=url)) as a,
+    ):
+        presenter, room = await opened(a)
+        await presenter.send(prompt="x")
+        await presenter.until("finished")
+        wire.cut()
+        await asyncio.sleep(1)
+        await presenter.send(prompt="y")
+        await presenter.until("finished")
+        async with harness.running(shared) as b:
+            same = await joined(b, room, token=room["presenter_token"])
+            first = logged(await same.until("finished"))
+            await asyncio.sleep(2)  # until it counts the other gateway as lost
+            await same.send(prompt="z")
+            there = first + logged(await same.until("finished"))
+            wire.mend()
+            # Those who watch at the first one are told the log's epoch, and read it from its start.
+            frames: list[Frame] = []
+            while not frames or frames[-1]["type"] != "finished" or len(frames) < len(there):
+                frame = (await presenter.raw.receive(10)).json()
+                frames += frame["frames"] if frame["type"] == "batch" else [frame]
+                if frame["type"] == "room" and frame["seq"] == 0:
+                    frames = []
+            assert frames == there
