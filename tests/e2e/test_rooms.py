@@ -132,6 +132,23 @@ async def test_from_a_recording_back_to_the_room(
     await expect(pages.generate_button(page)).to_be_enabled()
 
 
+async def test_a_room_is_private_until_it_is_shared(open_page: Opener, hall: Hall) -> None:
+    presenter = await open_page(hall.url)
+    await expect(pages.generate_button(presenter)).to_be_enabled()
+    assert "/r/" not in presenter.url
+    await expect(presenter.get_by_role("link", name="Room")).to_be_hidden()
+    assert len(hall.gateway.gateway.rooms) == 0
+    await presenter.get_by_role("button", name="Share").click()
+    await expect(presenter.get_by_role("link", name="Room")).to_be_attached()
+    await presenter.wait_for_url("**/r/*")
+    viewer = await open_page(presenter.url)
+    await expect(presenter.get_by_role("dialog", name="Watch along")).to_contain_text("1 other")
+    await presenter.keyboard.press("Escape")
+    await pages.generate(presenter, "The capital")
+    await pages.end_of_run(viewer)
+    assert await pages.text(viewer) == await pages.text(presenter)
+
+
 async def test_share_shows_link_code_and_who_is_here(open_page: Opener, hall: Hall) -> None:
     presenter = await opened(open_page, hall)
     await presenter.get_by_role("button", name="Share").click()
@@ -345,19 +362,21 @@ async def test_a_closed_room_leads_to_a_new_one(open_page: Opener, hall: Hall) -
     await expect(pages.generate_button(page)).to_be_enabled()
 
 
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"max_rooms": 1}, "All rooms of this server are in use."),
-        ({"client_sockets": 1}, "Too many pages of your address are connected."),
-    ],
-)
-async def test_too_many_people(
-    open_page: Opener, tmp_path: Path, settings: dict[str, Any], words: str
-) -> None:
-    async with open_hall(tmp_path, **settings) as hall:
+async def test_too_many_rooms(open_page: Opener, tmp_path: Path) -> None:
+    async with open_hall(tmp_path, max_rooms=1) as hall:
         await opened(open_page, hall)
         page = await open_page(hall.url)
+        await pages.generate(page, "The capital")
+        await expect(page.locator("#status")).to_contain_text(
+            "All rooms of this server are in use."
+        )
+
+
+async def test_too_many_sockets(open_page: Opener, tmp_path: Path) -> None:
+    async with open_hall(tmp_path, client_sockets=1) as hall:
+        await opened(open_page, hall)
+        page = await open_page(hall.url)
+        words = "Too many pages of your address are connected."
         await expect(page.locator("#status")).to_contain_text(words)
 
 
