@@ -264,7 +264,8 @@ class Room:
         """Others can find the room from now on."""
         if not self.published:
             self.published = True
-            self._announce()
+            # At once: the page's address becomes the room's, and may be passed on.
+            self._announce_now()
 
     def tell(self, refusal: Refusal) -> None:
         """An error for all viewers of this gateway, which is no part of the log."""
@@ -359,6 +360,8 @@ class Room:
             self._announcing = loop.call_later(delay, self._announce_now)
 
     def _announce_now(self) -> None:
+        if self._announcing is not None:
+            self._announcing.cancel()
         self._announcing = None
         self.announcement += 1
         self._rounds.now()

@@ -82,11 +82,13 @@ async def read(viewer: Viewer) -> list[Frame]:
     return frames
 
 
-async def begin(stage: Stage) -> tuple[Any, Viewer, FakeGeneration]:
+async def begin(stage: Stage, claimed: bool = True) -> tuple[Any, Viewer, FakeGeneration]:
     room, viewer = stage.rooms.open()
     await read(viewer)
     room.generate(pb.GenerateRequest(prompt="x"), viewer)
     await asyncio.sleep(0)
+    if claimed:
+        assert [frame["published"] for frame in await read(viewer)] == [True]
     return room, viewer, stage.generations[-1]
 
 
@@ -116,7 +118,6 @@ async def test_frames_gather_after_a_round_that_took_long(
     monkeypatch.setattr("axon_gateway.rooms.rounds._GATHER", 10)
     _, viewer, generation = await begin(stage)
     await asyncio.sleep(0.4)  # until everybody was told who is here
-    await read(viewer)
     rounds: list[int] = []
 
     def push() -> bool:
@@ -237,7 +238,7 @@ async def test_a_claim_that_is_cancelled_gives_its_permit_back() -> None:
     elsewhere = Elsewhere()
     elsewhere.claims = False
     stage = Stage(sharing=elsewhere)
-    _, _, generation = await begin(stage)
+    _, _, generation = await begin(stage, claimed=False)
     await asyncio.sleep(0)
     await stage.rooms.close()
     assert generation.closed
@@ -247,11 +248,12 @@ async def test_stopping_while_the_log_is_claimed_is_told() -> None:
     elsewhere = Elsewhere()
     elsewhere.claims = False
     stage = Stage(sharing=elsewhere)
-    room, viewer, generation = await begin(stage)
+    room, viewer, generation = await begin(stage, claimed=False)
     room.stop(viewer)
     await asyncio.sleep(0.01)
     elsewhere.claimed.set()
-    assert "finished" in [frame["type"] for frame in await read(viewer)]
+    while "finished" not in [frame["type"] for frame in await read(viewer)]:
+        pass
     await asyncio.sleep(0)
     assert generation.closed
     await stage.rooms.close()
