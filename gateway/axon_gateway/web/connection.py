@@ -118,7 +118,7 @@ class Connection(web.RequestHandler):
         waits = self.writing_paused or wire.is_closing()
         unsent = wire.get_write_buffer_size() + _in_kernel(wire) if waits else 0
         if unsent and unsent >= self._unsent:
-            _log.info("a client was cut off: it reads nothing of what it is sent")
+            _log.debug("%s was cut off: it reads nothing of what it is sent", self.peername)
             wire.abort()
             return
         self._unsent = unsent or math.inf
@@ -187,9 +187,10 @@ class Connection(web.RequestHandler):
         """Tells a client that what it sent is not HTTP. That is not worth a traceback."""
         if isinstance(exc, ConnectionError):
             raise exc  # it has left: nobody is there to be told
-        if not isinstance(exc, HttpProcessingError):
+        # What handlers raise ends in `middleware.failures`. A header that is no text does not.
+        if not isinstance(exc, HttpProcessingError | UnicodeError):
             return super().handle_error(request, status, exc, message)
-        why = exc.message.partition("\n")[0].rstrip(":")
+        why = (message or "a header is not UTF-8").partition("\n")[0].rstrip(":")
         _log.debug("%s sent what is not HTTP: %s", request.remote, why)
         response = answer(Refusal("invalid_http", f"the request is not valid HTTP: {why}"))
         response.force_close()

@@ -42,7 +42,9 @@ async def live(request: web.Request) -> web.WebSocketResponse:
         # We decode: a text frame that is not UTF-8 gets an error, not a closed socket.
         decode_text=False,
     )
-    await socket.prepare(request)
+    async with gateway.door:
+        await asyncio.sleep(0)  # by the next turn of the loop, others have had theirs
+        await socket.prepare(request)
     transport = request.transport
     if transport is None:
         return socket  # it has left already

@@ -8,12 +8,13 @@ import json
 import logging
 import time
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import compression_utils
+from aiohttp import compression_utils, web
 from axon_gateway.config import Settings
 
 from . import harness
@@ -69,12 +70,39 @@ async def test_fragments_and_pings_of_a_usual_client_are_served(gateway: Running
 
 async def test_frames_that_come_with_the_handshake_count_too(gateway: Running) -> None:
     """A client may not wait for the answer to its handshake."""
-    eager = await RawSocket.connect(gateway.url, at_once=PONG * 20_000 + ASK)
+    eager = await RawSocket.connect(gateway.url, at_once=PONG * 2_500 + ASK)
     assert not await answered(eager, 1.5)
     eager.close()
     eager = await RawSocket.connect(gateway.url, at_once=PONG * 20 + ASK)
     assert await answered(eager, 5)
     eager.close()
+
+
+async def test_a_hall_that_connects_at_once_lets_others_through(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many handshakes wait, the loop does a few of them in a turn."""
+    turn, turns, loop = 0, Counter[int](), asyncio.get_running_loop()
+
+    def tick() -> None:
+        nonlocal turn, ticking
+        turn += 1
+        ticking = loop.call_soon(tick)
+
+    prepare = web.WebSocketResponse.prepare
+
+    async def counted(self: web.WebSocketResponse, request: web.BaseRequest) -> Any:
+        turns[turn] += 1
+        return await prepare(self, request)
+
+    monkeypatch.setattr(web.WebSocketResponse, "prepare", counted)
+    ticking = loop.call_soon(tick)
+    clients = await asyncio.gather(*(RawSocket.connect(gateway.url) for _ in range(60)))
+    ticking.cancel()
+    assert turns.total() == 60
+    assert max(turns.values()) <= 4
+    for client in clients:
+        client.close()
 
 
 async def test_sockets_are_not_compressed(gateway: Running) -> None:
@@ -252,6 +280,7 @@ BROKEN = [
     b"NONSENSE\r\n\r\n",
     b"GET /\x1b[31m HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: 1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nExpect: \x80\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
     b"POST /api/generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
     b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
