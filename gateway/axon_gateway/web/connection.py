@@ -28,11 +28,14 @@ from axon_gateway.web.websocket import FrameCounter
 
 _log = logging.getLogger(__name__)
 
-#: Bytes that a connection may bring in one turn of the event loop.
+#: Bytes that a connection may bring in one turn of the event loop, and a WebSocket, where so many
+#: may be a hundred pings to answer.
 _SLICE = 4096
-#: What a socket may send for each message that it may: frames, or slices of larger ones. Messages
-#: may come in fragments, and pings and pongs between them.
-_FRAMES_PER_MESSAGE = 4
+_SOCKET_SLICE = 512
+#: What a socket may send for each message that it may: frames, or so many bytes of large ones.
+#: Messages may come in fragments, and pings and pongs between them.
+_FRAMES_PER_MESSAGE = 2
+_BYTES_PER_FRAME = 4096
 #: Seconds that the rest of a request's body is read and dropped once the answer is sent.
 _LINGER = 2.0
 
@@ -151,10 +154,12 @@ class Connection(web.RequestHandler):
         self._turn = None
         wait = 0.0
         if self._backlog and not self._full():
-            data = bytes(self._backlog[:_SLICE])
-            del self._backlog[:_SLICE]
+            size = _SLICE if self._counter is None else _SOCKET_SLICE
+            data = bytes(self._backlog[:size])
+            del self._backlog[:size]
             if self._counter is not None and self._pace is not None:
-                wait = self._pace.spend(max(1, self._counter.count(data)))
+                frames = self._counter.count(data)
+                wait = self._pace.spend(max(frames, len(data) / _BYTES_PER_FRAME))
             super().data_received(data)
         self._go_on(wait)
 
