@@ -124,8 +124,8 @@ describe("errors", () => {
     expect([session.phase, session.problem?.code]).toEqual(["generating", "busy"]);
   });
 
-  it("that lose the backend end it", () => {
-    expect(sessionOf(started(1), error("backend_lost")).phase).toBe("failed");
+  it.each(["backend_lost", "generation_failed"])("%s ends it", (code) => {
+    expect(sessionOf(started(1), error(code)).phase).toBe("failed");
   });
 
   it("refuse a request and name its field; the next start clears them", () => {

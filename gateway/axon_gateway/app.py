@@ -35,7 +35,12 @@ _GOODBYE = 2.5
 def build(settings: Settings) -> web.Application:
     """The application; its parts live from start-up to clean-up."""
     app = web.Application(
-        middlewares=[middleware.identify, middleware.failures, middleware.same_origin],
+        middlewares=[
+            middleware.identify,
+            middleware.failures,
+            middleware.same_origin,
+            middleware.uncompressed,
+        ],
         client_max_size=settings.max_message_bytes,
     )
     app.cleanup_ctx.append(_parts)

@@ -305,6 +305,19 @@ class Settings:
     body_timeout: float = _setting(
         "AXON_BODY_TIMEOUT", _positive, 10.0, "seconds that a request body may take to arrive"
     )
+    write_timeout: float = _setting(
+        "AXON_WRITE_TIMEOUT",
+        _positive,
+        30.0,
+        "seconds after which a client is cut off that reads nothing of what it is sent",
+    )
+    idle_timeout: float = _setting(
+        "AXON_IDLE_TIMEOUT",
+        _positive,
+        75.0,
+        "seconds in which a connection has to send the whole head of its next request (more than "
+        "the 60 s for which nginx keeps one open)",
+    )
     generate_tokens: tuple[str, ...] = _setting(
         "AXON_GENERATE_TOKENS",
         _words,

@@ -16,11 +16,13 @@ _STATUS = {
     "not_running": 409,
     "too_slow": 408,
     "message_too_big": 413,
+    "unsupported_encoding": 415,
     "too_fast": 429,
     "too_many_sockets": 429,
     "too_many_generations": 429,
     "queue_full": 429,
     "internal": 500,
+    "generation_failed": 500,
     "not_ready": 503,
     "backend_lost": 503,
     "labels_unavailable": 503,
@@ -28,6 +30,7 @@ _STATUS = {
     "gateway_lost": 503,
     "gateway_stopping": 503,
     "too_many_rooms": 503,
+    "too_many_recordings": 503,
     "deadline": 504,
 }
 

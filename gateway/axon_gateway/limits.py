@@ -10,7 +10,7 @@ import contextlib
 import ipaddress
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from aiohttp import web
 
@@ -20,6 +20,11 @@ from axon_gateway.errors import Refusal
 #: Seconds until a client is to try again which has as many sockets as it may have.
 _RETRY_SOCKET = 10.0
 _RETRY_GENERATION = 5.0
+#: Recordings that are made at once: each may hold a log of 16 MiB that its room has dropped since.
+_MOST_RECORDINGS = 8
+#: Seconds that a recording waits for its turn, and then until the client is to try again.
+_RECORDING_PATIENCE = 10.0
+_RETRY_RECORDING = 10.0
 #: Messages that may come at once, as many as in so many seconds.
 _BURST = 3.0
 
@@ -54,6 +59,7 @@ class Limits:
         self._settings = settings
         self._sockets: Counter[str] = Counter()
         self._generations: Counter[str] = Counter()
+        self._recordings = asyncio.Semaphore(_MOST_RECORDINGS)
 
     @contextlib.contextmanager
     def socket(self, address: str) -> Iterator[Client]:
@@ -67,6 +73,20 @@ class Limits:
             yield Client(address)
         finally:
             _count_down(self._sockets, address)
+
+    @contextlib.asynccontextmanager
+    async def recording(self) -> AsyncIterator[None]:
+        """A block in which a recording is made, once there is room. Refusal if that takes long."""
+        try:
+            async with asyncio.timeout(_RECORDING_PATIENCE):
+                await self._recordings.acquire()
+        except TimeoutError:
+            message = f"{_MOST_RECORDINGS} recordings are being downloaded; try again in a moment"
+            raise Refusal("too_many_recordings", message, retry_after=_RETRY_RECORDING) from None
+        try:
+            yield
+        finally:
+            self._recordings.release()
 
     def generation(self, client: Client | str | None, prompt: str) -> Permit:
         """A permit for one more generation. Refusal if the client may not run it."""
@@ -100,7 +120,7 @@ class Limits:
 
 
 class Pace:
-    """How fast one socket may send: `rate` messages a second, a few seconds' worth at once."""
+    """How fast something may come: `rate` a second, a few seconds' worth at once."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
@@ -110,13 +130,22 @@ class Pace:
 
     def wait(self) -> float:
         """Counts a message: 0 if it may come now, else in how many seconds it might have."""
-        now = asyncio.get_running_loop().time()
-        self._left = min(self._most, self._left + (now - self._then) * self._rate)
-        self._then = now
+        self._refill()
         if self._left < 1:
             return (1 - self._left) / self._rate
         self._left -= 1
         return 0.0
+
+    def spend(self, cost: float) -> float:
+        """Counts what has come already: in how many seconds the next may come."""
+        self._refill()
+        self._left -= cost
+        return max(0.0, -self._left / self._rate)
+
+    def _refill(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._left = min(self._most, self._left + (now - self._then) * self._rate)
+        self._then = now
 
 
 def too_fast(rate: float, wait: float) -> Refusal:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
+from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
@@ -41,6 +42,25 @@ def in_room(room: str) -> None:
     _context.set({**_context.get(), "room": room})
 
 
+class _PlainFormatter(logging.Formatter):
+    """For terminals: what a client has sent ends no line, and moves no cursor."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return _printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        lines = super().formatException(ei).split("\n")
+        return "\n".join(f"  {_printable(line)}" for line in lines)
+
+
+def _printable(text: str) -> str:
+    """The text with whatever cannot be seen written as Python would."""
+    if text.isprintable():
+        return text
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(shown)
+
+
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -55,13 +75,14 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        # ASCII alone: collectors read the same, and a terminal sees nothing that it would obey.
+        return json.dumps(entry).replace("\x7f", "\\u007f")
 
 
 def configure(level: str, style: str) -> None:
     """Sends all logging to stderr; `style` is "plain" or "json"."""
     handler = logging.StreamHandler(sys.stderr)
-    plain = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+    plain = _PlainFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
     handler.setFormatter(_JsonFormatter() if style == "json" else plain)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 

@@ -20,15 +20,19 @@ from axon_gateway.errors import Refusal
 
 _UINT32 = 2**32 - 1
 _UINT64 = 2**64 - 1
+#: The largest number of 32 bits, and the smallest one above 0 that has all of its digits.
 _FLOAT32 = 3.4028234e38
+_SMALLEST = 1.1754944e-38
 #: Longer than any number that means something here. Python refuses to read 4,300 digits, and takes
 #: its time for a little less.
 _MAX_DIGITS = 40
 _DECIMAL = re.compile(r"-?[0-9]{1,40}", re.ASCII)
 #: Numbers of a camera's pose: more than any page needs, and few enough to keep.
 _MAX_POSE = 32
-#: Characters of a feature's name, source and index.
+#: Characters of the name of a model, a source, or a feature (source and index).
 _MAX_NAME = 300
+#: Sources that a request may name. Who wants more leaves `sources` out, which means all.
+_MAX_SOURCES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +190,17 @@ def _strings(name: str, value: object) -> list[str]:
     return [_string(name, item) for item in values]
 
 
+def _sources(name: str, value: object) -> list[str]:
+    """Bounded: a refusal that quotes them has to fit into the head of a gRPC answer."""
+    sources = _strings(name, value)
+    if len(sources) > _MAX_SOURCES:
+        message = f"{name} may list {_MAX_SOURCES} sources; without {name}, all are meant"
+        raise Refusal("out_of_range", message, name)
+    if any(len(source) > _MAX_NAME for source in sources):
+        raise Refusal("out_of_range", f"{name} has a name of over {_MAX_NAME} characters", name)
+    return sources
+
+
 def _integer(largest: int) -> Callable[[str, object], int]:
     def read(name: str, value: object) -> int:
         if isinstance(value, float) and math.isinf(value):
@@ -222,6 +237,15 @@ def _number(name: str, value: object) -> float:
     return float(value)
 
 
+def _float(name: str, value: object) -> float:
+    """A number that 32 bits carry without it becoming 0, which means something else."""
+    number = _number(name, value)
+    if 0 < abs(number) < _SMALLEST:
+        message = f"{name} is too near to 0 for a 32-bit number; send 0 if you mean that"
+        raise Refusal("out_of_range", message, name)
+    return number
+
+
 def _boolean(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise _wrong_type(name, "true or false", value)
@@ -230,14 +254,14 @@ def _boolean(name: str, value: object) -> bool:
 
 _KNOBS: dict[str, Callable[[str, object], object]] = {
     "max_tokens": _integer(_UINT32),
-    "temperature": _number,
+    "temperature": _float,
     "top_k": _integer(_UINT32),
-    "top_p": _number,
-    "repetition_penalty": _number,
+    "top_p": _float,
+    "repetition_penalty": _float,
     "seed": _seed,
     "stop": _strings,
     "feat_k": _integer(_UINT32),
-    "act_threshold": _number,
-    "sources": _strings,
+    "act_threshold": _float,
+    "sources": _sources,
     "include_bos": _boolean,
 }

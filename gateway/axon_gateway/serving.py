@@ -16,6 +16,7 @@ from aiohttp import web
 
 from axon_gateway import app, logs
 from axon_gateway.config import Settings
+from axon_gateway.web.connection import Runner
 
 _log = logging.getLogger("axon_gateway")
 #: Seconds that open requests have to end when the gateway stops, sockets aside.
@@ -58,11 +59,10 @@ async def _serve(settings: Settings) -> None:
     grpc.aio.init_grpc_aio()  # type: ignore[attr-defined]
     stop, hurry = _signals()
     application = app.build(settings)
-    runner = web.AppRunner(
+    runner = Runner(
         application,
+        settings,
         access_log_class=logs.AccessLogger,
-        # A client that leaves ends its generation at once, not when the next token is written.
-        handler_cancellation=True,
         shutdown_timeout=_SHUTDOWN,
     )
     await runner.setup()

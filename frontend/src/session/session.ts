@@ -34,6 +34,7 @@ const FATAL = new Set([
   "backend_lost",
   "deadline",
   "gateway_lost",
+  "generation_failed",
   "gateway_stopping",
   "internal",
   "not_ready",

@@ -123,9 +123,12 @@ export const ADVICE: Readonly<Record<string, string>> = {
   deadline: "The generation took too long and was ended. Ask for fewer tokens.",
   empty_prompt: "The prompt is empty. Write something for the model to continue.",
   foreign_origin: "This page's address may not connect to the server. AXON_ORIGINS allows it.",
+  generation_failed:
+    "The model failed at this. Press Generate again; if it fails again, change the settings.",
   gateway_lost: "The server of this generation went away. Press Generate again.",
   gateway_stopping: "This server is being restarted. Press Generate again in a moment.",
   internal: "Something went wrong in the server; its log says what. Try again.",
+  invalid_http: "This page and the server do not fit together. Reload the page.",
   invalid_json: "The server cannot read what this page sends. Reload the page.",
   labels_unavailable: "Labels cannot be looked up now; they follow when their store is back.",
   message_too_big: "That is too long to send. Shorten the prompt.",
@@ -141,6 +144,7 @@ export const ADVICE: Readonly<Record<string, string>> = {
   rooms_unavailable: "Part of the server is away. The room waits for it, and goes on by itself.",
   too_fast: "That was too much at once.",
   too_many_generations: "You run as many generations as one person may. Wait for one to end.",
+  too_many_recordings: "Many recordings are being downloaded. Try again in a moment.",
   too_many_rooms: "All rooms of this server are in use. Try again in a moment.",
   too_many_sockets:
     "Too many pages of your address are connected. Close some; this one keeps trying.",
@@ -152,6 +156,7 @@ export const ADVICE: Readonly<Record<string, string>> = {
     "This room is closed. Ask for a new link, or open a room of your own at the start page.",
   unknown_source: "A source asked for is not served any more. Look at the sources, and try again.",
   unknown_type: "This page and the server do not fit together. Reload the page.",
+  unsupported_encoding: "This page and the server do not fit together. Reload the page.",
 };
 
 /** Errors that pass by themselves: one may try again, once the server's time is over. */

@@ -14,6 +14,9 @@ _TLS_FAILURES = {
     "WRONG_VERSION_NUMBER": "does not use TLS: see AXON_BACKEND_TLS_CA",
 }
 
+#: How gRPC says that a connection broke where it has no status for that.
+_BROKEN_STREAM = ("RST_STREAM", "Stream removed")
+
 _JSON_NAMES = {path: name for name, path in messages.FIELDS.items()}
 #: Codes that the service may give as the reason of a field violation.
 _REASONS = frozenset(
@@ -28,7 +31,8 @@ def translate(status: AxonError, target: str) -> Refusal:
             return _invalid(status)
         case "NOT_FOUND":
             return Refusal("unknown_source", status.message, "sources")
-        case "RESOURCE_EXHAUSTED":
+        # Without a delay it is gRPC itself that finds something too large, which no wait mends.
+        case "RESOURCE_EXHAUSTED" if status.retry_after is not None:
             return Refusal("queue_full", status.message, retry_after=status.retry_after)
         case "DEADLINE_EXCEEDED":
             return Refusal("deadline", f"inference at {target} did not finish in time")
@@ -36,7 +40,17 @@ def translate(status: AxonError, target: str) -> Refusal:
             return Refusal("not_ready", unavailable(status, target))
         case "UNAVAILABLE":
             return Refusal("not_ready", unavailable(status, target), retry_after=status.retry_after)
+        case "INTERNAL" | "UNKNOWN" | "RESOURCE_EXHAUSTED":
+            message = f"inference at {target} could not generate this: {status.message}"
+            return Refusal("generation_failed", message)
     return Refusal("internal", f"inference at {target} failed: {status}")
+
+
+def broken(status: AxonError) -> bool:
+    """Whether a stream ended since the connection or the service did, and not by its own fault."""
+    return status.code in ("UNAVAILABLE", "CANCELLED") or any(
+        sign in status.message for sign in _BROKEN_STREAM
+    )
 
 
 def unavailable(status: AxonError, target: str) -> str:

@@ -19,7 +19,7 @@ from axon.v1 import inference_pb2_grpc as stubs
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from axon_gateway import logs, metrics
-from axon_gateway.backends.statuses import loading, translate, unavailable
+from axon_gateway.backends.statuses import broken, loading, translate, unavailable
 from axon_gateway.errors import Refusal
 
 _log = logging.getLogger(__name__)
@@ -46,12 +46,17 @@ _SERVICE_CONFIG = {
         }
     ],
 }
+_HEAD_BYTES = 1 << 20
 _OPTIONS = (
     *CHANNEL_OPTIONS,
     # A restarted service is found again within a second. (The last of equal keys counts.)
     ("grpc.max_reconnect_backoff_ms", 1_000),
     # So is one that has moved to another address, or joined.
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+    # A refusal is in the head of an answer, which may have 8 KiB by default: a list of all sources
+    # is longer.
+    ("grpc.max_metadata_size", _HEAD_BYTES),
+    ("grpc.absolute_max_metadata_size", _HEAD_BYTES),
 )
 _BALANCED = (*_OPTIONS, ("grpc.service_config", json.dumps(_SERVICE_CONFIG)))
 
@@ -191,7 +196,7 @@ class Upstream:
             self.streams -= 1
             call.cancel()
         if not finished:
-            raise self._lost("the stream ended early", await call.initial_metadata())
+            raise _lost(self._who(await call.initial_metadata()), "the stream ended early")
 
     def _metadata(self) -> Metadata:
         """The token, and the id under which the service is to log the request."""
@@ -211,20 +216,21 @@ class Upstream:
         """Whatever keeps the service from saying what it is keeps it from generating."""
         return Refusal("not_ready", unavailable(from_call(error), self.target))
 
-    def _lost(self, why: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> Refusal:
-        # A target may be many replicas; each says in the first event's metadata who it is.
+    def _who(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
+        """The target, and of many replicas the one that says so in the first event's metadata."""
         name = dict(metadata or ()).get(_SERVER)
-        who = f"{self.target} ({name})" if isinstance(name, str) else self.target
-        return Refusal("backend_lost", f"inference at {who} broke off: {why}")
+        return f"{self.target} ({name})" if isinstance(name, str) else self.target
 
     def _refusal(self, error: grpc.aio.AioRpcError, begun: bool) -> Refusal:
         """The refusal that tells clients about a failed call; `begun` if events had come."""
-        status = from_call(error)
-        if begun and status.code in ("UNAVAILABLE", "INTERNAL", "UNKNOWN", "CANCELLED"):
-            return self._lost(status.message, error.initial_metadata())
-        return translate(status, self.target)
+        status, who = from_call(error), self._who(error.initial_metadata())
+        return _lost(who, status.message) if begun and broken(status) else translate(status, who)
 
     async def close(self) -> None:
         """Ends every stream and the connection."""
         await self._channel.close(None)
         await self._questions.close(None)
+
+
+def _lost(who: str, why: str) -> Refusal:
+    return Refusal("backend_lost", f"inference at {who} broke off: {why}")

@@ -45,7 +45,9 @@ async def live(request: web.Request) -> web.WebSocketResponse:
         # We decode: a text frame that is not UTF-8 gets an error, not a closed socket.
         decode_text=False,
     )
-    await socket.prepare(request)
+    async with gateway.door:
+        await asyncio.sleep(0)  # by the next turn of the loop, others have had theirs
+        await socket.prepare(request)
     transport = request.transport
     if transport is None:
         return socket  # it has left already
@@ -59,13 +61,19 @@ async def live(request: web.Request) -> web.WebSocketResponse:
             await _serve(gateway, socket, room, viewer)
     except Refusal as refusal:
         await socket.send_frame(frames.encode(frames.error(refusal), 0), WSMsgType.TEXT)
-        await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=refusal.code.encode())
+        await socket.close(code=_close_code(refusal), message=refusal.code.encode())
     finally:
         del gateway.sockets[socket]
         # A transport that is closed still waits to send what it holds. A peer that never reads
         # would keep it for ever.
         asyncio.get_running_loop().call_later(_CLOSE_TIMEOUT, transport.abort)
     return socket
+
+
+def _close_code(refusal: Refusal) -> WSCloseCode:
+    """Says to programs that read no frames whether it makes sense to come back."""
+    passes = refusal.retry_after is not None
+    return WSCloseCode.TRY_AGAIN_LATER if passes else WSCloseCode.POLICY_VIOLATION
 
 
 async def _enter(gateway: Gateway, request: web.Request, client: Client) -> tuple[Room, Viewer]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from axon_gateway import logs, metrics
+from axon_gateway import logs
 from axon_gateway.errors import Refusal, our_failure
+from axon_gateway.web.answers import answer
 from axon_gateway.web.state import GATEWAY
 
 _log = logging.getLogger(__name__)
@@ -36,25 +36,26 @@ async def failures(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except Refusal as refusal:
-        return _json(refusal)
+        return answer(refusal)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         message = f"{request.path} takes {allowed}"
-        return _json(Refusal("method_not_allowed", message), {"Allow": allowed})
+        return answer(Refusal("method_not_allowed", message), {"Allow": allowed})
     except (web.HTTPException, ConnectionError):
         raise
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
-        return _json(our_failure())
+        return answer(our_failure())
 
 
-def _json(refusal: Refusal, headers: dict[str, str] | None = None) -> web.Response:
-    metrics.ERRORS.labels(refusal.code).inc()
-    headers = dict(headers or {})
-    if refusal.retry_after is not None:
-        # Whole seconds is all that the header knows.
-        headers["Retry-After"] = str(math.ceil(refusal.retry_after))
-    return web.json_response(refusal.body(), status=refusal.status, headers=headers)
+@web.middleware
+async def uncompressed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuses compressed bodies: a small one may inflate to gigabytes, and nobody needs them."""
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding.strip().lower() in ("identity", ""):
+        return await handler(request)
+    message = f"the body is compressed ({encoding[:40]!a}); send it without Content-Encoding"
+    raise Refusal("unsupported_encoding", message)
 
 
 @web.middleware

@@ -34,7 +34,7 @@ def routes(folder: Path | None) -> list[web.RouteDef]:
         web.get("/", document),
         web.get("/r/{room}", document),
         web.get("/r/{room}/", document),
-        web.get("/{path:.+}", file),
+        web.get("/{path:(?s:.+)}", file),
     ]
 
 
@@ -46,7 +46,10 @@ def _file(path: Path, cache: str) -> web.FileResponse:
 
 def _inside(folder: Path | None, name: str) -> Path | None:
     """The file `name` in `folder`; None for anything that is not there or leads out of it."""
-    if folder is None or "\0" in name:
+    if folder is None:
         return None
-    path = (folder / name).resolve()
-    return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
+    try:
+        path = (folder / name).resolve()
+        return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
+    except (OSError, ValueError):
+        return None  # no file has such a name: it is too long, or holds a NUL or half a character

@@ -18,9 +18,10 @@ from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame, encode
 from axon_gateway.limits import Client, client_of
 from axon_gateway.rooms import recording
+from axon_gateway.rooms.room import Room
 from axon_gateway.web import model_info
 from axon_gateway.web.live import live
-from axon_gateway.web.state import GATEWAY
+from axon_gateway.web.state import GATEWAY, Gateway
 
 #: Seconds that a stream stays open after `finished` for labels that are late.
 _LATE_LABELS = 2.0
@@ -219,6 +220,11 @@ async def recorded(request: web.Request) -> web.StreamResponse:
     gateway = request.app[GATEWAY]
     gateway.limits.check_may_join(request)
     room = await gateway.rooms.find(request.match_info["room"])
+    async with gateway.limits.recording():
+        return await _recording(request, gateway, room)
+
+
+async def _recording(request: web.Request, gateway: Gateway, room: Room) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={
             "Content-Type": "application/x-ndjson",
@@ -240,6 +246,9 @@ async def _body(request: web.Request, settings: Settings) -> bytes:
     except web.HTTPRequestEntityTooLarge:
         message = f"a request body may have {settings.max_message_bytes} bytes"
         raise Refusal("message_too_big", message) from None
+    except web.RequestPayloadError as error:
+        why = str(error).partition("\n")[0]
+        raise Refusal("invalid_http", f"the body is not valid HTTP: {why}") from None
     except TimeoutError:
         message = f"a request body must be here within {settings.body_timeout:g} s"
         raise Refusal("too_slow", message, retry_after=1.0) from None

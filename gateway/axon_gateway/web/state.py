@@ -15,6 +15,9 @@ from axon_gateway.labels.search import LabelSearch
 from axon_gateway.limits import Limits
 from axon_gateway.rooms.rooms import Rooms, StartGeneration
 
+#: Handshakes in one turn of the event loop; each takes about a third of a millisecond.
+_AT_ONCE = 4
+
 
 @dataclass(slots=True)
 class Gateway:
@@ -32,6 +35,8 @@ class Gateway:
     start: StartGeneration
     #: Every open socket and what carries it, to be closed with a proper goodbye.
     sockets: dict[web.WebSocketResponse, asyncio.Transport] = field(default_factory=dict)
+    #: Lets a few handshakes through in each turn of the event loop: a hall may connect at once.
+    door: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
 
 GATEWAY: web.AppKey[Gateway] = web.AppKey("gateway", Gateway)

@@ -19,6 +19,7 @@ import aiohttp
 from aiohttp import web
 from axon_gateway import app
 from axon_gateway.config import Settings
+from axon_gateway.web.connection import Runner
 from axon_gateway.web.state import GATEWAY, Gateway
 from yarl import URL
 
@@ -151,39 +152,70 @@ def secret_of(room: Frame) -> str | None:
     return next((v for k, v in room.items() if isinstance(v, str) and k not in plain), None)
 
 
-async def narrow_connection(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connection(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A plain connection, for what no HTTP client would send."""
+    host, port = url.removeprefix("http://").split(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+async def narrow_connection(
+    url: str, buffer: int = 4096
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection with small buffers on this side, so that the sender is held up soon.
 
     The kernel's own would grow to several MB.
     """
     host, port = url.removeprefix("http://").split(":")
     plug = socket.socket()
-    plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
     plug.connect((host, int(port)))
-    return await asyncio.open_connection(sock=plug, limit=4096)
+    return await asyncio.open_connection(sock=plug, limit=buffer)
 
 
-class StalledViewer:
-    """A raw WebSocket client that reads only when told to."""
+def masked(payload: bytes, first: int = 0x81) -> bytes:
+    """A frame of a client of at most 65,535 bytes: by default a whole text message."""
+    length = len(payload)
+    size = bytes([0x80 | length]) if length < 126 else b"\xfe" + struct.pack("!H", length)
+    return bytes([first]) + size + bytes(4) + payload
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+
+class RawSocket:
+    """A raw WebSocket client that sends any bytes, and reads only when told to."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes
+    ) -> None:
         self._reader = reader
         self._writer = writer
+        #: The head of the answer to the handshake.
+        self.answer = answer
 
     @classmethod
-    async def connect(cls, url: str, room: str) -> StalledViewer:
+    async def connect(
+        cls, url: str, room: str = "", headers: str = "", at_once: bytes = b""
+    ) -> RawSocket:
+        """Enters `room`, or opens one; `at_once` is sent together with the handshake."""
         reader, writer = await narrow_connection(url)
         handshake = (
             f"GET /ws?room={room} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
         )
-        writer.write(handshake.encode())
-        await reader.readuntil(b"\r\n\r\n")
-        return cls(reader, writer)
+        writer.write(handshake.encode() + at_once)
+        return cls(reader, writer, await reader.readuntil(b"\r\n\r\n"))
+
+    def send(self, data: bytes) -> None:
+        self._writer.write(data)
 
     async def text(self) -> str:
         """The payload of the next text frame."""
+        return (await self._frame(0x81)).decode()
+
+    async def close_code(self) -> int:
+        """The code with which the server closes; what comes before is skipped."""
+        return int(struct.unpack("!H", (await self._frame(0x88))[:2])[0])
+
+    async def _frame(self, wanted: int) -> bytes:
         while True:
             first, length = await self._reader.readexactly(2)
             if length == 126:
@@ -191,11 +223,11 @@ class StalledViewer:
             elif length == 127:
                 [length] = struct.unpack("!Q", await self._reader.readexactly(8))
             payload = await self._reader.readexactly(length)
-            if first & 0x0F == 1:
-                return payload.decode()
+            if first == wanted:
+                return payload
 
     def close(self) -> None:
-        self._writer.close()
+        self._writer.transport.abort()
 
 
 class Running:
@@ -215,7 +247,7 @@ class Running:
 async def running(settings: Settings) -> AsyncIterator[Running]:
     """A gateway with `settings`, in this process, on a free port."""
     application = app.build(settings)
-    runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=1)
+    runner = Runner(application, settings, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"

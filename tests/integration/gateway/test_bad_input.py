@@ -36,6 +36,17 @@ BAD = [
     ('{"prompt": "a", "top_p": Infinity}', "out_of_range", "top_p"),
     ('{"prompt": "a", "act_threshold": -Infinity}', "out_of_range", "act_threshold"),
     ('{"prompt": "a", "act_threshold": 1e39}', "out_of_range", "act_threshold"),
+    # Too small for the 32 bits that carry it: it would arrive as 0, which means something else.
+    ('{"prompt": "a", "temperature": 1e-46}', "out_of_range", "temperature"),
+    ('{"prompt": "a", "temperature": 5e-324}', "out_of_range", "temperature"),
+    ('{"prompt": "a", "temperature": -1e-60}', "out_of_range", "temperature"),
+    (
+        '{"prompt": "a", "sources": ' + json.dumps(["fake/0-res"] * 65) + "}",
+        "out_of_range",
+        "sources",
+    ),
+    ('{"prompt": "a", "sources": ["' + "x" * 5000 + '"]}', "out_of_range", "sources"),
+    ('{"prompt": "a", "sources": "' + "x" * 301 + '"}', "out_of_range", "sources"),
     (
         '{"prompt": "a", "repetition_penalty": ' + "9" * 5000 + "}",
         "out_of_range",
@@ -145,6 +156,28 @@ async def test_what_inference_refuses_has_the_json_name_of_the_field(
     await socket.frame()
     await socket.send(prompt="a")
     assert named(await socket.frame()) == (code, field)
+
+
+async def test_a_refusal_of_many_sources_is_read_whole(
+    gateway: Running, inference: FakeInference
+) -> None:
+    """It names each of them with all that there are; by default, gRPC drops it as too large."""
+    text = "has no source 'nope'; there are " + ", ".join(f"fake/{i}-res" for i in range(5000))
+    inference.script.refusal = Failure(
+        grpc.StatusCode.INVALID_ARGUMENT, text, field="features.sources", reason="UNKNOWN_SOURCE"
+    )
+    body = {"prompt": "a", "sources": ["nope"] * 64}
+    async with gateway.http.post(f"{gateway.url}/api/generate", json=body) as answer:
+        assert (answer.status, named(await answer.json())) == (400, ("unknown_source", "sources"))
+
+
+async def test_a_camera_may_stand_at_any_place(gateway: Running) -> None:
+    """What is too small for a knob is a place like any other."""
+    presenter = await gateway.connect()
+    room = (await presenter.frame())["room"]
+    viewer = await gateway.connect(room=room)
+    await presenter.send(type="view", pose=[1e-310, -1e-46, 0.0], feature=None, token=None)
+    assert (await viewer.until("view"))[-1]["pose"] == [1e-310, -1e-46, 0.0]
 
 
 async def test_other_streams_never_notice(gateway: Running, inference: FakeInference) -> None:

@@ -86,7 +86,8 @@ async def test_a_mistake_of_ours_in_mid_stream_is_told_and_ends_it(
         (Failure(grpc.StatusCode.UNAVAILABLE, "draining"), 503, "not_ready", None),
         (Failure(grpc.StatusCode.DEADLINE_EXCEEDED, "late"), 504, "deadline", None),
         (Failure(grpc.StatusCode.NOT_FOUND, "no such source"), 400, "unknown_source", None),
-        (Failure(grpc.StatusCode.INTERNAL, "boom"), 500, "internal", None),
+        (Failure(grpc.StatusCode.INTERNAL, "boom"), 500, "generation_failed", None),
+        (Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "large"), 500, "generation_failed", None),
     ],
     ids=lambda value: value.code.name if isinstance(value, Failure) else None,
 )
@@ -104,16 +105,28 @@ async def test_a_refusal_has_its_status_and_code(
         assert answer.headers.get("Retry-After") == retry_after
 
 
+@pytest.mark.parametrize(
+    ("status", "message", "code"),
+    [
+        (grpc.StatusCode.INTERNAL, "the step failed", "generation_failed"),
+        (grpc.StatusCode.UNKNOWN, "Unexpected <class 'KeyError'>", "generation_failed"),
+        (grpc.StatusCode.UNAVAILABLE, "Socket closed", "backend_lost"),
+        (grpc.StatusCode.CANCELLED, "shutting down", "backend_lost"),
+        # How gRPC tells that the connection broke.
+        (grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2", "backend_lost"),
+        (grpc.StatusCode.UNKNOWN, "Stream removed", "backend_lost"),
+    ],
+)
 async def test_a_failure_in_mid_stream_is_the_last_line(
-    gateway: Running, inference: FakeInference
+    gateway: Running, inference: FakeInference, status: grpc.StatusCode, message: str, code: str
 ) -> None:
-    inference.script.failure = Failure(grpc.StatusCode.INTERNAL, "boom")
+    inference.script.failure = Failure(status, message)
     async with gateway.http.post(f"{gateway.url}/api/generate", json={"prompt": "x"}) as answer:
         assert answer.status == 200
         frames = [json.loads(line) async for line in answer.content]
     last = [frame for frame in frames if frame["type"] != "labels"][-1]
-    assert (last["type"], last["error"]) == ("error", "backend_lost")
-    assert inference.address in last["message"]
+    assert (last["type"], last["error"]) == ("error", code)
+    assert f"{inference.address} (fake:{inference.port})" in last["message"]
 
 
 async def test_the_model_is_described(gateway: Running) -> None:
@@ -216,14 +229,26 @@ async def test_a_feature_without_inference_keeps_its_label(
         ("/api/features/fake/0-res/x", 404, "unknown_feature"),
         ("/api/features/fake/9-res/1", 404, "unknown_feature"),
         ("/api/nothing", 404, "not_found"),
+        ("/api/" + "x" * 4000, 404, "not_found"),
+        ("/api/%ed%a0%80%0a%00", 404, "not_found"),
+        ("/api/features/fake/" + "x" * 4000 + "/1", 404, "unknown_feature"),
+        ("/api/features/fake/%00/1", 404, "unknown_feature"),
+        ("/api/features/fake/0-res/" + "9" * 4000, 404, "unknown_feature"),
+        ("/api/features?label=%ed%a0%80&model=fake", 200, None),
+        ("/api/features?label=x&model=" + "x" * 4000, 400, "unknown_model"),
+        ("/api/model?model=%00%ed%a0%80", 400, "unknown_model"),
+        ("/api/rooms/" + "x" * 4000 + "/recording.jsonl", 404, "unknown_room"),
+        ("/api/rooms/%00%0a%ed%a0%80/recording.jsonl", 404, "unknown_room"),
         ("/api/generate", 404, "not_found"),
     ],
 )
 async def test_what_is_not_there_is_refused_in_json(
     gateway: Running, path: str, status: int, code: str
 ) -> None:
-    async with gateway.http.get(f"{gateway.url}{path}") as answer:
-        assert (answer.status, (await answer.json())["error"]) == (status, code)
+    async with gateway.http.get(f"{gateway.url}/api/model") as answer:
+        assert answer.status == 200  # it has met the model
+    async with gateway.http.get(harness.raw_url(f"{gateway.url}{path}")) as answer:
+        assert (answer.status, (await answer.json()).get("error")) == (status, code)
 
 
 async def test_readiness_follows_inference(settings: Settings, inference: FakeInference) -> None:
@@ -291,6 +316,13 @@ async def test_the_page_is_served(settings: Settings, tmp_path: Path) -> None:
             ("/assets", 404, None),
             ("/..%2fsecret", 404, None),
             ("/%00", 404, None),
+            # Names that no file can have.
+            ("/" + "x" * 256, 404, None),
+            ("/" + "x/" * 2500, 404, None),
+            ("/%ed%a0%80", 404, None),
+            ("/%ff", 404, None),
+            ("/assets/%0aforged", 404, None),
+            ("/r/" + "x" * 4000, 200, "no-cache"),
         ):
             async with gateway.http.get(harness.raw_url(f"{gateway.url}{path}")) as answer:
                 assert (path, answer.status) == (path, status)

@@ -8,12 +8,13 @@ import json
 import time
 
 import pytest
+from aiohttp import WSMsgType
 from axon_gateway import limits
 from axon_gateway.config import Settings, from_environment
 
 from . import harness
 from .fake_inference import FakeInference, Script
-from .harness import Running, eventually, narrow_connection
+from .harness import Running, Socket, eventually, narrow_connection
 
 LONG = Script(tokens=tuple(f" t{i}" for i in range(300)), delay=0.01)
 
@@ -22,15 +23,23 @@ def limited(settings: Settings, **changes: object) -> Settings:
     return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
 
 
+async def close_code(client: Socket) -> int | None:
+    assert (await client.raw.receive(5)).type is WSMsgType.CLOSE
+    return client.raw.close_code
+
+
 async def test_sockets_of_one_address(settings: Settings) -> None:
     async with harness.running(limited(settings, client_sockets=2)) as gateway:
         first = await gateway.connect()
         await first.frame()
         second = await gateway.connect()
         await second.frame()
-        refused = await (await gateway.connect()).frame()
+        third = await gateway.connect()
+        refused = await third.frame()
         assert refused["error"] == "too_many_sockets"
         assert refused["retry_after"] > 0
+        # "Try again later": another one may leave.
+        assert await close_code(third) == 1013
         await second.close()
         await asyncio.sleep(0.1)
         assert (await (await gateway.connect()).frame())["type"] == "room"
@@ -121,7 +130,10 @@ def guarded(settings: Settings) -> Settings:
 async def test_access_tokens_over_sockets(guarded: Settings) -> None:
     async with harness.running(guarded) as gateway:
         for query in ({}, {"access": "guess"}, {"access": ""}):
-            assert (await (await gateway.connect(**query)).frame())["error"] == "no_access"
+            refused = await gateway.connect(**query)
+            assert (await refused.frame())["error"] == "no_access"
+            # Trying again changes nothing.
+            assert await close_code(refused) == 1008
         teacher = await gateway.connect(access="teach")
         room = await teacher.frame()
         await teacher.send(prompt="x")
@@ -188,3 +200,10 @@ async def test_a_pace_lets_bursts_through_and_comes_back() -> None:
     assert 0 < max(waits) <= 0.001
     await asyncio.sleep(0.05)
     assert pace.wait() == 0
+
+
+async def test_a_pace_that_was_overdrawn_says_how_long_that_lasts() -> None:
+    pace = limits.Pace(100.0)
+    assert pace.spend(250) == 0
+    assert 0.4 < pace.spend(100) <= 0.5
+    assert 0.9 < pace.spend(50) <= 1.0

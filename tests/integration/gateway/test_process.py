@@ -15,7 +15,7 @@ from axon_gateway.config import Settings
 
 from . import harness
 from .fake_inference import FakeInference, Script
-from .harness import StalledViewer
+from .harness import RawSocket
 
 
 async def start(settings: Settings, **variables: str) -> asyncio.subprocess.Process:
@@ -74,7 +74,7 @@ async def test_a_stalled_viewer_does_not_delay_the_end(
     url = await address(process)
     async with aiohttp.ClientSession() as http:
         presenter = harness.Socket(await http.ws_connect(f"{url}/ws"))
-        stalled = await StalledViewer.connect(url, (await presenter.frame())["room"])
+        stalled = await RawSocket.connect(url, (await presenter.frame())["room"])
         await presenter.send(prompt="x")
         await presenter.until("finished", seconds=5)
         # Its buffers are full, and it answers nothing, not even a close.

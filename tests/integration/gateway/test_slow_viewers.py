@@ -6,7 +6,7 @@ import asyncio
 import json
 
 from .fake_inference import FakeInference, Script
-from .harness import Running, StalledViewer
+from .harness import RawSocket, Running
 
 TOKENS = 400
 #: Frames of about 8 KB: 3 MB in all, far more than the kernel's and our buffers hold.
@@ -25,7 +25,7 @@ async def test_a_stalled_viewer_delays_nobody_and_catches_up(
     inference.script = BIG
     presenter = await gateway.connect()
     room = (await presenter.frame())["room"]
-    stalled = await StalledViewer.connect(gateway.url, room)
+    stalled = await RawSocket.connect(gateway.url, room)
     await presenter.send(prompt="x")
     most = 0
     seen = []

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from . import harness
 from .fake_inference import Failure, FakeInference, Script
-from .harness import Running, StalledViewer
+from .harness import RawSocket, Running
 from .test_process import address, start
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -107,16 +107,16 @@ async def test_errors_are_counted_by_code(
     inference.script.refusal = Failure(grpc.StatusCode.NOT_FOUND, "no such source")
     await client.send(prompt="x")
     await client.until("error")
-    for code in ("empty_prompt", "not_found", "backend_lost", "unknown_source"):
+    for code in ("empty_prompt", "not_found", "generation_failed", "unknown_source"):
         assert await change.of("axon_errors_total", code=code) == 1, code
-    for code in ("backend_lost", "unknown_source"):
+    for code in ("generation_failed", "unknown_source"):
         assert await change.of("axon_generations_total", outcome=code) == 1, code
 
 
 async def test_a_viewer_that_lags_is_seen(gateway: Running, inference: FakeInference) -> None:
     inference.script = Script(tokens=("x" * 8000,) * 600, delay=0.001)
     presenter = await gateway.connect()
-    stalled = await StalledViewer.connect(gateway.url, (await presenter.frame())["room"])
+    stalled = await RawSocket.connect(gateway.url, (await presenter.frame())["room"])
     await presenter.send(prompt="x")
     await presenter.until("finished", seconds=20)
     now = await scrape(gateway)

@@ -125,7 +125,7 @@ def _without_time(frame: dict[str, Any]) -> dict[str, Any]:
 def every_code() -> list[str]:
     """Every code that a refusal can carry."""
     folder = Path(axon_gateway.__file__).parent
-    named = {code for path in folder.glob("*.py") for code in _NAMED.findall(path.read_text())}
+    named = {code for path in folder.rglob("*.py") for code in _NAMED.findall(path.read_text())}
     return sorted(named | errors._STATUS.keys() | statuses._REASONS)
 
 

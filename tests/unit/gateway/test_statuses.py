@@ -16,13 +16,22 @@ from axon_gateway.backends.statuses import translate
         ("RESOURCE_EXHAUSTED", "queue_full", 429),
         ("DEADLINE_EXCEEDED", "deadline", 504),
         ("UNAVAILABLE", "not_ready", 503),
-        ("INTERNAL", "internal", 500),
+        ("INTERNAL", "generation_failed", 500),
+        ("UNKNOWN", "generation_failed", 500),
         ("UNIMPLEMENTED", "internal", 500),
     ],
 )
 def test_statuses_have_codes(code: str, expected: str, status: int) -> None:
     refusal = translate(AxonError(code, "why", retry_after=1.5), "host:1")
     assert (refusal.code, refusal.status) == (expected, status)
+
+
+def test_what_grpc_itself_finds_too_large_is_no_full_queue() -> None:
+    """Only a service whose queue is full says when to try again."""
+    message = "received trailing metadata size exceeds hard limit"
+    refusal = translate(AxonError("RESOURCE_EXHAUSTED", message), "host:1")
+    assert (refusal.code, refusal.status, refusal.retry_after) == ("generation_failed", 500, None)
+    assert message in refusal.message
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,321 @@
+"""Clients that do harm, byte by byte: floods, bombs, broken HTTP, readers that stall."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+import time
+import zlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import compression_utils, web
+from axon_gateway.config import Settings
+
+from . import harness
+from .fake_inference import FakeInference, Script
+from .harness import RawSocket, Running, eventually
+
+#: Frames of a client (masked with zeros) without content.
+PING, PONG, TEXT, FIRST, MORE = (
+    bytes([first, 0x80, 0, 0, 0, 0]) for first in (0x89, 0x8A, 0x81, 0x01, 0x00)
+)
+ASK = harness.masked(b'{"type":"ping"}')
+
+
+async def answered(client: RawSocket, seconds: float) -> bool:
+    """Whether the answer to `ASK` comes within that time."""
+    try:
+        async with asyncio.timeout(seconds):
+            while '"pong"' not in await client.text():
+                pass
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("before", "frame"),
+    [(b"", PING), (b"", PONG), (b"", b"\x8a\x00"), (FIRST, MORE)],
+    ids=["pings", "pongs", "unmasked", "fragments"],
+)
+async def test_a_flood_is_taken_in_no_faster_than_its_sender_may_send(
+    gateway: Running, before: bytes, frame: bytes
+) -> None:
+    """What stands behind 20,000 frames is not read before those would have been allowed."""
+    end = b"\x80\x80\0\0\0\0" if before else b""
+    flooding = await RawSocket.connect(gateway.url)
+    flooding.send(before + frame * 20_000 + end + ASK)
+    assert not await answered(flooding, 1.5)
+    # Others do not notice.
+    other = await gateway.connect()
+    await other.send(prompt="x")
+    assert (await other.until("finished"))[-1]["status"] == "done"
+    flooding.close()
+
+
+async def test_fragments_and_pings_of_a_usual_client_are_served(gateway: Running) -> None:
+    client = await RawSocket.connect(gateway.url)
+    middle = harness.masked(b" " * 300, first=0x00) + PING
+    end = harness.masked(b'{"type":"ping"}', first=0x80)
+    client.send(FIRST + middle * 200 + end)
+    assert await answered(client, 5)
+    client.close()
+
+
+async def test_frames_that_come_with_the_handshake_count_too(gateway: Running) -> None:
+    """A client may not wait for the answer to its handshake."""
+    eager = await RawSocket.connect(gateway.url, at_once=PONG * 2_500 + ASK)
+    assert not await answered(eager, 1.5)
+    eager.close()
+    eager = await RawSocket.connect(gateway.url, at_once=PONG * 20 + ASK)
+    assert await answered(eager, 5)
+    eager.close()
+
+
+async def test_a_hall_that_connects_at_once_lets_others_through(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many handshakes wait, the loop does a few of them in a turn."""
+    turn, turns, loop = 0, Counter[int](), asyncio.get_running_loop()
+
+    def tick() -> None:
+        nonlocal turn, ticking
+        turn += 1
+        ticking = loop.call_soon(tick)
+
+    prepare = web.WebSocketResponse.prepare
+
+    async def counted(self: web.WebSocketResponse, request: web.BaseRequest) -> Any:
+        turns[turn] += 1
+        return await prepare(self, request)
+
+    monkeypatch.setattr(web.WebSocketResponse, "prepare", counted)
+    ticking = loop.call_soon(tick)
+    clients = await asyncio.gather(*(RawSocket.connect(gateway.url) for _ in range(60)))
+    ticking.cancel()
+    assert turns.total() == 60
+    assert max(turns.values()) <= 4
+    for client in clients:
+        client.close()
+
+
+async def test_sockets_are_not_compressed(gateway: Running) -> None:
+    """An inflated message could be a thousand times as large as what was counted."""
+    client = await RawSocket.connect(
+        gateway.url, headers="Sec-WebSocket-Extensions: permessage-deflate\r\n"
+    )
+    assert b"permessage-deflate" not in client.answer
+    client.send(harness.masked(b"x", first=0xC1))
+    assert await client.close_code() == 1002
+    client.close()
+
+
+@pytest.fixture
+def inflated(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of whatever was given to a decompressor."""
+    sizes: list[int] = []
+    inflate = compression_utils.ZLibDecompressor.decompress_sync
+
+    def watched(self: Any, data: Any, max_length: int = 0) -> bytes:
+        sizes.append(len(data))
+        return inflate(self, data, max_length)
+
+    monkeypatch.setattr(compression_utils.ZLibDecompressor, "decompress_sync", watched)
+    return sizes
+
+
+@pytest.mark.parametrize("path", ["/api/generate", "/api/nothing", "/"])
+async def test_compressed_bodies_are_refused_and_never_inflated(
+    gateway: Running, inflated: list[int], path: str
+) -> None:
+    bomb = zlib.compress(bytes(30 << 20), 9)
+    for encoding in ("gzip", "DEFLATE", "br", "zstd", "gzip, gzip"):
+        for body in (bomb, b"not compressed at all"):
+            headers = {"Content-Encoding": encoding}
+            url = f"{gateway.url}{path}"
+            async with gateway.http.post(url, data=body, headers=headers) as answer:
+                assert answer.status == 415
+                assert (await answer.json())["error"] == "unsupported_encoding"
+    assert not inflated
+
+
+async def test_a_body_that_says_it_is_not_compressed_is_read(gateway: Running) -> None:
+    headers = {"Content-Encoding": "identity"}
+    url, body = f"{gateway.url}/api/generate", b'{"prompt": "x"}'
+    async with gateway.http.post(url, data=body, headers=headers) as answer:
+        assert answer.status == 200
+        await answer.read()
+
+
+async def test_headers_that_never_end_are_given_up(settings: Settings) -> None:
+    settings = dataclasses.replace(settings, idle_timeout=0.5)
+    async with harness.running(settings) as gateway:
+        reader, writer = await harness.connection(gateway.url)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await reader.readuntil(b"}") != b""
+        # Slowly enough to look alive, also after a request that was answered.
+        dripping = asyncio.create_task(_drip(writer))
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        dripping.cancel()
+        writer.close()
+
+
+async def _drip(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+    while True:
+        writer.write(b"x")
+        await asyncio.sleep(0.05)
+
+
+@pytest_asyncio.fixture
+async def impatient(settings: Settings) -> AsyncIterator[Running]:
+    async with harness.running(
+        dataclasses.replace(settings, write_timeout=0.4, client_generations=1)
+    ) as gateway:
+        yield gateway
+
+
+async def test_a_generation_that_nobody_reads_is_given_up(
+    impatient: Running, inference: FakeInference
+) -> None:
+    inference.script = Script(tokens=("x" * 8000,) * 4000, delay=0.0005)
+    _, writer = await harness.narrow_connection(impatient.url)
+    body = b'{"prompt": "x"}'
+    head = b"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    writer.write(head % len(body) + body)
+    await eventually(lambda: inference.seen.running == 1)
+    # The gateway's buffer fills, then nothing moves any more.
+    await eventually(lambda: inference.seen.running == 0, seconds=15)
+    assert inference.seen.cancelled == 1
+    assert not impatient.gateway.limits._generations
+    inference.script = Script()
+    url = f"{impatient.url}/api/generate"
+    async with impatient.http.post(url, json={"prompt": "x"}) as answer:
+        assert answer.status == 200
+        await answer.read()
+    writer.close()
+
+
+async def test_a_slow_reader_is_waited_for_as_long_as_it_reads(
+    settings: Settings, inference: FakeInference
+) -> None:
+    """It takes several times as long as one that reads nothing is given."""
+    inference.script = Script(tokens=("x" * 8000,) * 800)
+    async with harness.running(dataclasses.replace(settings, write_timeout=1.0)) as gateway:
+        reader, writer = await harness.narrow_connection(gateway.url, buffer=128 * 1024)
+        body = b'{"prompt": "x"}'
+        head = b"POST /api/generate HTTP/1.0\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+        writer.write(head % len(body) + body)
+        received, began = bytearray(), time.monotonic()
+        while data := await reader.read(128 * 1024):
+            received += data
+            await asyncio.sleep(0.1)
+        writer.close()
+    assert time.monotonic() - began > 4
+    assert received.count(b'"type":"token"') == 800
+    assert b'"finished"' in received
+
+
+async def test_a_recording_that_nobody_reads_is_given_up(
+    impatient: Running, inference: FakeInference
+) -> None:
+    inference.script = Script(tokens=("x" * 8000,) * 1200)
+    presenter = await impatient.connect()
+    room = (await presenter.frame())["room"]
+    await presenter.send(prompt="x")
+    await presenter.until("finished", seconds=20)
+    stalled = []
+    for _ in range(8):
+        reader, writer = await harness.narrow_connection(impatient.url)
+        writer.write(f"GET /api/rooms/{room}/recording.jsonl HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert b" 200 " in await reader.readline()
+        stalled.append(writer)
+    url = f"{impatient.url}/api/rooms/{room}/recording.jsonl"
+    async with impatient.http.get(url) as answer:
+        # It had to wait for one of the others to be given up.
+        assert answer.status == 200
+        assert b'"type":"end"' in await answer.read()
+    for writer in stalled:
+        writer.close()
+
+
+async def test_recordings_are_made_a_few_at_a_time(
+    settings: Settings, inference: FakeInference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("axon_gateway.limits._RECORDING_PATIENCE", 0.2)
+    inference.script = Script(tokens=("x" * 8000,) * 1200)
+    async with harness.running(settings) as gateway:
+        presenter = await gateway.connect()
+        room = (await presenter.frame())["room"]
+        await presenter.send(prompt="x")
+        await presenter.until("finished", seconds=20)
+        path = f"/api/rooms/{room}/recording.jsonl"
+        stalled = []
+        for _ in range(8):
+            reader, writer = await harness.narrow_connection(gateway.url)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert b" 200 " in await reader.readline()
+            stalled.append(writer)
+        async with gateway.http.get(f"{gateway.url}{path}") as answer:
+            assert (answer.status, (await answer.json())["error"]) == (503, "too_many_recordings")
+            assert answer.headers["Retry-After"]
+        stalled.pop().transport.abort()
+        await asyncio.sleep(0.1)
+        async with gateway.http.get(f"{gateway.url}{path}") as answer:
+            assert answer.status == 200
+        for writer in stalled:
+            writer.transport.abort()
+
+
+BROKEN = [
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"NONSENSE\r\n\r\n",
+    b"GET /\x1b[31m HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: 1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nExpect: \x80\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    b"POST /api/generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 9000 + b"\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("data", BROKEN, ids=range(len(BROKEN)))
+async def test_broken_http_is_refused_by_name_and_in_one_line_of_the_log(
+    gateway: Running, caplog: pytest.LogCaptureFixture, data: bytes
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    reader, writer = await harness.connection(gateway.url)
+    writer.write(data)
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.split()[1] == b"400"
+    assert json.loads(body)["error"] == "invalid_http"
+    assert not [record for record in caplog.records if record.exc_info]
+    assert all(record.levelno <= logging.INFO for record in caplog.records)
+
+
+async def test_a_client_that_leaves_in_mid_stream_leaves_no_traceback(
+    gateway: Running, inference: FakeInference, caplog: pytest.LogCaptureFixture
+) -> None:
+    inference.script = Script(tokens=("x" * 8000,) * 2000)
+    for _ in range(5):
+        reader, writer = await harness.connection(gateway.url)
+        body = b'{"prompt": "x"}'
+        head = b"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+        writer.write(head % len(body) + body)
+        await reader.readuntil(b'"token"')
+        writer.transport.abort()
+    await eventually(lambda: inference.seen.running == 0)
+    await asyncio.sleep(0.1)
+    assert not [record for record in caplog.records if record.exc_info]
