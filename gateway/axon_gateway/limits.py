@@ -10,7 +10,7 @@ import contextlib
 import ipaddress
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from aiohttp import web
 
@@ -20,6 +20,12 @@ from axon_gateway.errors import Refusal
 #: Seconds until a client is to try again which has as many sockets as it may have.
 _RETRY_SOCKET = 10.0
 _RETRY_GENERATION = 5.0
+#: Searches, and questions about features, that are worked on at once.
+_SEARCHES, _FACTS, _FEATURES = 1, 2, 16
+#: Questions about features that an address may have open, and for how many addresses there is room.
+_QUESTIONS = 512
+_ADDRESSES = 8
+_RETRY_QUESTION = 1.0
 #: Messages that may come at once, as many as in so many seconds.
 _BURST = 3.0
 
@@ -47,6 +53,38 @@ class Permit:
             self._address = None
 
 
+class Turns:
+    """Questions of one kind: `at_once` are worked on, the others wait in turn.
+
+    An address may have `of_one` of them, all together `_ADDRESSES` times as many; what comes on top
+    of that is refused.
+    """
+
+    def __init__(self, kind: str, at_once: int, of_one: int) -> None:
+        self._kind = kind
+        self._gate = asyncio.Semaphore(at_once)
+        self._of_one = of_one
+        self._open: Counter[str] = Counter()
+
+    @contextlib.asynccontextmanager
+    async def turn(self, address: str) -> AsyncIterator[None]:
+        """A block that answers one question. Refusal if there are too many."""
+        if self._open[address] >= self._of_one:
+            message = f"an address may have {self._of_one} {self._kind} at once"
+            raise Refusal("too_many_questions", message, retry_after=_RETRY_QUESTION)
+        if self._open.total() >= _ADDRESSES * self._of_one:
+            message = f"too many {self._kind} at once"
+            raise Refusal("too_many_questions", message, retry_after=_RETRY_QUESTION)
+        self._open[address] += 1
+        try:
+            async with self._gate:
+                # Everybody else has a turn between two answers.
+                await asyncio.sleep(0)
+                yield
+        finally:
+            _count_down(self._open, address)
+
+
 class Limits:
     """Counts by client, and judges access tokens."""
 
@@ -54,6 +92,9 @@ class Limits:
         self._settings = settings
         self._sockets: Counter[str] = Counter()
         self._generations: Counter[str] = Counter()
+        self.searches = Turns("searches for features", _SEARCHES, settings.client_searches)
+        self.facts = Turns("questions about features", _FACTS, _QUESTIONS)
+        self.features = Turns("questions about one feature", _FEATURES, _QUESTIONS)
 
     @contextlib.contextmanager
     def socket(self, address: str) -> Iterator[Client]:

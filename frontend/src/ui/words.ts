@@ -141,6 +141,7 @@ export const ADVICE: Readonly<Record<string, string>> = {
   rooms_unavailable: "Part of the server is away; what is missing follows when it is back.",
   too_fast: "That was too much at once.",
   too_many_generations: "You run as many generations as one person may. Wait for one to end.",
+  too_many_questions: "Many people ask about features just now. Try again in a moment.",
   too_many_rooms: "All rooms of this server are in use. The page keeps trying.",
   too_many_sockets:
     "Too many pages of your address are connected. Close some; this one keeps trying.",
@@ -155,7 +156,13 @@ export const ADVICE: Readonly<Record<string, string>> = {
 };
 
 /** Errors that pass by themselves: one may try again, once the server's time is over. */
-const PASSING = new Set(["queue_full", "too_fast", "too_many_generations", "not_ready"]);
+const PASSING = new Set([
+  "queue_full",
+  "too_fast",
+  "too_many_generations",
+  "too_many_questions",
+  "not_ready",
+]);
 
 /** Fields that show what is wrong with them beside themselves. */
 const NOTED = new Set<string>(["sources", ...KNOBS]);

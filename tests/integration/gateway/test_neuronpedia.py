@@ -51,7 +51,7 @@ async def fake() -> AsyncIterator[FakeNeuronpedia]:
 
 @contextlib.asynccontextmanager
 async def opened(
-    fake: FakeNeuronpedia, redis: RedisServer, size: int = 1000, **origins: object
+    fake: FakeNeuronpedia, redis: RedisServer, size: int = 10**8, **origins: object
 ) -> AsyncIterator[Labels]:
     http = Http()
     given = {
@@ -166,7 +166,7 @@ class TestExport:
     ) -> None:
         fake.file_faults["explanations/batch-1.jsonl.gz"] = deque(["malformed"])
         assert len(await labels.look_up(SOURCE, range(40))) == 32
-        assert "1 rows of the export are malformed" in caplog.text
+        assert "1 row is left out (row 1: not JSON" in caplog.text
 
     async def test_a_source_without_export_is_asked_for_one_by_one(
         self, fake: FakeNeuronpedia, redis: RedisServer
@@ -176,6 +176,44 @@ class TestExport:
             assert await labels.look_up(SOURCE, [100]) == {}
             assert await asked(labels, 100) == {100: "label 100"}
         assert fake.seen.files == []
+
+    async def test_answers_outlive_an_export_that_is_asked_for_again(
+        self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("axon_gateway.labels.bulk._ABSENT", 0.2)
+        fake.labels = {}
+        async with opened(fake, redis) as labels:
+            await labels.look_up(SOURCE, [100])
+            assert await asked(labels, 100) == {100: "label 100"}
+        await asyncio.sleep(0.3)
+        # The export is asked for again, by a gateway that has nothing in its memory.
+        async with opened(fake, redis) as labels:
+            assert await labels.look_up(SOURCE, [5, 100]) == {100: "label 100"}
+            assert (await labels.feature(SOURCE, 100)).label == "label 100"
+        assert fake.seen.features == [100]
+
+    async def test_answers_outlive_an_export_that_came_in_part(
+        self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("axon_gateway.labels.bulk._PARTIAL", 0.2)
+        fake.file_faults["explanations/batch-1.jsonl.gz"] = deque(["500"] * 4)
+        async with opened(fake, redis) as labels:
+            await labels.look_up(SOURCE, [100])
+            assert await asked(labels, 100) == {100: "label 100"}
+        await asyncio.sleep(0.3)
+        async with opened(fake, redis) as labels:
+            expected = {**fake.labels, 100: "label 100"}
+            assert await labels.look_up(SOURCE, [*range(40), 100]) == expected
+        assert fake.seen.features == [100]
+
+    async def test_labels_in_redis_are_kept_where_nobody_is_asked_any_more(
+        self, fake: FakeNeuronpedia, redis: RedisServer
+    ) -> None:
+        async with opened(fake, redis) as labels:
+            await labels.prepare(SOURCE)
+        async with opened(fake, redis, export=None, api=None) as labels:
+            await labels.prepare(SOURCE)
+            assert await labels.look_up(SOURCE, range(40)) == fake.labels
 
     async def test_a_server_that_is_not_there_leaves_what_is_unknown_unknown(
         self, fake: FakeNeuronpedia, redis: RedisServer
@@ -240,9 +278,9 @@ class TestApi:
         assert fake.seen.features == [999]
         fake.single[999] = "found by now"
         with Redis.from_url(redis.url) as client:
-            entry = json.loads(client.hget(f"axon:labels:{SOURCE}", "999"))
+            entry = json.loads(client.hget(f"axon:labels:{SOURCE}:answers", "999"))
             entry["asked"] -= 24 * 3600
-            client.hset(f"axon:labels:{SOURCE}", "999", json.dumps(entry))
+            client.hset(f"axon:labels:{SOURCE}:answers", "999", json.dumps(entry))
         async with opened(fake, redis) as labels:
             await labels.look_up(SOURCE, [999])
             assert await asked(labels, 999) == {999: "found by now"}
