@@ -42,6 +42,13 @@ def bench() -> int:
     return subprocess.run([VENV_PYTHON, "-m", "tests.bench", *arguments], cwd=ROOT).returncode
 
 
+def check_quality() -> int:
+    """Check the running server at AXON_URL; further arguments come from the variable ARGS."""
+    environment.setup()
+    arguments = shlex.split(os.environ.get("ARGS", ""))
+    return subprocess.run([VENV_PYTHON, "-m", "tests.quality", *arguments], cwd=ROOT).returncode
+
+
 def bench_docs() -> int:
     """Write docs/performance.md from the committed results."""
     environment.setup()
@@ -81,6 +88,7 @@ COMMANDS: dict[str, Callable[[], int]] = {
     "test": test.test,
     "test-compose": test.test_compose,
     "check": check.check,
+    "check-quality": check_quality,
     "fmt": check.fmt,
     "proto": proto,
     "demo-model": demo_model,
