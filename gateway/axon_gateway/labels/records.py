@@ -18,6 +18,8 @@ Row = dict[str, Any]
 _MOST_EXPLAINER = 100
 #: Features that a source may have: indices are 0 to this less one.
 MOST_FEATURES = 2**32
+#: Features of which records are kept: more than the widest SAE has.
+_MOST_RECORDS = 2**20
 #: Rows that are named of those left out.
 _NAMED = 3
 _INDEX = re.compile(r"[0-9]{1,10}", re.ASCII)
@@ -107,9 +109,11 @@ class Records:
             try:
                 row = _row(line)
                 index = _index(row.get("index"))
-                known = self.by_index.get(index, _NOTHING)
-                self.by_index[index] = apply(known, row)
-                odd.cut += len(row.get("description") or "") > MOST_LABEL
+                known = self.by_index.get(index)
+                if known is None and len(self.by_index) >= _MOST_RECORDS:
+                    raise BadRow(f"the source has more than {_MOST_RECORDS} features")
+                self.by_index[index] = apply(known or _NOTHING, row)
+                odd.cut += kind == "explanations" and _is_cut(row["description"])
             except BadRow as error:
                 odd.leave_out(number, error)
         return odd
@@ -156,6 +160,10 @@ def from_api(answer: Row) -> FeatureRecord:
             # One that is empty or malformed takes nothing from the others.
             continue
     return record
+
+
+def _is_cut(label: str) -> bool:
+    return len(label) > MOST_LABEL and len(" ".join(label.split())) > MOST_LABEL
 
 
 def _with_explanation(record: FeatureRecord, row: Row) -> FeatureRecord:

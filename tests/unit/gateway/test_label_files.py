@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import logging
@@ -12,7 +13,10 @@ from typing import Any
 import pytest
 from axon_gateway.labels.files import LabelFiles
 from axon_gateway.labels.files import write as write_file
-from axon_gateway.labels.records import FeatureRecord
+from axon_gateway.labels.records import FeatureRecord, Records, from_api
+from axon_gateway.labels.table import LabelTable
+from hypothesis import given
+from hypothesis import strategies as st
 
 SOURCE = "m/0-res"
 
@@ -144,6 +148,48 @@ def test_a_row_without_end_costs_no_more_than_itself(
     [message] = caplog.messages
     assert "1 row is left out" in message
     assert "row 1: longer than" in message
+
+
+def test_records_are_bounded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("axon_gateway.labels.records._MOST_RECORDS", 3)
+    write(tmp_path, "explanations/batch-0.jsonl.gz", [row(index, "x") for index in range(9)])
+    write(tmp_path, "features/batch-0.jsonl.gz", [{"index": "1", "maxActApprox": 8.5}])
+    with caplog.at_level(logging.WARNING):
+        records = LabelFiles(tmp_path).read(SOURCE)
+    assert records.keys() == {0, 1, 2}
+    assert records[1].max_activation == 8.5
+    assert "6 rows are left out (row 4: the source has more than 3 features" in caplog.text
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = ("index", "description", "scores", "typeName", "frac_nonzero", "maxActApprox")
+ROWS = ANYTHING | st.dictionaries(
+    st.sampled_from(FIELDS),
+    ANYTHING | st.sampled_from([7, "7", [{"value": 0.5}], [{"value": "x"}]]),
+)
+
+
+@given(st.sampled_from(["explanations", "features"]), st.lists(ROWS, max_size=5))
+def test_any_row_is_taken_or_left_out(kind: str, rows: list[Any]) -> None:
+    records = Records()
+    odd = records.add(kind, [json.dumps(row).encode() for row in rows])
+    assert len(records.by_index) + odd.left_out <= len(rows)
+    table = LabelTable(records.by_index)
+    assert {index: table.record(index) for index in records.by_index} == records.by_index
+
+
+@given(ANYTHING)
+def test_any_answer_of_the_api_is_a_record_or_refused(answer: Any) -> None:
+    for body in (answer, {"explanations": answer}, {"explanations": [answer, {"description": 1}]}):
+        # What `FeatureApi` counts as no answer.
+        with contextlib.suppress(ValueError, KeyError):
+            assert isinstance(from_api(body), FeatureRecord)
 
 
 def test_a_file_cut_off_gives_what_is_before_the_cut(
