@@ -123,7 +123,9 @@ def places(container: Any) -> list[tuple[Any, Any]]:
     return found
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.data())
 def test_any_value_in_any_place_is_played_or_one_line(tmp_path: Path, data: st.DataObject) -> None:
     frames = copy.deepcopy(FRAMES)
@@ -136,7 +138,9 @@ def test_any_value_in_any_place_is_played_or_one_line(tmp_path: Path, data: st.D
     check(text_of(frames), tmp_path)
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.data())
 def test_any_damage_to_bytes_is_played_or_one_line(tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(text_of(FRAMES))

@@ -15,7 +15,7 @@ from axon_gateway.labels.files import LabelFiles
 from axon_gateway.labels.files import write as write_file
 from axon_gateway.labels.records import FeatureRecord, Records, from_api
 from axon_gateway.labels.table import LabelTable
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SOURCE = "m/0-res"
@@ -175,6 +175,7 @@ ROWS = ANYTHING | st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["explanations", "features"]), st.lists(ROWS, max_size=5))
 def test_any_row_is_taken_or_left_out(kind: str, rows: list[Any]) -> None:
     records = Records()
@@ -184,6 +185,7 @@ def test_any_row_is_taken_or_left_out(kind: str, rows: list[Any]) -> None:
     assert {index: table.record(index) for index in records.by_index} == records.by_index
 
 
+@settings(deadline=None)
 @given(ANYTHING)
 def test_any_answer_of_the_api_is_a_record_or_refused(answer: Any) -> None:
     for body in (answer, {"explanations": answer}, {"explanations": [answer, {"description": 1}]}):

@@ -8,7 +8,7 @@ import pytest
 from axon_gateway.labels import search
 from axon_gateway.labels.records import FeatureRecord
 from axon_gateway.labels.table import LabelTable
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 LABELS = {
@@ -95,6 +95,7 @@ def test_of_a_word_that_all_labels_have_few_are_looked_at(monkeypatch: pytest.Mo
 WORDS = st.text(string.ascii_letters + "äİßẞKΣ ", max_size=6)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.integers(0, 2**32 - 1), WORDS), WORDS.filter(str.strip))
 def test_what_is_found_is_what_a_plain_search_finds(labels: dict[int, str], text: str) -> None:
     def plain(label: str) -> str:
@@ -105,6 +106,7 @@ def test_what_is_found_is_what_a_plain_search_finds(labels: dict[int, str], text
     assert {index for index, _ in found(text, labels)} == expected
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.integers(0, 2**32 - 1),
