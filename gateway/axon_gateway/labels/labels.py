@@ -10,30 +10,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
-
-from redis.exceptions import RedisError
 
 from axon_gateway.errors import Refusal
 from axon_gateway.labels import bulk
+from axon_gateway.labels.answers import Answers
 from axon_gateway.labels.files import LabelFiles
+from axon_gateway.labels.link import Link
 from axon_gateway.labels.memory import Memory, Overrides
 from axon_gateway.labels.neuronpedia import BulkExport, FeatureApi, Http, Unavailable
 from axon_gateway.labels.once import once
 from axon_gateway.labels.records import FeatureRecord
-from axon_gateway.labels.store import Entry, Kept, LabelStore
+from axon_gateway.labels.store import Kept, LabelStore
 from axon_gateway.labels.table import LabelTable
 
 _log = logging.getLogger(__name__)
 
-#: Seconds without another try after Redis has failed: a dead one must not cost a timeout per token.
-_PAUSE = 2.0
 #: Seconds between two looks whether another gateway has filled a source.
 _POLL = 0.25
 #: Seconds that a generation waits for files and Redis to be read, which happens once in a process.
 _HOLD_PATIENCE = 10.0
+#: The same while Redis fails, which may take its time to say so.
+_HOLD_BRIEFLY = 0.5
 #: Seconds that questions about features wait for their source to be filled, and for the API.
 _PATIENCE = 3.0
 #: Seconds after which Redis is read again for a source that nobody here can fill: others may have.
@@ -63,12 +62,17 @@ class Labels:
         self._memory = Memory(origins.overrides, most)
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._filling: dict[str, asyncio.Task[None]] = {}
-        self._asking: dict[tuple[str, int], asyncio.Task[FeatureRecord]] = {}
         #: Sources are read one at a time: each is some work for a thread.
         self._one = asyncio.Lock()
-        self._retry_at = 0.0
-        #: False from the first failure of Redis to the next success.
-        self.available = True
+        self._link = Link()
+        self._answers = Answers(
+            origins.api, origins.neuronpedia_id, store, self._link, self._memory
+        )
+
+    @property
+    def available(self) -> bool:
+        """Whether Redis answers, as far as it was needed."""
+        return self._link.available
 
     def known(self, source: str, index: int) -> str | None:
         """The label, None if there is none or it is not known yet. Never waits."""
@@ -83,7 +87,7 @@ class Labels:
         """Those of `indices` about which nothing is known yet, not even that no label exists."""
         memory = self._memory
         nameless = {index for index in indices if memory.label(source, index) is None}
-        if nameless and memory.fresh(source) and not self._askable(source):
+        if nameless and memory.fresh(source) and not self._answers.can_come(source):
             return set()
         return {index for index in nameless if not memory.has_none(source, index)}
 
@@ -95,7 +99,7 @@ class Labels:
         unread = [source for source in sources if not self._memory.holds(source)]
         if unread:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_HOLD_PATIENCE):
+                async with asyncio.timeout(_HOLD_PATIENCE if self.available else _HOLD_BRIEFLY):
                     await asyncio.gather(*map(self._try_to_read, unread))
 
     async def prepare(self, source: str) -> None:
@@ -120,23 +124,27 @@ class Labels:
         self, source: str, indices: Iterable[int]
     ) -> AsyncGenerator[dict[int, str], None]:
         """Asks Neuronpedia for features one by one; labels as they come, none if it cannot say."""
-        if not self._askable(source):
+        if not self._answers.can_come(source):
             return
         for index in sorted(self.missing(source, indices)):
             try:
-                record = await self._ask(source, index)
+                await self._answers.ask(source, index)
             except Unavailable:
                 return  # said in the log; all others would be refused as well
-            if record.label is not None:
-                yield {index: record.label}
+            if (label := self.known(source, index)) is not None:
+                yield {index: label}
 
     async def feature(self, source: str, index: int) -> FeatureRecord:
         """Everything known about one feature. Refusal if Redis fails and nothing is here."""
         record = (await self.records(source, [index])).get(index, FeatureRecord())
-        if record.label is None and self._askable(source) and self.missing(source, [index]):
+        if (
+            record.label is None
+            and self._answers.can_come(source)
+            and self.missing(source, [index])
+        ):
             with contextlib.suppress(Unavailable, TimeoutError):
                 async with asyncio.timeout(_PATIENCE):
-                    await self._ask(source, index)
+                    await self._answers.ask(source, index)
         return self._memory.record(source, index) or record
 
     async def records(self, source: str, indices: list[int]) -> dict[int, FeatureRecord]:
@@ -160,16 +168,14 @@ class Labels:
 
     async def close(self) -> None:
         """Ends unfinished work and the connections."""
-        tasks = [*self._reading.values(), *self._filling.values(), *self._asking.values()]
+        await self._answers.close()
+        tasks = [*self._reading.values(), *self._filling.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._store.close()
         if self._origins.http is not None:
             await self._origins.http.close()
-
-    def _askable(self, source: str) -> bool:
-        return self._origins.api is not None and self._origins.neuronpedia_id(source) is not None
 
     async def _have(self, source: str) -> None:
         """Like `prepare`, for a moment only, and content with what is old."""
@@ -183,29 +189,9 @@ class Labels:
                 raise
 
     async def _recall(self, source: str, indices: Iterable[int]) -> None:
-        """Reads answers that the API gave to other gateways."""
-        missing = self.missing(source, indices) if self._askable(source) else set()
-        if missing:
-            async with self._talking():
-                answers = await self._store.answers(source, sorted(missing))
-            for index, entry in answers.items():
-                self._memory.answer(source, index, entry)
-
-    async def _ask(self, source: str, index: int) -> FeatureRecord:
-        """Asks the API once, however many want to know. Raises Unavailable."""
-        return await once(self._asking, (source, index), lambda: self._ask_now(source, index))
-
-    async def _ask_now(self, source: str, index: int) -> FeatureRecord:
-        id_ = self._origins.neuronpedia_id(source)
-        assert self._origins.api is not None
-        assert id_ is not None
-        record = await self._origins.api.feature(id_, index) or FeatureRecord()
-        entry = Entry(record, None if record.label else time.time())
-        self._memory.answer(source, index, entry)
-        with contextlib.suppress(Refusal):
-            async with self._talking():
-                await self._store.put(source, index, entry)
-        return record
+        """Reads what the API has told other gateways of those that are missing."""
+        if self._answers.can_come(source) and (missing := self.missing(source, indices)):
+            await self._answers.recall(source, missing)
 
     async def _try_to_read(self, source: str) -> None:
         try:
@@ -225,11 +211,11 @@ class Labels:
             if await asyncio.to_thread(files.has, source):
                 table = await asyncio.to_thread(lambda: LabelTable(files.read(source)))
                 self._hold(source, table, float("inf"))
-            if not self._memory.fresh(source) or self._askable(source):
+            if not self._memory.fresh(source) or self._answers.can_come(source):
                 await self._read_redis(source)
 
     async def _read_redis(self, source: str) -> None:
-        async with self._talking():
+        async with self._link.talking():
             kept = await self._store.everything(source)
         for index, entry in kept.answers.items():
             self._memory.answer(source, index, entry)
@@ -254,7 +240,7 @@ class Labels:
         """Has Redis filled from the export, by one gateway of all, and reads it."""
         id_ = self._exported_id(source)
         if id_ is not None:
-            async with self._talking():
+            async with self._link.talking():
                 while not await self._filled(source, id_):
                     async with self._store.lock(source) as mine:
                         if mine and not await self._filled(source, id_):
@@ -277,24 +263,3 @@ class Labels:
 
     def _exported_id(self, source: str) -> str | None:
         return self._origins.neuronpedia_id(source) if self._origins.export else None
-
-    @contextlib.asynccontextmanager
-    async def _talking(self) -> AsyncIterator[None]:
-        """A block that talks to Redis: its failures become refusals, and pause further tries."""
-        if asyncio.get_running_loop().time() < self._retry_at:
-            raise _off()
-        try:
-            yield
-        except (RedisError, ConnectionError, TimeoutError) as error:
-            self._retry_at = asyncio.get_running_loop().time() + _PAUSE
-            if self.available:
-                _log.warning("Redis does not answer, labels are off until it does: %s", error)
-            self.available = False
-            raise _off() from None
-        if not self.available:
-            _log.info("Redis answers again, labels are on")
-        self.available = True
-
-
-def _off() -> Refusal:
-    return Refusal("labels_unavailable", "labels are off: Redis does not answer", None, _PAUSE)

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -83,13 +83,17 @@ class LabelStore:
         """All that is kept of a source; read in a thread, for it may be much."""
         return await asyncio.to_thread(self._everything, source)
 
-    async def answers(self, source: str, indices: Sequence[int]) -> dict[int, Entry]:
-        """What the API has said of some features, as far as it was asked."""
-        if not indices:
-            return {}
-        values: list[Any] = await self._redis.hmget(_answers(source), list(map(str, indices)))
-        entries = {index: _entry(value) for index, value in zip(indices, values, strict=True)}
-        return {index: entry for index, entry in entries.items() if entry is not None}
+    async def answers(self, wanted: Mapping[str, Iterable[int]]) -> dict[str, dict[int, Entry]]:
+        """What the API has said of features, by source, as far as it was asked: one round trip."""
+        lists = {source: list(indices) for source, indices in wanted.items()}
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for source, indices in lists.items():
+                pipeline.hmget(_answers(source), list(map(str, indices)))
+            values: list[list[Any]] = await pipeline.execute()
+        return {
+            source: dict(_known(zip(indices, found, strict=True)))
+            for (source, indices), found in zip(lists.items(), values, strict=True)
+        }
 
     async def put(self, source: str, index: int, entry: Entry) -> None:
         """Keeps what the API said of one feature."""
@@ -168,10 +172,8 @@ class LabelStore:
 
     def _entries(self, key: str) -> Iterator[tuple[int, Entry]]:
         """All entries of a hash, read in portions: others have their turn at Redis between two."""
-        for name, value in self._reader.hscan_iter(key, count=_ROWS_AT_ONCE):
-            entry = _entry(value) if name.isdigit() else None
-            if entry is not None:
-                yield int(name), entry
+        rows = self._reader.hscan_iter(key, count=_ROWS_AT_ONCE)
+        yield from _known((int(name), value) for name, value in rows if name.isdigit())
 
 
 def _key(source: str) -> str:
@@ -196,6 +198,13 @@ def _entry(value: bytes | None) -> Entry | None:
         return Entry(FeatureRecord(**kept), asked)
     except (ValueError, TypeError, AttributeError):
         return None  # kept by another version
+
+
+def _known(pairs: Iterable[tuple[int, bytes | None]]) -> Iterator[tuple[int, Entry]]:
+    """Those of the pairs that have an entry, decoded."""
+    for index, value in pairs:
+        if (entry := _entry(value)) is not None:
+            yield index, entry
 
 
 def _filling(value: bytes | str | None) -> Filling | None:

@@ -17,7 +17,7 @@ from axon_gateway.errors import Refusal
 from axon_gateway.labels.files import LabelFiles
 from axon_gateway.labels.labels import Labels, Origins
 from axon_gateway.labels.records import FeatureRecord
-from axon_gateway.labels.store import Entry, LabelStore
+from axon_gateway.labels.store import Entry, Kept, LabelStore
 from redis import Redis
 
 from . import harness
@@ -130,6 +130,22 @@ async def test_a_redis_that_fails_is_not_an_answer() -> None:
         assert not labels.available
 
 
+async def test_a_redis_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(store: LabelStore, source: str) -> Kept:
+        await asyncio.sleep(0.1)
+        if not labels.available:
+            await asyncio.sleep(60)
+        raise TimeoutError
+
+    monkeypatch.setattr(LabelStore, "everything", hang)
+    monkeypatch.setattr("axon_gateway.labels.link._PAUSE", 0.0)
+    async with opened(RedisServer(), None) as labels:
+        await labels.hold([SOURCE])
+        assert not labels.available
+        async with asyncio.timeout(5):
+            await labels.hold([SOURCE])
+
+
 async def test_one_who_leaves_does_not_stop_the_reading_for_others(
     labels: Labels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,8 +179,9 @@ async def test_more_questions_than_connections_wait_their_turn() -> None:
         store = LabelStore(redis.url)
         entry = Entry(FeatureRecord("cats"))
         await store.put(SOURCE, 7, entry)
-        answers = await asyncio.gather(*(store.answers(SOURCE, [7, i]) for i in range(500)))
-        assert all(answer == {7: entry} for answer in answers)
+        wanted = [{SOURCE: [7, 100 + number]} for number in range(500)]
+        answers = await asyncio.gather(*map(store.answers, wanted))
+        assert all(answer == {SOURCE: {7: entry}} for answer in answers)
         assert len(client.client_list()) <= 9
         await store.close()
 

@@ -9,9 +9,10 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -265,6 +266,36 @@ class TestApi:
                 await asked(labels, 100)
                 assert labels.known(SOURCE, 100) == "label 100"
         assert fake.seen.features == [100]
+
+    async def test_what_many_want_of_redis_is_read_together(
+        self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As sixteen generations do that meet features of thirteen sources."""
+        sources = [f"gpt2-small/{layer}-res-jb" for layer in range(13)]
+        async with opened(fake, redis, export=None) as one:
+            await one.prepare(SOURCE)
+            assert await asked(one, 100) == {100: "label 100"}
+        reads: list[int] = []
+        actual = LabelStore.answers
+
+        async def answers(self: LabelStore, wanted: Mapping[str, Iterable[int]]) -> Any:
+            reads.append(len(wanted))
+            return await actual(self, wanted)
+
+        async with opened(fake, redis, export=None) as labels:
+            # Another gateway's answer comes to Redis after this one has read it.
+            await labels.hold(sources)
+            async with opened(fake, redis, export=None) as one:
+                await one.prepare(SOURCE)
+                assert await asked(one, 101) == {101: "label 101"}
+            monkeypatch.setattr(LabelStore, "answers", answers)
+            found = await asyncio.gather(
+                *(labels.look_up(source, [100, 101, 200]) for source in sources * 16)
+            )
+        known = [some for some in found if some]
+        assert known == [{100: "label 100", 101: "label 101"}] * 16
+        assert len(reads) <= 2
+        assert max(reads) == 13
 
     async def test_not_found_is_remembered_for_a_day(
         self, fake: FakeNeuronpedia, redis: RedisServer
