@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run up up-gpu down test test-compose check fmt setup proto demo-model labels bench bench-docs fuzz soak lock clean
+.PHONY: help run up up-gpu down test test-compose check check-quality fmt setup proto demo-model labels bench bench-docs fuzz soak lock clean
 
 # Variables given on the command line (make run AXON_PORT=8080) reach the commands through the environment.
 DEV := @sh .dev/launch.sh
@@ -34,6 +34,9 @@ test-compose: ## Build the images and test the whole from outside (needs a Docke
 
 check: ## Check format, lint, types, the contract and its stubs
 	$(DEV) check
+
+check-quality: ## Check any running server from outside: AXON_URL, or the one that `make run` started
+	$(DEV) check-quality
 
 fmt: ## Format everything
 	$(DEV) fmt
@@ -81,6 +84,7 @@ clean: ## Remove all that make made: .venv, the built page, fetched labels, logs
 #: AXON_REDIS_URL   A Redis for labels, and for rooms shared with other gateways: one started for this run
 #: AXON_GENERATE_TOKENS Access tokens, one of which is needed to generate: nobody needs one
 #: AXON_JOIN_TOKENS Access tokens, one of which is needed to watch: nobody needs one
+#: AXON_URL         The server that `make check-quality` looks at: http://127.0.0.1:8000 (with ?access=TOKEN if need be)
 #: AXON_LOG_LEVEL   How much the services log: info
 #: AXON_LOG_FORMAT  How the services log: plain, or json
 #: AXON_METRICS_PORT Where Prometheus finds the queue's length of inference: nowhere

@@ -40,6 +40,13 @@ def bench() -> int:
     return _trial("tests.bench")
 
 
+def check_quality() -> int:
+    """Check the running server at AXON_URL; further arguments come from the variable ARGS."""
+    environment.setup()
+    arguments = shlex.split(os.environ.get("ARGS", ""))
+    return subprocess.run([VENV_PYTHON, "-m", "tests.quality", *arguments], cwd=ROOT).returncode
+
+
 def bench_docs() -> int:
     """Write docs/performance.md from the committed results."""
     environment.setup()
@@ -95,6 +102,7 @@ COMMANDS: dict[str, Callable[[], int]] = {
     "test": test.test,
     "test-compose": test.test_compose,
     "check": check.check,
+    "check-quality": check_quality,
     "fmt": check.fmt,
     "proto": proto,
     "demo-model": demo_model,

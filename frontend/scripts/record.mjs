@@ -43,7 +43,7 @@ const kept = frames.filter((frame) => frame.type !== "labels");
 for (const token of kept.flatMap((frame) => frame.tokens ?? [frame])) {
   for (const feature of token.features ?? []) {
     const key = `${feature.source}/${feature.id}`;
-    feature.label ??= labels.get(key) ?? null;
+    feature.label ??= labels.get(key);
     if (maxima.has(key)) feature.max ??= maxima.get(key);
     maxima.delete(key);
     feature.activation = Number(feature.activation.toPrecision(4));

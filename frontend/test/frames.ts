@@ -8,7 +8,7 @@ export function feature(
   activation: number,
   more: Partial<WireFeature> = {},
 ): WireFeature {
-  return { id, activation, label: null, layer: 2, source: SOURCE, ...more };
+  return { id, activation, layer: 2, source: SOURCE, ...more };
 }
 
 export function started(seq: number, sources = [SOURCE]): Frame {

@@ -176,14 +176,14 @@ describe("nameNodes", () => {
   it("names a label once, and every feature without one", () => {
     const session = new Session();
     session.apply(started(1, ["m/0", "m/1"]));
-    const fired = (id: number, source: string, label: string | null) =>
-      feature(id, 1, { source, label });
+    const fired = (id: number, source: string, label?: string) =>
+      feature(id, 1, { source, ...(label === undefined ? {} : { label }) });
     session.apply(
       token(2, 0, "a", [
         fired(1, "m/0", "capitals"),
         fired(2, "m/1", "capitals"),
-        fired(5, "m/0", null),
-        fired(5, "m/1", null),
+        fired(5, "m/0"),
+        fired(5, "m/1"),
       ]),
     );
     const nodes = session.features.map(({ index }) => ({ index, x: 0, y: 0, radius: 3 }));

@@ -36,6 +36,13 @@ describe("parseMessage", () => {
     expect(parse(TOKEN)).toEqual([TOKEN]);
   });
 
+  it("reads a feature without a label, as frames leave it out and old recordings have null", () => {
+    const nameless = { id: 9, activation: 1, layer: 2, source: "axon-demo/2-res" };
+    const frame = { ...TOKEN, features: [nameless] };
+    expect(parse(frame)).toEqual([frame]);
+    expect(parse({ ...TOKEN, features: [{ ...nameless, label: null }] })).toEqual([frame]);
+  });
+
   it("reads a room frame with and without a token", () => {
     const room = { type: "room", seq: 0, room: "k3f9x2", role: "viewer", viewers: 3, open: false };
     expect(parse(room)).toEqual([room]);

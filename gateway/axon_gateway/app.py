@@ -96,7 +96,6 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
     yield
     await rooms.close()
     await sharing.close()
-    await search.close()
     await labels.close()
     await backends.close()
 
@@ -117,7 +116,7 @@ def _labels(settings: Settings, backends: Backends) -> Labels:
         neuronpedia_id=neuronpedia_id,
         http=http,
     )
-    return Labels(LabelStore(settings.redis_url), origins, settings.label_cache)
+    return Labels(LabelStore(settings.redis_url), origins, settings.label_mb * 10**6)
 
 
 async def _warm_up(app: web.Application) -> AsyncIterator[None]:
@@ -140,6 +139,8 @@ async def _warm_up(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _prepare(labels: Labels, model: Model) -> None:
+    # First what is on this machine: an export that has to be fetched may take minutes.
+    await labels.hold(source.id for source in model.sources)
     for source in model.sources:
         try:
             await labels.prepare(source.id)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
-import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 if TYPE_CHECKING:
     from axon.channel import Tls
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+#: Characters of a label: a sentence or two.
+MOST_LABEL = 500
+_INDEX = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -134,15 +140,19 @@ def _overrides(text: str) -> Mapping[tuple[str, int], str]:
     if not text:
         return {}
     try:
-        labels = json.loads(Path(text).expanduser().read_text())
+        # orjson also refuses what cannot be sent: half a surrogate pair, nesting without end.
+        labels = orjson.loads(Path(text).expanduser().read_bytes())
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from None
     overrides = {}
     for name, label in labels.items() if isinstance(labels, dict) else [("the file", None)]:
         source, _, index = name.rpartition("/")
-        if not (source and index.isascii() and index.isdigit() and isinstance(label, str)):
-            raise ValueError(f'{name}: not of the form "model/source/index": "label"')
-        overrides[source, int(index)] = label
+        if not (source and _INDEX.fullmatch(index) and isinstance(label, str)):
+            raise ValueError(f'{name[:80]}: not of the form "model/source/index": "label"')
+        words = " ".join(label.split())
+        if not 0 < len(words) <= MOST_LABEL:
+            raise ValueError(f"{name}: a label has 1 to {MOST_LABEL} characters")
+        overrides[source, int(index)] = words
     return overrides
 
 
@@ -290,6 +300,9 @@ class Settings:
     client_generations: int = _setting(
         "AXON_CLIENT_GENERATIONS", _count, 16, "generations of one address at once"
     )
+    client_searches: int = _setting(
+        "AXON_CLIENT_SEARCHES", _count, 32, "searches for features by label of one address at once"
+    )
     client_messages: float = _setting(
         "AXON_CLIENT_MESSAGES", _positive, 100.0, "messages a second that one socket may send"
     )
@@ -339,8 +352,11 @@ class Settings:
     max_message_bytes: int = _setting(
         "AXON_MAX_MESSAGE_BYTES", _count, 64 * 2**10, "bytes of one message or request body"
     )
-    label_cache: int = _setting(
-        "AXON_LABEL_CACHE", _count, 200_000, "labels kept in this process besides Redis"
+    label_mb: int = _setting(
+        "AXON_LABEL_MB",
+        _count,
+        256,
+        "MB of memory for labels; sources beyond that go without",
     )
     on_failure: str = _setting(
         "AXON_ON_FAILURE",

@@ -20,6 +20,7 @@ _STATUS = {
     "too_fast": 429,
     "too_many_sockets": 429,
     "too_many_generations": 429,
+    "too_many_questions": 429,
     "queue_full": 429,
     "internal": 500,
     "generation_failed": 500,

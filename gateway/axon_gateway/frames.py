@@ -222,13 +222,10 @@ class TokenFrames:
         for found in token.source_features:
             source, layer = self._sources[found.source]
             for id_, activation in zip(found.ids, found.activations, strict=True):
-                feature = {
-                    "id": id_,
-                    "label": self._label_of(source, id_),
-                    "activation": _digits(activation),
-                    "layer": layer,
-                    "source": source,
-                }
+                feature: dict[str, Any] = {"id": id_}
+                if (label := self._label_of(source, id_)) is not None:
+                    feature["label"] = label
+                feature |= {"activation": _digits(activation), "layer": layer, "source": source}
                 if (maximum := self._untold(source, id_)) is not None:
                     feature["max"] = maximum
                 features.append(feature)

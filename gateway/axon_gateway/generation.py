@@ -210,6 +210,8 @@ class Generation:
         self._sources = tuple(started.sources)
         self._prompt_tokens = started.prompt_tokens
         layers = await self._upstream.layers(self._sources)
+        # At most once in a process: labels that are on this machine come with the first token.
+        await self._labels.hold(self._sources)
         self._tokens = TokenFrames(self._sources, layers, self._labels.known, self._labels.maximum)
         await self._put(frames.started(started, self._request.prompt))
 

@@ -25,6 +25,12 @@ _MOST_RECORDINGS = 8
 #: Seconds that a recording waits for its turn, and then until the client is to try again.
 _RECORDING_PATIENCE = 10.0
 _RETRY_RECORDING = 10.0
+#: Searches, and questions about features, that are worked on at once.
+_SEARCHES, _FACTS, _FEATURES = 1, 2, 16
+#: Questions about features that an address may have open, and for how many addresses there is room.
+_QUESTIONS = 512
+_ADDRESSES = 8
+_RETRY_QUESTION = 1.0
 #: Messages that may come at once, as many as in so many seconds.
 _BURST = 3.0
 
@@ -52,6 +58,38 @@ class Permit:
             self._address = None
 
 
+class Turns:
+    """Questions of one kind: `at_once` are worked on, the others wait in turn.
+
+    An address may have `of_one` of them, all together `_ADDRESSES` times as many; what comes on top
+    of that is refused.
+    """
+
+    def __init__(self, kind: str, at_once: int, of_one: int) -> None:
+        self._kind = kind
+        self._gate = asyncio.Semaphore(at_once)
+        self._of_one = of_one
+        self._open: Counter[str] = Counter()
+
+    @contextlib.asynccontextmanager
+    async def turn(self, address: str) -> AsyncIterator[None]:
+        """A block that answers one question. Refusal if there are too many."""
+        if self._open[address] >= self._of_one:
+            message = f"an address may have {self._of_one} {self._kind} at once"
+            raise Refusal("too_many_questions", message, retry_after=_RETRY_QUESTION)
+        if self._open.total() >= _ADDRESSES * self._of_one:
+            message = f"too many {self._kind} at once"
+            raise Refusal("too_many_questions", message, retry_after=_RETRY_QUESTION)
+        self._open[address] += 1
+        try:
+            async with self._gate:
+                # Everybody else has a turn between two answers.
+                await asyncio.sleep(0)
+                yield
+        finally:
+            _count_down(self._open, address)
+
+
 class Limits:
     """Counts by client, and judges access tokens."""
 
@@ -60,6 +98,9 @@ class Limits:
         self._sockets: Counter[str] = Counter()
         self._generations: Counter[str] = Counter()
         self._recordings = asyncio.Semaphore(_MOST_RECORDINGS)
+        self.searches = Turns("searches for features", _SEARCHES, settings.client_searches)
+        self.facts = Turns("questions about features", _FACTS, _QUESTIONS)
+        self.features = Turns("questions about one feature", _FEATURES, _QUESTIONS)
 
     @contextlib.contextmanager
     def socket(self, address: str) -> Iterator[Client]:

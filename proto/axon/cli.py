@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
-from axon import replay
+from axon import replay, terminal
 from axon.channel import DEFAULT_ADDRESS
 from axon.client import Client
 from axon.errors import AxonError
@@ -25,15 +25,16 @@ _SHOWN = 5
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code. Errors are one line on stderr."""
     arguments = _parser().parse_args(argv)
+    terminal.prepare()
     try:
         run: Callable[[argparse.Namespace], None] = arguments.run
         run(arguments)
     except RecordingError as error:
-        print(f"axon: {arguments.file}: {error}", file=sys.stderr)
+        print(terminal.plain(f"axon: {arguments.file}: {error}"), file=sys.stderr)
         return 1
     except AxonError as error:
         hint = " (--token or AXON_GRPC_TOKEN)" if error.code == "UNAUTHENTICATED" else ""
-        print(f"axon: {error.message}{hint}", file=sys.stderr)
+        print(terminal.plain(f"axon: {error.message}{hint}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(file=sys.stderr)
@@ -179,7 +180,8 @@ def _tell(events: Iterator[Event]) -> None:
             print(f"axon: waiting, {event.position} ahead", file=sys.stderr)
         elif isinstance(event, Tokens):
             tokens += event.tokens
-            print("".join(token.text for token in event.tokens), end="", flush=True)
+            text = "".join(token.text for token in event.tokens)
+            print(terminal.lines(text), end="", flush=True)
         elif isinstance(event, Finished):
             print("\n")
             _print_features(tokens)

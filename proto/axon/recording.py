@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -15,8 +16,8 @@ VERSION = 1
 #: Seconds that playing waits at most between two frames, at speed 1: people went for coffee.
 LONGEST_PAUSE = 5.0
 
-#: What every feature of a token has.
-_FEATURE = {"id", "label", "activation", "source"}
+#: Seconds since 1970 that a frame may have been made at: beyond the year 30,000 it was not.
+_LATEST = 1e12
 
 Frame = dict[str, Any]
 
@@ -53,7 +54,7 @@ def play(
 def tokens(frame: Frame) -> list[Frame]:
     """The tokens that a frame brings: the prompt's, one, or none."""
     if frame["type"] == "prompt":
-        found: list[Frame] = frame.get("tokens") or []
+        found: list[Frame] = frame["tokens"]
         return found
     return [frame] if frame["type"] == "token" else []
 
@@ -61,20 +62,35 @@ def tokens(frame: Frame) -> list[Frame]:
 def _frame(number: int, line: str) -> Frame:
     try:
         frame = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         if number == 1:
             raise RecordingError("it is not a recording: line 1 is not JSON") from None
         raise RecordingError(f"it is cut off or damaged: line {number} is not JSON") from None
     if not (
         isinstance(frame, dict)
         and isinstance(frame.get("type"), str)
-        and isinstance(frame.get("seq"), int)
-        and isinstance(frame.get("time", 0.0), int | float)
+        and _is_whole(frame.get("seq"))
+        and _is_time(frame.get("time", 0.0))
     ):
         raise RecordingError(f"it is not a recording: line {number} is no frame")
-    if not all(map(_is_token, tokens(frame))):
-        raise RecordingError(f"it is damaged: line {number} lacks parts of its tokens")
+    if not _has_its_parts(frame):
+        raise RecordingError(f"it is damaged: line {number} lacks parts of what it tells")
     return frame
+
+
+def _has_its_parts(frame: Frame) -> bool:
+    """Whether all that a frame of this type is read for is there and of its kind."""
+    match frame["type"]:
+        case "token":
+            return _is_token(frame)
+        case "prompt":
+            found = frame.get("tokens")
+            return isinstance(found, list) and all(map(_is_token, found))
+        case "finished":
+            return _is_whole(frame.get("generated_tokens")) and isinstance(frame.get("reason"), str)
+        case "error":
+            return isinstance(frame.get("message"), str)
+    return True
 
 
 def _is_token(token: Any) -> bool:
@@ -82,18 +98,42 @@ def _is_token(token: Any) -> bool:
         isinstance(token, dict)
         and isinstance(token.get("token"), str)
         and isinstance(token.get("features"), list)
-        and all(isinstance(f, dict) and f.keys() >= _FEATURE for f in token["features"])
+        and all(map(_is_feature, token["features"]))
     )
+
+
+def _is_feature(feature: Any) -> bool:
+    return (
+        isinstance(feature, dict)
+        and _is_whole(feature.get("id"))
+        and _is_number(feature.get("activation"))
+        and isinstance(feature.get("source"), str)
+        # Recordings of earlier versions have null where there is no label.
+        and isinstance(feature.get("label"), str | None)
+    )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_time(value: Any) -> bool:
+    return _is_number(value) and 0 <= value < _LATEST
 
 
 def _whole(frames: list[Frame]) -> list[Frame]:
     head, *frames = frames
     if head.get("version") != VERSION:
-        raise RecordingError(f"its version is {head.get('version')}; this program reads {VERSION}")
+        version = str(head.get("version"))[:20]
+        raise RecordingError(f"its version is {version}; this program reads {VERSION}")
     if not frames or frames[-1]["type"] != "end":
         raise RecordingError("it is cut off: its last line is missing")
     end = frames.pop()
     if end.get("frames") != len(frames):
-        message = f"it is damaged: it has {len(frames)} of {end.get('frames')} frames"
-        raise RecordingError(message)
+        said = str(end.get("frames"))[:20]
+        raise RecordingError(f"it is damaged: it has {len(frames)} of {said} frames")
     return frames

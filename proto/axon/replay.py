@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from axon import recording
+from axon import recording, terminal
 from axon.recording import Frame, RecordingError
 
 #: Features shown for each token and source in the table below the text.
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     playing = recording.play(frames, 0.0 if arguments.step else arguments.speed)
     if arguments.json:
         for frame in playing:
-            print(json.dumps(frame, ensure_ascii=False), flush=True)
+            print(terminal.plain(json.dumps(frame, ensure_ascii=False)), flush=True)
     elif arguments.step:
         _step(playing)
     else:
@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _speed(text: str) -> float:
     speed = float(text)
-    if not 0 <= speed < float("inf"):
-        raise argparse.ArgumentTypeError("0 or more")
+    if speed != 0 and not 0.001 <= speed <= 1_000_000:
+        raise argparse.ArgumentTypeError("0, or 0.001 to 1000000")
     return speed
 
 
@@ -77,7 +77,7 @@ def _tell(frames: Iterator[Frame]) -> None:
             tokens = []
         for token in recording.tokens(frame):
             tokens.append(token)
-            print(token["token"], end="", flush=True)
+            print(terminal.lines(token["token"]), end="", flush=True)
         if frame["type"] in ("finished", "error"):
             print("\n" if tokens else "", end="\n" if tokens else "")
             for token in tokens:
@@ -104,21 +104,22 @@ def _step(frames: Iterator[Frame]) -> None:
 
 def _ending(frame: Frame) -> str:
     if frame["type"] == "error":
-        return f"ended by an error: {frame.get('message')}\n"
-    return f"{frame.get('generated_tokens')} generated tokens, ended by {frame.get('reason')}\n"
+        return f"ended by an error: {terminal.plain(frame['message'])}\n"
+    reason = terminal.plain(frame["reason"])
+    return f"{frame['generated_tokens']} generated tokens, ended by {reason}\n"
 
 
 def _print_token(token: Frame) -> None:
     """A line for the token and each source: its strongest features, with labels."""
-    print(f"{'+' if 'step' in token else ' '} {token['token']!r}")
+    print(terminal.plain(f"{'+' if 'step' in token else ' '} {token['token']!r}"))
     by_source: dict[str, list[Frame]] = {}
     for feature in token["features"]:
         by_source.setdefault(feature["source"], []).append(feature)
     for source, features in by_source.items():
         shown = "; ".join(_name(feature) for feature in features[:_SHOWN])
-        print(f"    {source}  {shown}")
+        print(terminal.plain(f"    {source}  {shown}"))
 
 
 def _name(feature: Frame) -> str:
-    label = f" {feature['label']}" if feature["label"] else ""
+    label = f" {feature['label']}" if feature.get("label") else ""
     return f"{feature['id']}:{feature['activation']:.2f}{label}"

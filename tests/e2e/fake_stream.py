@@ -89,7 +89,13 @@ def features_at(theme: str, position: int, per_source: int, sources: list[str]) 
         rows = {i: (label, act) for i, label, act in stray + common + owned}
         ranked = sorted(rows.items(), key=lambda row: -row[1][1])[:per_source]
         found += [
-            {"id": i, "label": label, "activation": round(act, 2), "layer": layer, "source": source}
+            {
+                "id": i,
+                **({} if label is None else {"label": label}),
+                "activation": round(act, 2),
+                "layer": layer,
+                "source": source,
+            }
             for i, (label, act) in ranked
         ]
     return found

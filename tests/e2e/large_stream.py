@@ -45,7 +45,7 @@ def _features(theme: int, layer: int, source: str, draw: random.Random) -> list[
     return [
         {
             "id": index,
-            "label": label,
+            **({} if label is None else {"label": label}),
             "activation": round(level * strength, 2),
             "layer": layer,
             "source": source,

@@ -145,6 +145,7 @@ export const ADVICE: Readonly<Record<string, string>> = {
   too_fast: "That was too much at once.",
   too_many_generations: "You run as many generations as one person may. Wait for one to end.",
   too_many_recordings: "Many recordings are being downloaded. Try again in a moment.",
+  too_many_questions: "Many people ask about features just now. Try again in a moment.",
   too_many_rooms: "All rooms of this server are in use. Try again in a moment.",
   too_many_sockets:
     "Too many pages of your address are connected. Close some; this one keeps trying.",
@@ -164,6 +165,7 @@ const PASSING = new Set([
   "queue_full",
   "too_fast",
   "too_many_generations",
+  "too_many_questions",
   "too_many_rooms",
   "not_ready",
   "gateway_stopping",

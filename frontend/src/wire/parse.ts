@@ -158,10 +158,12 @@ function parseDetails(token: Json): TokenDetails {
 
 function parseFeature(value: unknown): WireFeature {
   const feature = asObject(value, "feature");
+  // Recordings of earlier versions have null where there is no label.
+  const label = optional(feature.label, "feature.label", asString);
   const max = optional(feature.max, "feature.max", asNumber);
   return {
     id: asNumber(feature.id, "feature.id"),
-    label: optional(feature.label, "feature.label", asString),
+    ...(label === null ? {} : { label }),
     activation: asNumber(feature.activation, "feature.activation"),
     layer: asNumber(feature.layer, "feature.layer"),
     source: asString(feature.source, "feature.source"),

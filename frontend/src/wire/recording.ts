@@ -71,7 +71,7 @@ function addFrames(recording: Recording, value: Json, once: (text: string) => st
   for (const frame of frames) {
     for (const feature of featuresOf(frame)) {
       feature.source = once(feature.source);
-      feature.label = feature.label === null ? null : once(feature.label);
+      if (feature.label !== undefined) feature.label = once(feature.label);
     }
     recording.frames.push({ frame, time });
   }

@@ -3,8 +3,8 @@
 /** One SAE feature that is active at a token. */
 export interface WireFeature {
   id: number;
-  /** null until a `labels` frame brings one. */
-  label: string | null;
+  /** Absent while it is not known; a `labels` frame may bring it later. */
+  label?: string;
   /** In the SAE's own units, above 0. */
   activation: number;
   layer: number;

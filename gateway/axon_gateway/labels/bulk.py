@@ -49,17 +49,16 @@ def fingerprint(id_: str) -> str:
 async def read(export: BulkExport, id_: str, progress: Progress) -> Exported:
     """All that can be had of the export of a Neuronpedia id; never raises for what cannot."""
     records = Records()
-    failed = malformed = 0
+    failed = 0
     try:
         async with contextlib.aclosing(walk(export, id_, progress)) as batches:
             async for kind, batch in batches:
                 failed += batch.failed
-                malformed += await asyncio.to_thread(records.add, kind, batch.lines)
+                if odd := await asyncio.to_thread(records.add, kind, batch.lines):
+                    _log.warning("%s: %s %s: %s", id_, kind, batch.name, odd)
     except Unavailable as error:
         _log.warning("%s: Neuronpedia's export cannot be had: %s", id_, error)
         return Exported({}, _PARTIAL)
-    if malformed:
-        _log.warning("%s: %d rows of the export are malformed and left out", id_, malformed)
     if failed:
         _log.warning("%s: %d batches are missing; they are tried again later", id_, failed)
     lasts = None if records.by_index else _ABSENT

@@ -69,10 +69,10 @@ async def _to_redis(export: BulkExport, source: str, id_: str, url: str, bar: Ba
     store = LabelStore(url)
     try:
         # Asked first: to learn that there is no Redis after minutes of fetching is late.
-        await store.read(source, [])
+        await store.filling(source)
         exported = await bulk.read(export, id_, bar)
         _check(exported, bar)
-        await store.replace(source, bulk.fingerprint(id_), exported.records)
+        await store.fill(source, bulk.fingerprint(id_), exported.records)
     except RedisError as error:
         raise Failed(f"Redis at {url} does not answer (AXON_REDIS_URL): {error}") from None
     finally:

@@ -7,15 +7,18 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import logging
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
-from axon_gateway.labels.records import KINDS, FeatureRecord, Records
+from axon_gateway.labels.records import KINDS, BadRow, FeatureRecord, Records
 
 _log = logging.getLogger(__name__)
+
+#: Bytes of one row: far above any. What is longer is passed over, not held.
+_LONGEST_ROW = 4 * 2**20
 
 
 class LabelFiles:
@@ -24,26 +27,17 @@ class LabelFiles:
     def __init__(self, *folders: Path | None) -> None:
         self._folders = [folder for folder in folders if folder is not None]
 
-    def fingerprint(self, source: str) -> str | None:
-        """Changes whenever the contents of a source's files do; None if there are no files."""
-        digest, found = hashlib.sha256(), False
-        for kind in KINDS:
-            for path in self._files(source, kind):
-                found = True
-                # The contents, not their times: gateways on several machines share one Redis.
-                digest.update(f"{kind}/{path.name} {path.stat().st_size}\n".encode())
-                digest.update(path.read_bytes())
-        return digest.hexdigest() if found else None
+    def has(self, source: str) -> bool:
+        """Whether there are files of a source."""
+        return any(self._files(source, kind) for kind in KINDS)
 
     def read(self, source: str) -> dict[int, FeatureRecord]:
-        """All records of a source. What is damaged is left out, with a line in the log each."""
+        """All records of a source. What cannot be used is left out, with a line in the log."""
         records = Records()
         for kind in KINDS:
             for path in self._files(source, kind):
-                if malformed := records.add(kind, _lines(path)):
-                    _log.warning(
-                        "label file %s: %d rows are malformed and left out", path, malformed
-                    )
+                if odd := records.add(kind, _lines(path)):
+                    _log.warning("label file %s: %s", path, odd)
         return records.by_index
 
     def _files(self, source: str, kind: str) -> list[Path]:
@@ -54,12 +48,26 @@ class LabelFiles:
         return []
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _lines(path: Path) -> Iterator[bytes | BadRow]:
+    # Whoever opens a pipe waits for somebody to write into it.
+    if path.exists() and not path.is_file():
+        _log.warning("label file %s is left out: it is no file", path)
+        return
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            yield from lines
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            yield from _rows(cast(IO[bytes], file))
     except (OSError, EOFError, zlib.error) as error:
         _log.warning("label file %s is damaged, read up to there: %s", path, error)
+
+
+def _rows(file: IO[bytes]) -> Iterator[bytes | BadRow]:
+    while row := file.readline(_LONGEST_ROW):
+        if len(row) < _LONGEST_ROW or row.endswith(b"\n"):
+            yield row
+            continue
+        while row and not row.endswith(b"\n"):
+            row = file.readline(_LONGEST_ROW)
+        yield BadRow(f"longer than {_LONGEST_ROW} bytes")
 
 
 def write(folder: Path, source: str, kind: str, name: str, data: bytes) -> None:

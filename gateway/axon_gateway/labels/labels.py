@@ -1,8 +1,8 @@
-"""Labels of features: from files or Neuronpedia into Redis on first use, from Redis into memory.
+"""Labels of features: from files, from Redis, and from Neuronpedia into Redis on first use.
 
-Nothing that streams tokens waits for any of this: `known` answers from memory, `look_up` and `ask`
-run beside the stream. A failure is never remembered as an answer; that there is no label is, for a
-day.
+What this machine or Redis has is held in memory (`memory.py`), so that nothing that streams tokens
+waits for a label: `known` answers at once; `look_up` and `ask`, which may need the network, run
+beside the stream. A failure is never remembered as an answer; that there is no label is, for a day.
 """
 
 from __future__ import annotations
@@ -10,35 +10,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
-
-from redis.exceptions import RedisError
+from collections.abc import AsyncGenerator, Callable, Iterable
+from dataclasses import dataclass, field
 
 from axon_gateway.errors import Refusal
 from axon_gateway.labels import bulk
-from axon_gateway.labels.bulk import Exported
+from axon_gateway.labels.answers import Answers
 from axon_gateway.labels.files import LabelFiles
+from axon_gateway.labels.link import Link
+from axon_gateway.labels.memory import Memory, Overrides
 from axon_gateway.labels.neuronpedia import BulkExport, FeatureApi, Http, Unavailable
 from axon_gateway.labels.once import once
 from axon_gateway.labels.records import FeatureRecord
-from axon_gateway.labels.store import Entry, LabelStore, Page
+from axon_gateway.labels.store import Kept, LabelStore
+from axon_gateway.labels.table import LabelTable
 
 _log = logging.getLogger(__name__)
 
-#: Seconds without another try after Redis has failed: a dead one must not cost a timeout per token.
-_PAUSE = 2.0
 #: Seconds between two looks whether another gateway has filled a source.
 _POLL = 0.25
-#: Seconds for which it is remembered that a feature has no label.
-_NO_LABEL = 24 * 3600.0
-#: Seconds that the question for one feature waits for its source to be filled, and for the API.
-_FEATURE_PATIENCE = 3.0
-
-#: Labels by (source, index) that come before all others.
-Overrides = Mapping[tuple[str, int], str]
+#: Seconds that a generation waits for files and Redis to be read, which happens once in a process.
+_HOLD_PATIENCE = 10.0
+#: The same while Redis fails, which may take its time to say so.
+_HOLD_BRIEFLY = 0.5
+#: Seconds that questions about features wait for their source to be filled, and for the API.
+_PATIENCE = 3.0
+#: Seconds after which Redis is read again for a source that nobody here can fill: others may have.
+_AGAIN = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,113 +53,123 @@ class Origins:
     http: Http | None = None
 
 
-class _Known(NamedTuple):
-    """What memory has of a feature: a label, or until when (monotonic time) it counts that there is
-    none; and its largest activation."""
-
-    label: str | None
-    none_until: float
-    maximum: float | None
-
-
 class Labels:
-    """Labels by source and feature index; `cache_size` bounds those kept in this process."""
+    """Labels by source and feature index; `most` bounds the bytes kept in this process."""
 
-    def __init__(self, store: LabelStore, origins: Origins, cache_size: int) -> None:
+    def __init__(self, store: LabelStore, origins: Origins, most: int) -> None:
         self._store = store
         self._origins = origins
-        self._cache: dict[tuple[str, int], _Known] = {}
-        self._cache_size = cache_size
+        self._memory = Memory(origins.overrides, most)
+        self._reading: dict[str, asyncio.Task[None]] = {}
         self._filling: dict[str, asyncio.Task[None]] = {}
-        self._asking: dict[tuple[str, int], asyncio.Task[FeatureRecord]] = {}
-        self._retry_at = 0.0
-        #: False from the first failure of Redis to the next success.
-        self.available = True
+        #: Sources are read one at a time: each is some work for a thread.
+        self._one = asyncio.Lock()
+        self._link = Link()
+        self._answers = Answers(
+            origins.api, origins.neuronpedia_id, store, self._link, self._memory
+        )
+
+    @property
+    def available(self) -> bool:
+        """Whether Redis answers, as far as it was needed."""
+        return self._link.available
 
     def known(self, source: str, index: int) -> str | None:
         """The label, None if there is none or it is not known yet. Never waits."""
-        key = (source, index)
-        known = self._cache.get(key)
-        return self._origins.overrides.get(key) or (known.label if known else None)
+        return self._memory.label(source, index)
 
     def maximum(self, source: str, index: int) -> float | None:
         """The largest activation that the label's origin has seen, None if not known. Never
         waits."""
-        known = self._cache.get((source, index))
-        return known.maximum if known else None
+        return self._memory.maximum(source, index)
 
     def missing(self, source: str, indices: Iterable[int]) -> set[int]:
         """Those of `indices` about which nothing is known yet, not even that no label exists."""
-        return {index for index in indices if not self._settled(source, index)}
+        memory = self._memory
+        nameless = {index for index in indices if memory.label(source, index) is None}
+        if nameless and memory.fresh(source) and not self._answers.can_come(source):
+            return set()
+        return {index for index in nameless if not memory.has_none(source, index)}
+
+    async def hold(self, sources: Iterable[str]) -> None:
+        """Sees that memory has what this machine and Redis have of `sources`.
+
+        Asks no network and returns at once where all is there. What cannot be read is left out.
+        """
+        unread = [source for source in sources if not self._memory.holds(source)]
+        if unread:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_HOLD_PATIENCE if self.available else _HOLD_BRIEFLY):
+                    await asyncio.gather(*map(self._try_to_read, unread))
+
+    async def prepare(self, source: str) -> None:
+        """Gets a source's labels, from the network too. Refusal if Redis fails and is needed."""
+        if not self._memory.holds(source):
+            await self._read_once(source)
+        if not self._memory.fresh(source):
+            await once(self._filling, source, lambda: self._fill(source))
 
     async def look_up(self, source: str, indices: Iterable[int]) -> dict[int, str]:
-        """The labels of those of `indices` that files or export have one for.
+        """The labels of those of `indices` that files, export or earlier answers have one for.
 
-        Raises Refusal if Redis fails. What `missing` still names then is to be had from `ask`.
+        Refusal if Redis fails. What `missing` still names then is to be had from `ask`.
         """
-        async with self._talking():
-            page = await self._read(source, list(indices))
-        final = page.whole and not self._askable(source)
-        for index, entry in page.entries.items():
-            self._remember(source, index, entry, final)
-        labels = ((index, self.known(source, index)) for index in page.entries)
+        indices = list(indices)
+        await self.prepare(source)
+        await self._recall(source, indices)
+        labels = ((index, self.known(source, index)) for index in indices)
         return {index: label for index, label in labels if label is not None}
 
     async def ask(
         self, source: str, indices: Iterable[int]
     ) -> AsyncGenerator[dict[int, str], None]:
         """Asks Neuronpedia for features one by one; labels as they come, none if it cannot say."""
-        if not self._askable(source):
+        if not self._answers.can_come(source):
             return
         for index in sorted(self.missing(source, indices)):
             try:
-                record = await self._ask(source, index)
+                await self._answers.ask(source, index)
             except Unavailable:
                 return  # said in the log; all others would be refused as well
-            if record.label is not None:
-                yield {index: record.label}
+            if (label := self.known(source, index)) is not None:
+                yield {index: label}
 
     async def feature(self, source: str, index: int) -> FeatureRecord:
-        """Everything known about one feature. Raises Refusal if Redis fails."""
-        async with self._talking():
-            page = await self._read(source, [index], _FEATURE_PATIENCE)
-        entry = page.entries[index]
-        record = entry.record if entry else FeatureRecord()
-        if record.label is None and not _no_label(entry) and self._askable(source):
+        """Everything known about one feature. Refusal if Redis fails and nothing is here."""
+        record = (await self.records(source, [index])).get(index, FeatureRecord())
+        if (
+            record.label is None
+            and self._answers.can_come(source)
+            and self.missing(source, [index])
+        ):
             with contextlib.suppress(Unavailable, TimeoutError):
-                async with asyncio.timeout(_FEATURE_PATIENCE):
-                    record = await self._ask(source, index)
-        return self._overridden(source, index, record)
+                async with asyncio.timeout(_PATIENCE):
+                    await self._answers.ask(source, index)
+        return self._memory.record(source, index) or record
 
     async def records(self, source: str, indices: list[int]) -> dict[int, FeatureRecord]:
-        """What files, export and earlier answers tell of features. Raises Refusal if Redis fails.
+        """What files, export and earlier answers tell of features; nobody is asked.
 
-        Nobody is asked: those of whom nothing is here are left out.
+        Those of which nothing is here are left out. Refusal if Redis fails and nothing is here.
         """
-        async with self._talking():
-            page = await self._read(source, indices)
-        return {
-            index: self._overridden(source, index, entry.record)
-            for index, entry in page.entries.items()
-            if entry is not None
-        }
+        await self._have(source)
+        with contextlib.suppress(Refusal):
+            await self._recall(source, indices)
+        found = ((index, self._memory.record(source, index)) for index in indices)
+        return {index: record for index, record in found if record is not None}
 
-    async def every(self, source: str) -> tuple[bool, dict[int, str]]:
-        """All labels of a source, and whether it is filled. Raises Refusal if Redis fails."""
-        async with self._talking():
-            page = await self._read(source, [], _FEATURE_PATIENCE)
-            found = await self._store.labels(source)
-        overrides = {i: label for (of, i), label in self._origins.overrides.items() if of == source}
-        return page.filled, found | overrides
+    async def tables(self, source: str) -> tuple[LabelTable, ...]:
+        """A source's labels to be searched: the first table counts for the features it knows.
 
-    async def prepare(self, source: str) -> None:
-        """Fills Redis with a source's labels unless it holds them. Raises Refusal if it fails."""
-        async with self._talking():
-            await self._fill_once(source)
+        Refusal if Redis fails and nothing is here.
+        """
+        await self._have(source)
+        return await self._memory.tables(source)
 
     async def close(self) -> None:
         """Ends unfinished work and the connections."""
-        tasks = [*self._filling.values(), *self._asking.values()]
+        await self._answers.close()
+        tasks = [*self._reading.values(), *self._filling.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -169,119 +177,89 @@ class Labels:
         if self._origins.http is not None:
             await self._origins.http.close()
 
-    def _settled(self, source: str, index: int) -> bool:
-        key = (source, index)
-        if key in self._origins.overrides:
-            return True
-        known = self._cache.get(key)
-        return known is not None and (
-            known.label is not None or time.monotonic() < known.none_until
-        )
+    async def _have(self, source: str) -> None:
+        """Like `prepare`, for a moment only, and content with what is old."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self.prepare(source)
+        except TimeoutError:
+            pass  # it goes on; what is here by now has to do
+        except Refusal:
+            if not self._memory.holds(source):
+                raise
 
-    def _askable(self, source: str) -> bool:
-        return self._origins.api is not None and self._origins.neuronpedia_id(source) is not None
+    async def _recall(self, source: str, indices: Iterable[int]) -> None:
+        """Reads what the API has told other gateways of those that are missing."""
+        if self._answers.can_come(source) and (missing := self.missing(source, indices)):
+            await self._answers.recall(source, missing)
 
-    async def _ask(self, source: str, index: int) -> FeatureRecord:
-        """Asks the API once, however many want to know. Raises Unavailable."""
-        return await once(self._asking, (source, index), lambda: self._ask_now(source, index))
+    async def _try_to_read(self, source: str) -> None:
+        try:
+            await self._read_once(source)
+        except Refusal:
+            pass  # said in the log
+        except Exception:
+            _log.exception("%s: its labels could not be read", source)
 
-    async def _ask_now(self, source: str, index: int) -> FeatureRecord:
-        id_ = self._origins.neuronpedia_id(source)
-        assert self._origins.api is not None
-        assert id_ is not None
-        found = await self._origins.api.feature(id_, index)
-        record = found or FeatureRecord()
-        entry = Entry(record, None if record.label else time.time())
-        with contextlib.suppress(Refusal):
-            async with self._talking():
-                known = (await self._store.read(source, [index])).entries[index]
-                if known is not None:
-                    entry = replace(entry, record=record.completed_by(known.record))
-                await self._store.put(source, index, entry)
-        self._remember(source, index, entry, final=True)
-        return entry.record
+    async def _read_once(self, source: str) -> None:
+        await once(self._reading, source, lambda: self._read(source))
 
-    def _overridden(self, source: str, index: int, record: FeatureRecord) -> FeatureRecord:
-        label = self._origins.overrides.get((source, index))
-        return replace(record, label=label, explainer="override", score=None) if label else record
+    async def _read(self, source: str) -> None:
+        """Reads what this machine or Redis has of a source into memory."""
+        async with self._one:
+            files = self._origins.files
+            if await asyncio.to_thread(files.has, source):
+                table = await asyncio.to_thread(lambda: LabelTable(files.read(source)))
+                self._hold(source, table, float("inf"))
+            if not self._memory.fresh(source) or self._answers.can_come(source):
+                await self._read_redis(source)
 
-    async def _read(self, source: str, indices: list[int], patience: float | None = None) -> Page:
-        """Reads features; has the source filled first, and waits for that `patience` seconds."""
-        page = await self._store.read(source, indices)
-        if page.filled:
-            return page
-        # Never filled, or Redis has lost it (restarted empty, evicted, flushed).
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._fill_once(source), patience)
-        return await self._store.read(source, indices)
+    async def _read_redis(self, source: str) -> None:
+        async with self._link.talking():
+            kept = await self._store.everything(source)
+        for index, entry in kept.answers.items():
+            self._memory.answer(source, index, entry)
+        if not self._memory.fresh(source):
+            table = await asyncio.to_thread(LabelTable, kept.records)
+            self._hold(source, table, self._lasts(source, kept))
 
-    async def _fill_once(self, source: str) -> None:
-        """Fills a source's hash; everybody who asks meanwhile waits for the same filling."""
-        await once(self._filling, source, lambda: self._fill(source))
+    def _hold(self, source: str, table: LabelTable, lasts: float) -> None:
+        if table.labels:
+            _log.info("%s: %d labels loaded", source, table.labels)
+        self._memory.hold(source, table, lasts)
+
+    def _lasts(self, source: str, kept: Kept) -> float:
+        """Seconds until what Redis has of a source should be renewed."""
+        id_ = self._exported_id(source)
+        if id_ is None:
+            return _AGAIN
+        filling = kept.filling
+        return filling.left() if filling and filling.fingerprint == bulk.fingerprint(id_) else 0.0
 
     async def _fill(self, source: str) -> None:
-        from_files = await asyncio.to_thread(self._origins.files.fingerprint, source)
-        id_ = None if from_files else self._exported_id(source)
-        fingerprint = bulk.fingerprint(id_) if id_ else from_files or "nothing"
-        while not await self._store.filled(source, fingerprint):
-            async with self._store.lock(source) as mine:
-                if mine and not await self._store.filled(source, fingerprint):
-                    exported = await self._all_records(source, id_)
-                    await self._store.replace(source, fingerprint, exported.records, exported.lasts)
-            if not mine:
-                await asyncio.sleep(_POLL)
+        """Has Redis filled from the export, by one gateway of all, and reads it."""
+        id_ = self._exported_id(source)
+        if id_ is not None:
+            async with self._link.talking():
+                while not await self._filled(source, id_):
+                    async with self._store.lock(source) as mine:
+                        if mine and not await self._filled(source, id_):
+                            await self._fetch(source, id_)
+                    if not mine:
+                        await asyncio.sleep(_POLL)
+        await self._read_once(source)
+
+    async def _filled(self, source: str, id_: str) -> bool:
+        filling = await self._store.filling(source)
+        if filling is None or filling.fingerprint != bulk.fingerprint(id_):
+            return False
+        return filling.left() > 0
+
+    async def _fetch(self, source: str, id_: str) -> None:
+        assert self._origins.export is not None
+        progress = bulk.LoggedProgress(source)
+        exported = await bulk.read(self._origins.export, id_, progress)
+        await self._store.fill(source, bulk.fingerprint(id_), exported.records, exported.lasts)
 
     def _exported_id(self, source: str) -> str | None:
         return self._origins.neuronpedia_id(source) if self._origins.export else None
-
-    async def _all_records(self, source: str, id_: str | None) -> Exported:
-        """The records of the export under `id_`, those of the files without it."""
-        if id_ is None or self._origins.export is None:
-            exported = Exported(await asyncio.to_thread(self._origins.files.read, source), None)
-        else:
-            progress = bulk.LoggedProgress(source)
-            exported = await bulk.read(self._origins.export, id_, progress)
-        if exported.records:
-            count = sum(record.label is not None for record in exported.records.values())
-            _log.info("%s: %d labels loaded", source, count)
-        return exported
-
-    def _remember(self, source: str, index: int, entry: Entry | None, final: bool) -> None:
-        """Keeps what an entry says in memory; that there is no label only where that is `final`."""
-        record = entry.record if entry else FeatureRecord()
-        none_until = 0.0
-        if record.label is None and (final or _no_label(entry)):
-            none_until = time.monotonic() + _NO_LABEL
-        known = _Known(record.label, none_until, record.max_activation)
-        if known == _Known(None, 0.0, None):
-            return
-        self._cache[source, index] = known
-        if len(self._cache) > self._cache_size:
-            # Dictionaries keep order of insertion: the first key is the oldest entry.
-            del self._cache[next(iter(self._cache))]
-
-    @contextlib.asynccontextmanager
-    async def _talking(self) -> AsyncIterator[None]:
-        """A block that talks to Redis: its failures become refusals, and pause further tries."""
-        if asyncio.get_running_loop().time() < self._retry_at:
-            raise _off()
-        try:
-            yield
-        except (RedisError, ConnectionError, TimeoutError) as error:
-            self._retry_at = asyncio.get_running_loop().time() + _PAUSE
-            if self.available:
-                _log.warning("Redis does not answer, labels are off until it does: %s", error)
-            self.available = False
-            raise _off() from None
-        if not self.available:
-            _log.info("Redis answers again, labels are on")
-        self.available = True
-
-
-def _no_label(entry: Entry | None) -> bool:
-    """Whether Neuronpedia said less than a day ago that there is no label."""
-    return entry is not None and entry.asked is not None and time.time() < entry.asked + _NO_LABEL
-
-
-def _off() -> Refusal:
-    return Refusal("labels_unavailable", "labels are off: Redis does not answer", None, _PAUSE)

@@ -1,4 +1,4 @@
-"""Labels in Redis, shared by all gateways: one hash per source, a lock for whoever fills it."""
+"""Labels in Redis, shared by all gateways: what exports gave, and the API's answers beside it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
+import redis as blocking
 import redis.asyncio as redis
-from redis.asyncio.retry import Retry
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import LockError, RedisError
+from redis.retry import Retry
 
 from axon_gateway.labels.records import SHAPE, FeatureRecord
 
@@ -25,6 +27,8 @@ _log = logging.getLogger(__name__)
 _FILLED = "@"
 _ROWS_AT_ONCE = 1000
 _TIMEOUT = 2.0
+#: Connections; who finds all of them taken waits for one. Nothing here takes long.
+_CONNECTIONS = 8
 #: Seconds after which the lock of a gateway that died is free again; it is renewed meanwhile.
 _LOCK = 30.0
 
@@ -38,80 +42,98 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """The entries asked for, None where there are none."""
+class Filling:
+    """What a source's hash was filled from, and until when (Unix time) that counts."""
 
-    #: Whether the source is filled.
-    filled: bool
-    #: Whether what is not here is not in what it was filled from, either.
-    whole: bool
-    entries: dict[int, Entry | None]
+    fingerprint: str
+    #: None: for good.
+    until: float | None
+
+    def left(self) -> float:
+        """Seconds for which it still counts."""
+        return float("inf") if self.until is None else max(0.0, self.until - time.time())
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """All that Redis has of a source."""
+
+    filling: Filling | None
+    records: dict[int, FeatureRecord]
+    answers: dict[int, Entry]
 
 
 class LabelStore:
     """The labels of all sources in one Redis. Every method may raise RedisError."""
 
     def __init__(self, url: str) -> None:
-        self._redis: redis.Redis = redis.Redis.from_url(
+        limits: dict[str, Any] = {"socket_connect_timeout": _TIMEOUT, "socket_timeout": _TIMEOUT}
+        # Tried again once, at once: a pooled connection may be older than the Redis it led to.
+        pool = redis.BlockingConnectionPool.from_url(
             url,
-            socket_connect_timeout=_TIMEOUT,
-            socket_timeout=_TIMEOUT,
-            # Once, at once: a pooled connection may be older than the Redis it led to.
-            retry=Retry(NoBackoff(), 1),
+            max_connections=_CONNECTIONS,
+            timeout=None,
+            retry=AsyncRetry(NoBackoff(), 1),
+            **limits,
         )
+        self._redis = redis.Redis.from_pool(pool)
+        self._reader = blocking.Redis.from_url(url, retry=Retry(NoBackoff(), 1), **limits)
 
-    async def read(self, source: str, indices: Sequence[int]) -> Page:
-        """What is known of some features."""
-        names = [_FILLED, *map(str, indices)]
-        values: list[Any] = await self._redis.hmget(_key(source), names)
-        entries = {i: _entry(value) for i, value in zip(indices, values[1:], strict=True)}
-        marker = _marker(values[0])
-        return Page(_lasts(marker), marker is not None and marker["until"] is None, entries)
+    async def everything(self, source: str) -> Kept:
+        """All that is kept of a source; read in a thread, for it may be much."""
+        return await asyncio.to_thread(self._everything, source)
 
-    async def labels(self, source: str) -> dict[int, str]:
-        """Every label of a source, read in portions: others have their turn between two."""
-        found: dict[int, str] = {}
-        async for name, value in self._redis.hscan_iter(_key(source), count=_ROWS_AT_ONCE):
-            entry = None if name == _FILLED.encode() else _entry(value)
-            if entry is not None and entry.record.label is not None:
-                found[int(name)] = entry.record.label
-        return found
-
-    async def filled(self, source: str, fingerprint: str) -> bool:
-        """Whether the source was filled from what has this fingerprint, and still counts."""
-        marker = _marker(await self._redis.hget(_key(source), _FILLED))
-        return marker is not None and marker["of"] == fingerprint and _lasts(marker)
+    async def answers(self, wanted: Mapping[str, Iterable[int]]) -> dict[str, dict[int, Entry]]:
+        """What the API has said of features, by source, as far as it was asked: one round trip."""
+        lists = {source: list(indices) for source, indices in wanted.items()}
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for source, indices in lists.items():
+                pipeline.hmget(_answers(source), list(map(str, indices)))
+            values: list[list[Any]] = await pipeline.execute()
+        return {
+            source: dict(_known(zip(indices, found, strict=True)))
+            for (source, indices), found in zip(lists.items(), values, strict=True)
+        }
 
     async def put(self, source: str, index: int, entry: Entry) -> None:
-        """Keeps what is known of one feature."""
-        await self._redis.hset(_key(source), str(index), _encoded(entry))
+        """Keeps what the API said of one feature."""
+        await self._redis.hset(_answers(source), str(index), _encoded(entry))
 
-    async def replace(
+    async def filling(self, source: str) -> Filling | None:
+        """What the source was filled from."""
+        return _filling(await self._redis.hget(_key(source), _FILLED))
+
+    async def fill(
         self,
         source: str,
         fingerprint: str,
         records: Mapping[int, FeatureRecord],
         lasts: float | None = None,
     ) -> None:
-        """Replaces a source's hash in one move, so that nobody ever reads half of it.
+        """Keeps what an export gave, which counts for `lasts` seconds, None means for good.
 
-        It counts as filled for `lasts` seconds, None means for good.
+        All of an export takes the place of what is there, in one move, so that nobody ever reads
+        half of it. What is not for good is a part, and is added to what came of it before.
         """
+        before = await self.filling(source)
+        part = lasts is not None and before is not None and before.fingerprint == fingerprint
+        key = _key(source) if part else f"{_key(source)}:draft:{secrets.token_hex(8)}"
         until = None if lasts is None else time.time() + lasts
         marker = orjson.dumps({"of": fingerprint, "shape": SHAPE, "until": until})
-        draft = f"{_key(source)}:draft:{secrets.token_hex(8)}"
-        await self._redis.hset(draft, _FILLED, marker)
-        # Should this process die now, the draft goes too.
-        await self._redis.expire(draft, 600)
+        await self._redis.hset(key, _FILLED, marker)
+        if not part:
+            # Should this process die now, the draft goes too.
+            await self._redis.expire(key, 600)
         rows = list(records.items())
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             some = rows[start : start + _ROWS_AT_ONCE]
             mapping: dict[Any, Any] = {str(i): _encoded(Entry(record)) for i, record in some}
-            await self._redis.hset(draft, mapping=mapping)
-        async with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.persist(draft)
-            pipeline.rename(draft, _key(source))
-            await pipeline.execute()
+            await self._redis.hset(key, mapping=mapping)
+        if not part:
+            async with self._redis.pipeline(transaction=True) as pipeline:
+                pipeline.persist(key)
+                pipeline.rename(key, _key(source))
+                await pipeline.execute()
 
     @contextlib.asynccontextmanager
     async def lock(self, source: str) -> AsyncIterator[bool]:
@@ -141,10 +163,26 @@ class LabelStore:
     async def close(self) -> None:
         """Ends the connections."""
         await self._redis.aclose()
+        self._reader.close()
+
+    def _everything(self, source: str) -> Kept:
+        value = cast(bytes | None, self._reader.hget(_key(source), _FILLED))
+        records = {index: entry.record for index, entry in self._entries(_key(source))}
+        return Kept(_filling(value), records, dict(self._entries(_answers(source))))
+
+    def _entries(self, key: str) -> Iterator[tuple[int, Entry]]:
+        """All entries of a hash, read in portions: others have their turn at Redis between two."""
+        rows = self._reader.hscan_iter(key, count=_ROWS_AT_ONCE)
+        yield from _known((int(name), value) for name, value in rows if name.isdigit())
 
 
 def _key(source: str) -> str:
     return f"axon:labels:{source}"
+
+
+def _answers(source: str) -> str:
+    """Apart from the export's hash: that one is replaced, the answers stay."""
+    return f"{_key(source)}:answers"
 
 
 def _encoded(entry: Entry) -> bytes:
@@ -154,22 +192,25 @@ def _encoded(entry: Entry) -> bytes:
 def _entry(value: bytes | None) -> Entry | None:
     if value is None:
         return None
-    kept = orjson.loads(value)
-    asked = kept.pop("asked", None)
     try:
+        kept = orjson.loads(value)
+        asked = kept.pop("asked", None)
         return Entry(FeatureRecord(**kept), asked)
-    except TypeError:
+    except (ValueError, TypeError, AttributeError):
         return None  # kept by another version
 
 
-def _marker(value: bytes | str | None) -> dict[str, Any] | None:
-    """What a source was filled from and until when that counts; None if by another version."""
+def _known(pairs: Iterable[tuple[int, bytes | None]]) -> Iterator[tuple[int, Entry]]:
+    """Those of the pairs that have an entry, decoded."""
+    for index, value in pairs:
+        if (entry := _entry(value)) is not None:
+            yield index, entry
+
+
+def _filling(value: bytes | str | None) -> Filling | None:
+    """What a source was filled from; None if nothing, or by another version."""
     try:
         marker = orjson.loads(value or b"null")
-        return marker if marker["shape"] == SHAPE and marker.keys() >= {"of", "until"} else None
+        return Filling(marker["of"], marker["until"]) if marker["shape"] == SHAPE else None
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _lasts(marker: dict[str, Any] | None) -> bool:
-    return marker is not None and (marker["until"] is None or time.time() < marker["until"])

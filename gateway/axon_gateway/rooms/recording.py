@@ -36,7 +36,8 @@ async def lines(room: str, log: Sequence[bytes], labels: Labels) -> AsyncIterato
     count = 0
     async for frame in _frames(log):
         for feature in _features(frame):
-            feature["label"] = feature["label"] or told.get(_name(feature))
+            if (label := told.get(_name(feature))) is not None:
+                feature.setdefault("label", label)
             if (maximum := maxima.pop(_name(feature), None)) is not None:
                 feature.setdefault("max", maximum)
         yield _line(frame)
@@ -82,7 +83,7 @@ async def _unnamed(log: Iterable[bytes], told: dict[tuple[str, int], str]) -> di
     unnamed: dict[str, set[int]] = {}
     async for frame in _frames(log):
         for feature in _features(frame):
-            if feature["label"] is None and _name(feature) not in told:
+            if "label" not in feature and _name(feature) not in told:
                 unnamed.setdefault(feature["source"], set()).add(feature["id"])
     return unnamed
 

@@ -1,37 +1,25 @@
-"""The HTTP interface: probes, the model, features, and generation as NDJSON."""
+"""The HTTP interface: probes, the model, and generation as NDJSON."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from dataclasses import asdict
-from typing import Any
 
 from aiohttp import web
-from axon.types import Source, TokenEffect
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from axon_gateway import metrics, requests
-from axon_gateway.backends.upstream import Upstream
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame, encode
 from axon_gateway.limits import Client, client_of
 from axon_gateway.rooms import recording
 from axon_gateway.rooms.room import Room
-from axon_gateway.web import model_info
+from axon_gateway.web import features, model_info
 from axon_gateway.web.live import live
 from axon_gateway.web.state import GATEWAY, Gateway
 
 #: Seconds that a stream stays open after `finished` for labels that are late.
 _LATE_LABELS = 2.0
-_INDEX = re.compile(r"[0-9]{1,10}", re.ASCII)
-#: Features that one question may be about.
-_MOST_FACTS = 512
-#: Features that one search may find, and without a limit does; characters that it may look for.
-_MOST_FOUND = 100
-_FOUND = 20
-_LONGEST_SEARCH = 200
 
 
 def routes() -> list[web.RouteDef]:
@@ -42,9 +30,9 @@ def routes() -> list[web.RouteDef]:
         web.get("/metrics", measurements),
         web.get("/ws", live),
         web.get("/api/model", model),
-        web.get("/api/features", labelled),
-        web.get("/api/features/{model}/{source}", facts),
-        web.get("/api/features/{model}/{source}/{index}", feature),
+        web.get("/api/features", features.search),
+        web.get("/api/features/{model}/{source}", features.facts),
+        web.get("/api/features/{model}/{source}/{index}", features.feature),
         web.post("/api/generate", generate),
         web.get("/api/rooms/{room}/recording.jsonl", recorded),
         web.route("*", "/api/{rest:(?s:.*)}", unknown),
@@ -87,94 +75,6 @@ async def model(request: web.Request) -> web.Response:
         {**model_info.describe(described, gateway.settings), "models": models},
         headers={"Cache-Control": "no-store"},
     )
-
-
-async def feature(request: web.Request) -> web.Response:
-    """What is known of one feature of one source: its label, and what its weights say."""
-    gateway = request.app[GATEWAY]
-    parts = request.match_info
-    backend, source = await gateway.backends.source(f"{parts['model']}/{parts['source']}")
-    index = int(parts["index"]) if _INDEX.fullmatch(parts["index"]) else source.width
-    if index >= source.width:
-        message = f"{source.id} has features 0 to {source.width - 1}"
-        raise Refusal("unknown_feature", message, "index")
-    record, weights = await asyncio.gather(
-        gateway.labels.feature(source.id, index), _weights(backend, source, index)
-    )
-    url = f"{source.neuronpedia_url}/{index}" if source.neuronpedia_url else None
-    return web.json_response(
-        {
-            "model": parts["model"],
-            "source": parts["source"],
-            "index": index,
-            "label": record.label,
-            "explainer": record.explainer,
-            "score": record.score,
-            "density": record.density,
-            "max_activation": record.max_activation,
-            "neuronpedia_url": url,
-            **weights,
-        }
-    )
-
-
-async def facts(request: web.Request) -> web.Response:
-    """Labels and statistics of the features `?index=1,2,3` of a source, as far as they are here."""
-    gateway = request.app[GATEWAY]
-    parts = request.match_info
-    _, source = await gateway.backends.source(f"{parts['model']}/{parts['source']}")
-    texts = request.query.get("index", "").split(",")
-    indices = [int(text) for text in texts if _INDEX.fullmatch(text)]
-    if len(indices) < len(texts) or any(index >= source.width for index in indices):
-        message = f"index must list features of {source.id}, 0 to {source.width - 1}"
-        raise Refusal("unknown_feature", message, "index")
-    if len(indices) > _MOST_FACTS:
-        raise Refusal("out_of_range", f"index may list {_MOST_FACTS} features", "index")
-    found = await gateway.labels.records(source.id, indices)
-    return web.json_response({"features": {str(i): asdict(record) for i, record in found.items()}})
-
-
-async def labelled(request: web.Request) -> web.Response:
-    """A model's features with all words of `?label=TEXT` in their label, the best fit first."""
-    gateway = request.app[GATEWAY]
-    text = request.query.get("label", "").strip()
-    if not 0 < len(text) <= _LONGEST_SEARCH:
-        message = f"label must be 1 to {_LONGEST_SEARCH} characters to look for"
-        raise Refusal("out_of_range", message, "label")
-    asked = request.query.get("limit", str(_FOUND))
-    limit = int(asked) if _INDEX.fullmatch(asked) else 0
-    if not 0 < limit <= _MOST_FOUND:
-        raise Refusal("out_of_range", f"limit must be 1 to {_MOST_FOUND}", "limit")
-    model = await gateway.backends.model(request.query.get("model"))
-    found = await gateway.search.find((source.id for source in model.sources), text, limit)
-    return web.json_response(
-        {
-            "features": [
-                {"source": match.source, "index": match.index, "label": match.label}
-                for match in found
-            ]
-        }
-    )
-
-
-async def _weights(backend: Upstream, source: Source, index: int) -> dict[str, Any]:
-    """The tokens a feature promotes and suppresses, and its neighbours; null with the reason in
-    `weights_error` where inference cannot tell, for the rest is worth having without them."""
-    try:
-        found = await backend.feature(source.id, index)
-    except Refusal as refusal:
-        nothing = dict.fromkeys(("promoted", "suppressed", "neighbors"))
-        return {**nothing, "weights_error": refusal.message}
-    return {
-        "promoted": [_effect(effect) for effect in found.promoted],
-        "suppressed": [_effect(effect) for effect in found.suppressed],
-        "neighbors": [{"index": n.index, "cosine": n.cosine} for n in found.neighbors],
-        "weights_error": None,
-    }
-
-
-def _effect(effect: TokenEffect) -> dict[str, Any]:
-    return {"token": effect.text, "token_id": effect.token_id, "logit": effect.logit}
 
 
 async def generate(request: web.Request) -> web.StreamResponse:

@@ -30,11 +30,16 @@ class Seen:
 
 
 class FakeNeuronpedia:
-    """`labels` are in the export, `single` only behind the API; batches have `rows` rows."""
+    """`labels` of `source` are in the export, `single` only behind the API; `rows` in a batch."""
 
     def __init__(
-        self, labels: dict[int, str], single: dict[int, str] | None = None, rows: int = 8
+        self,
+        labels: dict[int, str],
+        single: dict[int, str] | None = None,
+        rows: int = 8,
+        source: str = SOURCE,
     ) -> None:
+        self.source = source
         self.labels = labels
         self.single = single or {}
         self.rows = rows
@@ -106,7 +111,7 @@ class FakeNeuronpedia:
             self.seen.files.append(name)
             await asyncio.sleep(self.delay)
         content = self.files().get(name)
-        if content is None or "{model}/{source}".format(**request.match_info) != SOURCE:
+        if content is None or "{model}/{source}".format(**request.match_info) != self.source:
             return web.Response(status=404, text="<Error><Code>NoSuchKey</Code></Error>")
         faults = self.file_faults.get(name)
         if faults and request.method == "GET":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from axon_gateway.config import Settings
@@ -49,9 +50,9 @@ async def test_labels_that_only_the_api_has_follow_the_tokens(
                 for feature in token["features"]
             ]
             # Every answer takes its time. Nothing waited for one, and the override is at hand.
-            shown = {f["id"]: f["label"] for f in features if f["source"] == SOURCES[0]}
-            assert shown[7] == "mine"
-            assert shown[8] is None
+            shown = {f["id"]: f for f in features if f["source"] == SOURCES[0]}
+            assert shown[7]["label"] == "mine"
+            assert "label" not in shown[8]
             while (frame := await client.frame())["type"] != "labels":
                 pass
             [(index, label)] = frame["labels"].items()
@@ -74,3 +75,73 @@ async def test_a_feature_says_where_its_label_is_from(
         found = await answer.json()
     assert (found["label"], found["explainer"], found["score"]) == ("mine", "override", None)
     assert found["density"] == 0.01
+
+
+async def features_of(gateway: harness.Running) -> list[dict[str, Any]]:
+    """All features of one generation, as they were when their frames went out."""
+    client = await gateway.connect()
+    await client.send(prompt="x")
+    frames = await client.until("finished")
+    await client.close()
+    return [
+        feature
+        for frame in frames
+        if frame["type"] in ("prompt", "token")
+        for token in frame.get("tokens", [frame])
+        for feature in token["features"]
+    ]
+
+
+async def test_labels_from_files_come_with_the_first_token(settings: Settings) -> None:
+    # Nobody listens there: what is on this machine needs no Redis.
+    settings = dataclasses.replace(settings, redis_url="redis://127.0.0.1:1/0")
+    async with harness.running(settings) as gateway:
+        features = await features_of(gateway)
+    assert [f["label"] for f in features] == [f"label {f['id']} of {f['source']}" for f in features]
+    assert {f["max"] for f in features if "max" in f} == {4.5}
+
+
+async def test_labels_that_redis_has_come_with_the_first_token(
+    settings: Settings, redis: RedisServer
+) -> None:
+    labels = {index: f"exported {index}" for index in range(64)}
+    async with FakeNeuronpedia(labels, source=SOURCES[0]) as fake:
+        settings = dataclasses.replace(
+            settings, labels=None, redis_url=redis.url, neuronpedia_export=fake.export
+        )
+        settings = dataclasses.replace(settings, neuronpedia_api="")
+        async with harness.running(settings) as gateway:
+            # The gateway knows by now that Neuronpedia has the source.
+            async with gateway.http.get(f"{gateway.url}/readyz") as answer:
+                assert answer.status == 200
+            await gateway.gateway.labels.prepare(SOURCES[0])
+        # A new gateway, and Neuronpedia is gone.
+        await fake.stop()
+        async with harness.running(settings) as gateway:
+            features = [f for f in await features_of(gateway) if f["source"] == SOURCES[0]]
+    assert features
+    assert [f.get("label") for f in features] == [f"exported {f['id']}" for f in features]
+
+
+async def test_no_token_waits_for_an_export_that_is_being_fetched(
+    settings: Settings, redis: RedisServer
+) -> None:
+    labels = {index: f"exported {index}" for index in range(64)}
+    async with FakeNeuronpedia(labels, source=SOURCES[0]) as fake:
+        fake.delay = 1.0
+        settings = dataclasses.replace(
+            settings, labels=None, redis_url=redis.url, neuronpedia_export=fake.export
+        )
+        settings = dataclasses.replace(settings, neuronpedia_api="")
+        async with harness.running(settings) as gateway:
+            client = await gateway.connect()
+            await client.send(prompt="x")
+            frames = await client.until("finished")
+            features = [
+                f for frame in frames if frame["type"] == "token" for f in frame["features"]
+            ]
+            assert features
+            assert not any("label" in feature for feature in features)
+            late = await client.until("labels", seconds=20)
+    assert late[-1]["source"] == SOURCES[0]
+    assert all(label == f"exported {index}" for index, label in late[-1]["labels"].items())

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -16,7 +17,7 @@ from axon_gateway.errors import Refusal
 from axon_gateway.labels.files import LabelFiles
 from axon_gateway.labels.labels import Labels, Origins
 from axon_gateway.labels.records import FeatureRecord
-from axon_gateway.labels.store import LabelStore
+from axon_gateway.labels.store import Entry, Kept, LabelStore
 from redis import Redis
 
 from . import harness
@@ -41,9 +42,10 @@ def folder(tmp_path: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def opened(
-    redis: RedisServer, folder: Path | None, size: int = 1000
+    redis: RedisServer, folder: Path | None, most: int = 10**7, **origins: Any
 ) -> AsyncIterator[Labels]:
-    labels = Labels(LabelStore(redis.url), Origins(files=LabelFiles(folder)), size)
+    files = LabelFiles(folder)
+    labels = Labels(LabelStore(redis.url), Origins(files=files, **origins), most)
     try:
         yield labels
     finally:
@@ -76,66 +78,75 @@ async def test_files_are_read_once_however_many_ask(labels: Labels, reads: list[
     assert reads == [SOURCE]
 
 
-async def test_another_gateway_finds_them_in_redis(
-    redis: RedisServer, folder: Path, reads: list[str]
-) -> None:
-    for _ in range(2):
-        async with opened(redis, folder) as labels:
-            assert await labels.look_up(SOURCE, [7]) == {7: "label 7"}
-    assert reads == [SOURCE]
+async def test_files_need_no_redis(folder: Path) -> None:
+    async with opened(RedisServer(), folder) as labels:
+        await labels.hold([SOURCE])
+        assert labels.known(SOURCE, 1) == "label 1"
+        assert await labels.look_up(SOURCE, [1, 99]) == {1: "label 1"}
+        assert (await labels.feature(SOURCE, 2)).label == "label 2"
+        assert labels.available
 
 
-async def test_new_files_replace_old_ones(redis: RedisServer, folder: Path) -> None:
-    async with opened(redis, folder) as labels:
-        await labels.prepare(SOURCE)
-    harness.write_labels(folder, SOURCE, {7: "better"})
-    async with opened(redis, folder) as labels:
-        await labels.prepare(SOURCE)
-        assert await labels.look_up(SOURCE, [7, 8]) == {7: "better"}
-
-
-async def test_what_is_known_needs_no_redis(labels: Labels) -> None:
+async def test_what_is_known_is_known_at_once(labels: Labels) -> None:
     assert labels.missing(SOURCE, [1, 99]) == {1, 99}
     assert labels.known(SOURCE, 1) is None
-    await labels.look_up(SOURCE, [1, 99])
+    await labels.hold([SOURCE])
     assert labels.known(SOURCE, 1) == "label 1"
-    # That 99 has no label is an answer too, and not asked for again.
-    assert labels.missing(SOURCE, [1, 2, 99]) == {2}
+    # That 99 has no label is an answer too, and not asked for.
+    assert labels.missing(SOURCE, [1, 2, 99]) == set()
 
 
 async def test_the_largest_activation_is_known_with_the_label(labels: Labels) -> None:
     assert labels.maximum(SOURCE, 1) is None
-    await labels.look_up(SOURCE, [1, 99])
+    await labels.hold([SOURCE])
     assert labels.maximum(SOURCE, 1) == 4.5
     assert labels.maximum(SOURCE, 99) is None
 
 
-async def test_the_memory_is_bounded(redis: RedisServer, folder: Path) -> None:
-    async with opened(redis, folder, size=10) as labels:
-        await labels.look_up(SOURCE, range(50))
-        assert len(labels.missing(SOURCE, range(50))) == 40
-
-
-async def test_an_emptied_redis_is_filled_again(
-    labels: Labels, redis: RedisServer, reads: list[str]
+async def test_the_memory_is_bounded(
+    redis: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await labels.look_up(SOURCE, [1])
-    with Redis.from_url(redis.url) as client:
-        client.flushall()
-    assert await labels.look_up(SOURCE, [2]) == {2: "label 2"}
-    assert len(reads) == 2
+    sources = [f"model/{layer}-res" for layer in range(4)]
+    for source in sources:
+        harness.write_labels(tmp_path, source, {i: f"label {i} " + "x" * 400 for i in range(100)})
+    async with opened(redis, tmp_path, most=250_000) as labels:
+        await labels.hold(sources)
+        held = [source for source in sources if labels.known(source, 1)]
+        assert len(held) == 2
+        [left_out, _] = [m for m in caplog.messages if "left out" in m]
+        assert "100 labels" in left_out
+        assert "AXON_LABEL_MB" in left_out
+        # What has no place is not asked for at every token.
+        assert labels.missing(sources[-1], [1]) == set()
 
 
-async def test_a_failure_is_not_an_answer(folder: Path) -> None:
-    nobody = RedisServer()
-    async with opened(nobody, folder) as labels:
+async def test_a_redis_that_fails_is_not_an_answer() -> None:
+    async with opened(RedisServer(), None) as labels:
+        await labels.hold([SOURCE])
         with pytest.raises(Refusal) as refused:
             await labels.look_up(SOURCE, [1])
         assert refused.value.code == "labels_unavailable"
         assert labels.missing(SOURCE, [1]) == {1}
+        assert not labels.available
 
 
-async def test_one_who_leaves_does_not_stop_the_filling_for_others(
+async def test_a_redis_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(store: LabelStore, source: str) -> Kept:
+        await asyncio.sleep(0.1)
+        if not labels.available:
+            await asyncio.sleep(60)
+        raise TimeoutError
+
+    monkeypatch.setattr(LabelStore, "everything", hang)
+    monkeypatch.setattr("axon_gateway.labels.link._PAUSE", 0.0)
+    async with opened(RedisServer(), None) as labels:
+        await labels.hold([SOURCE])
+        assert not labels.available
+        async with asyncio.timeout(5):
+            await labels.hold([SOURCE])
+
+
+async def test_one_who_leaves_does_not_stop_the_reading_for_others(
     labels: Labels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = threading.Event()
@@ -162,16 +173,49 @@ async def test_no_files_are_no_labels_and_no_error(redis: RedisServer) -> None:
         assert await labels.feature(SOURCE, 1) == FeatureRecord()
 
 
-async def test_half_written_labels_are_never_seen(labels: Labels, redis: RedisServer) -> None:
-    await labels.prepare(SOURCE)
+async def test_more_questions_than_connections_wait_their_turn() -> None:
+    # A Redis of its own: connections of other tests would count, too.
+    with harness.redis_server() as redis, Redis.from_url(redis.url) as client:
+        store = LabelStore(redis.url)
+        entry = Entry(FeatureRecord("cats"))
+        await store.put(SOURCE, 7, entry)
+        wanted = [{SOURCE: [7, 100 + number]} for number in range(500)]
+        answers = await asyncio.gather(*map(store.answers, wanted))
+        assert all(answer == {SOURCE: {7: entry}} for answer in answers)
+        assert len(client.client_list()) <= 9
+        await store.close()
+
+
+async def test_half_written_labels_are_never_seen(redis: RedisServer) -> None:
+    store = LabelStore(redis.url)
+    records = {index: FeatureRecord(f"label {index}") for index in range(5000)}
+    seen: set[int] = set()
+
+    async def look() -> None:
+        while 5000 not in seen:
+            seen.add(len((await store.everything(SOURCE)).records))
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(look(), store.fill(SOURCE, "all", records))
+    assert seen <= {0, 5000}
     with Redis.from_url(redis.url) as client:
-        keys = client.keys("axon:labels:*")
-        assert keys == [f"axon:labels:{SOURCE}".encode()]
-        assert client.ttl(keys[0]) == -1
-        assert client.hlen(keys[0]) == 51
+        assert client.keys("axon:labels:*") == [f"axon:labels:{SOURCE}".encode()]
+        assert client.ttl(f"axon:labels:{SOURCE}") == -1
+    await store.close()
 
 
-async def test_a_socket_of_the_file_system_works(folder: Path) -> None:
+async def test_a_part_is_added_to_what_is_there(redis: RedisServer) -> None:
+    store = LabelStore(redis.url)
+    await store.fill(SOURCE, "a", {1: FeatureRecord("one")}, lasts=60)
+    await store.fill(SOURCE, "a", {2: FeatureRecord("two")}, lasts=60)
+    assert (await store.everything(SOURCE)).records.keys() == {1, 2}
+    # Labels of another name at Neuronpedia are no part of it.
+    await store.fill(SOURCE, "b", {3: FeatureRecord("three")}, lasts=60)
+    assert (await store.everything(SOURCE)).records.keys() == {3}
+    await store.close()
+
+
+async def test_a_socket_of_the_file_system_works() -> None:
     # Not in tmp_path, which can be longer than the 100 characters that such a name may have.
     path = Path(tempfile.gettempdir()) / f"axon-{os.getpid()}.sock"
     process = await asyncio.create_subprocess_exec(
@@ -180,10 +224,12 @@ async def test_a_socket_of_the_file_system_works(folder: Path) -> None:
     )  # fmt: skip
     try:
         await harness.eventually(path.exists)
-        origins = Origins(files=LabelFiles(folder))
-        labels = Labels(LabelStore(f"unix://{path}"), origins, 10)
-        assert await labels.look_up(SOURCE, [1]) == {1: "label 1"}
-        await labels.close()
+        store = LabelStore(f"unix://{path}")
+        await store.fill(SOURCE, "a", {1: FeatureRecord("label 1")})
+        await store.put(SOURCE, 2, Entry(FeatureRecord("label 2")))
+        kept = await store.everything(SOURCE)
+        assert (kept.records[1].label, kept.answers[2].record.label) == ("label 1", "label 2")
+        await store.close()
     finally:
         process.terminate()
         await process.wait()

@@ -9,9 +9,10 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -51,7 +52,7 @@ async def fake() -> AsyncIterator[FakeNeuronpedia]:
 
 @contextlib.asynccontextmanager
 async def opened(
-    fake: FakeNeuronpedia, redis: RedisServer, size: int = 1000, **origins: object
+    fake: FakeNeuronpedia, redis: RedisServer, size: int = 10**8, **origins: object
 ) -> AsyncIterator[Labels]:
     http = Http()
     given = {
@@ -166,7 +167,7 @@ class TestExport:
     ) -> None:
         fake.file_faults["explanations/batch-1.jsonl.gz"] = deque(["malformed"])
         assert len(await labels.look_up(SOURCE, range(40))) == 32
-        assert "1 rows of the export are malformed" in caplog.text
+        assert "1 row is left out (row 1: not JSON" in caplog.text
 
     async def test_a_source_without_export_is_asked_for_one_by_one(
         self, fake: FakeNeuronpedia, redis: RedisServer
@@ -176,6 +177,44 @@ class TestExport:
             assert await labels.look_up(SOURCE, [100]) == {}
             assert await asked(labels, 100) == {100: "label 100"}
         assert fake.seen.files == []
+
+    async def test_answers_outlive_an_export_that_is_asked_for_again(
+        self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("axon_gateway.labels.bulk._ABSENT", 0.2)
+        fake.labels = {}
+        async with opened(fake, redis) as labels:
+            await labels.look_up(SOURCE, [100])
+            assert await asked(labels, 100) == {100: "label 100"}
+        await asyncio.sleep(0.3)
+        # The export is asked for again, by a gateway that has nothing in its memory.
+        async with opened(fake, redis) as labels:
+            assert await labels.look_up(SOURCE, [5, 100]) == {100: "label 100"}
+            assert (await labels.feature(SOURCE, 100)).label == "label 100"
+        assert fake.seen.features == [100]
+
+    async def test_answers_outlive_an_export_that_came_in_part(
+        self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("axon_gateway.labels.bulk._PARTIAL", 0.2)
+        fake.file_faults["explanations/batch-1.jsonl.gz"] = deque(["500"] * 4)
+        async with opened(fake, redis) as labels:
+            await labels.look_up(SOURCE, [100])
+            assert await asked(labels, 100) == {100: "label 100"}
+        await asyncio.sleep(0.3)
+        async with opened(fake, redis) as labels:
+            expected = {**fake.labels, 100: "label 100"}
+            assert await labels.look_up(SOURCE, [*range(40), 100]) == expected
+        assert fake.seen.features == [100]
+
+    async def test_labels_in_redis_are_kept_where_nobody_is_asked_any_more(
+        self, fake: FakeNeuronpedia, redis: RedisServer
+    ) -> None:
+        async with opened(fake, redis) as labels:
+            await labels.prepare(SOURCE)
+        async with opened(fake, redis, export=None, api=None) as labels:
+            await labels.prepare(SOURCE)
+            assert await labels.look_up(SOURCE, range(40)) == fake.labels
 
     async def test_a_server_that_is_not_there_leaves_what_is_unknown_unknown(
         self, fake: FakeNeuronpedia, redis: RedisServer
@@ -228,6 +267,36 @@ class TestApi:
                 assert labels.known(SOURCE, 100) == "label 100"
         assert fake.seen.features == [100]
 
+    async def test_what_many_want_of_redis_is_read_together(
+        self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As sixteen generations do that meet features of thirteen sources."""
+        sources = [f"gpt2-small/{layer}-res-jb" for layer in range(13)]
+        async with opened(fake, redis, export=None) as one:
+            await one.prepare(SOURCE)
+            assert await asked(one, 100) == {100: "label 100"}
+        reads: list[int] = []
+        actual = LabelStore.answers
+
+        async def answers(self: LabelStore, wanted: Mapping[str, Iterable[int]]) -> Any:
+            reads.append(len(wanted))
+            return await actual(self, wanted)
+
+        async with opened(fake, redis, export=None) as labels:
+            # Another gateway's answer comes to Redis after this one has read it.
+            await labels.hold(sources)
+            async with opened(fake, redis, export=None) as one:
+                await one.prepare(SOURCE)
+                assert await asked(one, 101) == {101: "label 101"}
+            monkeypatch.setattr(LabelStore, "answers", answers)
+            found = await asyncio.gather(
+                *(labels.look_up(source, [100, 101, 200]) for source in sources * 16)
+            )
+        known = [some for some in found if some]
+        assert known == [{100: "label 100", 101: "label 101"}] * 16
+        assert len(reads) <= 2
+        assert max(reads) == 13
+
     async def test_not_found_is_remembered_for_a_day(
         self, fake: FakeNeuronpedia, redis: RedisServer
     ) -> None:
@@ -240,9 +309,9 @@ class TestApi:
         assert fake.seen.features == [999]
         fake.single[999] = "found by now"
         with Redis.from_url(redis.url) as client:
-            entry = json.loads(client.hget(f"axon:labels:{SOURCE}", "999"))
+            entry = json.loads(client.hget(f"axon:labels:{SOURCE}:answers", "999"))
             entry["asked"] -= 24 * 3600
-            client.hset(f"axon:labels:{SOURCE}", "999", json.dumps(entry))
+            client.hset(f"axon:labels:{SOURCE}:answers", "999", json.dumps(entry))
         async with opened(fake, redis) as labels:
             await labels.look_up(SOURCE, [999])
             assert await asked(labels, 999) == {999: "found by now"}

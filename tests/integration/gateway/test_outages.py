@@ -19,6 +19,7 @@ from axon_gateway.config import Settings
 from ...ports import free_port
 from . import harness
 from .fake_inference import Failure, FakeInference, Script
+from .fake_neuronpedia import FakeNeuronpedia
 from .harness import RedisServer, Running
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -127,35 +128,51 @@ async def test_a_stream_cancelled_by_inference_is_an_error(
 
 
 async def test_tokens_flow_without_redis_and_labels_come_back_with_it(
-    settings: Settings, inference: FakeInference, redis: RedisServer
+    settings: Settings, redis: RedisServer
 ) -> None:
-    async with harness.running(dataclasses.replace(settings, redis_url=redis.url)) as gateway:
-        client = await gateway.connect()
-        await client.send(prompt="x")
-        await client.until("finished")
+    exported = {index: f"exported {index}" for index in range(64)}
+    async with FakeNeuronpedia(exported, source="fake/0-res") as fake:
+        settings = dataclasses.replace(
+            settings,
+            labels=None,
+            redis_url=redis.url,
+            neuronpedia_export=fake.export,
+            neuronpedia_api="",
+        )
         redis.kill()
-        # Features whose labels are not in the gateway's memory yet.
-        inference.script = Script(prompt=("<bos>",) * 20)
-        began = time.monotonic()
-        await client.send(prompt="x")
-        frames = await client.until("finished")
-        assert time.monotonic() - began < 2
-        assert frames[-1]["status"] == "done"
-        prompt = next(frame for frame in frames if frame["type"] == "prompt")
-        labels = [f["label"] for token in prompt["tokens"] for f in token["features"]]
-        assert None in labels, "nothing was missing: the test proves nothing"
-        async with gateway.http.get(f"{gateway.url}/api/features/fake/0-res/50") as answer:
-            assert (answer.status, (await answer.json())["error"]) == (503, "labels_unavailable")
-        redis.start()
-        # It came back empty: the files have to be loaded again.
-        deadline = time.monotonic() + 10
-        while True:
-            async with gateway.http.get(f"{gateway.url}/api/features/fake/0-res/50") as answer:
-                if answer.status == 200:
-                    assert (await answer.json())["label"] == "label 50 of fake/0-res"
-                    break
-            assert time.monotonic() < deadline, "labels never came back"
-            await asyncio.sleep(0.1)
+        async with harness.running(settings) as gateway:
+            await until_ready(gateway)
+            client = await gateway.connect()
+            began = time.monotonic()
+            await client.send(prompt="x")
+            frames = await client.until("finished")
+            assert time.monotonic() - began < 5
+            assert frames[-1]["status"] == "done"
+            features = [
+                f for frame in frames if frame["type"] == "token" for f in frame["features"]
+            ]
+            assert features
+            assert not any("label" in feature for feature in features)
+            assert await label(gateway, 50) == (503, "labels_unavailable")
+            redis.start()
+            deadline = time.monotonic() + 10
+            while await label(gateway, 50) != (200, "exported 50"):
+                assert time.monotonic() < deadline, "labels never came back"
+                await asyncio.sleep(0.1)
+
+
+async def label(gateway: Running, index: int) -> tuple[int, str | None]:
+    """The status of the answer about a feature, and its label or what went wrong."""
+    async with gateway.http.get(f"{gateway.url}/api/features/fake/0-res/{index}") as answer:
+        found = await answer.json()
+        return answer.status, found.get("label", found.get("error"))
+
+
+async def test_what_is_in_memory_needs_no_redis(settings: Settings, redis: RedisServer) -> None:
+    async with harness.running(dataclasses.replace(settings, redis_url=redis.url)) as gateway:
+        assert await label(gateway, 50) == (200, "label 50 of fake/0-res")
+        redis.kill()
+        assert await label(gateway, 51) == (200, "label 51 of fake/0-res")
 
 
 async def test_the_gateway_starts_before_everything_else(

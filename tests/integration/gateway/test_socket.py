@@ -84,7 +84,7 @@ async def test_every_feature_gets_its_label_in_its_frame_or_after(
             features += [f for token in tokens for f in token.get("features", [])]
             for id_, label in frame.get("labels", {}).items():
                 late[frame["source"], int(id_)] = label
-        labels = [f["label"] or late[f["source"], f["id"]] for f in features]
+        labels = [f.get("label") or late[f["source"], f["id"]] for f in features]
         assert labels == [f"label {f['id']} of {f['source']}" for f in features]
     # By now all are known, and no frame has to be completed.
     assert not late

@@ -77,7 +77,16 @@ def test_overrides_are_read_from_their_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "3", '{"17": "x"}', '{"m/s/x": "x"}', '{"m/s/1": 2}', '{"m/s/-1": "x"}']
+    "text",
+    [
+        *("", "{", "[]", "3", '{"17": "x"}', '{"m/s/x": "x"}', '{"m/s/1": 2}', '{"m/s/-1": "x"}'),
+        # What cannot be sent to anybody: half a surrogate pair, and what Python cannot read.
+        '{"m/s/1": "\\ud800"}',
+        '{"m/s/1": ' + "[" * 100_000,
+        '{"m/s/' + "9" * 5000 + '": "x"}',
+        '{"m/s/1": "' + "x" * 501 + '"}',
+        '{"m/s/1": " "}',
+    ],
 )
 def test_overrides_of_another_form_are_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "labels.json"

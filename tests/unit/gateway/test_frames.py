@@ -41,8 +41,9 @@ def test_features_name_their_source_and_layer_in_the_order_they_came() -> None:
     assert activations == pytest.approx([2.5, 1.00004, 0.1])
     assert frame["features"] == [
         {"id": 9, "label": "capitals", "layer": 5, "source": "b", "max": 14.5},
-        {"id": 4, "label": None, "layer": 5, "source": "b"},
-        {"id": 9, "label": None, "layer": 0, "source": "a"},
+        # No key, rather than null: whoever reads a label reads text.
+        {"id": 4, "layer": 5, "source": "b"},
+        {"id": 9, "layer": 0, "source": "a"},
     ]
 
 

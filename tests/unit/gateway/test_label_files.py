@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import logging
@@ -12,7 +13,10 @@ from typing import Any
 import pytest
 from axon_gateway.labels.files import LabelFiles
 from axon_gateway.labels.files import write as write_file
-from axon_gateway.labels.records import FeatureRecord
+from axon_gateway.labels.records import FeatureRecord, Records, from_api
+from axon_gateway.labels.table import LabelTable
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 SOURCE = "m/0-res"
 
@@ -75,7 +79,119 @@ def test_a_malformed_row_is_left_out_and_said(
     with caplog.at_level(logging.WARNING):
         records = LabelFiles(tmp_path).read(SOURCE)
     assert {index: record.label for index, record in records.items()} == {5: "fine"}
-    assert "2 rows are malformed" in caplog.text
+    assert "2 rows are left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "index", [-5, 2**70, 1e29, 2**32, True, None, "-5", "٣", "9" * 4000, "1e3", "", 1.0]
+)
+def test_an_index_that_no_feature_can_have_costs_its_own_row(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, index: object
+) -> None:
+    bad = {"index": index, "description": "bad"}
+    path = write(tmp_path, "explanations/batch-0.jsonl.gz", [bad, row(5, "fine")])
+    with caplog.at_level(logging.WARNING):
+        assert LabelFiles(tmp_path).read(SOURCE) == {5: FeatureRecord("fine", "counted")}
+    [message] = caplog.messages
+    assert str(path) in message
+    assert "1 row is left out" in message
+    assert "row 1: index must be" in message
+
+
+def test_many_bad_rows_are_one_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows: list[object] = ["[" * 5000, '{"index": "1", "description": "\\ud800"}', "\x00"]
+    write(tmp_path, "explanations/batch-0.jsonl.gz", [*rows * 100, row(5, "fine")])
+    with caplog.at_level(logging.WARNING):
+        assert LabelFiles(tmp_path).read(SOURCE).keys() == {5}
+    [message] = caplog.messages
+    assert "300 rows are left out" in message
+    assert "row 1: not JSON" in message
+    assert len(message) < 1000
+
+
+def test_what_is_no_file_is_left_out_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, "explanations/batch-0.jsonl.gz", [row(5, "fine")])
+    folder = tmp_path / SOURCE / "explanations"
+    (folder / "folder.jsonl").mkdir()
+    (folder / "dangling.jsonl").symlink_to(folder / "nowhere")
+    os.mkfifo(folder / "pipe.jsonl")
+    with caplog.at_level(logging.WARNING):
+        assert LabelFiles(tmp_path).read(SOURCE).keys() == {5}
+    for name in ("folder.jsonl", "dangling.jsonl", "pipe.jsonl"):
+        assert sum(name in message for message in caplog.messages) == 1
+
+
+def test_long_labels_are_cut_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    long: list[object] = [row(index, f"{index} " + "x" * 2**20) for index in range(20)]
+    write(tmp_path, "explanations/batch-0.jsonl.gz", [*long, row(99, "fine")])
+    with caplog.at_level(logging.WARNING):
+        records = LabelFiles(tmp_path).read(SOURCE)
+    labels = [record.label or "" for record in records.values()]
+    assert [len(label) for label in labels] == [500] * 20 + [4]
+    assert labels[0].startswith("0 xxx")
+    assert labels[0].endswith("…")
+    [message] = caplog.messages
+    assert "20 labels have more than 500 characters and are cut" in message
+
+
+def test_a_row_without_end_costs_no_more_than_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    endless = '{"index": "1", "description": "' + "x" * 9_000_000
+    write(tmp_path, "explanations/batch-0.jsonl.gz", [endless, row(5, "fine")])
+    with caplog.at_level(logging.WARNING):
+        assert LabelFiles(tmp_path).read(SOURCE).keys() == {5}
+    [message] = caplog.messages
+    assert "1 row is left out" in message
+    assert "row 1: longer than" in message
+
+
+def test_records_are_bounded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("axon_gateway.labels.records._MOST_RECORDS", 3)
+    write(tmp_path, "explanations/batch-0.jsonl.gz", [row(index, "x") for index in range(9)])
+    write(tmp_path, "features/batch-0.jsonl.gz", [{"index": "1", "maxActApprox": 8.5}])
+    with caplog.at_level(logging.WARNING):
+        records = LabelFiles(tmp_path).read(SOURCE)
+    assert records.keys() == {0, 1, 2}
+    assert records[1].max_activation == 8.5
+    assert "6 rows are left out (row 4: the source has more than 3 features" in caplog.text
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = ("index", "description", "scores", "typeName", "frac_nonzero", "maxActApprox")
+ROWS = ANYTHING | st.dictionaries(
+    st.sampled_from(FIELDS),
+    ANYTHING | st.sampled_from([7, "7", [{"value": 0.5}], [{"value": "x"}]]),
+)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["explanations", "features"]), st.lists(ROWS, max_size=5))
+def test_any_row_is_taken_or_left_out(kind: str, rows: list[Any]) -> None:
+    records = Records()
+    odd = records.add(kind, [json.dumps(row).encode() for row in rows])
+    assert len(records.by_index) + odd.left_out <= len(rows)
+    table = LabelTable(records.by_index)
+    assert {index: table.record(index) for index in records.by_index} == records.by_index
+
+
+@settings(deadline=None)
+@given(ANYTHING)
+def test_any_answer_of_the_api_is_a_record_or_refused(answer: Any) -> None:
+    for body in (answer, {"explanations": answer}, {"explanations": [answer, {"description": 1}]}):
+        # What `FeatureApi` counts as no answer.
+        with contextlib.suppress(ValueError, KeyError):
+            assert isinstance(from_api(body), FeatureRecord)
 
 
 def test_a_file_cut_off_gives_what_is_before_the_cut(
@@ -128,17 +244,3 @@ def test_a_written_file_is_read_and_leaves_no_draft(tmp_path: Path) -> None:
 def test_no_folder_and_no_files_are_no_labels(tmp_path: Path) -> None:
     assert LabelFiles(None).read(SOURCE) == {}
     assert LabelFiles(tmp_path).read(SOURCE) == {}
-
-
-def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
-    files = LabelFiles(tmp_path)
-    empty = files.fingerprint(SOURCE)
-    write(tmp_path, "explanations/batch-0.jsonl.gz", [row(1, "a")])
-    one = files.fingerprint(SOURCE)
-    write(tmp_path, "explanations/batch-0.jsonl.gz", [row(1, "another")])
-    other = files.fingerprint(SOURCE)
-    assert empty is None
-    assert len({one, other}) == 2
-    # As it is after copying to another machine.
-    os.utime(tmp_path / SOURCE / "explanations" / "batch-0.jsonl.gz", (1, 1))
-    assert files.fingerprint(SOURCE) == other

@@ -1,0 +1,82 @@
+"""What Neuronpedia's API says of single features: asked once, kept in Redis for all gateways."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+
+from axon_gateway.errors import Refusal
+from axon_gateway.labels.link import Link
+from axon_gateway.labels.memory import Memory
+from axon_gateway.labels.neuronpedia import FeatureApi
+from axon_gateway.labels.once import once
+from axon_gateway.labels.records import FeatureRecord
+from axon_gateway.labels.store import Entry, LabelStore
+
+
+class Answers:
+    """The API's answers, which end up in `memory`; without an API there are none."""
+
+    def __init__(
+        self,
+        api: FeatureApi | None,
+        neuronpedia_id: Callable[[str], str | None],
+        store: LabelStore,
+        link: Link,
+        memory: Memory,
+    ) -> None:
+        self._api = api
+        self._neuronpedia_id = neuronpedia_id
+        self._store = store
+        self._link = link
+        self._memory = memory
+        self._asking: dict[tuple[str, int], asyncio.Task[None]] = {}
+        #: What is to be read from Redis, by source, and the reading under way.
+        self._wanted: dict[str, set[int]] = {}
+        self._recalling: dict[str, asyncio.Task[None]] = {}
+
+    def can_come(self, source: str) -> bool:
+        """Whether the API can be asked about a source."""
+        return self._api is not None and self._neuronpedia_id(source) is not None
+
+    async def recall(self, source: str, indices: Iterable[int]) -> None:
+        """Reads answers that other gateways have had. Refusal if Redis fails.
+
+        There is one reading at a time, for all who want any; who comes meanwhile is in the next.
+        """
+        wanted = set(indices)
+        self._wanted.setdefault(source, set()).update(wanted)
+        while wanted & self._wanted.get(source, set()):
+            await once(self._recalling, "", self._recall_wanted)
+
+    async def ask(self, source: str, index: int) -> None:
+        """Asks the API once, however many want to know. Raises Unavailable."""
+        await once(self._asking, (source, index), lambda: self._ask(source, index))
+
+    async def close(self) -> None:
+        """Ends unfinished work."""
+        tasks = [*self._asking.values(), *self._recalling.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _recall_wanted(self) -> None:
+        wanted, self._wanted = self._wanted, {}
+        async with self._link.talking():
+            answers = await self._store.answers(wanted)
+        for source, entries in answers.items():
+            for index, entry in entries.items():
+                self._memory.answer(source, index, entry)
+
+    async def _ask(self, source: str, index: int) -> None:
+        id_ = self._neuronpedia_id(source)
+        assert self._api is not None
+        assert id_ is not None
+        record = await self._api.feature(id_, index) or FeatureRecord()
+        entry = Entry(record, None if record.label else time.time())
+        self._memory.answer(source, index, entry)
+        with contextlib.suppress(Refusal):
+            async with self._link.talking():
+                await self._store.put(source, index, entry)

@@ -1,0 +1,118 @@
+"""`/api/features`: what is known of features, and which have certain words in their label."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import orjson
+from aiohttp import web
+from axon.types import Source, TokenEffect
+
+from axon_gateway.backends.upstream import Upstream
+from axon_gateway.errors import Refusal
+from axon_gateway.limits import client_of
+from axon_gateway.web.state import GATEWAY
+
+_INDEX = re.compile(r"[0-9]{1,10}", re.ASCII)
+#: Features that one question may be about.
+_MOST_FACTS = 512
+#: Features that one search may find, and without a limit does; characters that it may look for.
+_MOST_FOUND = 100
+_FOUND = 20
+_LONGEST_SEARCH = 200
+
+
+async def feature(request: web.Request) -> web.Response:
+    """What is known of one feature of one source: its label, and what its weights say."""
+    gateway = request.app[GATEWAY]
+    parts = request.match_info
+    backend, source = await gateway.backends.source(f"{parts['model']}/{parts['source']}")
+    index = int(parts["index"]) if _INDEX.fullmatch(parts["index"]) else source.width
+    if index >= source.width:
+        message = f"{source.id} has features 0 to {source.width - 1}"
+        raise Refusal("unknown_feature", message, "index")
+    address = client_of(request, gateway.settings)
+    async with gateway.limits.features.turn(address):
+        weights, record = await asyncio.gather(
+            _weights(backend, source, index), gateway.labels.feature(source.id, index)
+        )
+    url = f"{source.neuronpedia_url}/{index}" if source.neuronpedia_url else None
+    return web.json_response(
+        {
+            "model": parts["model"],
+            "source": parts["source"],
+            "index": index,
+            "label": record.label,
+            "explainer": record.explainer,
+            "score": record.score,
+            "density": record.density,
+            "max_activation": record.max_activation,
+            "neuronpedia_url": url,
+            **weights,
+        }
+    )
+
+
+async def facts(request: web.Request) -> web.Response:
+    """Labels and statistics of the features `?index=1,2,3` of a source, as far as they are here."""
+    gateway = request.app[GATEWAY]
+    parts = request.match_info
+    _, source = await gateway.backends.source(f"{parts['model']}/{parts['source']}")
+    texts = request.query.get("index", "").split(",")
+    indices = [int(text) for text in texts if _INDEX.fullmatch(text)]
+    if len(indices) < len(texts) or any(index >= source.width for index in indices):
+        message = f"index must list features of {source.id}, 0 to {source.width - 1}"
+        raise Refusal("unknown_feature", message, "index")
+    if len(indices) > _MOST_FACTS:
+        raise Refusal("out_of_range", f"index may list {_MOST_FACTS} features", "index")
+    async with gateway.limits.facts.turn(client_of(request, gateway.settings)):
+        found = await gateway.labels.records(source.id, indices)
+        body = orjson.dumps({"features": found}, option=orjson.OPT_NON_STR_KEYS)
+    return web.Response(body=body, content_type="application/json")
+
+
+async def search(request: web.Request) -> web.Response:
+    """A model's features with all words of `?label=TEXT` in their label, the best fit first."""
+    gateway = request.app[GATEWAY]
+    text = request.query.get("label", "").strip()
+    if not 0 < len(text) <= _LONGEST_SEARCH:
+        message = f"label must be 1 to {_LONGEST_SEARCH} characters to look for"
+        raise Refusal("out_of_range", message, "label")
+    asked = request.query.get("limit", str(_FOUND))
+    limit = int(asked) if _INDEX.fullmatch(asked) else 0
+    if not 0 < limit <= _MOST_FOUND:
+        raise Refusal("out_of_range", f"limit must be 1 to {_MOST_FOUND}", "limit")
+    model = await gateway.backends.model(request.query.get("model"))
+    sources = [source.id for source in model.sources]
+    async with gateway.limits.searches.turn(client_of(request, gateway.settings)):
+        found = await gateway.search.find(sources, text, limit)
+    return web.json_response(
+        {
+            "features": [
+                {"source": match.source, "index": match.index, "label": match.label}
+                for match in found
+            ]
+        }
+    )
+
+
+async def _weights(backend: Upstream, source: Source, index: int) -> dict[str, Any]:
+    """The tokens a feature promotes and suppresses, and its neighbours; null with the reason in
+    `weights_error` where inference cannot tell, for the rest is worth having without them."""
+    try:
+        found = await backend.feature(source.id, index)
+    except Refusal as refusal:
+        nothing = dict.fromkeys(("promoted", "suppressed", "neighbors"))
+        return {**nothing, "weights_error": refusal.message}
+    return {
+        "promoted": [_effect(effect) for effect in found.promoted],
+        "suppressed": [_effect(effect) for effect in found.suppressed],
+        "neighbors": [{"index": n.index, "cosine": n.cosine} for n in found.neighbors],
+        "weights_error": None,
+    }
+
+
+def _effect(effect: TokenEffect) -> dict[str, Any]:
+    return {"token": effect.text, "token_id": effect.token_id, "logit": effect.logit}
