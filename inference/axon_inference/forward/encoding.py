@@ -20,6 +20,20 @@ Encode = Callable[[Tensor], Tensor]
 
 # Beyond this many active features a dense product is as fast as gathering rows.
 _SPARSE = 512
+# The most bytes of one [rows, width] tensor. Larger parts would not be read any faster.
+_AT_ONCE = 256 << 20
+# How many such tensors there are at the same time, in the worst case (gated, not packed).
+_TENSORS = 5
+
+
+def rows_at_once(width: int, itemsize: int) -> int:
+    """How many vectors are encoded together by an SAE with so many features."""
+    return max(1, _AT_ONCE // (width * itemsize))
+
+
+def most_bytes(width: int, rows: int, itemsize: int = 4) -> int:
+    """The memory that it takes to encode `rows` vectors and to measure what the SAE misses."""
+    return _TENSORS * min(rows, rows_at_once(width, itemsize)) * width * itemsize
 
 
 def encoder(sae: Any) -> Encode:

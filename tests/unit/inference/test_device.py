@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from axon_inference.loading import device
-from axon_inference.loading.device import DeviceError
+from axon_inference.forward import device
+from axon_inference.forward.device import DeviceError
 
 
 def test_auto_takes_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
