@@ -24,12 +24,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from axon_inference.engine.step import DeviceLost
-from axon_inference.forward.batch import Plan
+from axon_inference.engine.requests import Features, Sampling
+from axon_inference.engine.step import DeviceLost, Feed
+from axon_inference.forward.batch import Plan, plan
 from axon_inference.forward.device import current, lost
 from axon_inference.forward.tap import Strongest
 
 _log = logging.getLogger(__name__)
+
+
+# The strongest features of a row by which a graph is compared: weaker ones may lie so near their
+# threshold that rounding decides about them.
+_COMPARED = 16
+
+
+class GraphError(RuntimeError):
+    """A captured step does not do what it should, so it must not serve."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,12 @@ class Outputs:
         for best in self.features:
             found += [best.ids, best.activations, best.l0, best.error]
         return found
+
+    def copied(self) -> Outputs:
+        """The same in memory of its own."""
+        logits, *rest = [tensor.clone() for tensor in self.tensors()]
+        features = [Strongest(*rest[at : at + 4]) for at in range(0, len(rest), 4)]
+        return Outputs(logits, tuple(features))
 
 
 Compute = Callable[[Tensor], Outputs]
@@ -77,7 +93,7 @@ class Graphs:
         self._slots = slots
         self._spare = context_length
         self._tokens = torch.from_numpy(Plan.nothing().padded(slots, self._spare)).to(device)
-        self._outputs = compute(self._tokens)
+        self._outputs = compute(self._tokens).copied()
         self._replays: dict[int, Replay] = {}
 
     @property
@@ -110,16 +126,40 @@ class Graphs:
                 " ".join(str(next(iter(failed.values()))).split()),
             )
 
-    def run(self, plan: Plan, k: int) -> Outputs | None:
+    def check(self, eager: Callable[[Plan], Outputs]) -> None:
+        """Run a step by each graph and eagerly, and compare.
+
+        Raises:
+            GraphError: they differ by more than rounding.
+        """
+        for rows in self.rows:
+            # Another step for each graph: what an earlier one left in the outputs must not pass.
+            step = plan([self._feed(slot, rows + 17 * slot) for slot in range(rows)])
+            captured, want = self.run(step, k=0), eager(step)
+            assert captured is not None
+            for name, found, wanted in zip(
+                *_comparable(captured), _comparable(want)[1], strict=True
+            ):
+                if not _agree(found[:rows], wanted, want.logits.dtype):
+                    raise GraphError(
+                        f"a captured decode step of {rows} rows gives other {name} than the same "
+                        "step run eagerly; set AXON_GRAPHS=off to serve without captured steps"
+                    )
+
+    def _feed(self, slot: int, number: int) -> Feed:
+        token, position = number % self._outputs.logits.shape[-1], number % self._spare
+        return Feed(slot, [token], position, Sampling(temperature=0), Features(), 0)
+
+    def run(self, step: Plan, k: int) -> Outputs | None:
         """A step's outputs, or None if no graph can run it and find `k` features.
 
-        Rows beyond the plan's mean nothing. The outputs are valid until the next run.
+        Rows beyond the step's mean nothing. The outputs are valid until the next run.
         """
-        rows = next((rows for rows in self.rows if rows >= plan.n_decode), None)
-        in_place = np.array_equal(plan.tokens[2], np.arange(plan.n_decode))
-        if rows is None or plan.spans or not plan.n_decode or not in_place or k > self.top_k:
+        rows = next((rows for rows in self.rows if rows >= step.n_decode), None)
+        in_place = np.array_equal(step.tokens[2], np.arange(step.n_decode))
+        if rows is None or step.spans or not step.n_decode or not in_place or k > self.top_k:
             return None
-        self._tokens.copy_(torch.from_numpy(plan.padded(self._slots, self._spare)))
+        self._tokens.copy_(torch.from_numpy(step.padded(self._slots, self._spare)))
         self._replays[rows]()
         return self._outputs
 
@@ -127,6 +167,22 @@ class Graphs:
         found = self._compute(self._tokens[:, :rows])
         for kept, new in zip(self._outputs.tensors(), found.tensors(), strict=True):
             kept[:rows].copy_(new)
+
+
+def _comparable(outputs: Outputs) -> tuple[list[str], list[Tensor]]:
+    """Logits, then each source's strongest activations and errors, [rows, ...], with names."""
+    names, tensors = ["logits"], [outputs.logits]
+    for source, best in enumerate(outputs.features):
+        names += [f"features of source {source}", f"reconstruction errors of source {source}"]
+        tensors += [best.activations[:, :_COMPARED], best.error]
+    return names, tensors
+
+
+def _agree(found: Tensor, wanted: Tensor, dtype: torch.dtype) -> bool:
+    """Whether two tensors differ by rounding in `dtype` only, measured by the largest value."""
+    share = 1e-3 if dtype == torch.float32 else 0.05
+    bound = share * wanted.float().abs().max().clamp_min(1)
+    return bool(((found.float() - wanted.float()).abs() <= bound).all())  # false for NaN
 
 
 class CudaCapture:
