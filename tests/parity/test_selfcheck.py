@@ -59,7 +59,13 @@ def test_weights_that_were_packed_wrong_are_refused(
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return super().forward(x) * 1.01
 
-    monkeypatch.setattr(prepack, "PackedLinear", Broken)
+    def pack(network: torch.nn.Module) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(prepack, "PackedLinear", Broken)
+            right(network)
+
+    right = prepack.prepack
+    monkeypatch.setattr(prepack, "prepack", pack)
     folder = tmp_path / "model"
     if model_type == "gpt2":
         tiny.gpt2_folder(folder)

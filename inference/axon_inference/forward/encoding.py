@@ -30,6 +30,10 @@ _AT_ONCE = 256 << 20
 _TENSORS = 5
 
 
+class PackingError(ValueError):
+    """This machine multiplies by packed weights in another way than by plain ones."""
+
+
 def rows_at_once(width: int, itemsize: int) -> int:
     """How many vectors are encoded together by an SAE with so many features."""
     return max(1, _AT_ONCE // (width * itemsize))
@@ -44,6 +48,9 @@ def encoder(sae: Any) -> Encode:
     """x [R, d_in] to activations [R, width], by packed weights where that is possible.
 
     If they are packed, the SAE gives up its plain encoder weight, and only this function encodes.
+
+    Raises:
+        PackingError: packed weights give other results than plain ones.
     """
     make = _FAST.get(sae.cfg.architecture())
     if make is None or sae.cfg.reshape_activations != "none":
@@ -51,7 +58,7 @@ def encoder(sae: Any) -> Encode:
         return found
     if not prepack.available(sae.W_enc.device, sae.W_enc.dtype):
         return make(sae, _plain)
-    encode = make(sae, prepack.PackedLinear)
+    encode = make(sae, _packed)
     sae.W_enc = nn.Parameter(sae.W_enc.new_empty(0), requires_grad=False)
     prepack.unmap(sae)
     return encode
@@ -59,6 +66,19 @@ def encoder(sae: Any) -> Encode:
 
 def _plain(weight: Tensor, bias: Tensor | None) -> Encode:
     return partial(linear, weight=weight, bias=bias)
+
+
+def _packed(weight: Tensor, bias: Tensor | None) -> Encode:
+    packed = prepack.PackedLinear(weight, bias)
+    some = weight[:3]
+    found, wanted = packed(some).float(), linear(some, weight, bias).float()
+    bound = (1e-4 if weight.dtype == torch.float32 else 2e-2) * wanted.abs().max()
+    if not bool(((found - wanted).abs() <= bound).all()):
+        raise PackingError(
+            "packed weights of an SAE give other features than plain ones on this CPU, so they "
+            "would be served wrong. Please report it with this machine's CPU and torch's version"
+        )
+    return packed
 
 
 def _standard(sae: Any, layer: Layer) -> Encode:

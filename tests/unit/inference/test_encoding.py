@@ -54,6 +54,18 @@ def test_encode_and_error(
     )
 
 
+def test_an_encoder_that_was_packed_wrong_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(prepack.PackedLinear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) * 1.01
+
+    monkeypatch.setattr(prepack, "PackedLinear", Broken)
+    with pytest.raises(encoding.PackingError, match="other features than plain ones"):
+        encoding.encoder(load(tmp_path, "standard"))
+
+
 def test_many_active_features_are_reconstructed_densely(tmp_path: Path) -> None:
     reconstruction = encoding.Reconstruction(load(tmp_path, "standard"))
     assert reconstruction.candidates(50) == 50
