@@ -49,7 +49,7 @@ def _port(text: str) -> int:
 
 
 def _device(text: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:[0-9])?", text):
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,2})?", text):
         raise ValueError("must be auto, cpu, cuda or cuda:N")
     return text
 

@@ -6,14 +6,20 @@ position, same inputs and outputs at fixed addresses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from axon_inference.forward.graphs import Outputs, Replay
-from axon_inference.forward.runner import GraphError
+from axon_inference.engine.requests import Event, Failed, Features, Sampling, Token, Tokens
+from axon_inference.engine.step import DeviceLost, Feed, StepResult
+from axon_inference.engine.validation import MAX_FEATURES
+from axon_inference.forward.batch import Plan
+from axon_inference.forward.graphs import GraphError, Graphs, Outputs, Replay
+from axon_inference.forward.runner import ModelRunner
 
 from .. import tiny
 from . import reference
@@ -25,30 +31,20 @@ LENGTHS = [9, 40, 5, 22, 14]
 
 
 class Rerun:
-    """Captures by remembering the function; counts replays."""
+    """Captures by remembering the function; counts captures and replays."""
 
-    def __init__(self, change: Callable[[Outputs], None] = lambda outputs: None) -> None:
+    def __init__(self) -> None:
         self.captured = self.replayed = 0
-        self._change = change
 
-    def __call__(self, compute: Callable[[], Outputs]) -> tuple[Replay, Outputs]:
+    def __call__(self, compute: Callable[[], None]) -> Replay:
         self.captured += 1
-        outputs = compute()
+        compute()
 
         def replay() -> None:
             self.replayed += 1
-            for old, new in zip(tensors(outputs), tensors(compute()), strict=True):
-                old.copy_(new)
-            self._change(outputs)
+            compute()
 
-        return replay, outputs
-
-
-def tensors(outputs: Outputs) -> list[torch.Tensor]:
-    found = [outputs.logits]
-    for best in outputs.features.values():
-        found += [best.ids, best.activations, best.l0, best.error]
-    return found
+        return replay
 
 
 @pytest.fixture(scope="module", params=["gpt2", "llama"])
@@ -74,27 +70,157 @@ def test_replayed_steps_agree_with_the_reference(folders: tuple[Path, Path]) -> 
     assert rerun.replayed - before > 20
 
 
-def test_shapes_are_made_at_start_for_all_rows_and_lengths(folders: tuple[Path, Path]) -> None:
+def test_no_request_captures_after_start(tmp_path: Path) -> None:
+    """Whatever features and sources requests ask for, alone or together, with or without them."""
+    model = tiny.gpt2_folder(tmp_path / "model")
+    hooks = {"jumprelu": HOOK, "standard": "blocks.2.hook_resid_pre"}
+    saes = [tiny.sae_folder(tmp_path / name, name, hook) for name, hook in hooks.items()]
     rerun = Rerun()
-    Bench.load(folders[0], [folders[1]], slots=5, capture=rerun)
-    assert rerun.captured == 4  # 1, 2, 4 and 5 rows, of one length: the context is short
+    bench = Bench.load(model, saes, slots=5, prefill_tokens=6, capture=rerun)
+    assert rerun.captured == 4  # 1, 2, 4 and 5 rows
+    everything = bench.run([bench.request(PROMPTS[0], 9)])[0]
+    wanted = [Features((0, 1), k) for k in (0, 1, 3, 15, 16, 17, 40, 100)]
+    wanted += [Features(sources, 16) for sources in ((0,), (1,), (1, 0), ())]
+    requests = [
+        replace(bench.request(PROMPTS[0], 9), features=replace(features, include_bos=True))
+        for features in wanted
+    ]
+    before = rerun.replayed
+    for steps_between in (0, 2):
+        for request, events in zip(requests, bench.run(requests, steps_between), strict=True):
+            assert_part(events, everything, request.features)
+    assert rerun.replayed > before
+    assert rerun.captured == 4
 
 
-def test_a_replay_that_differs_is_refused(folders: tuple[Path, Path]) -> None:
-    wrong = Rerun(lambda outputs: outputs.logits.add_(0.1))
-    with pytest.raises(GraphError, match="logits"):
-        Bench.load(folders[0], [folders[1]], capture=wrong)
-    wrong = Rerun(lambda outputs: outputs.features[0].activations.mul_(1.1))
-    with pytest.raises(GraphError, match="features of source 0"):
-        Bench.load(folders[0], [folders[1]], capture=wrong)
+def assert_part(events: list[Event], everything: list[Event], wanted: Features) -> None:
+    """The events' features are the strongest of all, of the sources wanted."""
+    for found, full in zip(tokens(events), tokens(everything), strict=True):
+        assert found.token_id == full.token_id
+        assert len(found.source_features) == (len(wanted.sources) if wanted.top_k else 0)
+        for part, index in zip(found.source_features, wanted.sources, strict=False):
+            whole = full.source_features[index]
+            assert len(part.ids) == min(wanted.top_k, len(whole.ids))
+            for got, want in zip(
+                (part.activations, part.reconstruction_error),
+                (whole.activations[: len(part.ids)], whole.reconstruction_error),
+                strict=True,
+            ):
+                np.testing.assert_allclose(got, want, atol=1e-4, rtol=1e-4)
 
 
-def test_what_cannot_be_captured_runs_eagerly(folders: tuple[Path, Path]) -> None:
-    def refuse(compute: Callable[[], Outputs]) -> tuple[Replay, Outputs]:
-        raise RuntimeError("operation not permitted when stream is capturing")
+def tokens(events: list[Event]) -> list[Token]:
+    return [token for event in events if isinstance(event, Tokens) for token in event.tokens]
+
+
+def test_more_features_than_were_captured_are_found_eagerly(tmp_path: Path) -> None:
+    model = tiny.gpt2_folder(tmp_path / "model")
+    rerun = Rerun()
+    bench = Bench.load(
+        model, [tiny.sae_folder(tmp_path / "sae", "standard", HOOK, d_sae=1024)], capture=rerun
+    )
+    sampling, before = Sampling(temperature=0), rerun.replayed
+    feeds = [Feed(0, [5], 0, sampling, Features((0,), k), 0) for k in (MAX_FEATURES, 300)]
+    few, many = [bench.loaded.runner.run([feed]).sources[0].activations for feed in feeds]
+    assert (few.shape, many.shape) == ((1, MAX_FEATURES), (1, 300))
+    np.testing.assert_allclose(many[:, :MAX_FEATURES], few, atol=1e-4)
+    assert rerun.replayed == before + 1
+
+
+def graph_that_does_nothing(rows: int) -> Any:
+    """A way of capturing that gives an empty graph for one number of rows, as a capture on the
+    wrong device or stream does."""
+
+    def capture(compute: Any) -> Replay:
+        return (lambda: None) if compute.args == (rows,) else compute
+
+    return capture
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4, 5])
+def test_each_graph_is_compared_with_the_eager_step(folders: tuple[Path, Path], rows: int) -> None:
+    with pytest.raises(GraphError, match=f"of {rows} rows gives other logits"):
+        Bench.load(folders[0], [folders[1]], slots=5, capture=graph_that_does_nothing(rows))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda outputs: outputs.logits.add_(0.1), "logits"),
+        (lambda outputs: outputs.features[0].activations.mul_(1.1), "features of source 0"),
+        (lambda outputs: outputs.features[0].error.add_(0.1), "reconstruction errors of"),
+        (lambda outputs: outputs.logits.fill_(torch.nan), "logits"),
+    ],
+)
+def test_a_replay_that_differs_is_refused(
+    folders: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Outputs], None],
+    named: str,
+) -> None:
+    right = Graphs.run
+
+    def wrong(self: Graphs, step: Plan, k: int) -> Outputs | None:
+        outputs = right(self, step, k)
+        if outputs:
+            change(outputs)
+        return outputs
+
+    monkeypatch.setattr(Graphs, "run", wrong)
+    with pytest.raises(GraphError, match=f"gives other {named}"):
+        Bench.load(folders[0], [folders[1]], capture=Rerun())
+
+
+def test_rounding_of_half_precision_is_no_difference(folders: tuple[Path, Path]) -> None:
+    Bench.load(folders[0], [folders[1]], capture=Rerun(), dtype="bfloat16")
+
+
+@pytest.mark.parametrize("error", [RuntimeError, torch.AcceleratorError])
+def test_what_cannot_be_captured_runs_eagerly(folders: tuple[Path, Path], error: Any) -> None:
+    def refuse(compute: Callable[[], None]) -> Replay:
+        raise error("operation not permitted when stream is capturing")
 
     bench = Bench.load(folders[0], [folders[1]], capture=refuse)
     [events] = bench.run([bench.request(PROMPTS[0], 5)])
     bridge, saes = reference.boot(folders[0]), reference.load_saes([folders[1]])
     want = reference.generate(bridge, saes, bench.prompt_ids(PROMPTS[0]), 5)
     assert_same(events, want, atol=5e-4)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_only_a_lost_device_ends_the_engine(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    bench = Bench.load(folders[0], [folders[1]])
+    runner = bench.loaded.runner
+
+    def fail(*_: Any) -> None:
+        raise torch.AcceleratorError("CUDA error: invalid configuration argument")
+
+    monkeypatch.setattr(runner, "_run", fail)
+    monkeypatch.setattr("axon_inference.forward.runner.lost", lambda _: lost)
+    if lost:
+        with pytest.raises(DeviceLost, match="invalid configuration"):
+            bench.run([bench.request("a", 1)])
+    else:
+        [events] = bench.run([bench.request("a", 1)])
+        assert isinstance(events[-1], Failed)
+
+
+def test_each_kind_of_step_is_taken_before_serving(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[Sequence[Feed]] = []
+    right = ModelRunner._run
+
+    def run(self: ModelRunner, feeds: Sequence[Feed]) -> StepResult:
+        steps.append(feeds)
+        return right(self, feeds)
+
+    monkeypatch.setattr(ModelRunner, "_run", run)
+    Bench.load(folders[0], [folders[1]])
+    assert any(len(step) == 2 and len(step[1].ids) > 1 for step in steps)
+    knobs = [feed.sampling for step in steps for feed in step]
+    assert any(
+        k.temperature and k.top_p < 1 and k.top_k and k.repetition_penalty != 1 for k in knobs
+    )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from axon_inference.config import Settings
-from axon_inference.forward import attention
+from axon_inference.forward import attention, prepack
 from axon_inference.forward.model import ModelError
 from axon_inference.loading import loading
 from axon_inference.loading.selfcheck import TESTED
@@ -17,10 +17,12 @@ from transformers import AttentionInterface, AutoConfig
 from .. import tiny
 
 
-def load(folder: Path, *, slots: int = 2) -> loading.Loaded:
+def load(folder: Path, *, slots: int = 2, dtype: str = "float32") -> loading.Loaded:
     sae = tiny.sae_folder(folder / "sae", "standard", "blocks.1.hook_resid_pre")
-    settings = Settings(model=str(folder), sources=(str(sae),), slots=slots, device="cpu")
-    return loading.load(settings)
+    sources = (str(sae),)
+    return loading.load(
+        Settings(model=str(folder), sources=sources, slots=slots, device="cpu", dtype=dtype)
+    )
 
 
 @pytest.fixture
@@ -45,6 +47,39 @@ def test_one_that_does_not_is_refused(olmo: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(AttentionInterface._global_mapping, attention.NAME, other)
     with pytest.raises(ModelError, match="olmo2 gives other probabilities in Axon's batch"):
         load(olmo)
+
+
+@pytest.mark.parametrize("model_type", ["olmo2", "gpt2"])
+def test_weights_that_were_packed_wrong_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_type: str
+) -> None:
+    """Whether the tests cover a family says nothing of how this machine multiplies."""
+
+    class Broken(prepack.PackedLinear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) * 1.01
+
+    def pack(network: torch.nn.Module) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(prepack, "PackedLinear", Broken)
+            right(network)
+
+    right = prepack.prepack
+    monkeypatch.setattr(prepack, "prepack", pack)
+    folder = tmp_path / "model"
+    if model_type == "gpt2":
+        tiny.gpt2_folder(folder)
+    else:
+        tiny.untested_folder(folder, model_type)
+    with pytest.raises(ModelError, match=f"{model_type} gives other probabilities.*packed weights"):
+        load(folder)
+
+
+@pytest.mark.parametrize("model_type", ["olmo2", "gpt2"])
+def test_half_precision_is_served(tmp_path: Path, model_type: str) -> None:
+    make = tiny.gpt2_folder if model_type == "gpt2" else tiny.untested_folder
+    folder = make(tmp_path / "model", *([] if model_type == "gpt2" else [model_type]))
+    assert load(folder, dtype="bfloat16").served.model == folder.name
 
 
 def test_attention_sinks_are_refused(tmp_path: Path) -> None:

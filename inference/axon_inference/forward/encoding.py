@@ -1,82 +1,125 @@
 """An SAE's arithmetic on the token path: encode, and how much of a vector the SAE misses.
 
 SAELens' own `encode` and `decode` are right for every architecture and are what the fast paths
-here are tested against. The fast paths use that the weights are fixed (so they can be packed)
-and that few features are active (so a reconstruction needs few rows of the decoder).
+here are tested against. The fast paths use that the weights are fixed (so they can be packed, and
+nothing is computed from them in every step) and that few features are active (so a reconstruction
+needs few rows of the decoder).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding_bag, linear
 
 from axon_inference.forward import prepack
 
 Encode = Callable[[Tensor], Tensor]
+# From a weight [width, d_in] and a bias [width] to the function that applies them.
+Layer = Callable[[Tensor, Tensor | None], Encode]
 
 # Beyond this many active features a dense product is as fast as gathering rows.
 _SPARSE = 512
+# The most bytes of one [rows, width] tensor. Larger parts would not be read any faster.
+_AT_ONCE = 256 << 20
+# How many such tensors there are at once: 4 in the worst case (matching pursuit), and some room.
+_TENSORS = 5
+
+
+class PackingError(ValueError):
+    """This machine multiplies by packed weights in another way than by plain ones."""
+
+
+def rows_at_once(width: int, itemsize: int) -> int:
+    """How many vectors are encoded together by an SAE with so many features."""
+    return max(1, _AT_ONCE // (width * itemsize))
+
+
+def most_bytes(width: int, rows: int, itemsize: int = 4) -> int:
+    """The memory that it takes to encode `rows` vectors and to measure what the SAE misses."""
+    return _TENSORS * min(rows, rows_at_once(width, itemsize)) * width * itemsize
 
 
 def encoder(sae: Any) -> Encode:
     """x [R, d_in] to activations [R, width], by packed weights where that is possible.
 
-    The SAE gives up its plain encoder weight then: afterwards only this function encodes.
+    If they are packed, the SAE gives up its plain encoder weight, and only this function encodes.
+
+    Raises:
+        PackingError: packed weights give other results than plain ones.
     """
     make = _FAST.get(sae.cfg.architecture())
-    plain = sae.cfg.reshape_activations != "none"
-    if make is None or plain or not prepack.available(sae.W_enc.device, sae.W_enc.dtype):
+    if make is None or sae.cfg.reshape_activations != "none":
         found: Encode = sae.encode
         return found
-    encode = make(sae)
+    if not prepack.available(sae.W_enc.device, sae.W_enc.dtype):
+        return make(sae, _plain)
+    encode = make(sae, _packed)
     sae.W_enc = nn.Parameter(sae.W_enc.new_empty(0), requires_grad=False)
     prepack.unmap(sae)
     return encode
 
 
-def _standard(sae: Any) -> Encode:
-    linear = prepack.PackedLinear(sae.W_enc.t(), sae.b_enc)
+def _plain(weight: Tensor, bias: Tensor | None) -> Encode:
+    return partial(linear, weight=weight, bias=bias)
+
+
+def _packed(weight: Tensor, bias: Tensor | None) -> Encode:
+    packed = prepack.PackedLinear(weight, bias)
+    some = weight[:3]
+    found, wanted = packed(some).float(), linear(some, weight, bias).float()
+    bound = (1e-4 if weight.dtype == torch.float32 else 2e-2) * wanted.abs().max()
+    if not bool(((found - wanted).abs() <= bound).all()):
+        raise PackingError(
+            "packed weights of an SAE give other features than plain ones on this CPU, so they "
+            "would be served wrong. Please report it with this machine's CPU and torch's version"
+        )
+    return packed
+
+
+def _standard(sae: Any, layer: Layer) -> Encode:
+    product = layer(sae.W_enc.t(), sae.b_enc)
 
     def encode(x: Tensor) -> Tensor:
-        found: Tensor = sae.activation_fn(linear(sae.process_sae_in(x)))
+        found: Tensor = sae.activation_fn(product(sae.process_sae_in(x)))
         return found
 
     return encode
 
 
-def _jumprelu(sae: Any) -> Encode:
-    linear = prepack.PackedLinear(sae.W_enc.t(), sae.b_enc)
+def _jumprelu(sae: Any, layer: Layer) -> Encode:
+    product = layer(sae.W_enc.t(), sae.b_enc)
 
     def encode(x: Tensor) -> Tensor:
-        before = linear(sae.process_sae_in(x))
+        before = product(sae.process_sae_in(x))
         found: Tensor = sae.activation_fn(before) * (before > sae.threshold)
         return found
 
     return encode
 
 
-def _gated(sae: Any) -> Encode:
-    linear = prepack.PackedLinear(sae.W_enc.t(), None)
+def _gated(sae: Any, layer: Layer) -> Encode:
+    product = layer(sae.W_enc.t(), None)
     magnitude = sae.r_mag.exp()
 
     def encode(x: Tensor) -> Tensor:
-        shared = linear(sae.process_sae_in(x))
+        shared = product(sae.process_sae_in(x))
         found: Tensor = sae.activation_fn(shared * magnitude + sae.b_mag)
         return found.mul_(shared + sae.b_gate > 0)
 
     return encode
 
 
-def _topk(sae: Any) -> Encode:
-    linear = prepack.PackedLinear(sae.W_enc.t(), sae.b_enc)
+def _topk(sae: Any, layer: Layer) -> Encode:
+    product = layer(sae.W_enc.t(), sae.b_enc)
     scale = sae.W_dec.norm(dim=-1) if sae.cfg.rescale_acts_by_decoder_norm else None
 
     def encode(x: Tensor) -> Tensor:
-        before = linear(sae.process_sae_in(x))
+        before = product(sae.process_sae_in(x))
         if scale is not None:
             before = before * scale
         values, ids = strongest(before, sae.cfg.k)

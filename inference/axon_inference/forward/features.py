@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from axon_inference.engine.requests import Feature, Neighbor, TokenEffect, Unreadable
 from axon_inference.engine.text import decoder
 from axon_inference.engine.validation import MAX_FEATURE_ENTRIES
+from axon_inference.forward.device import inference
 from axon_inference.forward.sources import Source
 
 # What these hook points hold is added to the residual stream as it is.
@@ -106,8 +107,11 @@ class FeatureReader:
             neighbors=tuple(Neighbor(i, v) for i, v in neighbors.first(limit)),
         )
 
-    @torch.inference_mode()
     def _rank(self, source: int, index: int) -> tuple[_Ranked, _Ranked, _Ranked]:
+        with inference(self._unembedding.gain.device):
+            return self._rank_here(source, index)
+
+    def _rank_here(self, source: int, index: int) -> tuple[_Ranked, _Ranked, _Ranked]:
         decoder = self._decoders[source]
         effects = self._unembedding.effects(decoder.direction(index))[: len(self._tokenizer)]
         raising, lowering = _Ranked.largest(effects), _Ranked.largest(-effects)

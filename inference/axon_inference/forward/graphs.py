@@ -1,67 +1,83 @@
 """Decode steps as captured CUDA graphs: one launch a step, whatever the model's depth.
 
-A graph replays fixed kernels on fixed addresses, so each has static inputs and outputs and is
-made for one shape: so many rows (a bucket), so many positions (another), so many features of
-given sources. A step takes the smallest graph that holds it; rows to spare are masked. Hooks
-fire while a graph is captured, so tap, encode and top-k are inside. Sampling stays outside, on
-the device too: its knobs choose which kernels run.
+A graph replays fixed kernels on fixed addresses. Each graph here is made for a number of rows. All
+else is the same in all graphs: they look at the whole context, read every source, and find
+`top_k` features of each. They share one buffer of tokens and one set of outputs. A step takes the
+smallest graph with enough rows; the rows to spare are masked. A request that wants fewer
+features, or fewer sources, gets a part of the outputs. So the graphs are all made before serving
+begins, and no request can cause a capture.
+
+Hooks fire while a graph is captured, so the tap, encoding and top-k are inside. Sampling stays
+outside, on the device too, because its knobs choose which kernels run.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from axon_inference.forward.batch import Ints, Plan
+from axon_inference.engine.requests import Features, Sampling
+from axon_inference.engine.step import DeviceLost, Feed
+from axon_inference.forward.batch import Plan, plan
+from axon_inference.forward.device import current, lost
 from axon_inference.forward.tap import Strongest
 
 _log = logging.getLogger(__name__)
 
-# Beyond the shapes made at start-up others are made when first needed, and the least recently
-# used go: a shape takes some tens of megabytes.
-_MOST = 96
-_SHORTEST = 128
+
+# The strongest features of a row by which a graph is compared: weaker ones may lie so near their
+# threshold that rounding decides about them.
+_COMPARED = 16
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What a graph is made for. `k` counts features of each of `sources`."""
-
-    rows: int
-    length: int
-    sources: tuple[int, ...]
-    k: int
+class GraphError(RuntimeError):
+    """A captured step does not do what it should, so it must not serve."""
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Logits [rows, vocabulary], and features by source, of a step's tokens."""
+    """Logits [rows, vocabulary], and each source's features, of a step's tokens."""
 
     logits: Tensor
-    features: dict[int, Strongest]
+    features: tuple[Strongest, ...]
+
+    def tensors(self) -> list[Tensor]:
+        """All of it, each [rows, ...]."""
+        found = [self.logits]
+        for best in self.features:
+            found += [best.ids, best.activations, best.l0, best.error]
+        return found
+
+    def copied(self) -> Outputs:
+        """The same in memory of its own."""
+        logits, *rest = [tensor.clone() for tensor in self.tensors()]
+        features = [Strongest(*rest[at : at + 4]) for at in range(0, len(rest), 4)]
+        return Outputs(logits, tuple(features))
 
 
-Compute = Callable[[Tensor, Shape], Outputs]
+Compute = Callable[[Tensor], Outputs]
 Replay = Callable[[], None]
-# Runs a function once for its outputs, and gives a way to run it again onto the same outputs.
-Capture = Callable[[Callable[[], Outputs]], tuple[Replay, Outputs]]
+# Takes a function, and returns a way to run it again that has the same effects.
+Capture = Callable[[Callable[[], None]], Replay]
 
 
 class Graphs:
-    """Captured decode steps by shape.
+    """Captured decode steps by number of rows.
 
     Args:
-        compute: tokens [4, rows] on the device and a shape to outputs; what is captured.
+        compute: tokens [4, rows] on the device to their outputs, `top_k` features of each source.
         slots: the most rows.
         context_length: the most positions; the one after them is the spare one.
-        device: where.
-        capture: how; `cuda_capture()` unless in a test.
+        top_k: how many features `compute` finds.
+        device: where the tokens are.
     """
 
     def __init__(
@@ -69,89 +85,167 @@ class Graphs:
         compute: Compute,
         slots: int,
         context_length: int,
+        top_k: int,
         device: torch.device,
-        capture: Capture,
     ) -> None:
+        self.top_k = top_k
         self._compute = compute
-        self._context_length = context_length
-        self._device = device
-        self._capture = capture
-        self.rows = _buckets(1, slots)
-        self.lengths = _buckets(min(_SHORTEST, context_length), context_length)
-        self._made: OrderedDict[Shape, tuple[Tensor, Replay, Outputs]] = OrderedDict()
+        self._slots = slots
+        self._spare = context_length
+        self._tokens = torch.from_numpy(Plan.nothing().padded(slots, self._spare)).to(device)
+        self._outputs = compute(self._tokens).copied()
+        self._replays: dict[int, Replay] = {}
 
-    def shape(self, plan: Plan, sources: tuple[int, ...], k: int) -> Shape | None:
-        """The shape that holds a step; None for one that no graph can run."""
-        in_place = np.array_equal(plan.tokens[2], np.arange(plan.n_decode))
-        if plan.spans or not plan.n_decode or not in_place:
+    @property
+    def rows(self) -> list[int]:
+        """The numbers of rows that there is a graph for, rising."""
+        return sorted(self._replays)
+
+    def capture(self, capture: Capture) -> None:
+        """Make all graphs, the largest first: smaller ones then fit into the memory it took.
+
+        A number of rows that cannot be captured takes a larger graph, or runs eagerly.
+
+        Raises:
+            DeviceLost: the device failed meanwhile.
+        """
+        failed: dict[int, RuntimeError] = {}
+        for rows in reversed(row_buckets(self._slots)):
+            try:
+                self._replays[rows] = capture(partial(self._step, rows))
+            except DeviceLost:
+                raise
+            except RuntimeError as error:
+                failed[rows] = error
+        if self._replays:
+            _log.info("captured decode steps of %s rows", ", ".join(map(str, self.rows)))
+        if failed:
+            _log.warning(
+                "decode steps of %s rows run without a CUDA graph, because capturing failed: %s",
+                ", ".join(map(str, sorted(failed))),
+                " ".join(str(next(iter(failed.values()))).split()),
+            )
+
+    def check(self, eager: Callable[[Plan], Outputs]) -> None:
+        """Run a step by each graph and eagerly, and compare.
+
+        Raises:
+            GraphError: they differ by more than rounding.
+        """
+        for rows in self.rows:
+            # Another step for each graph: what an earlier one left in the outputs must not pass.
+            step = plan([self._feed(slot, rows + 17 * slot) for slot in range(rows)])
+            captured, want = self.run(step, k=0), eager(step)
+            assert captured is not None
+            for name, found, wanted in zip(
+                *_comparable(captured), _comparable(want)[1], strict=True
+            ):
+                if not _agree(found[:rows], wanted, want.logits.dtype):
+                    raise GraphError(
+                        f"a captured decode step of {rows} rows gives other {name} than the same "
+                        "step run eagerly; set AXON_GRAPHS=off to serve without captured steps"
+                    )
+
+    def _feed(self, slot: int, number: int) -> Feed:
+        token, position = number % self._outputs.logits.shape[-1], number % self._spare
+        return Feed(slot, [token], position, Sampling(temperature=0), Features(), 0)
+
+    def run(self, step: Plan, k: int) -> Outputs | None:
+        """A step's outputs, or None if no graph can run it and find `k` features.
+
+        Rows beyond the step's mean nothing. The outputs are valid until the next run.
+        """
+        rows = next((rows for rows in self.rows if rows >= step.n_decode), None)
+        in_place = np.array_equal(step.tokens[2], np.arange(step.n_decode))
+        if rows is None or step.spans or not step.n_decode or not in_place or k > self.top_k:
             return None
-        return Shape(
-            rows=next(rows for rows in self.rows if rows >= plan.n_decode),
-            length=next(n for n in self.lengths if n >= plan.decode_length),
-            sources=sources,
-            k=_power_of_two(k),
-        )
+        self._tokens.copy_(torch.from_numpy(step.padded(self._slots, self._spare)))
+        self._replays[rows]()
+        return self._outputs
 
-    def run(self, shape: Shape, plan: Plan) -> Outputs:
-        """A step's outputs; rows beyond the plan's mean nothing. Valid until the next run."""
-        tokens, replay, outputs = self._get(shape)
-        host = torch.from_numpy(plan.padded(shape.rows, self._context_length))
-        tokens.copy_(host, non_blocking=True)
-        replay()
-        return outputs
-
-    def prepare(self, sources: tuple[int, ...], k: int) -> None:
-        """Make the graphs of every row and length bucket, the largest first: smaller ones then
-        fit into the memory that it took."""
-        for rows in reversed(self.rows):
-            for length in reversed(self.lengths):
-                self._get(Shape(rows, length, sources, _power_of_two(k)))
-            _log.info("captured decode graphs for %d rows", rows)
-
-    def _get(self, shape: Shape) -> tuple[Tensor, Replay, Outputs]:
-        if shape not in self._made:
-            self._made[shape] = self._make(shape)
-            if len(self._made) > _MOST:
-                self._made.popitem(last=False)
-        self._made.move_to_end(shape)
-        return self._made[shape]
-
-    def _make(self, shape: Shape) -> tuple[Tensor, Replay, Outputs]:
-        empty: Ints = Plan.nothing().padded(shape.rows, self._context_length)
-        tokens = torch.from_numpy(empty).to(self._device)
-        replay, outputs = self._capture(lambda: self._compute(tokens, shape))
-        return tokens, replay, outputs
+    def _step(self, rows: int) -> None:
+        found = self._compute(self._tokens[:, :rows])
+        for kept, new in zip(self._outputs.tensors(), found.tensors(), strict=True):
+            kept[:rows].copy_(new)
 
 
-def cuda_capture() -> Capture:
-    """Capture into CUDA graphs that share one memory pool."""
-    pool = torch.cuda.graph_pool_handle()
+def _comparable(outputs: Outputs) -> tuple[list[str], list[Tensor]]:
+    """Logits, then each source's strongest activations and errors, [rows, ...], with names."""
+    names, tensors = ["logits"], [outputs.logits]
+    for source, best in enumerate(outputs.features):
+        names += [f"features of source {source}", f"reconstruction errors of source {source}"]
+        tensors += [best.activations[:, :_COMPARED], best.error]
+    return names, tensors
 
-    def capture(compute: Callable[[], Outputs]) -> tuple[Replay, Outputs]:
-        # The first runs choose algorithms and allocate what must not be allocated in a capture.
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(2):
-                compute()
-        torch.cuda.current_stream().wait_stream(stream)
+
+def _agree(found: Tensor, wanted: Tensor, dtype: torch.dtype) -> bool:
+    """Whether two tensors differ by rounding in `dtype` only, measured by the largest value."""
+    share = 1e-4 if dtype == torch.float32 else 0.05
+    bound = share * wanted.float().abs().max().clamp_min(1)
+    return bool(((found.float() - wanted.float()).abs() <= bound).all())  # false for NaN
+
+
+class CudaCapture:
+    """Captures into CUDA graphs of one device, which share a stream and a pool of memory."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._pool = torch.cuda.graph_pool_handle()
+        self._failed: list[torch.cuda.CUDAGraph] = []
+
+    def __call__(self, compute: Callable[[], None]) -> Replay:
+        """Capture on the calling thread.
+
+        Raises:
+            DeviceLost: the device failed.
+            RuntimeError: this cannot be captured. The device works on.
+        """
+        with current(self._device):
+            try:
+                return self._capture(compute)
+            except RuntimeError as error:
+                if lost(self._device):
+                    raise DeviceLost(str(error)) from error
+                raise
+
+    def _capture(self, compute: Callable[[], None]) -> Replay:
+        self._stream.wait_stream(torch.cuda.current_stream(self._device))
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool):
-            outputs = compute()
-        return graph.replay, outputs
+        # torch.cuda.graph leaves its stream current if a capture fails, hence the outer context.
+        with torch.cuda.stream(self._stream):
+            compute()  # chooses algorithms and allocates what a capture must not
+            with _no_waiting():
+                compute()
+            try:
+                # Other threads may allocate meanwhile, which would end a global capture.
+                with torch.cuda.graph(
+                    graph, self._pool, self._stream, capture_error_mode="thread_local"
+                ):
+                    compute()
+            except RuntimeError:
+                # torch's allocator still refers to this graph and its pool.
+                self._failed.append(graph)
+                self._pool = torch.cuda.graph_pool_handle()
+                raise
+        return graph.replay
 
-    return capture
+
+@contextmanager
+def _no_waiting() -> Iterator[None]:
+    """Raise RuntimeError where the host would wait for the device, which no capture survives.
+
+    Seen here, nothing else is harmed; a failed capture leaves its traces in torch's allocator.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is experimental
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
-def _buckets(smallest: int, largest: int) -> list[int]:
-    """Powers of two from `smallest`, and `largest` itself."""
-    found = []
-    while smallest < largest:
-        found.append(smallest)
-        smallest *= 2
-    return [*found, largest]
-
-
-def _power_of_two(k: int) -> int:
-    """At least 16, so that few shapes serve all requests."""
-    return 0 if k == 0 else max(16, 1 << (k - 1).bit_length())
+def row_buckets(slots: int) -> list[int]:
+    """1, 2, 4, 8, then every multiple of 8, up to `slots`, which is always there."""
+    return [n for n in (1, 2, 4, 8, *range(16, slots, 8)) if n < slots] + [slots]

@@ -24,7 +24,7 @@ from transformers import (
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
-from axon_inference.forward import attention, prepack
+from axon_inference.forward import attention
 
 # Where nothing else bounds it: keys and values of a slot grow with it.
 _LONGEST_CONTEXT = 2048
@@ -128,7 +128,7 @@ def outline(
 
 
 def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
-    """The same model with its weights, on its device.
+    """The same model with its weights, on its device, in the form that transformers gives them.
 
     Raises:
         ModelError: the folder's weights are not those of the architecture it names.
@@ -153,8 +153,6 @@ def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
     network.to(model.device).eval().requires_grad_(False)
     # Nothing is ever padded, and to look for padding is to wait for the device in every step.
     network.config.pad_token_id = None
-    if prepack.available(model.device, model.dtype):
-        prepack.prepack(network)
     return replace(model, network=network)
 
 

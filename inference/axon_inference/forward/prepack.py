@@ -52,16 +52,17 @@ class PackedLinear(nn.Module):
 def prepack(network: nn.Module) -> None:
     """Replace every linear layer of a network in place; activations by equal, faster ones.
 
-    A head that shares its weight with the token embedding is packed too, and the embedding
-    keeps the plain form, as rows are looked up in it.
+    Layers of derived classes stay: they may compute something else. A head that shares its weight
+    with the token embedding is packed too, and the embedding keeps the plain form, as rows are
+    looked up in it.
     """
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
-            if isinstance(child, nn.Linear):
+            if type(child) is nn.Linear:
                 setattr(module, name, PackedLinear(child.weight, child.bias))
-            elif isinstance(child, Conv1D):
+            elif type(child) is Conv1D:
                 setattr(module, name, PackedLinear(child.weight.t(), child.bias))
-            elif isinstance(child, NewGELUActivation):
+            elif type(child) is NewGELUActivation:
                 setattr(module, name, nn.GELU(approximate="tanh"))  # one pass, not eight
     unmap(network)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -16,28 +15,30 @@ from axon_inference.engine.requests import Activations, Features, Sampling
 from axon_inference.engine.step import DeviceLost, Feed, SourceRows, StageTimes, StepResult
 from axon_inference.forward.batch import Ints, Layout, Plan, decode_layout, layout, plan
 from axon_inference.forward.cache import SlotCache
-from axon_inference.forward.graphs import Capture, Graphs, Outputs, Shape
+from axon_inference.forward.device import inference, lost
+from axon_inference.forward.graphs import Capture, Graphs, Outputs
 from axon_inference.forward.model import LanguageModel
 from axon_inference.forward.sampling import sample
 from axon_inference.forward.sources import Source
 from axon_inference.forward.tap import Tap
 from axon_inference.forward.transfer import fetch, knobs
 
-_log = logging.getLogger(__name__)
-
-
-class GraphError(RuntimeError):
-    """A captured step does not do what it should, so it must not serve."""
-
 
 class ModelRunner:
-    """Runs a language model and its sources over `slots` rows."""
+    """Runs a language model and its sources over `slots` rows.
+
+    Args:
+        top_k: the most features of a token and source that a captured step finds. A step that
+            wants more runs eagerly.
+        capture: how decode steps are captured; None runs them one kernel at a time.
+    """
 
     def __init__(
         self,
         model: LanguageModel,
         sources: Sequence[Source],
         slots: int,
+        top_k: int,
         capture: Capture | None = None,
     ) -> None:
         self.model = model
@@ -46,49 +47,55 @@ class ModelRunner:
         self._lengths = [0] * slots
         self._seen = torch.zeros(slots, model.vocab_size, dtype=torch.bool, device=model.device)
         self._capture = capture
+        self._top_k = top_k
         self._graphs: Graphs | None = None
 
     def warm_up(self) -> None:
-        """Allocate the cache, see that every source is fed, and capture the decode steps.
+        """Allocate the cache, see that every source is fed, capture the decode steps, and take a
+        step of each other kind, so that no request waits while the device loads code.
 
         Raises:
             SourceError: a hook point gives nothing that an SAE can read.
             GraphError: a captured step finds something else than the same step run eagerly.
         """
-        sources = tuple(range(len(self.tap.sources)))
-        features = Features(sources=sources)
+        features = Features(sources=tuple(range(len(self.tap.sources))))
         self.run([Feed(0, [0, 0], 0, Sampling(temperature=0), features, 0)])
         self.tap.check(tokens=2)
-        self.free(0)
         if self._capture:
-            with torch.inference_mode():
-                self._graphs = self._make_graphs(self._capture, sources, features.top_k)
+            with inference(self.model.device):
+                self._graphs = self._capture_steps(self._capture)
+        self._rehearse(features)
+        for slot in range(self.cache.slots):
+            self.free(slot)
 
     def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
         """Note which tokens a repetition penalty will apply to in this slot."""
-        self._seen[slot] = False
-        self._seen[slot, torch.tensor(list(prompt_ids), device=self.model.device)] = True
+        with inference(self.model.device):
+            self._seen[slot] = False
+            self._seen[slot, torch.tensor(list(prompt_ids), device=self.model.device)] = True
 
     def run(self, feeds: Sequence[Feed]) -> StepResult:
         """Write the feeds' keys and values, read their features, and choose next tokens."""
-        try:
-            return self._run(feeds)
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()  # so that the same step in parts may fit
-            raise
-        except torch.AcceleratorError as error:
-            raise DeviceLost(str(error)) from error
+        with inference(self.model.device):
+            try:
+                return self._run(feeds)
+            except torch.OutOfMemoryError:
+                torch.cuda.empty_cache()  # so that the same step in parts may fit
+                raise
+            except torch.AcceleratorError as error:
+                if lost(self.model.device):
+                    raise DeviceLost(str(error)) from error
+                raise
 
-    @torch.inference_mode()
     def _run(self, feeds: Sequence[Feed]) -> StepResult:
         clock = _Clock(self.model.device)
         step = plan(feeds)
         sources, k = _wanted(feeds)
         drawing = [index for index, feed in enumerate(feeds) if feed.draws is not None]
-        shape = self._graphs.shape(step, sources, k) if self._graphs else None
-        if self._graphs and shape:
-            outputs = self._graphs.run(shape, step)
-            logits, features = outputs.logits[drawing], outputs.features
+        if captured := self._graphs.run(step, k) if self._graphs else None:
+            everyone = len(drawing) == len(feeds)
+            logits = captured.logits[slice(len(feeds)) if everyone else drawing]
+            features = {source: captured.features[source] for source in sources}
             clock.forward()
         else:
             logits = self._forward(step, drawing)
@@ -110,25 +117,25 @@ class ModelRunner:
             times=clock.times,
         )
 
-    @torch.inference_mode()
     def swap(self, first: int, second: int) -> None:
         """Exchange two slots; one that was freed costs half as much."""
         a, b = self._lengths[first], self._lengths[second]
-        if b == 0:
-            self.cache.copy(first, second, a)
-        elif a == 0:
-            self.cache.copy(second, first, b)
-        else:
-            self.cache.swap(first, second, max(a, b))
+        with inference(self.model.device):
+            if b == 0:
+                self.cache.copy(first, second, a)
+            elif a == 0:
+                self.cache.copy(second, first, b)
+            else:
+                self.cache.swap(first, second, max(a, b))
+            self._seen[[first, second]] = self._seen[[second, first]]
         self._lengths[first], self._lengths[second] = b, a
-        self._seen[[first, second]] = self._seen[[second, first]]
 
-    @torch.inference_mode()
     def free(self, slot: int, poisoned: bool = False) -> None:
         """Give up a slot's contents."""
         self._lengths[slot] = 0
         if poisoned:
-            self.cache.clear(slot)
+            with inference(self.model.device):
+                self.cache.clear(slot)
 
     def _forward(self, step: Plan, drawing: list[int]) -> Tensor:
         """Logits [len(drawing), vocabulary] after the last tokens of these feeds."""
@@ -153,50 +160,33 @@ class ModelRunner:
         logits: Tensor = self.model.network(**inputs, logits_to_keep=last).logits
         return logits[0]
 
-    def _make_graphs(self, capture: Capture, sources: tuple[int, ...], k: int) -> Graphs | None:
-        slots, device = self.cache.slots, self.model.device
-        graphs = Graphs(self._decode, slots, self.model.context_length, device, capture)
-        try:
-            graphs.prepare(sources, k)
-        except RuntimeError:  # something in this model's forward pass cannot be captured
-            _log.warning("decode steps run eagerly, as they cannot be captured", exc_info=True)
-            return None
-        self._compare(graphs, sources, k)
+    def _capture_steps(self, capture: Capture) -> Graphs:
+        slots, context = self.cache.slots, self.model.context_length
+        graphs = Graphs(self._decode, slots, context, self._top_k, self.model.device)
+        graphs.capture(capture)
+        graphs.check(lambda step: self._outputs(self._forward(step, [*range(step.n_decode)])))
         return graphs
 
-    def _decode(self, tokens: Tensor, shape: Shape) -> Outputs:
-        """A decode step as a graph runs it: nothing in it depends on values."""
-        everyone = torch.arange(shape.rows, device=tokens.device)
-        logits = self._network(tokens, decode_layout(tokens, shape.length), everyone)
-        return Outputs(logits, {s: self.tap.read(s, shape.k) for s in shape.sources})
+    def _decode(self, tokens: Tensor) -> Outputs:
+        """A decode step of [4, rows] tokens as a graph runs it: no kernel depends on a value."""
+        everyone = torch.arange(tokens.shape[1], device=tokens.device)
+        logits = self._network(tokens, decode_layout(tokens, self.model.context_length), everyone)
+        return self._outputs(logits)
 
-    def _compare(self, graphs: Graphs, sources: tuple[int, ...], k: int) -> None:
-        """Run one decode step of every slot captured and eagerly, and compare.
+    def _outputs(self, logits: Tensor) -> Outputs:
+        sources = range(len(self.tap.sources))
+        return Outputs(logits, tuple(self.tap.read(source, self._top_k) for source in sources))
 
-        Raises:
-            GraphError: they differ by more than rounding.
-        """
-        step = plan([_greedy(slot, position=slot % 3) for slot in range(self.cache.slots)])
-        shape = graphs.shape(step, sources, k)
-        assert shape is not None
-        captured = graphs.run(shape, step)
-        eager = self._forward(step, list(range(self.cache.slots)))
-        pairs = {"logits": (captured.logits, eager)}
-        for source in sources:
-            want = self.tap.read(source, shape.k).activations
-            pairs[f"features of source {source}"] = (captured.features[source].activations, want)
-        for name, (got, want) in pairs.items():
-            got = got[: len(want)].float()
-            if not torch.allclose(got, want.float(), rtol=1e-3, atol=self._tolerance()):
-                raise GraphError(
-                    f"a captured decode step gives other {name} than the same step run eagerly; "
-                    "set AXON_GRAPHS=off to serve without captured steps"
-                )
-        for slot in range(self.cache.slots):
-            self.cache.clear(slot)
-
-    def _tolerance(self) -> float:
-        return 1e-3 if self.model.dtype == torch.float32 else 0.1
+    def _rehearse(self, features: Features) -> None:
+        """Take a step that samples with every knob, and one that decodes and prefills."""
+        knobs = Sampling(temperature=1, top_k=1, top_p=0.5, repetition_penalty=1.1)
+        self.begin(0, [0])
+        self.run([Feed(0, [0], 0, knobs, features, 0)])
+        if self.cache.slots > 1:
+            self.begin(1, [0, 0])
+            decode, prefill = (Feed(n, [0] * (n + 1), 1 - n, knobs, features, 0) for n in (0, 1))
+            self.run([decode, prefill])
+            self.swap(0, 1)
 
     def _sample(self, feeds: Sequence[Feed], logits: Tensor) -> tuple[Tensor, Tensor]:
         """Next ids and their log-probabilities, one of each a feed."""
@@ -241,10 +231,6 @@ class _Clock:
     def times(self) -> StageTimes:
         """What was spent so far."""
         return StageTimes(self._spent["forward"], self._spent["sae"], self._spent["sample"])
-
-
-def _greedy(slot: int, position: int) -> Feed:
-    return Feed(slot, [slot], position, Sampling(temperature=0), Features(), 0)
 
 
 def _wanted(feeds: Sequence[Feed]) -> tuple[tuple[int, ...], int]:

@@ -50,11 +50,16 @@ class Source:
     neuronpedia_url: str
 
 
-def check(spec: SourceSpec, model: LanguageModel) -> int:
-    """Check from its configuration alone that an SAE belongs on this model.
+@dataclass(frozen=True)
+class Size:
+    """How much memory an SAE's weights will take, in bytes, and how many features it has."""
 
-    Returns:
-        The bytes its weights will take.
+    weights: int
+    width: int
+
+
+def check(spec: SourceSpec, model: LanguageModel) -> Size:
+    """Check from its configuration alone that an SAE belongs on this model.
 
     Raises:
         SourceError, ModelError: it does not fit; the message says what does not.
@@ -62,7 +67,8 @@ def check(spec: SourceSpec, model: LanguageModel) -> int:
     """
     config = _read_config(spec)
     _place(spec, config, model)
-    return 2 * 4 * int(config.d_in) * int(config.d_sae)
+    width = int(config.d_sae)
+    return Size(weights=2 * 4 * int(config.d_in) * width, width=width)
 
 
 def load_source(spec: SourceSpec, model: LanguageModel) -> Source:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from axon_inference.forward.encoding import Reconstruction, encoder, strongest
+from axon_inference.forward.encoding import Reconstruction, encoder, rows_at_once, strongest
 from axon_inference.forward.model import HookPoint
 from axon_inference.forward.sources import Source, SourceError
 
@@ -24,6 +24,16 @@ class Strongest:
     l0: Tensor
     error: Tensor
 
+    @classmethod
+    def joined(cls, parts: Sequence[Strongest]) -> Strongest:
+        """The rows of all parts, one part's behind another's."""
+        return cls(
+            ids=torch.cat([part.ids for part in parts]),
+            activations=torch.cat([part.activations for part in parts]),
+            l0=torch.cat([part.l0 for part in parts]),
+            error=torch.cat([part.error for part in parts]),
+        )
+
 
 class Reader:
     """One source's way from activation vectors to features."""
@@ -32,11 +42,19 @@ class Reader:
         self._width = source.width
         self._centers = source.centers
         self._dtype = source.sae.dtype
+        self._rows = rows_at_once(source.width, self._dtype.itemsize)
         self._encode = encoder(source.sae)
         self._reconstruction = Reconstruction(source.sae)
 
     def read(self, residual: Tensor, k: int) -> Strongest:
-        """The k strongest features, at most the width, of vectors [R, d_in] at the hook point."""
+        """The k strongest features, at most the width, of vectors [R, d_in] at the hook point.
+
+        Many rows are read in parts, so that the memory it takes has a bound.
+        """
+        parts = [self._read(rows, k) for rows in torch.split(residual, self._rows)]
+        return parts[0] if len(parts) == 1 else Strongest.joined(parts)
+
+    def _read(self, residual: Tensor, k: int) -> Strongest:
         x = residual.to(self._dtype)
         if self._centers:
             x = x - x.mean(-1, keepdim=True)

@@ -14,16 +14,18 @@ from axon.v1 import inference_pb2 as pb
 from axon_inference.catalog.catalog import Selection, SourceSpec, select
 from axon_inference.catalog.hub import Want, fetch, require_network, snapshot
 from axon_inference.config import Settings
-from axon_inference.engine.validation import Served
+from axon_inference.engine.scheduler import Scheduler
+from axon_inference.engine.validation import MAX_FEATURES, Served
+from axon_inference.forward import prepack
+from axon_inference.forward.device import choose, current
 from axon_inference.forward.features import FeatureReader, Unembedding
-from axon_inference.forward.graphs import Capture, cuda_capture
+from axon_inference.forward.graphs import Capture, CudaCapture
 from axon_inference.forward.model import LanguageModel, ModelError, load_weights, outline
 from axon_inference.forward.runner import ModelRunner
 from axon_inference.forward.sources import Source, SourceError, check, load_source
 from axon_inference.loading import memory
 from axon_inference.loading.container import MemoryTooSmall
-from axon_inference.loading.device import choose
-from axon_inference.loading.selfcheck import require_faithful
+from axon_inference.loading.selfcheck import SelfCheck
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +67,8 @@ def load(
     device = choose(settings.device)
     selection = select(settings.model, settings.sources)
     try:
-        return _load(selection, settings, device, capture, report)
+        with current(device):
+            return _load(selection, settings, device, capture, report)
     except torch.OutOfMemoryError as error:
         # Others may use a GPU too, and take its memory while we load.
         why = str(error).partition(". ")[0]
@@ -79,13 +82,14 @@ def _load(
     capture: Capture | None,
     report: Callable[[str], None],
 ) -> Loaded:
-    model, slots = _load_model(selection, settings, device, report)
+    model, slots, selfcheck = _load_model(selection, settings, device, report)
     sources = [_load_source(spec, model, report) for spec in selection.sources]
     _require_distinct(sources)
     if capture is None and model.device.type == "cuda" and settings.graphs == "auto":
-        capture = cuda_capture()
-    runner = ModelRunner(model, sources, slots, capture)
+        capture = CudaCapture(model.device)
+    runner = ModelRunner(model, sources, slots, MAX_FEATURES, capture)
     _warm_up(runner, model)
+    selfcheck.require(runner)
     return Loaded(
         runner=runner,
         reader=FeatureReader(
@@ -105,8 +109,17 @@ def _load(
         sources=[_describe(source) for source in sources],
         slots=slots,
         cache_bytes=runner.cache.nbytes,
-        prefill_tokens=settings.prefill_tokens or _PREFILL_TOKENS[model.device.type == "cuda"],
+        prefill_tokens=_prefill_tokens(settings, model.device),
     )
+
+
+def _prefill_tokens(settings: Settings, device: torch.device) -> int:
+    return settings.prefill_tokens or _PREFILL_TOKENS[device.type == "cuda"]
+
+
+def _most_tokens(prefill_tokens: int, slots: int) -> int:
+    """The most tokens of one step: prompts alone, or prompts beside those that decode."""
+    return max(Scheduler.idle_prefill * prefill_tokens, prefill_tokens + slots)
 
 
 def _warm_up(runner: ModelRunner, model: LanguageModel) -> None:
@@ -114,7 +127,6 @@ def _warm_up(runner: ModelRunner, model: LanguageModel) -> None:
         runner.warm_up()
     except NotImplementedError as error:
         raise ModelError(f"{model.config.model_type}: Axon cannot do {error} yet") from error
-    require_faithful(runner, model)
 
 
 def _load_model(
@@ -122,8 +134,9 @@ def _load_model(
     settings: Settings,
     device: torch.device,
     report: Callable[[str], None],
-) -> tuple[LanguageModel, int]:
-    """The model, loaded only if the sources fit it and all of it fits into memory; and slots."""
+) -> tuple[LanguageModel, int, SelfCheck]:
+    """The model, loaded only if the sources fit it and all of it fits into memory; how many slots
+    there are; and what the model has to agree with once it runs."""
     require_network(selection.wanted)
     if selection.repository:
         fetch([Want(selection.repository, weights=False)], report)
@@ -143,9 +156,14 @@ def _load_model(
         memory.require(memory.need(empty, slots), empty)
     fetch(selection.wanted, report)
     sizes = [check(spec, empty) for spec in selection.sources]
-    memory.require(memory.need(empty, slots, sum(sizes)), empty)
+    tokens = _most_tokens(_prefill_tokens(settings, device), slots)
+    memory.require(memory.need(empty, slots, sizes, tokens), empty)
     report(f"loading model {selection.id} from {folder}")
-    return load_weights(empty, str(folder)), slots
+    model = load_weights(empty, str(folder))
+    selfcheck = SelfCheck(model)
+    if prepack.available(model.device, model.dtype):
+        prepack.prepack(model.network)
+    return model, slots, selfcheck
 
 
 def _load_source(spec: SourceSpec, model: LanguageModel, report: Callable[[str], None]) -> Source:

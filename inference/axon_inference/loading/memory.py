@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,27 +10,35 @@ import psutil
 import torch
 
 from axon_inference.catalog.downloads import readable
-from axon_inference.forward import prepack
+from axon_inference.forward import encoding, prepack
 from axon_inference.forward.model import LanguageModel
+from axon_inference.forward.sources import Size
 from axon_inference.loading.container import MemoryTooSmall, memory_limit
+
+# How many float32 tensors [slots, vocabulary] there are at once when all knobs are in use.
+_SCORES = 10
 
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes that a model, its sources and its cache of keys and values will take."""
+    """Bytes that a model, its sources, its cache of keys and values, and a step will take.
+
+    `step` is what a step needs for itself while it encodes or samples, whichever is more.
+    """
 
     weights: int
     sources: int
     cache: int
+    step: int
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.weights + self.sources + self.cache
+        return self.weights + self.sources + self.cache + self.step
 
 
-def need(model: LanguageModel, slots: int, sources: int = 0) -> Need:
-    """What `model`, loaded or not, takes, beside sources of so many bytes."""
+def need(model: LanguageModel, slots: int, sources: Sequence[Size] = (), tokens: int = 0) -> Need:
+    """What `model`, loaded or not, takes with these sources, in steps of at most so many tokens."""
     config, item = model.config, model.dtype.itemsize
     parameters = sum(p.numel() for p in model.network.parameters())
     if config.tie_word_embeddings and prepack.available(model.device, model.dtype):
@@ -37,8 +46,14 @@ def need(model: LanguageModel, slots: int, sources: int = 0) -> Need:
     keys = _keys_per_token(config) * model.n_layers
     return Need(
         weights=parameters * item,
-        sources=sources,
+        sources=sum(source.weights for source in sources),
         cache=2 * keys * slots * model.context_length * item,
+        step=max(
+            [
+                _SCORES * 4 * slots * model.vocab_size,
+                *(encoding.most_bytes(source.width, tokens) for source in sources),
+            ]
+        ),
     )
 
 
@@ -71,10 +86,11 @@ def require(needed: Need, model: LanguageModel) -> None:
     smaller = "" if model.dtype.itemsize < 4 else "AXON_DTYPE=bfloat16 halves the first, "
     raise MemoryTooSmall(
         f"{model.id} needs about {readable(needed.total)} (weights {readable(needed.weights)}, "
-        f"sources {readable(needed.sources)}, keys and values {readable(needed.cache)}), but "
-        f"{readable(available)} of {_place(model.device)} are available: {smaller}fewer "
-        "AXON_SOURCES the second, fewer AXON_SLOTS or a shorter AXON_CONTEXT_LENGTH the third; or "
-        "take a smaller model (`python -m axon_inference models`)"
+        f"sources {readable(needed.sources)}, keys and values {readable(needed.cache)}, a step "
+        f"{readable(needed.step)}), but {readable(available)} of {_place(model.device)} are "
+        f"available: {smaller}fewer AXON_SOURCES the second, fewer AXON_SLOTS or a shorter "
+        "AXON_CONTEXT_LENGTH the third, a smaller AXON_PREFILL_TOKENS the last; or take a smaller "
+        "model (`python -m axon_inference models`)"
     )
 
 

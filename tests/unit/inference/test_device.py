@@ -1,9 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
-from axon_inference.loading import device
-from axon_inference.loading.device import DeviceError
+from axon_inference.config import Settings
+from axon_inference.engine.requests import Features, Sampling
+from axon_inference.engine.step import Feed
+from axon_inference.forward import device
+from axon_inference.forward.device import DeviceError
+from axon_inference.loading import loading, memory
+
+from ... import tiny
+from ...fake_cuda import FakeCuda
 
 
 def test_auto_takes_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,5 +49,59 @@ def test_a_gpu_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "init", lambda: None)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert device.choose("cuda:1") == torch.device("cuda:1")
-    with pytest.raises(DeviceError, match="cuda:0 to cuda:1"):
-        device.choose("cuda:2")
+    assert device.choose("cuda") == torch.device("cuda:0")
+    with pytest.raises(DeviceError, match="AXON_DEVICE=cuda:9, but the GPUs here are cuda:0 to"):
+        device.choose("cuda:9")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(DeviceError, match=r"AXON_DEVICE=cuda:12, .* the only GPU here is cuda:0"):
+        device.choose("cuda:12")
+
+
+def test_loading_has_the_device_as_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = FakeCuda(monkeypatch)
+    seen = []
+
+    def load(selection: Any, settings: Settings, where: torch.device, *_: Any) -> None:
+        seen.append((where, cuda.device))
+
+    monkeypatch.setattr(loading, "_load", load)
+    loading.load(Settings(device="cuda:1"))
+    assert seen == [(torch.device("cuda:1"), 1)]
+    assert cuda.device == 0
+
+
+def test_the_memory_looked_at_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeCuda(monkeypatch)
+    free = {torch.device("cuda:0"): 5, torch.device("cuda:1"): 7}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda where: (free[where], 10))
+    assert memory._available(device.choose("cuda:1")) == 7
+    assert memory._available(device.choose("cuda")) == 5
+
+
+def test_whatever_thread_comes_works_on_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine's steps, moves and releases, and the reading of a feature's weights."""
+    model = tiny.gpt2_folder(tmp_path / "model")
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_post")
+    loaded = loading.load(Settings(model=str(model), sources=(str(sae),), device="cpu"))
+    entered: list[torch.device] = []
+
+    def inference(where: torch.device) -> AbstractContextManager[None]:
+        entered.append(where)
+        return device.inference(where)
+
+    monkeypatch.setattr("axon_inference.forward.runner.inference", inference)
+    monkeypatch.setattr("axon_inference.forward.features.inference", inference)
+    step = Feed(0, [1, 2], 0, Sampling(), Features(), 0)
+    runner = loaded.runner
+    calls: list[Callable[[], Any]] = [
+        lambda: runner.begin(0, [1]),
+        lambda: runner.run([step]),
+        lambda: runner.swap(0, 1),
+        lambda: runner.free(0, poisoned=True),
+        lambda: loaded.reader.read(0, 3, 5),
+    ]
+    for call in calls:
+        call()
+    assert entered == [torch.device("cpu")] * len(calls)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from axon_inference.forward import encoding
+from axon_inference.forward import encoding, prepack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +27,16 @@ def load(tmp_path: Path, architecture: str, **settings: Any) -> Any:
 
 @pytest.mark.parametrize("architecture", ["standard", "jumprelu", "gated", "topk"])
 @pytest.mark.parametrize("normalize", ["none", "layer_norm"])
-def test_encode_and_error(tmp_path: Path, architecture: str, normalize: str) -> None:
+@pytest.mark.parametrize("packed", [True, False])
+def test_encode_and_error(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    architecture: str,
+    normalize: str,
+    packed: bool,
+) -> None:
+    if not packed:  # as on a GPU
+        monkeypatch.setattr(prepack, "available", lambda *_: False)
     sae = load(tmp_path, architecture, normalize_activations=normalize)
     x = torch.randn(5, D_IN, generator=torch.Generator().manual_seed(0))
     want = sae.encode(x)
@@ -43,6 +52,18 @@ def test_encode_and_error(tmp_path: Path, architecture: str, normalize: str) -> 
     torch.testing.assert_close(
         reconstruction.error_of_few(x, ids, values), missed, atol=1e-4, rtol=1e-4
     )
+
+
+def test_an_encoder_that_was_packed_wrong_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(prepack.PackedLinear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) * 1.01
+
+    monkeypatch.setattr(prepack, "PackedLinear", Broken)
+    with pytest.raises(encoding.PackingError, match="other features than plain ones"):
+        encoding.encoder(load(tmp_path, "standard"))
 
 
 def test_many_active_features_are_reconstructed_densely(tmp_path: Path) -> None:

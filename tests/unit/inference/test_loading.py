@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 from axon_inference.config import Settings
-from axon_inference.forward.model import ModelError, load_model
-from axon_inference.forward.sources import SourceError
+from axon_inference.forward.model import LanguageModel, ModelError, load_model, outline
+from axon_inference.forward.sources import Size, SourceError
 from axon_inference.loading import container, loading, memory
 
 from ... import tiny
@@ -119,6 +119,26 @@ def test_what_does_not_fit_into_memory_is_refused(
         assert part in str(refused.value)
     limit.write_text("max\n")
     load(model, sae)
+
+
+def test_what_a_step_takes_is_counted(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A prompt's activations in a wide source are far more than its weights."""
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre", d_sae=20_000)
+    settings = Settings(model=str(model), sources=(str(sae),), device="cpu", prefill_tokens=100)
+    monkeypatch.setattr(memory, "_available", lambda _: 50_000_000)
+    with pytest.raises(memory.MemoryTooSmall, match=r"a step 160 MB.*AXON_PREFILL_TOKENS the last"):
+        loading.load(settings)
+    loading.load(replace(settings, prefill_tokens=10))
+    wide = memory.need(model_of(model), 16, [Size(weights=0, width=1 << 20)], tokens=2048)
+    assert wide.step == 5 * 256 * 2**20
+    head = memory.need(model_of(model), 16, [Size(weights=0, width=8)], tokens=1)
+    assert head.step == 10 * 4 * 16 * model_of(model).vocab_size
+
+
+def model_of(folder: Path) -> LanguageModel:
+    return outline("m", str(folder), device="cpu", dtype="float32")
 
 
 def test_what_the_libraries_have_taken_is_gone(

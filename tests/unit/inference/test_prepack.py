@@ -1,0 +1,53 @@
+"""Packing replaces what it knows, and what it does not know stays as it is."""
+
+from __future__ import annotations
+
+import torch
+from axon_inference.forward import prepack
+from axon_inference.forward.prepack import PackedLinear
+from torch import Tensor, nn
+from transformers.activations import NewGELUActivation
+from transformers.pytorch_utils import Conv1D
+
+
+class Scaled(nn.Linear):
+    """Computes something else than its base class."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return 3 * super().forward(input)
+
+
+class Shifted(Conv1D):  # type: ignore[misc]
+    """The same for the layers of GPT-2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = super().forward(x)
+        return found + 1
+
+
+class Harder(NewGELUActivation):  # type: ignore[misc]
+    """The same for an activation."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        found: Tensor = super().forward(input)
+        return 2 * found
+
+
+def test_a_packed_network_computes_what_the_plain_one_does() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Linear(8, 8),
+        Scaled(8, 8),
+        NewGELUActivation(),
+        Harder(),
+        Conv1D(8, 8),
+        Shifted(8, 8),
+        nn.Sequential(nn.Linear(8, 4, bias=False)),
+    )
+    x = torch.randn(3, 8)
+    with torch.no_grad():
+        want = network(x)
+        prepack.prepack(network)
+        torch.testing.assert_close(network(x), want, atol=1e-5, rtol=1e-5)
+    kinds = [type(module) for module in network if not isinstance(module, nn.Sequential)]
+    assert kinds == [PackedLinear, Scaled, nn.GELU, Harder, PackedLinear, Shifted]
