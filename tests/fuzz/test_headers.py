@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from typing import Any
@@ -35,11 +36,14 @@ def test_they_are_closed_in_time_and_hold_nobody_up(gateway: Gateway) -> None:
         while len(opened) > _AT_ONCE:
             _require_closed(*opened.pop(0))
 
-    open_them()
-    for _ in range(5):
-        gateway.generate()
-    for plug, deadline in opened:
-        _require_closed(plug, deadline)
+    with contextlib.ExitStack() as plugs:
+        open_them()
+        for plug, _ in opened:
+            plugs.enter_context(plug)
+        for _ in range(5):
+            gateway.generate()
+        for plug, deadline in opened:
+            _require_closed(plug, deadline)
 
 
 def _require_closed(plug: socket.socket, deadline: float) -> None:
