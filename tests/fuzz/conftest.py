@@ -51,6 +51,7 @@ def gateway_process(
         AXON_NEURONPEDIA_EXPORT="",
         AXON_NEURONPEDIA_API="",
         AXON_CLIENT_GENERATIONS=1000,
+        AXON_IDLE_TIMEOUT=5,
         AXON_ROOM_IDLE=2,
         AXON_ROOM_GRACE=1,
     )
