@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from .. import reliability
+from ..fuzz.__main__ import KINDS
 from ..soak import report
 
 SOAK: dict[str, Any] = {
@@ -58,6 +60,11 @@ def test_the_page_gets_the_figures_of_each_trial_and_keeps_the_rest(docs: Path) 
         "| tokens in all rooms after a kill | not always before the next kill |",
     ):
         assert f"\n{row}\n" in page
+
+
+def test_the_page_tells_of_each_kind_of_input() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == KINDS
 
 
 def test_a_soak_fails_by_what_it_lost() -> None:
