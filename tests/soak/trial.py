@@ -158,7 +158,7 @@ class _Trial:
     async def _kill_by_turns(self, until: float) -> None:
         turns = [*self._stack.gateways, self._stack.redis]
         turn = time.monotonic() + self._plan.every
-        while turn + self._plan.every <= until:
+        while turn + self._plan.every <= until or len(self._kills) < len(turns):
             await asyncio.sleep(max(0.0, turn - time.monotonic()))
             await self._kill(turns[len(self._kills) % len(turns)])
             turn = max(turn + self._plan.every, time.monotonic() + _BREATH)
