@@ -17,21 +17,21 @@ from .subjects import Gateway, ModelServer
 BEYOND = "<image_soft_token>"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def redis_url() -> Iterator[str]:
     """A running Redis."""
     with harness.redis_server() as server:
         yield server.url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def inference() -> Iterator[str]:
     """The target of the fake inference service."""
     with subjects.fake_inference() as target:
         yield target
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gateway_process(
     redis_url: str, inference: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
@@ -51,6 +51,7 @@ def gateway_process(
         AXON_NEURONPEDIA_EXPORT="",
         AXON_NEURONPEDIA_API="",
         AXON_CLIENT_GENERATIONS=1000,
+        AXON_IDLE_TIMEOUT=5,
         AXON_ROOM_IDLE=2,
         AXON_ROOM_GRACE=1,
     )
@@ -70,7 +71,7 @@ def gateway(gateway_process: Gateway) -> Iterator[Gateway]:
     gateway_process.check()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Folders of a model whose tokenizer has a token beyond the vocabulary, and of an SAE."""
     from transformers import AutoTokenizer
@@ -83,7 +84,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return model, tiny.sae_folder(folder / "sae", "jumprelu", "blocks.0.hook_resid_pre")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def model_process(tiny_model: tuple[Path, Path]) -> Iterator[ModelServer]:
     """The model server that all kinds share."""
     with ModelServer(*tiny_model) as server:

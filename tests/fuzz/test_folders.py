@@ -96,7 +96,7 @@ def served(tiny_model: tuple[Path, Path]) -> LanguageModel:
     return load_model("tiny", str(tiny_model[0]), device="cpu", dtype="float32")
 
 
-@fuzz(_of_sae, share=0.8)
+@fuzz(_of_sae, share=0.9)
 def test_an_sae_is_refused_or_all_of_it_is_numbers(
     served: LanguageModel, tiny_model: tuple[Path, Path], tmp_path: Path, drawn: Any
 ) -> None:
@@ -113,7 +113,7 @@ def test_an_sae_is_refused_or_all_of_it_is_numbers(
     assert _finite(folder)
 
 
-@fuzz(_of_model, share=0.2)
+@fuzz(_of_model, share=0.1)
 def test_a_model_is_refused_in_one_line_or_generates(
     tiny_model: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture, drawn: Any
 ) -> None:

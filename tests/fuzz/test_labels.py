@@ -42,6 +42,11 @@ _row = st.one_of(
 )
 _line = st.tuples(st.sampled_from(list(_KINDS)), _row)
 _GOOD = {index: f"good label {index}" for index in range(0, WIDTH, 8)}
+#: With scores that no row made up can have: a damaged one may be right, too, and must not win.
+_ROWS = "".join(
+    json.dumps({"index": str(index), "description": label, "scores": [{"value": 1e308}]}) + "\n"
+    for index, label in _GOOD.items()
+).encode()
 
 
 def _bytes(kind: str, row: tuple[Any, str, str]) -> bytes:
@@ -79,7 +84,8 @@ def folder(tmp_path: Path) -> Path:
 @fuzz(_line, batch=100, share=0.5)
 def test_a_bad_row_costs_itself_alone(folder: Path, settings: Settings, drawn: list[Any]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    harness.write_labels(folder, "fake/0-res", _GOOD)
+    harness.write_labels(folder, "fake/0-res", {})
+    (folder / "fake/0-res/explanations/good.jsonl").write_bytes(_ROWS)
     for kind, row in drawn:
         with (folder / "fake/0-res" / kind / "fuzz.jsonl").open("ab") as lines:
             lines.write(_bytes(kind, row) + b"\n")
@@ -148,10 +154,9 @@ _file = st.tuples(
 def test_a_bad_file_costs_itself_alone(folder: Path, settings: Settings, drawn: list[Any]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     harness.write_labels(folder, "fake/0-res", {})
-    good = [{"index": str(i), "description": label} for i, label in _GOOD.items()]
-    lines = "".join(json.dumps(row) + "\n" for row in good).encode()
     place = folder / "fake/0-res/explanations"
-    (place / "good.jsonl").write_bytes(lines)
+    (place / "good.jsonl").write_bytes(_ROWS)
+    lines = _ROWS.replace(b"1e+308", b"0.5")
     for number, (name, what, edits) in enumerate(drawn):
         path = place / f"{number}-{name}"
         if what == "folder":

@@ -25,6 +25,8 @@ _LATER = (3.0, 5.0)
 #: Seconds that a presenter waits for `started` before it asks again, and reads between two.
 _PATIENCE = 5.0
 _READS = (0.1, 0.5)
+#: Seconds without a frame after which it gives a generation up and asks for another.
+_STALE = 10.0
 
 
 @dataclass
@@ -129,13 +131,16 @@ class Presenter(Viewer):
         self.has_room = asyncio.Event()
         self._ledger = ledger
         self._secret: str | None = None
+        self._heard = 0.0
         self._early: list[Frame] = []
 
     async def present(self, until: asyncio.Event) -> None:
         """Generates until told to stop; returns when the last generation has ended."""
         while not until.is_set():
             await asyncio.sleep(random.uniform(*_READS))
-            if self.reader is None or self.socket is None or self.reader.running:
+            if self.reader is None or self.socket is None:
+                continue
+            if self.reader.running and time.monotonic() < self._heard + _STALE:
                 continue
             before = self.reader.frames, self.refused
             await self._ask()
@@ -161,6 +166,7 @@ class Presenter(Viewer):
         return {**super()._query(), **secret}
 
     def _take(self, frame: Frame) -> None:
+        self._heard = time.monotonic()
         if self.reader is None:
             self._early.append(frame)
             if frame["type"] != "room" or not frame.get("room"):

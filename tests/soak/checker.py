@@ -26,18 +26,21 @@ class Ledger:
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str | None, int], int] = {}
+        #: Digests of the frames counted; no two are alike, for each frame has its time.
+        self._counted: set[int] = set()
         self.ends: Counter[str] = Counter()
         self.begun = 0
 
     def agrees(self, room: str, epoch: str | None, frame: Frame, digest: int) -> bool:
         """Whether everybody who was told this frame was told the same."""
         key = (room, epoch, frame["seq"])
-        if key not in self._seen:
-            self._seen[key] = digest
-            self.begun += frame["type"] == "started"
-            if frame["type"] in ("finished", "error"):
+        if digest not in self._counted and frame["type"] in ("started", "finished", "error"):
+            self._counted.add(digest)
+            if frame["type"] == "started":
+                self.begun += 1
+            else:
                 self.ends[frame.get("error", "finished")] += 1
-        return self._seen[key] == digest
+        return self._seen.setdefault(key, digest) == digest
 
 
 class Reader:

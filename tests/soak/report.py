@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from .trial import Outcome
+from .trial import LONGEST_RECOVERY, Outcome
 
 #: What must never happen, in the order in which it is reported.
 FAULTS = (
@@ -65,7 +65,7 @@ def failures(result: dict[str, Any]) -> list[str]:
     found = [f"{kind}: {result[kind]}" for kind in FAULTS if result[kind]]
     for name, said in (("back_s", "came back"), ("tokens_again_s", "was given tokens again")):
         if result["kills"] and result[name] is None:
-            found.append(f"after a kill, not everybody {said} before the next one")
+            found.append(f"after a kill, not everybody {said} within {LONGEST_RECOVERY:.0f} s")
     if result["untold_rooms"]:
         found.append(f"rooms that did not say that they wait for Redis: {result['untold_rooms']}")
     if result["tracebacks"]:
@@ -104,7 +104,9 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _at_most(seconds: float | None) -> str:
-    return "not always before the next kill" if seconds is None else f"{seconds} s at most"
+    return (
+        f"not always within {LONGEST_RECOVERY:.0f} s" if seconds is None else f"{seconds} s at most"
+    )
 
 
 def _worst(seconds: list[float | None]) -> float | None:
