@@ -42,6 +42,8 @@ class Generate:
     request: pb.GenerateRequest
     #: The model that is to run it; None: the default one.
     model: str | None = None
+    #: Whether the message named its type. Clients of the earlier demo do not.
+    typed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +83,14 @@ Command = Generate | Stop | Open | Share | View | Ping
 def parse(data: bytes | str, max_bytes: int) -> Command:
     """A socket's message. Without `type` it is a generate request. Raises Refusal."""
     fields = decode(data, max_bytes)
+    typed = "type" in fields
     kind = fields.pop("type", "generate")
     if not isinstance(kind, str):
         raise Refusal("wrong_type", "type must be a string", "type")
     if kind == "generate":
         model = fields.pop("model", None)
         name = None if model is None else _string("model", model)
-        return Generate(generate(fields), name)
+        return Generate(generate(fields), name, typed)
     if kind == "stop":
         return Stop()
     if kind == "open":

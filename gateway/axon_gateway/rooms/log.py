@@ -58,10 +58,19 @@ def ends_generation(encoded: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Chunk:
-    """What to send a viewer next: encoded messages, and the newest frame's number in them."""
+    """What to send a viewer next: encoded frames, and the newest one's number.
 
-    messages: list[bytes]
+    One that `lags` gets them in one message.
+    """
+
+    frames: list[bytes]
     last: int
+    lags: bool = False
+
+    @cached_property
+    def messages(self) -> list[bytes]:
+        """What is sent."""
+        return [encode_batch(self.frames, self.last)] if self.lags else self.frames
 
     @cached_property
     def wire(self) -> bytes:
@@ -307,7 +316,7 @@ class RoomLog:
         if after + 1 < self.first:
             after = self._entrance(after)
         if head := self._head_after(after):
-            return Chunk([encode_batch(head, self.first - 1)], self.first - 1)
+            return Chunk(head, self.first - 1, lags=True)
         start = max(after + 1 - self.first, 0)
         behind = len(self._frames) - start
         if behind <= 0:
@@ -337,8 +346,7 @@ class RoomLog:
         while end < len(self._frames) and size < _BATCH_BYTES and end - start < _BATCH_FRAMES:
             size += len(self._frames[end])
             end += 1
-        last = self.first + end - 1
-        return Chunk([encode_batch(self._frames[start:end], last)], last)
+        return Chunk(self._frames[start:end], self.first + end - 1, lags=True)
 
     def drop_oldest(self) -> bool:
         """Drops the oldest generation; False if that is the one that runs.

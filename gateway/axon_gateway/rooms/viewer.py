@@ -47,6 +47,8 @@ class Viewer:
         self, room: Watched, presenter: bool, cursor: int, token: str | None, client: Client | None
     ) -> None:
         self.presenter = presenter
+        #: Reads one frame a message: a client of the earlier demo knows no batches.
+        self.plain = False
         self.cursor = cursor
         self.client = client
         #: Gives the socket what there is without waiting, False if it cannot take it now.
@@ -92,12 +94,14 @@ class Viewer:
     def take_wire(self) -> tuple[bytes, bool]:
         """What there is as bytes of WebSocket frames, and whether that was all of it."""
         own, chunk = self._own(), self._advance()
-        wire = b"".join([*map(frames.on_the_wire, own), chunk.wire]) if own else chunk.wire
+        wire = b"".join(map(frames.on_the_wire, chunk.frames)) if self.plain else chunk.wire
+        if own:
+            wire = b"".join([*map(frames.on_the_wire, own), wire])
         return wire, self.cursor >= self._room.log.last
 
     def _take(self) -> list[bytes]:
-        own = self._own()
-        return own + self._advance().messages
+        own, chunk = self._own(), self._advance()
+        return own + (chunk.frames if self.plain else chunk.messages)
 
     def _advance(self) -> Chunk:
         chunk = self._room.log.read(self.cursor)

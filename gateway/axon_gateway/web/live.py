@@ -166,4 +166,5 @@ def _handle(gateway: Gateway, room: Room, viewer: Viewer, message: WSMessage) ->
         case requests.Ping():
             viewer.tell(frames.pong())
         case requests.Generate():
+            viewer.plain = not command.typed
             room.generate(command, viewer)

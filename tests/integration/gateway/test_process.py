@@ -88,7 +88,7 @@ async def test_a_stalled_http_client_does_not_delay_the_end(
     settings: Settings, inference: FakeInference
 ) -> None:
     inference.script = Script(tokens=("x" * 8000,) * 400, delay=0.001)
-    process = await start(settings)
+    process = await start(settings, AXON_DRAIN_SECONDS="1")
     url = await address(process)
     _, writer = await harness.narrow_connection(url)
     body = b'{"prompt": "x"}'

@@ -103,6 +103,23 @@ async def test_a_viewer_who_reads_late_holds_nothing_but_a_number(stage: Stage) 
     assert [frame["seq"] for frame in frames] == list(range(1, 1001))
 
 
+async def test_a_client_of_the_earlier_demo_gets_one_frame_a_message(stage: Stage) -> None:
+    _, viewer, generation = await begin(stage)
+    viewer.plain = True
+    for _ in range(1000):
+        await generation.token()
+    types: list[str] = []
+    while len(types) < 1000:
+        types += [json.loads(message)["type"] for message in await viewer.read()]
+    assert types == ["token"] * 1000
+    for _ in range(100):
+        await generation.token()
+    wire, everything = viewer.take_wire()
+    assert everything
+    assert b'"batch"' not in wire
+    assert wire.count(b'"token"') == 100
+
+
 async def test_reading_waits_and_wakes(stage: Stage) -> None:
     _, viewer, generation = await begin(stage)
     reading = asyncio.create_task(read(viewer))
