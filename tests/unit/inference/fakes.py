@@ -32,9 +32,12 @@ class FakeRunner:
         self.poison: Callable[[Feed], bool] = lambda feed: False
         self.explode: Callable[[Sequence[Feed]], bool] = lambda feeds: False
         self.lost = False
+        self.refuse: Callable[[Sequence[int]], bool] = lambda prompt_ids: False
 
     def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
         assert self.rows[slot] == [], "a slot was given away twice"
+        if self.refuse(prompt_ids):
+            raise IndexError("index 262144 is out of bounds")
 
     def run(self, feeds: Sequence[Feed]) -> StepResult:
         self.steps.append(list(feeds))
@@ -66,5 +69,5 @@ class FakeRunner:
     def swap(self, first: int, second: int) -> None:
         self.rows[first], self.rows[second] = self.rows[second], self.rows[first]
 
-    def free(self, slot: int, poisoned: bool = False) -> None:
+    def free(self, slot: int) -> None:
         self.rows[slot] = []

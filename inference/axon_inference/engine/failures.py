@@ -1,0 +1,38 @@
+"""What is said of an exception that failed a request: a line to its caller, a traceback to the log.
+
+The same fault may fail thousands of requests. Its traceback is worth reading once.
+"""
+
+from __future__ import annotations
+
+import logging
+from types import CodeType
+
+_LONGEST = 300  # characters of an exception's own text
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one short line."""
+    text = " ".join(str(error).split())
+    cut = text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
+    return f"{type(error).__name__}: {cut}" if cut else type(error).__name__
+
+
+class Causes:
+    """Logs an exception with its traceback unless one of its kind from its place was logged."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        # Grows to the number of places in the program that raise.
+        self._known: set[tuple[type[BaseException], CodeType | None, int]] = set()
+
+    def note(self, what: str, error: BaseException) -> None:
+        """Log `what` failed by `error`, if that is news."""
+        place = error.__traceback__
+        while place and place.tb_next:
+            place = place.tb_next
+        code = place.tb_frame.f_code if place else None
+        cause = (type(error), code, place.tb_lineno if place else 0)
+        if cause not in self._known:
+            self._known.add(cause)
+            self._log.error("%s: %s", what, describe(error), exc_info=error)
