@@ -156,7 +156,7 @@ def test_a_lost_device_ends_the_streams_and_the_process(model: Path, tmp_path: P
             with pytest.raises(grpc.RpcError) as failure:
                 list(stub.Generate(request, timeout=20))
         code, errors = end(process, seconds=10)
-    assert failure.value.code() is grpc.StatusCode.INTERNAL
+    assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
     assert "uncorrectable memory error" in failure.value.details()
     assert code == 1
     assert "the engine died: DeviceLost('uncorrectable memory error')" in errors

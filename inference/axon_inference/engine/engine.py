@@ -345,8 +345,8 @@ class Engine:
             except Exception as error:
                 broken |= dict.fromkeys((move.source, move.target), error)
         running = self._scheduler.running
-        for sequence, error in [(s, broken[s.slot]) for s in running if s.slot in broken]:
-            self._fail_by(sequence, error)
+        for sequence, why in [(s, broken[s.slot]) for s in running if s.slot in broken]:
+            self._fail_by(sequence, why)
 
     def _tell(self) -> None:
         events, self._events = self._events, []

@@ -26,13 +26,15 @@ class Causes:
         # Grows to the number of places in the program that raise.
         self._known: set[tuple[type[BaseException], CodeType | None, int]] = set()
 
-    def note(self, what: str, error: BaseException) -> None:
-        """Log `what` failed by `error`, if that is news."""
+    def note(self, what: str, error: BaseException) -> bool:
+        """Log what happened and the error behind it if that is news; returns whether it is."""
         place = error.__traceback__
         while place and place.tb_next:
             place = place.tb_next
         code = place.tb_frame.f_code if place else None
         cause = (type(error), code, place.tb_lineno if place else 0)
-        if cause not in self._known:
-            self._known.add(cause)
-            self._log.error("%s: %s", what, describe(error), exc_info=error)
+        if cause in self._known:
+            return False
+        self._known.add(cause)
+        self._log.error("%s: %s", what, describe(error), exc_info=error)
+        return True

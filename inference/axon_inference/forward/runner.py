@@ -274,7 +274,7 @@ def _finite(
     good = np.isfinite(logprobs)
     for source, rows in sources.items():
         bad = ~np.logical_and.reduceat(np.isfinite(rows.error), offsets)
-        for index in np.flatnonzero(bad):
+        for index in np.flatnonzero(bad).tolist():
             # Others in the step may have asked for this source, and this feed not.
             wanted = feeds[index].features
             good[index] &= not (wanted.top_k and source in wanted.sources)

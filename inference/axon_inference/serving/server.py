@@ -14,6 +14,7 @@ from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as pb_grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from axon_inference.engine.engine import Engine, EngineDead
@@ -23,6 +24,7 @@ from axon_inference.engine.requests import (
     Feature,
     Finished,
     Request,
+    Token,
     Tokens,
     Unreadable,
 )
@@ -44,6 +46,10 @@ _RETRY_SECONDS = 2
 # gRPC's default bound on what a client receives is 4 MiB; a long prompt with many features
 # would pass it, so its tokens are then spread over several messages.
 _MESSAGE_BYTES = 2 << 20
+# Clients take 8 KB of metadata, which carries an error's text percent-encoded.
+_ERROR_BYTES = 1500
+# Whose reasons those in google.rpc.ErrorInfo are.
+_DOMAIN = "axon"
 
 
 class Listeners:
@@ -79,16 +85,17 @@ class EventStream:
     """One request's events, in order. Tokens a slow reader has not taken yet become one event."""
 
     def __init__(self) -> None:
-        self._events: deque[Event] = deque()
+        self._events: deque[Event | list[Token]] = deque()
         self._ready = asyncio.Event()
 
     def put(self, event: Event) -> None:
         """Add an event."""
-        last = self._events[-1] if self._events else None
-        if isinstance(event, Tokens) and isinstance(last, Tokens):
-            self._events[-1] = Tokens(last.tokens + event.tokens)
-        else:
+        if not isinstance(event, Tokens):
             self._events.append(event)
+        elif self._events and isinstance(last := self._events[-1], list):
+            last += event.tokens
+        else:
+            self._events.append(list(event.tokens))
         self._ready.set()
 
     async def next(self) -> Event:
@@ -96,7 +103,8 @@ class EventStream:
         while not self._events:
             self._ready.clear()
             await self._ready.wait()
-        return self._events.popleft()
+        event = self._events.popleft()
+        return Tokens(tuple(event)) if isinstance(event, list) else event
 
 
 class Reader(Protocol):
@@ -149,7 +157,9 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
                 await _refuse_full(context)
             except EngineDead:
                 account.outcome = "failed"
-                await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is failing; try again")
+                await _abort(
+                    context, grpc.StatusCode.UNAVAILABLE, "the server is failing; try again"
+                )
             stream = ready.listeners.open(request_id)
             try:
                 async for message in _relay(stream, wanted, ready, context, account):
@@ -182,7 +192,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         try:
             query = resolve_feature(request, ready.description.sources)
         except UnknownSource as error:
-            await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+            await _abort(context, grpc.StatusCode.NOT_FOUND, str(error))
         except InvalidRequest as error:
             await _refuse_fields(context, error)
         try:
@@ -191,12 +201,12 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
                     ready.reader.read, query.source, query.index, query.limit
                 )
         except Unreadable as error:
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+            await _abort(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return messages.from_feature(feature)
 
     async def _ready(self, context: grpc.aio.ServicerContext[Any, Any]) -> Ready:
         if self.ready is None:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, self.unavailable)
+            await _abort(context, grpc.StatusCode.UNAVAILABLE, self.unavailable)
         return self.ready
 
 
@@ -215,11 +225,12 @@ async def _relay(
 ) -> AsyncIterator[pb.GenerateResponse]:
     event = await stream.next()
     # Not earlier: a call that fails before may be tried at another replica.
-    await context.send_initial_metadata((("axon-server", ready.name),))
+    if not isinstance(event, Failed):
+        await context.send_initial_metadata((("axon-server", ready.name),))
     while True:
         account.see(event)
         if isinstance(event, Failed):
-            await context.abort(grpc.StatusCode.INTERNAL, event.message)
+            await _refuse_failed(context, event)
         for message in messages.from_event(event, request, ready.served, _MESSAGE_BYTES):
             yield message
         if isinstance(event, Finished):
@@ -247,10 +258,25 @@ async def _refuse_full(context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
     await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, text, detail)
 
 
+async def _refuse_failed(context: grpc.aio.ServicerContext[Any, Any], failed: Failed) -> NoReturn:
+    """INTERNAL for what failed with this request alone, UNAVAILABLE for what fails for all."""
+    if failed.engine_died:
+        await _abort(context, grpc.StatusCode.UNAVAILABLE, failed.message)
+    detail = error_details_pb2.ErrorInfo(reason="REQUEST_FAILED", domain=_DOMAIN)
+    await _abort(context, grpc.StatusCode.INTERNAL, failed.message, detail)
+
+
 async def _abort(
-    context: grpc.aio.ServicerContext[Any, Any], code: grpc.StatusCode, text: str, detail: Any
+    context: grpc.aio.ServicerContext[Any, Any],
+    code: grpc.StatusCode,
+    text: str,
+    detail: Message | None = None,
 ) -> NoReturn:
     """End the call with google.rpc details, which clients read from the trailing metadata."""
+    if len(whole := text.encode()) > _ERROR_BYTES:
+        text = whole[:_ERROR_BYTES].decode(errors="ignore") + " ..."
+    if detail is None:
+        await context.abort(code, text)
     packed = AnyMessage()
     packed.Pack(detail)
     status = status_pb2.Status(code=code.value[0], message=text, details=[packed])
