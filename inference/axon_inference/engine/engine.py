@@ -270,6 +270,8 @@ class Engine:
         token_id = sequence.token_ids[position]
         generated = position >= sequence.prompt_length
         text = sequence.detokenizer.push(token_id)
+        if position == sequence.prompt_length - 1:
+            text += sequence.detokenizer.flush()  # a prompt is whole characters
         if generated:
             sequence.generated_text += text
         features = sequence.request.features

@@ -16,6 +16,10 @@ class ByteTokenizer:
     ) -> str:
         return bytes(ids).decode("utf-8", errors="replace")
 
+    def convert_tokens_to_ids(self, token: str) -> int | None:
+        """The id of a byte, which is written as Llama's tokenizer writes it."""
+        return int(token[3:5], 16) if token.startswith("<0x") else None
+
 
 class FakeRunner:
     """Writes what is fed to a slot into a list, and continues by a rule of the test's.

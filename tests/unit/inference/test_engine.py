@@ -21,7 +21,7 @@ from axon_inference.engine.requests import (
 )
 from axon_inference.engine.scheduler import QueueFull, Scheduler
 from axon_inference.engine.step import DeviceLost
-from axon_inference.engine.text import decoder
+from axon_inference.engine.text import Decoder, decoder
 
 from .fakes import ByteTokenizer, FakeRunner
 
@@ -130,6 +130,38 @@ def test_a_stop_string_in_the_prompt_does_not_count() -> None:
     request = rig.submit("abc", max_tokens=2, stop=("bc", "cd"))
     rig.finish()
     assert rig.text(request) == "abcde"
+
+
+@pytest.mark.parametrize("prompt", ["ab\ufffd", "\ufffd\ufffd", "a\ufffdb"])
+def test_what_the_prompt_says_comes_with_the_prompt(prompt: str) -> None:
+    """Also U+FFFD, which half a character is decoded to; it completes no stop string then."""
+    rig = Rig()
+    rig.runner.continuation = lambda tokens: ord("x")
+    request = rig.submit(prompt, max_tokens=4, stop=("\ufffd", "\ufffdx"))
+    rig.finish()
+    tokens = rig.tokens(request)
+    assert "".join(token.text for token in tokens if token.logprob is None) == prompt
+    assert [token.text for token in tokens if token.logprob is not None] == ["x"] * 4
+    assert rig.events[request][-1].reason is Reason.LENGTH
+
+
+def test_a_prompt_is_whole_whatever_its_tokenizer_says() -> None:
+    """One whose single bytes nobody knows cannot tell half a character from U+FFFD."""
+    rig = Rig()
+    rig.engine._decode = Decoder(lambda ids: bytes(ids).decode(errors="replace"))
+    request = rig.submit("ab\ufffd", max_tokens=2, stop=("\ufffd",))
+    rig.finish()
+    assert [token.text for token in rig.tokens(request)] == ["a", "b", "", "", "\ufffd", ">", "?"]
+
+
+def test_replacement_characters_are_generated_one_by_one() -> None:
+    rig = Rig()
+    spelled = b"x" + "\ufffd".encode() * 5
+    rig.runner.continuation = lambda tokens: spelled[len(tokens)]
+    request = rig.submit("x", max_tokens=15, stop=("\ufffd" * 3,))
+    rig.finish()
+    assert [t.text for t in rig.tokens(request)] == ["x", *["", "", "\ufffd"] * 3]
+    assert rig.events[request][-1].reason is Reason.STOP
 
 
 def test_a_character_that_spans_tokens_comes_whole_and_the_rest_at_the_end() -> None:
