@@ -1,21 +1,11 @@
-"""What is said of an exception that failed a request: a line to its caller, a traceback to the log.
-
-The same fault may fail thousands of requests. Its traceback is worth reading once.
-"""
+"""The same fault may fail thousands of requests. Its traceback is worth reading once."""
 
 from __future__ import annotations
 
 import logging
 from types import CodeType
 
-_LONGEST = 300  # characters of an exception's own text
-
-
-def describe(error: BaseException) -> str:
-    """An exception in one short line."""
-    text = " ".join(str(error).split())
-    cut = text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
-    return f"{type(error).__name__}: {cut}" if cut else type(error).__name__
+from axon_inference.logs import describe
 
 
 class Causes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 # What half a character is decoded to. It is a character itself, too.
@@ -28,7 +28,7 @@ class Decoder:
     """
 
     def __init__(
-        self, decode: Callable[[list[int]], str], continuations: Sequence[int] = ()
+        self, decode: Callable[[list[int]], str], continuations: tuple[int, ...] = ()
     ) -> None:
         self._decode = decode
         # By one of these any character that was begun can end.
@@ -80,7 +80,7 @@ def _decoder(decode: Callable[[list[int]], str], find: Callable[[str], int | Non
         ids = [found for name in names if (found := find(name)) is not None]
         # The same names may be those of the characters.
         if len(ids) == len(names) and all(decode([i]) == _REPLACEMENT for i in ids):
-            return Decoder(decode, ids)
+            return Decoder(decode, tuple(ids))
     return Decoder(decode)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -24,17 +25,27 @@ from transformers import (
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
+from axon_inference.catalog.files import Unservable
 from axon_inference.forward import attention, prepack
+from axon_inference.forward.reading import (
+    reading,
+    require_configuration,
+    require_finite,
+    require_weights,
+    weights_file,
+)
 
 # Where nothing else bounds it: keys and values of a slot grow with it.
 _LONGEST_CONTEXT = 2048
+# Beyond these a configuration is damaged.
+_MOST_LAYERS, _MOST = 1000, 2**31 - 1
 # The heads' outputs before they are mixed: the one hook point inside attention that SAEs read.
 _HEADS = "attn.hook_z"
 # Gemma-3 from 4B on comes with a vision tower around the language model, which we leave out.
 _TEXT_OF_MULTIMODAL = {r"^(language_model\.model|model\.language_model)": "model"}
 
 
-class ModelError(ValueError):
+class ModelError(Unservable):
     """A model that cannot be served, or a hook point it does not have."""
 
 
@@ -94,8 +105,16 @@ def outline(
 
     Raises:
         ModelError: the architecture is one that Axon cannot run faithfully.
-        OSError: files are missing, from transformers.
+        Unservable: files are missing or damaged.
     """
+    require_configuration(Path(folder))
+    with reading(f"the model in {folder}"):
+        return _outline(model_id, folder, device, dtype, context_length)
+
+
+def _outline(
+    model_id: str, folder: str, device: str, dtype: str, context_length: int
+) -> LanguageModel:
     config = _read_config(folder)
     precision = getattr(torch, dtype)
     with torch.device("meta"):
@@ -107,7 +126,9 @@ def outline(
             f"{config.model_type} brings its own attention, for which Axon's, over many requests "
             "at once, cannot be put"
         )
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    _refuse_odd_vocabulary(network, int(config.vocab_size))
+    with reading(f"the tokenizer in {folder} (tokenizer.json)"):
+        tokenizer = AutoTokenizer.from_pretrained(folder)
     longest = min(int(config.max_position_embeddings), context_length or _LONGEST_CONTEXT)
     _refuse_shared_stretching(config, longest)
     return LanguageModel(
@@ -132,16 +153,18 @@ def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
 
     Raises:
         ModelError: the folder's weights are not those of the architecture it names.
-        OSError: files are missing, from transformers.
+        Unservable: files are missing or damaged, or hold values that are not finite.
     """
+    require_weights(Path(folder))
     text_only = isinstance(model.network, Gemma3ForCausalLM)
-    with _quiet():
+    with reading(f"the weights in {folder}"), _quiet():
         network, found = type(model.network).from_pretrained(  # type: ignore[attr-defined]
             folder,
             config=model.config,
             dtype=model.dtype,
             attn_implementation=attention.NAME,
             key_mapping=_TEXT_OF_MULTIMODAL if text_only else None,
+            ignore_mismatched_sizes=True,  # they are told below
             output_loading_info=True,
         )
     # transformers fills what is missing with random numbers and goes on.
@@ -150,6 +173,7 @@ def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
             f"{folder} lacks {len(lacking)} weights of a {type(network).__name__}, such as "
             f"{lacking[0]}; is it complete, and does its config.json belong to it?"
         )
+    require_finite(network, lambda tensor: weights_file(Path(folder), tensor))
     network.to(model.device).eval().requires_grad_(False)
     # Nothing is ever padded, and to look for padding is to wait for the device in every step.
     network.config.pad_token_id = None
@@ -173,6 +197,7 @@ def _read_config(folder: str) -> Any:
     if config is not whole and whole.model_type != "gemma3":
         raise ModelError(f"{whole.model_type} is more than a language model; Axon serves text only")
     _refuse_unsupported(config)
+    _refuse_odd_shape(config)
     return config
 
 
@@ -191,6 +216,28 @@ def _quiet() -> Iterator[None]:
         transformers_logging.set_verbosity(level)
         if bar:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _refuse_odd_shape(config: Any) -> None:
+    """Refuse sizes that are none before anything is built by them."""
+    sizes = ("hidden_size", "num_attention_heads", "max_position_embeddings", "vocab_size")
+    for name, most in (("num_hidden_layers", _MOST_LAYERS), *((name, _MOST) for name in sizes)):
+        size = getattr(config, name, None)
+        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= most:
+            raise ModelError(
+                f"the model's config.json says {name} = {str(size)[:40]}; it must be an integer "
+                f"from 1 to {most}"
+            )
+
+
+def _refuse_odd_vocabulary(network: Any, vocabulary: int) -> None:
+    """Refuse a network that reads or writes other tokens than its configuration says."""
+    for layer in (network.get_input_embeddings(), network.get_output_embeddings()):
+        if layer.weight.shape[0] != vocabulary:
+            raise ModelError(
+                f"a {type(network).__name__} has {layer.weight.shape[0]} tokens where its "
+                f"config.json says vocab_size = {vocabulary}; Axon cannot tell which there are"
+            )
 
 
 def _refuse_unsupported(config: Any) -> None:
@@ -252,7 +299,10 @@ def _eos_ids(folder: str, config: Any, tokenizer: Any) -> frozenset[int]:
         ids = tokenizer.eos_token_id
     if ids is None:
         return frozenset()
-    return frozenset(ids if isinstance(ids, list) else [ids])
+    found = frozenset(ids if isinstance(ids, list) else [ids])
+    if not all(isinstance(i, int) for i in found):
+        raise ModelError(f"eos_token_id of the model in {folder} is {ids!r}, which is no token id")
+    return found
 
 
 def _resolve(model: LanguageModel, name: str) -> HookPoint:

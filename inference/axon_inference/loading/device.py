@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from axon_inference.catalog.files import Unservable
 
-class DeviceError(ValueError):
+
+class DeviceError(Unservable):
     """A GPU is asked for that cannot be used; the message says what to do."""
 
 

@@ -14,10 +14,13 @@ from axon.v1 import inference_pb2 as pb
 from axon_inference.catalog.catalog import Selection, SourceSpec, select
 from axon_inference.catalog.hub import Want, fetch, require_network, snapshot
 from axon_inference.config import Settings
+from axon_inference.engine.requests import Features, Sampling
+from axon_inference.engine.step import Feed
 from axon_inference.engine.validation import Served
 from axon_inference.forward.features import FeatureReader, Unembedding
 from axon_inference.forward.graphs import Capture, cuda_capture
 from axon_inference.forward.model import LanguageModel, ModelError, load_weights, outline
+from axon_inference.forward.reading import reading
 from axon_inference.forward.runner import ModelRunner
 from axon_inference.forward.sources import Source, SourceError, check, load_source
 from axon_inference.loading import memory
@@ -57,8 +60,7 @@ def load(
     given lines that say what is waited for.
 
     Raises:
-        ValueError: they do not fit, or a name means nothing; the message says which.
-        OSError: files are missing.
+        Unservable: they do not fit, are damaged, or a name means nothing; the message says which.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -100,6 +102,7 @@ def _load(
             vocab_size=model.vocab_size,
             bos_id=_bos(model, sources),
             encode=_encoder(model.tokenizer),
+            piece=lambda token_id: str(model.tokenizer.convert_ids_to_tokens(token_id)),
         ),
         info=_info(model),
         sources=[_describe(source) for source in sources],
@@ -111,10 +114,25 @@ def _load(
 
 def _warm_up(runner: ModelRunner, model: LanguageModel) -> None:
     try:
-        runner.warm_up()
+        with reading(f"{model.id} fails at its first step and"):
+            runner.warm_up()
     except NotImplementedError as error:
         raise ModelError(f"{model.config.model_type}: Axon cannot do {error} yet") from error
+    _require_finite_step(runner, model)
     require_faithful(runner, model)
+
+
+def _require_finite_step(runner: ModelRunner, model: LanguageModel) -> None:
+    """Weights may all be numbers, and what they compute not."""
+    wanted = Features(sources=tuple(range(len(runner.tap.sources))))
+    step = runner.run([Feed(0, [0, 0], 0, Sampling(temperature=0), wanted, 0)])
+    runner.free(0)
+    if not all(step.finite):
+        raise ModelError(
+            f"the first step of {model.id} gives values that are not finite: files of the model or "
+            f"of an SAE are damaged, or AXON_DTYPE={str(model.dtype).removeprefix('torch.')} is "
+            "too small a type for them"
+        )
 
 
 def _load_model(
@@ -172,6 +190,11 @@ def _bos(model: LanguageModel, sources: list[Source]) -> int | None:
         return None
     if model.bos_id is None:
         raise SourceError(f"the sources want a BOS token, but {model.id}'s tokenizer has none")
+    if model.bos_id >= model.vocab_size:
+        raise ModelError(
+            f"the BOS token of {model.id}'s tokenizer is {model.bos_id}, but the model knows those "
+            f"below {model.vocab_size} only: does the tokenizer belong to it?"
+        )
     return model.bos_id
 
 

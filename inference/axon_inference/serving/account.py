@@ -10,8 +10,8 @@ from typing import Self
 
 import grpc
 
-from axon_inference.engine.failures import describe
 from axon_inference.engine.requests import Event, Failed, Finished, Tokens
+from axon_inference.logs import describe
 from axon_inference.serving.metrics import Metrics
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from axon_inference.engine.failures import Causes, describe
+from axon_inference.engine.failures import Causes
+from axon_inference.logs import describe
 
 _log = logging.getLogger(__name__)
 
