@@ -12,21 +12,22 @@ import torch
 from axon.v1 import inference_pb2 as pb
 
 from axon_inference.catalog.catalog import Selection, SourceSpec, select
+from axon_inference.catalog.files import Unservable
 from axon_inference.catalog.hub import Want, fetch, require_network, snapshot
 from axon_inference.config import Settings
 from axon_inference.engine.requests import Features, Sampling
-from axon_inference.engine.step import Feed
+from axon_inference.engine.step import DeviceLost, Feed
 from axon_inference.engine.validation import Served
 from axon_inference.forward.features import FeatureReader, Unembedding
 from axon_inference.forward.graphs import Capture, cuda_capture
 from axon_inference.forward.model import LanguageModel, ModelError, load_weights, outline
-from axon_inference.forward.reading import reading
-from axon_inference.forward.runner import ModelRunner
+from axon_inference.forward.runner import GraphError, ModelRunner
 from axon_inference.forward.sources import Source, SourceError, check, load_source
 from axon_inference.loading import memory
 from axon_inference.loading.container import MemoryTooSmall
 from axon_inference.loading.device import choose
 from axon_inference.loading.selfcheck import require_faithful
+from axon_inference.logs import describe
 
 _log = logging.getLogger(__name__)
 
@@ -114,10 +115,16 @@ def _load(
 
 def _warm_up(runner: ModelRunner, model: LanguageModel) -> None:
     try:
-        with reading(f"{model.id} fails at its first step and"):
-            runner.warm_up()
+        runner.warm_up()
+    except (Unservable, DeviceLost, GraphError, torch.OutOfMemoryError):
+        raise
     except NotImplementedError as error:
         raise ModelError(f"{model.config.model_type}: Axon cannot do {error} yet") from error
+    except Exception as error:
+        raise ModelError(
+            f"{model.id} fails at its first step ({describe(error)}): do its weights belong to its "
+            "config.json, and those of its SAEs to their cfg.json?"
+        ) from error
     _require_finite_step(runner, model)
     require_faithful(runner, model)
 
