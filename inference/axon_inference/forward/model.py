@@ -16,17 +16,22 @@ from typing import Any, Literal
 import torch
 from torch import nn
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     Gemma3ForCausalLM,
-    GenerationConfig,
 )
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
-from axon_inference.catalog.files import Unservable
 from axon_inference.forward import attention, prepack
+from axon_inference.forward.configuration import (
+    ModelError,
+    bos_id,
+    eos_ids,
+    read_config,
+    refuse_odd_vocabulary,
+    refuse_shared_stretching,
+)
 from axon_inference.forward.reading import (
     reading,
     require_configuration,
@@ -37,16 +42,10 @@ from axon_inference.forward.reading import (
 
 # Where nothing else bounds it: keys and values of a slot grow with it.
 _LONGEST_CONTEXT = 2048
-# Beyond these a configuration is damaged.
-_MOST_LAYERS, _MOST = 1000, 2**31 - 1
 # The heads' outputs before they are mixed: the one hook point inside attention that SAEs read.
 _HEADS = "attn.hook_z"
 # Gemma-3 from 4B on comes with a vision tower around the language model, which we leave out.
 _TEXT_OF_MULTIMODAL = {r"^(language_model\.model|model\.language_model)": "model"}
-
-
-class ModelError(Unservable):
-    """A model that cannot be served, or a hook point it does not have."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def outline(
 def _outline(
     model_id: str, folder: str, device: str, dtype: str, context_length: int
 ) -> LanguageModel:
-    config = _read_config(folder)
+    config = read_config(folder)
     precision = getattr(torch, dtype)
     with torch.device("meta"):
         network: Any = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
@@ -126,11 +125,11 @@ def _outline(
             f"{config.model_type} brings its own attention, for which Axon's, over many requests "
             "at once, cannot be put"
         )
-    _refuse_odd_vocabulary(network, int(config.vocab_size))
+    refuse_odd_vocabulary(network, int(config.vocab_size))
     with reading(f"the tokenizer in {folder} (tokenizer.json)"):
         tokenizer = AutoTokenizer.from_pretrained(folder)
     longest = min(int(config.max_position_embeddings), context_length or _LONGEST_CONTEXT)
-    _refuse_shared_stretching(config, longest)
+    refuse_shared_stretching(config, longest)
     return LanguageModel(
         id=model_id,
         network=network,
@@ -143,8 +142,8 @@ def _outline(
         n_layers=int(config.num_hidden_layers),
         d_model=int(config.hidden_size),
         vocab_size=int(config.vocab_size),
-        bos_id=_bos_id(tokenizer),
-        eos_ids=_eos_ids(folder, config, tokenizer),
+        bos_id=bos_id(tokenizer),
+        eos_ids=eos_ids(folder, config, tokenizer),
     )
 
 
@@ -190,17 +189,6 @@ def load_model(
     return load_weights(empty, folder)
 
 
-def _read_config(folder: str) -> Any:
-    """The language model's part of a configuration, if Axon can serve it."""
-    whole = AutoConfig.from_pretrained(folder)
-    config = whole.get_text_config()
-    if config is not whole and whole.model_type != "gemma3":
-        raise ModelError(f"{whole.model_type} is more than a language model; Axon serves text only")
-    _refuse_unsupported(config)
-    _refuse_odd_shape(config)
-    return config
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence transformers' bar, and its table of unexpected weights (vision, old buffers)."""
@@ -218,54 +206,6 @@ def _quiet() -> Iterator[None]:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _refuse_odd_shape(config: Any) -> None:
-    """Refuse sizes that are none before anything is built by them."""
-    sizes = ("hidden_size", "num_attention_heads", "max_position_embeddings", "vocab_size")
-    for name, most in (("num_hidden_layers", _MOST_LAYERS), *((name, _MOST) for name in sizes)):
-        size = getattr(config, name, None)
-        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= most:
-            raise ModelError(
-                f"the model's config.json says {name} = {str(size)[:40]}; it must be an integer "
-                f"from 1 to {most}"
-            )
-
-
-def _refuse_odd_vocabulary(network: Any, vocabulary: int) -> None:
-    """Refuse a network that reads or writes other tokens than its configuration says."""
-    for layer in (network.get_input_embeddings(), network.get_output_embeddings()):
-        if layer.weight.shape[0] != vocabulary:
-            raise ModelError(
-                f"a {type(network).__name__} has {layer.weight.shape[0]} tokens where its "
-                f"config.json says vocab_size = {vocabulary}; Axon cannot tell which there are"
-            )
-
-
-def _refuse_unsupported(config: Any) -> None:
-    """Refuse layers that carry anything from token to token but keys and values."""
-    known = {"full_attention", "sliding_attention"}
-    unknown = set(getattr(config, "layer_types", None) or ()) - known
-    if unknown:
-        raise ModelError(
-            f"{config.model_type} has layers of kind {', '.join(sorted(unknown))}; Axon serves "
-            "models whose layers attend to all of the context or to a sliding window of it"
-        )
-
-
-def _refuse_shared_stretching(config: Any, context_length: int) -> None:
-    """Refuse position embeddings that follow the longest sequence of a batch, beyond the length
-    from which on they do: the longest request would change all others."""
-    ropes = getattr(config, "rope_parameters", None) or {}
-    for rope in (ropes, *(kind for kind in ropes.values() if isinstance(kind, dict))):
-        if rope.get("rope_type") in ("dynamic", "longrope"):
-            own = rope.get("original_max_position_embeddings")
-            limit = int(own or config.max_position_embeddings)
-            if context_length > limit:
-                raise ModelError(
-                    f"{config.model_type} changes its position embeddings when a sequence passes "
-                    f"{limit} tokens: set AXON_CONTEXT_LENGTH to at most that"
-                )
-
-
 def _adapter(config: Any, architecture: str, model_id: str, dtype: torch.dtype) -> Any:
     from transformer_lens.factories.architecture_adapter_factory import (
         ArchitectureAdapterFactory,
@@ -281,28 +221,6 @@ def _adapter(config: Any, architecture: str, model_id: str, dtype: torch.dtype) 
         raise ModelError(
             f"TransformerLens does not know {architecture}, so its hook points have no names"
         ) from error
-
-
-def _bos_id(tokenizer: Any) -> int | None:
-    """Where a tokenizer has no BOS (Qwen's), TransformerLens takes EOS for it, and so do SAEs."""
-    own: int | None = tokenizer.bos_token_id
-    return tokenizer.eos_token_id if own is None else own
-
-
-def _eos_ids(folder: str, config: Any, tokenizer: Any) -> frozenset[int]:
-    try:
-        generation = GenerationConfig.from_pretrained(folder)
-    except OSError:
-        generation = GenerationConfig.from_model_config(config)
-    ids: Any = generation.eos_token_id
-    if ids is None:
-        ids = tokenizer.eos_token_id
-    if ids is None:
-        return frozenset()
-    found = frozenset(ids if isinstance(ids, list) else [ids])
-    if not all(isinstance(i, int) for i in found):
-        raise ModelError(f"eos_token_id of the model in {folder} is {ids!r}, which is no token id")
-    return found
 
 
 def _resolve(model: LanguageModel, name: str) -> HookPoint:

@@ -17,7 +17,8 @@ from safetensors import safe_open
 
 from axon_inference.catalog.catalog import SourceSpec
 from axon_inference.catalog.files import Unservable, read_json
-from axon_inference.forward.model import HookPoint, LanguageModel, ModelError
+from axon_inference.forward.configuration import ModelError
+from axon_inference.forward.model import HookPoint, LanguageModel
 from axon_inference.forward.reading import reading, require_finite, tensors_in
 
 # What `from_pretrained` settings of an SAE's model mean for the raw model we run. These change

@@ -18,9 +18,10 @@ from axon_inference.config import Settings
 from axon_inference.engine.requests import Features, Sampling
 from axon_inference.engine.step import DeviceLost, Feed
 from axon_inference.engine.validation import Served
+from axon_inference.forward.configuration import ModelError
 from axon_inference.forward.features import FeatureReader, Unembedding
 from axon_inference.forward.graphs import Capture, cuda_capture
-from axon_inference.forward.model import LanguageModel, ModelError, load_weights, outline
+from axon_inference.forward.model import LanguageModel, load_weights, outline
 from axon_inference.forward.runner import GraphError, ModelRunner
 from axon_inference.forward.sources import Source, SourceError, check, load_source
 from axon_inference.loading import memory

@@ -14,7 +14,8 @@ from axon.v1 import inference_pb2 as pb
 from axon_inference.config import Settings
 from axon_inference.engine.text import decoder
 from axon_inference.engine.validation import InvalidRequest, resolve
-from axon_inference.forward.model import ModelError, load_model
+from axon_inference.forward.configuration import ModelError
+from axon_inference.forward.model import load_model
 from axon_inference.forward.sources import SourceError
 from axon_inference.loading import container, loading, memory
 
