@@ -209,7 +209,7 @@ class Engine:
         features = StepFeatures(result, [(len(ids), s.request.features) for s, ids in batch])
         for row, (sequence, ids) in enumerate(batch):
             if sequence.id not in self._sequences:
-                continue  # another one's leaving has failed it
+                continue  # the leaving of another has failed it
             if not result.finite[row]:
                 self._fail(sequence, _NOT_FINITE)
                 continue
@@ -223,8 +223,10 @@ class Engine:
             return
         self._causes.note(f"a step of {len(batch)} requests failed", error)
         middle = len(batch) // 2
-        self._process(batch[:middle])
-        self._process(batch[middle:])
+        for half in (batch[:middle], batch[middle:]):
+            # The leaving of one may have failed another.
+            if remaining := [(s, ids) for s, ids in half if s.id in self._sequences]:
+                self._process(remaining)
 
     @contextmanager
     def _failing_alone(self, sequence: Sequence) -> Iterator[None]:

@@ -385,6 +385,22 @@ def test_a_copy_that_fails_ends_those_whose_slots_it_was_about() -> None:
     assert rig.text(again) == "pqr"
 
 
+def test_whoever_a_failed_copy_has_ended_is_not_fed_again() -> None:
+    rig = Rig(slots=4)
+    requests = [rig.submit(text, max_tokens=9) for text in "abcd"]
+    rig.engine.step()
+
+    def fail(first: int, second: int) -> None:
+        raise RuntimeError("out of memory")
+
+    rig.runner.swap = fail  # type: ignore[method-assign]
+    # The first to fail leaves slot 0, into which the last one is moved; both are of one step.
+    rig.runner.explode = lambda feeds: feeds[0].slot == 0
+    rig.engine.step()
+    assert [type(rig.events[request][-1]) for request in (requests[0], requests[3])] == [Failed] * 2
+    assert all(feed.slot >= 0 for feeds in rig.runner.steps for feed in feeds)
+
+
 @pytest.mark.parametrize("moment", ["begin", "swap", "free"])
 def test_nobody_waits_for_a_copy_on_the_device(moment: str) -> None:
     """`submit`, `cancel` and `progress` are called by the event loop of all streams."""
