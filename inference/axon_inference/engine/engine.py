@@ -6,9 +6,8 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Sequence as Row
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from axon_inference.engine.failures import Causes
@@ -189,13 +188,15 @@ class Engine:
         for sequence in admitted:
             sequence.timings.queue_ns = now - sequence.arrived_ns
             sequence.stage_began_ns = now
-            with self._failing_alone(sequence):
-                self._runner.begin(sequence.slot, sequence.request.prompt_ids)
-                self._events.append((sequence.id, Started()))
+            self._alone(sequence, self._begin, sequence)
         for position, sequence in enumerate(waiting):
             if sequence.told_position != position:
                 sequence.told_position = position
                 self._events.append((sequence.id, Queued(position)))
+
+    def _begin(self, sequence: Sequence) -> None:
+        self._runner.begin(sequence.slot, sequence.request.prompt_ids)
+        self._events.append((sequence.id, Started()))
 
     def _process(self, batch: list[tuple[Sequence, list[int]]]) -> None:
         """Feed each sequence its tokens and move it on by what comes of them."""
@@ -213,8 +214,7 @@ class Engine:
             if not result.finite[row]:
                 self._fail(sequence, _NOT_FINITE)
                 continue
-            with self._failing_alone(sequence):
-                self._advance(sequence, row, len(ids), result, features)
+            self._alone(sequence, self._advance, sequence, row, len(ids), result, features)
 
     def _isolate(self, batch: list[tuple[Sequence, list[int]]], error: Exception) -> None:
         """A step failed: find out whose request it was by halves, and fail only that one."""
@@ -228,11 +228,10 @@ class Engine:
             if remaining := [(s, ids) for s, ids in half if s.id in self._sequences]:
                 self._process(remaining)
 
-    @contextmanager
-    def _failing_alone(self, sequence: Sequence) -> Iterator[None]:
-        """What goes wrong within fails this request and no other."""
+    def _alone(self, sequence: Sequence, act: Callable[..., None], *arguments: object) -> None:
+        """Act for one request: what goes wrong fails it and no other."""
         try:
-            yield
+            act(*arguments)
         except DeviceLost:
             raise  # nothing will work any more
         except Exception as error:

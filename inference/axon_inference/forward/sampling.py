@@ -50,9 +50,10 @@ def sample(logits: Tensor, seen: Tensor, knobs: Knobs) -> tuple[Tensor, Tensor]:
     """
     logits = logits.float()
     scores = penalize(logits, seen, knobs.repetition_penalty) if knobs.any_penalty else logits
-    lowest, highest = scores.amin(-1), scores.amax(-1)  # NaN if anything in the row is
-    finite = lowest.isfinite() & highest.isfinite()
     chosen = scores.argmax(-1)
+    # Either is NaN if anything in the row is.
+    lowest, highest = scores.amin(-1), scores.gather(-1, chosen[:, None]).squeeze(-1)
+    finite = lowest.isfinite() & highest.isfinite()
     if knobs.any_sampled:
         greedy = knobs.temperature == 0
         # The largest becomes 0, so no temperature makes anything overflow upwards.
