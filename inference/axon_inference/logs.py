@@ -7,6 +7,15 @@ import logging
 import sys
 import time
 
+_LONGEST = 300  # characters of an exception's own text
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one short line."""
+    text = " ".join(str(error).split())
+    cut = text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
+    return f"{type(error).__name__}: {cut}" if cut else type(error).__name__
+
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:

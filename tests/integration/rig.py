@@ -67,10 +67,12 @@ def fake_load(settings: Settings) -> Loaded:
 
 
 @asynccontextmanager
-async def serving(**settings: Any) -> AsyncIterator[Service]:
+async def serving(
+    on_fatal: Callable[[str], None] = pytest.fail, **settings: Any
+) -> AsyncIterator[Service]:
     """A service that serves the fake model: two slots, and a queue of one."""
     wanted = {"port": 0, "slots": 2, "max_queue": 1, "drain_seconds": 1, **settings}
-    service = Service(Settings(**wanted), on_fatal=pytest.fail, load=fake_load)
+    service = Service(Settings(**wanted), on_fatal=on_fatal, load=fake_load)
     await service.listen()
     await service.load()
     try:

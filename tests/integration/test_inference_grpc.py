@@ -74,10 +74,15 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("prompt", {"prompt": ""}),
     ("prompt", {"prompt": "x" * 400}),
     ("prompt", {"prompt": "x" * 10_000}),
+    ("prompt", {"prompt": "x\u00e9"}),  # a token beyond the vocabulary, as an added one is
+    ("prompt", {"prompt": "".join(chr(n) for n in range(0xA0, 0x150))}),
     ("max_tokens", {"max_tokens": 401}),
     ("sampling.temperature", {"sampling": {"temperature": -0.1}}),
     ("sampling.temperature", {"sampling": {"temperature": float("nan")}}),
     ("sampling.temperature", {"sampling": {"temperature": float("inf")}}),
+    ("sampling.temperature", {"sampling": {"temperature": 1e-45}}),
+    ("sampling.temperature", {"sampling": {"temperature": 1e-37, "repetition_penalty": 0.1}}),
+    ("sampling.temperature", {"sampling": {"temperature": 0.0009}}),
     ("sampling.top_k", {"sampling": {"top_k": 129}}),
     ("sampling.top_p", {"sampling": {"top_p": 0}}),
     ("sampling.top_p", {"sampling": {"top_p": 1.01}}),
@@ -85,6 +90,11 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("sampling.stop", {"sampling": {"stop": [""]}}),
     ("sampling.stop", {"sampling": {"stop": ["a"] * 17}}),
     ("features.sources", {"features": {"sources": ["fake/9-res"]}}),
+    ("features.sources", {"features": {"sources": ["x" * 5000]}}),
+    ("features.sources", {"features": {"sources": ["\U0001f600" * 250]}}),
+    ("features.sources", {"features": {"sources": [f"fake/{n}-res" for n in range(1, 500)]}}),
+    ("features.sources", {"features": {"sources": ["\u0bf5" * 256] * 1001}}),
+    ("features.sources", {"features": {"sources": [f"\u0bf5{n}" * 80 for n in range(500)]}}),
     ("features.top_k", {"features": {"top_k": 257}}),
     ("features.threshold", {"features": {"threshold": -1}}),
     ("features.threshold", {"features": {"threshold": float("nan")}}),
@@ -114,6 +124,43 @@ async def test_every_bad_field_is_named_at_once(rig: Rig) -> None:
         "sampling.temperature": "OUT_OF_RANGE",
         "sampling.top_p": "OUT_OF_RANGE",
     }
+
+
+async def test_the_message_says_the_range(rig: Rig) -> None:
+    sampling = pb.SamplingOptions(temperature=1e-38, repetition_penalty=11)
+    error = await refusal(rig.stub.Generate(pb.GenerateRequest(prompt="a", sampling=sampling)))
+    assert "sampling.temperature: is 1e-38; it must be 0 or 0.001 to 10" in error.details()
+    assert "sampling.repetition_penalty: is 11; it must be 0.1 to 10" in error.details()
+
+
+async def test_everything_bad_at_once_still_fits_into_the_metadata(rig: Rig) -> None:
+    request = pb.GenerateRequest(
+        prompt="".join(chr(n) for n in range(0xA0, 0x150)),
+        max_tokens=2**32 - 1,
+        sampling=pb.SamplingOptions(
+            temperature=-3.4e38,
+            top_k=2**32 - 1,
+            top_p=3.4e38,
+            repetition_penalty=-3.4e38,
+            stop=["x" * 300] * 99,
+        ),
+        features=pb.FeatureOptions(
+            sources=["\U0001f600" * (200 + n % 50) + str(n) for n in range(999)],
+            top_k=2**32 - 1,
+            threshold=-3.4e38,
+        ),
+    )
+    error = await refusal(rig.stub.Generate(request))
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    error = await refused_feature(rig, source="\U0001f600" * 100_000)
+    assert error.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_the_smallest_temperature_is_allowed(rig: Rig) -> None:
+    for temperature in (0.001, 0.0, -0.0):
+        sampling = pb.SamplingOptions(temperature=temperature)
+        request = pb.GenerateRequest(prompt="a", max_tokens=1, sampling=sampling)
+        assert (await collect(rig.stub.Generate(request)))[-1].HasField("finished")
 
 
 async def test_limits_themselves_are_allowed(rig: Rig) -> None:

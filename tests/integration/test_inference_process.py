@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ import pytest
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as pb_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from safetensors.torch import load_file, save_file
 
 from .. import tiny
 from ..ports import free_port
@@ -59,6 +62,23 @@ def test_an_sae_that_does_not_fit_is_refused_with_the_reason(model: Path, tmp_pa
     assert code == 1
     assert "trained on another model" in errors.splitlines()[-1]
     assert "Traceback" not in errors
+
+
+def test_damaged_files_are_refused_in_one_line(model: Path, tmp_path: Path) -> None:
+    """The last one of the log; what came before tells what was being read."""
+    shutil.copytree(model, tmp_path / "model")
+    weights = tmp_path / "model" / "model.safetensors"
+    tensors = {name: tensor.clone() for name, tensor in load_file(weights).items()}
+    next(iter(tensors.values())).view(-1)[0] = math.nan
+    save_file(tensors, weights, metadata={"format": "pt"})
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
+    settings = {"AXON_SOURCES": sae, "AXON_GRPC_PORT": free_port()}
+    with serving(AXON_MODEL=tmp_path / "model", **settings) as process:
+        code, errors = end(process)
+    assert code == 1
+    *before, last = errors.splitlines()
+    assert f"cannot serve: {weights}: values of the tensor" in last
+    assert all(" INFO " in line for line in before)
 
 
 def test_where_it_waits_it_stays_and_says_why() -> None:
@@ -156,7 +176,7 @@ def test_a_lost_device_ends_the_streams_and_the_process(model: Path, tmp_path: P
             with pytest.raises(grpc.RpcError) as failure:
                 list(stub.Generate(request, timeout=20))
         code, errors = end(process, seconds=10)
-    assert failure.value.code() is grpc.StatusCode.INTERNAL
+    assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
     assert "uncorrectable memory error" in failure.value.details()
     assert code == 1
     assert "the engine died: DeviceLost('uncorrectable memory error')" in errors

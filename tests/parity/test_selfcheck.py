@@ -9,7 +9,7 @@ import pytest
 import torch
 from axon_inference.config import Settings
 from axon_inference.forward import attention, prepack
-from axon_inference.forward.model import ModelError
+from axon_inference.forward.configuration import ModelError
 from axon_inference.loading import loading
 from axon_inference.loading.selfcheck import TESTED
 from transformers import AttentionInterface, AutoConfig

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from axon_inference.catalog.files import Unservable, read_json
 from axon_inference.catalog.hub import Want
 from axon_inference.catalog.presets import PRESETS
 from axon_inference.catalog.registry import Release, by_neuronpedia_id, releases
@@ -20,7 +20,7 @@ BUNDLED_ID = "axon-demo"
 _TWO_NAMES = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-class CatalogError(ValueError):
+class CatalogError(Unservable):
     """A model or source that cannot be found; the message says what can."""
 
 
@@ -193,5 +193,6 @@ def _sae_folders(parent: Path) -> list[Path]:
 
 
 def _local_id(folder: Path) -> str:
-    config = json.loads((folder / "cfg.json").read_text())
-    return str(config.get("metadata", {}).get("neuronpedia_id") or folder.name)
+    metadata = read_json(folder / "cfg.json").get("metadata")
+    known = metadata.get("neuronpedia_id") if isinstance(metadata, dict) else None
+    return str(known or folder.name)

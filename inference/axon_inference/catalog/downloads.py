@@ -20,6 +20,7 @@ from huggingface_hub import constants, hf_hub_download, hf_hub_url
 from huggingface_hub.file_download import http_get, repo_folder_name
 from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]
 
+from axon_inference.catalog.files import Unservable
 from axon_inference.catalog.passing import Passing
 
 _log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ _log = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LINES = 5.0
 
 
-class HubError(ValueError):
+class HubError(Unservable):
     """Files cannot be had; the message says which, why, and what to do."""
 
 

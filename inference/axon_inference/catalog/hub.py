@@ -7,7 +7,6 @@ another word with the hub.
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -27,6 +26,7 @@ from axon_inference.catalog.downloads import (
     download,
     require_space,
 )
+from axon_inference.catalog.files import weight_map
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class Want:
             if self.path(single):
                 return [single]
             if index := self.path(f"{single}.index.json"):
-                return sorted(set(json.loads(index.read_text())["weight_map"].values()))
+                return sorted(set(weight_map(index).values()))
         return [next(iter(_WEIGHTS))]
 
 

@@ -10,17 +10,15 @@ from collections.abc import Callable
 from collections.abc import Sequence as Row
 from typing import NamedTuple
 
-import numpy as np
-
+from axon_inference.engine.failures import Causes
+from axon_inference.engine.found import StepFeatures
 from axon_inference.engine.requests import (
     Event,
     Failed,
-    Features,
     Finished,
     Queued,
     Reason,
     Request,
-    SourceFeatures,
     Started,
     Token,
     Tokens,
@@ -29,8 +27,14 @@ from axon_inference.engine.scheduler import Move, Scheduler
 from axon_inference.engine.sequence import Sequence
 from axon_inference.engine.step import DeviceLost, Feed, Runner, StepResult
 from axon_inference.engine.text import Detokenizer, Tokenizer, decoder
+from axon_inference.logs import describe
 
 _log = logging.getLogger(__name__)
+
+_NOT_FINITE = (
+    "the model or an SAE computed values that are not finite for this request, so its tokens and "
+    "features would mean nothing; change the prompt, or set AXON_DTYPE=float32 if it is another"
+)
 
 Publish = Callable[[list[tuple[int, Event]]], None]
 
@@ -52,6 +56,9 @@ class Engine:
     `publish` is called on the engine's thread, once a step, with every event of that step as
     (request id, event); it must not block. `on_death` is called if the thread itself fails,
     after which nothing is generated any more.
+
+    What goes wrong with one request fails that one: an exception in a step, in its text or in its
+    features. Only a lost device ends the thread.
     """
 
     def __init__(
@@ -72,9 +79,11 @@ class Engine:
         self._ids = itertools.count(1)
         self._sequences: dict[int, Sequence] = {}
         self._events: list[tuple[int, Event]] = []
+        self._causes = Causes(_log)
         self._closing = False
         self._dead = False
-        # Guards the scheduler and the table of sequences; never held during a forward pass.
+        # Guards the scheduler and the table of sequences. Never held while the runner works: the
+        # event loop of all streams waits for it.
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
 
@@ -128,9 +137,9 @@ class Engine:
 
     def step(self) -> None:
         """One turn for everybody: who leaves, who joins, read prompts, write tokens, tell."""
+        self._drop_cancelled()
+        self._admit()
         with self._wake:
-            self._drop_cancelled()
-            self._admit()
             prefill = self._scheduler.prefill_batch()
             decode = self._scheduler.decode_batch()
         batch = [(s, s.token_ids[-1:]) for s in decode]
@@ -149,7 +158,7 @@ class Engine:
                 self.step()
         except BaseException as error:  # a thread's exception would otherwise vanish
             _log.exception("the engine thread died")
-            self._abandon(f"the engine died: {error!r}")
+            self._abandon(f"the engine died ({describe(error)}); try again in a moment")
             if self._on_death:
                 self._on_death(error)
 
@@ -157,7 +166,8 @@ class Engine:
         """Tell everybody that nothing comes any more."""
         with self._wake:
             self._dead = True
-            events: list[tuple[int, Event]] = [(i, Failed(reason)) for i in self._sequences]
+            told = Failed(reason, engine_died=True)
+            events: list[tuple[int, Event]] = [(i, told) for i in self._sequences]
             self._sequences.clear()
             self._scheduler.clear()
         try:
@@ -166,20 +176,27 @@ class Engine:
             _log.exception("could not tell %d requests", len(events))
 
     def _drop_cancelled(self) -> None:
-        for sequence in [s for s in self._sequences.values() if s.cancelled]:
+        with self._wake:
+            cancelled = [s for s in self._sequences.values() if s.cancelled]
+        for sequence in cancelled:
             self._finish(sequence, Reason.CANCELLED)
 
     def _admit(self) -> None:
+        with self._wake:
+            admitted, waiting = self._scheduler.admit(), list(self._scheduler.waiting)
         now = time.perf_counter_ns()
-        for sequence in self._scheduler.admit():
+        for sequence in admitted:
             sequence.timings.queue_ns = now - sequence.arrived_ns
             sequence.stage_began_ns = now
-            self._runner.begin(sequence.slot, sequence.request.prompt_ids)
-            self._events.append((sequence.id, Started()))
-        for position, sequence in enumerate(self._scheduler.waiting):
+            self._alone(sequence, self._begin, sequence)
+        for position, sequence in enumerate(waiting):
             if sequence.told_position != position:
                 sequence.told_position = position
                 self._events.append((sequence.id, Queued(position)))
+
+    def _begin(self, sequence: Sequence) -> None:
+        self._runner.begin(sequence.slot, sequence.request.prompt_ids)
+        self._events.append((sequence.id, Started()))
 
     def _process(self, batch: list[tuple[Sequence, list[int]]]) -> None:
         """Feed each sequence its tokens and move it on by what comes of them."""
@@ -190,25 +207,38 @@ class Engine:
         except Exception as error:
             self._isolate(batch, error)
             return
-        features = _Features(batch, result)
+        features = StepFeatures(result, [(len(ids), s.request.features) for s, ids in batch])
         for row, (sequence, ids) in enumerate(batch):
-            if result.finite[row]:
-                self._advance(sequence, row, len(ids), result, features)
-            else:
-                self._fail(sequence, "the model produced values that are not finite")
+            if sequence.id not in self._sequences:
+                continue  # the leaving of another has failed it
+            if not result.finite[row]:
+                self._fail(sequence, _NOT_FINITE)
+                continue
+            self._alone(sequence, self._advance, sequence, row, len(ids), result, features)
 
     def _isolate(self, batch: list[tuple[Sequence, list[int]]], error: Exception) -> None:
         """A step failed: find out whose request it was by halves, and fail only that one."""
-        _log.warning("a step of %d requests failed: %s", len(batch), error, exc_info=error)
         if len(batch) == 1:
-            self._fail(batch[0][0], f"the step failed: {error}")
+            self._fail_by(batch[0][0], error)
             return
+        self._causes.note(f"a step of {len(batch)} requests failed", error)
         middle = len(batch) // 2
-        self._process(batch[:middle])
-        self._process(batch[middle:])
+        for half in (batch[:middle], batch[middle:]):
+            # The leaving of one may have failed another.
+            if remaining := [(s, ids) for s, ids in half if s.id in self._sequences]:
+                self._process(remaining)
+
+    def _alone(self, sequence: Sequence, act: Callable[..., None], *arguments: object) -> None:
+        """Act for one request: what goes wrong fails it and no other."""
+        try:
+            act(*arguments)
+        except DeviceLost:
+            raise  # nothing will work any more
+        except Exception as error:
+            self._fail_by(sequence, error)
 
     def _advance(
-        self, sequence: Sequence, row: int, count: int, result: StepResult, features: _Features
+        self, sequence: Sequence, row: int, count: int, result: StepResult, features: StepFeatures
     ) -> None:
         _add_times(sequence, result)
         in_prefill = sequence.in_prefill
@@ -238,10 +268,12 @@ class Engine:
             return Reason.LENGTH
         return Reason.STOP if result.next_ids[row] in self._eos_ids else None
 
-    def _token(self, sequence: Sequence, position: int, found: _Features, row: int) -> Token:
+    def _token(self, sequence: Sequence, position: int, found: StepFeatures, row: int) -> Token:
         token_id = sequence.token_ids[position]
         generated = position >= sequence.prompt_length
         text = sequence.detokenizer.push(token_id)
+        if position == sequence.prompt_length - 1:
+            text += sequence.detokenizer.flush()  # a prompt is whole characters
         if generated:
             sequence.generated_text += text
         features = sequence.request.features
@@ -273,7 +305,8 @@ class Engine:
         sequence.timings.prefill_ns = now - sequence.stage_began_ns
         sequence.stage_began_ns = now
         with self._wake:
-            self._carry_out(self._scheduler.promote(sequence))
+            moves = self._scheduler.promote(sequence)
+        self._carry_out(moves)
 
     def _finish(self, sequence: Sequence, reason: Reason) -> None:
         if not sequence.in_prefill:
@@ -287,21 +320,37 @@ class Engine:
         self._events.append((sequence.id, told))
         self._remove(sequence)
 
-    def _fail(self, sequence: Sequence, message: str) -> None:
-        _log.error("request %d failed: %s", sequence.id, message)
-        self._events.append((sequence.id, Failed(message)))
-        self._remove(sequence, poisoned=True)
+    def _fail_by(self, sequence: Sequence, error: Exception) -> None:
+        self._causes.note("a request failed", error)
+        self._fail(sequence, f"this request could not be computed ({describe(error)})")
 
-    def _remove(self, sequence: Sequence, poisoned: bool = False) -> None:
+    def _fail(self, sequence: Sequence, message: str) -> None:
+        if sequence.id not in self._sequences:
+            return  # it has ended, and its caller was told
+        self._events.append((sequence.id, Failed(message)))
+        self._remove(sequence)
+
+    def _remove(self, sequence: Sequence) -> None:
         if sequence.slot >= 0:
-            self._runner.free(sequence.slot, poisoned)
+            self._runner.free(sequence.slot)
         with self._wake:
-            self._carry_out(self._scheduler.release(sequence))
+            moves = self._scheduler.release(sequence)
             del self._sequences[sequence.id]
+        self._carry_out(moves)
 
     def _carry_out(self, moves: Row[Move]) -> None:
+        """Move what the slots hold. Where that fails, whoever ends up in one of them fails."""
+        broken: dict[int, Exception] = {}
         for move in moves:
-            self._runner.swap(move.source, move.target)
+            try:
+                self._runner.swap(move.source, move.target)
+            except DeviceLost:
+                raise
+            except Exception as error:
+                broken |= dict.fromkeys((move.source, move.target), error)
+        running = self._scheduler.running
+        for sequence, why in [(s, broken[s.slot]) for s in running if s.slot in broken]:
+            self._fail_by(sequence, why)
 
     def _tell(self) -> None:
         events, self._events = self._events, []
@@ -320,45 +369,6 @@ def _feed(sequence: Sequence, ids: list[int]) -> Feed:
         features=sequence.request.features,
         draws=sequence.generated if wants_next else None,
     )
-
-
-class _Features:
-    """A step's features, as the requests that share the step want them.
-
-    What can be said of all tokens at once is computed at once; what is left for each is slicing.
-    """
-
-    def __init__(self, batch: list[tuple[Sequence, list[int]]], result: StepResult) -> None:
-        counts = [len(ids) for _, ids in batch]
-        # 0 is never "active", and a threshold is never below it.
-        thresholds = np.repeat([s.request.features.threshold for s, _ in batch], counts)
-        self._sources = {
-            source: (
-                rows,
-                (rows.activations > thresholds[:, None]).sum(1).tolist(),
-                rows.l0.tolist(),
-                rows.error.tolist(),
-            )
-            for source, rows in result.sources.items()
-        }
-
-    def at(self, wanted: Features, row: int) -> tuple[SourceFeatures, ...]:
-        """One token's features from the sources wanted, as many as wanted."""
-        found = []
-        for index, source in enumerate(wanted.sources):
-            rows, counts, l0, error = self._sources[source]
-            # Sorted falling, so those above the threshold come first.
-            count = min(counts[row], wanted.top_k)
-            found.append(
-                SourceFeatures(
-                    source=index,
-                    ids=rows.ids[row, :count],
-                    activations=rows.activations[row, :count],
-                    l0=l0[row],
-                    reconstruction_error=error[row],
-                )
-            )
-        return tuple(found)
 
 
 def _add_times(sequence: Sequence, result: StepResult) -> None:

@@ -118,9 +118,10 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """The generation ended badly, for a reason of this request alone or of the engine."""
+    """The generation ended badly: for a reason of this request alone, or with the engine."""
 
     message: str
+    engine_died: bool = False
 
 
 Event = Queued | Started | Tokens | Finished | Failed

@@ -66,7 +66,11 @@ class DeviceLost(RuntimeError):
 
 
 class Runner(Protocol):
-    """What the engine needs of the torch side."""
+    """What the engine needs of the torch side.
+
+    Each method may raise DeviceLost: nothing will work again. Any other exception of all but `free`
+    is about the requests that the call is for, and fails those.
+    """
 
     def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
         """A sequence takes a slot."""
@@ -75,13 +79,10 @@ class Runner(Protocol):
         """Run the feeds' tokens through the model in one batch. Whoever decodes comes first.
 
         It may be called again with some of the same feeds if it raised.
-
-        Raises:
-            DeviceLost: it never will work again.
         """
 
     def swap(self, first: int, second: int) -> None:
         """Two slots change places."""
 
-    def free(self, slot: int, poisoned: bool = False) -> None:
-        """A slot's contents are no longer needed; `poisoned` if they may not be finite."""
+    def free(self, slot: int) -> None:
+        """A slot's contents are no longer needed."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-_INCOMPLETE = "\ufffd"
+# What half a character is decoded to. It is a character itself, too.
+_REPLACEMENT = "\ufffd"
+# How tokenizers write the bytes 0x80 and 0xBF: Llama's and Gemma's; GPT-2's and those after it.
+# Between them they can go on with any UTF-8 character that was begun.
+_CONTINUATIONS = (("<0x80>", "<0xBF>"), ("\u0122", "\xbf"))
 
 
 class Tokenizer(Protocol):
@@ -18,10 +22,19 @@ class Tokenizer(Protocol):
 
 
 class Decoder:
-    """The exact text of ids, special tokens included, and remembered for single ids."""
+    """The exact text of ids, special tokens included, and remembered for single ids.
 
-    def __init__(self, decode: Callable[[list[int]], str]) -> None:
+    `continuations` are ids of bytes that go on with a character but do not begin one.
+    """
+
+    def __init__(
+        self, decode: Callable[[list[int]], str], continuations: tuple[int, ...] = ()
+    ) -> None:
         self._decode = decode
+        # By one of these any character that was begun can end.
+        self._endings = [
+            [first, *continuations[:1] * more] for first in continuations for more in (0, 1, 2)
+        ]
         self._pieces: dict[int, str] = {}  # grows to the vocabulary's size at most
 
     def __call__(self, ids: list[int]) -> str:
@@ -33,18 +46,42 @@ class Decoder:
             piece = self._pieces[ids[0]] = self._decode(ids)
         return piece
 
+    def is_complete(self, ids: list[int], text: str) -> bool:
+        """Whether no further byte can change `text`, the text of `ids` that ends in U+FFFD.
+
+        That may be half a character, or that character itself if no ending makes one of it. Where
+        it is not known which ids are bytes, it counts as half a character.
+        """
+        if not self._endings:
+            return False
+        replaced = text.count(_REPLACEMENT)
+        endings = (self._decode(ids + ending) for ending in self._endings)
+        return all(longer.count(_REPLACEMENT) >= replaced for longer in endings)
+
 
 def decoder(tokenizer: Tokenizer) -> Decoder:
     """The fastest way that a tokenizer offers to decode."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
         # The Rust tokenizer within, whose wrapper costs several times as much as itself.
-        return Decoder(lambda ids: str(backend.decode(ids, skip_special_tokens=False)))
-    return Decoder(
+        return _decoder(
+            lambda ids: str(backend.decode(ids, skip_special_tokens=False)), backend.token_to_id
+        )
+    return _decoder(
         lambda ids: tokenizer.decode(
             ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
+        ),
+        getattr(tokenizer, "convert_tokens_to_ids", lambda name: None),
     )
+
+
+def _decoder(decode: Callable[[list[int]], str], find: Callable[[str], int | None]) -> Decoder:
+    for names in _CONTINUATIONS:
+        ids = [found for name in names if (found := find(name)) is not None]
+        # The same names may be those of the characters.
+        if len(ids) == len(names) and all(decode([i]) == _REPLACEMENT for i in ids):
+            return Decoder(decode, tuple(ids))
+    return Decoder(decode)
 
 
 class Detokenizer:
@@ -52,7 +89,7 @@ class Detokenizer:
 
     A token's text can depend on the one before it (leading spaces) and may end inside a UTF-8
     character. So a piece is the difference between decoding a short window with the new token
-    and without it, and is held back while it ends in an incomplete character.
+    and without it, and is held back while it may end in an incomplete character.
     """
 
     def __init__(self, decode: Decoder) -> None:
@@ -66,13 +103,14 @@ class Detokenizer:
         return self._advance(hold_incomplete=True)
 
     def flush(self) -> str:
-        """What was held back, incomplete as it is. Nothing may be pushed afterwards."""
+        """What was held back, incomplete as it is: the text ends here, or a part that is whole."""
         return self._advance(hold_incomplete=False) if self._told < len(self._window) else ""
 
     def _advance(self, hold_incomplete: bool) -> str:
         known = self._decode(self._window[: self._told])
         text = self._decode(self._window)
-        if hold_incomplete and text.endswith(_INCOMPLETE):
+        half = text.endswith(_REPLACEMENT) and not self._decode.is_complete(self._window, text)
+        if half and hold_incomplete:
             return ""
         self._window = self._window[self._told :]
         self._told = len(self._window)

@@ -17,6 +17,14 @@ DEFAULT_FEATURE_ENTRIES = 10
 MAX_FEATURE_ENTRIES = 100
 MAX_STOPS = 16
 MAX_STOP_CHARACTERS = 256
+MAX_SOURCES = 1000
+MAX_SOURCE_CHARACTERS = 256
+# Below this a temperature would do what 0 does. 0 itself is allowed and means greedy.
+MIN_TEMPERATURE = 0.001
+# What is quoted of a request in an error. It travels in gRPC's trailing metadata, of which clients
+# take 8 KB, and there a byte beyond ASCII takes up to six.
+_QUOTED_BYTES = 48
+_QUOTED_NAMES = 6
 # A token of running prose is 4 characters or so; 16 leaves room for code and tables.
 CHARACTERS_PER_TOKEN = 16
 
@@ -53,7 +61,10 @@ class FeatureQuery:
 
 @dataclass(frozen=True)
 class Served:
-    """What requests are checked against: all that a server says of itself, and a tokenizer."""
+    """What requests are checked against: all that a server says of itself, and a tokenizer.
+
+    The model knows the ids below `vocab_size`; a tokenizer may have more.
+    """
 
     model: str
     sources: tuple[str, ...]
@@ -61,6 +72,8 @@ class Served:
     vocab_size: int
     bos_id: int | None
     encode: Callable[[str], list[int]]
+    #: How the tokenizer writes one token, for messages.
+    piece: Callable[[int], str] = str
 
     @property
     def max_prompt_characters(self) -> int:
@@ -99,7 +112,9 @@ def resolve_feature(message: pb.GetFeatureRequest, sources: Sequence[pb.Source])
     """
     names = [source.id for source in sources]
     if message.source not in names:
-        raise UnknownSource(f"there is no source {message.source!r}; there are {', '.join(names)}")
+        raise UnknownSource(
+            f"there is no source {quoted(message.source)}; there are {listed(names)}"
+        )
     source = names.index(message.source)
     limit = message.limit if message.HasField("limit") else DEFAULT_FEATURE_ENTRIES
     wrong: list[Violation] = []
@@ -123,8 +138,17 @@ def _prompt(prompt: str, served: Served, wrong: list[Violation]) -> list[int]:
             )
         )
         return []
-    ids = ([] if served.bos_id is None else [served.bos_id]) + served.encode(prompt)
-    if len(ids) > served.context_length:
+    try:
+        ids = ([] if served.bos_id is None else [served.bos_id]) + served.encode(prompt)
+    except Exception as error:  # tokenizers raise what they like, for instance without an <unk>
+        why = f"cannot be read by the model's tokenizer ({quoted(str(error))}); change its text"
+        wrong.append(Violation("prompt", why, "UNKNOWN_TOKEN"))
+        return []
+    if unknown := [i for i in dict.fromkeys(ids) if not 0 <= i < served.vocab_size]:
+        names = listed([quoted(served.piece(i)) for i in unknown])
+        why = f"contains {names}, which the tokenizer knows but the model does not; leave it out"
+        wrong.append(Violation("prompt", why, "UNKNOWN_TOKEN"))
+    elif len(ids) > served.context_length:
         wrong.append(
             Violation(
                 "prompt",
@@ -156,7 +180,8 @@ def _sampling(knobs: pb.SamplingOptions, served: Served, wrong: list[Violation])
         seed=knobs.seed if knobs.HasField("seed") else secrets.randbits(63),
         stop=tuple(knobs.stop),
     )
-    _check(wrong, "sampling.temperature", chosen.temperature, 0, 10)
+    if chosen.temperature != 0:
+        _check(wrong, "sampling.temperature", chosen.temperature, MIN_TEMPERATURE, 10, also="0 or ")
     _check(wrong, "sampling.top_k", chosen.top_k, 0, served.vocab_size)
     _check(wrong, "sampling.top_p", chosen.top_p, 0, 1, above=True)
     _check(wrong, "sampling.repetition_penalty", chosen.repetition_penalty, 0.1, 10)
@@ -171,26 +196,48 @@ def _sampling(knobs: pb.SamplingOptions, served: Served, wrong: list[Violation])
 
 def _features(knobs: pb.FeatureOptions, served: Served, wrong: list[Violation]) -> Features:
     default = Features()
-    names = list(dict.fromkeys(knobs.sources)) or list(served.sources)
-    for name in names:
-        if name not in served.sources:
-            wrong.append(
-                Violation(
-                    "features.sources",
-                    f"has no source {name!r}; there are {', '.join(served.sources)}",
-                    "UNKNOWN_SOURCE",
-                )
-            )
+    names = _sources(knobs.sources, served, wrong)
     top_k = int(_set(knobs, "top_k", default.top_k))
     threshold = _set(knobs, "threshold", default.threshold)
     _check(wrong, "features.top_k", top_k, 0, MAX_FEATURES)
     _check(wrong, "features.threshold", threshold, 0, math.inf)
     return Features(
-        sources=tuple(served.sources.index(name) for name in names if name in served.sources),
+        sources=tuple(served.sources.index(name) for name in names),
         top_k=top_k,
         threshold=threshold,
         include_bos=knobs.include_bos,
     )
+
+
+def _sources(asked: Sequence[str], served: Served, wrong: list[Violation]) -> list[str]:
+    """The sources asked for, each once; all of the server's if none are."""
+    field = "features.sources"
+    if len(asked) > MAX_SOURCES:
+        wrong.append(Violation(field, f"has {len(asked)} names; it may have {MAX_SOURCES}"))
+        return []
+    if (longest := max(map(len, asked), default=0)) > MAX_SOURCE_CHARACTERS:
+        why = f"has a name of {longest} characters; it may have {MAX_SOURCE_CHARACTERS}"
+        wrong.append(Violation(field, why))
+        return []
+    names = list(dict.fromkeys(asked)) or list(served.sources)
+    if unknown := [quoted(name) for name in names if name not in served.sources]:
+        why = f"has no source {listed(unknown)}; there are {listed(served.sources)}"
+        wrong.append(Violation(field, why, "UNKNOWN_SOURCE"))
+        return []
+    return names
+
+
+def quoted(text: str) -> str:
+    """A value of a request as an error message shows it: in quotes, and cut if it is long."""
+    whole = text.encode(errors="replace")
+    cut = whole[:_QUOTED_BYTES].decode(errors="ignore")
+    return repr(cut + "..." if len(whole) > _QUOTED_BYTES else cut)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few of some names, and how many more there are."""
+    more = len(names) - _QUOTED_NAMES
+    return ", ".join(names[:_QUOTED_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _set(knobs: pb.SamplingOptions | pb.FeatureOptions, name: str, default: float) -> float:
@@ -204,8 +251,12 @@ def _check(
     low: float,
     high: float,
     above: bool = False,
+    also: str = "",
 ) -> None:
-    """Note a value outside [low, high], or (low, high] if `above`, or not a finite number."""
+    """Note a value outside [low, high], or (low, high] if `above`, or not a finite number.
+
+    `also` says in the message what else is allowed.
+    """
     # Written so that NaN, which compares false with everything, is refused.
     inside = low < value <= high if above else low <= value <= high
     # Bounds such as 0.1 have no exact float32, in which the wire carries them.
@@ -214,4 +265,4 @@ def _check(
         begins = f"above {low}" if above else f"{low}"
         limits = f"{begins} to {high}" if math.isfinite(high) else f"{begins} or more"
         shown = value if isinstance(value, int) else f"{value:g}"
-        wrong.append(Violation(field, f"is {shown}; it must be {limits}"))
+        wrong.append(Violation(field, f"is {shown}; it must be {also}{limits}"))

@@ -63,10 +63,11 @@ class SlotCache(Cache):
         """0: there is no length common to all rows; position ids are always given."""
         return 0
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        """Copy the first `length` positions of one slot over another's."""
+    def move(self, source: int, target: int, length: int) -> None:
+        """Copy the first `length` positions of one slot over another's, and clear them."""
         for tensor in self._tensors():
             tensor[target, :, :length] = tensor[source, :, :length]
+        self.clear(source, length)
 
     def swap(self, first: int, second: int, length: int) -> None:
         """Exchange the first `length` positions of two slots."""
@@ -75,11 +76,14 @@ class SlotCache(Cache):
             tensor[first, :, :length] = tensor[second, :, :length]
             tensor[second, :, :length] = kept
 
-    def clear(self, slot: int) -> None:
-        """Zero a slot. Needed after non-finite values only: masked zeros stay zero, but
-        a masked NaN still poisons the row that takes the slot next."""
+    def clear(self, slot: int, length: int | None = None) -> None:
+        """Zero the first `length` positions of a slot, or all.
+
+        A slot that nobody has holds zeros: masked zeros change nothing, but a masked NaN would
+        poison the row that takes the slot next.
+        """
         for tensor in self._tensors():
-            tensor[slot].zero_()
+            tensor[slot, :, :length].zero_()
 
     @property
     def nbytes(self) -> int:

@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
+from axon_inference.catalog.files import Unservable
 
-class DeviceError(ValueError):
+
+class DeviceError(Unservable):
     """A GPU is asked for that cannot be used; the message says what to do."""
 
 

@@ -10,21 +10,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import nn
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     Gemma3ForCausalLM,
-    GenerationConfig,
 )
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
 from axon_inference.forward import attention
+from axon_inference.forward.configuration import (
+    ModelError,
+    bos_id,
+    eos_ids,
+    read_config,
+    refuse_odd_vocabulary,
+    refuse_shared_stretching,
+)
+from axon_inference.forward.reading import (
+    reading,
+    require_configuration,
+    require_finite,
+    require_weights,
+    weights_file,
+)
 
 # Where nothing else bounds it: keys and values of a slot grow with it.
 _LONGEST_CONTEXT = 2048
@@ -32,10 +46,6 @@ _LONGEST_CONTEXT = 2048
 _HEADS = "attn.hook_z"
 # Gemma-3 from 4B on comes with a vision tower around the language model, which we leave out.
 _TEXT_OF_MULTIMODAL = {r"^(language_model\.model|model\.language_model)": "model"}
-
-
-class ModelError(ValueError):
-    """A model that cannot be served, or a hook point it does not have."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +104,17 @@ def outline(
 
     Raises:
         ModelError: the architecture is one that Axon cannot run faithfully.
-        OSError: files are missing, from transformers.
+        Unservable: files are missing or damaged.
     """
-    config = _read_config(folder)
+    require_configuration(Path(folder))
+    with reading(f"the model in {folder}"):
+        return _outline(model_id, folder, device, dtype, context_length)
+
+
+def _outline(
+    model_id: str, folder: str, device: str, dtype: str, context_length: int
+) -> LanguageModel:
+    config = read_config(folder)
     precision = getattr(torch, dtype)
     with torch.device("meta"):
         network: Any = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
@@ -107,9 +125,11 @@ def outline(
             f"{config.model_type} brings its own attention, for which Axon's, over many requests "
             "at once, cannot be put"
         )
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    refuse_odd_vocabulary(network, int(config.vocab_size))
+    with reading(f"the tokenizer in {folder} (tokenizer.json)"):
+        tokenizer = AutoTokenizer.from_pretrained(folder)
     longest = min(int(config.max_position_embeddings), context_length or _LONGEST_CONTEXT)
-    _refuse_shared_stretching(config, longest)
+    refuse_shared_stretching(config, longest)
     return LanguageModel(
         id=model_id,
         network=network,
@@ -122,8 +142,8 @@ def outline(
         n_layers=int(config.num_hidden_layers),
         d_model=int(config.hidden_size),
         vocab_size=int(config.vocab_size),
-        bos_id=_bos_id(tokenizer),
-        eos_ids=_eos_ids(folder, config, tokenizer),
+        bos_id=bos_id(tokenizer),
+        eos_ids=eos_ids(folder, config, tokenizer),
     )
 
 
@@ -132,16 +152,18 @@ def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
 
     Raises:
         ModelError: the folder's weights are not those of the architecture it names.
-        OSError: files are missing, from transformers.
+        Unservable: files are missing or damaged, or hold values that are not finite.
     """
+    require_weights(Path(folder))
     text_only = isinstance(model.network, Gemma3ForCausalLM)
-    with _quiet():
+    with reading(f"the weights in {folder}"), _quiet():
         network, found = type(model.network).from_pretrained(  # type: ignore[attr-defined]
             folder,
             config=model.config,
             dtype=model.dtype,
             attn_implementation=attention.NAME,
             key_mapping=_TEXT_OF_MULTIMODAL if text_only else None,
+            ignore_mismatched_sizes=True,  # they are told below
             output_loading_info=True,
         )
     # transformers fills what is missing with random numbers and goes on.
@@ -150,6 +172,7 @@ def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
             f"{folder} lacks {len(lacking)} weights of a {type(network).__name__}, such as "
             f"{lacking[0]}; is it complete, and does its config.json belong to it?"
         )
+    require_finite(network, lambda tensor: weights_file(Path(folder), tensor))
     network.to(model.device).eval().requires_grad_(False)
     # Nothing is ever padded, and to look for padding is to wait for the device in every step.
     network.config.pad_token_id = None
@@ -162,16 +185,6 @@ def load_model(
     """Load a folder in Hugging Face format for inference; errors are those of the two steps."""
     empty = outline(model_id, folder, device=device, dtype=dtype, context_length=context_length)
     return load_weights(empty, folder)
-
-
-def _read_config(folder: str) -> Any:
-    """The language model's part of a configuration, if Axon can serve it."""
-    whole = AutoConfig.from_pretrained(folder)
-    config = whole.get_text_config()
-    if config is not whole and whole.model_type != "gemma3":
-        raise ModelError(f"{whole.model_type} is more than a language model; Axon serves text only")
-    _refuse_unsupported(config)
-    return config
 
 
 @contextmanager
@@ -191,32 +204,6 @@ def _quiet() -> Iterator[None]:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _refuse_unsupported(config: Any) -> None:
-    """Refuse layers that carry anything from token to token but keys and values."""
-    known = {"full_attention", "sliding_attention"}
-    unknown = set(getattr(config, "layer_types", None) or ()) - known
-    if unknown:
-        raise ModelError(
-            f"{config.model_type} has layers of kind {', '.join(sorted(unknown))}; Axon serves "
-            "models whose layers attend to all of the context or to a sliding window of it"
-        )
-
-
-def _refuse_shared_stretching(config: Any, context_length: int) -> None:
-    """Refuse position embeddings that follow the longest sequence of a batch, beyond the length
-    from which on they do: the longest request would change all others."""
-    ropes = getattr(config, "rope_parameters", None) or {}
-    for rope in (ropes, *(kind for kind in ropes.values() if isinstance(kind, dict))):
-        if rope.get("rope_type") in ("dynamic", "longrope"):
-            own = rope.get("original_max_position_embeddings")
-            limit = int(own or config.max_position_embeddings)
-            if context_length > limit:
-                raise ModelError(
-                    f"{config.model_type} changes its position embeddings when a sequence passes "
-                    f"{limit} tokens: set AXON_CONTEXT_LENGTH to at most that"
-                )
-
-
 def _adapter(config: Any, architecture: str, model_id: str, dtype: torch.dtype) -> Any:
     from transformer_lens.factories.architecture_adapter_factory import (
         ArchitectureAdapterFactory,
@@ -232,25 +219,6 @@ def _adapter(config: Any, architecture: str, model_id: str, dtype: torch.dtype) 
         raise ModelError(
             f"TransformerLens does not know {architecture}, so its hook points have no names"
         ) from error
-
-
-def _bos_id(tokenizer: Any) -> int | None:
-    """Where a tokenizer has no BOS (Qwen's), TransformerLens takes EOS for it, and so do SAEs."""
-    own: int | None = tokenizer.bos_token_id
-    return tokenizer.eos_token_id if own is None else own
-
-
-def _eos_ids(folder: str, config: Any, tokenizer: Any) -> frozenset[int]:
-    try:
-        generation = GenerationConfig.from_pretrained(folder)
-    except OSError:
-        generation = GenerationConfig.from_model_config(config)
-    ids: Any = generation.eos_token_id
-    if ids is None:
-        ids = tokenizer.eos_token_id
-    if ids is None:
-        return frozenset()
-    return frozenset(ids if isinstance(ids, list) else [ids])
 
 
 def _resolve(model: LanguageModel, name: str) -> HookPoint:

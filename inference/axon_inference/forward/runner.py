@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -68,28 +69,37 @@ class ModelRunner:
         for slot in range(self.cache.slots):
             self.free(slot)
 
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """Torch without autograd on the model's device. DeviceLost if that has failed for good."""
+        try:
+            with inference(self.model.device):
+                yield
+        except torch.AcceleratorError as error:  # which running out of memory is not
+            if lost(self.model.device):
+                raise DeviceLost(str(error)) from error
+            raise
+
     def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
         """Note which tokens a repetition penalty will apply to in this slot."""
-        with inference(self.model.device):
+        with self._working():
             self._seen[slot] = False
             self._seen[slot, torch.tensor(list(prompt_ids), device=self.model.device)] = True
 
     def run(self, feeds: Sequence[Feed]) -> StepResult:
         """Write the feeds' keys and values, read their features, and choose next tokens."""
-        with inference(self.model.device):
-            try:
+        try:
+            with self._working():
                 return self._run(feeds)
-            except torch.OutOfMemoryError:
-                torch.cuda.empty_cache()  # so that the same step in parts may fit
-                raise
-            except torch.AcceleratorError as error:
-                if lost(self.model.device):
-                    raise DeviceLost(str(error)) from error
-                raise
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()  # so that the same step in parts may fit
+            raise
 
     def _run(self, feeds: Sequence[Feed]) -> StepResult:
         clock = _Clock(self.model.device)
         step = plan(feeds)
+        for feed in feeds:  # also if the step fails: it may have written by then
+            self._lengths[feed.slot] = feed.start + len(feed.ids)
         sources, k = _wanted(feeds)
         drawing = [index for index, feed in enumerate(feeds) if feed.draws is not None]
         if captured := self._graphs.run(step, k) if self._graphs else None:
@@ -105,13 +115,11 @@ class ModelRunner:
         chosen, logprobs = self._sample([feeds[index] for index in drawing], logits)
         found = fetch(chosen, logprobs, features, rows=int(step.tokens.shape[1]), k=k)
         clock.sample()
-        for feed in feeds:
-            self._lengths[feed.slot] = feed.start + len(feed.ids)
         spread = _spread(found.logprobs, drawing, len(feeds))
         return StepResult(
             next_ids=_spread(found.next_ids, drawing, len(feeds)).tolist(),
             logprobs=spread.tolist(),
-            finite=_finite(spread, found.sources, step.offsets),
+            finite=_finite(feeds, spread, found.sources, step.offsets),
             offsets=step.offsets.tolist(),
             sources=found.sources,
             times=clock.times,
@@ -120,22 +128,23 @@ class ModelRunner:
     def swap(self, first: int, second: int) -> None:
         """Exchange two slots; one that was freed costs half as much."""
         a, b = self._lengths[first], self._lengths[second]
-        with inference(self.model.device):
+        # Should it fail on the way, both may hold as much.
+        self._lengths[first] = self._lengths[second] = max(a, b)
+        with self._working():
             if b == 0:
-                self.cache.copy(first, second, a)
+                self.cache.move(first, second, a)
             elif a == 0:
-                self.cache.copy(second, first, b)
+                self.cache.move(second, first, b)
             else:
                 self.cache.swap(first, second, max(a, b))
             self._seen[[first, second]] = self._seen[[second, first]]
         self._lengths[first], self._lengths[second] = b, a
 
-    def free(self, slot: int, poisoned: bool = False) -> None:
+    def free(self, slot: int) -> None:
         """Give up a slot's contents."""
+        with self._working():
+            self.cache.clear(slot, self._lengths[slot])
         self._lengths[slot] = 0
-        if poisoned:
-            with inference(self.model.device):
-                self.cache.clear(slot)
 
     def _forward(self, step: Plan, drawing: list[int]) -> Tensor:
         """Logits [len(drawing), vocabulary] after the last tokens of these feeds."""
@@ -165,6 +174,8 @@ class ModelRunner:
         graphs = Graphs(self._decode, slots, context, self._top_k, self.model.device)
         graphs.capture(capture)
         graphs.check(lambda step: self._outputs(self._forward(step, [*range(step.n_decode)])))
+        for slot in range(slots):
+            self.cache.clear(slot)
         return graphs
 
     def _decode(self, tokens: Tensor) -> Outputs:
@@ -249,9 +260,15 @@ def _spread(values: npt.NDArray[Any], at: list[int], n: int) -> npt.NDArray[Any]
     return spread
 
 
-def _finite(logprobs: Activations, sources: dict[int, SourceRows], offsets: Ints) -> list[bool]:
-    """Whether each feed's outputs are finite. A bad vector makes its reconstruction error bad."""
+def _finite(
+    feeds: Sequence[Feed], logprobs: Activations, sources: dict[int, SourceRows], offsets: Ints
+) -> list[bool]:
+    """Whether what each feed wants is finite. A bad vector makes its reconstruction error bad."""
     good = np.isfinite(logprobs)
-    for rows in sources.values():
-        good &= np.logical_and.reduceat(np.isfinite(rows.error), offsets)
+    for source, rows in sources.items():
+        bad = ~np.logical_and.reduceat(np.isfinite(rows.error), offsets)
+        for index in np.flatnonzero(bad).tolist():
+            # Others in the step may have asked for this source, and this feed not.
+            wanted = feeds[index].features
+            good[index] &= not (wanted.top_k and source in wanted.sources)
     return [bool(value) for value in good]

@@ -44,18 +44,25 @@ def sample(logits: Tensor, seen: Tensor, knobs: Knobs) -> tuple[Tensor, Tensor]:
 
     Returns:
         Token ids [n], and their natural log-probabilities [n] under the model's own
-        distribution: temperature 1, no penalty, no truncation.
+        distribution: temperature 1, no penalty, no truncation. A row whose logits are not all
+        finite gets some id of the vocabulary and NaN; the other rows are as they would be
+        without it.
     """
     logits = logits.float()
     scores = penalize(logits, seen, knobs.repetition_penalty) if knobs.any_penalty else logits
     chosen = scores.argmax(-1)
+    # Either is NaN if anything in the row is.
+    lowest, highest = scores.amin(-1), scores.gather(-1, chosen[:, None]).squeeze(-1)
+    finite = lowest.isfinite() & highest.isfinite()
     if knobs.any_sampled:
         greedy = knobs.temperature == 0
-        scaled = scores / torch.where(greedy, 1.0, knobs.temperature)[:, None]
+        # The largest becomes 0, so no temperature makes anything overflow upwards.
+        scaled = scores - highest[:, None]
+        scaled /= torch.where(greedy, 1.0, knobs.temperature)[:, None]
         drawn = draw(truncate(scaled, knobs), uniform(knobs.seed, knobs.draw))
         chosen = torch.where(greedy, chosen, drawn)
     own = logits.log_softmax(-1).gather(-1, chosen[:, None]).squeeze(-1)
-    return chosen, own
+    return chosen, own.masked_fill(~finite, torch.nan)
 
 
 def penalize(logits: Tensor, seen: Tensor, penalty: Tensor) -> Tensor:
@@ -119,12 +126,15 @@ def draw(scores: Tensor, u: Tensor) -> Tensor:
 
     Blocks of the vocabulary first, then within one block: summing is several times as fast as
     the running sum of all, and exact sums are needed of two short rows only.
+
+    What is drawn is an index of the vocabulary whatever the scores are, also where they are NaN:
+    on a GPU an index beyond it would end the process.
     """
     rows, vocabulary = scores.shape
     blocks = pad(scores.softmax(-1), (0, -vocabulary % _BLOCK)).view(rows, -1, _BLOCK)
     upper = blocks.sum(-1).cumsum(-1, dtype=torch.float64)
     target = u[:, None] * upper[:, -1:]
-    block = torch.searchsorted(upper, target, right=True)
+    block = torch.searchsorted(upper, target, right=True).clamp_max_(upper.shape[-1] - 1)
     inside = blocks[torch.arange(rows, device=scores.device), block.squeeze(-1)]
     cumulative = inside.cumsum(-1, dtype=torch.float64)
     below = pad(upper, (1, 0)).gather(-1, block)
@@ -132,7 +142,7 @@ def draw(scores: Tensor, u: Tensor) -> Tensor:
     rest = torch.minimum((target - below).clamp_min(0), cumulative[:, -1:] * (1 - 2.0**-50))
     # right=True: strictly above the target, so a token of probability 0 is never hit.
     within = torch.searchsorted(cumulative, rest, right=True)
-    return (block * _BLOCK + within).squeeze(-1)
+    return (block * _BLOCK + within).squeeze(-1).clamp_max_(vocabulary - 1)
 
 
 def uniform(seed: Tensor, counter: Tensor) -> Tensor:

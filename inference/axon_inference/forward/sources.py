@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +16,10 @@ from huggingface_hub import hf_hub_download
 from safetensors import safe_open
 
 from axon_inference.catalog.catalog import SourceSpec
+from axon_inference.catalog.files import Unservable, read_json
+from axon_inference.forward.configuration import ModelError
 from axon_inference.forward.model import HookPoint, LanguageModel
+from axon_inference.forward.reading import reading, require_finite, tensors_in
 
 # What `from_pretrained` settings of an SAE's model mean for the raw model we run. These change
 # weights, but no vector where SAEs read; all others that are set are refused, except centring.
@@ -28,11 +32,22 @@ _NOT_FOLDABLE = frozenset({"matching_pursuit"})
 # Architectures whose features are functions of one position's vector, never negative, and whose
 # decoder gives that vector back.
 _SERVED = frozenset({"standard", "gated", "topk", "jumprelu", "matching_pursuit"})
+_WEIGHTS = "sae_weights.safetensors"
+_KINDS = {
+    "d_in": int,
+    "d_sae": int,
+    "k": int,
+    "apply_b_dec_to_input": bool,
+    "rescale_acts_by_decoder_norm": bool,
+    "normalize_activations": str,
+    "reshape_activations": str,
+}
+_KINDS_OF_METADATA = {"hook_name": str, "prepend_bos": bool, "model_from_pretrained_kwargs": dict}
 # An sae_id that says no more than its hook point or layer does.
 _ONLY_A_LAYER = re.compile(r"blocks\.\d+\.[\w.]+|layer_?\d+|l\d+")
 
 
-class SourceError(ValueError):
+class SourceError(Unservable):
     """An SAE that does not fit the model or that Axon cannot apply faithfully."""
 
 
@@ -63,7 +78,7 @@ def check(spec: SourceSpec, model: LanguageModel) -> Size:
 
     Raises:
         SourceError, ModelError: it does not fit; the message says what does not.
-        OSError: files are missing.
+        Unservable: files are missing or damaged.
     """
     config = _read_config(spec)
     _place(spec, config, model)
@@ -76,9 +91,11 @@ def load_source(spec: SourceSpec, model: LanguageModel) -> Source:
 
     Raises:
         SourceError, ModelError: it does not fit; the message says what does not.
-        OSError: files are missing.
+        Unservable: files are missing or damaged, or hold values that are not finite.
     """
-    sae = _load_sae(spec, str(model.device))
+    with reading(f"the SAE {spec}"):
+        sae = _load_sae(spec, str(model.device))
+    require_finite(sae, lambda tensor: spec.folder / _WEIGHTS if spec.folder else str(spec))
     sae.eval().requires_grad_(False)
     hook, centers = _place(spec, sae.cfg, model)
     if sae.cfg.reshape_activations == "hook_z":
@@ -102,13 +119,10 @@ def load_source(spec: SourceSpec, model: LanguageModel) -> Source:
 
 def _place(spec: SourceSpec, config: Any, model: LanguageModel) -> tuple[HookPoint, bool]:
     """Where an SAE of this configuration reads, and whether it reads centred vectors."""
-    architecture = config.architecture()
-    if architecture not in _SERVED:
-        raise SourceError(
-            f"source {spec} is a {architecture}; Axon shows SAEs of these architectures: "
-            f"{', '.join(sorted(_SERVED))}"
-        )
-    hook = model.hook_point(_required(config.metadata, "hook_name", spec))
+    try:
+        hook = model.hook_point(_required(config.metadata, "hook_name", spec))
+    except ModelError as error:
+        raise ModelError(f"source {spec}: {error}") from error
     if config.d_in != hook.width:
         raise SourceError(
             f"source {spec} reads vectors of width {config.d_in}, but {hook.name} of {model.id} is "
@@ -122,12 +136,64 @@ def _read_config(spec: SourceSpec) -> Any:
     from sae_lens.loading import pretrained_sae_loaders as loaders
     from sae_lens.saes.sae import SAEConfig
 
+    with reading(f"cfg.json of the SAE {spec}"):
+        if spec.folder:
+            raw = loaders.handle_config_defaulting(read_json(spec.folder / "cfg.json"))
+        else:
+            with _from_cache():
+                raw = loaders.load_sae_config_from_huggingface(spec.release, spec.sae_id)
+        _require_served(raw, spec)
+        config = SAEConfig.from_dict(raw)
+        _refuse_odd_values(config, spec)
     if spec.folder:
-        raw = loaders.handle_config_defaulting(loaders.get_sae_lens_config_from_disk(spec.folder))
-    else:
-        with _from_cache():
-            raw = loaders.load_sae_config_from_huggingface(spec.release, spec.sae_id)
-    return SAEConfig.from_dict(raw)
+        _require_weights(config, spec.folder / _WEIGHTS)
+    return config
+
+
+def _require_served(raw: dict[str, Any], spec: SourceSpec) -> None:
+    if (architecture := raw.get("architecture")) not in _SERVED:
+        raise SourceError(
+            f"source {spec} is a {str(architecture)[:40]}; Axon shows SAEs of these architectures: "
+            f"{', '.join(sorted(_SERVED))}"
+        )
+
+
+def _refuse_odd_values(config: Any, spec: SourceSpec) -> None:
+    """Refuse what would change features silently, as the text "false", which counts as true."""
+    metadata = config.metadata
+    values = {name: getattr(config, name) for name in _KINDS if hasattr(config, name)}
+    given = {name: metadata.get(name) for name in _KINDS_OF_METADATA}
+    values |= {name: value for name, value in given.items() if value is not None}
+    for name, value in values.items():
+        if type(value) is not (kind := (_KINDS | _KINDS_OF_METADATA)[name]):
+            raise SourceError(
+                f"source {spec}: cfg.json says {name} = {str(value)[:40]!r}; it must be of type "
+                f"{kind.__name__}"
+            )
+    k = values.get("k", 1)
+    if config.d_in < 1 or not 1 <= k <= config.d_sae:
+        raise SourceError(
+            f"source {spec}: cfg.json says d_in {config.d_in}, d_sae {config.d_sae}, k {k}, which "
+            "no SAE can have"
+        )
+    if config.reshape_activations not in ("none", "hook_z"):
+        raise SourceError(f"source {spec}: cfg.json has an unknown reshape_activations")
+
+
+def _require_weights(config: Any, path: Path) -> None:
+    """Refuse weights of other sizes than the configuration says, before memory is taken by them,
+    and integers, which would be taken for numbers."""
+    tensors = tensors_in(path)
+    found, wanted = tensors.get("W_dec"), [config.d_sae, config.d_in]
+    if found is None or found.shape != wanted:
+        raise SourceError(
+            f"{path} has a W_dec of shape {found and found.shape}, and cfg.json beside it says "
+            f"{wanted} (d_sae, d_in): they do not belong together"
+        )
+    if odd := [name for name, tensor in tensors.items() if "F" not in tensor.dtype]:
+        raise SourceError(
+            f"{path}: the tensor {odd[0]} is of type {tensors[odd[0]].dtype}, not of floating point"
+        )
 
 
 def _load_sae(spec: SourceSpec, device: str) -> Any:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from axon_inference.catalog.files import Unservable
+
 #: Where a container finds its limit, in bytes: control groups of version 2, and of version 1.
 _LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -18,7 +20,7 @@ _LIBRARIES = 500_000_000
 _NO_LIMIT = 1 << 62
 
 
-class MemoryTooSmall(ValueError):
+class MemoryTooSmall(Unservable):
     """It does not fit; the message says how much is needed for what, and what takes less."""
 
 

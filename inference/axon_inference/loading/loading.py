@@ -12,20 +12,25 @@ import torch
 from axon.v1 import inference_pb2 as pb
 
 from axon_inference.catalog.catalog import Selection, SourceSpec, select
+from axon_inference.catalog.files import Unservable
 from axon_inference.catalog.hub import Want, fetch, require_network, snapshot
 from axon_inference.config import Settings
+from axon_inference.engine.requests import Features, Sampling
 from axon_inference.engine.scheduler import Scheduler
+from axon_inference.engine.step import DeviceLost, Feed
 from axon_inference.engine.validation import MAX_FEATURES, Served
 from axon_inference.forward import prepack
+from axon_inference.forward.configuration import ModelError
 from axon_inference.forward.device import choose, current
 from axon_inference.forward.features import FeatureReader, Unembedding
-from axon_inference.forward.graphs import Capture, CudaCapture
-from axon_inference.forward.model import LanguageModel, ModelError, load_weights, outline
+from axon_inference.forward.graphs import Capture, CudaCapture, GraphError
+from axon_inference.forward.model import LanguageModel, load_weights, outline
 from axon_inference.forward.runner import ModelRunner
 from axon_inference.forward.sources import Source, SourceError, check, load_source
 from axon_inference.loading import memory
 from axon_inference.loading.container import MemoryTooSmall
 from axon_inference.loading.selfcheck import SelfCheck
+from axon_inference.logs import describe
 
 _log = logging.getLogger(__name__)
 
@@ -59,8 +64,7 @@ def load(
     given lines that say what is waited for.
 
     Raises:
-        ValueError: they do not fit, or a name means nothing; the message says which.
-        OSError: files are missing.
+        Unservable: they do not fit, are damaged, or a name means nothing; the message says which.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -104,6 +108,7 @@ def _load(
             vocab_size=model.vocab_size,
             bos_id=_bos(model, sources),
             encode=_encoder(model.tokenizer),
+            piece=lambda token_id: str(model.tokenizer.convert_ids_to_tokens(token_id)),
         ),
         info=_info(model),
         sources=[_describe(source) for source in sources],
@@ -125,8 +130,29 @@ def _most_tokens(prefill_tokens: int, slots: int) -> int:
 def _warm_up(runner: ModelRunner, model: LanguageModel) -> None:
     try:
         runner.warm_up()
+    except (Unservable, DeviceLost, GraphError, torch.OutOfMemoryError):
+        raise
     except NotImplementedError as error:
         raise ModelError(f"{model.config.model_type}: Axon cannot do {error} yet") from error
+    except Exception as error:
+        raise ModelError(
+            f"{model.id} fails at its first step ({describe(error)}): do its weights belong to its "
+            "config.json, and those of its SAEs to their cfg.json?"
+        ) from error
+    _require_finite_step(runner, model)
+
+
+def _require_finite_step(runner: ModelRunner, model: LanguageModel) -> None:
+    """Weights may all be numbers, and what they compute not."""
+    wanted = Features(sources=tuple(range(len(runner.tap.sources))))
+    step = runner.run([Feed(0, [0, 0], 0, Sampling(temperature=0), wanted, 0)])
+    runner.free(0)
+    if not all(step.finite):
+        raise ModelError(
+            f"the first step of {model.id} gives values that are not finite: files of the model or "
+            f"of an SAE are damaged, or AXON_DTYPE={str(model.dtype).removeprefix('torch.')} is "
+            "too small a type for them"
+        )
 
 
 def _load_model(
@@ -190,6 +216,11 @@ def _bos(model: LanguageModel, sources: list[Source]) -> int | None:
         return None
     if model.bos_id is None:
         raise SourceError(f"the sources want a BOS token, but {model.id}'s tokenizer has none")
+    if model.bos_id >= model.vocab_size:
+        raise ModelError(
+            f"the BOS token of {model.id}'s tokenizer is {model.bos_id}, but the model knows those "
+            f"below {model.vocab_size} only: does the tokenizer belong to it?"
+        )
     return model.bos_id
 
 

@@ -17,8 +17,9 @@ import torch
 from axon_inference.engine.requests import Features, Sampling
 from axon_inference.engine.step import Feed
 from axon_inference.forward import attention
+from axon_inference.forward.configuration import ModelError
 from axon_inference.forward.device import inference
-from axon_inference.forward.model import LanguageModel, ModelError
+from axon_inference.forward.model import LanguageModel
 from axon_inference.forward.runner import ModelRunner
 
 # By model_type; tests/parity has all of these, at every position and in any company. In half

@@ -8,7 +8,10 @@ import secrets
 import time
 from typing import Self
 
+import grpc
+
 from axon_inference.engine.requests import Event, Failed, Finished, Tokens
+from axon_inference.logs import describe
 from axon_inference.serving.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -29,6 +32,7 @@ class Account:
         self._began = time.monotonic()
         self._tokens = {"prompt": 0, "generated": 0}
         self._queue_ns: int | None = None
+        self._error: str | None = None
         #: A key of the metrics: how it ended.
         self.outcome = "cancelled"
 
@@ -42,13 +46,16 @@ class Account:
             case Finished(reason=reason, timings=timings):
                 self.outcome = reason.value
                 self._queue_ns = timings.queue_ns
-            case Failed():
-                self.outcome = "failed"
+            case Failed(message=message):
+                self.outcome, self._error = "failed", message
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *raised: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, *trace: object) -> None:
+        # gRPC raises its own where a call was refused or its caller has gone: the outcome is named.
+        if isinstance(error, Exception) and not isinstance(error, grpc.aio.BaseError):
+            self.outcome, self._error = "failed", describe(error)
         seconds = time.monotonic() - self._began
         self._metrics.generations.labels(self.outcome).inc()
         for origin, count in self._tokens.items():
@@ -62,11 +69,14 @@ class Account:
             "generated_tokens": self._tokens["generated"],
             "queue_ms": None if self._queue_ns is None else round(self._queue_ns / 1e6, 1),
             "duration_ms": round(seconds * 1000, 1),
+            **({"error": self._error} if self._error else {}),
         }
-        _log.info(
-            "generation %s: %d prompt + %d generated tokens in %.2f s",
+        _log.log(
+            logging.ERROR if self._error else logging.INFO,
+            "generation %s: %d prompt + %d generated tokens in %.2f s%s",
             self.outcome,
             *self._tokens.values(),
             seconds,
+            f": {self._error}" if self._error else "",
             extra={"fields": fields},
         )

@@ -7,14 +7,11 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 import grpc
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as pb_grpc
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2, status_pb2
 
 from axon_inference.engine.engine import Engine, EngineDead
 from axon_inference.engine.requests import (
@@ -23,6 +20,7 @@ from axon_inference.engine.requests import (
     Feature,
     Finished,
     Request,
+    Token,
     Tokens,
     Unreadable,
 )
@@ -37,10 +35,10 @@ from axon_inference.engine.validation import (
 from axon_inference.serving import messages
 from axon_inference.serving.account import Account
 from axon_inference.serving.metrics import Metrics
+from axon_inference.serving.refusals import abort, refuse_failed, refuse_fields, refuse_full
 
 _log = logging.getLogger(__name__)
 
-_RETRY_SECONDS = 2
 # gRPC's default bound on what a client receives is 4 MiB; a long prompt with many features
 # would pass it, so its tokens are then spread over several messages.
 _MESSAGE_BYTES = 2 << 20
@@ -79,16 +77,17 @@ class EventStream:
     """One request's events, in order. Tokens a slow reader has not taken yet become one event."""
 
     def __init__(self) -> None:
-        self._events: deque[Event] = deque()
+        self._events: deque[Event | list[Token]] = deque()
         self._ready = asyncio.Event()
 
     def put(self, event: Event) -> None:
         """Add an event."""
-        last = self._events[-1] if self._events else None
-        if isinstance(event, Tokens) and isinstance(last, Tokens):
-            self._events[-1] = Tokens(last.tokens + event.tokens)
-        else:
+        if not isinstance(event, Tokens):
             self._events.append(event)
+        elif self._events and isinstance(last := self._events[-1], list):
+            last += event.tokens
+        else:
+            self._events.append(list(event.tokens))
         self._ready.set()
 
     async def next(self) -> Event:
@@ -96,7 +95,8 @@ class EventStream:
         while not self._events:
             self._ready.clear()
             await self._ready.wait()
-        return self._events.popleft()
+        event = self._events.popleft()
+        return Tokens(tuple(event)) if isinstance(event, list) else event
 
 
 class Reader(Protocol):
@@ -141,15 +141,17 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
                 wanted = await asyncio.to_thread(resolve, request, ready.served)
             except InvalidRequest as error:
                 account.outcome = "invalid"
-                await _refuse_fields(context, error)
+                await refuse_fields(context, error)
             try:
                 request_id = ready.engine.submit(wanted)
             except QueueFull:
                 account.outcome = "queue_full"
-                await _refuse_full(context)
+                await refuse_full(context)
             except EngineDead:
                 account.outcome = "failed"
-                await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is failing; try again")
+                await abort(
+                    context, grpc.StatusCode.UNAVAILABLE, "the server is failing; try again"
+                )
             stream = ready.listeners.open(request_id)
             try:
                 async for message in _relay(stream, wanted, ready, context, account):
@@ -182,21 +184,21 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         try:
             query = resolve_feature(request, ready.description.sources)
         except UnknownSource as error:
-            await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+            await abort(context, grpc.StatusCode.NOT_FOUND, str(error))
         except InvalidRequest as error:
-            await _refuse_fields(context, error)
+            await refuse_fields(context, error)
         try:
             async with self._reading:
                 feature = await asyncio.to_thread(
                     ready.reader.read, query.source, query.index, query.limit
                 )
         except Unreadable as error:
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+            await abort(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return messages.from_feature(feature)
 
     async def _ready(self, context: grpc.aio.ServicerContext[Any, Any]) -> Ready:
         if self.ready is None:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, self.unavailable)
+            await abort(context, grpc.StatusCode.UNAVAILABLE, self.unavailable)
         return self.ready
 
 
@@ -215,44 +217,14 @@ async def _relay(
 ) -> AsyncIterator[pb.GenerateResponse]:
     event = await stream.next()
     # Not earlier: a call that fails before may be tried at another replica.
-    await context.send_initial_metadata((("axon-server", ready.name),))
+    if not isinstance(event, Failed):
+        await context.send_initial_metadata((("axon-server", ready.name),))
     while True:
         account.see(event)
         if isinstance(event, Failed):
-            await context.abort(grpc.StatusCode.INTERNAL, event.message)
+            await refuse_failed(context, event)
         for message in messages.from_event(event, request, ready.served, _MESSAGE_BYTES):
             yield message
         if isinstance(event, Finished):
             return
         event = await stream.next()
-
-
-async def _refuse_fields(
-    context: grpc.aio.ServicerContext[Any, Any], error: InvalidRequest
-) -> NoReturn:
-    detail = error_details_pb2.BadRequest(
-        field_violations=[
-            error_details_pb2.BadRequest.FieldViolation(
-                field=v.field, description=v.description, reason=v.reason
-            )
-            for v in error.violations
-        ]
-    )
-    await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error), detail)
-
-
-async def _refuse_full(context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
-    detail = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=_RETRY_SECONDS))
-    text = f"every slot is taken and the queue is full; try again in {_RETRY_SECONDS} s"
-    await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, text, detail)
-
-
-async def _abort(
-    context: grpc.aio.ServicerContext[Any, Any], code: grpc.StatusCode, text: str, detail: Any
-) -> NoReturn:
-    """End the call with google.rpc details, which clients read from the trailing metadata."""
-    packed = AnyMessage()
-    packed.Pack(detail)
-    status = status_pb2.Status(code=code.value[0], message=text, details=[packed])
-    trailer = (("grpc-status-details-bin", status.SerializeToString()),)
-    await context.abort(code, text, trailer)

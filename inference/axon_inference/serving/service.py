@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from axon.v1 import inference_pb2 as pb
@@ -21,6 +21,7 @@ from axon_inference.engine.scheduler import Scheduler
 from axon_inference.engine.validation import DEFAULT_MAX_TOKENS, MAX_FEATURES
 from axon_inference.loading.container import require_libraries
 from axon_inference.serving import access, messages
+from axon_inference.serving.failsafe import FailsafeInterceptor
 from axon_inference.serving.metrics import Metrics
 from axon_inference.serving.server import InferenceServicer, Listeners, Ready
 
@@ -73,7 +74,9 @@ class Service:
         self._stop_metrics: Callable[[], None] | None = None
         self._servicer = InferenceServicer(self._metrics)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
-        guards = [access.TokenInterceptor(settings.tokens)] if settings.tokens else []
+        guards: list[Any] = [FailsafeInterceptor()]
+        if settings.tokens:
+            guards.append(access.TokenInterceptor(settings.tokens))
         self._server = grpc.aio.server(interceptors=guards, options=_OPTIONS)
         self._engine: Engine | None = None
 

@@ -97,7 +97,11 @@ class GenerateRequest(_message.Message):
     FEATURES_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
     """Text to continue; UTF-8, not empty. Tokenised with the model's own tokenizer;
-    BOS is prepended when the sources were trained with it.
+    BOS is prepended when the sources were trained with it, also if the text
+    begins with one. The names of special tokens in it (`<|endoftext|>`) become
+    those tokens, as in Hugging Face's and TransformerLens' tokenising; an
+    end-of-sequence token in a prompt ends nothing. A token that the tokenizer
+    knows and the model does not is refused.
     """
     max_tokens: _builtins.int
     """Most tokens to generate, 0 up to the model's context length; 0 shows the
@@ -145,8 +149,9 @@ class SamplingOptions(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     STOP_FIELD_NUMBER: _builtins.int
     temperature: _builtins.float
-    """Divisor of the logits, 0 to 10, no unit. 0 is greedy: always the likeliest
-    token, whatever the other knobs say (the repetition penalty still applies).
+    """Divisor of the logits, 0 or 0.001 to 10, no unit. 0 is greedy: always the
+    likeliest token, whatever the other knobs say (the repetition penalty still
+    applies).
     """
     top_k: _builtins.int
     """Sample among this many likeliest tokens; 0 keeps all."""
@@ -164,8 +169,9 @@ class SamplingOptions(_message.Message):
     """
     @_builtins.property
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Generation ends with the token that completes one of these strings; the
-        string stays in the text. At most 16, each 1 to 256 characters.
+        """Generation ends with the token that completes one of these strings in the
+        generated text; the string stays in the text. At most 16, each 1 to 256
+        characters.
         """
 
     def __init__(
@@ -227,7 +233,9 @@ class FeatureOptions(_message.Message):
     """
     @_builtins.property
     def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Sources to report, by id as in GetModel. Empty: all of the server's."""
+        """Sources to report, by id as in GetModel. Empty: all of the server's. At most
+        1000, each up to 256 characters.
+        """
 
     def __init__(
         self,
@@ -415,6 +423,7 @@ class Token(_message.Message):
     text: _builtins.str
     """The text this token adds. All `text` fields in order are exactly the decoded
     text; a token that ends inside a character adds "" and a later one the whole.
+    The prompt's text comes with the prompt's tokens alone.
     """
     origin: Global___TokenOrigin.ValueType
     """Where the token came from."""

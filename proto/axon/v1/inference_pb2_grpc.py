@@ -31,8 +31,11 @@ class InferenceServiceStub:
 
     Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
     BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining or if
-    the model cannot be loaded (the message says why), DEADLINE_EXCEEDED,
+    RetryInfo when the queue is full, UNAVAILABLE while loading or draining, if the
+    model cannot be loaded (the message says why) or if the server fails for all,
+    INTERNAL with ErrorInfo (reason REQUEST_FAILED) for a request that could not be
+    computed while others go on, for instance as its values were not finite,
+    DEADLINE_EXCEEDED,
     UNAUTHENTICATED without one of the server's access tokens (metadata
     `authorization: Bearer TOKEN`) if it has any.
 
@@ -70,8 +73,11 @@ class InferenceServiceServicer:
 
     Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
     BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining or if
-    the model cannot be loaded (the message says why), DEADLINE_EXCEEDED,
+    RetryInfo when the queue is full, UNAVAILABLE while loading or draining, if the
+    model cannot be loaded (the message says why) or if the server fails for all,
+    INTERNAL with ErrorInfo (reason REQUEST_FAILED) for a request that could not be
+    computed while others go on, for instance as its values were not finite,
+    DEADLINE_EXCEEDED,
     UNAUTHENTICATED without one of the server's access tokens (metadata
     `authorization: Bearer TOKEN`) if it has any.
 
@@ -139,8 +145,11 @@ class InferenceService:
 
     Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
     BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining or if
-    the model cannot be loaded (the message says why), DEADLINE_EXCEEDED,
+    RetryInfo when the queue is full, UNAVAILABLE while loading or draining, if the
+    model cannot be loaded (the message says why) or if the server fails for all,
+    INTERNAL with ErrorInfo (reason REQUEST_FAILED) for a request that could not be
+    computed while others go on, for instance as its values were not finite,
+    DEADLINE_EXCEEDED,
     UNAUTHENTICATED without one of the server's access tokens (metadata
     `authorization: Bearer TOKEN`) if it has any.
 

@@ -42,8 +42,11 @@ class InferenceServiceStub:
 
     Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
     BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining or if
-    the model cannot be loaded (the message says why), DEADLINE_EXCEEDED,
+    RetryInfo when the queue is full, UNAVAILABLE while loading or draining, if the
+    model cannot be loaded (the message says why) or if the server fails for all,
+    INTERNAL with ErrorInfo (reason REQUEST_FAILED) for a request that could not be
+    computed while others go on, for instance as its values were not finite,
+    DEADLINE_EXCEEDED,
     UNAUTHENTICATED without one of the server's access tokens (metadata
     `authorization: Bearer TOKEN`) if it has any.
 
@@ -79,8 +82,11 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
 
     Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
     BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining or if
-    the model cannot be loaded (the message says why), DEADLINE_EXCEEDED,
+    RetryInfo when the queue is full, UNAVAILABLE while loading or draining, if the
+    model cannot be loaded (the message says why) or if the server fails for all,
+    INTERNAL with ErrorInfo (reason REQUEST_FAILED) for a request that could not be
+    computed while others go on, for instance as its values were not finite,
+    DEADLINE_EXCEEDED,
     UNAUTHENTICATED without one of the server's access tokens (metadata
     `authorization: Bearer TOKEN`) if it has any.
 
@@ -112,8 +118,11 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
     BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining or if
-    the model cannot be loaded (the message says why), DEADLINE_EXCEEDED,
+    RetryInfo when the queue is full, UNAVAILABLE while loading or draining, if the
+    model cannot be loaded (the message says why) or if the server fails for all,
+    INTERNAL with ErrorInfo (reason REQUEST_FAILED) for a request that could not be
+    computed while others go on, for instance as its values were not finite,
+    DEADLINE_EXCEEDED,
     UNAUTHENTICATED without one of the server's access tokens (metadata
     `authorization: Bearer TOKEN`) if it has any.
 

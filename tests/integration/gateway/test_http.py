@@ -12,6 +12,7 @@ import grpc
 import pytest
 from axon_gateway.config import Settings
 from axon_gateway.frames import TokenFrames
+from axon_inference.engine.validation import MIN_TEMPERATURE
 
 from . import harness
 from .fake_inference import SOURCES, Failure, FakeInference, Script
@@ -141,7 +142,13 @@ async def test_the_model_is_described(gateway: Running) -> None:
         "architecture": "topk",
         "neuronpedia_url": None,
     }
-    assert model["params"]["temperature"] == {"type": "number", "min": 0, "max": 10, "default": 0.8}
+    assert model["params"]["temperature"] == {
+        "type": "number",
+        "min": 0,
+        "min_above_zero": MIN_TEMPERATURE,
+        "max": 10,
+        "default": 0.8,
+    }
     assert model["params"]["top_k"]["max"] == 100
     assert model["params"]["max_tokens"]["default"] == 60
     assert model["params"]["seed"]["max"] == "18446744073709551615"

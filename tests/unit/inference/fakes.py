@@ -16,6 +16,10 @@ class ByteTokenizer:
     ) -> str:
         return bytes(ids).decode("utf-8", errors="replace")
 
+    def convert_tokens_to_ids(self, token: str) -> int | None:
+        """The id of a byte, which is written as Llama's tokenizer writes it."""
+        return int(token[3:5], 16) if token.startswith("<0x") else None
+
 
 class FakeRunner:
     """Writes what is fed to a slot into a list, and continues by a rule of the test's.
@@ -32,9 +36,12 @@ class FakeRunner:
         self.poison: Callable[[Feed], bool] = lambda feed: False
         self.explode: Callable[[Sequence[Feed]], bool] = lambda feeds: False
         self.lost = False
+        self.refuse: Callable[[Sequence[int]], bool] = lambda prompt_ids: False
 
     def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
         assert self.rows[slot] == [], "a slot was given away twice"
+        if self.refuse(prompt_ids):
+            raise IndexError("index 262144 is out of bounds")
 
     def run(self, feeds: Sequence[Feed]) -> StepResult:
         self.steps.append(list(feeds))
@@ -66,5 +73,5 @@ class FakeRunner:
     def swap(self, first: int, second: int) -> None:
         self.rows[first], self.rows[second] = self.rows[second], self.rows[first]
 
-    def free(self, slot: int, poisoned: bool = False) -> None:
+    def free(self, slot: int) -> None:
         self.rows[slot] = []

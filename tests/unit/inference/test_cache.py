@@ -42,15 +42,18 @@ def test_tokens_are_written_to_their_own_slots_and_positions() -> None:
     assert cache.values[0][1, 1, 4].tolist() == [40, 40, 40]
 
 
-def test_copy_swap_and_clear() -> None:
+def test_move_swap_and_clear() -> None:
     cache = filled()
     cache.swap(1, 3, CONTEXT)
     assert row(cache, 3) == [1, 0, 0, 0, 4, 5]
     assert row(cache, 1) == [1, 0, 2, 3, 0, 0]
-    cache.copy(1, 0, 3)
+    cache.move(1, 0, 3)
     assert row(cache, 0) == [1, 0, 2, 0, 0, 0]
-    cache.clear(1)
-    assert row(cache, 1) == [0] * CONTEXT
+    assert row(cache, 1) == [0, 0, 0, 3, 0, 0]
+    cache.clear(3, 5)
+    assert row(cache, 3) == [0, 0, 0, 0, 0, 5]
+    cache.clear(3)
+    assert row(cache, 3) == [0] * CONTEXT
 
 
 def test_plan_lays_feeds_behind_one_another() -> None:

@@ -21,6 +21,7 @@ from axon_inference.engine.requests import (
 )
 from axon_inference.engine.scheduler import QueueFull, Scheduler
 from axon_inference.engine.step import DeviceLost
+from axon_inference.engine.text import Decoder, decoder
 
 from .fakes import ByteTokenizer, FakeRunner
 
@@ -129,6 +130,38 @@ def test_a_stop_string_in_the_prompt_does_not_count() -> None:
     request = rig.submit("abc", max_tokens=2, stop=("bc", "cd"))
     rig.finish()
     assert rig.text(request) == "abcde"
+
+
+@pytest.mark.parametrize("prompt", ["ab\ufffd", "\ufffd\ufffd", "a\ufffdb"])
+def test_what_the_prompt_says_comes_with_the_prompt(prompt: str) -> None:
+    """Also U+FFFD, which half a character is decoded to; it completes no stop string then."""
+    rig = Rig()
+    rig.runner.continuation = lambda tokens: ord("x")
+    request = rig.submit(prompt, max_tokens=4, stop=("\ufffd", "\ufffdx"))
+    rig.finish()
+    tokens = rig.tokens(request)
+    assert "".join(token.text for token in tokens if token.logprob is None) == prompt
+    assert [token.text for token in tokens if token.logprob is not None] == ["x"] * 4
+    assert rig.events[request][-1].reason is Reason.LENGTH
+
+
+def test_a_prompt_is_whole_whatever_its_tokenizer_says() -> None:
+    """One whose single bytes nobody knows cannot tell half a character from U+FFFD."""
+    rig = Rig()
+    rig.engine._decode = Decoder(lambda ids: bytes(ids).decode(errors="replace"))
+    request = rig.submit("ab\ufffd", max_tokens=2, stop=("\ufffd",))
+    rig.finish()
+    assert [token.text for token in rig.tokens(request)] == ["a", "b", "", "", "\ufffd", ">", "?"]
+
+
+def test_replacement_characters_are_generated_one_by_one() -> None:
+    rig = Rig()
+    spelled = b"x" + "\ufffd".encode() * 5
+    rig.runner.continuation = lambda tokens: spelled[len(tokens)]
+    request = rig.submit("x", max_tokens=15, stop=("\ufffd" * 3,))
+    rig.finish()
+    assert [t.text for t in rig.tokens(request)] == ["x", *["", "", "\ufffd"] * 3]
+    assert rig.events[request][-1].reason is Reason.STOP
 
 
 def test_a_character_that_spans_tokens_comes_whole_and_the_rest_at_the_end() -> None:
@@ -240,6 +273,172 @@ def test_the_engine_goes_on_after_a_step_that_failed_for_all() -> None:
     assert rig.text(again) == "xyz"
 
 
+def logged(caplog: pytest.LogCaptureFixture) -> tuple[int, int]:
+    """How many lines there are, and how many tracebacks with them."""
+    return len(caplog.records), sum(record.exc_info is not None for record in caplog.records)
+
+
+def test_a_cause_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig(slots=5)
+    rig.runner.explode = lambda feeds: any(rig.runner.rows[f.slot][:1] == [98] for f in feeds)
+    bad = []
+    for _ in range(30):
+        good = [rig.submit("a", max_tokens=2) for _ in range(2)]
+        bad.append(rig.submit("b", max_tokens=2))
+        rig.finish()
+        assert all(isinstance(rig.events[request][-1], Finished) for request in good)
+    assert all(isinstance(rig.events[request][-1], Failed) for request in bad)
+    assert logged(caplog) == (1, 1)
+
+
+def test_another_cause_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig()
+    rig.runner.explode = lambda feeds: True
+    rig.submit("a")
+    rig.finish()
+    rig.runner.explode = lambda feeds: False
+    rig.runner.continuation = lambda tokens: {}[0]
+    rig.submit("a")
+    rig.finish()
+    assert logged(caplog) == (2, 2)
+
+
+def test_a_failed_step_says_what_failed_in_one_line() -> None:
+    rig = Rig()
+
+    def fail(tokens: list[int]) -> int:
+        raise ValueError("a reason\nof many lines " + "x" * 5000)
+
+    rig.runner.continuation = fail
+    request = rig.submit("a")
+    rig.finish()
+    end = rig.events[request][-1]
+    assert isinstance(end, Failed)
+    assert end.message.startswith("this request could not be computed (ValueError: a reason of ")
+    assert len(end.message) < 500
+    assert not end.engine_died
+
+
+def test_a_request_that_cannot_begin_fails_alone() -> None:
+    rig = Rig(slots=4)
+    rig.runner.refuse = lambda prompt_ids: prompt_ids[0] == ord("b")
+    requests = [rig.submit(text, max_tokens=2) for text in "abcb"]
+    again = rig.submit("x", max_tokens=2)
+    rig.finish()
+    kinds = [[type(event) for event in rig.events[request]] for request in requests]
+    assert [kind[-1] for kind in kinds] == [Finished, Failed, Finished, Failed]
+    assert Started not in kinds[1]
+    assert [rig.text(requests[0]), rig.text(requests[2]), rig.text(again)] == ["abc", "cde", "xyz"]
+
+
+class Broken:
+    """Decodes all but one token."""
+
+    def __init__(self, token: int) -> None:
+        self.token = token
+
+    def decode(self, ids: list[int], **options: bool) -> str:
+        if self.token in ids:
+            raise UnicodeError(f"no text for {self.token}")
+        return bytes(ids).decode()
+
+
+@pytest.mark.parametrize("when", ["in the prompt", "while it generates"])
+def test_a_token_without_a_text_fails_its_own_request(when: str) -> None:
+    rig = Rig(slots=4)
+    rig.engine._decode = decoder(Broken(ord("m")))
+    bad = rig.submit("m" if when == "in the prompt" else "k", max_tokens=9)
+    good = [rig.submit(text, max_tokens=9) for text in "an"]
+    rig.finish()
+    assert isinstance(rig.events[bad][-1], Failed)
+    assert "no text for 109" in rig.events[bad][-1].message
+    assert [rig.text(request) for request in good] == ["abcdefghij", "nopqrstuvw"]
+
+
+def test_features_that_cannot_be_told_fail_those_who_want_them() -> None:
+    rig = Rig()
+    bad = rig.engine.submit(Request((97,), 3, features=Features(sources=(0, 7), top_k=3)))
+    good = rig.submit("b", max_tokens=3)
+    rig.finish()
+    assert isinstance(rig.events[bad][-1], Failed)
+    assert rig.text(good) == "bcde"
+
+
+def test_a_copy_that_fails_ends_those_whose_slots_it_was_about() -> None:
+    rig = Rig(slots=3)
+    requests = [rig.submit("a", max_tokens=2), *(rig.submit(text, max_tokens=9) for text in "xk")]
+    rig.engine.step()
+    swap = rig.runner.swap
+
+    def fail(first: int, second: int) -> None:
+        swap(first, second)
+        raise RuntimeError("out of memory")
+
+    rig.runner.swap = fail  # type: ignore[method-assign]
+    rig.finish()
+    ends = [type(rig.events[request][-1]) for request in requests]
+    assert ends[0] is Finished, "it left before"
+    assert Failed in ends
+    rig.runner.swap = swap  # type: ignore[method-assign]
+    again = rig.submit("p", max_tokens=2)
+    rig.finish()
+    assert rig.text(again) == "pqr"
+
+
+def test_whoever_a_failed_copy_has_ended_is_not_fed_again() -> None:
+    rig = Rig(slots=4)
+    requests = [rig.submit(text, max_tokens=9) for text in "abcd"]
+    rig.engine.step()
+
+    def fail(first: int, second: int) -> None:
+        raise RuntimeError("out of memory")
+
+    rig.runner.swap = fail  # type: ignore[method-assign]
+    # The first to fail leaves slot 0, into which the last one is moved; both are of one step.
+    rig.runner.explode = lambda feeds: feeds[0].slot == 0
+    rig.engine.step()
+    assert [type(rig.events[request][-1]) for request in (requests[0], requests[3])] == [Failed] * 2
+    assert all(feed.slot >= 0 for feeds in rig.runner.steps for feed in feeds)
+
+
+@pytest.mark.parametrize("moment", ["begin", "swap", "free"])
+def test_nobody_waits_for_a_copy_on_the_device(moment: str) -> None:
+    """`submit`, `cancel` and `progress` are called by the event loop of all streams."""
+    rig = Rig(slots=2)
+    first = rig.submit("a", max_tokens=9)
+    if moment != "begin":
+        rig.submit("b", max_tokens=9)
+        rig.engine.step()
+        rig.engine.cancel(first)
+    copying, go_on = threading.Event(), threading.Event()
+
+    real = getattr(rig.runner, moment)
+
+    def copy(*arguments: object) -> None:
+        copying.set()
+        assert go_on.wait(30)
+        real(*arguments)
+
+    setattr(rig.runner, moment, copy)
+    stepping = threading.Thread(target=rig.finish)
+    stepping.start()
+    assert copying.wait(30)
+    called = threading.Event()
+
+    def call() -> None:
+        rig.engine.cancel(rig.submit("c"))
+        rig.engine.progress()
+        called.set()
+
+    calling = threading.Thread(target=call)
+    calling.start()
+    went_on = called.wait(5)
+    go_on.set()
+    calling.join(30)
+    stepping.join(30)
+    assert went_on, "a call waited for the device"
+
+
 def test_a_lost_device_ends_the_engine() -> None:
     rig = Rig()
     rig.submit("a")
@@ -304,6 +503,7 @@ def test_those_who_run_or_wait_hear_of_the_threads_death() -> None:
     for request in requests:
         assert isinstance(rig.events[request][-1], Failed)
         assert "DeviceLost" in rig.events[request][-1].message
+        assert rig.events[request][-1].engine_died
     assert sum(rig.engine.progress()) == 0
     with pytest.raises(EngineDead):
         rig.submit("c")

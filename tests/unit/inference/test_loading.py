@@ -10,13 +10,18 @@ from typing import Any
 
 import pytest
 import torch
+from axon.v1 import inference_pb2 as pb
 from axon_inference.config import Settings
-from axon_inference.forward.model import LanguageModel, ModelError, load_model, outline
+from axon_inference.engine.text import decoder
+from axon_inference.engine.validation import InvalidRequest, resolve
+from axon_inference.forward.configuration import ModelError
+from axon_inference.forward.model import LanguageModel, load_model, outline
 from axon_inference.forward.sources import Size, SourceError
 from axon_inference.loading import container, loading, memory
 
 from ... import tiny
 from ...fake_hub import FakeHub
+from ...parity import reference
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +214,79 @@ def test_sources_that_disagree_on_bos_are_refused(model: Path, tmp_path: Path) -
     without = tiny.sae_folder(tmp_path / "b", "standard", hook, prepend_bos=False)
     with pytest.raises(SourceError, match="BOS"):
         load(model, with_bos, without)
+
+
+def with_added_token(model: Path, folder: Path, **named: str) -> Path:
+    """The same model whose tokenizer knows one token more than it, as Gemma 3's does."""
+    from transformers import AutoTokenizer
+
+    shutil.copytree(model, folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens(named or {"extra_special_tokens": ["<image_soft_token>"]})
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_a_token_that_the_model_does_not_know_is_refused_in_a_prompt(
+    model: Path, tmp_path: Path
+) -> None:
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
+    loaded = load(with_added_token(model, tmp_path / "model"), sae)
+    known = loaded.served.vocab_size
+    assert loaded.served.encode("a<image_soft_token>b")[1] >= known
+    for text in ("<image_soft_token>", "a cat <image_soft_token>" * 2):
+        with pytest.raises(InvalidRequest) as refused:
+            resolve(pb.GenerateRequest(prompt=text), loaded.served)
+        [violation] = refused.value.violations
+        assert (violation.field, violation.reason) == ("prompt", "UNKNOWN_TOKEN")
+        assert "'<image_soft_token>'" in violation.description
+    assert max(resolve(pb.GenerateRequest(prompt="a cat"), loaded.served).prompt_ids) < known
+
+
+def test_a_tokenizer_that_cannot_read_a_prompt_refuses_it(model: Path, tmp_path: Path) -> None:
+    """Some without an <unk> raise where others leave out what they do not know."""
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
+
+    def fail(text: str) -> list[int]:
+        raise Exception("WordLevel error: Missing [UNK] token from the vocabulary")
+
+    served = replace(load(model, sae).served, encode=fail)
+    with pytest.raises(InvalidRequest, match=r"prompt: .*Missing \[UNK\]"):
+        resolve(pb.GenerateRequest(prompt="a"), served)
+
+
+def test_a_bos_that_the_model_does_not_know_is_refused(model: Path, tmp_path: Path) -> None:
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
+    with pytest.raises(ModelError, match=r"BOS token of model's tokenizer is \d+, but"):
+        load(with_added_token(model, tmp_path / "model", bos_token="<new>"), sae)
+
+
+def test_a_vocabulary_larger_than_the_tokenizers_is_served(model: Path, tmp_path: Path) -> None:
+    """Models pad theirs; what has no text may still be drawn."""
+    from transformers import AutoModelForCausalLM
+
+    shutil.copytree(model, tmp_path / "model")
+    network = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    network.resize_token_embeddings(network.config.vocab_size + 64)
+    network.save_pretrained(tmp_path / "model")
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
+    loaded = load(tmp_path / "model", sae)
+    assert loaded.served.vocab_size == network.config.vocab_size
+    drawn = loaded.served.vocab_size - 1
+    assert decoder(loaded.tokenizer)([drawn]) == ""
+    assert decoder(loaded.tokenizer)([5, drawn, 6]) == decoder(loaded.tokenizer)([5, 6])
+
+
+def test_special_tokens_are_read_in_a_prompt_as_in_a_notebook(model: Path, tmp_path: Path) -> None:
+    """By Hugging Face and TransformerLens, whose answers people compare with these."""
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
+    loaded = load(model, sae)
+    bridge = reference.boot(model)
+    end = "<|endoftext|>"
+    for text in (end, f"a cat{end} sat", f" {end}{end}a", "<|end"):
+        ids = list(resolve(pb.GenerateRequest(prompt=text), loaded.served).prompt_ids)
+        assert ids == bridge.to_tokens(text, prepend_bos=True)[0].tolist()
+        assert ids.count(loaded.served.bos_id) == 1 + text.count(end)
 
 
 def test_a_source_without_bos_prepends_none(model: Path, tmp_path: Path) -> None:

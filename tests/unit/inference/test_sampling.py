@@ -166,3 +166,46 @@ def test_uniform_is_splitmix64() -> None:
     published = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
     found = uniform(torch.zeros(3, dtype=torch.int64), torch.arange(3))
     assert found.tolist() == [(value >> 12) / 2**52 for value in published]
+
+
+@pytest.mark.parametrize("temperature", [1e-45, 1e-38, 1e-30, 1e-3])
+@pytest.mark.parametrize("truncation", [{}, {"top_k": 3}, {"top_p": 0.9}])
+@pytest.mark.parametrize("size", [5, 300, 5000])
+def test_the_smallest_temperatures_draw_the_likeliest(
+    temperature: float, truncation: dict[str, float], size: int
+) -> None:
+    """Divided as they are, such scores would all be infinite, and no probability a number."""
+    rows = torch.randn(7, size, generator=torch.Generator().manual_seed(5)) * 100
+    seen = torch.rand(7, size, generator=torch.Generator().manual_seed(6)) < 0.5
+    for penalty in (0.1, 1.0, 10.0):
+        some = knobs(7, temperature=temperature, repetition_penalty=penalty, **truncation)
+        greedy = knobs(7, temperature=0, repetition_penalty=penalty)
+        chosen, logprobs = sample(rows, seen, some)
+        assert chosen.tolist() == sample(rows, seen, greedy)[0].tolist()
+        assert logprobs.isfinite().all()
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("everywhere", [False, True])
+@pytest.mark.parametrize(
+    "options", [{"temperature": 0}, {}, {"top_k": 3}, {"top_p": 0.5}, {"repetition_penalty": 2}]
+)
+def test_a_row_that_is_not_finite_is_told_and_leaves_the_others_alone(
+    bad: float, everywhere: bool, options: dict[str, float]
+) -> None:
+    for size in (5, 256, 700):
+        rows = torch.randn(3, size, generator=torch.Generator().manual_seed(7))
+        seen = torch.zeros(3, size, dtype=torch.bool)
+        alone, own = sample(rows, seen, knobs(3, **options))
+        rows[1, slice(None) if everywhere else size // 2] = bad
+        chosen, logprobs = sample(rows, seen, knobs(3, **options))
+        assert ((chosen >= 0) & (chosen < size)).all()
+        assert logprobs[1].isnan()
+        assert chosen[[0, 2]].tolist() == alone[[0, 2]].tolist()
+        torch.testing.assert_close(logprobs[[0, 2]], own[[0, 2]])
+
+
+def test_a_penalty_that_overflows_is_told() -> None:
+    rows = torch.tensor([[3e38, 1.0, -3e38]])
+    seen = torch.ones(1, 3, dtype=torch.bool)
+    assert sample(rows, seen, knobs(1, repetition_penalty=0.1))[1].isnan().all()

@@ -45,6 +45,17 @@ async def test_tokens_that_were_not_read_yet_become_one_event() -> None:
     assert await stream.next() is end
 
 
+async def test_a_reader_that_lags_far_costs_no_more_for_each_token() -> None:
+    """Copying what there is for each token that comes would take minutes here."""
+    stream, count = EventStream(), 300_000
+    event = Tokens((token(0),))
+    for _ in range(count):
+        stream.put(event)
+    tokens = await stream.next()
+    assert isinstance(tokens, Tokens)
+    assert len(tokens.tokens) == count
+
+
 async def test_a_reader_waits_for_what_the_engines_thread_publishes() -> None:
     listeners = Listeners(asyncio.get_running_loop())
     stream = listeners.open(3)

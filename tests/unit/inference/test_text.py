@@ -28,7 +28,8 @@ def test_pieces_add_up_to_the_decoded_text(text: str, tail: bytes) -> None:
     assert told == decoder(ByteTokenizer())(ids)
 
 
-@given(st.text(min_size=1, max_size=20).filter(lambda text: "\ufffd" not in text))
+# U+FFFD itself is a character like others, though it is what half a character is decoded to.
+@given(st.text(min_size=1, max_size=20) | st.text("\ufffda\u00e9\u20ac\U0001f600", min_size=1))
 def test_a_character_is_told_once_it_is_complete(text: str) -> None:
     pieces = Detokenizer(decoder(ByteTokenizer()))
     told = ""
@@ -37,6 +38,23 @@ def test_a_character_is_told_once_it_is_complete(text: str) -> None:
             told += pieces.push(byte)
         assert told.endswith(character)
     assert pieces.flush() == ""
+
+
+@settings(deadline=None)
+@given(st.text("\ufffda \u00e9\U0001f600", max_size=9), st.sampled_from(["bundled", "words"]))
+def test_whole_text_leaves_nothing_held_back(text: str, kind: str) -> None:
+    tokenizer = bundled_tokenizer() if kind == "bundled" else sentencepiece()
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    pieces = Detokenizer(decoder(tokenizer))
+    told = "".join([pieces.push(token) for token in ids])
+    assert pieces.flush() == ""
+    assert told == tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+
+
+def test_what_was_given_out_early_is_not_given_out_again() -> None:
+    pieces = Detokenizer(decoder(ByteTokenizer()))
+    assert (pieces.push(0xE2), pieces.flush()) == ("", "\ufffd")
+    assert [pieces.push(byte) for byte in b"ab"] == ["a", "b"]
 
 
 @given(st.text(max_size=20))
