@@ -113,7 +113,6 @@ class RedisSharing:
                 if not isinstance(error, _FAILURES):
                     raise
                 self._lost(error)
-        room.publish()
 
     async def claim(self, room: Room) -> None:
         """Makes this gateway the room's home. Refusal if another one generates, or Redis is gone.

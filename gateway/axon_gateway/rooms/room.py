@@ -195,7 +195,11 @@ class Room:
         """Lets others find the room, before anything was generated in it."""
         self._check_presenter(viewer)
         self._house.admit(self)
-        self._keep(self._tell_of_failure(self._sharing.publish(self), viewer))
+        self._keep(self._tell_of_failure(self._share(), viewer))
+
+    async def _share(self) -> None:
+        await self._sharing.publish(self)
+        self.publish()
 
     def generate(self, request: Generate, viewer: Viewer) -> None:
         """Starts a generation for `viewer`, who alone is told if it is refused."""
@@ -301,6 +305,7 @@ class Room:
         async def emit(frame: Frame) -> None:
             nonlocal begins
             first, begins = begins, False
+            self.publish()
             await self._sharing.append(self, frame, first)
 
         return emit
@@ -328,7 +333,6 @@ class Room:
             await self._sharing.claim(self)
         finally:
             self._claiming = False
-        self.publish()
 
     async def _run_to_end(self, generation: Generation) -> None:
         """Runs to the end, or until it is stopped, or another gateway writes the log."""

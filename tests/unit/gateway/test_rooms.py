@@ -82,13 +82,13 @@ async def read(viewer: Viewer) -> list[Frame]:
     return frames
 
 
-async def begin(stage: Stage, claimed: bool = True) -> tuple[Any, Viewer, FakeGeneration]:
+async def begin(stage: Stage) -> tuple[Any, Viewer, FakeGeneration]:
     room, viewer = stage.rooms.open()
-    await read(viewer)
+    assert [frame["published"] for frame in await read(viewer)] == [False]
+    room.publish()
+    assert [frame["published"] for frame in await read(viewer)] == [True]
     room.generate(pb.GenerateRequest(prompt="x"), viewer)
     await asyncio.sleep(0)
-    if claimed:
-        assert [frame["published"] for frame in await read(viewer)] == [True]
     return room, viewer, stage.generations[-1]
 
 
@@ -255,7 +255,7 @@ async def test_a_claim_that_is_cancelled_gives_its_permit_back() -> None:
     elsewhere = Elsewhere()
     elsewhere.claims = False
     stage = Stage(sharing=elsewhere)
-    _, _, generation = await begin(stage, claimed=False)
+    _, _, generation = await begin(stage)
     await asyncio.sleep(0)
     await stage.rooms.close()
     assert generation.closed
@@ -265,7 +265,7 @@ async def test_stopping_while_the_log_is_claimed_is_told() -> None:
     elsewhere = Elsewhere()
     elsewhere.claims = False
     stage = Stage(sharing=elsewhere)
-    room, viewer, generation = await begin(stage, claimed=False)
+    room, viewer, generation = await begin(stage)
     room.stop(viewer)
     await asyncio.sleep(0.01)
     elsewhere.claimed.set()

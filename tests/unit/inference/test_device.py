@@ -99,7 +99,7 @@ def test_whatever_thread_comes_works_on_the_device(
         lambda: runner.begin(0, [1]),
         lambda: runner.run([step]),
         lambda: runner.swap(0, 1),
-        lambda: runner.free(0, poisoned=True),
+        lambda: runner.free(0),
         lambda: loaded.reader.read(0, 3, 5),
     ]
     for call in calls:
