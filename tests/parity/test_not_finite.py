@@ -130,19 +130,30 @@ def test_a_source_that_is_not_asked_for_does_no_harm(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("work", ["run", "begin", "swap", "free"])
+@pytest.mark.parametrize(
+    ("error", "gone", "told"),
+    [
+        (torch.AcceleratorError("lost"), True, DeviceLost),
+        (torch.AcceleratorError("this one kernel"), False, torch.AcceleratorError),
+        (KeyError(), True, KeyError),
+    ],
+)
 def test_a_lost_device_is_told_from_a_failure(
-    bench: Bench, work: str, monkeypatch: pytest.MonkeyPatch
+    bench: Bench,
+    work: str,
+    error: Exception,
+    gone: bool,
+    told: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def fail(*anything: object, **more: object) -> None:
+        raise error
+
     runner = bench.loaded.runner
     arguments = {"run": ([],), "begin": (0, [1]), "swap": (0, 1), "free": (0,)}[work]
-    for error, told in ((torch.AcceleratorError("lost"), DeviceLost), (KeyError(), KeyError)):
-
-        def fail(*anything: object, error: Exception = error, **more: object) -> None:
-            raise error
-
-        monkeypatch.setattr(type(runner), "_run", fail)
-        monkeypatch.setattr(type(runner.cache), "_tensors", fail)
-        monkeypatch.setattr(torch, "tensor", fail)
-        with pytest.raises(told):
-            getattr(runner, work)(*arguments)
-        monkeypatch.undo()
+    monkeypatch.setattr("axon_inference.forward.runner.lost", lambda device: gone)
+    monkeypatch.setattr(type(runner), "_run", fail)
+    monkeypatch.setattr(type(runner.cache), "_tensors", fail)
+    monkeypatch.setattr(torch, "tensor", fail)
+    with pytest.raises(told):
+        getattr(runner, work)(*arguments)

@@ -36,7 +36,7 @@ class _Source:
     #: Counts changes of the answers.
     changes: int = 0
     #: Overrides and answers, to be searched, and how many changes they have seen.
-    loose: tuple[LabelTable, int] | None = None
+    loose: tuple[LabelTable, LabelTable, int] | None = None
 
 
 class Memory:
@@ -120,15 +120,18 @@ class Memory:
             # Dictionaries keep order of insertion: the first key is the oldest entry.
             del known.answers[next(iter(known.answers))]
 
-    async def tables(self, source: str) -> tuple[LabelTable, LabelTable]:
-        """What there is to be searched; the first table counts for the features it knows."""
+    async def tables(self, source: str) -> tuple[LabelTable, ...]:
+        """What there is to be searched; an earlier table counts for the features it knows."""
         known = self._source(source)
         changes = known.changes
-        if known.loose is None or known.loose[1] != changes:
+        if known.loose is None or known.loose[2] != changes:
             answers = {index: entry.record for index, entry in known.answers.items()}
-            table = await asyncio.to_thread(LabelTable, answers | known.overrides)
-            known.loose = table, changes
-        return known.loose[0], known.table
+            overrides, found = await asyncio.to_thread(
+                lambda: (LabelTable(known.overrides), LabelTable(answers))
+            )
+            known.loose = overrides, found, changes
+        overrides, found, _ = known.loose
+        return overrides, known.table, found
 
     def _source(self, source: str) -> _Source:
         known = self._sources.get(source)

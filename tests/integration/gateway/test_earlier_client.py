@@ -62,6 +62,12 @@ async def test_it_works_while_labels_are_not_known(
     settings: Settings, inference: FakeInference
 ) -> None:
     inference.script = Script(delay=0.02)
+    with harness.redis_server() as redis:
+        settings = dataclasses.replace(settings, redis_url=redis.url)
+        await _with_late_labels(settings)
+
+
+async def _with_late_labels(settings: Settings) -> None:
     async with FakeNeuronpedia({}, dict.fromkeys(range(64), "Single")) as fake:
         fake.api_delay = 0.1
         settings = dataclasses.replace(
