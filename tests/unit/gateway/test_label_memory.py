@@ -1,4 +1,4 @@
-"""What is known of labels: overrides count before files and exports, those before single answers."""
+"""What is known of labels: overrides count first, then files and exports, then single answers."""
 
 from __future__ import annotations
 
