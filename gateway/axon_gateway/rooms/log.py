@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from axon_gateway.frames import Frame, encode, encode_batch, on_the_wire
+from axon_gateway.rooms.budget import Budget
 
 #: A viewer this many frames behind gets batches; one nearer gets frames one by one.
 _LAGS = 16
@@ -90,41 +91,6 @@ class Entry:
     begins: bool
     epoch: int
     since: int
-
-
-class Budget:
-    """The bytes that all logs together may keep. The oldest generation of all leaves first."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._logs: set[RoomLog] = set()
-        self.bytes = 0
-
-    def join(self, log: RoomLog) -> None:
-        """Counts what `log` keeps from now on."""
-        self._logs.add(log)
-
-    def leave(self, log: RoomLog) -> None:
-        """Counts the log no longer."""
-        if log in self._logs:
-            self._logs.discard(log)
-            self.bytes -= log.size
-
-    def changed(self, difference: int) -> None:
-        """One of the logs has grown, or shrunk, by so many bytes."""
-        self.bytes += difference
-        if difference > 0:
-            while self.bytes > self._max_bytes and self._free():
-                pass
-
-    def _free(self) -> bool:
-        """Drops the oldest generation that has ended, else a part of the largest log."""
-        if not self._logs:
-            return False
-        oldest = min(self._logs, key=lambda log: log.oldest)
-        if oldest.drop_oldest():
-            return True
-        return max(self._logs, key=lambda log: log.size).shrink()
 
 
 class RoomLog:

@@ -20,13 +20,13 @@ from redis.exceptions import RedisError
 
 from axon_gateway import frames
 from axon_gateway.errors import Refusal
-from axon_gateway.rooms.log import RoomLog
 from axon_gateway.rooms.peers import Peers
+from axon_gateway.rooms.presence import Presence
+from axon_gateway.rooms.reconciler import Reconciler
 from axon_gateway.rooms.replica import Replica, Standing
 from axon_gateway.rooms.room import Room
 from axon_gateway.rooms.rooms import Rooms
-from axon_gateway.rooms.sharing import Known
-from axon_gateway.rooms.store import WRITE_BYTES, Meta, Presence, RoomStore
+from axon_gateway.rooms.store import WRITE_BYTES, Meta, RoomStore
 
 _log = logging.getLogger(__name__)
 
@@ -34,16 +34,12 @@ _log = logging.getLogger(__name__)
 _BEAT = 0.35
 #: Seconds between the beginnings of two writes: of a fast generation, many frames share one.
 _WRITE_EVERY = 0.01
-#: Seconds between two tellings of who is in the rooms.
-_TELL_EVERY = 0.05
 #: Seconds between two tries while Redis is gone.
 _RETRY = 0.5
 #: Seconds that a claim waits for frames on their way.
 _PATIENCE = 2.0
 #: Tries to claim a log that goes on meanwhile.
 _CLAIMS = 5
-#: Seconds after which a room's keys are written again though nothing has changed.
-_REFRESH = 600.0
 #: Redis' failures, and those of the connection to it.
 _FAILURES = (RedisError, OSError, TimeoutError)
 
@@ -58,11 +54,12 @@ class RedisSharing:
         self.name = secrets.token_hex(6)
         self._store = RoomStore(url, self.name, idle)
         self._replicas: dict[Room, Replica] = {}
-        #: With frames to write, and with news of who is in them.
+        #: With frames to write.
         self._written: dict[Replica, None] = {}
-        self._told: dict[Replica, None] = {}
-        self._to_write, self._to_tell = asyncio.Event(), asyncio.Event()
+        self._to_write = asyncio.Event()
         self._peers = Peers(self.name)
+        self._presence = Presence(self._store, self._peers, self._has_gone)
+        self._reconciler = Reconciler(self._store, self.name, self._lose_lease, self.changed)
         self._inbox = "0"
         self._tasks: list[asyncio.Task[None]] = []
         self._rooms: Rooms | None = None
@@ -73,7 +70,7 @@ class RedisSharing:
     def start(self, rooms: Rooms) -> None:
         """Begins to share `rooms`."""
         self._rooms = rooms
-        for work in (self._write, self._tell, self._beat, self._follow):
+        for work in (self._write, self._presence.tell_changes, self._beat, self._follow):
             self._tasks.append(asyncio.create_task(self._forever(work)))
 
     async def close(self) -> None:
@@ -88,7 +85,7 @@ class RedisSharing:
             _, pending = await asyncio.wait(pending, timeout=_RETRY)
         with contextlib.suppress(*_FAILURES):
             async with asyncio.timeout(_RETRY if self.available else 0.05):
-                await self._tell_all()
+                await self._presence.tell()
                 await self._store.resign(self.name)
         await self._store.close()
 
@@ -107,7 +104,7 @@ class RedisSharing:
             replica = self._adopt(room, self.name)
             try:
                 async with replica.lock:
-                    await self._reconcile(replica)
+                    await self._reconciler.reconcile(replica)
             except BaseException as error:
                 self._replicas.pop(room, None)
                 if not isinstance(error, _FAILURES):
@@ -165,8 +162,7 @@ class RedisSharing:
     def changed(self, room: Room) -> None:
         """Has Redis told who is in the room."""
         if replica := self._replicas.get(room):
-            self._told[replica] = None
-            self._to_tell.set()
+            self._presence.changed(replica)
 
     def opened(self, room: Room) -> None:
         """Has Redis told who may generate."""
@@ -188,19 +184,18 @@ class RedisSharing:
         """A copy of another gateway's room. Refusal while Redis is gone."""
         # It may have expired here just now. Redis learns of that first.
         while self.available and any(room.id == id_ for room in self._replicas):  # noqa: ASYNC110
-            await asyncio.sleep(_TELL_EVERY)
+            await asyncio.sleep(_WRITE_EVERY)
         try:
             [meta] = await self._store.look([id_])
             if meta is None:
                 return None
-            log = rooms.new_log()
-            await self._read_all(log, id_, meta)
+            log = await self._reconciler.read(rooms.new_log(), id_, meta)
         except _FAILURES:
             raise _unavailable() from None
         room = rooms.add(id_, log, meta.token_hash)
         replica = self._adopt(room, meta.home)
         room.publish()
-        self._learn(replica, meta)
+        self._presence.learn(replica, meta)
         await self._nudge()
         return room
 
@@ -243,58 +238,12 @@ class RedisSharing:
                 failed = True
             else:
                 async with replica.lock:
-                    await self._reconcile(replica)
+                    await self._reconciler.reconcile(replica)
         for replica in tuple(self._written):
             if not replica.busy:
                 del self._written[replica]
         if failed:
             await asyncio.sleep(_RETRY)
-
-    async def _tell(self) -> None:
-        """Tells Redis who is in the rooms."""
-        await self._to_tell.wait()
-        self._to_tell.clear()
-        await self._tell_all()
-        await asyncio.sleep(_TELL_EVERY)
-
-    async def _tell_all(self) -> None:
-        replicas, self._told = list(self._told), {}
-        presences = [self._presence(replica) for replica in replicas]
-        firsts = [replica.room.log.first for replica in replicas]
-        told = [(r.room.id, r.room.log, p) for r, p in zip(replicas, presences, strict=True)]
-        try:
-            answers = await self._store.tell(told)
-        except BaseException:
-            self._told |= dict.fromkeys(replicas)
-            self._to_tell.set()
-            raise
-        for replica, presence, first, found in zip(
-            replicas, presences, firsts, answers, strict=True
-        ):
-            self._has_told(replica, presence, first, found)
-
-    def _presence(self, replica: Replica) -> Presence:
-        room = replica.room
-        return Presence(
-            viewers=room.here,
-            presenting=room.presenting_here,
-            is_open=replica.is_open,
-            view=replica.view,
-            gone=self._is_gone(room),
-        )
-
-    def _has_told(self, replica: Replica, presence: Presence, first: int, found: bool) -> None:
-        if presence.gone:
-            self._replicas.pop(replica.room, None)
-            self._written.pop(replica, None)
-            replica.follow()
-        elif found:
-            replica.told = asyncio.get_running_loop().time()
-            replica.first = first
-            if presence.is_open == replica.is_open:
-                replica.is_open = None
-            if presence.view is replica.view:
-                replica.view = None
 
     async def _beat(self) -> None:
         """Says that we live, learns who else does, and what has become of the rooms."""
@@ -309,19 +258,25 @@ class RedisSharing:
             await self._nudge()
         # Redis counts from 1 anew: it has lost what it had, or took this gateway for dead.
         everything = others_changed or counts[self.name] == 1
-        replicas = [r for r in self._replicas.values() if everything or self._concerns_others(r)]
+        alone = not self._peers.alive
+        replicas = [
+            replica
+            for replica in self._replicas.values()
+            if everything or self._concerns_others(replica, alone)
+        ]
         metas = await self._store.look([replica.room.id for replica in replicas])
         for replica, meta in zip(replicas, metas, strict=True):
             await self._look_after(replica, meta)
-        self._refresh()
+        self._presence.refresh(self._replicas.values())
         await asyncio.sleep(_BEAT)
 
     async def _follow(self) -> None:
         """Waits for frames that others write, and for what they ask of us."""
+        alone = not self._peers.alive
         cursors = {
             room.id: room.log.last
             for room, replica in self._replicas.items()
-            if not (replica.standing is Standing.HOME and (room.running or not self._peers.alive))
+            if not (replica.standing is Standing.HOME and (room.running or alone))
         }
         asked, found = await self._store.news(self._inbox, cursors)
         for key, request in asked:
@@ -330,7 +285,7 @@ class RedisSharing:
         for room, replica in tuple(self._replicas.items()):
             if (entries := found.get(room.id)) and not room.take(entries):
                 async with replica.lock:
-                    await self._reconcile(replica)
+                    await self._reconciler.reconcile(replica)
 
     # The lease.
 
@@ -347,7 +302,7 @@ class RedisSharing:
                 if answer == "busy":
                     message = "a generation is running in this room; stop it first"
                     raise Refusal("busy", message)
-                await self._reconcile(replica)
+                await self._reconciler.reconcile(replica)
             raise _unavailable()
         finally:
             if replica.standing is Standing.CLAIMING:
@@ -370,91 +325,19 @@ class RedisSharing:
         frame = frames.encode(frames.error(_gateway_lost()), room.log.last + 1)
         if await self._store.bury(room.id, meta.home, room.log, frame):
             _log.warning("room %s: gateway %s was lost in mid-generation", room.id, meta.home)
-        await self._reconcile(replica)
-
-    # Two copies made one again.
+        await self._reconciler.reconcile(replica)
 
     async def _look_after(self, replica: Replica, meta: Meta | None) -> None:
         room, log = replica.room, replica.room.log
         async with replica.lock:
             if meta is None or meta.epoch != log.epoch or meta.last < log.last:
-                await self._reconcile(replica)
+                await self._reconciler.reconcile(replica)
                 return
             if meta.running and self._peers.dead(meta.home):
                 await self._bury(replica, meta)
             elif meta.running and meta.home == self.name and not (room.running or replica.busy):
                 await self._release(replica)  # the answer to a claim was lost
-        self._learn(replica, meta)
-
-    async def _reconcile(self, replica: Replica) -> None:
-        """Makes this copy and Redis' log one again.
-
-        If one of them is the beginning of the other, it is given the rest. Otherwise Redis' log
-        counts, and those who watch here read it from its start.
-        """
-        room = replica.room
-        while not self._is_gone(room):
-            [meta] = await self._store.look([room.id])
-            if meta is None or self._continues(room.log, meta):
-                if await self._restore(replica, meta):
-                    return
-                continue
-            replica.home = meta.home
-            if replica.standing is Standing.HOME and meta.home != self.name:
-                self._lose_lease(replica)
-            if (meta.epoch, meta.last) != (room.log.epoch, room.log.last) and not (
-                await self._read_on(room, meta)
-            ):
-                log = room.log.fresh()
-                await self._read_all(log, room.id, meta)
-                room.replace(log)
-            return
-
-    def _continues(self, log: RoomLog, meta: Meta) -> bool:
-        """Whether a copy has all that Redis has, and more."""
-        ahead = (meta.epoch, meta.last) != (log.epoch, log.last)
-        return ahead and log.holds(meta.epoch, meta.last)
-
-    async def _read_on(self, room: Room, meta: Meta) -> bool:
-        """Reads what follows this copy; False if it holds what Redis' log does not."""
-        if meta.epoch < room.log.epoch or (
-            meta.epoch > room.log.epoch and room.log.last >= meta.since
-        ):
-            return False
-        while room.log.last < meta.last:
-            entries = await self._store.entries(room.id, room.log.last)
-            if not entries or not room.take(entries):
-                return False
-        room.turn(meta.epoch, meta.since)
-        return True
-
-    async def _read_all(self, log: RoomLog, id_: str, meta: Meta) -> None:
-        """Fills an empty log with what Redis has of a room."""
-        after = 0
-        while entries := await self._store.entries(id_, after):
-            for entry in entries:
-                log.load(entry)
-            after = entries[-1].seq
-        if log.epoch < meta.epoch:
-            log.turn(meta.epoch, meta.since)
-
-    async def _restore(self, replica: Replica, meta: Meta | None) -> bool:
-        """Gives Redis what it lacks; False if it has changed meanwhile."""
-        room, ours = replica.room, replica.home == self.name
-        answer = await self._store.restore(
-            room.id,
-            room.token_hash,
-            meta,
-            room.log,
-            is_open=room.open,
-            home=replica.home,
-            running=not room.log.ended or (ours and room.running),
-        )
-        if answer == "foreign":
-            _log.error("room %s is another room elsewhere; this one is not shared", room.id)
-            raise Refusal("rooms_unavailable", "another room has this name; open a new one")
-        self.changed(room)
-        return answer == "restored"
+        self._presence.learn(replica, meta)
 
     def _lose_lease(self, replica: Replica) -> None:
         _log.warning("room %s is written by another gateway now", replica.room.id)
@@ -469,32 +352,16 @@ class RedisSharing:
         self.changed(room)
         return replica
 
-    def _concerns_others(self, replica: Replica) -> bool:
+    def _concerns_others(self, replica: Replica, alone: bool) -> bool:
         """Whether something may become of the room that is not done here."""
         in_use = replica.room.here > 0 or replica.room.running
-        return in_use and (bool(self._peers.alive) or replica.home != self.name)
+        return in_use and not (alone and replica.home == self.name)
 
-    def _learn(self, replica: Replica, meta: Meta) -> None:
-        others = self._peers.alive
-        replica.home = meta.home
-        replica.room.learn(
-            Known(
-                open=meta.open if replica.is_open is None else replica.is_open,
-                viewers=sum(count for name, count in meta.viewers.items() if name in others),
-                presenting=not others.isdisjoint(meta.presenting),
-                view=meta.view if replica.view is None else None,
-            )
-        )
-
-    def _is_gone(self, room: Room) -> bool:
-        return self._rooms is not None and self._rooms.get(room.id) is not room
-
-    def _refresh(self) -> None:
-        now = asyncio.get_running_loop().time()
-        for room, replica in self._replicas.items():
-            trimmed = replica.standing is Standing.HOME and replica.first != room.log.first
-            if room.here and (trimmed or now - replica.told > _REFRESH):
-                self.changed(room)
+    def _has_gone(self, replica: Replica) -> None:
+        """Redis knows that the room has expired here."""
+        self._replicas.pop(replica.room, None)
+        self._written.pop(replica, None)
+        replica.follow()
 
     def _obey(self, request: str) -> None:
         what, _, id_ = request.partition(" ")

@@ -68,6 +68,8 @@ class Room:
         self.address = address
         #: Others can find it.
         self.published = False
+        #: It has expired at this gateway.
+        self.gone = False
         #: Whether everybody in the room may generate.
         self.open = False
         #: Counts up when viewers have to be told about the room anew.

@@ -12,7 +12,8 @@ from axon_gateway.errors import Refusal
 from axon_gateway.generation import Emit, Generation
 from axon_gateway.limits import Client
 from axon_gateway.requests import Generate
-from axon_gateway.rooms.log import START, Budget, Position, RoomLog, new_epoch
+from axon_gateway.rooms.budget import Budget
+from axon_gateway.rooms.log import START, Position, RoomLog, new_epoch
 from axon_gateway.rooms.room import Room, fingerprint
 from axon_gateway.rooms.sharing import Alone, Sharing
 from axon_gateway.rooms.viewer import Viewer
@@ -228,6 +229,7 @@ class Rooms:
 
     def _drop(self, room: Room) -> None:
         del self._rooms[room.id]
+        room.gone = True
         if room in self._empty:
             self._empty.pop(room)[1].cancel()
         if room in self._admitted:

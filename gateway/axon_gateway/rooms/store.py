@@ -55,15 +55,20 @@ class Meta:
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
+class Told:
     """What a gateway says of a room; `is_open` and `view` None leave that as it is."""
 
+    id: str
     viewers: int
     presenting: bool
     is_open: bool | None
     view: View | None
     #: The room has expired at this gateway.
     gone: bool
+    #: The log's epoch, its first frame kept, and the last one of its head.
+    epoch: int
+    first: int
+    head_last: int
 
 
 class RoomStore:
@@ -176,15 +181,15 @@ class RoomStore:
         [done] = await self._pipelined([(scripts.BURY, id_, args)])
         return bool(done)
 
-    async def tell(self, told: Sequence[tuple[str, RoomLog, Presence]]) -> list[bool]:
+    async def tell(self, told: Sequence[Told]) -> list[bool]:
         """Says who is in several rooms, and how they look; False for those that are not there."""
         calls = []
-        for id_, log, presence in told:
-            is_open = "" if presence.is_open is None else int(presence.is_open)
-            view = b"" if presence.view is None else orjson.dumps(presence.view)
-            here = (presence.viewers, int(presence.presenting), is_open, view)
-            kept = (self._idle_ms, int(presence.gone), log.epoch, log.first, log.head_last)
-            calls.append((scripts.TELL, id_, (self._gateway, *here, *kept)))
+        for room in told:
+            is_open = "" if room.is_open is None else int(room.is_open)
+            view = b"" if room.view is None else orjson.dumps(room.view)
+            here = (room.viewers, int(room.presenting), is_open, view)
+            kept = (self._idle_ms, int(room.gone), room.epoch, room.first, room.head_last)
+            calls.append((scripts.TELL, room.id, (self._gateway, *here, *kept)))
         return [bool(found) for found in await self._pipelined(calls)]
 
     async def entries(self, id_: str, after: int) -> list[Entry]:

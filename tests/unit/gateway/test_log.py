@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from axon_gateway.rooms.log import Budget, RoomLog
+from axon_gateway.rooms.budget import Budget
+from axon_gateway.rooms.log import RoomLog
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule

@@ -1,0 +1,106 @@
+"""A gateway's copy of a room and Redis' log, made one again after either has missed something."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from axon_gateway.errors import Refusal
+from axon_gateway.rooms.log import RoomLog
+from axon_gateway.rooms.replica import Replica, Standing
+from axon_gateway.rooms.room import Room
+from axon_gateway.rooms.store import Meta, RoomStore
+
+_log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Compares copies with what Redis has. Whoever calls it holds the replica's lock.
+
+    `lost_lease` is told of a home that is none any more, `restored` of a room whose keys are new.
+    """
+
+    def __init__(
+        self,
+        store: RoomStore,
+        gateway: str,
+        lost_lease: Callable[[Replica], None],
+        restored: Callable[[Room], None],
+    ) -> None:
+        self._store = store
+        self._gateway = gateway
+        self._lost_lease = lost_lease
+        self._restored = restored
+
+    async def reconcile(self, replica: Replica) -> None:
+        """Makes a copy and Redis' log one again.
+
+        If one of them is the beginning of the other, it is given the rest. Otherwise Redis' log
+        counts, and those who watch here read it from its start.
+        """
+        room = replica.room
+        while not room.gone:
+            [meta] = await self._store.look([room.id])
+            if meta is None or _continues(room.log, meta):
+                if await self._restore(replica, meta):
+                    return
+                continue
+            replica.home = meta.home
+            if replica.standing is Standing.HOME and meta.home != self._gateway:
+                self._lost_lease(replica)
+            same = (meta.epoch, meta.last) == (room.log.epoch, room.log.last)
+            if not (same or await self._read_on(room, meta)):
+                room.replace(await self.read(room.log.fresh(), room.id, meta))
+            return
+
+    async def read(self, log: RoomLog, id_: str, meta: Meta) -> RoomLog:
+        """Fills an empty log with what Redis has of a room."""
+        after = 0
+        try:
+            while entries := await self._store.entries(id_, after):
+                for entry in entries:
+                    log.load(entry)
+                after = entries[-1].seq
+        except BaseException:
+            log.close()
+            raise
+        if log.epoch < meta.epoch:
+            log.turn(meta.epoch, meta.since)
+        return log
+
+    async def _read_on(self, room: Room, meta: Meta) -> bool:
+        """Reads what follows this copy; False if it holds what Redis' log does not."""
+        if meta.epoch < room.log.epoch or (
+            meta.epoch > room.log.epoch and room.log.last >= meta.since
+        ):
+            return False
+        while room.log.last < meta.last:
+            entries = await self._store.entries(room.id, room.log.last)
+            if not entries or not room.take(entries):
+                return False
+        room.turn(meta.epoch, meta.since)
+        return True
+
+    async def _restore(self, replica: Replica, meta: Meta | None) -> bool:
+        """Gives Redis what it lacks; False if it has changed meanwhile."""
+        room, ours = replica.room, replica.home == self._gateway
+        answer = await self._store.restore(
+            room.id,
+            room.token_hash,
+            meta,
+            room.log,
+            is_open=room.open,
+            home=replica.home,
+            running=not room.log.ended or (ours and room.running),
+        )
+        if answer == "foreign":
+            _log.error("room %s is another room elsewhere; this one is not shared", room.id)
+            raise Refusal("rooms_unavailable", "another room has this name; open a new one")
+        self._restored(room)
+        return answer == "restored"
+
+
+def _continues(log: RoomLog, meta: Meta) -> bool:
+    """Whether a copy has all that Redis has, and more."""
+    ahead = (meta.epoch, meta.last) != (log.epoch, log.last)
+    return ahead and log.holds(meta.epoch, meta.last)
