@@ -71,6 +71,9 @@ async def _one_room(stack: Stack) -> None:
 
         presenter = await join()
         (opened, *_) = await until(presenter, "room")
+        await presenter.send_json({"type": "share"})
+        while not (await until(presenter, "room"))[-1]["published"]:
+            pass
         sockets = [presenter]
         for _ in range(VIEWERS):
             sockets.append(await join(f"?room={opened['room']}"))
