@@ -146,12 +146,6 @@ class Socket:
         await self.raw.close()
 
 
-def secret_of(room: Frame) -> str | None:
-    """What in a `room` frame proves later that this client opened the room."""
-    plain = ("type", "room", "role", "epoch")
-    return next((v for k, v in room.items() if isinstance(v, str) and k not in plain), None)
-
-
 async def connection(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A plain connection, for what no HTTP client would send."""
     host, port = url.removeprefix("http://").split(":")

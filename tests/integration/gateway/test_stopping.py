@@ -17,7 +17,7 @@ from axon_gateway.config import Settings
 
 from . import harness
 from .fake_inference import FakeInference, Script
-from .harness import Frame, Socket, secret_of
+from .harness import Frame, Socket
 from .test_process import address, start
 
 #: Over within a few seconds, and not within any.
@@ -176,7 +176,7 @@ async def test_a_room_goes_on_at_the_other_gateway(
             await a.ends_well(PATIENCE)
             # Whoever presented does so at the other gateway, in the same room, for the same viewer.
             inference.script = Script()
-            back = await b.connect(room=room["room"], token=secret_of(room) or "")
+            back = await b.connect(room=room["room"], token=room["presenter_token"])
             await back.until("finished", "error")
             await back.send(prompt="again")
             frames = await viewer.until("finished", seconds=PATIENCE)
