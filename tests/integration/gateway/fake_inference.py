@@ -107,7 +107,14 @@ class FakeInference(stubs.InferenceServiceServicer):
         return f"127.0.0.1:{self.port}"
 
     async def start(self, port: int = 0) -> FakeInference:
-        self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+        self._server = grpc.aio.server(
+            options=(
+                ("grpc.so_reuseport", 0),
+                # As the real one: a gateway may ask an idle connection whether it lives.
+                ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+                ("grpc.keepalive_permit_without_calls", 1),
+            )
+        )
         stubs.add_InferenceServiceServicer_to_server(self, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
