@@ -275,7 +275,8 @@ async def test_a_lost_connection_is_told_and_resumed(open_page: Opener, hall: Ha
         ),
         (
             Failure(grpc.StatusCode.INTERNAL, "boom"),
-            "Something went wrong in the server; its log says what. Try again.",
+            "The model failed at this. Press Generate again; if it fails again, change the "
+            "settings.",
         ),
     ],
 )
