@@ -56,16 +56,17 @@ async def test_a_crash_is_recovered_from(stack: Stack, service: str) -> None:
     assert await replayed(stack, room) == told
 
 
-async def test_down_and_up_keep_rooms_and_labels(another: Maker) -> None:
+async def test_down_and_up_keep_what_redis_has(another: Maker) -> None:
+    """Rooms, that is: the bundled model's labels come from files."""
     stack = another()
     stack.up()
     await stack.ready()
     room, told = await generated(stack)
     stack.compose("down")
     assert stack.containers("redis") == []
-    stack.up("redis")  # before a gateway could fill it again
+    stack.up("redis")  # before a gateway could restore the room
     stack.wait_until("redis", lambda: stack.health("redis") == "healthy", 60)
-    count = ("exec", "-T", "redis", "redis-cli", "--scan", "--pattern", "*label*")
+    count = ("exec", "-T", "redis", "redis-cli", "--scan", "--pattern", f"*room:{room}*")
     assert stack.compose(*count).stdout.split()
     stack.up()
     await stack.ready()
