@@ -93,7 +93,9 @@ async def test_a_recording_plays_from_a_file(
     # The visitor's own room has streamed nothing.
     await expect(visitor.get_by_role("button", name="Back to the room")).to_be_hidden()
     # A file that is cut off, as of a room that goes on, plays as far as it goes, and says so.
-    file.write_bytes(recording[: len(recording) // 2])
+    # The cut is near the end: the prompt's line alone may be half of a short recording.
+    lines = recording.splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:-4]) + lines[-4][:40])
     await visitor.get_by_label("Recording", exact=True).set_input_files(file)
     await expect(visitor.get_by_role("alert")).to_contain_text("its end is missing")
     await pages.wait_for(visitor, "a.tokenCount > 2")
