@@ -312,7 +312,10 @@ class RedisSharing:
 
     async def _release(self, replica: Replica) -> None:
         with contextlib.suppress(*_FAILURES):
-            await self._store.release(replica.room.id, replica.room.log.epoch)
+            async with replica.lock:
+                # The next generation may have claimed the log meanwhile.
+                if not replica.room.running:
+                    await self._store.release(replica.room.id, replica.room.log.epoch)
 
     async def _publish_late(self, room: Room) -> None:
         """Redis was gone when the room was opened; now others are to find it."""
@@ -336,7 +339,7 @@ class RedisSharing:
             if meta.running and self._peers.dead(meta.home):
                 await self._bury(replica, meta)
             elif meta.running and meta.home == self.name and not (room.running or replica.busy):
-                await self._release(replica)  # the answer to a claim was lost
+                await self._store.release(room.id, log.epoch)  # the answer to a claim was lost
         self._presence.learn(replica, meta)
 
     def _lose_lease(self, replica: Replica) -> None:

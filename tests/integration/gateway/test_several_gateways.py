@@ -10,15 +10,17 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
+import grpc
 import pytest
 import pytest_asyncio
 from axon_gateway.config import Settings
 from redis.asyncio import Redis
 
 from . import harness
-from .fake_inference import FakeInference, Script
+from .fake_inference import Failure, FakeInference, Script
 from .harness import Frame, RedisServer, Running, Socket, eventually
 from .test_process import address, start
 
@@ -363,6 +365,32 @@ async def test_late_labels_of_a_former_home_disturb_nobody(
     assert logged(here)[-5:] == logged(there)[-5:]
     kinds = [frame["type"] for frame in logged(there)]
     assert kinds.count("started") == kinds.count("finished") == 2
+
+
+async def test_a_refused_generation_does_not_end_the_next_ones_claim(
+    pair: Pair, inference: FakeInference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a gateway still has to tell Redis of one generation must not count for the next."""
+    store = pair.a.gateway.rooms.sharing._store  # type: ignore[attr-defined]
+    release = store.release
+
+    async def slowly(*what: Any) -> None:
+        await asyncio.sleep(0.2)
+        await release(*what)
+
+    monkeypatch.setattr(store, "release", slowly)
+    presenter, room = await opened(pair.a)
+    same = await joined(pair.b, room, token=room["presenter_token"])
+    inference.script.refusal = Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry_seconds=1)
+    await presenter.send(prompt="x")
+    assert (await presenter.until("error"))[-1]["error"] == "queue_full"
+    inference.script = LONG
+    await presenter.send(prompt="y")
+    await presenter.until("token")
+    await asyncio.sleep(0.5)
+    await same.send(prompt="z")
+    assert (await same.until("error"))[-1]["error"] == "busy"
+    assert (await presenter.until("finished", seconds=10))[-1]["status"] == "done"
 
 
 async def test_a_position_of_another_epoch_reads_the_log_anew(
