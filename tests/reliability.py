@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,14 @@ from .bench import machine
 
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
 _HEADING = "## Figures\n"
+
+
+def common(parser: argparse.ArgumentParser) -> None:
+    """What both trials are told alike."""
+    parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="repeats a run")
+    parser.add_argument(
+        "--publish", action="store_true", help="write the figures into docs/reliability.md"
+    )
 
 
 def publish(name: str, result: dict[str, Any], docs: Path = _DOCS) -> None:

@@ -47,8 +47,7 @@ class Running:
             raise self._refusal
 
     def add(self, generation: Generation) -> None:
-        """One more. Refusal if none may begin any more."""
-        self.check()
+        """One more."""
         self._generations.add(generation)
         self._none.clear()
 

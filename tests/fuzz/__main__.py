@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,10 +75,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--kind", action="append", choices=KINDS, help="this one alone; may be repeated"
     )
-    parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="repeats a run")
-    parser.add_argument(
-        "--publish", action="store_true", help="write the figures into docs/reliability.md"
-    )
+    reliability.common(parser)
     return parser.parse_args(argv)
 
 

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import os
-import secrets
 import sys
 from collections.abc import Sequence
 
@@ -54,10 +53,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--generating", type=int, default=default.generating, help="rooms: %(default)s"
     )
-    parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="repeats a run")
-    parser.add_argument(
-        "--publish", action="store_true", help="write the figures into docs/reliability.md"
-    )
+    reliability.common(parser)
     return parser.parse_args(argv)
 
 

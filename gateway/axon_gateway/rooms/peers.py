@@ -17,6 +17,9 @@ class Peers:
         self._name = name
         self._looks = 0
         self._counts: Mapping[str, int] = {}
+        #: The other gateways that are not dead, and those that are and are still counted.
+        self.alive: set[str] = set()
+        self.buried: set[str] = set()
         #: For each gateway ever asked about or seen: its count, and the look that found it first.
         self._seen: dict[str, tuple[int | None, int]] = {}
 
@@ -26,21 +29,14 @@ class Peers:
         self._counts = counts
         for name in {*counts, *self._seen}:
             self._note(name)
+        others = counts.keys() - {self._name}
+        self.buried = {name for name in others if self.dead(name)}
+        self.alive = others - self.buried
 
     def dead(self, name: str) -> bool:
         """Whether the gateway has said nothing for long enough."""
         self._note(name)
         return name != self._name and self._looks - self._seen[name][1] >= _LOOKS
-
-    @property
-    def alive(self) -> set[str]:
-        """The other gateways that are not dead."""
-        return {name for name in self._counts if name != self._name and not self.dead(name)}
-
-    @property
-    def buried(self) -> list[str]:
-        """Gateways that are dead and still counted."""
-        return [name for name in self._counts if self.dead(name)]
 
     def _note(self, name: str) -> None:
         count = self._counts.get(name)

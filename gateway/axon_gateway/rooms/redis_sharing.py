@@ -258,12 +258,7 @@ class RedisSharing:
             await self._nudge()
         # Redis counts from 1 anew: it has lost what it had, or took this gateway for dead.
         everything = others_changed or counts[self.name] == 1
-        alone = not self._peers.alive
-        replicas = [
-            replica
-            for replica in self._replicas.values()
-            if everything or self._concerns_others(replica, alone)
-        ]
+        replicas = [r for r in self._replicas.values() if everything or self._concerns_others(r)]
         metas = await self._store.look([replica.room.id for replica in replicas])
         for replica, meta in zip(replicas, metas, strict=True):
             await self._look_after(replica, meta)
@@ -272,11 +267,10 @@ class RedisSharing:
 
     async def _follow(self) -> None:
         """Waits for frames that others write, and for what they ask of us."""
-        alone = not self._peers.alive
         cursors = {
             room.id: room.log.last
             for room, replica in self._replicas.items()
-            if not (replica.standing is Standing.HOME and (room.running or alone))
+            if not (replica.standing is Standing.HOME and (room.running or not self._peers.alive))
         }
         asked, found = await self._store.news(self._inbox, cursors)
         for key, request in asked:
@@ -305,10 +299,10 @@ class RedisSharing:
                 await self._reconciler.reconcile(replica)
             raise _unavailable()
         finally:
-            if replica.standing is Standing.CLAIMING:
+            if replica.standing is Standing.CLAIMING and held and replica.home == self.name:
                 replica.standing = Standing.HOME
-                if not (held and replica.home == self.name):
-                    replica.follow()
+            elif replica.standing is Standing.CLAIMING:
+                replica.follow()
 
     async def _release(self, replica: Replica) -> None:
         with contextlib.suppress(*_FAILURES):
@@ -355,10 +349,10 @@ class RedisSharing:
         self.changed(room)
         return replica
 
-    def _concerns_others(self, replica: Replica, alone: bool) -> bool:
+    def _concerns_others(self, replica: Replica) -> bool:
         """Whether something may become of the room that is not done here."""
         in_use = replica.room.here > 0 or replica.room.running
-        return in_use and not (alone and replica.home == self.name)
+        return in_use and (bool(self._peers.alive) or replica.home != self.name)
 
     def _has_gone(self, replica: Replica) -> None:
         """Redis knows that the room has expired here."""

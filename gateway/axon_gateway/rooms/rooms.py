@@ -6,7 +6,6 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 from axon_gateway.errors import Refusal
 from axon_gateway.generation import Emit, Generation
@@ -28,21 +27,6 @@ _RETRY_FULL = 30.0
 StartGeneration = Callable[[Generate, Emit, Client | None], Generation]
 
 
-class Loading(Sharing, Protocol):
-    """`Sharing` that also finds rooms which other gateways have opened."""
-
-    async def load(self, id_: str, rooms: Rooms) -> Room | None:
-        """A copy of a room, made by `rooms.add`; None if there is no such room anywhere."""
-
-
-class Nowhere(Alone):
-    """There are no rooms but those here."""
-
-    async def load(self, id_: str, rooms: Rooms) -> Room | None:
-        """There never is one."""
-        return None
-
-
 class Rooms:
     """All rooms of this process. Those that are kept are bounded in number and bytes.
 
@@ -59,10 +43,10 @@ class Rooms:
         total_bytes: int,
         grace: float,
         idle: float,
-        sharing: Loading | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         self.start = start
-        self.sharing: Loading = sharing or Nowhere()
+        self.sharing: Sharing = sharing or Alone()
         self._limit = limit
         self._log_bytes = log_bytes
         self._budget = Budget(total_bytes)

@@ -11,10 +11,14 @@ from axon_gateway.requests import View
 
 if TYPE_CHECKING:
     from axon_gateway.rooms.room import Room
+    from axon_gateway.rooms.rooms import Rooms
 
 
 class Sharing(Protocol):
-    """Keeps the logs of rooms, and tells other gateways of them."""
+    """Keeps the logs of rooms, tells other gateways of them, and finds theirs."""
+
+    async def load(self, id_: str, rooms: Rooms) -> Room | None:
+        """A copy of another gateway's room, made by `rooms.add`; None if there is no such room."""
 
     async def publish(self, room: Room) -> None:
         """Lets other gateways find the room. A room that no Redis can take stays here alone."""
@@ -46,6 +50,10 @@ class Sharing(Protocol):
 
 class Alone:
     """Keeps rooms in this process alone."""
+
+    async def load(self, id_: str, rooms: Rooms) -> Room | None:
+        """There are none but those here."""
+        return None
 
     async def publish(self, room: Room) -> None:
         """Whoever finds it finds it here."""

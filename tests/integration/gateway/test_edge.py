@@ -223,21 +223,27 @@ async def test_a_slow_reader_is_waited_for_as_long_as_it_reads(
     assert b'"finished"' in received
 
 
+async def unread_recordings(gateway: Running) -> tuple[str, list[asyncio.StreamWriter]]:
+    """A large room's recording, and as many readers of it as may be, who read the first line."""
+    presenter = await gateway.connect()
+    room = (await presenter.frame())["room"]
+    await presenter.send(prompt="x")
+    await presenter.until("finished", seconds=20)
+    path = f"/api/rooms/{room}/recording.jsonl"
+    stalled = []
+    for _ in range(8):
+        reader, writer = await harness.narrow_connection(gateway.url)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert b" 200 " in await reader.readline()
+        stalled.append(writer)
+    return f"{gateway.url}{path}", stalled
+
+
 async def test_a_recording_that_nobody_reads_is_given_up(
     impatient: Running, inference: FakeInference
 ) -> None:
     inference.script = Script(tokens=("x" * 8000,) * 1200)
-    presenter = await impatient.connect()
-    room = (await presenter.frame())["room"]
-    await presenter.send(prompt="x")
-    await presenter.until("finished", seconds=20)
-    stalled = []
-    for _ in range(8):
-        reader, writer = await harness.narrow_connection(impatient.url)
-        writer.write(f"GET /api/rooms/{room}/recording.jsonl HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        assert b" 200 " in await reader.readline()
-        stalled.append(writer)
-    url = f"{impatient.url}/api/rooms/{room}/recording.jsonl"
+    url, stalled = await unread_recordings(impatient)
     async with impatient.http.get(url) as answer:
         # It had to wait for one of the others to be given up.
         assert answer.status == 200
@@ -252,23 +258,13 @@ async def test_recordings_are_made_a_few_at_a_time(
     monkeypatch.setattr("axon_gateway.limits._RECORDING_PATIENCE", 0.2)
     inference.script = Script(tokens=("x" * 8000,) * 1200)
     async with harness.running(settings) as gateway:
-        presenter = await gateway.connect()
-        room = (await presenter.frame())["room"]
-        await presenter.send(prompt="x")
-        await presenter.until("finished", seconds=20)
-        path = f"/api/rooms/{room}/recording.jsonl"
-        stalled = []
-        for _ in range(8):
-            reader, writer = await harness.narrow_connection(gateway.url)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            assert b" 200 " in await reader.readline()
-            stalled.append(writer)
-        async with gateway.http.get(f"{gateway.url}{path}") as answer:
+        url, stalled = await unread_recordings(gateway)
+        async with gateway.http.get(url) as answer:
             assert (answer.status, (await answer.json())["error"]) == (503, "too_many_recordings")
             assert answer.headers["Retry-After"]
-        stalled.pop().transport.abort()
+        stalled[-1].transport.abort()
         await asyncio.sleep(0.1)
-        async with gateway.http.get(f"{gateway.url}{path}") as answer:
+        async with gateway.http.get(url) as answer:
             assert answer.status == 200
         for writer in stalled:
             writer.transport.abort()

@@ -24,7 +24,7 @@ def test_a_gateway_that_stands_still_is_dead_after_four_looks() -> None:
         assert not peers.dead("b")
     looked(peers, {"b": 7})
     assert peers.dead("b")
-    assert peers.buried == ["b"]
+    assert peers.buried == {"b"}
     # It was only away for long.
     looked(peers, {"b": 8})
     assert peers.alive == {"b"}

@@ -17,8 +17,8 @@ from axon_gateway.generation import Emit
 from axon_gateway.limits import Client
 from axon_gateway.rooms.log import Position
 from axon_gateway.rooms.room import Room
-from axon_gateway.rooms.rooms import Nowhere, Rooms
-from axon_gateway.rooms.sharing import Known
+from axon_gateway.rooms.rooms import Rooms
+from axon_gateway.rooms.sharing import Alone, Known
 from axon_gateway.rooms.viewer import Viewer
 
 
@@ -221,7 +221,7 @@ async def test_rooms_in_use_are_not_expired_to_make_space() -> None:
     await stage.rooms.close()
 
 
-class Elsewhere(Nowhere):
+class Elsewhere(Alone):
     """Rooms that another gateway holds come after a while."""
 
     def __init__(self) -> None:
