@@ -1,17 +1,21 @@
-"""A byte-level BPE tokenizer in GPT-2's style, so that most words are one token (" Paris")."""
+"""A byte-level BPE tokenizer in GPT-2's style: words, numbers and marks are one token each."""
 
 from collections.abc import Iterable
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 END_OF_TEXT = "<|endoftext|>"
+# Each mark by itself, so that a bracket that closes is the same token wherever it stands.
+_MARK = Regex(r" ?[^\w\s]")
 
 
 def train(texts: Iterable[str], vocab_size: int, context: int) -> PreTrainedTokenizerFast:
     """Learn merges from `texts`; `<|endoftext|>` is the first and the last token of a document."""
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(_MARK, "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     trainer = trainers.BpeTrainer(

@@ -1,12 +1,11 @@
 """Choosing and scoring labels, on an example small enough to count by hand."""
 
 import numpy as np
-import pytest
 import torch
-from demo_model import facts, labels
+from demo_model import labels, promoted
 from demo_model.facts import Facts, Kind
-from demo_model.labels import Firings, Label
-from demo_model.text import Word
+from demo_model.labels import Firings, Label, Score
+from transformers import GPT2Config, GPT2LMHeadModel
 
 RAIN = ('the word "rain"', Kind.WORD)
 SNOW = ('the word "snow"', Kind.WORD)
@@ -62,6 +61,25 @@ def test_two_words_are_joined_where_no_concept_covers_them() -> None:
     assert " or " in label.description
 
 
+def test_a_feature_of_one_word_is_a_word_detector_whatever_else_holds_there() -> None:
+    # The state holds exactly where the word stands, so it is as good; yet it tells no more.
+    rain = range(20)
+    offsets = np.cumsum([0] + [2 if p in rain else 0 for p in range(1000)])
+    held = Facts([RAIN, ("it rains", Kind.WORLD)], offsets, np.array([0, 1] * 20))
+    (label,) = labels.choose(fire(list(rain)), held)
+    assert label.statements == (RAIN,)
+    assert label.kind == Kind.WORD
+
+
+def test_of_what_is_as_good_the_more_telling_is_the_label() -> None:
+    rows = [[0, 1] if p < 40 else [] for p in range(1000)]
+    offsets = np.cumsum([0] + [len(row) for row in rows])
+    after = ("right after rain", Kind.CONTEXT)
+    held = Facts([after, ("it rains", Kind.WORLD)], offsets, np.array([0, 1] * 40))
+    (label,) = labels.choose(fire(list(range(40))), held)
+    assert label.description == "it rains"
+
+
 def test_dead_features_get_no_label() -> None:
     assert labels.choose(fire([]), example()) == []
 
@@ -81,45 +99,48 @@ def test_a_label_unknown_to_the_measuring_text_scores_zero() -> None:
     assert (score.precision, score.recall, score.base_rate) == (0, 0, 0)
 
 
+def score_of(precision: float, recall: float = 0.5) -> Score:
+    return Score(firings=2, precision=precision, recall=recall, base_rate=0.1)
+
+
+def test_labels_that_do_not_stand_up_are_given_up() -> None:
+    three = [Label(feature, (RAIN,)) for feature in range(3)]
+    scores = {0: score_of(0.6), 1: score_of(0.4), 2: score_of(0.9, recall=0.01)}
+    assert labels.settle(three, scores) == three[:1]
+
+
 def test_summary_counts_live_features_without_a_label_as_bad() -> None:
-    fired = fire([0, 1], [2], [])
-    good = labels.Score(firings=2, precision=1.0, recall=0.5, base_rate=0.1)
-    summary = labels.summary(fired, {0: good})
-    assert summary["live"] == 2
-    assert summary["labels_precise"] == 0.5
+    fired = fire([0, 1], [100, 500], [], [3, 30])
+    kept = [Label(0, (RAIN,)), Label(3, (WEATHER,))]
+    scores = {0: score_of(1.0), 3: score_of(0.9)}
+    summary = labels.summary(fired, kept, scores, example())
+    assert summary["live"] == 3
+    assert summary["labelled"] == 2
+    assert summary["labels_precise"] == 2 / 3
+    assert summary["single_word"] == 1 / 3
+    assert summary["several_words"] == 0
+    assert summary["fires_on_one_word"] == 1 / 3
+    assert summary["precise_beyond_words"] == 1
+    assert summary["kinds"]["concept"] == 1 / 3
+    assert summary["kinds"]["none"] == 1 - 2 / 3
 
 
-def word(text: str, place: int, *concepts: str) -> Word:
-    return Word(0, 1, text, "weather", "The {weather} falls.", place, concepts, ())
+def test_summary_of_an_sae_without_labels() -> None:
+    summary = labels.summary(fire([5], []), [], {}, example())
+    assert (summary["live"], summary["labelled"], summary["median_recall"]) == (1, 0, 0)
 
 
-@pytest.fixture
-def rain_falls() -> Facts:
-    the, rain, falls = word("the", 0, "articles"), word("rain", 1, "nouns"), word("falls", 2)
-    rows = [[None, the, rain, rain, falls]]
-    return facts.collect(rows, [["<|endoftext|>", "The", " ra", "in", " falls"]])
-
-
-def test_facts_of_the_words_and_their_neighbours(rain_falls: Facts) -> None:
-    where = {
-        text: positions.tolist()
-        for (text, _), positions in zip(
-            rain_falls.statements, rain_falls.by_statement(), strict=True
-        )
+def test_a_feature_without_a_label_is_named_by_what_it_promotes() -> None:
+    model = GPT2LMHeadModel(
+        GPT2Config(n_embd=3, n_layer=1, n_head=1, n_positions=4, vocab_size=4,
+                   bos_token_id=0, eos_token_id=0, tie_word_embeddings=False)
+    )  # fmt: skip
+    with torch.no_grad():
+        model.lm_head.weight.copy_(torch.tensor([[0, 0, 0], [9, 0, 0], [0, 9, 0], [3, 0, 0]]))
+        model.transformer.ln_f.weight.copy_(torch.tensor([1.0, 1.0, 2.0]))
+    decoder = torch.tensor([[0.0, 1.0, 0.0], [2.0, 0.0, 0.0]])
+    texts = ["<|endoftext|>", " hall", "\n", " garden"]
+    assert promoted.describe(model, decoder, texts, [1]) == {
+        1: "promotes: hall, garden, <|endoftext|>"
     }
-    assert rain_falls.n_positions == 4
-    assert where['the word "rain"'] == [1, 2]
-    assert where['the word piece "ra"'] == [1]
-    assert where["right after articles"] == [1, 2]
-    assert where["right before nouns"] == [0]
-    assert where['the word "falls" after nouns'] == [3]
-    assert where['right after "the rain"'] == [3]
-    assert where["texts about weather"] == [0, 1, 2, 3]
-    assert where['in "The … falls."'] == [0, 1, 2, 3]
-
-
-def test_facts_can_be_limited_to_known_statements(rain_falls: Facts) -> None:
-    keep = np.array([text == 'the word "rain"' for text, _ in rain_falls.statements])
-    limited = rain_falls.keep(keep)
-    assert limited.statements == [('the word "rain"', Kind.WORD)]
-    assert limited.counts(np.array([1, 3])).tolist() == [1]
+    assert promoted.describe(model, decoder, texts, [0])[0].startswith("promotes: a line break")
