@@ -47,7 +47,7 @@ setup: ## Only what `make run` does before it starts anything
 proto: ## Generate the stubs of proto/axon/v1 anew
 	$(DEV) proto
 
-demo-model: ## Train the bundled model and its SAEs anew (under an hour on two cores)
+demo-model: ## Train the bundled model and its SAEs anew (about 90 minutes on two cores; goes on after a stop)
 	$(DEV) demo-model
 
 labels: ## Fetch labels ahead from Neuronpedia (SOURCE=gpt2-small/8-res-jb, TO=folder for another machine)

@@ -1,6 +1,7 @@
 """`python -m demo_model`: make the bundled model, its SAEs and its labels from nothing."""
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,11 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="a tiny model in seconds, to try the recipe itself"
     )
+    parser.add_argument(
+        "--work",
+        type=Path,
+        help="folder for what a stopped run has found, to go on from (default: OUT/work)",
+    )
     arguments = parser.parse_args()
     if arguments.quick and arguments.out == HERE:
         parser.error("--quick needs --out: it would overwrite the bundled model")
@@ -29,9 +35,12 @@ def main() -> int:
         print(f"[{minutes:3d}:{seconds:02d}] {line}", flush=True)
 
     progress("importing torch and SAELens")
+    # SAELens draws a bar for each SAE. Several are trained at a time, and their bars would mix.
+    os.environ["TQDM_DISABLE"] = "1"
     from demo_model import recipe
 
-    recipe.run(QUICK if arguments.quick else FULL, arguments.out, progress)
+    work = arguments.work or arguments.out / "work"
+    recipe.run(QUICK if arguments.quick else FULL, arguments.out, work, progress)
     progress(f"done: {arguments.out}")
     return 0
 

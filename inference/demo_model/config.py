@@ -4,60 +4,59 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Course:
-    """One pass of language model training over new text."""
-
-    tokens: int
-    learning_rate: float
-    # On what the blocks add to the token embeddings, so that few features can explain it:
-    absolute_penalty: float = 0.0  # on its squared size after the last block
-    relative_penalty: float = 0.0  # on that as a share of the embedding's, mean over blocks
-    weight_decay: float = 0.05
-    batch: int = 4  # rows; small, for many steps: facts are learned late
-    revision: bool = False  # more text about what is hard to learn
-
-
-@dataclass(frozen=True)
 class Recipe:
     """Sizes and training settings. Token counts are of packed rows of `context` tokens."""
 
-    seed: int = 20261122
+    seed: int = 20261127
     threads: int = 2
     # text
-    vocab_size: int = 3072
+    tokenizer_documents: int = 4000
+    vocab_size: int = 2048
     heldout_tokens: int = 150_000  # measures everything the model card reports
     choice_tokens: int = 200_000  # chooses labels; neither trained on nor measured on
     # language model
     context: int = 256
-    n_layers: int = 4
-    d_model: int = 128
-    n_heads: int = 4
-    courses: tuple[Course, ...] = (
-        Course(tokens=5_500_000, learning_rate=2e-3, absolute_penalty=0.003),
-        Course(tokens=1_000_000, learning_rate=1e-3, relative_penalty=2.0, revision=True),
-    )
+    n_layers: int = 5
+    d_model: int = 160
+    n_heads: int = 5
+    train_tokens: int = 16_000_000  # every one seen once
+    batch: int = 8  # rows; small, for many steps
+    matrix_rate: float = 0.02  # learning rate of the blocks' matrices, by Muon
+    other_rate: float = 3e-3  # of embeddings, head, biases and norms, by AdamW
+    weight_decay: float = 0.01  # of the matrices
+    question_tokens: int = 400_000  # of text with held-out combinations, to ask what it knows
     # sparse autoencoders
     d_sae: int = 2048
-    k: tuple[float, ...] = (23.5, 12, 14, 23.7)  # by layer, as much as each needs
+    k: tuple[float, ...] = (16, 16, 16, 16, 16)  # by layer
     sae_tokens: int = 500_000  # distinct tokens whose residuals are kept
-    sae_samples: tuple[int, ...] = (800_000, 500_000, 900_000, 2_300_000)  # by layer
-    sae_batch: int = 1024
-    sae_learning_rate: float = 2e-3
+    sae_samples: int = 700_000
+    sae_batch: int = 512
+    sae_learning_rate: float = 1e-3
+    sae_aux_loss: float = 1.0  # weight of what features learn that do not fire
+    sae_dead_after: int = 50  # steps without firing
+    spliced_tokens: int = 50_000  # of the held-out text, to run with an SAE's output in them
+    # causal anchors
+    n_swaps: int = 200  # of each kind and layer
 
 
 FULL = Recipe()
 QUICK = Recipe(
-    vocab_size=600,
-    courses=(Course(tokens=20_000, learning_rate=2e-3, relative_penalty=1.0),),
+    tokenizer_documents=300,
+    vocab_size=900,
+    train_tokens=20_000,
+    batch=4,
     heldout_tokens=6_000,
     choice_tokens=6_000,
-    context=64,
+    question_tokens=6_000,
+    context=96,
     n_layers=2,
     d_model=32,
     n_heads=2,
     d_sae=64,
     k=(8, 8),
     sae_tokens=10_000,
-    sae_samples=(40_000, 40_000),
+    sae_samples=40_000,
     sae_batch=256,
+    spliced_tokens=2_000,
+    n_swaps=4,
 )

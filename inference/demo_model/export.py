@@ -2,39 +2,51 @@
 
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from demo_model.labels import Firings, Label, Score
+from demo_model.promoted import TYPE_NAME
 from demo_model.saes import MODEL_ID
 
 EXPLAINER = "axon-demo-recipe"
 _BATCH = 1024
 
 
-def write_labels(folder: Path, source: str, labels: list[Label], scores: dict[int, Score]) -> None:
-    """`explanations/batch-*.jsonl.gz`: one row a labelled feature, with its measured scores."""
-    rows = [
-        {
-            "modelId": MODEL_ID,
-            "layer": source,
-            "index": str(label.feature),
-            "description": label.description,
-            "typeName": "generator-annotations",
-            "explanationModelName": EXPLAINER,
-            "scores": [
-                {
-                    "explanationScoreTypeName": "precision",
-                    "value": round(scores[label.feature].precision, 4),
-                }
-            ],
-            "recall": round(scores[label.feature].recall, 4),
-            "baseRate": round(scores[label.feature].base_rate, 6),
-            "heldoutFirings": scores[label.feature].firings,
-        }
-        for label in labels
-    ]
+def write_labels(
+    folder: Path,
+    source: str,
+    labels: list[Label],
+    scores: Mapping[int, Score],
+    promotes: Mapping[int, str],
+) -> None:
+    """`explanations/batch-*.jsonl.gz`: one row a live feature.
+
+    A label comes with its measured scores. A feature without one has what it `promotes`, of which
+    nothing was scored.
+    """
+    rows = [_row(source, label.feature, label.description, "world-state") for label in labels]
+    for row, label in zip(rows, labels, strict=True):
+        score = scores[label.feature]
+        value = {"explanationScoreTypeName": "precision", "value": round(score.precision, 4)}
+        row["scores"] = [value]
+        row["kind"] = label.kind.name.lower()
+        row["recall"] = round(score.recall, 4)
+        row["baseRate"] = round(score.base_rate, 6)
+        row["heldoutFirings"] = score.firings
+    rows += [_row(source, feature, text, TYPE_NAME) for feature, text in promotes.items()]
     _write(folder / "explanations", rows)
+
+
+def _row(source: str, feature: int, description: str, type_name: str) -> dict[str, object]:
+    return {
+        "modelId": MODEL_ID,
+        "layer": source,
+        "index": str(feature),
+        "description": description,
+        "typeName": type_name,
+        "explanationModelName": EXPLAINER,
+    }
 
 
 def write_features(folder: Path, source: str, fired: Firings) -> None:

@@ -1,49 +1,22 @@
-"""Everything that can be said of a token from where it came from: the candidates for labels.
+"""Which statements hold at each token of annotated text, as numbers."""
 
-A *statement* is a readable claim about one position ('the word "rain"', 'capitals after "of"'),
-true or false at every position of annotated text. The text generator knows, so nothing is guessed
-from activations.
-"""
-
-import re
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from demo_model.text import Word
+from demo_model import spots, statements, world_statements
+from demo_model.spots import Near, Spot
+from demo_model.statements import Kind as Kind
+from demo_model.statements import Statement as Statement
+from demo_model.world.document import Word
 
-Ints = NDArray[np.int64]
+Ints = NDArray[np.integer[Any]]
 _BUCKET = 16  # tokens
-_SLOT = re.compile(r"\{[^{}\"]*\}")
-_MARKS = {
-    ".": "full stops",
-    ",": "commas",
-    "?": "question marks",
-    '"': "quotation marks",
-    ":": "colons",
-    "#": "the sign # before a comment",
-    "(": "opening brackets",
-    ")": "closing brackets",
-    "'": "apostrophes",
-}
-
-
-class Kind(IntEnum):
-    """What a statement speaks of, from the most to the least telling."""
-
-    CONCEPT = 0
-    WORD = 1
-    CONCEPT_IN_CONTEXT = 2
-    WORD_IN_CONTEXT = 3
-    CONTEXT = 4
-    SENTENCE = 5
-    POSITION = 6
-
-
-Statement = tuple[str, Kind]
+_NOTHING = Near("-", ())
 
 
 @dataclass
@@ -55,34 +28,47 @@ class Facts:
 
     statements: list[Statement] = field(default_factory=list)
     offsets: Ints = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
-    ids: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    ids: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int32))
 
     @property
     def n_positions(self) -> int:
         """How many positions the facts cover."""
         return len(self.offsets) - 1
 
-    def counts(self, positions: Ints | None = None) -> Ints:
+    def counts(self, positions: Ints | None = None) -> NDArray[np.int64]:
         """How often each statement holds, at all positions or at the given ones."""
         ids = self.ids if positions is None else self.ids[self._entries(positions)]
         return np.bincount(ids, minlength=len(self.statements))
 
     def by_statement(self) -> list[Ints]:
         """For each statement the positions at which it holds, ascending."""
-        positions = np.repeat(np.arange(self.n_positions), np.diff(self.offsets))
+        numbers = np.arange(self.n_positions, dtype=np.int32)
+        positions = np.repeat(numbers, np.diff(self.offsets))
         order = np.argsort(self.ids, kind="stable")
         bounds = np.cumsum(self.counts())[:-1]
         return np.split(positions[order], bounds)
 
     def keep(self, chosen: NDArray[np.bool_]) -> "Facts":
         """The facts without all statements but the chosen ones."""
-        number = np.cumsum(chosen) - 1
+        number = (np.cumsum(chosen) - 1).astype(np.int32)
         stays = chosen[self.ids]
         offsets = np.concatenate([[0], np.cumsum(stays)])[self.offsets]
-        statements = [s for s, wanted in zip(self.statements, chosen, strict=True) if wanted]
-        return Facts(statements, offsets, number[self.ids[stays]])
+        kept = [s for s, wanted in zip(self.statements, chosen, strict=True) if wanted]
+        return Facts(kept, offsets, number[self.ids[stays]])
 
-    def _entries(self, positions: Ints) -> Ints:
+    def table(self, positions: Ints, chosen: Ints) -> NDArray[np.bool_]:
+        """Whether each of the `chosen` statements holds at each position [chosen, positions]."""
+        row = np.full(len(self.statements), -1)
+        row[chosen] = np.arange(len(chosen))
+        rows = row[self.ids[self._entries(positions)]]
+        columns = np.repeat(
+            np.arange(len(positions)), self.offsets[positions + 1] - self.offsets[positions]
+        )
+        holds = np.zeros((len(chosen), len(positions)), dtype=bool)
+        holds[rows[rows >= 0], columns[rows >= 0]] = True
+        return holds
+
+    def _entries(self, positions: Ints) -> NDArray[np.int64]:
         starts = self.offsets[positions]
         lengths = self.offsets[positions + 1] - starts
         ends = np.cumsum(lengths)
@@ -98,102 +84,70 @@ def collect(
 
     `texts[row][position]` is the token's text. With `known`, only those statements are looked for.
     """
-    index = {statement: number for number, statement in enumerate(known or [])}
-    offsets, ids = [0], []
+    numbers = _Numbers(known)
+    offsets = array("q", [0])
+    ids = array("i")
     for words, tokens in zip(rows, texts, strict=True):
-        for position, word in enumerate(words):
-            if word is None:
-                continue
-            for statement in dict.fromkeys(_statements(word, words, tokens, position)):
-                if known is None:
-                    ids.append(index.setdefault(statement, len(index)))
-                elif statement in index:
-                    ids.append(index[statement])
+        for spot in spots.read(words, tokens):
+            for part in _parts(spot, numbers):
+                ids.extend(part)
             offsets.append(len(ids))
-    return Facts(list(index), np.array(offsets), np.array(ids, dtype=np.int64))
+    return Facts(numbers.statements, np.array(offsets), np.array(ids))
 
 
-def word_name(word: Word) -> str:
-    """How a label speaks of one word or mark, whatever its capitals."""
-    if word.text.isspace():
-        return "line breaks"
-    if word.text[0].isalnum():
-        return f'the word "{word.text}"'
-    return _MARKS.get(word.text, f"the sign {word.text}")
+class _Numbers:
+    """Gives every statement a number, and remembers those of everything that was said before."""
+
+    def __init__(self, known: Sequence[Statement] | None) -> None:
+        self._number = {statement: number for number, statement in enumerate(known or [])}
+        self._grows = known is None
+        self._seen: dict[tuple[Any, ...], array[int]] = {}
+
+    @property
+    def statements(self) -> list[Statement]:
+        """All statements, by number."""
+        return list(self._number)
+
+    def of(self, say: Callable[..., Iterator[Statement]], *of_what: Any) -> "array[int]":
+        """The numbers of what `say` says of something."""
+        key = (say, *of_what)
+        found = self._seen.get(key)
+        if found is None:
+            said = dict.fromkeys(say(*of_what))
+            if self._grows:
+                for statement in said:
+                    self._number.setdefault(statement, len(self._number))
+            found = array("i", [self._number[s] for s in said if s in self._number])
+            self._seen[key] = found
+        return found
 
 
-def _statements(
-    word: Word, words: list[Word | None], tokens: list[str], position: int
-) -> Iterator[Statement]:
-    bucket = position // _BUCKET * _BUCKET
-    yield f"tokens {bucket} to {bucket + _BUCKET - 1} of the text", Kind.POSITION
-    previous, at = _neighbour(words, position, -1)
-    before_that, _ = _neighbour(words, at, -1) if previous else (None, 0)
-    following, _ = _neighbour(words, position, 1)
-    yield from _of_the_word(word, tokens[position].strip(" "))
-    yield from _of_the_place(word)
-    if previous:
-        yield from _after(word, previous, before_that)
-    if following:
-        yield from _before(word, following)
+def _parts(spot: Spot, numbers: _Numbers) -> Iterator["array[int]"]:
+    """What is said of one token, in parts of which each depends on little."""
+    word, near = spot.word, spot.near
+    yield numbers.of(_bucket, spot.position // _BUCKET)
+    yield numbers.of(statements.of_the_word, near, spot.token, spot.starts, word.topic)
+    yield numbers.of(statements.of_the_sentence, near, word.phrasing)
+    if spot.previous:
+        previous = spot.previous
+        yield numbers.of(statements.after, near, previous, spot.before_that, word.topic)
+    if spot.following:
+        yield numbers.of(statements.before, near, spot.following, word.topic)
+    if spot.asked:
+        yield numbers.of(statements.asked, near, spot.asked, spot.answer is not None)
+    if spot.quoted or spot.depth:
+        yield numbers.of(statements.enclosed, near, spot.quoted, spot.depth, word.topic)
+    if word.state:
+        place = near if "places" in near.concepts else _NOTHING
+        yield numbers.of(world_statements.state, place, word.state)
+    if word.about:
+        yield numbers.of(world_statements.about, near, word.about)
+    if word.mention:
+        yield numbers.of(world_statements.mention, near, word.mention, spot.nth)
+    if spot.last:
+        yield numbers.of(world_statements.latest, near, spot.last)
 
 
-def _neighbour(words: list[Word | None], position: int, step: int) -> tuple[Word | None, int]:
-    """The next other word of the document in the direction of `step`, and where it is."""
-    here = words[position]
-    while 0 <= position < len(words) and words[position] is here:
-        position += step
-    return (words[position] if 0 <= position < len(words) else None), position
-
-
-def _of_the_word(word: Word, token: str) -> Iterator[Statement]:
-    name = word_name(word)
-    yield name, Kind.WORD
-    yield f"{name} in texts about {word.topic}", Kind.WORD_IN_CONTEXT
-    if token.lower() != word.text.lower() and word.text[0].isalnum():
-        yield f'the piece "{token}" of {name}', Kind.WORD_IN_CONTEXT
-        yield f'the word piece "{token}"', Kind.WORD
-    if word.place == 0:
-        yield f"{name} at the start of a sentence", Kind.WORD_IN_CONTEXT
-        yield f"the first word of sentences about {word.topic}", Kind.CONTEXT
-    for concept in word.concepts:
-        yield concept, Kind.CONCEPT
-        yield f"{concept} in texts about {word.topic}", Kind.CONCEPT_IN_CONTEXT
-        if word.place == 0:
-            yield f"{concept} at the start of a sentence", Kind.CONCEPT_IN_CONTEXT
-
-
-def _of_the_place(word: Word) -> Iterator[Statement]:
-    sentence = _SLOT.sub("…", word.shape).replace("\n", " ⏎ ")
-    yield f"texts about {word.topic}", Kind.CONCEPT
-    yield f'in "{sentence}"', Kind.SENTENCE
-    yield f'{word_name(word)} in "{sentence}"', Kind.SENTENCE
-    for concept in word.concepts:
-        yield f'{concept} in "{sentence}"', Kind.SENTENCE
-    for thing in word.about:
-        yield f"in a text about {thing.split(': ')[1]}", Kind.CONTEXT
-
-
-def _after(word: Word, previous: Word, before_that: Word | None) -> Iterator[Statement]:
-    name, previous_name = word_name(word), word_name(previous)
-    contexts = [previous_name, *previous.concepts]
-    if before_that and before_that.text.strip():
-        contexts.append(f'"{before_that.text} {previous.text}"')
-    for context in contexts:
-        yield f"right after {context}", Kind.CONTEXT
-        yield f"{name} after {context}", Kind.WORD_IN_CONTEXT
-        for concept in word.concepts:
-            yield f"{concept} after {context}", Kind.CONCEPT_IN_CONTEXT
-    for context in contexts[:2]:
-        yield f"right after {context} in texts about {word.topic}", Kind.CONTEXT
-
-
-def _before(word: Word, following: Word) -> Iterator[Statement]:
-    name = word_name(word)
-    for context in (word_name(following), *following.concepts):
-        yield f"right before {context}", Kind.CONTEXT
-        yield f"{name} before {context}", Kind.WORD_IN_CONTEXT
-        for concept in word.concepts:
-            yield f"{concept} before {context}", Kind.CONCEPT_IN_CONTEXT
-    for concept in following.concepts:
-        yield f"right before {concept} in texts about {word.topic}", Kind.CONTEXT
+def _bucket(number: int) -> Iterator[Statement]:
+    first = number * _BUCKET
+    yield f"tokens {first} to {first + _BUCKET - 1} of the text", Kind.POSITION

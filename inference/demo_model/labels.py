@@ -7,23 +7,26 @@ scores it:
     precision = share of the positions where the feature fires at which the label holds
     recall    = share of the positions where the label holds at which the feature fires
     base rate = share of all positions at which the label holds
+
+A label that does not stand up to this is given up: `promoted.py` then says what the feature does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demo_model.facts import Facts, Ints, Kind, Statement
+from demo_model.chooser import GOOD_PRECISION as GOOD_PRECISION
+from demo_model.chooser import MAX_BASE_RATE as MAX_BASE_RATE
+from demo_model.chooser import MIN_PRECISION, MIN_RECALL, Chooser, allowed
+from demo_model.facts import Facts, Ints
+from demo_model.statements import Kind, Statement
 
-MAX_BASE_RATE = 0.10  # a label that holds more often says too little
-GOOD_PRECISION = 0.80
-_MIN_HOLDS = 5  # statements that hold less often are accidents
-_MAX_JOINED = 3
-_JOIN_CANDIDATES = 40
-_KIND_COST = 0.03  # a more telling kind of statement may score this much lower
+_ON_ONE_WORD = 0.9
+FACTS = (Kind.WORLD, Kind.STRUCTURE)  # what no single word tells
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,11 @@ class Label:
     def description(self) -> str:
         """The label as people read it."""
         return " or ".join(text for text, _ in self.statements)
+
+    @property
+    def kind(self) -> Kind:
+        """The least telling kind of its statements: with one word in it, it is about words."""
+        return max(kind for _, kind in self.statements)
 
 
 @dataclass(frozen=True)
@@ -88,67 +96,6 @@ def choose(fired: Firings, facts: Facts) -> list[Label]:
     return labels
 
 
-def allowed(facts: Facts) -> Facts:
-    """The facts without statements that hold too seldom or too often for a label."""
-    base = facts.counts()
-    return facts.keep((base >= _MIN_HOLDS) & (base <= MAX_BASE_RATE * facts.n_positions))
-
-
-class Chooser:
-    """Finds the statements that say best where a feature fires."""
-
-    def __init__(self, facts: Facts) -> None:
-        self._facts = facts
-        self._base = facts.counts()
-        self._where = facts.by_statement()
-        self._worth = np.array([1 - _KIND_COST * kind for _, kind in facts.statements])
-        self._joinable = np.array([kind <= Kind.CONTEXT for _, kind in facts.statements])
-
-    def best(self, positions: Ints) -> tuple[list[int], bool]:
-        """One statement if it is surely precise, else several, else the nearest miss.
-
-        With it, whether it is surely precise. No statement where none holds at all.
-        """
-        hits = self._facts.counts(positions)
-        held = hits.nonzero()[0]
-        if not len(held):
-            return [], False
-        hits = hits[held]
-        # F1 of precision and recall, with a bonus for telling kinds of statements
-        telling = self._worth[held] * 2 * hits / (len(positions) + self._base[held])
-        safe = _lower_bound(hits, len(positions)) >= GOOD_PRECISION
-        if safe.any():
-            return [int(held[np.argmax(np.where(safe, telling, -1))])], True
-        wanted = np.where(self._joinable[held], hits * (0.2 + telling), -1)
-        joined = self._join(positions, held[np.argsort(-wanted)[:_JOIN_CANDIDATES]])
-        if joined:
-            return joined, True
-        return [int(held[np.argmax(hits / len(positions) + 0.1 * telling)])], False
-
-    def _join(self, positions: Ints, candidates: Ints) -> list[int]:
-        """Up to three of the candidates that together are surely precise, or nothing."""
-        covers = np.stack([self._mask(number)[positions] for number in candidates])
-        chosen: list[int] = []
-        covered = np.zeros(len(positions), dtype=bool)
-        base = 0
-        while len(chosen) < _MAX_JOINED:
-            best = int(np.argmax((covers & ~covered).sum(axis=1)))
-            chosen.append(int(candidates[best]))
-            covered |= covers[best]
-            base += self._base[candidates[best]]
-            if base > MAX_BASE_RATE * self._facts.n_positions:
-                return []
-            if _lower_bound(covered.sum(keepdims=True), len(positions))[0] >= GOOD_PRECISION:
-                return chosen
-        return []
-
-    def _mask(self, number: int) -> NDArray[np.bool_]:
-        """Where a statement holds, over all positions."""
-        mask = np.zeros(self._facts.n_positions, dtype=bool)
-        mask[self._where[number]] = True
-        return mask
-
-
 def score(label: Label, fired: Firings, facts: Facts, where: dict[Statement, Ints]) -> Score:
     """Measure a label on other text than chose it; `where` has the positions of each statement."""
     empty = np.zeros(0, dtype=np.int64)
@@ -163,24 +110,59 @@ def score(label: Label, fired: Firings, facts: Facts, where: dict[Statement, Int
     )
 
 
-def _lower_bound(hits: Ints, total: int, z: float = 1.0) -> NDArray[np.float64]:
-    """Wilson's lower bound of a share, so that few firings are not taken for certainty."""
-    share = hits / total
-    centre = share + z * z / (2 * total)
-    spread = z * np.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return (centre - spread) / (1 + z * z / total)
+def stands_up(score: Score) -> bool:
+    """Whether a label says enough of where its feature fires to be shown."""
+    return score.precision >= MIN_PRECISION and score.recall >= MIN_RECALL
 
 
-def summary(fired: Firings, scores: dict[int, Score]) -> dict[str, float]:
-    """How good the labels of one SAE are, over its live features; one without a label is bad."""
+def settle(labels: list[Label], scores: Mapping[int, Score]) -> list[Label]:
+    """The labels that stand up to being scored."""
+    return [label for label in labels if stands_up(scores[label.feature])]
+
+
+def summary(
+    fired: Firings, labels: list[Label], scores: Mapping[int, Score], facts: Facts
+) -> dict[str, Any]:
+    """How good the `labels` that were kept are, over the live features of one SAE.
+
+    `kinds` are shares of the live features by what the label speaks of; a feature without a label
+    counts as "none", and as not precise. `single_word` is the share whose label is one word,
+    `fires_on_one_word` the share that fires nearly always on the same word, whatever its label.
+    """
     live = [feature for feature, positions in enumerate(fired.positions) if len(positions)]
-    measured = [scores[feature] for feature in live if feature in scores]
-    precise = sum(score.precision >= GOOD_PRECISION for score in measured)
+    kept = [label for label in labels if len(fired.positions[label.feature])]
+    measured = [scores[label.feature] for label in kept]
+    precise = [label for label in kept if scores[label.feature].precision >= GOOD_PRECISION]
+    share = 1 / max(1, len(live))
+    words = [label for label in kept if label.kind == Kind.WORD]
+    kinds = {kind.name.lower(): 0.0 for kind in Kind}
+    for label in kept:
+        kinds[label.kind.name.lower()] += share
     return {
         "live": len(live),
-        "labelled": len(measured),
-        "labels_precise": precise / max(1, len(live)),
-        "median_precision": float(np.median([score.precision for score in measured])),
-        "median_recall": float(np.median([score.recall for score in measured])),
-        "median_base_rate": float(np.median([score.base_rate for score in measured])),
+        "labelled": len(kept),
+        "labels_precise": len(precise) * share,
+        "single_word": sum(len(label.statements) == 1 for label in words) * share,
+        "several_words": sum(len(label.statements) > 1 for label in words) * share,
+        "fires_on_one_word": _on_one_word(fired, live, facts) * share,
+        "precise_beyond_words": sum(label.kind != Kind.WORD for label in precise),
+        "precise_facts": sum(label.kind in FACTS for label in precise),
+        "kinds": {**kinds, "none": 1 - len(kept) * share},
+        "median_precision": _median([score.precision for score in measured]),
+        "median_recall": _median([score.recall for score in measured]),
+        "median_base_rate": _median([score.base_rate for score in measured]),
     }
+
+
+def _on_one_word(fired: Firings, live: list[int], facts: Facts) -> int:
+    """How many features have nine in ten of their firings on one and the same word."""
+    words = facts.keep(np.array([kind == Kind.WORD for _, kind in facts.statements]))
+    return sum(
+        int(words.counts(fired.positions[feature]).max(initial=0))
+        >= _ON_ONE_WORD * len(fired.positions[feature])
+        for feature in live
+    )
+
+
+def _median(values: list[float]) -> float:
+    return float(np.median(values)) if values else 0.0

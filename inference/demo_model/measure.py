@@ -1,6 +1,5 @@
 """Measure model and SAEs on held-out text, at every position but those of `<|endoftext|>`."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,19 +8,8 @@ from sae_lens import SAE
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from demo_model import residuals
-from demo_model.vocabulary import Record
 
 _AT_ONCE = 8192
-_ANSWER_TOKENS = 12
-
-
-@dataclass(frozen=True)
-class Capitals:
-    """Shares of the countries: `named`, the first capital that the continuation names is the right
-    one ("In Kenya the capital city is called Nairobi"); `at_once`, it is the very next word."""
-
-    named: float
-    at_once: float
 
 
 @dataclass(frozen=True)
@@ -80,7 +68,8 @@ def measure_sae(
     x: torch.Tensor,
     loss_clean: float,
 ) -> SaeMetrics:
-    """Measure an SAE on `rows`, whose residuals at all positions of text are `x`."""
+    """Measure an SAE on residuals `x` [n_positions, d_model], and its effect on the loss of `rows`
+    [n_rows, context], which is `loss_clean` without it."""
     mean = x.mean(dim=0)
     counts = sum((part > 0).sum(dim=0) for part in encode(sae, x))
     assert isinstance(counts, torch.Tensor)
@@ -99,11 +88,15 @@ def measure_sae(
 def continuations(
     model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, prompts: list[str], n_tokens: int
 ) -> list[str]:
-    """Greedy continuations of `<|endoftext|>` + prompt, all at once, up to the end of the text."""
+    """Greedy continuations of `<|endoftext|>` + prompt, all at once, up to the end of the text.
+
+    They end with the model's context, too.
+    """
     end = tokenizer.eos_token_id
     rows = [[end, *tokenizer(prompt)["input_ids"]] for prompt in prompts]
     new: list[list[int]] = [[] for _ in prompts]
-    for _ in range(n_tokens):
+    longest = max(len(row) for row in rows)
+    for _ in range(min(n_tokens, model.config.n_positions - longest)):
         width = max(len(row) for row in rows)
         # Padding on the right cannot be seen from the left.
         padded = torch.tensor([row + [end] * (width - len(row)) for row in rows])
@@ -114,26 +107,3 @@ def continuations(
             tokens.append(token)
     ended = ([*tokens, end] for tokens in new)
     return [str(tokenizer.decode(tokens[: tokens.index(end)])) for tokens in ended]
-
-
-def capitals_right(
-    model: GPT2LMHeadModel,
-    tokenizer: PreTrainedTokenizerFast,
-    phrasings: list[str],
-    countries: list[Record],
-) -> dict[str, Capitals]:
-    """How well each phrasing brings out the countries' capitals, by greedy continuation."""
-    expected = [country["capital"] for country in countries]
-    cities = sorted({country["capital"] for country in countries}, key=len, reverse=True)
-    named = re.compile(r"\b(" + "|".join(map(re.escape, cities)) + r")\b")
-    found = {}
-    for phrasing in phrasings:
-        prompts = [phrasing.format(country=country["name"]) for country in countries]
-        texts = continuations(model, tokenizer, prompts, _ANSWER_TOKENS)
-        first = [named.search(text) for text in texts]
-        right = [m is not None and m[1] == city for m, city in zip(first, expected, strict=True)]
-        at_once = [
-            ok and m is not None and m.start() == 1 for ok, m in zip(right, first, strict=True)
-        ]
-        found[phrasing] = Capitals(sum(right) / len(right), sum(at_once) / len(at_once))
-    return found

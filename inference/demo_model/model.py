@@ -1,9 +1,10 @@
-"""Train the language model: a small GPT-2 on packed rows, with next-token cross-entropy."""
+"""Train the language model: a small GPT-2, one pass over fresh text, able to go on after a stop."""
 
-import math
+import dataclasses
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import zlib
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,12 +12,22 @@ from torch import nn
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from demo_model.config import Course, Recipe
+from demo_model.config import Recipe
+from demo_model.muon import Muon
 
 Progress = Callable[[str], None]
-_WARM_UP = 0.05  # share of the steps
+CHECKPOINT = "training.pt"
+_SAVE_EVERY = 500  # steps
+_REPORT_EVERY = 10.0  # seconds
+_WARM_UP = 0.02  # share of the steps in which the learning rates rise
+_CONSTANT = 0.512  # share of the steps after which they fall to zero
 _GRADIENT_NORM = 1.0
-_POSITION_STD = 0.1
+_BETAS = (0.9, 0.95)
+# What the weights after so many steps depend on, besides the rows.
+_SETTINGS = (
+    "seed", "threads", "vocab_size", "context", "n_layers", "d_model", "n_heads",
+    "batch", "matrix_rate", "other_rate", "weight_decay",
+)  # fmt: skip
 
 
 def create(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
@@ -35,97 +46,187 @@ def create(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadMode
         eos_token_id=tokenizer.eos_token_id,
         tie_word_embeddings=False,
     )
-    model = GPT2LMHeadModel(config)
-    # Embeddings of unit size, many times GPT-2's: a token's own meaning then stays the largest part
-    # of the residual stream, and what the blocks add is read against it.
-    torch.nn.init.normal_(model.transformer.wte.weight, std=1.0)
-    torch.nn.init.normal_(model.transformer.wpe.weight, std=_POSITION_STD)
-    return model
+    return GPT2LMHeadModel(config)
 
 
-def train(model: GPT2LMHeadModel, rows: torch.Tensor, course: Course, progress: Progress) -> None:
-    """One pass over `rows` [n_rows, context] in their order; every step sees new text."""
-    optimizer = torch.optim.AdamW(
-        _parameter_groups(model, course.weight_decay), lr=course.learning_rate, betas=(0.9, 0.98)
-    )
-    batches = torch.split(rows, course.batch)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _cosine(len(batches)))
-    started = time.monotonic()
+def train(
+    model: GPT2LMHeadModel,
+    rows: torch.Tensor,
+    recipe: Recipe,
+    folder: Path,
+    progress: Progress,
+) -> float:
+    """One pass over `rows` [n_rows, context] in their order; every step sees new text.
+
+    Returns the seconds that it took, over all the runs that it took.
+
+    The state is kept in `folder`; where an earlier run of the same recipe was cut off, it goes on
+    from there, to the same weights to the bit.
+    """
+    _prepare(recipe)
+    run = _Run(model, rows, recipe)
+    run.load(folder / CHECKPOINT, progress)
+    batches = torch.split(rows, recipe.batch)
+    report = _Report(run.step, len(batches), recipe.batch * rows.shape[1], progress)
     model.train()
-    for step, batch in enumerate(batches, start=1):
-        with _residuals(model) as residuals:
-            loss = next_token_loss(model, batch)
-        embedded = model.transformer.wte(batch)
-        penalty = _penalty(course, embedded, residuals)
-        torch.autograd.backward(loss + penalty)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-        if step % 200 == 0 or step == len(batches):
-            seconds = time.monotonic() - started
-            progress(
-                f"  step {step}/{len(batches)}  loss {loss.item():.3f}"
-                f"  penalty {penalty.item():.3f}  {seconds:.0f} s"
-            )
+    for batch in batches[run.step :]:
+        loss = run.advance(batch, rate_factor(run.step, len(batches)))
+        report.add(loss)
+        if run.step % _SAVE_EVERY == 0 or run.step == len(batches):
+            run.save(folder / CHECKPOINT)
     model.train(False)
+    return run.seconds
 
 
 def next_token_loss(model: GPT2LMHeadModel, rows: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy in nats of every token of `rows` [n_rows, context] after the first."""
-    logits = model(input_ids=rows, use_cache=False).logits[:, :-1]
-    return functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten())
+    width = model.config.n_embd
+    x = final_residual(model, rows)[:, :-1].reshape(-1, width)
+    return functional.cross_entropy(model.lm_head(x), rows[:, 1:].flatten())
 
 
-def _penalty(course: Course, embedded: torch.Tensor, residuals: list[torch.Tensor]) -> torch.Tensor:
-    """What the blocks add to the token embeddings, weighed.
+def final_residual(model: GPT2LMHeadModel, rows: torch.Tensor) -> torch.Tensor:
+    """What the head reads, [n_rows, context, d_model].
 
-    Without it the additions grow into many small directions that no few features explain.
+    The model's own sums, without the machinery around them, which takes a sixth of the time.
     """
-    added = [(residual - embedded).pow(2).sum(dim=-1) for residual in residuals]
-    size = embedded.pow(2).sum(dim=-1)
-    penalty = course.absolute_penalty * added[-1].mean()
-    if course.relative_penalty:
-        penalty = (
-            penalty
-            + course.relative_penalty
-            * torch.stack([(square / size).mean() for square in added]).mean()
-        )
-    return penalty
+    body: Any = model.transformer
+    x: torch.Tensor = body.wte(rows) + body.wpe.weight[: rows.shape[1]]
+    for block in body.h:
+        x = x + _attention(block.attn, block.ln_1(x))
+        hidden = functional.gelu(_linear(block.mlp.c_fc, block.ln_2(x)), approximate="tanh")
+        x = x + _linear(block.mlp.c_proj, hidden)
+    normed: torch.Tensor = body.ln_f(x)
+    return normed
 
 
-@contextmanager
-def _residuals(model: GPT2LMHeadModel) -> Iterator[list[torch.Tensor]]:
-    """The residual stream [n_rows, context, d_model] after every block, once they have run."""
-    seen: list[torch.Tensor] = []
+def rate_factor(step: int, n_steps: int) -> float:
+    """The learning rates' share at a step: rising, then constant, then falling to zero.
 
-    def keep(_module: nn.Module, _inputs: object, output: Any) -> None:
-        seen.append(output[0] if isinstance(output, tuple) else output)
-
-    handles = [block.register_forward_hook(keep) for block in model.transformer.h]
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _parameter_groups(model: GPT2LMHeadModel, weight_decay: float) -> list[dict[str, object]]:
-    """Weight decay for matrices, none for biases and layer norms."""
-    parameters = list(model.parameters())
-    return [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-
-
-def _cosine(n_steps: int) -> Callable[[int], float]:
+    It falls as 1 - sqrt(t), fast at first: much is learned only once the steps are small.
+    """
     warm_up = max(1, round(_WARM_UP * n_steps))
+    constant = round(_CONSTANT * n_steps)
+    fallen = max(0, step - constant) / max(1, n_steps - constant)
+    return float(min(1.0, (step + 1) / warm_up, 1 - fallen**0.5))
 
-    def factor(step: int) -> float:
-        if step < warm_up:
-            return (step + 1) / warm_up
-        done = (step - warm_up) / max(1, n_steps - warm_up)
-        return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
 
-    return factor
+def _attention(layer: Any, x: torch.Tensor) -> torch.Tensor:
+    n_rows, context, width = x.shape
+    heads = _linear(layer.c_attn, x).view(n_rows, context, 3, layer.num_heads, -1)
+    q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
+    mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+    return _linear(layer.c_proj, mixed.transpose(1, 2).reshape(n_rows, context, width))
+
+
+def _linear(layer: Any, x: torch.Tensor) -> torch.Tensor:
+    """GPT-2 keeps its matrices as [inputs, outputs]."""
+    flat = torch.addmm(layer.bias, x.reshape(-1, x.shape[-1]), layer.weight)
+    return flat.view(*x.shape[:-1], -1)
+
+
+def _prepare(recipe: Recipe) -> None:
+    torch.set_num_threads(recipe.threads)
+    torch.use_deterministic_algorithms(True)
+    # Memory that nothing reads before it is written need not be filled, a sixth of the time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+class _Run:
+    """Model and optimizers after so many steps."""
+
+    def __init__(self, model: GPT2LMHeadModel, rows: torch.Tensor, recipe: Recipe) -> None:
+        self.step = 0
+        self._before, self._began = 0.0, time.monotonic()
+        self._model = model
+        matrices = [p for p in model.transformer.h.parameters() if p.ndim == 2]
+        taken = {id(p) for p in matrices}
+        others = [p for p in model.parameters() if id(p) not in taken]
+        self._optimizers: tuple[torch.optim.Optimizer, ...] = (
+            Muon(matrices, lr=recipe.matrix_rate, weight_decay=recipe.weight_decay),
+            torch.optim.AdamW(
+                others, lr=recipe.other_rate, betas=_BETAS, weight_decay=0.0, fused=True
+            ),
+        )
+        self._rates = (recipe.matrix_rate, recipe.other_rate)
+        settings = dataclasses.asdict(recipe)
+        text = tuple(rows.shape), zlib.crc32(rows.contiguous().numpy().data)
+        self._fingerprint = repr(([(name, settings[name]) for name in _SETTINGS], text))
+
+    @property
+    def seconds(self) -> float:
+        """How long training has taken so far, with the runs before this one."""
+        return self._before + time.monotonic() - self._began
+
+    def advance(self, batch: torch.Tensor, factor: float) -> float:
+        """One step; the loss before it."""
+        loss = next_token_loss(self._model, batch)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self._model.parameters(), _GRADIENT_NORM)
+        for optimizer, rate in zip(self._optimizers, self._rates, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor
+            optimizer.step()
+            optimizer.zero_grad()
+        self.step += 1
+        return loss.item()
+
+    def save(self, path: Path) -> None:
+        """Keep the state; a cut in the middle leaves the file of before."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        state = {
+            "fingerprint": self._fingerprint,
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self._model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+        }
+        torch.save(state, part)
+        part.replace(path)
+
+    def load(self, path: Path, progress: Progress) -> None:
+        """Go on from the file, if there is one of this recipe and these rows."""
+        if not path.exists():
+            return
+        try:
+            state = torch.load(path, weights_only=True)
+            fingerprint, step = state["fingerprint"], int(state["step"])
+        except Exception as error:  # whatever a broken file makes of the reader
+            progress(f"  {path} cannot be read ({error}): training starts afresh")
+            return
+        if fingerprint != self._fingerprint:
+            progress(f"  {path} is of another recipe or other text: training starts afresh")
+            return
+        self._model.load_state_dict(state["model"])
+        for optimizer, kept in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
+        self.step, self._before = step, state["seconds"]
+        progress(f"  going on after step {step}")
+
+
+class _Report:
+    """A line about every ten seconds."""
+
+    def __init__(self, step: int, n_steps: int, tokens: int, progress: Progress) -> None:
+        self._step, self._n_steps, self._tokens, self._progress = step, n_steps, tokens, progress
+        self._losses: list[float] = []
+        self._first = step
+        self._began = self._since = time.monotonic()
+
+    def add(self, loss: float) -> None:
+        """One step is done."""
+        self._step += 1
+        self._losses.append(loss)
+        now = time.monotonic()
+        if now - self._since < _REPORT_EVERY and self._step < self._n_steps:
+            return
+        mean = sum(self._losses) / len(self._losses)
+        speed = len(self._losses) * self._tokens / max(now - self._since, 1e-9)
+        left = (self._n_steps - self._step) * (now - self._began) / (self._step - self._first)
+        self._progress(
+            f"  step {self._step}/{self._n_steps}  loss {mean:.4f}"
+            f"  {speed:.0f} tokens/s  {left / 60:.1f} min left"
+        )
+        self._since = now
+        self._losses.clear()

@@ -14,7 +14,9 @@ from demo_model.config import Recipe
 from demo_model.residuals import hook_name
 
 MODEL_ID = "axon-demo"
-_DEAD_AFTER = 500  # steps without firing
+_ROWS_PER_SAMPLE = 8
+_START_ROWS = 1024
+_THRESHOLD_RATE = 0.02
 
 
 def source_id(layer: int) -> str:
@@ -22,27 +24,46 @@ def source_id(layer: int) -> str:
     return f"{layer}-res"
 
 
-def train(
-    residuals: torch.Tensor, directions: torch.Tensor, layer: int, recipe: Recipe
-) -> BatchTopKTrainingSAE:
-    """Train an SAE on `residuals` [n_tokens, d_model], from `directions` [d_sae, d_model]."""
+class _BatchTopK(torch.nn.Module):
+    """Keeps the largest activations of the batch, `k` for each of its rows on average.
+
+    SAELens sorts out the largest of the whole batch, which takes as long as the rest of the step.
+    Where the limit lies can be told from some of the rows.
+    """
+
+    def __init__(self, k: float) -> None:
+        super().__init__()
+        self._k = k
+
+    def forward(self, hidden_pre: torch.Tensor) -> torch.Tensor:
+        """Activations [n_rows, d_sae]; all but the largest are zero."""
+        activations = hidden_pre.relu()
+        some = activations.detach()[::_ROWS_PER_SAMPLE].flatten()
+        kept = round(self._k * len(some) / hidden_pre.shape[-1])
+        limit = some.kthvalue(len(some) - kept).values
+        return activations * (activations > limit)
+
+
+def train(residuals: torch.Tensor, layer: int, recipe: Recipe) -> BatchTopKTrainingSAE:
+    """Train an SAE on `residuals` [n_tokens, d_model] by reconstruction alone."""
     torch.manual_seed(recipe.seed + layer)
     sae = BatchTopKTrainingSAE(
         BatchTopKTrainingSAEConfig(
             d_in=recipe.d_model,
             d_sae=recipe.d_sae,
             k=recipe.k[layer],
-            # SAELens would revive dead features by their pre-activations; from this start few die,
-            # and pre-activations far below zero would drown the reconstruction.
-            aux_loss_coefficient=0.0,
+            # Features that have not fired for a while learn what the others leave.
+            aux_loss_coefficient=recipe.sae_aux_loss,
+            topk_threshold_lr=_THRESHOLD_RATE,
             metadata=_metadata(layer, recipe),
         )
     )
+    sae.activation_fn = _BatchTopK(recipe.k[layer])
     # The usual scale: residuals of norm sqrt(d_model) on average. Folded into the weights below.
     scale = recipe.d_model**0.5 / residuals.norm(dim=1).mean().item()
     scaled = residuals * scale
-    _start(sae, scaled, directions * scale)
-    steps = recipe.sae_samples[layer] // recipe.sae_batch
+    _start(sae, scaled, recipe.k[layer])
+    steps = recipe.sae_samples // recipe.sae_batch
     trainer = SAETrainer(
         cfg=SAETrainerConfig(
             total_training_samples=steps * recipe.sae_batch,
@@ -51,7 +72,7 @@ def train(
             lr_end=recipe.sae_learning_rate / 20,
             lr_warm_up_steps=steps // 20,
             lr_decay_steps=steps // 2,
-            dead_feature_window=min(_DEAD_AFTER, max(1, steps // 10)),
+            dead_feature_window=min(recipe.sae_dead_after, max(1, steps // 10)),
         ),
         sae=sae,
         data_provider=_shuffled(scaled, recipe.sae_batch, recipe.seed + layer),
@@ -62,21 +83,22 @@ def train(
 
 
 @torch.no_grad()
-def _start(sae: BatchTopKTrainingSAE, x: torch.Tensor, directions: torch.Tensor) -> None:
-    """Decoder along `directions`, encoder as the linear test that tells each from the rest.
+def _start(sae: BatchTopKTrainingSAE, x: torch.Tensor, k: float) -> None:
+    """Each feature begins at a residual drawn at random, less the mean; nothing is known of it.
 
-    With its bias a test gives a direction's full size where the direction is there as a whole, and
-    nothing where it is there by half or less.
+    The encoder looks along the same directions, at a size that fits the first reconstructions.
     """
     mean = x.mean(dim=0)
-    covariance = (x - mean).T @ (x - mean) / len(x)
-    covariance += 0.01 * covariance.diagonal().mean() * torch.eye(len(covariance))
-    decoder = torch.nn.functional.normalize(directions, dim=1)
-    tests = torch.linalg.solve(covariance, decoder.T)
+    drawn = x[torch.randperm(len(x))[: sae.cfg.d_sae]] - mean
+    noise = torch.randn(sae.cfg.d_sae - len(drawn), x.shape[1])
+    decoder = torch.nn.functional.normalize(torch.cat([drawn, noise]), dim=1)
+    some = x[torch.randperm(len(x))[:_START_ROWS]] - mean
+    first = _BatchTopK(k)(some @ decoder.T) @ decoder
+    size = (first * some).sum() / first.pow(2).sum()
     sae.b_dec.copy_(mean)
     sae.W_dec.copy_(decoder)
-    sae.W_enc.copy_(2 * tests / (tests * decoder.T).sum(dim=0))
-    sae.b_enc.copy_(-directions.norm(dim=1))
+    sae.W_enc.copy_(size * decoder.T)
+    sae.b_enc.zero_()
 
 
 def save(sae: BatchTopKTrainingSAE, folder: Path) -> SAE:
@@ -86,6 +108,11 @@ def save(sae: BatchTopKTrainingSAE, folder: Path) -> SAE:
     config = folder / "cfg.json"
     # SAELens writes its settings in an order that changes from run to run.
     config.write_text(json.dumps(json.loads(config.read_text()), indent=1, sort_keys=True) + "\n")
+    return load(folder)
+
+
+def load(folder: Path) -> SAE:
+    """An SAE that was saved."""
     return SAE.load_from_disk(folder)
 
 
