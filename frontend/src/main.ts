@@ -21,6 +21,7 @@ import { AddressBar } from "./ui/address-bar";
 import { BackToRoom } from "./ui/back-to-room";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
+import { ExamplesView } from "./ui/examples";
 import { ExportMenu } from "./ui/export";
 import { Finding } from "./ui/finding";
 import { Follow } from "./ui/follow";
@@ -128,6 +129,9 @@ const sources = new SourcesView(store);
 const controls = new Controls(store, sources, {
   generate,
   stop: () => live.send({ type: "stop" }),
+});
+new ExamplesView(store, (prompt) => {
+  controls.suggest(prompt);
 });
 new ModelView(store, (model) => {
   // Whoever wants another model has seen enough of a recording of this one.

@@ -1,6 +1,5 @@
 /** Prompt, Generate and Stop, and the line that says how things stand. */
 import type { RunSettings } from "../session/address";
-import { isRunning } from "../session/state";
 import type { Store } from "../session/store";
 import type { ModelInfo } from "../wire/model";
 import type { GenerateRequest } from "../wire/types";
@@ -8,7 +7,7 @@ import { byId, setText } from "./dom";
 import { Knobs } from "./knobs";
 import { loadPrompt, savePrompt } from "./settings";
 import type { SourcesView } from "./sources";
-import { connectionOf, mayGenerate, progressOf, statusOf } from "./words";
+import { connectionOf, isBusy, mayGenerate, progressOf, statusOf } from "./words";
 
 const FIRST_PROMPT = "The capital of France is";
 
@@ -85,8 +84,18 @@ export class Controls {
     this.knobs.fill(knobs);
   }
 
+  /** Fills in a prompt that the page suggests, and leaves it one key from Generate. */
+  suggest(prompt: string): void {
+    this.prompt.value = prompt;
+    this.prompt.scrollTop = 0;
+    this.clearPrompt();
+    this.generate.focus();
+    // A button that is hidden or disabled takes no focus.
+    if (document.activeElement !== this.generate) this.prompt.focus();
+  }
+
   private update(): void {
-    const { backend, connection, session } = this.store;
+    const { backend, connection } = this.store;
     if (backend.state === "ready" && backend.model !== this.adopted) {
       this.adopted = backend.model;
       this.knobs.adopt(backend.model);
@@ -94,9 +103,7 @@ export class Controls {
     const ready = backend.state === "ready" && connection.state === "open";
     const watching = !mayGenerate(this.store);
     document.body.classList.toggle("watching", watching);
-    // A recording's phases are not ours to stop; a request just sent is.
-    const own = this.store.origin === "live" || session.phase === "requested";
-    const running = own && isRunning(session.phase);
+    const running = isBusy(this.store);
     // The focus would be lost with the button that goes.
     const focused =
       document.activeElement === this.generate || document.activeElement === this.stop;

@@ -12,9 +12,12 @@ const KEYS: readonly [keys: string, does: string][] = [
   ["?", "this list"],
 ];
 
-const FILTERS: readonly [filter: string, does: string][] = [
-  ["hide: punctuation", "hides features whose label has this word"],
-  ["keep: /country|capital/", "shows only labels that match the expression"],
+/** Filters to begin with: labels such as “someone is in the kitchen” and “the word "key"”. */
+export const FILTERS: readonly [filter: string, does: string][] = [
+  ["hide: promotes", "hides features whose label has this word"],
+  ["hide: /the word/", "hides labels that match the expression: those of single words"],
+  ["keep: /someone is in/", "shows only such labels: where people and animals are"],
+  ["keep: /answer|sad/", "shows only labels with one or the other"],
   ["hide: /^#/", "hides features without a label"],
   ["min: 20%", "shows only features that reached a fifth of what they can do"],
   [

@@ -17,10 +17,26 @@ export function roving(list: HTMLElement, choose: (option: HTMLElement) => void)
       choose(option);
       return;
     }
-    const next = neighbour(list, option, event.key);
+    const options = [...list.querySelectorAll<HTMLElement>("[role=option]")];
+    const next = neighbour(options, options.indexOf(option), event.key);
     if (!next) return;
     event.preventDefault();
     makeTabStop(list, next);
+    next.focus();
+  });
+}
+
+/** Makes a row's buttons one Tab stop: arrows move, and each is pressed as any button is. */
+export function rovingButtons(row: HTMLElement): void {
+  const buttons = [...row.querySelectorAll("button")];
+  for (const button of buttons) button.tabIndex = -1;
+  makeTabStop(row, buttons[0]);
+  row.addEventListener("keydown", (event) => {
+    const at = buttons.findIndex((button) => button === event.target);
+    const next = at < 0 ? null : neighbour(buttons, at, event.key);
+    if (!next) return;
+    event.preventDefault();
+    makeTabStop(row, next);
     next.focus();
   });
 }
@@ -44,9 +60,7 @@ function optionOf(target: EventTarget | null): HTMLElement | null {
   return target instanceof Element ? target.closest<HTMLElement>("[role=option]") : null;
 }
 
-function neighbour(list: HTMLElement, option: HTMLElement, key: string): HTMLElement | null {
-  const options = [...list.querySelectorAll<HTMLElement>("[role=option]")];
-  const at = options.indexOf(option);
+function neighbour(options: readonly HTMLElement[], at: number, key: string): HTMLElement | null {
   switch (key) {
     case "ArrowRight":
     case "ArrowDown":

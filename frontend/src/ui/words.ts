@@ -45,6 +45,11 @@ export function mayGenerate({ session }: Store): boolean {
   return session.room?.role !== "viewer" || session.room.open;
 }
 
+/** Whether a generation of this page's room is asked for or runs; a recording's is not. */
+export function isBusy({ origin, session: { phase } }: Store): boolean {
+  return (origin === "live" || phase === "requested") && isRunning(phase);
+}
+
 /** How much of a download is done, 0 to 1; null where the server does not say. */
 export function progressOf(message: string): number | null {
   const [, done, doneUnit, total, totalUnit] =
