@@ -21,7 +21,7 @@ const response = await fetch(new URL("/api/generate", gateway), {
     max_tokens: 40,
     temperature: 0.7,
     seed: 8,
-    feat_k: 6,
+    feat_k: 5,
   }),
 });
 const lines = (await response.text()).split("\n").filter((line) => line !== "");

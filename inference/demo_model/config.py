@@ -26,12 +26,12 @@ class Recipe:
     weight_decay: float = 0.01  # of the matrices
     question_tokens: int = 400_000  # of text with held-out combinations, to ask what it knows
     # sparse autoencoders
-    d_sae: int = 2048
-    k: tuple[float, ...] = (16, 16, 16, 16, 16)  # by layer
+    d_sae: int = 1024
+    k: tuple[float, ...] = (6, 6, 8, 8, 8)  # by layer
     sae_tokens: int = 500_000  # distinct tokens whose residuals are kept
     sae_samples: int = 700_000
     sae_batch: int = 512
-    sae_learning_rate: float = 1e-3
+    sae_learning_rate: float = 2e-3
     sae_aux_loss: float = 1.0  # weight of what features learn that do not fire
     sae_dead_after: int = 50  # steps without firing
     spliced_tokens: int = 50_000  # of the held-out text, to run with an SAE's output in them

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -74,7 +75,9 @@ def read(folder: Path) -> list[dict[str, object]]:
 
 
 def _write(folder: Path, rows: Iterable[dict[str, object]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    # An SAE with more features may have left more batches.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     in_string_order = sorted(rows, key=lambda row: str(row["index"]))
     for number, start in enumerate(range(0, len(in_string_order), _BATCH)):
         batch = in_string_order[start : start + _BATCH]
