@@ -26,9 +26,9 @@ FRESH_SEED = 4711  # of text that neither trained nor measured anything before
 FRESH_TOKENS = 16_000
 MEGABYTE = 1_000_000
 
-# What the bundled model reaches, and must not lose: the share of right answers in text with held-out
-# phrasings and combinations, each of them above what the best n-gram gets right. Where that is less
-# than it should know (`card.AIMS`), the card says so.
+# What the bundled model reaches, and must not lose: the share of right answers in text with
+# held-out phrasings and combinations, each of them above what the best n-gram gets right. Where
+# that is less than it should know (`card.AIMS`), the card says so.
 RIGHT = {
     "capital": 0.55,
     "sums": 0.73,
