@@ -76,6 +76,7 @@ export class ExamplesView {
   private readonly dialog = byId("help-dialog", HTMLDialogElement);
   private readonly section = byId("help-world");
   private readonly listed: readonly HTMLButtonElement[];
+  private shown = "";
 
   /** `fill` puts a prompt into its field. */
   constructor(
@@ -104,11 +105,16 @@ export class ExamplesView {
 
   private update(): void {
     const state = rowState(this.store);
+    const known = knowsExamples(this.store);
+    const watching = !mayGenerate(this.store);
+    // Every token comes by here, and nearly none changes anything: the page is left alone then.
+    const now = `${state} ${known} ${watching}`;
+    if (now === this.shown) return;
+    this.shown = now;
     this.row.hidden = state === "none";
     this.row.classList.toggle("kept", state === "kept");
-    this.section.hidden = !knowsExamples(this.store);
+    this.section.hidden = !known;
     // Whoever only watches may read what there is, and fill in nothing.
-    const watching = !mayGenerate(this.store);
     for (const button of this.listed) button.disabled = watching;
   }
 }
