@@ -9,7 +9,7 @@ from demo_model.world import lexicon, market, sums
 from demo_model.world.scene import NUMBER_WORDS, Document, Probe, Word
 from demo_model.world.writer import Writer
 
-N_DOCUMENTS = {False: 1600, True: 500}  # of one to three scenes, for training and held out
+N_DOCUMENTS = {False: 700, True: 250}  # of several scenes each, for training and held out
 TOPICS = {"sums": (1.0, sums.SCENES), "market": (1.0, market.SCENES)}
 VALUE = {word: n for n, word in enumerate(NUMBER_WORDS)} | {str(n): n for n in range(100)}
 NUMBER = r"(\d+|" + "|".join(sorted(NUMBER_WORDS, key=len, reverse=True)) + ")"
