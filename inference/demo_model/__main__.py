@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument(
         "--work",
         type=Path,
-        help="folder for what a stopped run has found, to go on from (default: OUT/work)",
+        help="folder for what a stopped run has found, to go on from (default: OUT/unfinished)",
     )
     arguments = parser.parse_args()
     if arguments.quick and arguments.out == HERE:
@@ -39,7 +39,7 @@ def main() -> int:
     os.environ["TQDM_DISABLE"] = "1"
     from demo_model import recipe
 
-    work = arguments.work or arguments.out / "work"
+    work = arguments.work or arguments.out / "unfinished"
     recipe.run(QUICK if arguments.quick else FULL, arguments.out, work, progress)
     progress(f"done: {arguments.out}")
     return 0
