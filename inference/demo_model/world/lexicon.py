@@ -154,7 +154,6 @@ MOODS = [
     "thirsty",
     "worried",
 ]
-TRAITS = ["kind", "brave", "shy", "curious", "lazy", "clever", "funny", "honest"]
 WEATHER = ["sunny", "rainy", "windy", "snowy", "foggy", "cloudy"]
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
