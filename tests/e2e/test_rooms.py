@@ -324,7 +324,7 @@ async def test_one_of_several_models_is_chosen(open_page: Opener, tmp_path: Path
     async with open_hall(tmp_path, "fake", "second") as hall:
         await harness.eventually(lambda: len(hall.gateway.gateway.backends.models()) == 2)
         page = await open_page(hall.url)
-        choice = page.get_by_label("Model")
+        choice = page.get_by_label("Model", exact=True)
         await expect(choice).to_have_value("fake")
         await choice.select_option("second")
         await expect(page.get_by_role("checkbox", name="second/1-res")).to_be_visible()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from axon_inference.engine.requests import Tokens
+from axon_inference.forward import prepack
 
 from .. import tiny
 from . import reference
@@ -30,9 +31,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]
     return tiny.gpt2_folder(root / "model"), saes
 
 
-@pytest.fixture(scope="module")
-def bench(folders: tuple[Path, list[Path]]) -> Bench:
-    return Bench.load(*folders, dtype="bfloat16")
+@pytest.fixture(scope="module", params=["packed", "plain"])
+def bench(folders: tuple[Path, list[Path]], request: pytest.FixtureRequest) -> Bench:
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "plain":  # as on a CPU that does not multiply packed bfloat16
+            patch.setattr(prepack, "available", lambda *_: False)
+        return Bench.load(*folders, dtype="bfloat16")
 
 
 def test_features_are_as_exact_as_the_reference(

@@ -17,12 +17,18 @@ _ROWS = 16
 
 
 def available(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether this machine's torch can multiply by rearranged weights."""
+    """Whether this machine's torch can multiply by rearranged weights.
+
+    In bfloat16 oneDNN needs AVX-512 or AVX-NE-CONVERT, and refuses other CPUs.
+    """
     return (
         device.type == "cpu"
-        and dtype in (torch.float32, torch.bfloat16)
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and (
+            dtype == torch.float32
+            or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        )
     )
 
 

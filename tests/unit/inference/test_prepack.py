@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from axon_inference.forward import prepack
 from axon_inference.forward.prepack import PackedLinear
@@ -51,3 +52,13 @@ def test_a_packed_network_computes_what_the_plain_one_does() -> None:
         torch.testing.assert_close(network(x), want, atol=1e-5, rtol=1e-5)
     kinds = [type(module) for module in network if not isinstance(module, nn.Sequential)]
     assert kinds == [PackedLinear, Scaled, nn.GELU, Harder, PackedLinear, Shifted]
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_bfloat16_is_packed_where_the_cpu_multiplies_it(
+    monkeypatch: pytest.MonkeyPatch, able: bool
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: able)
+    assert prepack.available(torch.device("cpu"), torch.bfloat16) is able
+    assert prepack.available(torch.device("cpu"), torch.float32)
+    assert not prepack.available(torch.device("cpu"), torch.float16)
