@@ -23,6 +23,11 @@ def loses(who: Entity, thing: Entity) -> Change:
     return (who, f"has {thing.name}", "")
 
 
+def may_have(scene: Scene, who: Entity) -> list[str]:
+    """The things that may be told to be with somebody, on the way to an answer."""
+    return [name for name in THINGS if who.name in passing(scene, name, NAMES)]
+
+
 def begin_with(scene: Scene, who: Entity, thing: Entity) -> None:
     """Somebody has something."""
     once_upon_a_time(scene, who)
@@ -59,6 +64,10 @@ def ask_holder(scene: Scene, who: Entity, thing: Entity) -> None:
         "Who has {thing}? {who.name!holder} has it.",
         "Now {thing} is with {who.name!holder}.",
         'So the one who has {thing} is {who.name!holder}.',
+        "Who has {thing}? It is {who.name!holder}.",
+        "{thing} is not lost. It is with {who.name!holder}.",
+        "Whoever needs {thing} can ask {who.name!holder}.",
+        '"I want {thing}," somebody says. "Then you must go to {who.name!holder}."',
         '"Who has {thing}?" asks the teacher. "{who.name!holder} has it," say the children.',
         "~So who has {thing} now? It is {who.name!holder}.",
         "~If you want {thing}, you must ask {who.name!holder}.",
@@ -72,6 +81,7 @@ def ask_what(scene: Scene, who: Entity, thing: Entity) -> None:
         "What does {who.name} have? {who.he} has the {thing.name!thing}.",
         "{who.name} still has the {thing.name!thing}.",
         'And {who.name}? {who.he} has the {thing.name!thing}.',
+        "In the hand of {who.name} is the {thing.name!thing}.",
         "~What is in the hand of {who.name}? It is the {thing.name!thing}.",
         who=who, thing=thing,
     )  # fmt: skip
@@ -150,6 +160,8 @@ def put_away(scene: Scene) -> None:
         'Where is {thing}? It is in the {last.name!container}.',
         '"Where is {thing}?" asks {other.name}. "In the {last.name!container}," says {who.name}.',
         "{who.name} looks in the {last.name!container}, and there is {thing}.",
+        "You must look in the {last.name!container}, for there is {thing}.",
+        "So {thing} is now in the {last.name!container}.",
         "~So {thing} must be in the {last.name!container}.",
         '~"Do you know where {thing} is?" asks {other.name}. "It is in the {last.name!container}," says {who.name}.',
         who=who, other=other, thing=thing, last=last, task=TWO_MOVES if moved else "container",

@@ -75,7 +75,8 @@ def _pay(scene: Scene, bill: Entity, who: Entity, total: int) -> None:
     )  # fmt: skip
     scene.say(
         "and gets {back!change} back.", "and <gets|takes> back {back!change}.",
-        "and the change is {back!change}.", "and the <man|woman> gives back {back!change}.",
+        "and the change is {back!change}.", "and what {who.he} gets back is {back!change}.",
+        "and so {who.he} gets {back!change} back.", "and the <man|woman> gives back {back!change}.",
         "~and so the change {who.he} gets is {back!change}.",
         "~and the <man|woman> gives {back!change} back.",
         who=who, back=coins(back),
@@ -165,7 +166,7 @@ def cheaper(scene: Scene) -> None:
     less, more = (first, second) if a < b else (second, first)
     low = scene.chance(0.5)
     texts = (
-        "What costs L? The {food.name!cheaper}.", "Which one costs L? {food!cheaper} costs L.",
+        "What costs L? The {food.name!cheaper}.", "What costs L? It is {food!cheaper}.", "Which one costs L? {food!cheaper} costs L.",
         "{who} likes what costs L: {food!cheaper}.", "{food!cheaper} costs L than {other}.",
         "~Which costs L? It is {food!cheaper}.", "~What is it that costs L? It is {food!cheaper}.",
     )  # fmt: skip

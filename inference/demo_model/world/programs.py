@@ -15,7 +15,7 @@ from demo_model.world.snippets import (
 )
 
 VARIABLES = ["x", "y", "z", "a", "b", "c", "n", "total", "count", "size", "score", "age"]
-_NEAREST = 7
+_NEAREST = 5
 
 
 def holds(x: Entity, n: int) -> list[Change]:
@@ -31,12 +31,14 @@ def values(scene: Scene, x: Entity, last: bool = True) -> list[int]:
 def assign(scene: Scene, x: Entity, now: dict[Entity, int], last: bool) -> None:
     """Give a variable a value, or another one than it has."""
     options = [n for n in values(scene, x, last) if n != now.get(x)]
-    if not now or scene.chance(0.35):
+    if not now or scene.chance(0.6):
         n = now[x] = scene.choice(options)
         scene.code("{x} = {n}", x=x, n=n, after=holds(x, n))
         return
     y = scene.choice(list(now))
-    n = scene.choice(sorted(options, key=lambda option: abs(option - now[y]))[:_NEAREST])
+    same = now[y] in options and scene.chance(0.5)
+    nearest = sorted(options, key=lambda option: abs(option - now[y]))[:_NEAREST]
+    n = now[y] if same else scene.choice(nearest)
     step = n - now[y]
     if step == 0:
         phrasings: tuple[str, ...] = ("{x} = {y}",)
@@ -74,7 +76,7 @@ def assignments(scene: Scene) -> None:
         "First come the <values|numbers>, then they are printed.",
     )
     variables = [variable(name) for name in scene.some(VARIABLES, scene.choice([2, 2, 3]))]
-    order = variables + [scene.choice(variables) for _ in range(scene.choice([0, 1, 1, 2]))]
+    order = variables + [scene.choice(variables) for _ in range(scene.choice([0, 1, 1, 1, 2]))]
     now: dict[Entity, int] = {}
     for number, x in enumerate(order):
         assign(scene, x, now, last=x not in order[number + 1 :])

@@ -200,12 +200,17 @@ class Scene:
     def _parts(self, text: str, slots: dict[str, Slot], instead: str) -> Iterator[_Part]:
         text = text.removeprefix("~")
         end = 0
+        named: set[str] = set()
         for match in _SLOT.finditer(text):
             if match.start() > end:
                 yield _Part(text[end : match.start()])
             word, name, form, task = match.groups()
             task = instead if task and instead else task
-            yield from self._slot(slots[name], word or "", form or "", task or "")
+            parts = self._slot(slots[name], word or "", form or "", task or "")
+            # The number of a verb can be known only where its noun stands before it.
+            early = word in _VERBS and name not in named
+            yield from (part._replace(task="", rivals=()) for part in parts) if early else parts
+            named.add(name)
             end = match.end()
         if end < len(text):
             yield _Part(text[end:])

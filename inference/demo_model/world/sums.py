@@ -229,6 +229,9 @@ def _now(scene: Scene, who: Entity, now: Count, task: str) -> None:
     phrasings = (
         "Now {who} has {now!T}.", "So {who} has {now!T}.", "{who} now has {now!T}.",
         "How many {now.of} does {who.the} have now? {now!T}.",
+        "How many {now.of} are there now? {who} has {now!T}.",
+        "{who} puts them all in a row. Now {who.he} has {now!T}.",
+        "{who} looks at them. So {who.he} now has {now!T}.",
         '{who} counts <them|all of them> and says, "I have {now!T}."',
         "~How many {now.of} has {who.the} now? {who} has {now!T}.",
         "~{who} counts them all. So now {who.he} has {now!T}.",

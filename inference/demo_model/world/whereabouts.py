@@ -3,10 +3,18 @@
 from collections.abc import Sequence
 
 from demo_model.world import lexicon
-from demo_model.world.belongings import TWO_MOVES, holds, loses
-from demo_model.world.lexicon import PLACES, THINGS, Entity, Place
+from demo_model.world.belongings import TWO_MOVES, holds, loses, may_have
+from demo_model.world.lexicon import MOODS, PLACES, THINGS, Entity, Place
 from demo_model.world.scene import Scene
-from demo_model.world.telling import animals, another, aside, once_upon_a_time, passing, people
+from demo_model.world.telling import (
+    NAMES,
+    animals,
+    another,
+    aside,
+    once_upon_a_time,
+    passing,
+    people,
+)
 
 
 def begin_at(scene: Scene, who: Entity, place: Place) -> None:
@@ -57,6 +65,8 @@ def ask_where(
         "And where is {who.the}? {who.he} is {place!place}.",
         "So {who.the} is now {place!place}.",
         "Who wants to find {who.the} must look {place!place}.",
+        "Whoever needs {who.the} can see {who.him} {place!place}.",
+        "If {who.the} is late, you can fetch {who.him} {place!place}.",
         "~So where can we find {who.the} now? {who.the} is {place!place}.",
         "~If you look for {who.the}, you find {who.him} {place!place}.",
         who=who, place=place, task=task,
@@ -90,7 +100,7 @@ def hide_and_seek(scene: Scene) -> None:
 def carry(scene: Scene) -> None:
     """Somebody takes a thing along; where are both?"""
     who = people(scene, 1)[0]
-    thing = lexicon.thing(scene.choice(THINGS))
+    thing = lexicon.thing(scene.choice(may_have(scene, who)))
     both = scene.fitting(who.name, PLACES)
     either = [place for place in both if place in scene.fitting(thing.name, PLACES)]
     place = scene.choice(either or both)
@@ -129,7 +139,9 @@ def carry(scene: Scene) -> None:
 
 def search(scene: Scene) -> None:
     """A thing is lost, looked for and found."""
-    who, friend = people(scene, 2)
+    cast = people(scene, len(NAMES))
+    who = next(one for one in cast if {"sad", "happy"} <= {*passing(scene, one.name, MOODS)})
+    friend = next(one for one in cast if one is not who)
     thing = lexicon.thing(scene.choice(THINGS))
     place = scene.choice(scene.fitting(thing.name, PLACES))
     wrong = another(scene, PLACES, place)

@@ -10,11 +10,11 @@ from demo_model.world.scene import Scene, Writes
 Topics = dict[str, tuple[float, tuple[Writes, ...]]]
 # How often each topic is written about, and its scenes.
 TOPICS: Topics = {
-    "stories": (8, stories.SCENES),
+    "stories": (9, stories.SCENES),
     "moods": (3, moods.SCENES),
     "market": (3, market.SCENES),
-    "sums": (4, sums.SCENES),
-    "programs": (3, programs.SCENES),
+    "sums": (5, sums.SCENES),
+    "programs": (4, programs.SCENES),
     "countries": (3, countries.SCENES),
     "days": (2, days.SCENES),
 }
