@@ -19,11 +19,13 @@ class Recipe:
     n_layers: int = 5
     d_model: int = 160
     n_heads: int = 5
-    train_tokens: int = 16_000_000  # every one seen once
+    train_tokens: int = 26_000_000  # every one seen once
+    bfloat16: bool = True  # products in training: 1.6 times as fast on CPUs with AVX-512 BF16
     batch: int = 8  # rows; small, for many steps
     matrix_rate: float = 0.02  # learning rate of the blocks' matrices, by Muon
     other_rate: float = 3e-3  # of embeddings, head, biases and norms, by AdamW
-    weight_decay: float = 0.01  # of the matrices
+    weight_decay: float = 0.1  # of the matrices
+    position_decay: float = 0.3  # weight decay of the positions' embeddings
     question_tokens: int = 400_000  # of text with held-out combinations, to ask what it knows
     # sparse autoencoders
     d_sae: int = 1024

@@ -20,13 +20,13 @@ CHECKPOINT = "training.pt"
 _SAVE_EVERY = 500  # steps
 _REPORT_EVERY = 10.0  # seconds
 _WARM_UP = 0.02  # share of the steps in which the learning rates rise
-_CONSTANT = 0.512  # share of the steps after which they fall to zero
 _GRADIENT_NORM = 1.0
+_TOKENS_STD, _POSITIONS_STD = 1.0, 0.02
 _BETAS = (0.9, 0.95)
 # What the weights after so many steps depend on, besides the rows.
 _SETTINGS = (
     "seed", "threads", "vocab_size", "context", "n_layers", "d_model", "n_heads",
-    "batch", "matrix_rate", "other_rate", "weight_decay",
+    "bfloat16", "batch", "matrix_rate", "other_rate", "weight_decay", "position_decay",
 )  # fmt: skip
 
 
@@ -46,7 +46,12 @@ def create(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadMode
         eos_token_id=tokenizer.eos_token_id,
         tie_word_embeddings=False,
     )
-    return GPT2LMHeadModel(config)
+    model = GPT2LMHeadModel(config)
+    # As large as what the blocks write. Muon's steps are of one size from the start: beside them
+    # GPT-2's small embeddings would vanish, and most of the residuals would be the position.
+    nn.init.normal_(model.transformer.wte.weight, std=_TOKENS_STD)
+    nn.init.normal_(model.transformer.wpe.weight, std=_POSITIONS_STD)
+    return model
 
 
 def train(
@@ -101,14 +106,9 @@ def final_residual(model: GPT2LMHeadModel, rows: torch.Tensor) -> torch.Tensor:
 
 
 def rate_factor(step: int, n_steps: int) -> float:
-    """The learning rates' share at a step: rising, then constant, then falling to zero.
-
-    It falls as 1 - sqrt(t), fast at first: much is learned only once the steps are small.
-    """
+    """The learning rates' share at a step: rising, then falling to zero in a straight line."""
     warm_up = max(1, round(_WARM_UP * n_steps))
-    constant = round(_CONSTANT * n_steps)
-    fallen = max(0, step - constant) / max(1, n_steps - constant)
-    return float(min(1.0, (step + 1) / warm_up, 1 - fallen**0.5))
+    return min(1.0, (step + 1) / warm_up, 1 - step / n_steps)
 
 
 def _attention(layer: Any, x: torch.Tensor) -> torch.Tensor:
@@ -141,14 +141,24 @@ class _Run:
         self._model = model
         matrices = [p for p in model.transformer.h.parameters() if p.ndim == 2]
         taken = {id(p) for p in matrices}
-        others = [p for p in model.parameters() if id(p) not in taken]
+        positions = model.transformer.wpe.weight
+        others = [p for p in model.parameters() if id(p) not in taken and p is not positions]
         self._optimizers: tuple[torch.optim.Optimizer, ...] = (
             Muon(matrices, lr=recipe.matrix_rate, weight_decay=recipe.weight_decay),
             torch.optim.AdamW(
-                others, lr=recipe.other_rate, betas=_BETAS, weight_decay=0.0, fused=True
+                [
+                    {"params": others},
+                    # Kept small, or most of what the blocks write is the position.
+                    {"params": [positions], "weight_decay": recipe.position_decay},
+                ],
+                lr=recipe.other_rate,
+                betas=_BETAS,
+                weight_decay=0.0,
+                fused=True,
             ),
         )
         self._rates = (recipe.matrix_rate, recipe.other_rate)
+        self._bfloat16 = recipe.bfloat16
         settings = dataclasses.asdict(recipe)
         text = tuple(rows.shape), zlib.crc32(rows.contiguous().numpy().data)
         self._fingerprint = repr(([(name, settings[name]) for name in _SETTINGS], text))
@@ -160,7 +170,8 @@ class _Run:
 
     def advance(self, batch: torch.Tensor, factor: float) -> float:
         """One step; the loss before it."""
-        loss = next_token_loss(self._model, batch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+            loss = next_token_loss(self._model, batch)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self._model.parameters(), _GRADIENT_NORM)
         for optimizer, rate in zip(self._optimizers, self._rates, strict=True):

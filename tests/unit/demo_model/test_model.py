@@ -100,9 +100,10 @@ def test_sums_are_those_of_transformers(
         torch.testing.assert_close(model.next_token_loss(lm, rows), theirs.loss)
 
 
-def test_learning_rates_rise_stay_and_fall() -> None:
+def test_learning_rates_rise_and_fall() -> None:
     factors = [model.rate_factor(step, 1000) for step in range(1000)]
     assert factors[0] == 1 / 20
-    assert factors[19:513] == [1.0] * 494
-    assert 0 < factors[-1] < 0.002
-    assert factors[512:] == sorted(factors[512:], reverse=True)
+    assert factors[:20] == sorted(factors[:20])
+    assert 0.97 < max(factors) <= 1
+    assert factors[20:] == sorted(factors[20:], reverse=True)
+    assert factors[-1] == pytest.approx(0.001)

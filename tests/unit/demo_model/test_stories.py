@@ -12,7 +12,7 @@ from demo_model.world import lexicon, moods, stories
 from demo_model.world.lexicon import ANIMALS, BOYS, CONTAINERS, GIRLS, MOODS, PLACES, THINGS
 from demo_model.world.scene import Document, Scene, Writes
 
-N_SCENES = 300
+N_SCENES = 400
 NAMES = GIRLS + BOYS
 THERE = {place.there: place for place in PLACES}
 PERSON = rf"({'|'.join(NAMES)}|[hH]e|[sS]he)"
@@ -20,9 +20,10 @@ THING = rf"({'|'.join(THINGS)})"
 PLACE = re.compile(rf"(?i:in|at|on|by|to) the ({'|'.join(place.name for place in PLACES)})\b")
 # Whom or what a question is about: the last of these before the answer.
 ASKED = re.compile(
-    r"(?:[wW]here is|[wW]here are|can we find|look for|wants to find|seen|where|So) (?:the )?(\w+)"
+    r"(?:[wW]here is|[wW]here are|can we find|look for|wants to find|seen|where|So|needs|If)"
+    r" (?:the )?(\w+)"
 )
-ASKED_THING = re.compile(rf"(?:has|Now|want) the {THING}\b")
+ASKED_THING = re.compile(rf"(?:(?:has|Now|want|needs) the|The) {THING}\b")
 # Facts of which some combinations are held out.
 KINDS = {
     "holder": re.compile(r"is with \w+"),
