@@ -28,10 +28,10 @@ class Recipe:
     position_decay: float = 0.3  # weight decay of the positions' embeddings
     question_tokens: int = 400_000  # of text with held-out combinations, to ask what it knows
     # sparse autoencoders
-    d_sae: int = 1024
-    k: tuple[float, ...] = (6, 6, 8, 8, 8)  # by layer
+    d_sae: int = 2048  # no fewer than words: or else words are made of shared pieces
+    k: tuple[float, ...] = (4, 5, 6, 6, 6)  # by layer
     sae_tokens: int = 500_000  # distinct tokens whose residuals are kept
-    sae_samples: int = 700_000
+    sae_samples: int = 900_000
     sae_batch: int = 512
     sae_learning_rate: float = 2e-3
     sae_aux_loss: float = 1.0  # weight of what features learn that do not fire

@@ -20,13 +20,14 @@ class Kind(IntEnum):
     STRUCTURE = 1  # questions, quotation marks, brackets, sentences, mentions
     CONCEPT = 2  # what the word is one of
     NEXT = 3  # what comes next
-    COMBINED = 4  # a word or a concept, and what holds at it
-    CONTEXT = 5  # what comes before
-    WORD_IN_CONTEXT = 6
-    TOPIC = 7
-    SENTENCE = 8
-    POSITION = 9
-    WORD = 10  # one word (or piece of a word), wherever it stands
+    FACT_AT_WORD = 4  # a word or a concept, and what holds in the world or the text there
+    COMBINED = 5  # a concept, and what is beside it
+    CONTEXT = 6  # what comes before
+    WORD_IN_CONTEXT = 7
+    TOPIC = 8
+    SENTENCE = 9
+    POSITION = 10
+    WORD = 11  # one word (or piece of a word), wherever it stands
 
 
 Statement = tuple[str, Kind]
@@ -181,9 +182,9 @@ def asked(near: Near, answer: Answer, comes_next: bool) -> Iterator[Statement]:
         yield f"{opening}: “{answer.text}”", Kind.WORLD
     when = "when the answer is next" if comes_next else "while a question is open"
     for what in (name_of(near), *near.concepts):
-        yield f"{what} {when}", Kind.COMBINED
+        yield f"{what} {when}", Kind.FACT_AT_WORD
         for kind in kinds:
-            yield f"{what} {when}: {kind}", Kind.COMBINED
+            yield f"{what} {when}: {kind}", Kind.FACT_AT_WORD
 
 
 def enclosed(near: Near, quoted: bool, depth: int, topic: str) -> Iterator[Statement]:
@@ -198,4 +199,4 @@ def enclosed(near: Near, quoted: bool, depth: int, topic: str) -> Iterator[State
     for place in places:
         yield place, Kind.STRUCTURE
         for what in (name_of(near), *near.concepts):
-            yield f"{what} {place}", Kind.COMBINED
+            yield f"{what} {place}", Kind.FACT_AT_WORD

@@ -29,7 +29,7 @@ def state(near: Near, facts: tuple[Fact, ...]) -> Iterator[Statement]:
             yield f"{some} {fact.what}", Kind.WORLD
         if "places" in near.concepts and fact.what.endswith(f" the {near.text}"):
             who = "someone" if concept in _BEINGS else "something"
-            yield f"places where {who} is", Kind.COMBINED
+            yield f"places where {who} is", Kind.FACT_AT_WORD
 
 
 def concept_of(subject: str) -> str:
@@ -54,7 +54,7 @@ def about(near: Near, facts: tuple[Fact, ...]) -> Iterator[Statement]:
     for subject in about_whom:
         yield f"sentences about {subject}", Kind.WORLD
         for what in (name_of(near), *near.concepts):
-            yield f"{what} in sentences about {subject}", Kind.COMBINED
+            yield f"{what} in sentences about {subject}", Kind.FACT_AT_WORD
 
 
 def mention(near: Near, facts: tuple[Fact, ...], nth: int) -> Iterator[Statement]:
@@ -72,9 +72,9 @@ def mention(near: Near, facts: tuple[Fact, ...], nth: int) -> Iterator[Statement
         yield f"mentions of {who(fact)}", Kind.WORLD
         if concept and fact.what:
             pronoun = "who" if concept in _BEINGS else "that"
-            yield f"mentions of {one(concept)} {pronoun} {fact.what}", Kind.COMBINED
+            yield f"mentions of {one(concept)} {pronoun} {fact.what}", Kind.FACT_AT_WORD
         for kind in near.concepts:
-            yield f"{kind} for {who(fact)}", Kind.COMBINED
+            yield f"{kind} for {who(fact)}", Kind.FACT_AT_WORD
 
 
 def latest(near: Near, facts: tuple[Fact, ...]) -> Iterator[Statement]:
@@ -82,4 +82,4 @@ def latest(near: Near, facts: tuple[Fact, ...]) -> Iterator[Statement]:
     concept = concept_of(facts[0].subject)
     for last in (*map(who, facts), *([one(concept)] if concept else [])):
         yield f"the last mention is of {last}", Kind.WORLD
-        yield f"{name_of(near)} when the last mention is of {last}", Kind.COMBINED
+        yield f"{name_of(near)} when the last mention is of {last}", Kind.FACT_AT_WORD

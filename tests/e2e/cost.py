@@ -38,6 +38,29 @@ async def frame_costs(page: Page, frames: int, seconds: float) -> list[float]:
     return [event["tdur"] / 1000 for event in events if event["name"] == "FireAnimationFrame"]
 
 
+async def yardstick_ms(page: Page) -> float:
+    """Milliseconds that this machine takes for a fixed piece of script: the best of several runs.
+
+    A budget in multiples of it asks the same of a slow machine as of a fast one.
+    """
+    took: float = await page.evaluate(
+        """() => {
+            const once = () => {
+                const began = performance.now();
+                const seen = new Map();
+                let sum = 0;
+                for (let i = 0; i < 100_000; i++) {
+                    sum += Math.sqrt(i) * ((seen.get((i * 7) % 5000) ?? 1) % 3);
+                    seen.set(i % 5000, sum);
+                }
+                return performance.now() - began;
+            };
+            return Math.min(...Array.from({ length: 20 }, once));
+        }"""
+    )
+    return took
+
+
 async def heap_bytes(page: Page) -> int:
     """Bytes on the JavaScript heap after collection."""
     session = await page.context.new_cdp_session(page)
