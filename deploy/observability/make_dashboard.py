@@ -1,6 +1,6 @@
 """Writes dashboards/axon.json: python deploy/observability/make_dashboard.py
 
-Grafana's format has forty lines a panel, of which three say something; those are here.
+Grafana's format has forty lines a panel. Three of them differ between panels; those are here.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def panel(number: int, title: str, unit: str, queries: dict[str, str]) -> dict[s
 
 
 def dashboard() -> dict[str, Any]:
-    """The whole of it, in the form in which Grafana reads it."""
+    """The whole dashboard, in Grafana's format."""
     return {
         "uid": "axon",
         "title": "Axon",

@@ -1,4 +1,8 @@
-"""The engine: one thread that batches all requests, step by step."""
+"""The engine: one thread that batches all requests, step by step.
+
+A token carries the features of its own position, so it is published after it has gone through the
+model itself. The last of `max_tokens` tokens therefore costs one more step, which draws nothing.
+"""
 
 from __future__ import annotations
 

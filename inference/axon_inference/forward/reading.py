@@ -1,6 +1,8 @@
 """Reading the weights and configurations of models and SAEs, which may be damaged.
 
-The libraries that read them raise whatever they happen to raise then, or nothing.
+The libraries that read them raise any exception then, or none. So JSON and the headers of weights
+are read here first, weights are searched once for NaN and infinity, and an exception of a library
+becomes one line that names what was read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,15 @@
-"""From settings to a runner that is ready: find, download, check, load."""
+"""From settings to a runner that is ready.
+
+- Find: the names in the settings become folders and repositories (`catalog.py`).
+- Check: the network is built without weights (`outline` in `model.py`). So the hook point, width
+  and settings of every source, and the memory for all of it, are checked before gigabytes are read.
+  Whether a model of the hub fits into memory is checked before its weights are downloaded.
+- Download: what is missing in the cache of Hugging Face (`hub.py`). Later steps use no network.
+- Load: the weights of the model and of the SAEs, whose decoder norms are folded as on Neuronpedia.
+- Warm up: a first step shows that every source gets vectors, and every captured step is compared
+  with the same step run eagerly (`runner.py`).
+- Compare: the runner has to agree with transformers (`selfcheck.py`).
+"""
 
 from __future__ import annotations
 
@@ -225,6 +236,8 @@ def _bos(model: LanguageModel, sources: list[Source]) -> int | None:
 
 
 def _encoder(tokenizer: Any) -> Callable[[str], list[int]]:
+    """From a text to its ids. Names of special tokens (`<|endoftext|>`) become those tokens, as in
+    TransformerLens: people compare what they see here with a notebook."""
     # Fast tokenizers refuse to be set up by two threads at once.
     lock = threading.Lock()
 
