@@ -1,6 +1,6 @@
-"""`python -m axon_gateway` serves until SIGINT or SIGTERM; or fetches labels, or asks how it is.
+"""`python -m axon_gateway`: serve until SIGINT or SIGTERM, fetch labels, or check a gateway.
 
-Each command imports what it needs: a probe that runs every few seconds should cost little.
+Each command imports only what it needs, so that a health check every few seconds costs little.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from axon_gateway.config import ConfigError
 
 
 def main() -> int:
-    """Returns the exit code: 1 if it cannot start, or, asked for its health, is not well."""
-    # Before gRPC is imported: it would tell each failed handshake beside our log, in its own form.
+    """Returns the exit code: 1 if the command fails or the gateway checked is not healthy."""
+    # Before gRPC is imported, which would otherwise print a line of its own per failed handshake.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     command, arguments = _command(sys.argv[1:])
     try:
@@ -44,14 +44,14 @@ def main() -> int:
 
 
 def _command(arguments: list[str]) -> tuple[str, list[str]]:
-    """The command and what is behind it; each reads its own."""
+    """The command and its arguments, which the command itself parses."""
     if arguments and arguments[0] in ("labels", "healthcheck"):
         return arguments[0], arguments[1:]
     argparse.ArgumentParser(
         prog="python -m axon_gateway",
         description="Axon's gateway: the page, its socket and its JSON interface.",
         epilog="`python -m axon_gateway labels SOURCE` fetches labels ahead,\n"
-        "`python -m axon_gateway healthcheck` says whether a gateway is well.\n\n"
+        "`python -m axon_gateway healthcheck` checks whether a gateway answers.\n\n"
         "environment variables:\n" + config.describe(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args(arguments)
@@ -59,9 +59,9 @@ def _command(arguments: list[str]) -> tuple[str, list[str]]:
 
 
 def _fail(error: Exception, *, wait: bool) -> int:
-    """Says why it cannot start; with `wait`, the process stays until a signal.
+    """Prints why the gateway cannot start; with `wait`, then waits for a signal.
 
-    A restart policy would start it again at once, for ever.
+    For containers: a restart policy would start the process again at once, for ever.
     """
     print(f"axon_gateway: {error}", file=sys.stderr, flush=True)
     if wait:

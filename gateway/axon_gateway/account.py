@@ -1,4 +1,4 @@
-"""What becomes of one generation, for `/metrics` and for its one line in the log."""
+"""Records one generation, for `/metrics` and for its one line in the log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class Account:
-    """Counts what a generation does from the request on; `close` tells the log, once."""
+    """Counts what a generation does from its request on; `close` logs it."""
 
     def __init__(self, backend: str) -> None:
         self._id = secrets.token_hex(4)
@@ -29,20 +29,20 @@ class Account:
         self.outcome = "stopped"
 
     def begin(self) -> None:
-        """Inference is asked."""
+        """The request goes to inference."""
         self._enter("asking")
 
     def queued(self) -> None:
-        """It waits for a slot."""
+        """The generation waits for a slot."""
         self._enter("queued")
 
     def started(self, started: pb.Started) -> None:
-        """It has one."""
+        """The generation has a slot."""
         self._enter("running")
         self._model, self._sources = started.model, list(started.sources)
 
     def tokens(self, origin: str, count: int) -> None:
-        """Tokens of the prompt, or generated ones, have come."""
+        """`count` more tokens have come; `origin` is "prompt" or "generated"."""
         if origin == "generated" and self._first is None:
             self._first = time.monotonic() - self._began
             metrics.FIRST_TOKEN.observe(self._first)
@@ -50,7 +50,7 @@ class Account:
         metrics.TOKENS.labels(origin).inc(count)
 
     def close(self) -> None:
-        """It has ended with `outcome`."""
+        """The generation has ended with `outcome`."""
         seconds = time.monotonic() - self._began
         self._enter(None)
         metrics.GENERATIONS.labels(self.outcome).inc()

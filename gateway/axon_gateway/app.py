@@ -1,4 +1,4 @@
-"""Wiring: the parts of a gateway, put together and taken apart in order."""
+"""Builds a gateway from its parts, and closes them in order."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from axon_gateway.rooms.rooms import Rooms
 from axon_gateway.web import middleware, page, routes
 from axon_gateway.web.state import GATEWAY, Gateway
 
-#: Seconds until a client is to try again which asks a gateway that stops.
+#: Seconds after which a client that asks a stopping gateway should try again.
 _TRY_AGAIN = 2.0
-#: Seconds that sockets have to take their goodbye.
+#: Seconds that sockets have to close when the gateway stops.
 _GOODBYE = 2.5
 
 
@@ -58,8 +58,8 @@ _SHARING: web.AppKey[RedisSharing] = web.AppKey("sharing", RedisSharing)
 
 
 async def drain(app: web.Application) -> None:
-    """Lets running generations end, for a while; those who watch the rest are told."""
-    message = "this gateway is stopping; try again, where there are several at another one"
+    """Waits a while for running generations to end; viewers of the rest get an error."""
+    message = "this gateway is stopping; try again, at another gateway if there are several"
     refusal = Refusal("gateway_stopping", message, None, _TRY_AGAIN)
     await app[GATEWAY].running.drain(app[_SETTINGS].drain_seconds, refusal)
     await app[_SHARING].flush()
@@ -120,7 +120,7 @@ def _labels(settings: Settings, backends: Backends) -> Labels:
 
 
 async def _warm_up(app: web.Application) -> AsyncIterator[None]:
-    """Loads the labels of whatever a service has, as soon as it is up."""
+    """Loads the labels of a service's sources as soon as the service is up."""
     gateway = app[GATEWAY]
     tasks: set[asyncio.Task[None]] = set()
 
@@ -131,7 +131,8 @@ async def _warm_up(app: web.Application) -> AsyncIterator[None]:
 
     gateway.backends.watch(met)
     yield
-    # The rest of the clean-up may wait for Redis: whom we meet meanwhile is nobody's business.
+    # Stop watching first: the rest of the clean-up may wait for Redis, and a service that comes
+    # up in the meantime needs no labels.
     await gateway.backends.unwatch()
     for task in tasks:
         task.cancel()
@@ -139,18 +140,18 @@ async def _warm_up(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _prepare(labels: Labels, model: Model) -> None:
-    # First what is on this machine: an export that has to be fetched may take minutes.
+    # Load what this machine and Redis have first: fetching an export may take minutes.
     await labels.hold(source.id for source in model.sources)
     for source in model.sources:
         try:
             await labels.prepare(source.id)
         except Refusal:
-            # Said in the log by now. The first look-up tries again.
+            # Already logged. The first look-up tries again.
             return
 
 
 async def _say_goodbye(app: web.Application) -> None:
-    """Closes the sockets all at once; those that do not take it in time are cut off."""
+    """Closes all sockets at once, and cuts off those that do not close in time."""
     sockets = app[GATEWAY].sockets
     closing = [
         asyncio.create_task(

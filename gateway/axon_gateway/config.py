@@ -27,31 +27,45 @@ class ConfigError(ValueError):
     """A variable with a value that cannot be used; the message names it."""
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("it must be a whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("it must be a number") from None
+
+
 def _port(text: str) -> int:
-    port = int(text)
+    port = _whole(text)
     if not 0 <= port <= 65535:
-        raise ValueError("a port is 0 to 65535")
+        raise ValueError("it must be a port, 0 to 65535")
     return port
 
 
 def _count(text: str) -> int:
-    count = int(text)
+    count = _whole(text)
     if count < 1:
-        raise ValueError("at least 1")
+        raise ValueError("it must be at least 1")
     return count
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    seconds = _number(text)
     if not 0 <= seconds < float("inf"):
-        raise ValueError("seconds, 0 or more")
+        raise ValueError("it must be a finite number, 0 or more")
     return seconds
 
 
 def _positive(text: str) -> float:
-    number = _seconds(text)
-    if number == 0:
-        raise ValueError("more than 0")
+    number = _number(text)
+    if not 0 < number < float("inf"):
+        raise ValueError("it must be a finite number above 0")
     return number
 
 
@@ -72,7 +86,10 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _targets(text: str) -> tuple[str, ...]:
-    """Targets between spaces, or commas where gRPC itself has none (ipv4:10.0.0.1:1,10.0.0.2:1)."""
+    """Targets separated by spaces or commas.
+
+    Commas in one of gRPC's own lists (ipv4:10.0.0.1:1,10.0.0.2:1) stay.
+    """
     targets: list[str] = []
     for part in text.split():
         listed = part.startswith(("ipv4:", "ipv6:"))
@@ -83,7 +100,7 @@ def _targets(text: str) -> tuple[str, ...]:
 def _choice(*allowed: str) -> Callable[[str], str]:
     def choose(text: str) -> str:
         if text.lower() not in allowed:
-            raise ValueError(f"one of {', '.join(allowed)}")
+            raise ValueError(f"it must be one of {', '.join(allowed)}")
         return text.lower()
 
     return choose
@@ -96,15 +113,15 @@ def _tls(text: str) -> Tls:
 
 
 def _token(text: str) -> str:
-    """The first of several, so that the list which inference takes does here, too."""
+    """The first of several, so that the value of AXON_GRPC_TOKENS can be used here, too."""
     token = next(iter(_words(text)), "")
     _try(token=token)
     return token
 
 
 def _try(tls: Tls = False, token: str = "") -> None:
-    """Finds out now what would else fail with the first call."""
-    # Here, for it imports gRPC, which those who have neither need not wait for.
+    """Checks TLS files and token now, before the first call would fail."""
+    # Imported here, since it loads gRPC, which is not needed (and slow) without either.
     from axon import channel
     from axon.errors import AxonError
 
@@ -115,23 +132,16 @@ def _try(tls: Tls = False, token: str = "") -> None:
         raise ValueError(error.message) from None
 
 
-def _rate(text: str) -> float:
-    rate = float(text)
-    if not 0 < rate < float("inf"):
-        raise ValueError("a number above 0")
-    return rate
-
-
 def _base(text: str) -> str:
     if text and not text.startswith(("http://", "https://")):
-        raise ValueError("an http or https address, or nothing")
+        raise ValueError("it must be an http or https address, or empty")
     return text.rstrip("/")
 
 
 def _ids(text: str) -> tuple[tuple[str, str], ...]:
     pairs = [name.partition("=") for name in _names(text)]
     if not all(served and id_ for served, _, id_ in pairs):
-        raise ValueError("SOURCE=ID,SOURCE=ID")
+        raise ValueError("it must be SOURCE=ID,SOURCE=ID")
     return tuple((served.strip(), id_.strip()) for served, _, id_ in pairs)
 
 
@@ -140,7 +150,7 @@ def _overrides(text: str) -> Mapping[tuple[str, int], str]:
     if not text:
         return {}
     try:
-        # orjson also refuses what cannot be sent: half a surrogate pair, nesting without end.
+        # orjson also refuses what could not be sent: lone surrogates, and endless nesting.
         labels = orjson.loads(Path(text).expanduser().read_bytes())
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from None
@@ -148,17 +158,17 @@ def _overrides(text: str) -> Mapping[tuple[str, int], str]:
     for name, label in labels.items() if isinstance(labels, dict) else [("the file", None)]:
         source, _, index = name.rpartition("/")
         if not (source and _INDEX.fullmatch(index) and isinstance(label, str)):
-            raise ValueError(f'{name[:80]}: not of the form "model/source/index": "label"')
+            raise ValueError(f'{name[:80]} must have the form "model/source/index": "label"')
         words = " ".join(label.split())
         if not 0 < len(words) <= MOST_LABEL:
-            raise ValueError(f"{name}: a label has 1 to {MOST_LABEL} characters")
+            raise ValueError(f"{name}: a label must have 1 to {MOST_LABEL} characters")
         overrides[source, int(index)] = words
     return overrides
 
 
 def _text(text: str) -> str:
     if not text:
-        raise ValueError("not empty")
+        raise ValueError("it must not be empty")
     return text
 
 
@@ -168,7 +178,7 @@ def _bundled(folder: str) -> Path | None:
     return path if path.is_dir() else None
 
 
-#: The bundled model's labels; they count beside the folder that AXON_LABELS names.
+#: The bundled model's labels; they are used in addition to those in AXON_LABELS.
 BUNDLED_LABELS = _bundled("inference/demo_model/labels")
 
 
@@ -194,8 +204,8 @@ class Settings:
         "AXON_BACKENDS",
         _targets,
         (),
-        "gRPC targets in place of AXON_INFERENCE, for several models or replicas, with spaces "
-        "between; the first one's model is the default",
+        "gRPC targets in place of AXON_INFERENCE, for several models or replicas, separated by "
+        "spaces; the first one's model is the default",
     )
     backend_tls: Tls = _setting(  # noqa: RUF009 (it is a dataclass field)
         "AXON_BACKEND_TLS_CA",
@@ -208,13 +218,13 @@ class Settings:
         "AXON_BACKEND_TLS_NAME",
         str,
         "",
-        "name in those certificates, where it is not the target's",
+        "name in those certificates, if it differs from the target's",
     )
     backend_token: str = _setting(
         "AXON_BACKEND_TOKEN",
         _token,
         "",
-        "access token that inference services want (one of their AXON_GRPC_TOKENS; of several, "
+        "access token for inference services (one of their AXON_GRPC_TOKENS; of several, "
         "the first is sent)",
         secret=True,
     )
@@ -240,22 +250,22 @@ class Settings:
         "AXON_NEURONPEDIA_EXPORT",
         _base,
         "https://neuronpedia-datasets.s3.us-east-1.amazonaws.com/v1",
-        "where the bulk export of labels is; empty: nowhere, use files",
+        "address of Neuronpedia's bulk export of labels; empty: do not use it",
     )
     neuronpedia_api: str = _setting(
         "AXON_NEURONPEDIA_API",
         _base,
         "https://www.neuronpedia.org/api/feature",
-        "where single features are asked for that the export lacks; empty: nowhere",
+        "address of Neuronpedia's API, for labels that the export lacks; empty: do not use it",
     )
     neuronpedia_rate: float = _setting(
-        "AXON_NEURONPEDIA_RATE", _rate, 3.0, "single features a second to ask for, at most"
+        "AXON_NEURONPEDIA_RATE", _positive, 3.0, "most features a second to ask that API for"
     )
     neuronpedia_ids: tuple[tuple[str, str], ...] = _setting(
         "AXON_NEURONPEDIA_IDS",
         _ids,
         (),
-        "what Neuronpedia calls sources that do not know it themselves (SOURCE=ID, ...)",
+        "Neuronpedia's ids of sources that do not state one themselves (SOURCE=ID, ...)",
     )
     page: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
         "AXON_PAGE", _folder, lambda: _bundled("frontend/dist"), "folder of the built page"
@@ -289,7 +299,7 @@ class Settings:
         "AXON_ROOMS_BYTES",
         _count,
         192 * 2**20,
-        "bytes of frames that all rooms keep together; the oldest generations leave first",
+        "bytes of frames that all rooms keep together; the oldest generations are dropped first",
     )
     client_sockets: int = _setting(
         "AXON_CLIENT_SOCKETS",
@@ -301,13 +311,13 @@ class Settings:
         "AXON_CLIENT_GENERATIONS", _count, 16, "generations of one address at once"
     )
     client_searches: int = _setting(
-        "AXON_CLIENT_SEARCHES", _count, 32, "searches for features by label of one address at once"
+        "AXON_CLIENT_SEARCHES", _count, 32, "label searches of one address at once"
     )
     client_messages: float = _setting(
         "AXON_CLIENT_MESSAGES", _positive, 100.0, "messages a second that one socket may send"
     )
     max_prompt: int = _setting(
-        "AXON_MAX_PROMPT", _count, 20_000, "characters of a prompt, where the model takes more"
+        "AXON_MAX_PROMPT", _count, 20_000, "most characters of a prompt, if the model takes more"
     )
     drain_seconds: float = _setting(
         "AXON_DRAIN_SECONDS",
@@ -322,32 +332,33 @@ class Settings:
         "AXON_WRITE_TIMEOUT",
         _positive,
         30.0,
-        "seconds after which a client is cut off that reads nothing of what it is sent",
+        "seconds after which a client that reads nothing is cut off",
     )
     idle_timeout: float = _setting(
         "AXON_IDLE_TIMEOUT",
         _positive,
         75.0,
-        "seconds in which a connection has to send the whole head of its next request (more than "
-        "the 60 s for which nginx keeps one open)",
+        "seconds that a connection has to send the whole head of its next request (more than the "
+        "60 s for which nginx keeps one open)",
     )
     generate_tokens: tuple[str, ...] = _setting(
         "AXON_GENERATE_TOKENS",
         _words,
         (),
-        "access tokens, one of which is needed to generate; without any, nobody needs one",
+        "access tokens, comma separated: a client needs one to generate; empty: nobody does",
     )
     join_tokens: tuple[str, ...] = _setting(
         "AXON_JOIN_TOKENS",
         _words,
         (),
-        "access tokens, one of which (or one to generate) is needed to watch",
+        "access tokens, comma separated: a client needs one (or one to generate) to watch; empty: "
+        "nobody does",
     )
     trusted_proxies: tuple[Network, ...] = _setting(
         "AXON_TRUSTED_PROXIES",
         _networks,
         (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")),
-        "addresses of proxies whose X-Forwarded-For tells the client (10.0.0.0/8, ...)",
+        "addresses of proxies whose X-Forwarded-For names the client (10.0.0.0/8, ...)",
     )
     max_message_bytes: int = _setting(
         "AXON_MAX_MESSAGE_BYTES", _count, 64 * 2**10, "bytes of one message or request body"
@@ -356,20 +367,23 @@ class Settings:
         "AXON_LABEL_MB",
         _count,
         256,
-        "MB of memory for labels; sources beyond that go without",
+        "MB of memory for labels; sources that do not fit have none",
     )
     on_failure: str = _setting(
         "AXON_ON_FAILURE",
         _choice("exit", "wait"),
         "exit",
-        "what becomes of the process if it cannot start: exit ends it; wait (for containers that "
-        "would be started again at once) keeps it until it is told to stop",
+        "what the process does if it cannot start: exit, or wait until it is told to stop (for "
+        "containers, which would be started again at once)",
     )
     log_level: str = _setting(
-        "AXON_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info", "what is logged"
+        "AXON_LOG_LEVEL",
+        _choice("debug", "info", "warning", "error"),
+        "info",
+        "least severe messages to log: debug, info, warning or error",
     )
     log_format: str = _setting(
-        "AXON_LOG_FORMAT", _choice("plain", "json"), "plain", "how it is logged: plain or json"
+        "AXON_LOG_FORMAT", _choice("plain", "json"), "plain", "form of the log: plain or json"
     )
 
     @property
@@ -393,7 +407,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
 
 
 def waits(environment: Mapping[str, str]) -> bool:
-    """Whether a process that cannot start is to stay, whatever else is wrong in `environment`."""
+    """Whether a process that cannot start should wait, whatever else is wrong in `environment`."""
     return environment.get("AXON_ON_FAILURE", "").lower() == "wait"
 
 

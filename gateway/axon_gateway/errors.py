@@ -1,4 +1,4 @@
-"""`Refusal`: every "no" the gateway says, with the code that JSON carries and its HTTP status."""
+"""`Refusal`: an error that clients are told, with its code in JSON and its HTTP status."""
 
 from __future__ import annotations
 
@@ -74,5 +74,5 @@ class Refusal(Exception):
 
 
 def our_failure() -> Refusal:
-    """What clients are told of a mistake in the gateway itself; the log has the rest."""
+    """What clients are told of a failure in the gateway itself; the log has the details."""
     return Refusal("internal", "the gateway failed; its log says how")

@@ -1,7 +1,6 @@
 """The frames that clients receive: built once as dictionaries, encoded once as JSON.
 
-Every frame has `type`, `seq` and `time`; `seq` is filled in by whoever numbers the stream, `time`
-when it is encoded.
+Every frame has `type`, `seq` and `time`; `encode` fills in the last two.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from axon_gateway.errors import Refusal
 Frame = dict[str, Any]
 #: The label of a feature (source, index) as far as it is known without waiting.
 LabelOf = Callable[[str, int], str | None]
-#: Its largest activation, in the same way.
+#: The largest activation of a feature (source, index), in the same way.
 MaximumOf = Callable[[str, int], float | None]
 
 
@@ -82,12 +81,12 @@ def view(pose: Sequence[float], feature: str | None, token: int | None) -> Frame
 
 
 def pong() -> Frame:
-    """The answer to a client that asks whether anybody is there."""
+    """The answer to a ping."""
     return _frame("pong")
 
 
 def queued(event: pb.Queued) -> Frame:
-    """The request waits; `position` are ahead of it."""
+    """The request waits; `position` requests are ahead of it."""
     return _frame("queued", position=event.position)
 
 
@@ -95,7 +94,7 @@ def started(event: pb.Started, prompt: str) -> Frame:
     """The request runs; every knob has its final value."""
     params = asdict(messages.params(event.max_tokens, event.sampling, event.features))
     del params["include_bos"]
-    # 64 bits do not survive in a JavaScript number.
+    # A string, since a JavaScript number cannot hold 64 bits.
     params["seed"] = str(params["seed"])
     return _frame(
         "started",
@@ -121,7 +120,7 @@ def finished(event: pb.Finished) -> Frame:
 
 
 def stopped(prompt_tokens: int, generated_tokens: int) -> Frame:
-    """The generation was stopped from here, so that the service's own account is missing."""
+    """The gateway stopped the generation, so the service's timings are missing."""
     return _frame(
         "finished",
         status="stopped",
@@ -165,7 +164,7 @@ class TokenFrames:
         self._sources = [(source, layers[source]) for source in sources]
         self._label_of = label_of
         self._maximum_of = maximum_of
-        #: Features whose maximum the generation has told: it does not change, and once is enough.
+        #: Features whose maximum was sent. It does not change, so once is enough.
         self._told: set[tuple[str, int]] = set()
         self._steps = 0
 
@@ -242,5 +241,5 @@ class TokenFrames:
 
 
 def _digits(value: float) -> float:
-    """The nine significant digits that name a 32-bit number exactly; a double would take 17."""
+    """`value` with the nine digits that identify a 32-bit number; as a double it would take 17."""
     return float(f"{value:.9g}")

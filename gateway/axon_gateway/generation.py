@@ -1,4 +1,4 @@
-"""One generation: the service's events in, frames out, labels catching up beside them."""
+"""One generation: turns the service's events into frames, and sends late labels beside them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HITS, _MISSES = metrics.LABELS_SENT.labels("hit"), metrics.LABELS_SENT.labels("
 #: Takes each frame in turn; may make the generation wait (a slow HTTP client does).
 Emit = Callable[[Frame], Awaitable[None]]
 
-#: Seconds that those interrupted have to tell so.
+#: Seconds that interrupted generations have to send their error.
 _INTERRUPTED = 2.0
 
 #: Seconds that `finished` waits for labels under way, so that most streams end with it.
@@ -38,7 +38,7 @@ class Running:
         self._generations: set[Generation] = set()
         self._none = asyncio.Event()
         self._none.set()
-        #: Why no other one may begin.
+        #: Why no generation may begin any more; None while they may.
         self._refusal: Refusal | None = None
 
     def check(self) -> None:
@@ -47,18 +47,18 @@ class Running:
             raise self._refusal
 
     def add(self, generation: Generation) -> None:
-        """One more."""
+        """A generation has begun."""
         self._generations.add(generation)
         self._none.clear()
 
     def discard(self, generation: Generation) -> None:
-        """One less."""
+        """A generation has ended."""
         self._generations.discard(generation)
         if not self._generations:
             self._none.set()
 
     async def drain(self, seconds: float, refusal: Refusal) -> None:
-        """Lets none begin, and those under way end. After `seconds` the rest are told `refusal`."""
+        """Lets no generation begin, and ends those still running after `seconds` with `refusal`."""
         self._refusal = refusal
         if await self._end_within(seconds):
             return
@@ -77,7 +77,7 @@ class Running:
 class Generation:
     """Runs one request; `emit` gets its frames in the order of the contract.
 
-    Whoever calls `run` calls `close` in the end.
+    After `run`, call `close`.
     """
 
     def __init__(
@@ -108,10 +108,10 @@ class Generation:
         self.begun = False
 
     async def run(self) -> None:
-        """Runs to the end. Refusal, or whatever failed, if that was before the first frame.
+        """Runs to the end. Raises Refusal or another error only before the first frame.
 
-        What goes wrong later is told by an `error` frame, since by then people watch.
-        ConnectionError if nobody is left to be told.
+        Later errors go out as an `error` frame, since viewers have seen the beginning.
+        ConnectionError if nobody is left to read the frames.
         """
         self._account.begin()
         try:
@@ -120,7 +120,7 @@ class Generation:
             self._account.close()
 
     def interrupt(self, refusal: Refusal) -> None:
-        """Ends the generation early; those who watch are told `refusal`."""
+        """Ends the generation early; viewers are told `refusal`."""
         self._interruption = refusal
         if self._reading is not None:
             self._reading.reschedule(asyncio.get_running_loop().time())
@@ -144,8 +144,8 @@ class Generation:
             async for response in responses:
                 await self._handle(response)
                 if response.HasField("finished"):
-                    # Not a moment later: who sees `finished` may ask for the next one at once, and
-                    # would be told that this one still runs.
+                    # Return at once: a client that has `finished` may send its next request, which
+                    # would be refused while this generation counts as running.
                     return
 
     async def _run(self) -> None:
@@ -168,7 +168,7 @@ class Generation:
             self._over()
 
     async def stop(self) -> None:
-        """Tells those watching that it was stopped; to be called once `run` was cancelled."""
+        """Tells viewers that the generation was stopped. For use after `run` was cancelled."""
         await self._put(frames.stopped(self._prompt_tokens, self._tokens.steps))
 
     async def settle(self, seconds: float) -> None:
@@ -209,7 +209,7 @@ class Generation:
         self._sources = tuple(started.sources)
         self._prompt_tokens = started.prompt_tokens
         layers = await self._upstream.layers(self._sources)
-        # At most once in a process: labels that are on this machine come with the first token.
+        # Waits only once in a process. So labels on this machine come with the first token.
         await self._labels.hold(self._sources)
         self._tokens = TokenFrames(self._sources, layers, self._labels.known, self._labels.maximum)
         await self._put(frames.started(started, self._request.prompt))
@@ -233,10 +233,10 @@ class Generation:
             await self._put_tokens(self._tokens.prompt(prompt), prompt)
 
     async def _put_tokens(self, frame: Frame, tokens: Iterable[pb.Token]) -> None:
-        """Sends a frame and asks for the labels it lacks.
+        """Asks for the labels that a frame lacks, and sends it.
 
-        Asked first: while `emit` waits, another stream may learn a label that this frame went out
-        without, and it would no longer count as missing.
+        In this order, because `emit` may wait: if another stream loads a missing label meanwhile,
+        it no longer counts as missing, and viewers of this frame would never get it.
         """
         for token in tokens:
             for found in token.source_features:
@@ -245,10 +245,10 @@ class Generation:
 
 
 class LabelFeed:
-    """Looks up labels beside a stream.
+    """Looks up labels while a stream runs.
 
-    One look-up per source at a time, the rest collects; what only Neuronpedia can tell, one feature
-    at a time, is asked for beside that.
+    A source has one look-up at a time; further features wait together for the next. Features that
+    only Neuronpedia's API may know are asked for one by one, beside the look-ups.
     """
 
     def __init__(self, labels: Labels, emit: Emit) -> None:
@@ -287,8 +287,8 @@ class LabelFeed:
                 await self._emit(frames.labels(source, found, self._labels.maximum))
             self._unknown.add(source, self._labels.missing(source, wanted))
         except (Refusal, ConnectionError):
-            # Labels are off (said in the log), or the reader left. Nothing was remembered: a
-            # feature that comes again is asked for again.
+            # Redis fails (already logged), or the reader has left. Features that come again are
+            # asked for again.
             self._asked.pop(source, None)
 
     async def _ask(self, source: str, wanted: set[int]) -> None:
@@ -296,12 +296,12 @@ class LabelFeed:
             async with contextlib.aclosing(self._labels.ask(source, wanted)) as answers:
                 async for found in answers:
                     await self._emit(frames.labels(source, found, self._labels.maximum))
-        # Those that nothing was said of are asked for again when they come again.
+        # Features without an answer are asked for again when they come again.
         self._asked.get(source, set()).difference_update(self._labels.missing(source, wanted))
 
 
 class _Collector:
-    """Runs `work` on what is wanted of a source; what is wanted meanwhile goes together then."""
+    """Runs `work` on features of a source; those added meanwhile are worked on together next."""
 
     def __init__(self, work: Callable[[str, set[int]], Awaitable[None]]) -> None:
         self._work = work
@@ -310,11 +310,11 @@ class _Collector:
 
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
-        """What is under way."""
+        """The work under way."""
         return list(self._tasks.values())
 
     def add(self, source: str, indices: set[int]) -> None:
-        """Has work done on these, soon. Returns at once."""
+        """Queues these features for work. Returns at once."""
         if not indices:
             return
         self._wanted.setdefault(source, set()).update(indices)

@@ -1,4 +1,4 @@
-"""`python -m axon_gateway healthcheck`: whether the gateway of these settings is well."""
+"""`python -m axon_gateway healthcheck`: checks the gateway at AXON_HOST and AXON_PORT."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ from collections.abc import Sequence
 
 from axon_gateway.config import Settings
 
-#: Where a gateway that listens on every address is found.
+#: The address to ask if the gateway listens on every address.
 _HERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
 
 def main(arguments: Sequence[str], settings: Settings) -> int:
-    """Says in one line how it is; returns 0 if it is well, otherwise 1."""
+    """Prints the gateway's state in one line; returns 0 if it is healthy, otherwise 1."""
     parser = argparse.ArgumentParser(
         prog="python -m axon_gateway healthcheck",
         description="Asks the gateway at AXON_HOST and AXON_PORT whether it answers; exit code 0 "
         "if so.",
     )
-    parser.add_argument("--ready", action="store_true", help="whether it could generate now")
-    parser.add_argument("--timeout", type=float, default=5.0, metavar="S", help="default: 5")
+    parser.add_argument("--ready", action="store_true", help="ask whether it could generate now")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help="seconds to wait for the answer (default: 5)",
+    )
     options = parser.parse_args(arguments)
     path = "/readyz" if options.ready else "/healthz"
     host = _HERE.get(settings.host, settings.host)

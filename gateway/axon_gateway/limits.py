@@ -1,6 +1,6 @@
 """What one client may do: how many sockets, generations and messages, and with which token.
 
-A client is an address. Behind a proxy that is trusted, it is the one that the proxy names.
+A client is an address. Behind a trusted proxy, it is the address that the proxy names.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from aiohttp import web
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 
-#: Seconds until a client is to try again which has as many sockets as it may have.
+#: Seconds after which a client with too many sockets, or generations, should try again.
 _RETRY_SOCKET = 10.0
 _RETRY_GENERATION = 5.0
-#: Recordings that are made at once: each may hold a log of 16 MiB that its room has dropped since.
+#: Recordings made at once: each may hold a log of 16 MiB that its room has dropped since.
 _MOST_RECORDINGS = 8
-#: Seconds that a recording waits for its turn, and then until the client is to try again.
+#: Seconds that a recording waits for its turn, and after which a refused client should try again.
 _RECORDING_PATIENCE = 10.0
 _RETRY_RECORDING = 10.0
-#: Searches, and questions about features, that are worked on at once.
+#: Searches, questions about many features and about one, that are worked on at once.
 _SEARCHES, _FACTS, _FEATURES = 1, 2, 16
-#: Questions about features that an address may have open, and for how many addresses there is room.
+#: Questions about features that one address may have open, and how many times as many all may.
 _QUESTIONS = 512
 _ADDRESSES = 8
 _RETRY_QUESTION = 1.0
-#: Messages that may come at once, as many as in so many seconds.
+#: A burst may hold as many messages as are allowed in this many seconds.
 _BURST = 3.0
 
 
 class Client:
-    """Who is behind a socket; `may_generate` if its access token says so."""
+    """The client behind a socket; `may_generate` if its access token allows it."""
 
     def __init__(self, address: str, may_generate: bool = True) -> None:
         self.address = address
@@ -44,7 +44,7 @@ class Client:
 
 
 class Permit:
-    """One generation's share of what its client may run at once. Released once."""
+    """One of the generations that a client may run at once. Only the first `release` counts."""
 
     def __init__(self, running: Counter[str], address: str) -> None:
         self._running = running
@@ -61,8 +61,8 @@ class Permit:
 class Turns:
     """Questions of one kind: `at_once` are worked on, the others wait in turn.
 
-    An address may have `of_one` of them, all together `_ADDRESSES` times as many; what comes on top
-    of that is refused.
+    One address may have `of_one` of them open, all together `_ADDRESSES` times as many. Any more
+    are refused.
     """
 
     def __init__(self, kind: str, at_once: int, of_one: int) -> None:
@@ -78,12 +78,12 @@ class Turns:
             message = f"an address may have {self._of_one} {self._kind} at once"
             raise Refusal("too_many_questions", message, retry_after=_RETRY_QUESTION)
         if self._open.total() >= _ADDRESSES * self._of_one:
-            message = f"too many {self._kind} at once"
+            message = f"too many {self._kind} at once; try again in a moment"
             raise Refusal("too_many_questions", message, retry_after=_RETRY_QUESTION)
         self._open[address] += 1
         try:
             async with self._gate:
-                # Everybody else has a turn between two answers.
+                # Lets other tasks run between two answers.
                 await asyncio.sleep(0)
                 yield
         finally:
@@ -91,7 +91,7 @@ class Turns:
 
 
 class Limits:
-    """Counts by client, and judges access tokens."""
+    """Counts by client, and checks access tokens."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -161,7 +161,7 @@ class Limits:
 
 
 class Pace:
-    """How fast something may come: `rate` a second, a few seconds' worth at once."""
+    """Limits a rate: `rate` a second, and bursts of a few seconds' worth."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
@@ -170,7 +170,7 @@ class Pace:
         self._then = asyncio.get_running_loop().time()
 
     def wait(self) -> float:
-        """Counts a message: 0 if it may come now, else in how many seconds it might have."""
+        """Counts a message and returns 0 if it may come now, else the seconds until it may."""
         self._refill()
         if self._left < 1:
             return (1 - self._left) / self._rate
@@ -178,7 +178,7 @@ class Pace:
         return 0.0
 
     def spend(self, cost: float) -> float:
-        """Counts what has come already: in how many seconds the next may come."""
+        """Counts what has come already, and returns the seconds until more may come."""
         self._refill()
         self._left -= cost
         return max(0.0, -self._left / self._rate)
@@ -195,7 +195,7 @@ def too_fast(rate: float, wait: float) -> Refusal:
 
 
 def client_of(request: web.Request, settings: Settings) -> str:
-    """The address of who sent a request: the nearest one that is no trusted proxy."""
+    """The address of a request's sender: the nearest one that is not a trusted proxy."""
     address = request.remote or ""
     named = request.headers.get("X-Forwarded-For", "").split(",")
     while named and _is_trusted(address, settings):
@@ -222,8 +222,8 @@ def _is_address(text: str) -> bool:
 
 
 def _holds_one(request: web.Request, tokens: tuple[str, ...]) -> bool:
-    """Whether one of `tokens` comes as a bearer, or as `access`: browsers' sockets have no headers
-    of their own."""
+    """Whether the request has one of `tokens`: as bearer, or as `access` in its query, since a
+    browser's WebSocket cannot set headers."""
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     shown = bearer.strip() if scheme.lower() == "bearer" else request.query.get("access", "")
     found = shown.encode(errors="surrogatepass")
@@ -237,5 +237,5 @@ def _no_access(what: str) -> Refusal:
 def _count_down(counter: Counter[str], address: str) -> None:
     counter[address] -= 1
     if counter[address] <= 0:
-        # Or every address that ever came would stay.
+        # Otherwise the counter would keep every address that ever came.
         del counter[address]

@@ -1,4 +1,4 @@
-"""How the gateway logs: one short line each, plain for people or JSON for collectors."""
+"""How the gateway logs: short lines, plain for people or JSON for collectors."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from aiohttp.abc import AbstractAccessLogger
 
 _QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
 
-#: The id of a request, which its answer carries as X-Request-ID, too.
+#: The id of a request, which its answer has as X-Request-ID, too.
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
-#: What is being worked on. Tasks inherit it from whoever started them.
+#: The request and the room being worked on. A task inherits them from the task that started it.
 _context: ContextVar[Mapping[str, str]] = ContextVar("context", default={})  # noqa: B039 (never changed in place)
 
 
 def begin_request(given: str | None) -> str:
-    """Has all that is logged from here on carry a request's id: the one `given`, if it is fit."""
+    """Adds a request's id to all log lines from here on: `given` if valid, else a new one."""
     id_ = given if given and _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
     _context.set({"request_id": id_})
     return id_
@@ -38,12 +38,12 @@ def request_id() -> str | None:
 
 
 def in_room(room: str) -> None:
-    """Has all that is logged from here on carry the room's id."""
+    """Adds the room's id to all log lines from here on."""
     _context.set({**_context.get(), "room": room})
 
 
 class _PlainFormatter(logging.Formatter):
-    """For terminals: what a client has sent ends no line, and moves no cursor."""
+    """For terminals: text from clients cannot end a line or move the cursor."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return _printable(super().formatMessage(record))
@@ -54,7 +54,7 @@ class _PlainFormatter(logging.Formatter):
 
 
 def _printable(text: str) -> str:
-    """The text with whatever cannot be seen written as Python would."""
+    """The text with unprintable characters escaped as in Python."""
     if text.isprintable():
         return text
     shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -75,7 +75,7 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        # ASCII alone: collectors read the same, and a terminal sees nothing that it would obey.
+        # ASCII alone, and DEL escaped, so that a terminal gets no control characters.
         return json.dumps(entry).replace("\x7f", "\\u007f")
 
 
@@ -95,7 +95,7 @@ class AccessLogger(AbstractAccessLogger):
         level = logging.DEBUG if request.path in _QUIET_PATHS else logging.INFO
         fields = {
             "method": request.method,
-            # Without its query: a room's token travels there.
+            # Without its query, which may hold a room's token.
             "path": request.path,
             "status": response.status,
             "duration_ms": round(time * 1000, 1),

@@ -1,7 +1,7 @@
-"""What `/metrics` shows: counts and latencies of this process, in Prometheus' terms.
+"""What `/metrics` shows: counts and latencies of this process, for Prometheus.
 
-They belong to the process, as is usual with Prometheus. What a running gateway can be asked (rooms,
-viewers, how far they lag) is asked when somebody looks, in `page`.
+They are global to the process, as is usual with Prometheus. The state of a running gateway (rooms,
+viewers, how far they lag) is read at each request for `/metrics`, in `page`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-# Or every count would have a second sample that says when it began.
+# Otherwise every counter would have a second sample with the time of its creation.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -77,13 +77,13 @@ GENERATION = Histogram(
 )
 EVENT_TO_SOCKET = Histogram(
     "axon_event_to_socket_seconds",
-    "From a room's new frame to the last socket of those that keep up having been given it",
+    "From a room's new frame until all sockets that keep up have been given it",
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
     registry=REGISTRY,
 )
 LABELS_SENT = Counter(
     "axon_label_lookups_total",
-    "Features sent, by whether it was known at once what label they have (hit, miss)",
+    "Features sent, by whether it was known at once if they have a label and which (hit, miss)",
     ["result"],
     registry=REGISTRY,
 )
@@ -95,7 +95,7 @@ LABEL_REQUESTS = Counter(
 )
 LABEL_EXPORT_BATCHES = Gauge(
     "axon_label_export_batches",
-    "Batches of a source's export that have been fetched in the newest filling",
+    "Batches of a source's export that have been fetched, or have failed, the last time",
     ["source"],
     registry=REGISTRY,
 )
@@ -109,11 +109,11 @@ LABEL_EXPORT_BATCHES_EXPECTED = Gauge(
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a gateway is asked whenever somebody looks."""
+    """The state of a gateway at a request for `/metrics`."""
 
     rooms: int
     sockets: int
-    #: For each viewer, how many frames it has still to be given.
+    #: For each viewer, how many frames it still lacks.
     lags: list[int]
     #: Whether Redis answers.
     labels: bool

@@ -1,8 +1,8 @@
-"""What clients send: JSON, checked here for form; ranges are judged where the model is.
+"""What clients send: JSON, checked here for form; the inference service checks ranges.
 
-Everything a message can have wrong in itself (not JSON, wrong type, a number no field can hold) is
+Whatever is wrong with a message by itself (not JSON, wrong type, a number no field can hold) is
 refused here with the name of the field. What depends on the model (the longest prompt, which
-sources exist) is the inference service's to refuse; `upstream` turns that into the same codes.
+sources exist) is refused by the inference service; `backends.statuses` translates that.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from axon_gateway.errors import Refusal
 
 _UINT32 = 2**32 - 1
 _UINT64 = 2**64 - 1
-#: The largest number of 32 bits, and the smallest one above 0 that has all of its digits.
+#: The largest 32-bit float, and the smallest one above 0 that has full precision.
 _FLOAT32 = 3.4028234e38
 _SMALLEST = 1.1754944e-38
-#: Longer than any number that means something here. Python refuses to read 4,300 digits, and takes
-#: its time for a little less.
+#: More digits than any number that is valid here. Python refuses more than 4,300 digits, and is
+#: slow to read slightly fewer.
 _MAX_DIGITS = 40
 _DECIMAL = re.compile(r"-?[0-9]{1,40}", re.ASCII)
 #: Numbers of a camera's pose: more than any page needs, and few enough to keep.
 _MAX_POSE = 32
 #: Characters of the name of a model, a source, or a feature (source and index).
 _MAX_NAME = 300
-#: Sources that a request may name. Who wants more leaves `sources` out, which means all.
+#: Sources that a request may name. A client that wants more leaves `sources` out, for all.
 _MAX_SOURCES = 64
 
 
@@ -53,14 +53,14 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The presenter lets everybody in the room generate, or nobody else any more."""
+    """The presenter lets everybody in the room generate, or only itself again."""
 
     open: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The presenter wants others to be able to come in."""
+    """The presenter makes the room available to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """The client has heard nothing for a while and asks whether anybody is there."""
+    """The client has heard nothing for a while and checks the connection."""
 
 
 Command = Generate | Stop | Open | Share | View | Ping
@@ -106,9 +106,9 @@ def parse(data: bytes | str, max_bytes: int) -> Command:
 
 
 def decode(data: bytes | str, max_bytes: int) -> dict[str, object]:
-    """The JSON object in `data`, of which at most `max_bytes` are read. Raises Refusal."""
+    """The JSON object in `data`, which may have `max_bytes`. Raises Refusal."""
     if len(data) > max_bytes:
-        raise Refusal("message_too_big", f"a message may have {max_bytes} bytes, this one has more")
+        raise Refusal("message_too_big", f"a message may have {max_bytes} bytes; this one has more")
     try:
         text = data if isinstance(data, str) else data.decode()
         value = json.loads(text, parse_int=_integer_literal)
@@ -139,12 +139,12 @@ def generate(fields: dict[str, object]) -> pb.GenerateRequest:
         if name != "prompt" and name not in _KNOBS:
             shown = ascii(name[:40])[1:-1]
             known = ", ".join(["model", *_KNOBS])
-            raise Refusal("unknown_field", f"there is no {shown}; there are: {known}", shown)
+            raise Refusal("unknown_field", f"there is no field {shown}; there are: {known}", shown)
     prompt = fields.pop("prompt", "")
     if prompt == "":
         raise Refusal("empty_prompt", "prompt must not be empty", "prompt")
     knobs = {
-        # null is how a page says "as you like".
+        # null means the same as leaving the field out.
         name: _KNOBS[name](name, value)
         for name, value in fields.items()
         if value is not None
@@ -180,7 +180,7 @@ def _string(name: str, value: object) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        # JSON can spell half of a surrogate pair, which is no character and has no UTF-8.
+        # JSON can hold half of a surrogate pair, which is not a character and has no UTF-8.
         message = f"{name} holds a lone surrogate, which is not text"
         raise Refusal("wrong_type", message, name) from None
     return value
@@ -194,7 +194,7 @@ def _strings(name: str, value: object) -> list[str]:
 
 
 def _sources(name: str, value: object) -> list[str]:
-    """Bounded: a refusal that quotes them has to fit into the head of a gRPC answer."""
+    """Bounded, because a refusal that quotes them has to fit into gRPC's metadata."""
     sources = _strings(name, value)
     if len(sources) > _MAX_SOURCES:
         message = f"{name} may list {_MAX_SOURCES} sources; without {name}, all are meant"
@@ -223,7 +223,7 @@ def _integer(largest: int) -> Callable[[str, object], int]:
 
 
 def _seed(name: str, value: object) -> int:
-    """An integer, or its decimal digits: JavaScript's numbers end at 53 bits."""
+    """An integer, or its digits as a string, since JavaScript's numbers have 53 bits."""
     if isinstance(value, str):
         if not _DECIMAL.fullmatch(value):
             raise Refusal("wrong_type", f"{name} must be an integer or its decimal digits", name)
@@ -241,7 +241,7 @@ def _number(name: str, value: object) -> float:
 
 
 def _float(name: str, value: object) -> float:
-    """A number that 32 bits carry without it becoming 0, which means something else."""
+    """A number that does not become 0 in 32 bits, since 0 has a meaning of its own."""
     number = _number(name, value)
     if 0 < abs(number) < _SMALLEST:
         message = f"{name} is too near to 0 for a 32-bit number; send 0 if you mean that"

@@ -24,7 +24,7 @@ _SHUTDOWN = 1.0
 
 
 class CannotListen(Exception):
-    """The address cannot be had; the message says why."""
+    """The gateway cannot listen on its address; the message says why."""
 
 
 def run(settings: Settings) -> None:
@@ -37,7 +37,7 @@ def run(settings: Settings) -> None:
 
 
 def _allow_sockets() -> None:
-    """As many open files as the system lets us have: every viewer is one, and 1,024 is usual."""
+    """Allows as many open files as the system permits. Every viewer is one; 1,024 is usual."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -54,8 +54,8 @@ def _run(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    # Holds gRPC's poller to the end of the process. Otherwise it ends with the last channel, while
-    # the loop may still have its wake-up to handle, and reads from a file that is closed.
+    # Keeps gRPC's poller until the process ends. Otherwise it ends with the last channel, and the
+    # loop, if it still has a wake-up to handle, reads from a closed file.
     grpc.aio.init_grpc_aio()  # type: ignore[attr-defined]
     stop, hurry = _signals()
     application = app.build(settings)
@@ -68,7 +68,7 @@ async def _serve(settings: Settings) -> None:
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()
-        # With port 0 the system has picked one; the log is where to find it.
+        # With port 0 the system has picked the port, which only the log tells.
         host, port = runner.addresses[0][:2]
         _log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
         await stop.wait()
@@ -79,7 +79,7 @@ async def _serve(settings: Settings) -> None:
 
 
 def _signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """What SIGTERM sets, and what Ctrl-C or a second signal sets as well: not to wait."""
+    """The events to stop and to stop without waiting. Ctrl-C or a second signal sets both."""
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def told(number: int) -> None:

@@ -1,6 +1,6 @@
-"""`python -m axon_inference`: serve until told to stop; or list models, download, ask for health.
+"""`python -m axon_inference`: serve until told to stop, list models, download, or check health.
 
-Each command imports what it needs: a probe that runs every few seconds should cost little.
+Each command imports only what it needs, so that a health check every few seconds costs little.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _log = logging.getLogger("axon_inference")
 
 def main() -> int:
     """Run what was asked for; the exit code is 0 after a clean end, 1 after a failure."""
-    # Before gRPC is imported: it would tell each failed handshake beside our log, in its own form.
+    # Before gRPC is imported, which would otherwise print a line of its own per failed handshake.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     arguments = _parser().parse_args()
     try:
@@ -54,7 +54,7 @@ def _served(settings: Settings) -> int:
 
 
 def _give_up(command: str | None) -> int:
-    """The exit code; where AXON_ON_FAILURE says so, a service stays until a signal."""
+    """The exit code, 1. If AXON_ON_FAILURE is wait, a service first waits for a signal."""
     if command in ("serve", None) and Settings.waits(os.environ):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(1))
@@ -70,11 +70,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("serve", help="serve until told to stop; what is done without a command")
+    commands.add_parser("serve", help="serve until told to stop (the default)")
     listing = commands.add_parser("models", help="list models, and which SAEs there are for them")
     listing.add_argument("names", nargs="*", metavar="NAME", help="a model, and a set of its SAEs")
     commands.add_parser(
-        "healthcheck", help="ask the service of these settings whether it serves; 0 if so"
+        "healthcheck", help="check whether the service of these settings serves; exit code 0 if so"
     )
     commands.add_parser("download", help="download AXON_MODEL and AXON_SOURCES, and end")
     return parser

@@ -23,7 +23,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _tokens(text: str) -> tuple[str, ...]:
     tokens = _names(text)
     if not all(token.isascii() and token.isprintable() and " " not in token for token in tokens):
-        raise ValueError("printable ASCII characters without spaces")
+        raise ValueError("must be printable ASCII characters without spaces")
     return tokens
 
 
@@ -31,9 +31,16 @@ def _file(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("must be a whole number") from None
+
+
 def _count(minimum: int) -> Any:
     def parse(text: str) -> int:
-        value = int(text)
+        value = _whole(text)
         if value < minimum:
             raise ValueError(f"must be at least {minimum}")
         return value
@@ -42,7 +49,7 @@ def _count(minimum: int) -> Any:
 
 
 def _port(text: str) -> int:
-    value = int(text)
+    value = _whole(text)
     if not 0 <= value <= 65535:
         raise ValueError("must be a port, 0 to 65535")
     return value
@@ -86,8 +93,8 @@ class Settings:
         (),
         "AXON_SOURCES",
         "SAEs, comma separated: Neuronpedia id, SAELens release/sae_id, whole release, or folder "
-        "as SAELens saves it; =MODEL/SOURCE behind one names it as Neuronpedia does; empty takes "
-        "the model's own",
+        "as SAELens saves it; =MODEL/SOURCE after one gives its Neuronpedia id; empty: the "
+        "model's own",
         _names,
     )
     host: str = _setting("127.0.0.1", "AXON_HOST", "address to listen on")
@@ -95,18 +102,18 @@ class Settings:
     tls_cert: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
         None,
         "AXON_GRPC_TLS_CERT",
-        "PEM file of the server's certificate and those between it and the root; with the key, "
-        "callers must use TLS",
+        "PEM file with the server's certificate and any intermediate ones; if it and the key are "
+        "set, callers must use TLS",
         _file,
     )
     tls_key: Path | None = _setting(  # noqa: RUF009
-        None, "AXON_GRPC_TLS_KEY", "PEM file of its key", _file
+        None, "AXON_GRPC_TLS_KEY", "PEM file of that certificate's key", _file
     )
     tokens: tuple[str, ...] = _setting(
         (),
         "AXON_GRPC_TOKENS",
         "access tokens, comma separated: callers must send one of them as metadata "
-        "`authorization: Bearer TOKEN`; without any, nobody needs one",
+        "`authorization: Bearer TOKEN`; empty: nobody needs one",
         _tokens,
         secret=True,
     )
@@ -125,8 +132,8 @@ class Settings:
     cache_mb: int = _setting(
         0,
         "AXON_CACHE_MB",
-        "most memory for their keys and values, in MB; there are fewer slots if it holds fewer; "
-        "0 sets no bound of its own",
+        "most memory for the slots' keys and values, in MB; there are fewer slots if not all fit; "
+        "0: no bound of its own",
         _count(0),
     )
     max_queue: int = _setting(64, "AXON_MAX_QUEUE", "requests that may wait for a slot", _count(0))
@@ -139,33 +146,33 @@ class Settings:
     prefill_tokens: int = _setting(
         0,
         "AXON_PREFILL_TOKENS",
-        "prompt tokens read per step, beside which running streams wait for nothing; "
+        "most prompt tokens read per step while other requests generate, which wait for that; "
         "0 takes 64 on a CPU, 512 on a GPU",
         _count(0),
     )
     drain_seconds: int = _setting(
-        10, "AXON_DRAIN_SECONDS", "time running streams get to end at shutdown", _count(0)
+        10, "AXON_DRAIN_SECONDS", "seconds that running streams get to end at shutdown", _count(0)
     )
     on_failure: str = _setting(
         "exit",
         "AXON_ON_FAILURE",
-        "what becomes of the process if it cannot serve: exit ends it; wait (for containers that "
-        "would be started again at once) keeps it, unhealthy, and tries again where that may help",
+        "what the process does if it cannot serve: exit, or wait (for containers, which would be "
+        "started again at once): it stays, unhealthy, and tries again where that may help",
         _one_of("exit", "wait"),
     )
     log_level: str = _setting(
         "INFO",
         "AXON_LOG_LEVEL",
-        "DEBUG, INFO, WARNING or ERROR",
+        "least severe messages to log: DEBUG, INFO, WARNING or ERROR",
         _level,
     )
     log_format: str = _setting(
-        "plain", "AXON_LOG_FORMAT", "how it is logged: plain or json", _one_of("plain", "json")
+        "plain", "AXON_LOG_FORMAT", "form of the log: plain or json", _one_of("plain", "json")
     )
     metrics_port: int = _setting(
         0,
         "AXON_METRICS_PORT",
-        "port where Prometheus finds this replica's queue length and counts; 0: nowhere",
+        "port on which Prometheus can read this replica's queue length and counts; 0: none",
         _port,
     )
 
@@ -190,7 +197,7 @@ class Settings:
 
     @staticmethod
     def waits(env: Mapping[str, str]) -> bool:
-        """Whether a process that cannot start is to stay, whatever else is wrong in `env`."""
+        """Whether a process that cannot start should wait, whatever else is wrong in `env`."""
         return env.get("AXON_ON_FAILURE", "").strip() == "wait"
 
     @classmethod

@@ -1,1 +1,1 @@
-"""The inference services seen from here: streams, replicas, models side by side, refusals."""
+"""The inference services: streams, replicas, several models, refusals."""

@@ -1,7 +1,7 @@
 """All inference services: several models side by side, and replicas of one.
 
-A target may itself stand for many replicas (`dns:///name:port`, `ipv4:a:1,b:2`): then gRPC balances
-among them. Targets of one model that are listed one by one are balanced here, by open streams.
+One target may stand for many replicas (`dns:///name:port`, `ipv4:a:1,b:2`): gRPC balances among
+those. Targets of one model that are listed one by one are balanced here, by open streams.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from axon_gateway.errors import Refusal
 
 _log = logging.getLogger(__name__)
 
-#: Is told of a model each time that a service has come up.
+#: Called with a service's model when it comes up, unless it serves the same as before.
 Met = Callable[[Model], None]
 
 
@@ -32,25 +32,26 @@ class Backends:
         self._watching: list[asyncio.Task[None]] = []
 
     def watch(self, met: Met) -> None:
-        """Keeps an eye on all services from now on."""
+        """Watches all services from now on, and calls `met` with their models."""
         self._watching = [asyncio.create_task(_watch(backend, met)) for backend in self.all]
 
     async def unwatch(self) -> None:
-        """Looks no more: `ready` stays as it is, and nothing more is told."""
+        """Stops watching: `ready` stays as it is, and `met` is not called again."""
         for task in self._watching:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
         self._watching.clear()
 
     def choose(self, model: str | None, request: pb.GenerateRequest) -> Upstream:
-        """Who runs a request: a healthy service of `model` with the fewest streams.
+        """The service that runs a request: one with `model`, healthy if possible, and the fewest
+        streams.
 
-        Without a model it is that of the sources asked for, or else the first service's. Raises
-        Refusal for a model that nobody serves.
+        Without `model`, it is the model of the first source asked for, or else the default: that
+        of the first service that has answered. Refusal if no service has the model.
         """
         name = model or self._model_of(request.features.sources) or self._default()
         if name is None:
-            return self.all[0]  # nobody has answered yet; this one's refusal says so
+            return self.all[0]  # no service has answered yet, as its refusal will say
         serving = [b for b in self.all if b.last_model is not None and b.last_model.model == name]
         if not serving:
             raise self._unknown(name)
@@ -70,7 +71,7 @@ class Backends:
         return await self.choose(name, pb.GenerateRequest()).model()
 
     def models(self) -> dict[str, bool]:
-        """Every model that was ever met, and whether it is ready."""
+        """The models that services last described, and whether each is ready."""
         found: dict[str, bool] = {}
         for backend in self.all:
             if backend.last_model is not None:
@@ -79,9 +80,9 @@ class Backends:
         return found
 
     async def source(self, id_: str) -> tuple[Upstream, Source]:
-        """A source and who serves it, preferably somebody ready. Refusal if nobody does."""
+        """A source and a service that has it, ready if possible. Refusal if none has it."""
         if (found := self._find(id_)) is None:
-            # Services may have come back with others.
+            # Services may have restarted with other sources.
             results = await asyncio.gather(*(b.model() for b in self.all), return_exceptions=True)
             found = self._find(id_)
             failures = [result for result in results if isinstance(result, BaseException)]
@@ -121,7 +122,7 @@ class Backends:
     def _unknown(self, name: str) -> Refusal:
         silent = [backend.target for backend in self.all if backend.last_model is None]
         if silent:
-            message = f"nobody serves {name} now; {', '.join(silent)} has not answered yet"
+            message = f"no service has {name} yet; still waiting for {', '.join(silent)}"
             return Refusal("not_ready", message, "model")
         message = f"there is no model {name[:80]}; there are: {', '.join(self.models())}"
         return Refusal("unknown_model", message, "model")

@@ -1,4 +1,4 @@
-"""gRPC statuses as refusals: their code, their words, and the JSON name of the field at fault."""
+"""Turns gRPC statuses into refusals: code, message, and the JSON name of the field at fault."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from axon.errors import AxonError
 
 from axon_gateway.errors import Refusal
 
-#: How gRPC says it, and what it means.
+#: Parts of gRPC's messages about TLS, and what they mean.
 _TLS_FAILURES = {
     "CERTIFICATE_VERIFY_FAILED": "has a certificate that AXON_BACKEND_TLS_CA does not cover",
     "Hostname Verification": "has a certificate for another name: see AXON_BACKEND_TLS_NAME",
     "WRONG_VERSION_NUMBER": "does not use TLS: see AXON_BACKEND_TLS_CA",
 }
 
-#: How gRPC says that a connection broke where it has no status for that.
+#: Parts of gRPC's messages for a broken connection that comes under another status.
 _BROKEN_STREAM = ("RST_STREAM", "Stream removed")
 
 _JSON_NAMES = {path: name for name, path in messages.FIELDS.items()}
@@ -31,7 +31,7 @@ def translate(status: AxonError, target: str) -> Refusal:
             return _invalid(status)
         case "NOT_FOUND":
             return Refusal("unknown_source", status.message, "sources")
-        # Without a delay it is gRPC itself that finds something too large, which no wait mends.
+        # Without a delay it comes from gRPC itself: a message is too large, and waiting is no help.
         case "RESOURCE_EXHAUSTED" if status.retry_after is not None:
             return Refusal("queue_full", status.message, retry_after=status.retry_after)
         case "DEADLINE_EXCEEDED":
@@ -47,29 +47,30 @@ def translate(status: AxonError, target: str) -> Refusal:
 
 
 def broken(status: AxonError) -> bool:
-    """Whether a stream ended since the connection or the service did, and not by its own fault."""
+    """Whether a stream ended because the connection or the service did."""
     return status.code in ("UNAVAILABLE", "CANCELLED") or any(
         sign in status.message for sign in _BROKEN_STREAM
     )
 
 
 def unavailable(status: AxonError, target: str) -> str:
-    """What keeps a service from answering, in words for people."""
+    """Why a service does not answer, in words for people."""
     if "unhealthy" in status.message:
         return loading(target)
     if status.code == "UNAUTHENTICATED":
-        return f"inference at {target} wants an access token: set AXON_BACKEND_TOKEN to one of its"
+        remedy = "set AXON_BACKEND_TOKEN to one of its AXON_GRPC_TOKENS"
+        return f"inference at {target} wants an access token: {remedy}"
     for sign, meaning in _TLS_FAILURES.items():
         if sign in status.message:
             return f"inference at {target} {meaning}"
     if "failed to connect" in status.message.lower():
-        # What gRPC adds (every address it tried, in its own notation) helps nobody who waits.
+        # gRPC adds every address it tried, in its own notation, which does not help a user.
         return f"no inference service answers at {target}"
     return f"inference at {target} is not available: {status.message}"
 
 
 def loading(target: str) -> str:
-    """What is said of a service that is there, but not healthy."""
+    """The message for a service that is up but not healthy."""
     return f"inference at {target} is loading its model"
 
 
@@ -83,6 +84,6 @@ def _invalid(status: AxonError) -> Refusal:
     defaults = {"prompt": "prompt_too_long", "sources": "unknown_source"}
     reason = violation.reason.lower()
     code = reason if reason in _REASONS else defaults.get(field, "out_of_range")
-    # The service names fields as the contract does; the reader knows them by their JSON names.
+    # The service names fields as in the .proto file; clients know their JSON names.
     text = (violation.description or status.message).replace(path, field)
     return Refusal(code, text if text.startswith(field) else f"{field} {text}", field)

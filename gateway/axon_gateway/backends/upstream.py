@@ -1,4 +1,4 @@
-"""The inference service seen from here: one gRPC stream per generation, refusals translated."""
+"""A client of one inference service: a gRPC stream per generation, refusals translated."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ SERVICE = "axon.v1.InferenceService"
 #: Seconds for a question that the service answers from memory.
 _SHORT = 2.0
 
-#: Behind one target there may be many replicas: gRPC takes turns among those whose health says
-#: SERVING. A call that one refuses before its first event is tried at another.
+#: One target may stand for many replicas. gRPC takes turns among those whose health is SERVING. It
+#: tries a call that one refuses before its first event at another.
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "healthCheckConfig": {"serviceName": SERVICE},
@@ -53,8 +53,7 @@ _OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 1_000),
     # So is one that has moved to another address, or joined.
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),
-    # A refusal is in the head of an answer, which may have 8 KiB by default: a list of all sources
-    # is longer.
+    # A refusal comes in metadata, which may have 8 KiB by default. A list of all sources is longer.
     ("grpc.max_metadata_size", _HEAD_BYTES),
     ("grpc.absolute_max_metadata_size", _HEAD_BYTES),
 )
@@ -69,7 +68,7 @@ _SERVER = "axon-server"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What it takes to be let in: TLS credentials, channel options, metadata of each call."""
+    """What a service requires: TLS credentials, channel options, metadata of each call."""
 
     secure: grpc.ChannelCredentials | None = None
     options: Options = ()
@@ -95,7 +94,8 @@ class Upstream:
         self._access = access
         self._channel = channel.aio_channel(target, access.secure, (*_BALANCED, *access.options))
         self._stub = stubs.InferenceServiceStub(self._channel)
-        # gRPC reaches nobody who is not healthy, but those know best what they are waiting for.
+        # The channel above reaches only healthy replicas. This one also asks the others what they
+        # are waiting for.
         self._questions = channel.aio_channel(target, access.secure, (*_OPTIONS, *access.options))
         self._unbalanced = stubs.InferenceServiceStub(self._questions)
         self._health = health_pb2_grpc.HealthStub(self._channel)
@@ -107,7 +107,7 @@ class Upstream:
         self.streams = self.chosen = 0
 
     async def watch(self) -> AsyncGenerator[Model, None]:
-        """Keeps `ready` and `last_model` true; yields the model whenever it has come up."""
+        """Keeps `ready` and `last_model` up to date; yields the model when the service comes up."""
         up = metrics.BACKEND_UP.labels(self.target)
         told = ""
         while True:
@@ -122,7 +122,7 @@ class Upstream:
                     if refusal.message != told:
                         _log.warning("%s", refusal.message)
                         told = refusal.message
-                    # It has gone again, or is about to: the state will tell.
+                    # The service has gone again, or is about to: the state will show it.
                     await asyncio.sleep(_RETRY)
                     continue
             await self._channel.wait_for_state_change(state)
@@ -134,7 +134,8 @@ class Upstream:
             answer = await self._health.Check(request, timeout=_SHORT)
         except grpc.aio.AioRpcError:
             answer = None
-        # Refuses too, and says what it waits for; and who lacks a token is healthy to any probe.
+        # Raises the service's own reason. It also fails without a valid token, which the health
+        # check does not ask for.
         await self.model()
         if answer is None or answer.status != health_pb2.HealthCheckResponse.SERVING:
             raise Refusal("not_ready", loading(self.target))
@@ -164,7 +165,7 @@ class Upstream:
         return messages.feature(answer)
 
     async def layers(self, sources: tuple[str, ...]) -> dict[str, int]:
-        """The layer of each of `sources`, asking the service only about one never seen."""
+        """The layer of each of `sources`; asks the service only if one is unknown."""
         known = self.last_model
         if known is None or not {source.id for source in known.sources}.issuperset(sources):
             known = await self.model()
@@ -204,7 +205,7 @@ class Upstream:
         return (*self._access.metadata, *((("x-request-id", id_),) if id_ else ()))
 
     async def _explained(self, refusal: Refusal) -> Refusal:
-        """gRPC knows only that a service is not healthy; that one itself knows why."""
+        """Replaces gRPC's "not healthy" by the service's own reason."""
         if refusal.message == loading(self.target):
             try:
                 await self.model()
@@ -213,11 +214,11 @@ class Upstream:
         return refusal
 
     def _not_ready(self, error: grpc.aio.AioRpcError) -> Refusal:
-        """Whatever keeps the service from saying what it is keeps it from generating."""
+        """A service that cannot describe its model cannot generate either."""
         return Refusal("not_ready", unavailable(from_call(error), self.target))
 
     def _who(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
-        """The target, and of many replicas the one that says so in the first event's metadata."""
+        """The target, and which of its replicas answered, if the metadata names one."""
         name = dict(metadata or ()).get(_SERVER)
         return f"{self.target} ({name})" if isinstance(name, str) else self.target
 

@@ -1,4 +1,4 @@
-"""What Neuronpedia's API says of single features: asked once, kept in Redis for all gateways."""
+"""What Neuronpedia's API says of single features: asked once, stored in Redis for all gateways."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Answers:
         return self._api is not None and self._neuronpedia_id(source) is not None
 
     async def recall(self, source: str, indices: Iterable[int]) -> None:
-        """Reads answers that other gateways have had. Refusal if Redis fails.
+        """Reads answers that other gateways have stored. Refusal if Redis fails.
 
-        There is one reading at a time, for all who want any; who comes meanwhile is in the next.
+        One reading at a time serves all callers; those that come while it runs share the next.
         """
         wanted = set(indices)
         self._wanted.setdefault(source, set()).update(wanted)
@@ -52,7 +52,7 @@ class Answers:
             await once(self._recalling, "", self._recall_wanted)
 
     async def ask(self, source: str, index: int) -> None:
-        """Asks the API once, however many want to know. Raises Unavailable."""
+        """Asks the API once for all callers. Raises Unavailable."""
         await once(self._asking, (source, index), lambda: self._ask(source, index))
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Reading a source's bulk export from its first batch to its last, telling how far it is."""
+"""Reads a source's bulk export from first batch to last, and reports progress."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from axon_gateway.labels.records import KINDS, FeatureRecord, Records
 
 _log = logging.getLogger(__name__)
 
-#: Seconds after which an export is asked for again of which batches failed, or which was not there.
+#: Seconds after which an export is fetched again: if batches failed, and if there was none.
 _PARTIAL, _ABSENT = 600.0, 3600.0
 #: Seconds between two lines in the log.
 _TELL_EVERY = 5.0
 
 
 class Progress(Protocol):
-    """Is told how far an export is."""
+    """Receives reports of how far an export is."""
 
     def expect(self, batches: int) -> None:
-        """So many batches there are."""
+        """The export has `batches` batches."""
 
     def advance(self) -> None:
-        """One more is here, or has failed for good."""
+        """One more batch is here, or has failed for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ class Exported:
 
 
 def fingerprint(id_: str) -> str:
-    """Says that a source was filled from the export of `id_`."""
+    """The mark of a source that was filled from the export of `id_`."""
     return f"neuronpedia {id_}"
 
 
 async def read(export: BulkExport, id_: str, progress: Progress) -> Exported:
-    """All that can be had of the export of a Neuronpedia id; never raises for what cannot."""
+    """All that can be fetched of the export of a Neuronpedia id. Failures raise nothing."""
     records = Records()
     failed = 0
     try:
@@ -57,7 +57,7 @@ async def read(export: BulkExport, id_: str, progress: Progress) -> Exported:
                 if odd := await asyncio.to_thread(records.add, kind, batch.lines):
                     _log.warning("%s: %s %s: %s", id_, kind, batch.name, odd)
     except Unavailable as error:
-        _log.warning("%s: Neuronpedia's export cannot be had: %s", id_, error)
+        _log.warning("%s: Neuronpedia's export cannot be fetched: %s", id_, error)
         return Exported({}, _PARTIAL)
     if failed:
         _log.warning("%s: %d batches are missing; they are tried again later", id_, failed)
@@ -79,7 +79,7 @@ async def walk(
 
 
 class LoggedProgress:
-    """Tells the log and `/metrics`."""
+    """Reports progress to the log and to `/metrics`."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -90,7 +90,7 @@ class LoggedProgress:
         self._told = time.monotonic()
 
     def expect(self, batches: int) -> None:
-        """So many batches there are."""
+        """The export has `batches` batches."""
         self._count = batches
         self._expected.set(batches)
         if batches:
@@ -99,7 +99,7 @@ class LoggedProgress:
             _log.info("%s: Neuronpedia has no export of its labels", self._source)
 
     def advance(self) -> None:
-        """One more is here, or has failed for good."""
+        """One more batch is here, or has failed for good."""
         self._batches += 1
         self._done.set(self._batches)
         if time.monotonic() - self._told >= _TELL_EVERY:

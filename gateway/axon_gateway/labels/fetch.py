@@ -37,7 +37,10 @@ def main(arguments: Sequence[str], settings: Settings) -> int:
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="write files into this folder")
     parsed = parser.parse_args(arguments)
     if not settings.neuronpedia_export:
-        print("axon_gateway: AXON_NEURONPEDIA_EXPORT is empty: nowhere to ask", file=sys.stderr)
+        print(
+            "axon_gateway: AXON_NEURONPEDIA_EXPORT is empty; set it to an export's address",
+            file=sys.stderr,
+        )
         return 1
     ended_well = [
         asyncio.run(_fetch(settings, source.strip("/"), parsed.to)) for source in parsed.sources
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str], settings: Settings) -> int:
 
 
 async def _fetch(settings: Settings, source: str, folder: Path | None) -> bool:
-    """Fetches one source; prints how it ended and returns whether that was well."""
+    """Fetches one source; prints the result and returns whether it succeeded."""
     http = Http()
     export = BulkExport(http, settings.neuronpedia_export)
     id_ = dict(settings.neuronpedia_ids).get(source, source)
@@ -68,7 +71,7 @@ async def _fetch(settings: Settings, source: str, folder: Path | None) -> bool:
 async def _to_redis(export: BulkExport, source: str, id_: str, url: str, bar: Bar) -> str:
     store = LabelStore(url)
     try:
-        # Asked first: to learn that there is no Redis after minutes of fetching is late.
+        # Asked first, so that a missing Redis is noticed before minutes of fetching.
         await store.filling(source)
         exported = await bulk.read(export, id_, bar)
         _check(exported, bar)
@@ -114,8 +117,8 @@ def _count(exported: Exported) -> int:
 def _nothing(bar: Bar) -> str:
     if bar.expected == 0:
         return (
-            "Neuronpedia has no export of it; write its id as in gpt2-small/8-res-jb. A source "
-            "without an export has its labels asked for one by one, as they are needed"
+            "Neuronpedia has no export of it. Is it written as in gpt2-small/8-res-jb? If so, its "
+            "labels are asked for one by one, as they are needed"
         )
     return "nothing could be fetched; is this machine on a network?"
 
@@ -134,10 +137,10 @@ class Bar:
         self._bar.close()
 
     def expect(self, batches: int) -> None:
-        """So many batches there are."""
+        """The export has `batches` batches."""
         self.expected = batches
         self._bar.reset(total=batches)
 
     def advance(self) -> None:
-        """One more is here, or has failed for good."""
+        """One more batch is here, or has failed for good."""
         self._bar.update()

@@ -17,12 +17,12 @@ from axon_gateway.labels.records import KINDS, BadRow, FeatureRecord, Records
 
 _log = logging.getLogger(__name__)
 
-#: Bytes of one row: far above any. What is longer is passed over, not held.
+#: Bytes of a row, far more than any has. A longer one is skipped and not held in memory.
 _LONGEST_ROW = 4 * 2**20
 
 
 class LabelFiles:
-    """The label files below some folders; of a source that several have, the first one's count."""
+    """The label files in some folders. If several have a source, the first folder's count."""
 
     def __init__(self, *folders: Path | None) -> None:
         self._folders = [folder for folder in folders if folder is not None]
@@ -49,9 +49,9 @@ class LabelFiles:
 
 
 def _lines(path: Path) -> Iterator[bytes | BadRow]:
-    # Whoever opens a pipe waits for somebody to write into it.
+    # Opening a pipe would wait until somebody writes into it.
     if path.exists() and not path.is_file():
-        _log.warning("label file %s is left out: it is no file", path)
+        _log.warning("label file %s is left out: it is not a regular file", path)
         return
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
@@ -71,7 +71,7 @@ def _rows(file: IO[bytes]) -> Iterator[bytes | BadRow]:
 
 
 def write(folder: Path, source: str, kind: str, name: str, data: bytes) -> None:
-    """Puts one file of the export into `folder`, in one move. OSError if it cannot."""
+    """Writes one file of the export into `folder`, atomically. OSError if it cannot."""
     path = folder / source / kind / name
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".part")

@@ -1,8 +1,8 @@
 """Labels of features: from files, from Redis, and from Neuronpedia into Redis on first use.
 
-What this machine or Redis has is held in memory (`memory.py`), so that nothing that streams tokens
-waits for a label: `known` answers at once; `look_up` and `ask`, which may need the network, run
-beside the stream. A failure is never remembered as an answer; that there is no label is, for a day.
+What this machine or Redis has is held in memory (`memory.py`). So no stream of tokens waits for a
+label: `known` answers at once; `look_up` and `ask`, which may need the network, run beside the
+stream. A failure is never stored as an answer. That a feature has no label is, for a day.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from axon_gateway.labels.table import LabelTable
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two looks whether another gateway has filled a source.
+#: Seconds between two checks whether another gateway has filled a source.
 _POLL = 0.25
 #: Seconds that a generation waits for files and Redis to be read, which happens once in a process.
 _HOLD_PATIENCE = 10.0
-#: The same while Redis fails, which may take its time to say so.
+#: The same while Redis fails, since it may take seconds to notice that.
 _HOLD_BRIEFLY = 0.5
 #: Seconds that questions about features wait for their source to be filled, and for the API.
 _PATIENCE = 3.0
-#: Seconds after which Redis is read again for a source that nobody here can fill: others may have.
+#: Seconds after which Redis is read again for a source that only other gateways can fill.
 _AGAIN = 600.0
 
 
@@ -49,7 +49,7 @@ class Origins:
     api: FeatureApi | None = None
     #: Neuronpedia's name of a source, None if it does not have it.
     neuronpedia_id: Callable[[str], str | None] = lambda source: None
-    #: Closed with the labels; carries `export` and `api`.
+    #: What `export` and `api` send requests with; closed with the labels.
     http: Http | None = None
 
 
@@ -62,7 +62,7 @@ class Labels:
         self._memory = Memory(origins.overrides, most)
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._filling: dict[str, asyncio.Task[None]] = {}
-        #: Sources are read one at a time: each is some work for a thread.
+        #: Sources are read one at a time, since each keeps a thread busy.
         self._one = asyncio.Lock()
         self._link = Link()
         self._answers = Answers(
@@ -71,7 +71,7 @@ class Labels:
 
     @property
     def available(self) -> bool:
-        """Whether Redis answers, as far as it was needed."""
+        """Whether Redis answered when it was last needed."""
         return self._link.available
 
     def known(self, source: str, index: int) -> str | None:
@@ -92,9 +92,10 @@ class Labels:
         return {index for index in nameless if not memory.has_none(source, index)}
 
     async def hold(self, sources: Iterable[str]) -> None:
-        """Sees that memory has what this machine and Redis have of `sources`.
+        """Loads what this machine and Redis have of `sources` into memory.
 
-        Asks no network and returns at once where all is there. What cannot be read is left out.
+        Does not ask Neuronpedia, and returns at once if all is there. Leaves out what cannot be
+        read.
         """
         unread = [source for source in sources if not self._memory.holds(source)]
         if unread:
@@ -103,16 +104,16 @@ class Labels:
                     await asyncio.gather(*map(self._try_to_read, unread))
 
     async def prepare(self, source: str) -> None:
-        """Gets a source's labels, from the network too. Refusal if Redis fails and is needed."""
+        """Gets a source's labels, also from its export. Refusal if Redis is needed and fails."""
         if not self._memory.holds(source):
             await self._read_once(source)
         if not self._memory.fresh(source):
             await once(self._filling, source, lambda: self._fill(source))
 
     async def look_up(self, source: str, indices: Iterable[int]) -> dict[int, str]:
-        """The labels of those of `indices` that files, export or earlier answers have one for.
+        """The labels that files, export and earlier answers have for `indices`.
 
-        Refusal if Redis fails. What `missing` still names then is to be had from `ask`.
+        Refusal if Redis fails. Use `ask` for those that `missing` still names then.
         """
         indices = list(indices)
         await self.prepare(source)
@@ -123,14 +124,14 @@ class Labels:
     async def ask(
         self, source: str, indices: Iterable[int]
     ) -> AsyncGenerator[dict[int, str], None]:
-        """Asks Neuronpedia for features one by one; labels as they come, none if it cannot say."""
+        """Asks Neuronpedia for features one by one; yields labels as they come, until it fails."""
         if not self._answers.can_come(source):
             return
         for index in sorted(self.missing(source, indices)):
             try:
                 await self._answers.ask(source, index)
             except Unavailable:
-                return  # said in the log; all others would be refused as well
+                return  # already logged; all others would be refused as well
             if (label := self.known(source, index)) is not None:
                 yield {index: label}
 
@@ -148,9 +149,10 @@ class Labels:
         return self._memory.record(source, index) or record
 
     async def records(self, source: str, indices: list[int]) -> dict[int, FeatureRecord]:
-        """What files, export and earlier answers tell of features; nobody is asked.
+        """What files, export and earlier answers tell of features; the API is not asked.
 
-        Those of which nothing is here are left out. Refusal if Redis fails and nothing is here.
+        Features of which nothing is known are left out. Refusal if Redis fails and the source was
+        never read.
         """
         await self._have(source)
         with contextlib.suppress(Refusal):
@@ -159,9 +161,9 @@ class Labels:
         return {index: record for index, record in found if record is not None}
 
     async def tables(self, source: str) -> tuple[LabelTable, ...]:
-        """A source's labels to be searched: the first table counts for the features it knows.
+        """A source's labels to search: for each feature the first table that has it counts.
 
-        Refusal if Redis fails and nothing is here.
+        Refusal if Redis fails and the source was never read.
         """
         await self._have(source)
         return await self._memory.tables(source)
@@ -178,12 +180,12 @@ class Labels:
             await self._origins.http.close()
 
     async def _have(self, source: str) -> None:
-        """Like `prepare`, for a moment only, and content with what is old."""
+        """Like `prepare`, but waits only a moment, and then accepts what is here."""
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self.prepare(source)
         except TimeoutError:
-            pass  # it goes on; what is here by now has to do
+            pass  # it goes on in the background
         except Refusal:
             if not self._memory.holds(source):
                 raise
@@ -197,7 +199,7 @@ class Labels:
         try:
             await self._read_once(source)
         except Refusal:
-            pass  # said in the log
+            pass  # already logged
         except Exception:
             _log.exception("%s: its labels could not be read", source)
 
@@ -237,7 +239,7 @@ class Labels:
         return filling.left() if filling and filling.fingerprint == bulk.fingerprint(id_) else 0.0
 
     async def _fill(self, source: str) -> None:
-        """Has Redis filled from the export, by one gateway of all, and reads it."""
+        """Fills Redis from the export, which one gateway does for all, and reads it."""
         id_ = self._exported_id(source)
         if id_ is not None:
             async with self._link.talking():

@@ -1,4 +1,4 @@
-"""Whether Redis answers: what fails is told once, and left alone for a moment."""
+"""Whether Redis answers. A failure is logged once, and pauses further tries for a moment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAUSE = 2.0
 
 
 class Link:
-    """The way to Redis, shared by all that is kept there of labels."""
+    """Guards every use of Redis for labels."""
 
     def __init__(self) -> None:
         self._retry_at = 0.0

@@ -1,4 +1,4 @@
-"""Labels in this process: all that files, Redis and earlier answers tell, read without waiting."""
+"""Labels in this process: all that files, Redis and earlier answers tell, without waiting."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Source:
     answers: dict[int, Entry] = field(default_factory=dict)
     #: Counts changes of the answers.
     changes: int = 0
-    #: Overrides and answers, to be searched, and how many changes they have seen.
+    #: Overrides and answers as tables to search, and the `changes` that those include.
     loose: tuple[LabelTable, LabelTable, int] | None = None
 
 
@@ -121,7 +121,7 @@ class Memory:
             del known.answers[next(iter(known.answers))]
 
     async def tables(self, source: str) -> tuple[LabelTable, ...]:
-        """What there is to be searched; an earlier table counts for the features it knows."""
+        """The tables to search: for each feature the first one that has it counts."""
         known = self._source(source)
         changes = known.changes
         if known.loose is None or known.loose[2] != changes:

@@ -1,7 +1,7 @@
 """Neuronpedia over HTTP: a source's bulk export, and one feature at a time for what it lacks.
 
-Both raise Unavailable where no answer could be had. That is never an answer by itself: only what
-was received whole counts, and only "not found" says that there is nothing.
+Both raise Unavailable if there was no complete answer. Only "not found" means that there is
+nothing.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from axon_gateway.labels.records import FeatureRecord, from_api
 _log = logging.getLogger(__name__)
 
 _AGENT = "axon-gateway (labels)"
-#: Bytes of one answer, as sent and decompressed: far above any, a bound for what is none.
+#: Most bytes of one answer, as sent and decompressed: far more than any proper one has.
 _MOST_SENT = 64 * 2**20
 _MOST_INFLATED = 512 * 2**20
 #: Batches of the export under way at once.
 _AT_ONCE = 4
 #: Tries of one batch; the pauses between them double.
 _TRIES = 4
-#: Seconds that the API is left alone: after a 429 that does not say how long, and after failures.
-#: Both double up to the last figure.
+#: Seconds for which the API is not asked: after a 429 that does not say how long, and after a
+#: failure. Both start with the first number and double up to the second.
 _LIMITED = (60.0, 3600.0)
 _FAILED = (5.0, 300.0)
 #: Requests to the API that may be open at once, however slowly it answers.
@@ -92,7 +92,7 @@ class Http:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 headers={"User-Agent": _AGENT, "Accept-Encoding": "identity"},
-                # Files arrive as they are stored; `inflate` knows a compressed one by its head.
+                # Files arrive as stored; `inflate` recognises a compressed one by its first bytes.
                 auto_decompress=False,
                 trust_env=True,
             )
@@ -109,7 +109,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 def inflate(raw: bytes) -> bytes:
-    """gzip's content, anything else as it is. zlib.error if it is damaged or cut off."""
+    """The content of gzip, anything else as it is. zlib.error if it is damaged or cut off."""
     if not raw.startswith(b"\x1f\x8b"):
         return raw
     content = bytearray()
@@ -144,7 +144,7 @@ class BulkExport:
     async def count(self, source: str, kind: str) -> int:
         """How many batches of a kind there are, numbered from 0 without gaps.
 
-        There is no list of them, so the end is searched: by doubling, then by halving.
+        There is no list of them, so this searches for the end by doubling, then by bisection.
         """
         if not await self._exists(source, kind, 0):
             return 0
@@ -189,7 +189,8 @@ class BulkExport:
         return Batch(name, answer.raw, answer.body.splitlines())
 
     async def _insist(self, url: str, method: str) -> Answer:
-        """200, or 403 and 404, which is how a store that shows no list says "no such file"."""
+        """An answer 200, or 403 or 404: a store that does not list its files says "no such file"
+        with either. Unavailable after several tries."""
         for attempt in range(_TRIES):
             try:
                 answer = await self._http.request(url, _BATCH_TIMEOUT, method)
@@ -218,7 +219,7 @@ def batch_name(number: int) -> str:
 class FeatureApi:
     """One feature at a time from the API at `base`, at most `rate` a second.
 
-    Answers 429 and failures have it left alone for a while: whoever asks meanwhile is told at once.
+    After an answer 429 or a failure it sends nothing for a while, and raises Unavailable at once.
     """
 
     def __init__(self, http: Http, base: str, rate: float) -> None:
@@ -227,7 +228,7 @@ class FeatureApi:
         self._spacing = 1 / rate
         self._next = 0.0
         self._paused_until = 0.0
-        #: Limits, and failures, one after the other, since the last answer.
+        #: How many answers 429, and how many failures, there were since the last proper answer.
         self._limits = self._failures = 0
         self._gate = asyncio.Semaphore(_OPEN)
 
@@ -256,13 +257,13 @@ class FeatureApi:
             try:
                 record = from_api(orjson.loads(answer.body))
             except (ValueError, KeyError, TypeError) as error:
-                raise Unavailable(f"answered something else than a feature: {error}") from None
+                raise Unavailable(f"the answer is not a feature: {error}") from None
         metrics.LABEL_REQUESTS.labels("api", str(answer.status)).inc()
         self._limits = self._failures = 0
         return record
 
     async def _turn(self) -> None:
-        """Waits for this request's place in time."""
+        """Waits until this request may be sent."""
         self._check()
         now = asyncio.get_running_loop().time()
         self._next = max(now, self._next) + self._spacing
@@ -271,7 +272,7 @@ class FeatureApi:
     def _check(self) -> None:
         left = self._paused_until - asyncio.get_running_loop().time()
         if left > 0:
-            raise Unavailable("Neuronpedia is left alone for a while", left)
+            raise Unavailable("Neuronpedia is not asked at present", left)
 
     def _limited(self, answer: Answer) -> Unavailable:
         metrics.LABEL_REQUESTS.labels("api", "429").inc()

@@ -1,4 +1,4 @@
-"""Work that several want at the same time, done once for all of them."""
+"""Does work that several callers want at the same time once for all of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def once(
         task = asyncio.create_task(work())
         tasks[key] = task
         task.add_done_callback(lambda done: _forget(tasks, key, done))
-    # Shielded: the one who leaves must not take the work away from those who stay.
+    # Shielded: a caller that is cancelled must not cancel the work for the others.
     return await asyncio.shield(task)
 
 
@@ -30,5 +30,5 @@ def _forget(
 ) -> None:
     del tasks[key]
     if not task.cancelled():
-        # Fetched even if nobody waits any more: asyncio complains of errors never looked at.
+        # Fetched even if nobody waits any more: asyncio logs exceptions that nobody fetched.
         task.exception()

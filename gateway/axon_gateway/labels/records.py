@@ -1,4 +1,4 @@
-"""What is known of a feature, read from the forms in which Neuronpedia gives it."""
+"""What is known of a feature, read from Neuronpedia's formats."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from axon_gateway.config import MOST_LABEL
 
 Row = dict[str, Any]
 
-#: Characters that the name of who wrote a label keeps.
+#: Characters kept of an explainer's name.
 _MOST_EXPLAINER = 100
-#: Features that a source may have: indices are 0 to this less one.
+#: Features that a source may have; the largest index is one less.
 MOST_FEATURES = 2**32
 #: Features of which records are kept: more than the widest SAE has.
 _MOST_RECORDS = 2**20
-#: Rows that are named of those left out.
+#: How many of the rows left out the log names.
 _NAMED = 3
 _INDEX = re.compile(r"[0-9]{1,10}", re.ASCII)
 
@@ -39,7 +39,7 @@ class FeatureRecord:
     max_activation: float | None = None
 
     def completed_by(self, other: FeatureRecord) -> FeatureRecord:
-        """This record; where it has neither label nor statistics, those of `other`."""
+        """This record; a label or statistics that it lacks are taken from `other`."""
         known = (
             self
             if self.label is not None
@@ -54,7 +54,7 @@ class FeatureRecord:
         )
 
 
-#: Changes whenever a record is kept in another form.
+#: Names the form in which records are stored: it changes with the fields.
 SHAPE = ",".join(field.name for field in fields(FeatureRecord))
 
 
@@ -62,7 +62,7 @@ _NOTHING = FeatureRecord()
 
 
 class BadRow(ValueError):
-    """A row that says nothing of a feature; the message says why."""
+    """A row that cannot be used; the message says why."""
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ def _row(line: bytes | BadRow) -> Row:
     except ValueError as error:
         raise BadRow(f"not JSON: {error}") from None
     if not isinstance(row, dict):
-        raise BadRow("no object")
+        raise BadRow("not a JSON object")
     return row
 
 
@@ -135,7 +135,7 @@ def _index(value: object) -> int:
     """The feature that a row is about: a whole number, which the export writes as text."""
     if type(value) is str and _INDEX.fullmatch(value):
         value = int(value)
-    # Not isinstance: True is no index.
+    # Not isinstance: True is not an index.
     if type(value) is not int or not 0 <= value < MOST_FEATURES:
         raise BadRow(f"index must be a whole number, 0 to {MOST_FEATURES - 1}")
     return value
@@ -157,7 +157,7 @@ def from_api(answer: Row) -> FeatureRecord:
         try:
             record = _with_explanation(record, row if isinstance(row, dict) else {})
         except BadRow:
-            # One that is empty or malformed takes nothing from the others.
+            # An empty or malformed one is skipped; the others count.
             continue
     return record
 
@@ -180,7 +180,7 @@ def _with_explanation(record: FeatureRecord, row: Row) -> FeatureRecord:
 
 
 def _best_score(scores: object) -> float | None:
-    """The highest score that is a number; one that failed is null, and costs only itself."""
+    """The highest score that is a number. A scorer that failed gives null, which is skipped."""
     if not isinstance(scores, list):
         return None
     values = [score.get("value") for score in scores if isinstance(score, dict)]
@@ -193,7 +193,7 @@ def _with_statistics(record: FeatureRecord, row: Row) -> FeatureRecord:
 
 
 def _number(value: object) -> float | None:
-    """`value` as a finite number, None if it is none."""
+    """`value` as a finite number, None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -207,5 +207,5 @@ _APPLY: dict[str, Callable[[FeatureRecord, Row], FeatureRecord]] = {
     "explanations": _with_explanation,
     "features": _with_statistics,
 }
-#: The kinds of files that the export has and that labels are made of.
+#: The kinds of files in the export that labels are read from.
 KINDS = tuple(_APPLY)

@@ -1,4 +1,4 @@
-"""Features found by the words of their label, whether they have fired or not."""
+"""Finds features by the words of their label, whether they have been active or not."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from itertools import islice
 from axon_gateway.labels.labels import Labels
 from axon_gateway.labels.table import LabelTable, fold
 
-#: Labels of a source that are looked at for each way to fit, so that "e" in a source of a million
-#: features costs a few milliseconds.
+#: Most labels of a source that are checked for each way to fit, so that "e" in a source of a
+#: million features costs a few milliseconds.
 _MOST_CANDIDATES = 500
-#: Words tried for one that is rare enough to look at all its labels.
+#: Words that are tried to find one so rare that all its labels can be checked.
 _MOST_WORDS = 4
 
-#: The tables of a source: an earlier one counts for the features that it knows.
+#: A source and its tables: for each feature the first one that has it counts.
 Tables = tuple[str, Sequence[LabelTable]]
 
 
@@ -41,7 +41,7 @@ class LabelSearch:
         """The features of `sources` that fit best, short labels first. Refusal if Redis fails."""
         sources = list(sources)
         tables = await asyncio.gather(*map(self._labels.tables, sources))
-        # In a thread: the event loop serves everybody else meanwhile.
+        # In a thread, so that the event loop can serve others meanwhile.
         return await asyncio.to_thread(best, list(zip(sources, tables, strict=True)), text, limit)
 
 
@@ -71,7 +71,7 @@ def _of_source(
 
 
 def _fitting(table: LabelTable, wanted: str, limit: int) -> Iterator[tuple[int, int]]:
-    """Rows that fit, each with its rank; of frequent words no low ranks once there are `limit`."""
+    """Rows that fit, with ranks. If no word is rare, low ranks are left out after `limit` rows."""
     words = sorted(set(wanted.split(" ")), key=len, reverse=True)
     for word in words[:_MOST_WORDS]:
         rows = list(islice(table.rows_with(word), _MOST_CANDIDATES))
@@ -95,7 +95,7 @@ def _fitting(table: LabelTable, wanted: str, limit: int) -> Iterator[tuple[int, 
 
 
 def _rank(label: str, wanted: str, words: Iterable[str]) -> int:
-    """How well a label fits, as the page ranks what it has seen; 0 where a word is missing."""
+    """How well a label fits, by the page's own ranking; 0 if a word is missing."""
     if label == wanted:
         return 4
     if label.startswith(wanted):

@@ -1,4 +1,4 @@
-"""Labels in Redis, shared by all gateways: what exports gave, and the API's answers beside it."""
+"""Labels in Redis, shared by all gateways: what exports gave, and the API's answers."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _log = logging.getLogger(__name__)
 _FILLED = "@"
 _ROWS_AT_ONCE = 1000
 _TIMEOUT = 2.0
-#: Connections; who finds all of them taken waits for one. Nothing here takes long.
+#: Connections. If all are taken, a request waits for one, which does not take long.
 _CONNECTIONS = 8
-#: Seconds after which the lock of a gateway that died is free again; it is renewed meanwhile.
+#: Seconds after which the lock of a gateway that died is free again; one that lives renews it.
 _LOCK = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record as it is kept; `asked` is when (Unix time) the API had no label, None if not so."""
+    """A record as stored; `asked` is when (Unix time) the API said there is no label, or None."""
 
     record: FeatureRecord
     asked: float | None = None
@@ -68,7 +68,7 @@ class LabelStore:
 
     def __init__(self, url: str) -> None:
         limits: dict[str, Any] = {"socket_connect_timeout": _TIMEOUT, "socket_timeout": _TIMEOUT}
-        # Tried again once, at once: a pooled connection may be older than the Redis it led to.
+        # Tries again once, at once: Redis may have restarted since a pooled connection was made.
         pool = redis.BlockingConnectionPool.from_url(
             url,
             max_connections=_CONNECTIONS,
@@ -80,7 +80,7 @@ class LabelStore:
         self._reader = blocking.Redis.from_url(url, retry=Retry(NoBackoff(), 1), **limits)
 
     async def everything(self, source: str) -> Kept:
-        """All that is kept of a source; read in a thread, for it may be much."""
+        """All that is kept of a source; read in a thread, since it may be much."""
         return await asyncio.to_thread(self._everything, source)
 
     async def answers(self, wanted: Mapping[str, Iterable[int]]) -> dict[str, dict[int, Entry]]:
@@ -110,10 +110,10 @@ class LabelStore:
         records: Mapping[int, FeatureRecord],
         lasts: float | None = None,
     ) -> None:
-        """Keeps what an export gave, which counts for `lasts` seconds, None means for good.
+        """Stores what an export gave. It counts for `lasts` seconds, or for good if that is None.
 
-        All of an export takes the place of what is there, in one move, so that nobody ever reads
-        half of it. What is not for good is a part, and is added to what came of it before.
+        A whole export replaces what is there atomically, so that nobody ever reads half of it. One
+        that does not count for good is a part, and is added to what the same export gave before.
         """
         before = await self.filling(source)
         part = lasts is not None and before is not None and before.fingerprint == fingerprint
@@ -122,7 +122,7 @@ class LabelStore:
         marker = orjson.dumps({"of": fingerprint, "shape": SHAPE, "until": until})
         await self._redis.hset(key, _FILLED, marker)
         if not part:
-            # Should this process die now, the draft goes too.
+            # If this process dies now, the draft expires.
             await self._redis.expire(key, 600)
         rows = list(records.items())
         for start in range(0, len(rows), _ROWS_AT_ONCE):
@@ -137,7 +137,7 @@ class LabelStore:
 
     @contextlib.asynccontextmanager
     async def lock(self, source: str) -> AsyncIterator[bool]:
-        """Whether this block alone, among all gateways, fills the source."""
+        """A block that gets True if it alone, among all gateways, fills the source, else False."""
         lock = self._redis.lock(f"{_key(source)}:lock", timeout=_LOCK, blocking=False)
         if not await lock.acquire():
             yield False
@@ -171,7 +171,7 @@ class LabelStore:
         return Kept(_filling(value), records, dict(self._entries(_answers(source))))
 
     def _entries(self, key: str) -> Iterator[tuple[int, Entry]]:
-        """All entries of a hash, read in portions: others have their turn at Redis between two."""
+        """All entries of a hash, read in portions, so that Redis can serve others in between."""
         rows = self._reader.hscan_iter(key, count=_ROWS_AT_ONCE)
         yield from _known((int(name), value) for name, value in rows if name.isdigit())
 
@@ -181,7 +181,7 @@ def _key(source: str) -> str:
 
 
 def _answers(source: str) -> str:
-    """Apart from the export's hash: that one is replaced, the answers stay."""
+    """Not in the export's hash, since that is replaced and the answers stay."""
     return f"{_key(source)}:answers"
 
 
@@ -197,7 +197,7 @@ def _entry(value: bytes | None) -> Entry | None:
         asked = kept.pop("asked", None)
         return Entry(FeatureRecord(**kept), asked)
     except (ValueError, TypeError, AttributeError):
-        return None  # kept by another version
+        return None  # stored by another version
 
 
 def _known(pairs: Iterable[tuple[int, bytes | None]]) -> Iterator[tuple[int, Entry]]:

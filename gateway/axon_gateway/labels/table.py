@@ -26,7 +26,7 @@ class LabelTable:
         labels = [tidy(record.label or "") for _, record in rows]
         #: One label a line, empty where there is none, after a first empty line.
         self._text = "".join(["\n", *(f"{label}\n" for label in labels)])
-        #: Where each label begins in the text; behind the last one, where the next would.
+        #: Where each label begins in the text; at the end, where the next one would.
         self._begins = array("I", accumulate((len(label) + 1 for label in labels), initial=1))
         explainers = dict.fromkeys(record.explainer for _, record in rows)
         self._explainers = list(explainers)
@@ -86,7 +86,7 @@ class LabelTable:
     def rows_with(self, text: str) -> Iterator[int]:
         """The rows whose lower case label has `text`, in order; a newline in it is a label's edge.
 
-        Each is found when it is asked for.
+        Each row is searched for only when the caller asks for it.
         """
         at = self._lower.find(text)
         while at >= 0:
@@ -113,8 +113,8 @@ class LabelTable:
 
 
 def fold(text: str) -> str:
-    """The text in lower case, as long as it was."""
-    # The one letter whose lower case is two letters long: offsets would not fit any more.
+    """The text in lower case, with its length unchanged."""
+    # The lower case of this letter alone is two letters long, which would shift all offsets.
     return text.replace("\u0130", "i").lower()
 
 

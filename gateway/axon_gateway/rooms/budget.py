@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Bounded(Protocol):
-    """A log, as far as it can be made smaller."""
+    """What the budget needs of a log."""
 
     @property
     def size(self) -> int:
@@ -14,17 +14,17 @@ class Bounded(Protocol):
 
     @property
     def oldest(self) -> float:
-        """How old the oldest generation is that may leave; infinite if none may."""
+        """The number of the oldest generation that may be dropped; infinite if none may."""
 
     def drop_oldest(self) -> bool:
-        """Drops the oldest generation; False if that is the one that runs."""
+        """Drops the oldest generation; False if it still runs."""
 
     def shrink(self) -> bool:
         """Drops a part of what is kept; False if there is nothing to drop."""
 
 
 class Budget:
-    """The bytes that all logs together may keep. The oldest generation of all leaves first."""
+    """The bytes that all logs together may keep. The oldest generation of all is dropped first."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -36,7 +36,7 @@ class Budget:
         self._logs.add(log)
 
     def leave(self, log: Bounded) -> None:
-        """Counts the log no longer."""
+        """Stops counting the log."""
         if log in self._logs:
             self._logs.discard(log)
             self.bytes -= log.size

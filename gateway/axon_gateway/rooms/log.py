@@ -1,11 +1,11 @@
 """`RoomLog`: the frames of a room in order, numbered from 1, and bounded.
 
-Viewers hold no copy of anything: each is a number, the last frame it was given, and reads on from
+A viewer holds no copies of frames: it is a number, the last frame it was given, and reads on from
 there at its own pace. So a slow viewer costs as much as a fast one.
 
-A position in a log is an epoch and a sequence number. An epoch begins at the frame that follows
-`since - 1`. Two logs that both hold the epoch hold the same frames before it, and the same frames
-in it. A reader whose epoch a log does not know reads that log from its start.
+A position in a log is an epoch and a sequence number. An epoch begins at frame `since`. Two logs
+that both know an epoch have the same frames before it, and the same frames in it. A reader whose
+epoch a log does not know reads that log from its start.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _LAGS = 16
 _BATCH_BYTES = 64 * 1024
 #: Frames of one batch: a bound for frames that are small.
 _BATCH_FRAMES = 512
-#: Epochs that a log remembers. A reader who comes back from an older one reads the log anew.
+#: Epochs that a log remembers. A reader that comes back from an older one reads the log anew.
 _EPOCHS = 16
-#: How the frames begin with which a generation ends.
+#: The first bytes of frames that end a generation.
 _ENDS = (b'{"type":"finished"', b'{"type":"error"')
 
 
 class Position(NamedTuple):
     """Where a reader goes on: the frame it wants next, and the epoch in which it has read so far.
 
-    None is a reader that knows of no epochs.
+    The epoch of a reader that knows no epochs is None.
     """
 
     epoch: int | None
@@ -61,7 +61,7 @@ def ends_generation(encoded: bytes) -> bool:
 class Chunk:
     """What to send a viewer next: encoded frames, and the newest one's number.
 
-    One that `lags` gets them in one message.
+    A viewer that `lags` gets them in one message.
     """
 
     frames: list[bytes]
@@ -70,7 +70,7 @@ class Chunk:
 
     @cached_property
     def messages(self) -> list[bytes]:
-        """What is sent."""
+        """The messages to send."""
         return [encode_batch(self.frames, self.last)] if self.lags else self.frames
 
     @cached_property
@@ -94,10 +94,10 @@ class Entry:
 
 
 class RoomLog:
-    """Encoded frames by sequence number, `first` to `last`; the oldest generations leave first.
+    """Encoded frames by sequence number, `first` to `last`. The oldest generations go first.
 
-    A generation too large for the bound loses frames in its middle: how it began is kept, so that
-    whoever joins late still learns what runs.
+    A generation too large for the bound loses frames in its middle. Its beginning is kept, so that
+    late viewers still learn what runs.
     """
 
     #: Numbers generations by age, over all logs.
@@ -110,17 +110,17 @@ class RoomLog:
         self._epochs = [(epoch, 1)]
         self._frames: list[bytes] = []
         self._bytes = 0
-        #: The number of each generation's first frame, ascending, and how old each is.
+        #: The number of each generation's first frame, ascending, and its number over all logs.
         self._starts: list[int] = []
         self._age: list[int] = []
         #: The first frames of a generation that has lost its middle, and their first number.
         self._head: list[bytes] = []
         self._head_first = 0
-        #: The last frame of the newest generation that tells how it began; 0 while it begins.
+        #: The last frame of the newest generation's beginning (its prompt); 0 until it has come.
         self._begun = 0
         #: Whether the newest generation has ended. True before the first one, too.
         self.ended = True
-        #: What was read last: after which frame, and when the log ended with which.
+        #: What was read last, and for which pair of frames: the one before it, and the log's last.
         self._read = Chunk([], -1)
         self._read_at = (-1, -1)
         #: The number of the oldest frame kept; `last + 1` when there is none.
@@ -140,12 +140,12 @@ class RoomLog:
 
     @property
     def head_last(self) -> int:
-        """The last of the frames set aside that tell how the only generation began; else 0."""
+        """The last of the frames set aside as the only generation's beginning; 0 if none are."""
         return self._head_first + len(self._head) - 1 if self._head else 0
 
     @property
     def oldest(self) -> float:
-        """How old the oldest generation is that may leave; infinite if none may."""
+        """The number of the oldest generation that may be dropped; infinite if none may."""
         return self._age[0] if self._age and self._may_drop() else float("inf")
 
     @property
@@ -163,7 +163,7 @@ class RoomLog:
         return RoomLog(self._max_bytes, self._budget)
 
     def close(self) -> None:
-        """The log is needed no longer: what it keeps counts no more."""
+        """The log is needed no longer; its bytes stop counting."""
         if self._budget is not None:
             self._budget.leave(self)
             self._budget = None
@@ -175,10 +175,10 @@ class RoomLog:
             self._epochs = [*known, (epoch, since)][-_EPOCHS:]
 
     def resume(self, epoch: int | None, seq: int) -> int:
-        """The last frame that a reader has who wants frame `seq` of `epoch` next.
+        """The last frame that a reader has if it wants frame `seq` of `epoch` next.
 
-        0, and so the log from its start, unless this log is the one that the reader has read. A
-        reader that names no epoch is believed.
+        0, which means the log from its start, unless this is the log that the reader has read. If
+        `epoch` is None, that is not checked.
         """
         if epoch is None:
             return min(max(seq - 1, 0), self.last)
@@ -194,13 +194,13 @@ class RoomLog:
         return self.resume(epoch, seq + 1) == seq and (seq > 0 or self.knows(epoch))
 
     def knows(self, epoch: int) -> bool:
-        """Whether this log has been written in `epoch`, not too long ago."""
+        """Whether this log was written in `epoch`, one of those that it remembers."""
         return any(known == epoch for known, _ in self._epochs)
 
     def begin(self) -> None:
         """Says that the next frame begins a generation, unless it is refused before."""
         start = self.last + 1
-        # Those refused leave no frame: a client that goes on trying must not make this grow.
+        # A refused one leaves no frame: a client that keeps trying must not make the lists grow.
         if not self._starts or self._starts[-1] != start:
             self._starts.append(start)
             self._age.append(next(self._ages))
@@ -216,7 +216,7 @@ class RoomLog:
     def take(self, entry: Entry) -> bool:
         """Keeps the next frame of the log that this is a copy of.
 
-        False if it is not: this copy has frames that the log has not, or lacks some.
+        False if it is not the next: this copy has frames that the log does not have, or lacks some.
         """
         if entry.epoch <= self.epoch and entry.seq <= self.last:
             return True  # it is here already
@@ -228,7 +228,7 @@ class RoomLog:
         return True
 
     def load(self, entry: Entry) -> None:
-        """Keeps a frame of the log that this becomes a copy of; skips what has left before it."""
+        """Keeps a frame of the log that this becomes a copy of; skips frames dropped before it."""
         if entry.seq != self.last + 1:
             self._skip_to(entry.seq)
         self.turn(entry.epoch, entry.since)
@@ -270,10 +270,10 @@ class RoomLog:
     def read(self, after: int) -> Chunk:
         """What follows frame `after`: nothing, a few messages, or one batch.
 
-        A reader whose next frames have left the log goes on with the first whole generation, or,
-        when the only one has outgrown the log, with how it began and then what is left of it.
+        A reader whose next frames were dropped goes on with the first whole generation. If the only
+        generation has outgrown the log, the reader gets its beginning and then what is left of it.
         """
-        # Nearly everybody asks for the same: it is put together, and on the wire, once for all.
+        # Nearly all viewers ask for the same chunk, which is made and encoded once for all.
         if self._read_at != (after, self.last):
             self._read, self._read_at = self._chunk(after), (after, self.last)
         return self._read
@@ -292,7 +292,7 @@ class RoomLog:
         return Chunk(self._frames[start:], self.last)
 
     def _entrance(self, after: int) -> int:
-        """Where a reader goes on whose next frame, the one following `after`, has left."""
+        """Where a reader goes on if its next frame, the one following `after`, was dropped."""
         whole = self._whole()
         if whole is not None:
             return whole - 1
@@ -315,9 +315,9 @@ class RoomLog:
         return Chunk(self._frames[start:end], self.first + end - 1, lags=True)
 
     def drop_oldest(self) -> bool:
-        """Drops the oldest generation; False if that is the one that runs.
+        """Drops the oldest generation; False if it still runs.
 
-        Of the only one, the newest frame stays: its number is the log's.
+        Of the only one, the newest frame stays, since its number is the log's.
         """
         if not self._starts or not self._may_drop():
             return False
@@ -366,7 +366,7 @@ class RoomLog:
         self._drop(count)
 
     def _skip_to(self, seq: int) -> None:
-        """The next frame is `seq`: those before it have left the log that this is a copy of."""
+        """The next frame is `seq`: the log that this is a copy of has dropped those before it."""
         if len(self._starts) == 1:
             self._keep_head(self._max_bytes // 2)
         self._drop(len(self._frames))
@@ -376,7 +376,7 @@ class RoomLog:
         self.first = seq
 
     def _keep_head(self, max_bytes: int) -> None:
-        """Sets aside how the only generation began, before its oldest frames leave."""
+        """Sets the beginning of the only generation aside before its oldest frames are dropped."""
         if self._starts and self._starts[0] == self.first and self._begun:
             length = self._begun - self.first + 1
             if sum(map(len, self._frames[:length])) <= max_bytes:

@@ -1,30 +1,29 @@
-"""Which gateways live, judged by what this one sees of them, not by anybody's clock."""
+"""Which gateways live, judged by whether their counts change and not by clocks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: A gateway is dead once so many looks in a row have found its count unchanged. A look counts only
-#: if Redis answered it. So a pause of Redis, or of this gateway, makes nobody dead: all have as
-#: many looks to say again that they live.
+#: A gateway is dead once so many looks in a row have found its count unchanged. Only looks that
+#: Redis answered count. So no gateway seems dead because Redis, or this gateway, has paused.
 _LOOKS = 4
 
 
 class Peers:
-    """The other gateways. Each counts up, in Redis, as long as it lives."""
+    """The other gateways. Each raises a count of its own in Redis as long as it lives."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._looks = 0
         self._counts: Mapping[str, int] = {}
-        #: The other gateways that are not dead, and those that are and are still counted.
+        #: The other gateways that are not dead, and the dead ones whose counts Redis still has.
         self.alive: set[str] = set()
         self.buried: set[str] = set()
         #: For each gateway ever asked about or seen: its count, and the look that found it first.
         self._seen: dict[str, tuple[int | None, int]] = {}
 
     def saw(self, counts: Mapping[str, int]) -> None:
-        """Redis has answered with how often each gateway has said that it lives."""
+        """Redis has answered with the count of each gateway."""
         self._looks += 1
         self._counts = counts
         for name in {*counts, *self._seen}:
@@ -34,7 +33,7 @@ class Peers:
         self.alive = others - self.buried
 
     def dead(self, name: str) -> bool:
-        """Whether the gateway has said nothing for long enough."""
+        """Whether the gateway's count has not changed for `_LOOKS` looks."""
         self._note(name)
         return name != self._name and self._looks - self._seen[name][1] >= _LOOKS
 

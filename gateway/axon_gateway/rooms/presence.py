@@ -1,4 +1,4 @@
-"""Who is in a room, and where its presenter looks: told to other gateways, and learnt of them."""
+"""Tells other gateways who is in a room and where its presenter looks, and learns the same."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from axon_gateway.rooms.replica import Replica, Standing
 from axon_gateway.rooms.sharing import Known
 from axon_gateway.rooms.store import Meta, RoomStore, Told
 
-#: Seconds between two tellings.
+#: Seconds between two reports.
 _EVERY = 0.05
-#: Seconds after which a room is told of again though nothing has changed, or its keys would expire.
+#: Seconds after which an unchanged room is reported again, since its keys would expire.
 _REFRESH = 600.0
 
 
 class Presence:
-    """Tells Redis of the rooms here; `gone` is told of those that have expired."""
+    """Reports the rooms here to Redis; calls `gone` with those that have expired."""
 
     def __init__(self, store: RoomStore, peers: Peers, gone: Callable[[Replica], None]) -> None:
         self._store = store
@@ -27,12 +27,12 @@ class Presence:
         self._wake = asyncio.Event()
 
     def changed(self, replica: Replica) -> None:
-        """There is something to tell of a room."""
+        """A room has changes to report."""
         self._changed[replica] = None
         self._wake.set()
 
     def refresh(self, replicas: Iterable[Replica]) -> None:
-        """Has rooms told of that were not for long, or whose log has been trimmed."""
+        """Marks rooms for a report that had none for long, or whose log has been trimmed."""
         now = asyncio.get_running_loop().time()
         for replica in replicas:
             room = replica.room
@@ -41,14 +41,14 @@ class Presence:
                 self.changed(replica)
 
     async def tell_changes(self) -> None:
-        """Waits until there is something to tell, and tells it; not too often."""
+        """Waits until there are changes, and reports them; not too often."""
         await self._wake.wait()
         self._wake.clear()
         await self.tell()
         await asyncio.sleep(_EVERY)
 
     async def tell(self) -> None:
-        """Tells what has changed."""
+        """Reports what has changed."""
         replicas, self._changed = list(self._changed), {}
         told = [_told(replica) for replica in replicas]
         try:
@@ -64,7 +64,7 @@ class Presence:
                 _has_told(replica, what)
 
     def learn(self, replica: Replica, meta: Meta) -> None:
-        """Takes over what holds at all gateways."""
+        """Takes over what other gateways have reported."""
         others = self._peers.alive
         replica.home = meta.home
         replica.room.learn(

@@ -1,4 +1,4 @@
-"""A gateway's copy of a room and Redis' log, made one again after either has missed something."""
+"""Makes a gateway's copy of a room and Redis' log agree again after either has missed something."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Compares copies with what Redis has. Whoever calls it holds the replica's lock.
+    """Compares copies with what Redis has. The caller holds the replica's lock.
 
-    `lost_lease` is told of a home that is none any more, `restored` of a room whose keys are new.
+    `lost_lease` is called if this gateway is no longer a room's home, `restored` after Redis may
+    have been given a room anew.
     """
 
     def __init__(
@@ -33,10 +34,10 @@ class Reconciler:
         self._restored = restored
 
     async def reconcile(self, replica: Replica) -> None:
-        """Makes a copy and Redis' log one again.
+        """Makes a copy and Redis' log agree.
 
         If one of them is the beginning of the other, it is given the rest. Otherwise Redis' log
-        counts, and those who watch here read it from its start.
+        counts, and viewers here read it from its start.
         """
         room = replica.room
         while not room.gone:
@@ -69,7 +70,7 @@ class Reconciler:
         return log
 
     async def _read_on(self, room: Room, meta: Meta) -> bool:
-        """Reads what follows this copy; False if it holds what Redis' log does not."""
+        """Reads what follows this copy; False if it has frames that Redis' log does not have."""
         if meta.epoch < room.log.epoch or (
             meta.epoch > room.log.epoch and room.log.last >= meta.since
         ):
@@ -94,7 +95,7 @@ class Reconciler:
             running=not room.log.ended or (ours and room.running),
         )
         if answer == "foreign":
-            _log.error("room %s is another room elsewhere; this one is not shared", room.id)
+            _log.error("room %s: Redis has another room of this name; it is not shared", room.id)
             raise Refusal("rooms_unavailable", "another room has this name; open a new one")
         self._restored(room)
         return answer == "restored"

@@ -1,8 +1,8 @@
-"""A room's log as a file: JSON lines with the labels filled in, whole or recognisably not.
+"""A room's log as a file: JSON lines with the labels filled in.
 
-The first line says what it is, the last one (`end`) that nothing is missing. Between them stand the
-room's frames as they were sent, each with the `time` at which it was made; `labels` frames are not
-among them, since what they told is in the features.
+The first line says what it is, the last one (`end`) that nothing is missing. Between them are the
+room's frames as they were sent, each with the `time` at which it was made. `labels` frames are left
+out, since the features have their labels.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from axon_gateway.labels.labels import Labels
 VERSION = 1
 #: Seconds that the file waits for labels; what is not known by then is left out.
 _PATIENCE = 5.0
-#: Frames after which others get their turn: a log of 16 MiB would hold them up for long.
+#: Frames after which other tasks may run: a log of 16 MiB would hold them up for long.
 _AT_ONCE = 100
 _LABELS = b'{"type":"labels"'
 
@@ -89,7 +89,7 @@ async def _unnamed(log: Iterable[bytes], told: dict[tuple[str, int], str]) -> di
 
 
 async def _asked(unnamed: dict[str, set[int]], labels: Labels) -> dict[tuple[str, int], str]:
-    """Labels that are known by now, though they were not when the room was told."""
+    """Labels that are known now but were not when the room was streamed."""
     asked: dict[tuple[str, int], str] = {}
     try:
         async with asyncio.timeout(_PATIENCE):

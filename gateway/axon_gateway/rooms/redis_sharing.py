@@ -1,10 +1,10 @@
 """Several gateways, one room: Redis keeps its only log, and every gateway shows what is in it.
 
 One gateway, the room's home, holds the lease and writes. It shows a frame to its own viewers once
-Redis has it; the other gateways follow the stream. So nothing is ever seen that the log does not
-hold, and no two gateways can disagree. While Redis is gone, a shared room waits, and says so; a
-gateway that knew of no other one goes on by itself, in an epoch of its own. What Redis lacks when
-it comes back, any gateway with a copy restores.
+Redis has it; the other gateways follow the stream. So viewers only see frames that are in the log,
+and gateways cannot disagree. While Redis is gone, a shared room waits, and tells its viewers; a
+gateway that knew of no other goes on alone, in a new epoch. When Redis comes back, any gateway with
+a copy restores what it lacks.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from axon_gateway.rooms.store import WRITE_BYTES, Meta, RoomStore
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two signs of life.
+#: Seconds between two heartbeats.
 _BEAT = 0.35
-#: Seconds between the beginnings of two writes: of a fast generation, many frames share one.
+#: Seconds between the beginnings of two writes: frames of a fast generation share one.
 _WRITE_EVERY = 0.01
 #: Seconds between two tries while Redis is gone.
 _RETRY = 0.5
 #: Seconds that a claim waits for frames on their way.
 _PATIENCE = 2.0
-#: Tries to claim a log that goes on meanwhile.
+#: Tries to claim a log that changes meanwhile.
 _CLAIMS = 5
 #: Redis' failures, and those of the connection to it.
 _FAILURES = (RedisError, OSError, TimeoutError)
 
 
 class RedisSharing:
-    """Keeps the rooms of this gateway and their copies in others alike, through Redis.
+    """Keeps the rooms of this gateway and their copies at others the same, through Redis.
 
     `idle` is how many seconds a room without viewers is kept.
     """
@@ -54,7 +54,7 @@ class RedisSharing:
         self.name = secrets.token_hex(6)
         self._store = RoomStore(url, self.name, idle)
         self._replicas: dict[Room, Replica] = {}
-        #: With frames to write.
+        #: Those with frames to write.
         self._written: dict[Replica, None] = {}
         self._to_write = asyncio.Event()
         self._peers = Peers(self.name)
@@ -74,14 +74,14 @@ class RedisSharing:
             self._tasks.append(asyncio.create_task(self._forever(work)))
 
     async def close(self) -> None:
-        """Writes what is left and takes leave."""
+        """Writes what is left and signs off."""
         await self.flush()
         self._closing = True
         pending = set(self._tasks)
         while pending:
             for task in pending:
                 task.cancel()
-            # Not once: redis-py may swallow a cancellation that comes while it connects.
+            # Repeatedly: redis-py may swallow a cancellation that comes while it connects.
             _, pending = await asyncio.wait(pending, timeout=_RETRY)
         with contextlib.suppress(*_FAILURES):
             async with asyncio.timeout(_RETRY if self.available else 0.05):
@@ -90,7 +90,7 @@ class RedisSharing:
         await self._store.close()
 
     async def flush(self) -> None:
-        """Waits until Redis has, and viewers see, what was written so far. Not for long."""
+        """Waits briefly until Redis has, and viewers see, what was written so far."""
         with contextlib.suppress(*_FAILURES):
             async with asyncio.timeout(_RETRY if self.available else 0.05):
                 for replica in tuple(self._written):
@@ -99,7 +99,7 @@ class RedisSharing:
     # What rooms ask for.
 
     async def publish(self, room: Room) -> None:
-        """Brings a room to Redis, or finds it there. While Redis is gone it stays here alone."""
+        """Brings a room to Redis, or finds it there. While Redis is gone, it stays here alone."""
         if room not in self._replicas and self.available:
             replica = self._adopt(room, self.name)
             try:
@@ -130,7 +130,7 @@ class RedisSharing:
                 raise _unavailable() from None
 
     def release(self, room: Room) -> None:
-        """The claim is over. The frame that ends a generation has told Redis, if there was one."""
+        """Ends the claim. If a frame has ended the generation, Redis knows already."""
         replica = self._replicas.get(room)
         if replica is None:
             if room.published and self.available:
@@ -139,7 +139,7 @@ class RedisSharing:
             self._keep(self._release(replica))
 
     async def append(self, room: Room, frame: frames.Frame, begins: bool) -> None:
-        """Has the frame written. ConnectionError if another gateway holds the lease."""
+        """Queues the frame to be written. ConnectionError if another gateway holds the lease."""
         while (replica := self._replicas.get(room)) and replica.full(frame):
             await replica.moved()
         if replica is None:
@@ -150,7 +150,7 @@ class RedisSharing:
         self._to_write.set()
 
     async def stop(self, room: Room) -> None:
-        """Has the room's home end its generation."""
+        """Asks the room's home to end its generation."""
         try:
             [meta] = await self._store.look([room.id])
             if meta is None or not meta.running:
@@ -160,29 +160,29 @@ class RedisSharing:
             raise _unavailable() from None
 
     def changed(self, room: Room) -> None:
-        """Has Redis told who is in the room."""
+        """Reports to Redis who is in the room."""
         if replica := self._replicas.get(room):
             self._presence.changed(replica)
 
     def opened(self, room: Room) -> None:
-        """Has Redis told who may generate."""
+        """Reports to Redis who may generate."""
         if replica := self._replicas.get(room):
             replica.is_open = room.open
             self.changed(room)
 
     def showed(self, room: Room) -> None:
-        """Has Redis told where the presenter looks."""
+        """Reports to Redis where the presenter looks."""
         if replica := self._replicas.get(room):
             replica.view = room.newest_view
             self.changed(room)
 
     def forget(self, room: Room) -> None:
-        """Has Redis told that nobody is left here."""
+        """Reports to Redis that nobody is left here."""
         self.changed(room)
 
     async def load(self, id_: str, rooms: Rooms) -> Room | None:
         """A copy of another gateway's room. Refusal while Redis is gone."""
-        # It may have expired here just now. Redis learns of that first.
+        # It may have expired here just now: wait until Redis has learnt of that.
         while self.available and any(room.id == id_ for room in self._replicas):  # noqa: ASYNC110
             await asyncio.sleep(_WRITE_EVERY)
         try:
@@ -202,7 +202,7 @@ class RedisSharing:
     # The four loops.
 
     async def _forever(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Does `work` again and again, with a pause where Redis fails."""
+        """Repeats `work` until the end, with a pause after each failure."""
         while not self._closing:
             try:
                 await work()
@@ -214,7 +214,7 @@ class RedisSharing:
                 await asyncio.sleep(_RETRY)
 
     async def _write(self) -> None:
-        """Brings frames to Redis. The first one goes at once, those close behind it together."""
+        """Writes frames to Redis. The first one goes at once, those soon after it together."""
         await self._to_write.wait()
         self._to_write.clear()
         began = asyncio.get_running_loop().time()
@@ -246,7 +246,7 @@ class RedisSharing:
             await asyncio.sleep(_RETRY)
 
     async def _beat(self) -> None:
-        """Says that we live, learns who else does, and what has become of the rooms."""
+        """Sends a heartbeat, learns which gateways live, and checks the rooms."""
         before = self._peers.alive
         counts = await self._store.beat()
         if not self.available:
@@ -256,7 +256,7 @@ class RedisSharing:
             await self._store.resign(name)
         if others_changed := self._peers.alive != before:
             await self._nudge()
-        # Redis counts from 1 anew: it has lost what it had, or took this gateway for dead.
+        # A count of 1: Redis has lost what it had, or another gateway took this one for dead.
         everything = others_changed or counts[self.name] == 1
         replicas = [r for r in self._replicas.values() if everything or self._concerns_others(r)]
         metas = await self._store.look([replica.room.id for replica in replicas])
@@ -266,7 +266,7 @@ class RedisSharing:
         await asyncio.sleep(_BEAT)
 
     async def _follow(self) -> None:
-        """Waits for frames that others write, and for what they ask of us."""
+        """Waits for frames and requests from other gateways."""
         cursors = {
             room.id: room.log.last
             for room, replica in self._replicas.items()
@@ -312,12 +312,12 @@ class RedisSharing:
                     await self._store.release(replica.room.id, replica.room.log.epoch)
 
     async def _publish_late(self, room: Room) -> None:
-        """Redis was gone when the room was opened; now others are to find it."""
+        """Shares a room that was opened while Redis was gone."""
         with contextlib.suppress(Refusal):
             await self.publish(room)
 
     async def _bury(self, replica: Replica, meta: Meta) -> None:
-        """Ends the generation of a gateway that is no more."""
+        """Ends the generation of a dead gateway."""
         room = replica.room
         frame = frames.encode(frames.error(_gateway_lost()), room.log.last + 1)
         if await self._store.bury(room.id, meta.home, room.log, frame):
@@ -350,7 +350,7 @@ class RedisSharing:
         return replica
 
     def _concerns_others(self, replica: Replica) -> bool:
-        """Whether something may become of the room that is not done here."""
+        """Whether other gateways may change the room."""
         in_use = replica.room.here > 0 or replica.room.running
         return in_use and (bool(self._peers.alive) or replica.home != self.name)
 
@@ -367,7 +367,7 @@ class RedisSharing:
             room.abandon()
 
     async def _nudge(self) -> None:
-        """Ends our own wait for news: there is another room to follow, or another gateway."""
+        """Ends our own wait for news, since there is another room to follow, or another gateway."""
         with contextlib.suppress(*_FAILURES):
             await self._store.ask(self.name, "look")
 
@@ -379,7 +379,7 @@ class RedisSharing:
     def _lost(self, error: Exception) -> None:
         if self.available:
             alone = not self._peers.alive
-            what = "rooms are this gateway's own" if alone else "shared rooms wait"
+            what = "rooms stay at this gateway" if alone else "shared rooms wait"
             _log.warning("Redis does not answer; %s until it does: %s", what, error)
             for room, replica in tuple(self._replicas.items()):
                 if alone:
@@ -400,7 +400,7 @@ class RedisSharing:
 
 
 def _unavailable() -> Refusal:
-    message = "this room waits for Redis, which keeps it and does not answer; it goes on by itself"
+    message = "this room waits for Redis, which does not answer; it goes on once Redis does"
     return Refusal("rooms_unavailable", message, None, _RETRY * 4)
 
 

@@ -1,4 +1,4 @@
-"""`Replica`: this gateway's part in a shared room, and what it has still to write there."""
+"""`Replica`: this gateway's copy of a shared room, its part in it, and what it has to write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENDING = ("finished", "error")
 
 
 class LeaseLost(ConnectionError):
-    """Another gateway holds the room's lease. Nobody is left who could be told through this one."""
+    """Another gateway holds the room's lease, so this one can write nothing more."""
 
 
 class Standing(enum.Enum):
@@ -35,21 +35,21 @@ class Standing(enum.Enum):
 class Replica:
     """One copy of a shared room: follower, claiming or home.
 
-    Frames go a single way: they wait, get their number when they leave, and come into the log, and
-    so to viewers, once Redis has them. Nothing that Redis has not is ever shown to anybody.
+    A frame waits, gets its number when it leaves for Redis, and comes into the log, and so to
+    viewers, once Redis has it. Viewers never see a frame that Redis does not have.
     """
 
     def __init__(self, room: Room, home: str) -> None:
         self.room = room
         self.standing = Standing.FOLLOWER
-        #: The gateway with the lease, as far as is known here.
+        #: The gateway with the lease, as far as this one knows.
         self.home = home
         #: One question to Redis about this room at a time.
         self.lock = asyncio.Lock()
         #: Changed here and not told yet.
         self.is_open: bool | None = None
         self.view: View | None = None
-        #: When Redis was last told who is here, and up to which frame it has dropped the oldest.
+        #: When the room was last reported to Redis, and the oldest frame kept by that report.
         self.told = 0.0
         self.first = 1
         self._waiting: deque[tuple[Frame, bool]] = deque()
@@ -58,7 +58,7 @@ class Replica:
         self._moved = asyncio.Event()
 
     def full(self, frame: Frame) -> bool:
-        """Whether the frame has to wait until others have moved."""
+        """Whether the frame has to wait until earlier ones have moved."""
         return len(self._waiting) >= _WAITING and frame["type"] not in _ENDING
 
     async def moved(self) -> None:
@@ -73,7 +73,7 @@ class Replica:
         self._waiting.append((frame, begins))
 
     def detach(self) -> None:
-        """Redis is gone and this gateway is by itself: the room goes on in memory, in a new epoch.
+        """Redis is gone and there is no other gateway: the room goes on in memory, in a new epoch.
 
         What was on its way may have come to Redis, so it stays in the epoch in which it left.
         """
@@ -114,7 +114,7 @@ class Replica:
             await self.moved()
 
     def follow(self) -> None:
-        """Another gateway holds the lease. What is not written will not be."""
+        """Another gateway holds the lease. Frames that are not written yet are dropped."""
         self.standing = Standing.FOLLOWER
         self._waiting.clear()
         self._leaving = []

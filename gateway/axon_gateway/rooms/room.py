@@ -22,7 +22,7 @@ from axon_gateway.rooms.viewer import Viewer
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two announcements of the number of viewers, and viewers per second more.
+#: Seconds between two announcements of the number of viewers; in large rooms, viewers / rate.
 _ANNOUNCE_EVERY = 0.25
 _ANNOUNCE_RATE = 500
 #: The same for where the presenter looks: each is a write to every socket.
@@ -33,16 +33,16 @@ _LATE_LABELS = 60.0
 
 
 def fingerprint(token: str) -> str:
-    """What is kept of a presenter's token."""
+    """The hash of a presenter's token, which is kept in its place."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
 class House(Protocol):
-    """What a room needs of all rooms together."""
+    """What a room needs of `Rooms`."""
 
     @property
     def sharing(self) -> Sharing:
-        """Who keeps the rooms' logs."""
+        """What keeps the rooms' logs."""
 
     def start(self, request: Generate, emit: Emit, client: Client | None) -> Generation:
         """A generation that emits into a room; `client` is who asked for it. Raises Refusal."""
@@ -54,9 +54,9 @@ class House(Protocol):
 class Room:
     """A log, its viewers and at most one running generation.
 
-    `token_hash` is the fingerprint of the token that makes a presenter, `address` that of who
+    `token_hash` is the fingerprint of the token that makes a presenter, `address` the address that
     opened the room. Before its first generation, or until it is shared, a room costs no more than
-    the socket of who waits in it: it is not counted, and nobody else is told of it.
+    the socket of its viewer: it is not counted, and no other gateway knows it.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Room:
         self.gone = False
         #: Whether everybody in the room may generate.
         self.open = False
-        #: Counts up when viewers have to be told about the room anew.
+        #: Raised whenever viewers have to be told about the room anew.
         self.announcement = 0
         self._house = house
         self._sharing = house.sharing
@@ -83,7 +83,7 @@ class Room:
         #: Viewers of the room at other gateways, and whether a presenter is among them.
         self._elsewhere = 0
         self._presenting_elsewhere = False
-        #: Where the presenter looks, as viewers are told: the newest only, and not too often.
+        #: Where the presenter looks, as told to viewers: the newest only, and not too often.
         self.view: View | None = None
         self._next_view: View | None = None
         self._viewing: asyncio.TimerHandle | None = None
@@ -91,7 +91,7 @@ class Room:
         self._running: asyncio.Task[None] | None = None
         self._claiming = False
         self._stopped = False
-        #: Generations whose last labels are still coming in, and questions to other gateways.
+        #: Generations, some of which only wait for late labels, and requests to other gateways.
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -116,7 +116,7 @@ class Room:
 
     @property
     def newest_view(self) -> View | None:
-        """Where the presenter looks, also where viewers are still to be told."""
+        """Where the presenter looks, even if viewers have not been told yet."""
         return self._next_view
 
     @property
@@ -125,7 +125,7 @@ class Room:
         return self._running is not None
 
     def lags(self) -> list[int]:
-        """For each socket here, how many frames it has still to be given."""
+        """For each socket here, how many frames it still lacks."""
         return [max(self.log.last - viewer.cursor, 0) for viewer in self._viewers]
 
     def enter(
@@ -137,7 +137,7 @@ class Room:
     ) -> Viewer:
         """A viewer that reads on from `position`; the room's token makes it a presenter.
 
-        `new_token` is that of a room just opened, to be shown to whoever opened it.
+        `new_token` is the token of a room just opened, to be sent to the one who opened it.
         """
         shown = token if new_token is None else new_token
         proven = shown is not None and secrets.compare_digest(fingerprint(shown), self.token_hash)
@@ -158,19 +158,19 @@ class Room:
     def set_open(self, viewer: Viewer, is_open: bool) -> None:
         """Lets everybody generate, or the presenter alone."""
         if not viewer.presenter:
-            raise Refusal("not_presenter", "only the one who opened this room opens it to all")
+            raise Refusal("not_presenter", "only the one who opened this room can open it to all")
         self._set(is_open, self._elsewhere, self._presenting_elsewhere)
         self._sharing.opened(self)
 
     def show(self, viewer: Viewer, view: View) -> None:
-        """Tells those who watch where the presenter looks."""
+        """Tells viewers where the presenter looks."""
         if not viewer.presenter:
-            raise Refusal("not_presenter", "only the one who opened this room shows its view")
+            raise Refusal("not_presenter", "only the one who opened this room can show a view")
         self._look(view)
         self._sharing.showed(self)
 
     def learn(self, known: Known) -> None:
-        """What holds at all gateways."""
+        """Takes over what other gateways have reported."""
         self._set(known.open, known.viewers, known.presenting)
         if known.view is not None and known.view != self._next_view:
             self._look(known.view)
@@ -182,7 +182,7 @@ class Room:
             self._announce()
 
     def _look(self, view: View) -> None:
-        """Has viewers told soon, of the newest view only, however often it changes."""
+        """Tells viewers soon, and of the newest view only, however often it changes."""
         self._next_view = view
         if self._viewing is None:
             delay = max(_VIEW_EVERY, len(self._viewers) / _VIEW_RATE)
@@ -225,23 +225,23 @@ class Room:
         """Ends the running generation, if there is one here."""
         if self._running is not None and not self._stopped:
             self._stopped = True
-            # Not at once: a task cancelled before its first step never runs, and could tell nobody.
+            # Not at once: a task cancelled before its first step never runs, and tells nobody.
             asyncio.get_running_loop().call_soon(self._interrupt, self._running)
 
     def _interrupt(self, run: asyncio.Task[None]) -> None:
-        # A claim is waited for: once it is there, the run sees that it was stopped.
+        # A claim is not interrupted: after it, `_run_to_end` sees that the run was stopped.
         if not self._claiming:
             run.cancel()
 
     def write(self, frame: Frame, begins: bool) -> None:
-        """Brings a frame into the log of a room that is here alone."""
+        """Adds a frame to the log of a room that no other gateway has."""
         if begins:
             self.log.begin()
         self.log.append(frame)
         self._rounds.soon()
 
     def take(self, entries: Iterable[Entry]) -> bool:
-        """Brings the log's next frames to those here.
+        """Adds the log's next frames to this copy.
 
         False if they are not the next ones: this copy is not the log's beginning.
         """
@@ -258,7 +258,7 @@ class Room:
             self._announce()
 
     def replace(self, log: RoomLog) -> None:
-        """Has everybody here read another log, from its start."""
+        """Makes all viewers here read another log, from its start."""
         self.log.close()
         self.log = log
         for viewer in self._viewers:
@@ -270,7 +270,7 @@ class Room:
         """Others can find the room from now on."""
         if not self.published:
             self.published = True
-            # At once: the page's address becomes the room's, and may be passed on.
+            # At once, since the page then shows the room's address, which may be passed on.
             self._announce_now()
 
     def tell(self, refusal: Refusal) -> None:
@@ -279,7 +279,7 @@ class Room:
             viewer.notify(refusal)
 
     async def close(self) -> None:
-        """Ends everything; those who watch elsewhere see that the generation was stopped."""
+        """Ends everything; viewers at other gateways see that the generation was stopped."""
         for timer in (self._announcing, self._viewing):
             if timer is not None:
                 timer.cancel()
@@ -298,10 +298,10 @@ class Room:
 
     def _check_presenter(self, viewer: Viewer) -> None:
         if not (viewer.presenter or self.open):
-            raise Refusal("not_presenter", "only the one who opened this room generates in it")
+            raise Refusal("not_presenter", "only the one who opened this room can generate in it")
 
     def _emitter(self) -> Emit:
-        """What takes a generation's frames, of which the first one begins it."""
+        """A function that takes a generation's frames; the first one begins it."""
         begins = True
 
         async def emit(frame: Frame) -> None:
@@ -356,9 +356,9 @@ class Room:
             viewer.notify(refusal)
 
     def _announce(self) -> None:
-        """Has everybody told about the room soon, however many come and go meanwhile.
+        """Tells everybody about the room soon, once for all who come and go until then.
 
-        A crowd that enters would otherwise cost the square of its size in frames.
+        Otherwise a crowd that enters would cost frames by the square of its size.
         """
         if self._announcing is None:
             delay = max(_ANNOUNCE_EVERY, len(self._viewers) / _ANNOUNCE_RATE)

@@ -17,10 +17,10 @@ from axon_gateway.rooms.room import Room, fingerprint
 from axon_gateway.rooms.sharing import Alone, Sharing
 from axon_gateway.rooms.viewer import Viewer
 
-#: Letters of a room's id: nothing that is misread aloud or from a projector.
+#: Letters of a room's id: none that is easily misheard, or misread from a projector.
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 _ID_LENGTH = 6
-#: Seconds until somebody else is to be let in where all rooms are in use.
+#: Seconds after which to try again if all rooms are in use.
 _RETRY_FULL = 30.0
 
 #: Makes a generation that emits frames for whoever asked. Raises Refusal.
@@ -56,7 +56,7 @@ class Rooms:
         #: Those that are kept, by the address that opened them.
         self._kept: Counter[str] = Counter()
         self._admitted: set[Room] = set()
-        #: When each room without viewers was left, and its clock; the one left first comes first.
+        #: When each room without viewers was left, and its timer; the one left first comes first.
         self._empty: dict[Room, tuple[float, asyncio.TimerHandle]] = {}
         self._loading: dict[str, asyncio.Task[Room | None]] = {}
 
@@ -99,7 +99,7 @@ class Rooms:
         """Counts a room among those that are kept. Refusal when all are in use."""
         if room in self._admitted:
             return
-        # Nobody may have more than half of them, whoever asks for a copy of another's aside.
+        # No address may have more than half of them. Copies of other gateways' rooms have none.
         greedy = bool(room.address) and self._kept[room.address] >= max(1, self._limit // 2)
         if greedy or len(self._admitted) >= self._limit:
             self._make_space(room.address, own=greedy)
@@ -125,7 +125,7 @@ class Rooms:
         return room
 
     def leave(self, room: Room, viewer: Viewer) -> None:
-        """The viewer's socket is gone; the last one's starts the clock."""
+        """The viewer's socket is gone; after the last one, the timer starts."""
         room.leave(viewer)
         if room.here == 0 and self._rooms.get(room.id) is room:
             self._watch(room)
@@ -138,7 +138,7 @@ class Rooms:
 
     def _add(self, id_: str, log: RoomLog, token_hash: str, address: str) -> Room:
         room = self._rooms[id_] = Room(id_, log, self, token_hash, address)
-        # Whoever it is for may leave before they enter.
+        # The client may leave before it enters.
         self._watch(room)
         return room
 
@@ -155,7 +155,7 @@ class Rooms:
         return room.enter(token, position, client, new_token)
 
     async def _load(self, id_: str) -> Room | None:
-        """Fetches a room from another gateway, once for all who ask meanwhile."""
+        """Fetches a room from another gateway, once for all who ask at the same time."""
         if not _is_id(id_):
             return None
         task = self._loading.get(id_)
@@ -167,11 +167,11 @@ class Rooms:
     def _loaded(self, id_: str, task: asyncio.Task[Room | None]) -> None:
         del self._loading[id_]
         if not task.cancelled():
-            # Fetched even if nobody waits any more: asyncio complains of errors never looked at.
+            # Fetched even if nobody waits any more: asyncio logs exceptions that nobody fetched.
             task.exception()
 
     def _watch(self, room: Room) -> None:
-        """Starts the clock of a room without viewers at this gateway."""
+        """Starts the timer of a room without viewers at this gateway."""
         self._set_clock(room, asyncio.get_running_loop().time(), self._grace)
 
     def _set_clock(self, room: Room, left_at: float, seconds: float) -> None:
@@ -181,7 +181,7 @@ class Rooms:
         self._empty[room] = left_at, clock
 
     def _look(self, room: Room) -> None:
-        """What becomes of a room that was left a while ago, and whose clock has run out."""
+        """The timer of an empty room has run out: expires the room, or sets the timer anew."""
         left_at, _ = self._empty[room]
         empty = asyncio.get_running_loop().time() - left_at
         watched = room.running and room.viewers > 0  # by those at other gateways
@@ -194,7 +194,7 @@ class Rooms:
         self._set_clock(room, left_at, max(rest, 0.01))
 
     def _make_space(self, address: str, own: bool) -> None:
-        """Has an empty room expire for `address`: one of its `own`, or of whoever has most."""
+        """Expires an empty room for `address`: one of its `own`, or of the address with most."""
         quiet = [
             room
             for room in self._empty

@@ -1,4 +1,4 @@
-"""A room's viewers are woken together, a round at a time."""
+"""Wakes a room's viewers together, in rounds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Collection
 from axon_gateway import metrics
 from axon_gateway.rooms.viewer import Viewer
 
-#: After a round, frames gather for this share of the time it took: a round is mostly one system
-#: call a viewer, whatever that carries.
+#: After a round, frames gather for this share of the time it took. A round is mostly one system
+#: call per viewer, however many frames that carries.
 _GATHER = 0.25
-#: A shorter rest is none: the loop's timers count in milliseconds.
+#: A shorter rest is left out, since the loop's timers count in milliseconds.
 _SHORTEST_REST = 0.001
 
 
@@ -21,14 +21,14 @@ class Rounds:
 
     def __init__(self, viewers: Collection[Viewer]) -> None:
         self._viewers = viewers
-        #: A frame was kept that nobody has been woken for, and when the oldest of those was.
+        #: Whether a frame has come since the last round, and when the first such frame came.
         self._due = False
         self._kept_at = 0.0
         #: When the next round may begin.
         self._rested_at = 0.0
 
     def soon(self) -> None:
-        """A frame was kept: has all viewers read on, once for all that come in one go."""
+        """A frame has come: wakes all viewers soon, once for all frames that come together."""
         if self._due:
             return
         self._due = True
@@ -40,13 +40,13 @@ class Rounds:
             loop.call_later(rest, self.now)
 
     def now(self) -> None:
-        """Has all viewers look at once."""
+        """Wakes all viewers at once."""
         began = time.perf_counter()
         for viewer in self._viewers:
             viewer.wake()
         ended = time.perf_counter()
         self._rested_at = ended + _GATHER * (ended - began)
         if self._due and self._viewers:
-            # Once for all of them: a look at the clock for each would cost as much as telling them.
+            # Once for all viewers: to read the clock for each would cost as much as waking it.
             metrics.EVENT_TO_SOCKET.observe(ended - self._kept_at)
         self._due = False

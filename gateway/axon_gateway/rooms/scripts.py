@@ -8,17 +8,17 @@ Keys, all with an expiry:
 - `axon:room:{id}`, a hash: `token` (fingerprint of the presenter's), `open`, `home` (the gateway
   that holds the lease: it alone writes), `epoch` and `since` of that lease, `running` ("1" while
   the home generates), `view` (where the presenter looks, as JSON), and `v:{gateway}`, the viewers
-  at each gateway; `p:{gateway}` is there where a presenter is among them.
+  at each gateway; `p:{gateway}` exists if a presenter is among them.
 - `axon:gateways`, a hash: how often each gateway has said that it lives.
 - `axon:gateway:{gateway}`, a stream of what others ask of one gateway.
 
 The epoch is the lease's fencing number. A gateway that has lost its lease names an old epoch, and
-the scripts refuse what it brings. So one epoch and one number never mean two frames.
+the scripts refuse its frames. So an epoch and a number never stand for two frames.
 """
 
 from __future__ import annotations
 
-#: Seconds that a room's keys outlive gateways that die without a word.
+#: Seconds that a room's keys stay if its gateways die without signing off.
 LIFETIME = 3600
 
 _COMMON = """
@@ -27,7 +27,7 @@ local function newest()
   local found = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)
   return found[1] and tonumber(string.match(found[1][1], '^%d+')) or 0
 end
--- Larger than the old one, and than all that a Redis may have lost: microseconds since 1970.
+-- Microseconds since 1970: larger than the old epoch, and than all that Redis may have lost.
 local function next_epoch(old)
   local time = redis.call('TIME')
   return string.format('%.0f', math.max(time[1] * 1000000 + time[2], (tonumber(old) or 0) + 1))
@@ -35,8 +35,8 @@ end
 local function add(seq, begins, epoch, since, frame)
   redis.call('XADD', log, seq .. '-0', 'b', begins, 'e', epoch, 's', since, 'f', frame)
 end
--- Drops what the home has dropped: all before `first` but for the head, which ends at `head`. The
--- newest frame stays: its number is the log's.
+-- Drops what the home has dropped: all before `first` except the head, which ends at `head`. The
+-- newest frame stays, since its number is the log's.
 local function trim(first, head)
   first = math.min(first, newest())
   if head == 0 then
@@ -67,7 +67,7 @@ if lease[1] ~= ARGV[2] or lease[3] ~= ARGV[1] then return {'stale', 0} end
 local last, first = newest(), tonumber(ARGV[3])
 for i = 5, #ARGV, 4 do
   local seq = tonumber(ARGV[i])
-  -- A number that is there already is this frame, of a try whose answer was lost.
+  -- A number that is there already is this frame, from a try whose answer was lost.
   if seq > last then
     if seq ~= last + 1 and not (last == 0 and seq == first) then return {'behind', last} end
     add(seq, ARGV[i + 1], lease[1], lease[2], ARGV[i + 3])
@@ -132,8 +132,8 @@ if found[1] == ARGV[1] and found[2] == ARGV[2] then redis.call('HSET', KEYS[1], 
 return 1
 """
 
-#: KEYS meta, log. ARGV gateway, the dead one, epoch, newest number known, the frame that says so,
-#: numbered one more. 1 if the dead gateway's generation was ended so.
+#: KEYS meta, log. ARGV gateway, the dead one, epoch, newest number known, the frame that ends the
+#: dead gateway's generation, numbered one more. 1 if it was ended.
 BURY = (
     _COMMON
     + """

@@ -1,4 +1,4 @@
-"""What a room asks of whoever keeps its log. With Redis that is `redis_sharing`."""
+"""What a room needs from the keeper of its log. With Redis that is `redis_sharing`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Sharing(Protocol):
         """A copy of another gateway's room, made by `rooms.add`; None if there is no such room."""
 
     async def publish(self, room: Room) -> None:
-        """Lets other gateways find the room. A room that no Redis can take stays here alone."""
+        """Lets other gateways find the room. Without Redis it stays here alone."""
 
     async def claim(self, room: Room) -> None:
         """Returns once this gateway may write into the log. Refusal if another one does."""
@@ -36,7 +36,7 @@ class Sharing(Protocol):
         """Ends the generation that another gateway runs in the room. Refusal if there is none."""
 
     def changed(self, room: Room) -> None:
-        """Others should know something else of the room: who is in it, whether it is open."""
+        """Who is in the room, or whether it is open, has changed."""
 
     def opened(self, room: Room) -> None:
         """The presenter has opened the room to all, or closed it again."""
@@ -52,37 +52,37 @@ class Alone:
     """Keeps rooms in this process alone."""
 
     async def load(self, id_: str, rooms: Rooms) -> Room | None:
-        """There are none but those here."""
+        """No other gateway has rooms."""
         return None
 
     async def publish(self, room: Room) -> None:
-        """Whoever finds it finds it here."""
+        """All clients are here already."""
 
     async def claim(self, room: Room) -> None:
-        """Nobody else writes."""
+        """No other gateway writes."""
 
     def release(self, room: Room) -> None:
-        """Nobody waits for it."""
+        """No other gateway waits for it."""
 
     async def append(self, room: Room, frame: Frame, begins: bool) -> None:
         """Numbers the frame and keeps it."""
         room.write(frame, begins)
 
     async def stop(self, room: Room) -> None:
-        """Nobody else runs one."""
+        """No other gateway generates."""
         raise Refusal("not_running", "no generation is running in this room")
 
     def changed(self, room: Room) -> None:
-        """Nobody else wants to know."""
+        """There is no other gateway to tell."""
 
     def opened(self, room: Room) -> None:
-        """Nobody else wants to know."""
+        """There is no other gateway to tell."""
 
     def showed(self, room: Room) -> None:
-        """Nobody else wants to know."""
+        """There is no other gateway to tell."""
 
     def forget(self, room: Room) -> None:
-        """Nobody else wants to know."""
+        """There is no other gateway to tell."""
 
 
 @dataclass(frozen=True, slots=True)

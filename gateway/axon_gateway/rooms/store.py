@@ -1,4 +1,4 @@
-"""Shared rooms in Redis, as one gateway reads and writes them. `scripts` says what lies there."""
+"""Shared rooms in Redis, as one gateway reads and writes them. `scripts` describes the keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _logger = logging.getLogger(__name__)
 
 #: Seconds for one answer of Redis, and for a connection to become free.
 _TIMEOUT = 2.0
-#: Connections at once. Whoever needs one more waits.
+#: Connections at once. If all are taken, a request waits for one.
 _CONNECTIONS = 32
 #: Seconds that one read waits for something new.
 _BLOCK = 1.0
@@ -56,7 +56,7 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a gateway says of a room; `is_open` and `view` None leave that as it is."""
+    """What a gateway reports of a room; if `is_open` or `view` is None, that stays as it is."""
 
     id: str
     viewers: int
@@ -72,7 +72,7 @@ class Told:
 
 
 class RoomStore:
-    """One gateway's view of the rooms in Redis. What fails raises redis-py's errors, or OSError.
+    """One gateway's access to the rooms in Redis. Failures raise redis-py's errors, or OSError.
 
     `idle` is how many seconds a room without viewers is kept.
     """
@@ -84,7 +84,7 @@ class RoomStore:
             timeout=_TIMEOUT,
             socket_connect_timeout=_TIMEOUT,
             socket_timeout=_TIMEOUT,
-            # Once, at once: a pooled connection may be older than the Redis it led to.
+            # Once, at once: Redis may have restarted since a pooled connection was made.
             retry=Retry(NoBackoff(), 1),
         )
         self._redis: redis.Redis = redis.Redis.from_pool(pool)
@@ -96,7 +96,7 @@ class RoomStore:
         await self._redis.aclose()
 
     async def beat(self) -> dict[str, int]:
-        """Says that this gateway lives. How often each gateway has said so."""
+        """Says that this gateway lives; returns how often each gateway has said so."""
         async with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.hincrby(_GATEWAYS, self._gateway, 1)
             pipeline.expire(_GATEWAYS, scripts.LIFETIME)
@@ -143,7 +143,7 @@ class RoomStore:
         home: str,
         running: bool,
     ) -> str:
-        """Gives Redis what it lacks of a room, of which it has what `known` says.
+        """Gives Redis what it lacks of a room; `known` is what it has.
 
         The answer is restored; changed (it has something else by now); or foreign (another room has
         this name).
@@ -176,13 +176,13 @@ class RoomStore:
         await self._pipelined([(scripts.RELEASE, id_, (self._gateway, epoch))])
 
     async def bury(self, id_: str, dead: str, log: RoomLog, frame: bytes) -> bool:
-        """Ends the generation of a gateway that is no more with `frame`; False if it need not."""
+        """Ends a dead gateway's generation with `frame`; False if there is nothing to end."""
         args = (self._gateway, dead, log.epoch, log.last, frame)
         [done] = await self._pipelined([(scripts.BURY, id_, args)])
         return bool(done)
 
     async def tell(self, told: Sequence[Told]) -> list[bool]:
-        """Says who is in several rooms, and how they look; False for those that are not there."""
+        """Reports who is in several rooms, and their state; False for those that are not there."""
         calls = []
         for room in told:
             is_open = "" if room.is_open is None else int(room.is_open)

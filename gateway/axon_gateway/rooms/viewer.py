@@ -38,7 +38,7 @@ class Watched(Protocol):
 
 
 class Viewer:
-    """One socket's place in a room: `cursor` is the last frame of the log it was given.
+    """One socket's place in a room: `cursor` is the last frame of the log that it was given.
 
     `client` names who is behind the socket, for limits that count by client.
     """
@@ -51,7 +51,7 @@ class Viewer:
         self.plain = False
         self.cursor = cursor
         self.client = client
-        #: Gives the socket what there is without waiting, False if it cannot take it now.
+        #: Writes what there is to the socket without waiting; False if it cannot take all of it.
         self.push: Callable[[], bool] | None = None
         self._room = room
         #: Shown once, to the one who opened the room.
@@ -73,19 +73,19 @@ class Viewer:
         self.wake()
 
     def end(self, refusal: Refusal) -> None:
-        """Has the socket closed once it was told why; the client may come back."""
+        """Closes the socket after this last error; the client may come back."""
         self._ended = True
         self.notify(refusal)
 
     def wake(self) -> None:
         """There is something new to read."""
         if self._waiting is None or self._waiting.done():
-            return  # whoever sends is busy with this socket, and will read on
+            return  # the writer is busy with this socket, and will read on
         if self.push is None or self._ended or not self.push():
             self._waiting.set_result(None)
 
     async def read(self) -> list[bytes]:
-        """The next messages for the socket; waits until there are any. None after the end."""
+        """The next messages for the socket; waits until there are any. Empty after the end."""
         while not (messages := self._take()) and not self._ended:
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
@@ -109,7 +109,7 @@ class Viewer:
         return chunk
 
     def _own(self) -> list[bytes]:
-        """What is for this viewer alone: news of the room, where its presenter looks, errors."""
+        """Messages for this viewer alone: the room's state, where its presenter looks, errors."""
         messages = []
         if self._seen != self._room.announcement:
             self._seen = self._room.announcement

@@ -1,1 +1,1 @@
-"""What browsers and scripts meet: the page, the HTTP interface, the live socket."""
+"""What browsers and scripts connect to: the page, the HTTP interface, the live socket."""

@@ -1,4 +1,4 @@
-"""How a refusal looks over HTTP."""
+"""Refusals as HTTP answers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from axon_gateway.errors import Refusal
 
 
 def answer(refusal: Refusal, headers: Mapping[str, str] | None = None) -> web.Response:
-    """The JSON answer that tells a client about a refusal, which is counted."""
+    """Counts a refusal, and returns it as a JSON answer."""
     metrics.ERRORS.labels(refusal.code).inc()
     headers = dict(headers or {})
     if refusal.retry_after is not None:
-        # Whole seconds is all that the header knows.
+        # The header takes whole seconds only.
         headers["Retry-After"] = str(math.ceil(refusal.retry_after))
     return web.json_response(refusal.body(), status=refusal.status, headers=headers)

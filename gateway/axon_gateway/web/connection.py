@@ -1,9 +1,9 @@
 """One client's connection: how fast it may send, and how long it may take to read.
 
-aiohttp handles whatever one read has brought in one go, up to 256 KiB or, with uvloop, several
-times that, and waits for ever for a client that reads nothing. Here a client's bytes come in small
-slices, one in a turn of the event loop; a socket pays for each; and who takes nothing of what it
-was sent is cut off.
+aiohttp handles all the bytes of one read at once (up to 256 KiB, with uvloop several times that),
+and waits for ever for a client that reads nothing. Here aiohttp gets a client's bytes in small
+slices, one in a turn of the event loop. The slices of a WebSocket count towards its rate. A client
+that reads nothing of what it was sent is cut off.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from axon_gateway.web.websocket import FrameCounter
 
 _log = logging.getLogger(__name__)
 
-#: Bytes that a connection may bring in one turn of the event loop, and a WebSocket, where so many
-#: may be a hundred pings to answer.
+#: Bytes of a connection that are handled in one turn of the event loop; fewer of a WebSocket, since
+#: 512 bytes may already be nearly a hundred pings to answer.
 _SLICE = 4096
 _SOCKET_SLICE = 512
-#: What a socket may send for each message that it may: frames, or so many bytes of large ones.
-#: Messages may come in fragments, and pings and pongs between them.
+#: For each message that a socket may send, it may send so many frames; a large frame counts as one
+#: for every so many bytes. Messages may come in fragments, with pings and pongs between them.
 _FRAMES_PER_MESSAGE = 2
 _BYTES_PER_FRAME = 4096
 #: Seconds that the rest of a request's body is read and dropped once the answer is sent.
@@ -49,7 +49,7 @@ class Runner(web.AppRunner):
             settings=settings,
             keepalive_timeout=settings.idle_timeout,
             lingering_time=_LINGER,
-            # A body could become a thousand times as large; `middleware.uncompressed` refuses it.
+            # A compressed body could grow a thousandfold; `middleware.uncompressed` refuses it.
             auto_decompress=False,
             # A client that leaves ends its generation at once, not when the next token is written.
             handler_cancellation=True,
@@ -88,13 +88,14 @@ class Connection(web.RequestHandler):
     def __init__(self, manager: web.Server, *, settings: Settings, **options: Any) -> None:
         super().__init__(manager, **options)
         self._settings = settings
-        #: What has come and waits for its turn, and that turn.
+        #: Bytes that wait for their turn, and the timer of the next turn.
         self._backlog = bytearray()
         self._turn: asyncio.TimerHandle | None = None
-        #: Of a socket: its frames, and how fast they may come.
+        #: Of a WebSocket: counts its frames, and limits their rate.
         self._counter: FrameCounter | None = None
         self._pace: Pace | None = None
-        #: The transport, which aiohttp forgets when it closes it; what it held when last looked at.
+        #: The transport, which aiohttp forgets when it closes it; the timer of the next look at
+        #: it; and the bytes unsent at the last look.
         self._wire: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._unsent = math.inf
@@ -106,7 +107,7 @@ class Connection(web.RequestHandler):
         self._look()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Drops what still waits."""
+        """Drops the backlog and the timers."""
         super().connection_lost(exc)
         self._backlog.clear()
         for handle in (self._turn, self._watch):
@@ -115,7 +116,7 @@ class Connection(web.RequestHandler):
         self._turn = self._watch = self._wire = None
 
     def _look(self) -> None:
-        """Cuts off a client that has read nothing since the last look, though it was to."""
+        """Cuts off a client that had something to read and has read nothing since the last look."""
         wire = self._wire
         assert wire is not None
         waits = self.writing_paused or wire.is_closing()
@@ -128,21 +129,21 @@ class Connection(web.RequestHandler):
         self._watch = self._loop.call_later(self._settings.write_timeout, self._look)
 
     def resume_writing(self) -> None:
-        """The client has read: what is unsent from here on is something else."""
+        """The client has read, so the next look has nothing to compare with."""
         super().resume_writing()
         self._unsent = math.inf
 
     def data_received(self, data: bytes) -> None:
         """Takes in a slice at once, the rest in later turns of the loop."""
         if not data:
-            super().data_received(data)  # aiohttp itself goes on with what its parser holds
+            super().data_received(data)  # from aiohttp itself, to go on with what its parser holds
             return
         self._backlog += data
         if self._turn is None:
             self._take()
 
     def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
-        """From here on this is a WebSocket, whose frames count, those that came early as well."""
+        """Becomes a WebSocket: from here on its frames count, those that came early included."""
         self._backlog[:0], self._message_tail = self._message_tail, b""
         self._counter = FrameCounter()
         self._pace = Pace(self._settings.client_messages * _FRAMES_PER_MESSAGE)
@@ -150,7 +151,7 @@ class Connection(web.RequestHandler):
         self._go_on()
 
     def _take(self) -> None:
-        """Hands one slice to aiohttp, and sees when the next may come."""
+        """Hands one slice to aiohttp, and works out when the next may follow."""
         self._turn = None
         wait = 0.0
         if self._backlog and not self._full():
@@ -179,7 +180,7 @@ class Connection(web.RequestHandler):
         return self._reading_paused or self._buffer_paused
 
     def _resume_transport_reading(self) -> None:
-        """aiohttp can take more, which may be here already."""
+        """aiohttp can take more; the backlog comes first."""
         self._go_on()
 
     def handle_error(
@@ -191,8 +192,8 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Tells a client that what it sent is not HTTP. That is not worth a traceback."""
         if isinstance(exc, ConnectionError):
-            raise exc  # it has left: nobody is there to be told
-        # What handlers raise ends in `middleware.failures`. A header that is no text does not.
+            raise exc  # the client has left
+        # `middleware.failures` handles what handlers raise, but not a header that is not text.
         if not isinstance(exc, HttpProcessingError | UnicodeError):
             return super().handle_error(request, status, exc, message)
         why = (message or "a header is not UTF-8").partition("\n")[0].rstrip(":")
@@ -203,13 +204,13 @@ class Connection(web.RequestHandler):
 
 
 def _in_kernel(wire: asyncio.Transport) -> int:
-    """Bytes that the system keeps for a client, which has not confirmed them.
+    """Bytes in the system's send buffer that the client has not confirmed.
 
-    It takes megabytes, and takes more only once a third of them is gone. At a slow client that
-    can last longer than a client may take to read nothing at all.
+    The system takes megabytes, and takes more only once a third of them is gone. With a slow client
+    that may last longer than `write_timeout`, and these bytes alone show that the client reads.
     """
     try:
         kept = fcntl.ioctl(wire.get_extra_info("socket"), termios.TIOCOUTQ, bytes(4))
     except OSError:
-        return 0  # it has been closed, or is a kind of socket that does not tell
+        return 0  # it has been closed, or is a kind of socket that cannot tell
     return int.from_bytes(kept, sys.byteorder)

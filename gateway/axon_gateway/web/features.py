@@ -1,4 +1,4 @@
-"""`/api/features`: what is known of features, and which have certain words in their label."""
+"""`/api/features`: what is known of features, and a search of their labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from axon_gateway.web.state import GATEWAY
 _INDEX = re.compile(r"[0-9]{1,10}", re.ASCII)
 #: Features that one question may be about.
 _MOST_FACTS = 512
-#: Features that one search may find, and without a limit does; characters that it may look for.
+#: Most features in the answer to a search, how many without a limit, and its longest text.
 _MOST_FOUND = 100
 _FOUND = 20
 _LONGEST_SEARCH = 200
@@ -56,7 +56,7 @@ async def feature(request: web.Request) -> web.Response:
 
 
 async def facts(request: web.Request) -> web.Response:
-    """Labels and statistics of the features `?index=1,2,3` of a source, as far as they are here."""
+    """Labels and statistics of the features `?index=1,2,3` of a source, as far as known here."""
     gateway = request.app[GATEWAY]
     parts = request.match_info
     _, source = await gateway.backends.source(f"{parts['model']}/{parts['source']}")
@@ -99,8 +99,8 @@ async def search(request: web.Request) -> web.Response:
 
 
 async def _weights(backend: Upstream, source: Source, index: int) -> dict[str, Any]:
-    """The tokens a feature promotes and suppresses, and its neighbours; null with the reason in
-    `weights_error` where inference cannot tell, for the rest is worth having without them."""
+    """The tokens a feature promotes and suppresses, and its neighbours. If inference cannot tell,
+    they are null and `weights_error` says why, since the rest is useful without them."""
     try:
         found = await backend.feature(source.id, index)
     except Refusal as refusal:

@@ -17,14 +17,14 @@ from axon_gateway.rooms.room import Room
 from axon_gateway.rooms.viewer import Viewer
 from axon_gateway.web.state import GATEWAY, Gateway
 
-#: aiohttp closes the socket over a larger message; above our own limit, so that one can be refused
-#: by name and the socket goes on.
+#: aiohttp closes the socket if a message is larger. Our own limit is lower: a message above that is
+#: refused by name, and the socket stays open.
 _MAX_RECEIVED = 2 * 2**20
 #: Unsent bytes after which a slow socket's writer waits.
 _WRITE_BUFFER = 64 * 2**10
 #: Unsent bytes up to which a socket is given more without asking.
 _DIRECT = 16 * 2**10
-#: Seconds between pings; half of it later a silent peer is given up.
+#: Seconds between pings; a peer that is silent for half as long after one is given up.
 _HEARTBEAT = 30.0
 _POSITION = re.compile(r"(?:(?P<epoch>[0-9]{1,18}):)?(?P<seq>[0-9]{1,15})", re.ASCII)
 #: Seconds that a socket has to answer our close.
@@ -32,7 +32,7 @@ _CLOSE_TIMEOUT = 2.0
 
 
 async def live(request: web.Request) -> web.WebSocketResponse:
-    """Opens a room, or enters `?room=ID`, from frame `from` on, as presenter with `token`."""
+    """Opens a room, or enters `?room=ID` from frame `from` on; `token` makes a presenter."""
     gateway = request.app[GATEWAY]
     socket = web.WebSocketResponse(
         timeout=_CLOSE_TIMEOUT,
@@ -42,18 +42,18 @@ async def live(request: web.Request) -> web.WebSocketResponse:
         compress=False,
         max_msg_size=_MAX_RECEIVED,
         writer_limit=_WRITE_BUFFER,
-        # We decode: a text frame that is not UTF-8 gets an error, not a closed socket.
+        # We decode, so that a text frame that is not UTF-8 gets an error, not a closed socket.
         decode_text=False,
     )
     async with gateway.door:
-        await asyncio.sleep(0)  # by the next turn of the loop, others have had theirs
+        await asyncio.sleep(0)  # lets other tasks run first
         await socket.prepare(request)
     transport = request.transport
     if transport is None:
-        return socket  # it has left already
+        return socket  # the client has left already
     gateway.sockets[socket] = transport
     try:
-        # Counted from here: whoever is refused has had an answer.
+        # Counted from here, once the socket is open, so that a refusal can be sent over it.
         with gateway.limits.socket(client_of(request, gateway.settings)) as client:
             room, viewer = await _enter(gateway, request, client)
             viewer.push = _direct(socket, transport, viewer)
@@ -64,14 +64,14 @@ async def live(request: web.Request) -> web.WebSocketResponse:
         await socket.close(code=_close_code(refusal), message=refusal.code.encode())
     finally:
         del gateway.sockets[socket]
-        # A transport that is closed still waits to send what it holds. A peer that never reads
-        # would keep it for ever.
+        # A closed transport still waits to send what it holds. A peer that never reads would keep
+        # it open for ever.
         asyncio.get_running_loop().call_later(_CLOSE_TIMEOUT, transport.abort)
     return socket
 
 
 def _close_code(refusal: Refusal) -> WSCloseCode:
-    """Says to programs that read no frames whether it makes sense to come back."""
+    """Tells programs that read no frames whether it makes sense to come back."""
     passes = refusal.retry_after is not None
     return WSCloseCode.TRY_AGAIN_LATER if passes else WSCloseCode.POLICY_VIOLATION
 
@@ -99,14 +99,15 @@ def _position(text: str) -> Position:
 def _direct(
     socket: web.WebSocketResponse, transport: asyncio.Transport, viewer: Viewer
 ) -> Callable[[], bool]:
-    """What writes the same bytes to all who keep up, without a task or a buffer for each.
+    """A function that writes a viewer's frames to its transport, without a task or a buffer.
 
-    A socket that does not keep up is left to its writer, which waits until there is room.
+    All viewers that keep up share the same bytes. A socket that does not keep up is left to its
+    writer, which waits until there is room.
     """
 
     def push() -> bool:
         if socket.closed or transport.is_closing():
-            return True  # nobody is left to be told
+            return True  # the client has left
         if transport.get_write_buffer_size() > _DIRECT:
             return False
         wire, everything = viewer.take_wire()
@@ -127,13 +128,13 @@ async def _serve(
             try:
                 if wait := pace.wait():
                     viewer.notify(too_fast(gateway.settings.client_messages, wait))
-                    # Nothing is read meanwhile: what comes in stays in the sender's own buffers.
+                    # Nothing is read meanwhile: what comes next stays in the sender's own buffers.
                     await asyncio.sleep(wait)
                     continue
                 _handle(gateway, room, viewer, message)
             except Refusal as refusal:
                 viewer.notify(refusal)
-                # Lets the writer send it: a burst of bad messages gets an answer to each.
+                # Lets the writer send it, so that each of a burst of bad messages gets an answer.
                 await asyncio.sleep(0)
     finally:
         gateway.rooms.leave(room, viewer)

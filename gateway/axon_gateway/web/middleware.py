@@ -1,4 +1,4 @@
-"""What applies to every request: whose pages may call, and how failures look."""
+"""What applies to every request: its id, which pages may send it, and errors as JSON."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ async def tell_identity(request: web.Request, response: web.StreamResponse) -> N
 
 @web.middleware
 async def failures(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns refusals and failures into JSON; a failure of ours is logged and says nothing."""
+    """Turns refusals and failures into JSON. Details of our own failures go to the log only."""
     try:
         return await handler(request)
     except Refusal as refusal:
         return answer(refusal)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
-        message = f"{request.path} takes {allowed}"
+        message = f"{request.path} takes only {allowed}"
         return answer(Refusal("method_not_allowed", message), {"Allow": allowed})
     except (web.HTTPException, ConnectionError):
         raise
@@ -50,7 +50,7 @@ async def failures(request: web.Request, handler: Handler) -> web.StreamResponse
 
 @web.middleware
 async def uncompressed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses compressed bodies: a small one may inflate to gigabytes, and nobody needs them."""
+    """Refuses compressed bodies: a small one may inflate to gigabytes, and no client needs one."""
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding.strip().lower() in ("identity", ""):
         return await handler(request)
@@ -60,9 +60,9 @@ async def uncompressed(request: web.Request, handler: Handler) -> web.StreamResp
 
 @web.middleware
 async def same_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses scripts of foreign pages. Browsers name the page's origin; other clients none.
+    """Refuses pages of other origins. Browsers name a page's origin; other clients name none.
 
-    A WebSocket is not bound by the browser's own same-origin rule, nor is a plain POST.
+    The browser's own same-origin rule covers neither a WebSocket nor a plain POST.
     """
     origin = request.headers.get("Origin")
     if origin is None or (request.method in ("GET", "HEAD") and request.path != "/ws"):

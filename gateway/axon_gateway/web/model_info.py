@@ -45,12 +45,12 @@ def _params(model: Model) -> dict[str, dict[str, Any]]:
     """The knobs, under their JSON names; the ranges are those of the contract."""
     ranges: dict[str, dict[str, Any]] = {
         "max_tokens": _range("integer", 0, model.limits.context_length),
-        # 0 is greedy; what is above it begins here.
+        # 0 is greedy; any other value begins here.
         "temperature": {**_range("number", 0, 10), "min_above_zero": 0.001},
         "top_k": _range("integer", 0, model.info.vocab_size),
         "top_p": {**_range("number", 0, 1), "exclusive_min": True},
         "repetition_penalty": _range("number", 0.1, 10),
-        # A string: 64 bits do not survive in a JavaScript number.
+        # A string, since a JavaScript number cannot hold 64 bits.
         "seed": _range("integer", 0, str(2**64 - 1)),
         "feat_k": _range("integer", 0, model.limits.max_features),
         "act_threshold": _range("number", 0, None),

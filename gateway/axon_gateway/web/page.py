@@ -1,4 +1,4 @@
-"""The built page's files. The document is always asked for anew, hashed assets never again."""
+"""The built page's files. Browsers ask for the document each time, for hashed assets once."""
 
 from __future__ import annotations
 
@@ -52,4 +52,4 @@ def _inside(folder: Path | None, name: str) -> Path | None:
         path = (folder / name).resolve()
         return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
     except (OSError, ValueError):
-        return None  # no file has such a name: it is too long, or holds a NUL or half a character
+        return None  # not a possible name: too long, or with a NUL or half a surrogate pair

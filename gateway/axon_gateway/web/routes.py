@@ -89,7 +89,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
         headers={
             "Content-Type": "application/x-ndjson",
             "Cache-Control": "no-store",
-            # Or nginx would collect the lines.
+            # Otherwise nginx would buffer the lines.
             "X-Accel-Buffering": "no",
         }
     )
@@ -102,7 +102,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
         seq += 1
         await response.write(encode(frame, seq) + b"\n")
 
-    # The request's own token was judged above.
+    # The request's token was checked above.
     client = Client(client_of(request, gateway.settings))
     generation = gateway.start(command, emit, client)
     try:
@@ -116,7 +116,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
 
 
 async def recorded(request: web.Request) -> web.StreamResponse:
-    """A room's log so far as a file, labels filled in."""
+    """A room's log so far as a file, with its labels filled in."""
     gateway = request.app[GATEWAY]
     gateway.limits.check_may_join(request)
     room = await gateway.rooms.find(request.match_info["room"])
@@ -150,10 +150,10 @@ async def _body(request: web.Request, settings: Settings) -> bytes:
         why = str(error).partition("\n")[0]
         raise Refusal("invalid_http", f"the body is not valid HTTP: {why}") from None
     except TimeoutError:
-        message = f"a request body must be here within {settings.body_timeout:g} s"
+        message = f"a request body must arrive within {settings.body_timeout:g} s"
         raise Refusal("too_slow", message, retry_after=1.0) from None
 
 
 async def unknown(request: web.Request) -> web.Response:
-    """Whatever else is asked for below /api."""
+    """Any other path below /api."""
     raise Refusal("not_found", f"there is no {request.method} {request.path}")

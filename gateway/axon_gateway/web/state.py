@@ -29,13 +29,13 @@ class Gateway:
     search: LabelSearch
     rooms: Rooms
     limits: Limits
-    #: The generations under way; it lets none begin once the gateway stops.
+    #: The generations under way; lets none begin once the gateway stops.
     running: Running
     #: Makes a generation, which emits frames. Refusal if its client may not run it.
     start: StartGeneration
-    #: Every open socket and what carries it, to be closed with a proper goodbye.
+    #: Every open socket and its transport, to be closed properly when the gateway stops.
     sockets: dict[web.WebSocketResponse, asyncio.Transport] = field(default_factory=dict)
-    #: Lets a few handshakes through in each turn of the event loop: a hall may connect at once.
+    #: Bounds the handshakes in one turn of the event loop: a whole hall may connect at once.
     door: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
 

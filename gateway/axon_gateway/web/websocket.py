@@ -1,8 +1,8 @@
-"""The outer form of WebSocket frames (RFC 6455, 5.2), as far as counting them needs."""
+"""Counts WebSocket frames by their headers (RFC 6455, 5.2)."""
 
 from __future__ import annotations
 
-#: Bytes of a mask, which every client puts before what it sends.
+#: Bytes of the mask, which every client puts before a frame's content.
 _MASK = 4
 
 
@@ -10,12 +10,12 @@ class FrameCounter:
     """Counts the frames in a stream of bytes, in whatever pieces it comes."""
 
     def __init__(self) -> None:
-        #: A header that is not all here yet, or else the bytes until the next one begins.
+        #: An incomplete header, or else the bytes to skip until the next one begins.
         self._header = b""
         self._skip = 0
 
     def count(self, data: bytes) -> int:
-        """How many frames have their whole header here, now that `data` has come."""
+        """How many frames have a complete header now that `data` has come."""
         data, at, frames = self._header + data, self._skip, 0
         while at < len(data) and (end := _end(data, at)):
             at = end
@@ -26,7 +26,7 @@ class FrameCounter:
 
 
 def _end(data: bytes, at: int) -> int:
-    """Where the frame ends whose header begins at `at`; 0 if the header is not all here."""
+    """The end of the frame whose header begins at `at`; 0 if the header is incomplete."""
     if at + 2 > len(data):
         return 0
     mask = _MASK if data[at + 1] & 0x80 else 0

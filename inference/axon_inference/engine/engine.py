@@ -37,7 +37,8 @@ _log = logging.getLogger(__name__)
 
 _NOT_FINITE = (
     "the model or an SAE computed values that are not finite for this request, so its tokens and "
-    "features would mean nothing; change the prompt, or set AXON_DTYPE=float32 if it is another"
+    "features would mean nothing; change the prompt, or set AXON_DTYPE=float32 if that is set to "
+    "another type"
 )
 
 Publish = Callable[[list[tuple[int, Event]]], None]
@@ -61,8 +62,8 @@ class Engine:
     (request id, event); it must not block. `on_death` is called if the thread itself fails,
     after which nothing is generated any more.
 
-    What goes wrong with one request fails that one: an exception in a step, in its text or in its
-    features. Only a lost device ends the thread.
+    An exception that concerns one request (in a step, its text or its features) fails that request
+    alone. Only a lost device ends the thread.
     """
 
     def __init__(
@@ -86,8 +87,8 @@ class Engine:
         self._causes = Causes(_log)
         self._closing = False
         self._dead = False
-        # Guards the scheduler and the table of sequences. Never held while the runner works: the
-        # event loop of all streams waits for it.
+        # Guards the scheduler and the table of sequences. Never held while the runner works, since
+        # the event loop of all streams may wait for it.
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
 
@@ -140,7 +141,7 @@ class Engine:
             self._thread.join()
 
     def step(self) -> None:
-        """One turn for everybody: who leaves, who joins, read prompts, write tokens, tell."""
+        """One step for all requests: drop the cancelled, admit, run one batch, publish events."""
         self._drop_cancelled()
         self._admit()
         with self._wake:
@@ -167,7 +168,7 @@ class Engine:
                 self._on_death(error)
 
     def _abandon(self, reason: str) -> None:
-        """Tell everybody that nothing comes any more."""
+        """Fail all requests, since nothing will be generated any more."""
         with self._wake:
             self._dead = True
             told = Failed(reason, engine_died=True)
@@ -214,26 +215,26 @@ class Engine:
         features = StepFeatures(result, [(len(ids), s.request.features) for s, ids in batch])
         for row, (sequence, ids) in enumerate(batch):
             if sequence.id not in self._sequences:
-                continue  # the leaving of another has failed it
+                continue  # it failed when another left and slots were swapped
             if not result.finite[row]:
                 self._fail(sequence, _NOT_FINITE)
                 continue
             self._alone(sequence, self._advance, sequence, row, len(ids), result, features)
 
     def _isolate(self, batch: list[tuple[Sequence, list[int]]], error: Exception) -> None:
-        """A step failed: find out whose request it was by halves, and fail only that one."""
+        """A step failed: find the request at fault by bisection, and fail only that one."""
         if len(batch) == 1:
             self._fail_by(batch[0][0], error)
             return
         self._causes.note(f"a step of {len(batch)} requests failed", error)
         middle = len(batch) // 2
         for half in (batch[:middle], batch[middle:]):
-            # The leaving of one may have failed another.
+            # When one leaves, a failed swap of slots may fail another.
             if remaining := [(s, ids) for s, ids in half if s.id in self._sequences]:
                 self._process(remaining)
 
     def _alone(self, sequence: Sequence, act: Callable[..., None], *arguments: object) -> None:
-        """Act for one request: what goes wrong fails it and no other."""
+        """Act for one request; an exception fails that request alone."""
         try:
             act(*arguments)
         except DeviceLost:
@@ -294,7 +295,7 @@ class Engine:
     def _end_text(
         self, sequence: Sequence, tokens: list[Token], ending: Reason | None
     ) -> tuple[list[Token], Reason | None]:
-        """End at a stop string; at any end give out what was held of the last character."""
+        """End at a stop string; at any end add what was held back of the last character."""
         last = tokens[-1]
         if last.logprob is not None and sequence.completes_stop(len(last.text)):
             ending = Reason.STOP
@@ -343,7 +344,7 @@ class Engine:
         self._carry_out(moves)
 
     def _carry_out(self, moves: Row[Move]) -> None:
-        """Move what the slots hold. Where that fails, whoever ends up in one of them fails."""
+        """Swap what slots hold. If a swap fails, the sequences that end up in its slots fail."""
         broken: dict[int, Exception] = {}
         for move in moves:
             try:

@@ -1,4 +1,4 @@
-"""The same fault may fail thousands of requests. Its traceback is worth reading once."""
+"""Logs each fault's traceback once, since one fault may fail thousands of requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Causes:
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
-        # Grows to the number of places in the program that raise.
+        # Has at most as many entries as there are places in the program that raise.
         self._known: set[tuple[type[BaseException], CodeType | None, int]] = set()
 
     def note(self, what: str, error: BaseException) -> bool:

@@ -22,7 +22,7 @@ class _Told(NamedTuple):
 
 
 class StepFeatures:
-    """What can be said of all tokens at once is computed at once; for each, slicing is left.
+    """Computes what it can for all tokens at once, so that each token only needs slicing.
 
     Args:
         result: what the step found.
@@ -33,11 +33,11 @@ class StepFeatures:
         self._result = result
         self._wanted = wanted
 
-    # Not made in __init__: what goes wrong here fails those who want features, one by one.
+    # Not in __init__, so that an exception here fails only requests that want features.
     @cached_property
     def _sources(self) -> dict[int, _Told]:
         counts = [count for count, _ in self._wanted]
-        # 0 is never "active", and a threshold is never below it.
+        # Activations of 0 never count, since no threshold is below 0.
         thresholds = np.repeat([features.threshold for _, features in self._wanted], counts)
         return {
             source: _Told(
@@ -54,7 +54,7 @@ class StepFeatures:
         found = []
         for index, source in enumerate(wanted.sources):
             rows, counts, l0, error = self._sources[source]
-            # Sorted falling, so those above the threshold come first.
+            # In descending order, so those above the threshold come first.
             count = min(counts[row], wanted.top_k)
             found.append(
                 SourceFeatures(

@@ -1,4 +1,4 @@
-"""Who runs, who waits, who is cancelled. Knows nothing of torch, text or the network.
+"""Decides which requests run and which wait. Knows nothing of torch, text or the network.
 
 Running sequences occupy slots 0..n-1 without holes: those that decode first, then those still
 in prefill. So a decode step always works on the slices `[:decoding]` of the cache and never
@@ -56,13 +56,13 @@ class Scheduler:
         self.waiting.append(sequence)
 
     def clear(self) -> None:
-        """Forget everybody."""
+        """Forget all sequences."""
         self.waiting.clear()
         self.running.clear()
         self._decoding = 0
 
     def admit(self) -> list[Sequence]:
-        """Give free slots to those who wait longest; returns the admitted."""
+        """Give free slots to those that have waited longest; returns the admitted."""
         admitted = []
         while self.waiting and len(self.running) < self.slots:
             sequence = self.waiting.popleft()
@@ -78,8 +78,8 @@ class Scheduler:
     def prefill_batch(self) -> list[tuple[Sequence, int]]:
         """Sequences to prefill in this step, oldest first, with how many tokens to feed each.
 
-        Together at most `prefill_tokens`, so that those who decode never wait longer than one
-        such chunk takes; `idle_prefill` times as many while nobody does.
+        Together at most `prefill_tokens`, so that sequences that decode never wait longer than one
+        such chunk takes; `idle_prefill` times as many while none decodes.
         """
         budget = self.prefill_tokens * (1 if self._decoding else self.idle_prefill)
         batch: list[tuple[Sequence, int]] = []
@@ -98,7 +98,7 @@ class Scheduler:
         return moves
 
     def release(self, sequence: Sequence) -> list[Move]:
-        """Free a sequence's slot, closing the hole; one that waits leaves the queue."""
+        """Free a sequence's slot and close the hole; one that waits leaves the queue."""
         if sequence.slot < 0:
             self.waiting.remove(sequence)
             return []

@@ -1,4 +1,4 @@
-"""What the engine asks of the torch side in a step, and what it gets: the line between them.
+"""The interface between the engine and the torch side: what a step needs and what it returns.
 
 The engine knows no torch, so it can be tested in milliseconds with a runner that has no model.
 """
@@ -68,15 +68,15 @@ class DeviceLost(RuntimeError):
 class Runner(Protocol):
     """What the engine needs of the torch side.
 
-    Each method may raise DeviceLost: nothing will work again. Any other exception of all but `free`
-    is about the requests that the call is for, and fails those.
+    Each method may raise DeviceLost: nothing will work again. Any other exception, except from
+    `free`, fails the requests that the call is for.
     """
 
     def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
         """A sequence takes a slot."""
 
     def run(self, feeds: Sequence[Feed]) -> StepResult:
-        """Run the feeds' tokens through the model in one batch. Whoever decodes comes first.
+        """Run the feeds' tokens through the model in one batch. Those that decode come first.
 
         It may be called again with some of the same feeds if it raised.
         """

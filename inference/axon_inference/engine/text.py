@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-# What half a character is decoded to. It is a character itself, too.
+# What an incomplete character is decoded to. It is also a character itself.
 _REPLACEMENT = "\ufffd"
 # How tokenizers write the bytes 0x80 and 0xBF: Llama's and Gemma's; GPT-2's and those after it.
-# Between them they can go on with any UTF-8 character that was begun.
+# Each UTF-8 character that was begun can be continued with one of the two.
 _CONTINUATIONS = (("<0x80>", "<0xBF>"), ("\u0122", "\xbf"))
 
 
@@ -31,7 +31,7 @@ class Decoder:
         self, decode: Callable[[list[int]], str], continuations: tuple[int, ...] = ()
     ) -> None:
         self._decode = decode
-        # By one of these any character that was begun can end.
+        # One of these completes any character that was begun.
         self._endings = [
             [first, *continuations[:1] * more] for first in continuations for more in (0, 1, 2)
         ]
@@ -49,8 +49,8 @@ class Decoder:
     def is_complete(self, ids: list[int], text: str) -> bool:
         """Whether no further byte can change `text`, the text of `ids` that ends in U+FFFD.
 
-        That may be half a character, or that character itself if no ending makes one of it. Where
-        it is not known which ids are bytes, it counts as half a character.
+        That is an incomplete character, or U+FFFD itself if no ending completes it. If it is not
+        known which ids are bytes, it counts as incomplete.
         """
         if not self._endings:
             return False
@@ -63,7 +63,7 @@ def decoder(tokenizer: Tokenizer) -> Decoder:
     """The fastest way that a tokenizer offers to decode."""
     backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
-        # The Rust tokenizer within, whose wrapper costs several times as much as itself.
+        # The Rust tokenizer itself: its Python wrapper takes several times as long.
         return _decoder(
             lambda ids: str(backend.decode(ids, skip_special_tokens=False)), backend.token_to_id
         )
@@ -78,7 +78,7 @@ def decoder(tokenizer: Tokenizer) -> Decoder:
 def _decoder(decode: Callable[[list[int]], str], find: Callable[[str], int | None]) -> Decoder:
     for names in _CONTINUATIONS:
         ids = [found for name in names if (found := find(name)) is not None]
-        # The same names may be those of the characters.
+        # In other tokenizers these names may mean the characters themselves.
         if len(ids) == len(names) and all(decode([i]) == _REPLACEMENT for i in ids):
             return Decoder(decode, tuple(ids))
     return Decoder(decode)
@@ -103,7 +103,7 @@ class Detokenizer:
         return self._advance(hold_incomplete=True)
 
     def flush(self) -> str:
-        """What was held back, incomplete as it is: the text ends here, or a part that is whole."""
+        """The incomplete text that was held back: for the end of the text, or of the prompt."""
         return self._advance(hold_incomplete=False) if self._told < len(self._window) else ""
 
     def _advance(self, hold_incomplete: bool) -> str:

@@ -21,8 +21,8 @@ MAX_SOURCES = 1000
 MAX_SOURCE_CHARACTERS = 256
 # Below this a temperature would do what 0 does. 0 itself is allowed and means greedy.
 MIN_TEMPERATURE = 0.001
-# What is quoted of a request in an error. It travels in gRPC's trailing metadata, of which clients
-# take 8 KB, and there a byte beyond ASCII takes up to six.
+# How much of a request an error quotes. Errors travel in gRPC's trailing metadata, of which clients
+# take 8 KB; a byte beyond ASCII takes up to six there.
 _QUOTED_BYTES = 48
 _QUOTED_NAMES = 6
 # A token of running prose is 4 characters or so; 16 leaves room for code and tables.
@@ -61,7 +61,7 @@ class FeatureQuery:
 
 @dataclass(frozen=True)
 class Served:
-    """What requests are checked against: all that a server says of itself, and a tokenizer.
+    """What requests are checked against: the server's own description, and a tokenizer.
 
     The model knows the ids below `vocab_size`; a tokenizer may have more.
     """
@@ -259,7 +259,7 @@ def _check(
     """
     # Written so that NaN, which compares false with everything, is refused.
     inside = low < value <= high if above else low <= value <= high
-    # Bounds such as 0.1 have no exact float32, in which the wire carries them.
+    # Bounds such as 0.1 are not exact in float32, which messages use.
     near = not above and math.isclose(value, low, rel_tol=1e-6)
     if math.isinf(value) or not (inside or near):
         begins = f"above {low}" if above else f"{low}"

@@ -1,7 +1,7 @@
-"""What memory the container we are in may use; the machine's own figures say nothing of that.
+"""The memory that our container may use, which the machine's own figures do not show.
 
-Imports little: it is asked before torch is imported, which a container that is much too small does
-not survive, and nobody would learn why.
+Imports little, since it runs before torch is imported. In a container that is much too small, that
+import would end the process without a message.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
-#: What torch, SAELens and transformers take once imported (measured: 400 MB), and something beside.
+#: What torch, SAELens and transformers take once imported (measured: 400 MB), and a margin.
 _LIBRARIES = 500_000_000
 _NO_LIMIT = 1 << 62
 
@@ -25,7 +25,7 @@ class MemoryTooSmall(Unservable):
 
 
 def memory_limit() -> int:
-    """The most bytes that this container may use; beyond any machine's if nobody set a limit."""
+    """The most bytes that this container may use; more than any machine has without a limit."""
     return min(_read(path) for path in _LIMITS)
 
 

@@ -45,7 +45,7 @@ from axon_inference.logs import describe
 
 _log = logging.getLogger(__name__)
 
-# What a step can read of a prompt without making those who decode wait noticeably: on a CPU,
+# Prompt tokens that a step can read without a noticeable wait for requests that decode: on a CPU,
 # on a GPU.
 _PREFILL_TOKENS = (64, 512)
 
@@ -72,7 +72,7 @@ def load(
     """Load model and sources and check that they fit.
 
     `capture` is how decode steps are captured; by default into CUDA graphs on a GPU. `report` is
-    given lines that say what is waited for.
+    called with lines that say what loading is doing.
 
     Raises:
         Unservable: they do not fit, are damaged, or a name means nothing; the message says which.
@@ -134,7 +134,7 @@ def _prefill_tokens(settings: Settings, device: torch.device) -> int:
 
 
 def _most_tokens(prefill_tokens: int, slots: int) -> int:
-    """The most tokens of one step: prompts alone, or prompts beside those that decode."""
+    """The most tokens of one step: prompts alone, or prompts beside sequences that decode."""
     return max(Scheduler.idle_prefill * prefill_tokens, prefill_tokens + slots)
 
 
@@ -154,7 +154,7 @@ def _warm_up(runner: ModelRunner, model: LanguageModel) -> None:
 
 
 def _require_finite_step(runner: ModelRunner, model: LanguageModel) -> None:
-    """Weights may all be numbers, and what they compute not."""
+    """Refuse a model whose weights are finite while what they compute is not."""
     wanted = Features(sources=tuple(range(len(runner.tap.sources))))
     step = runner.run([Feed(0, [0, 0], 0, Sampling(temperature=0), wanted, 0)])
     runner.free(0)
@@ -173,7 +173,7 @@ def _load_model(
     report: Callable[[str], None],
 ) -> tuple[LanguageModel, int, SelfCheck]:
     """The model, loaded only if the sources fit it and all of it fits into memory; how many slots
-    there are; and what the model has to agree with once it runs."""
+    there are; and the check that the model has to pass once it runs."""
     require_network(selection.wanted)
     if selection.repository:
         fetch([Want(selection.repository, weights=False)], report)
@@ -187,9 +187,9 @@ def _load_model(
     )
     slots = memory.slots_within(settings.cache_mb * 10**6, settings.slots, empty)
     if slots < settings.slots:
-        report(f"{slots} slots, as AXON_CACHE_MB={settings.cache_mb} holds no more")
+        report(f"only {slots} slots fit into AXON_CACHE_MB={settings.cache_mb}")
     if selection.repository:
-        # Known from a few kilobytes, so said before gigabytes are downloaded.
+        # A few kilobytes are enough to know this before gigabytes are downloaded.
         memory.require(memory.need(empty, slots), empty)
     fetch(selection.wanted, report)
     sizes = [check(spec, empty) for spec in selection.sources]
@@ -213,7 +213,7 @@ def _require_distinct(sources: list[Source]) -> None:
     if double := {name for name in names if names.count(name) > 1}:
         raise SourceError(
             f"several sources would be called {', '.join(sorted(double))}: give each an id of its "
-            "own in AXON_SOURCES, with =MODEL/SOURCE behind it"
+            "own in AXON_SOURCES, with =MODEL/SOURCE after it"
         )
 
 
@@ -222,7 +222,9 @@ def _bos(model: LanguageModel, sources: list[Source]) -> int | None:
     wanted = {source.prepend_bos for source in sources}
     if len(wanted) > 1:
         names = ", ".join(f"{s.id}: {s.prepend_bos}" for s in sources)
-        raise SourceError(f"the sources disagree on prepending BOS ({names}); serve them apart")
+        raise SourceError(
+            f"the sources disagree on prepending BOS ({names}); serve them separately"
+        )
     if wanted == {False}:
         return None
     if model.bos_id is None:

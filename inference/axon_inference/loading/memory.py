@@ -1,4 +1,4 @@
-"""Whether what is to be served fits into memory, told before gigabytes are loaded."""
+"""Checks that all that is to be served fits into memory, before gigabytes are loaded."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def need(model: LanguageModel, slots: int, sources: Sequence[Size] = (), tokens:
 
 
 def slots_within(budget: int, wanted: int, model: LanguageModel) -> int:
-    """How many of the slots wanted have their keys and values in so many bytes; 0: no bound.
+    """How many of the slots wanted fit their keys and values into `budget` bytes; 0: no bound.
 
     Raises:
-        MemoryTooSmall: not even one has.
+        MemoryTooSmall: not even one fits.
     """
     one = need(model, slots=1).cache
     slots = min(wanted, budget // one) if budget else wanted
@@ -83,14 +83,14 @@ def require(needed: Need, model: LanguageModel) -> None:
     available = _available(model.device)
     if needed.total <= available:
         return
-    smaller = "" if model.dtype.itemsize < 4 else "AXON_DTYPE=bfloat16 halves the first, "
+    half = "" if model.dtype.itemsize < 4 else "AXON_DTYPE=bfloat16 (halves the weights), "
     raise MemoryTooSmall(
         f"{model.id} needs about {readable(needed.total)} (weights {readable(needed.weights)}, "
         f"sources {readable(needed.sources)}, keys and values {readable(needed.cache)}, a step "
         f"{readable(needed.step)}), but {readable(available)} of {_place(model.device)} are "
-        f"available: {smaller}fewer AXON_SOURCES the second, fewer AXON_SLOTS or a shorter "
-        "AXON_CONTEXT_LENGTH the third, a smaller AXON_PREFILL_TOKENS the last; or take a smaller "
-        "model (`python -m axon_inference models`)"
+        f"available. To need less, set {half}fewer AXON_SOURCES, fewer AXON_SLOTS or a shorter "
+        "AXON_CONTEXT_LENGTH (keys and values), or a smaller AXON_PREFILL_TOKENS (a step); or "
+        "serve a smaller model (`python -m axon_inference models`)"
     )
 
 
@@ -109,7 +109,7 @@ def _available(device: torch.device) -> int:
 
 
 def _own() -> int:
-    """What this process has taken for itself by now, the libraries above all."""
+    """What this process itself has taken so far, mostly for libraries."""
     used = psutil.Process().memory_info()
     return int(used.rss - getattr(used, "shared", 0))
 

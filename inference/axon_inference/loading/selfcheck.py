@@ -1,10 +1,9 @@
-"""Does the network as it is served give the probabilities that transformers gives by itself?
+"""Checks that the network as served gives the same probabilities as transformers alone.
 
-Two things of ours stand between them. Attention of every family is run by one function
-(attention.py), and a family might hand it something that we do not know of. The weights are packed
-for this machine's CPU (prepack.py). A mistake in either would be served without anybody noticing.
-So what transformers gives is kept before the weights are packed, and compared with what the runner
-gives when all is ready.
+We change two things. One function (attention.py) runs the attention of every family, and a family
+may pass it something that we do not know of. The weights are packed for this machine's CPU
+(prepack.py). A mistake in either would be served unnoticed. So the results of transformers are kept
+before the weights are packed, and compared with those of the runner when all is ready.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from axon_inference.forward.device import inference
 from axon_inference.forward.model import LanguageModel
 from axon_inference.forward.runner import ModelRunner
 
-# By model_type; tests/parity has all of these, at every position and in any company. In half
-# precision, they are not looked at here: rounding alone can come near the tolerance.
+# By model_type. tests/parity checks all of these, at every position and beside any other requests.
+# In half precision they are not checked here, since rounding alone can come near the tolerance.
 TESTED = frozenset(
     {
         "gpt2",

@@ -1,7 +1,7 @@
-"""Loading, and what becomes of a service whose model cannot be loaded (AXON_ON_FAILURE).
+"""Loads the model, or does what AXON_ON_FAILURE says if that cannot be done.
 
-A person at a terminal wants such a process to end. Under a restart policy it would be started
-again at once, for ever; there it had better stay, unhealthy, and tell everybody who asks why.
+At a terminal, the process should end. Under a restart policy it would be started again at once, for
+ever. There it should stay, unhealthy, and tell callers why.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from axon_inference.catalog.passing import Passing
 
 _log = logging.getLogger(__name__)
 
-#: Seconds until the first new try; each further one comes after twice as long, up to the last.
+#: Seconds until the second try; the delay doubles after each try, up to the longest.
 _FIRST_DELAY = 5.0
 _LONGEST_DELAY = 300.0
 
 
 class CannotServe(Exception):
-    """The model cannot be loaded; the log says why by now."""
+    """The model cannot be loaded; the log says why."""
 
 
 class Loader(Protocol):
@@ -37,10 +37,10 @@ class Loader(Protocol):
 async def bring_up(
     service: Loader, *, wait: bool, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> None:
-    """Load the model, trying again while that may help; returns also if it never can.
+    """Load the model. With `wait`, try again while that may help, and return even if it never can.
 
     Raises:
-        CannotServe: not so if `wait` is set.
+        CannotServe: it cannot be loaded, and `wait` is not set.
     """
     delay = _FIRST_DELAY
     while True:

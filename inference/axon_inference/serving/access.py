@@ -20,7 +20,7 @@ _Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[_Handl
 
 
 def credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    """What the server proves its name with; None where it speaks without TLS.
+    """The server's TLS credentials; None if it does without TLS.
 
     Raises:
         SettingsError: the files are missing or are not a certificate and its key.
@@ -31,7 +31,7 @@ def credentials(settings: Settings) -> grpc.ServerCredentials | None:
     if cert is None or key is None:
         raise SettingsError("AXON_GRPC_TLS_CERT and AXON_GRPC_TLS_KEY go together: set both")
     pair = _read("AXON_GRPC_TLS_KEY", key), _read("AXON_GRPC_TLS_CERT", cert)
-    # gRPC would take anything, and fail every handshake.
+    # gRPC would take any files, and fail every handshake.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(cert, key, password=_no_password)
@@ -45,7 +45,7 @@ def credentials(settings: Settings) -> grpc.ServerCredentials | None:
 
 
 class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
-    """Lets only callers with one of `tokens` in; health and reflection are for everybody."""
+    """Refuses calls without one of `tokens`; health and reflection are open to all."""
 
     def __init__(self, tokens: Iterable[str]) -> None:
         self._accepted = [f"Bearer {token}".encode() for token in tokens]
@@ -55,7 +55,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     ) -> _Handler:
         """The handler of a call, or one that refuses it."""
         handler = await continuation(details)
-        # None stands for a method that there is not.
+        # None means that there is no such method.
         if handler is None or not details.method.startswith(f"/{_NAME}/"):
             return handler
         given = dict(details.invocation_metadata).get("authorization", "")
@@ -68,7 +68,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
     def _accepts(self, given: str | bytes) -> bool:
         text = given.encode() if isinstance(given, str) else given
-        # All of them, whichever it is: how long it takes tells nothing.
+        # Compares with all of them, so that the time it takes tells nothing.
         return sum(hmac.compare_digest(text, one) for one in self._accepted) > 0
 
 
@@ -91,5 +91,5 @@ def _read(variable: str, path: Path) -> bytes:
 
 
 def _no_password() -> str:
-    """In place of a question at the terminal."""
+    """Instead of asking at the terminal."""
     return ""

@@ -1,4 +1,4 @@
-"""What becomes of one call of Generate, for its one line in the log and for the metrics."""
+"""Records one call of Generate, for its one line in the log and for the metrics."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Account:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, *trace: object) -> None:
-        # gRPC raises its own where a call was refused or its caller has gone: the outcome is named.
+        # gRPC raises its own if a call was refused or its caller has gone: `outcome` says which.
         if isinstance(error, Exception) and not isinstance(error, grpc.aio.BaseError):
             self.outcome, self._error = "failed", describe(error)
         seconds = time.monotonic() - self._began

@@ -1,6 +1,6 @@
-"""What every call answers to a request that is no message, and to an exception nobody foresaw.
+"""Answers malformed requests and unforeseen exceptions, for every method.
 
-gRPC alone would answer UNKNOWN and write a traceback each time, at whatever rate a caller likes.
+gRPC alone would answer UNKNOWN and log a traceback each time, as often as a caller likes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 @dataclass(frozen=True)
 class _Malformed:
-    """In place of a request whose bytes are no message of its type."""
+    """Stands for a request whose bytes are not a message of its type."""
 
     why: str
 
@@ -33,7 +33,7 @@ class _Malformed:
 class FailsafeInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Malformed requests end in INVALID_ARGUMENT, exceptions in INTERNAL, with one line each.
 
-    Put it before all others: what they refuse is none of its business.
+    Put it before all others. Calls that those refuse pass through it unchanged.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class FailsafeInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     ) -> _Handler:
         """The handler of a call, guarded."""
         handler = await continuation(details)
-        # None stands for a method that there is not.
+        # None means that there is no such method.
         return handler and _Guard(details.method, self._causes).around(handler)
 
 
@@ -83,7 +83,7 @@ class _Guard:
     def _generator(self, serve: Any) -> Any:
         async def guarded(request: Any, context: _Context) -> AsyncIterator[Any]:
             try:
-                # Closed at once when the caller leaves, not when the collector comes by.
+                # Closed as soon as the caller leaves, not at some later garbage collection.
                 async with aclosing(serve(await self._checked(request, context), context)) as all_:
                     async for response in all_:
                         yield response

@@ -1,4 +1,4 @@
-"""`python -m axon_inference healthcheck`: whether the service of these settings serves.
+"""`python -m axon_inference healthcheck`: checks whether the service of these settings serves.
 
 It runs every few seconds, so it imports neither torch nor the service.
 """
@@ -17,13 +17,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from axon_inference.config import Settings
 
-#: Where a service that listens on every address is found.
+#: The address to ask if the service listens on every address.
 _HERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}
 _SECONDS = 5.0
 
 
 def main(settings: Settings) -> int:
-    """Say in one line how it is; the exit code is 0 if it serves, otherwise 1."""
+    """Print the service's state in one line; the exit code is 0 if it serves, otherwise 1."""
     host = _HERE.get(settings.host, settings.host)
     address = f"{host}:{settings.port}"
     try:
@@ -44,7 +44,7 @@ def _ask(address: str, settings: Settings) -> tuple[bool, str]:
 
 
 def _reason(channel: grpc.Channel, settings: Settings) -> str:
-    """What the service itself says to those who call."""
+    """Why the service does not serve, by its own answer."""
     metadata = tuple(("authorization", f"Bearer {token}") for token in settings.tokens[:1])
     try:
         stub = pb_grpc.InferenceServiceStub(channel)
@@ -63,7 +63,7 @@ def _why(error: Exception) -> str:
 def _channel(address: str, cert: Path | None) -> grpc.Channel:
     if cert is None:
         return grpc.insecure_channel(address)
-    # It is our own server, so its own certificate is the one to trust, for whatever name it is.
+    # It is our own server, so trust its own certificate, whatever name that is for.
     trust = grpc.ssl_channel_credentials(cert.read_bytes())
     options = (("grpc.ssl_target_name_override", _name(address, cert)),)
     return grpc.secure_channel(address, trust, options)
@@ -82,5 +82,5 @@ def _name(address: str, cert: Path) -> str:
     ):
         found: dict[str, Any] = secure.getpeercert() or {}
     names = [name for _, name in found.get("subjectAltName", ())]
-    # gRPC compares with a name, and takes none that is a pattern.
+    # gRPC needs a name to compare with the certificate, and takes no pattern.
     return names[0].replace("*", "axon") if names else host

@@ -1,7 +1,7 @@
-"""What Prometheus is told on AXON_METRICS_PORT: this replica's queue, slots, tokens and outcomes.
+"""Metrics for Prometheus on AXON_METRICS_PORT: this replica's queue, slots, tokens and outcomes.
 
-The gateway cannot tell a replica's queue: behind one name it sees whichever answers, and it never
-sees those who call the gRPC port themselves.
+The gateway cannot tell a replica's queue: behind one name any replica may answer, and the gateway
+never sees other callers of the gRPC port.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from prometheus_client import (
 )
 from prometheus_client.process_collector import ProcessCollector
 
-# Or every count would have a second sample that says when it began.
+# Otherwise every counter would have a second sample with the time of its creation.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """Counts since the start of one service; the gauges are asked when somebody looks.
+    """Counts since the start of one service; the gauges are read at each request.
 
     `running`, `queued` and `slots` say how many requests generate, how many wait for a slot, and
     how many slots there are (0 until the model is loaded).
@@ -65,10 +65,10 @@ class Metrics:
         )
 
     def serve(self, host: str, port: int) -> Callable[[], None]:
-        """Answer GET /metrics from now on, until what is returned is called.
+        """Answer GET /metrics from now on; call the function returned to stop.
 
         Raises:
-            OSError: the port cannot be had.
+            OSError: the port is not free.
         """
         server, _ = start_http_server(port, host, registry=self._registry)
 

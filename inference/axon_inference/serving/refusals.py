@@ -16,7 +16,7 @@ from axon_inference.engine.validation import InvalidRequest
 _RETRY_SECONDS = 2
 # Clients take 8 KB of metadata, which carries an error's text percent-encoded.
 _ERROR_BYTES = 1500
-# Whose reasons those in google.rpc.ErrorInfo are.
+# The domain of the reasons in google.rpc.ErrorInfo.
 _DOMAIN = "axon"
 
 
@@ -43,7 +43,7 @@ async def refuse_full(context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
 
 
 async def refuse_failed(context: grpc.aio.ServicerContext[Any, Any], failed: Failed) -> NoReturn:
-    """INTERNAL for what failed with this request alone, UNAVAILABLE for what fails for all."""
+    """INTERNAL if this request alone failed, UNAVAILABLE if all fail."""
     if failed.engine_died:
         await abort(context, grpc.StatusCode.UNAVAILABLE, failed.message)
     detail = error_details_pb2.ErrorInfo(reason="REQUEST_FAILED", domain=_DOMAIN)

@@ -1,4 +1,4 @@
-"""The gRPC face of the engine: messages to requests, events to messages. No torch in it."""
+"""The engine as a gRPC service: turns messages into requests, and events into messages."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Ready:
-    """What there is once the model is loaded; `name` tells this replica from others."""
+    """What the servicer needs once the model is loaded; `name` tells this replica from others."""
 
     name: str
     engine: Engine
@@ -125,7 +125,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         self._metrics = metrics
         self.ready: Ready | None = None
         self.unavailable = "the model is loading; try again in a moment"
-        # One at a time: a reading passes over whole matrices, as the engine does.
+        # One at a time: a reading goes through whole matrices, and competes with the engine.
         self._reading = asyncio.Lock()
 
     async def Generate(
@@ -137,7 +137,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         ready = await self._ready(context)
         with Account(self._metrics, _given_id(context)) as account:
             try:
-                # Tokenising a long prompt takes milliseconds that others' streams should not wait.
+                # In a thread: a long prompt takes milliseconds, and other streams should not wait.
                 wanted = await asyncio.to_thread(resolve, request, ready.served)
             except InvalidRequest as error:
                 account.outcome = "invalid"
@@ -157,7 +157,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
                 async for message in _relay(stream, wanted, ready, context, account):
                     yield message
             finally:
-                # Also where the caller went away or its deadline passed: the slot is free at once.
+                # Also if the caller has gone or its deadline has passed: frees the slot at once.
                 ready.engine.cancel(request_id)
                 ready.listeners.close(request_id)
 
@@ -216,7 +216,7 @@ async def _relay(
     account: Account,
 ) -> AsyncIterator[pb.GenerateResponse]:
     event = await stream.next()
-    # Not earlier: a call that fails before may be tried at another replica.
+    # Not earlier: until metadata is sent, a call that fails may be tried at another replica.
     if not isinstance(event, Failed):
         await context.send_initial_metadata((("axon-server", ready.name),))
     while True:

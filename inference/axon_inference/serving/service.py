@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 NAME = pb.DESCRIPTOR.services_by_name["InferenceService"].full_name
 _OPTIONS = (
-    # Without this a second server on the same port would start and steal half the calls.
+    # Otherwise a second server on the same port would start, and get half of the calls.
     ("grpc.so_reuseport", 0),
     # Below any sensible client's keepalive interval, or C-core answers it with GOAWAY.
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
@@ -44,12 +44,12 @@ _OPTIONS = (
 
 
 class PortInUse(OSError):
-    """Something else listens on the port already."""
+    """The service cannot listen on a port."""
 
 
 def _in_use(address: str, variable: str) -> PortInUse:
     return PortInUse(
-        f"cannot listen on {address}: is something else there? Set {variable} to another port."
+        f"cannot listen on {address}; is the port in use? Set {variable} to another port."
     )
 
 
@@ -85,7 +85,7 @@ class Service:
 
         Raises:
             SettingsError: the certificate or its key cannot be used.
-            PortInUse: the port cannot be had.
+            PortInUse: a port is not free.
         """
         pb_grpc.add_InferenceServiceServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -166,7 +166,7 @@ class Service:
         return load(settings, report=self._report)
 
     def _report(self, line: str) -> None:
-        """What is waited for, to the log and to whoever asks meanwhile; called by any thread."""
+        """Tell the log and callers what loading is doing; any thread may call this."""
         _log.info("%s", line)
         self._servicer.unavailable = f"{line}; try again in a moment"
 

@@ -99,14 +99,14 @@ class GenerateRequest(_message.Message):
     """Text to continue; UTF-8, not empty. Tokenised with the model's own tokenizer;
     BOS is prepended when the sources were trained with it, also if the text
     begins with one. The names of special tokens in it (`<|endoftext|>`) become
-    those tokens, as in Hugging Face's and TransformerLens' tokenising; an
-    end-of-sequence token in a prompt ends nothing. A token that the tokenizer
-    knows and the model does not is refused.
+    those tokens, as in Hugging Face's and TransformerLens' tokenising. An
+    end-of-sequence token in a prompt does not end the generation. A token that
+    the tokenizer knows and the model does not is refused.
     """
     max_tokens: _builtins.int
     """Most tokens to generate, 0 up to the model's context length; 0 shows the
-    prompt's features alone. What the context holds beside the prompt bounds it
-    too: `started` has the number that results. Unset: the server's default.
+    prompt's features alone. The space that the prompt leaves in the context bounds
+    it too; `started` has the resulting number. Unset: the server's default.
     """
     @_builtins.property
     def sampling(self) -> Global___SamplingOptions:
@@ -164,8 +164,8 @@ class SamplingOptions(_message.Message):
     and negative ones multiplied by this; 0.1 to 10, 1 changes nothing.
     """
     seed: _builtins.int
-    """A run with the same seed and request repeats itself, whatever else is in the
-    batch. Unset: the server draws one and reports it in `started`.
+    """The same seed and request give the same result, whatever else is in the batch.
+    Unset: the server draws a seed and reports it in `started`.
     """
     @_builtins.property
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -380,8 +380,8 @@ Global___Started: _TypeAlias = Started  # noqa: Y015
 
 @_typing.final
 class Tokens(_message.Message):
-    """Tokens holds consecutive tokens: the whole prompt in one message (in several
-    where it would pass 2 MiB), then one a step, more when the reader lags.
+    """Tokens holds consecutive tokens: the whole prompt in one message (in several if
+    it would pass 2 MiB), then one token a step, or more if the reader lags.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -423,7 +423,7 @@ class Token(_message.Message):
     text: _builtins.str
     """The text this token adds. All `text` fields in order are exactly the decoded
     text; a token that ends inside a character adds "" and a later one the whole.
-    The prompt's text comes with the prompt's tokens alone.
+    The prompt's tokens add the whole text of the prompt.
     """
     origin: Global___TokenOrigin.ValueType
     """Where the token came from."""
@@ -433,8 +433,8 @@ class Token(_message.Message):
     """
     @_builtins.property
     def source_features(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceFeatures]:
-        """The features at this position, one entry for each of Started.sources; empty
-        if none were asked for, and for a BOS unless its were.
+        """The features at this position, one entry for each of Started.sources. Empty if
+        FeatureOptions.top_k is 0, and for a prepended BOS without include_bos.
         """
 
     def __init__(
@@ -623,7 +623,7 @@ class GetModelResponse(_message.Message):
 
     @_builtins.property
     def defaults(self) -> Global___Defaults:
-        """The values of unset fields; `seed` is unset as it is drawn per request."""
+        """The values of unset fields. `seed` is unset, since each request draws its own."""
 
     @_builtins.property
     def load(self) -> Global___Load:
@@ -716,8 +716,8 @@ class Limits(_message.Message):
     max_queue: _builtins.int
     """Requests that may wait beyond those."""
     cache_bytes: _builtins.int
-    """Memory that the keys and values of all slots take, in bytes. Slots are
-    counted so that it stays within the server's budget.
+    """Memory that the keys and values of all slots take, in bytes. The server has
+    only as many slots as fit into its budget for this.
     """
     def __init__(
         self,
@@ -869,7 +869,7 @@ Global___GetFeatureRequest: _TypeAlias = GetFeatureRequest  # noqa: Y015
 
 @_typing.final
 class GetFeatureResponse(_message.Message):
-    """GetFeatureResponse is read off the weights; no text is involved."""
+    """GetFeatureResponse is computed from the weights alone; no text is involved."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -886,8 +886,8 @@ class GetFeatureResponse(_message.Message):
 
     @_builtins.property
     def neighbors(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureNeighbor]:
-        """Features of the same source with the most similar decoder rows, nearest first;
-        none that point away.
+        """Features of the same source with the most similar decoder rows, nearest first,
+        and only those with a cosine above 0.
         """
 
     def __init__(

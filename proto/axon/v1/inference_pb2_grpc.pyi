@@ -40,18 +40,24 @@ class InferenceServiceStub:
     """InferenceService batches all callers into one forward pass and streams back
     tokens with the features of their own positions.
 
-    Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
-    BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining, if the
-    model cannot be loaded (the message says why) or if the server fails for all,
-    INTERNAL with ErrorInfo (reason REQUEST_FAILED) for a request that could not be
-    computed while others go on, for instance as its values were not finite,
-    DEADLINE_EXCEEDED,
-    UNAUTHENTICATED without one of the server's access tokens (metadata
-    `authorization: Bearer TOKEN`) if it has any.
+    Errors are gRPC statuses with google.rpc details:
+
+    - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
+      request is not a valid message.
+    - NOT_FOUND: GetFeature names a source that the server does not have.
+    - FAILED_PRECONDITION: see GetFeature.
+    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
+    - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
+      (the message says why), or it fails for all requests.
+    - INTERNAL with ErrorInfo (reason REQUEST_FAILED): this request alone could not
+      be computed, for instance because its values were not finite.
+    - INTERNAL without ErrorInfo: an error in the server.
+    - DEADLINE_EXCEEDED: the caller's deadline has passed.
+    - UNAUTHENTICATED: the server has access tokens, and the call came without one
+      of them (metadata `authorization: Bearer TOKEN`).
 
     A caller may give a request an id for the server's log (metadata
-    `x-request-id`); the server names itself in the metadata `axon-server` that
+    `x-request-id`). The server names itself in the metadata `axon-server`, which
     comes with a stream's first event.
     """
 
@@ -67,7 +73,7 @@ class InferenceServiceStub:
     """
     GetModel: _grpc.UnaryUnaryMultiCallable[_inference_pb2.GetModelRequest, _inference_pb2.GetModelResponse]
     """GetModel describes the model, its sources, its limits, the defaults of every
-    knob, and the present load.
+    knob, and the current load.
     """
     GetFeature: _grpc.UnaryUnaryMultiCallable[_inference_pb2.GetFeatureRequest, _inference_pb2.GetFeatureResponse]
     """GetFeature returns what can be read off one feature's weights: the tokens it
@@ -80,18 +86,24 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """InferenceService batches all callers into one forward pass and streams back
     tokens with the features of their own positions.
 
-    Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
-    BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining, if the
-    model cannot be loaded (the message says why) or if the server fails for all,
-    INTERNAL with ErrorInfo (reason REQUEST_FAILED) for a request that could not be
-    computed while others go on, for instance as its values were not finite,
-    DEADLINE_EXCEEDED,
-    UNAUTHENTICATED without one of the server's access tokens (metadata
-    `authorization: Bearer TOKEN`) if it has any.
+    Errors are gRPC statuses with google.rpc details:
+
+    - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
+      request is not a valid message.
+    - NOT_FOUND: GetFeature names a source that the server does not have.
+    - FAILED_PRECONDITION: see GetFeature.
+    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
+    - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
+      (the message says why), or it fails for all requests.
+    - INTERNAL with ErrorInfo (reason REQUEST_FAILED): this request alone could not
+      be computed, for instance because its values were not finite.
+    - INTERNAL without ErrorInfo: an error in the server.
+    - DEADLINE_EXCEEDED: the caller's deadline has passed.
+    - UNAUTHENTICATED: the server has access tokens, and the call came without one
+      of them (metadata `authorization: Bearer TOKEN`).
 
     A caller may give a request an id for the server's log (metadata
-    `x-request-id`); the server names itself in the metadata `axon-server` that
+    `x-request-id`). The server names itself in the metadata `axon-server`, which
     comes with a stream's first event.
     """
 
@@ -104,7 +116,7 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """
     GetModel: _aio.UnaryUnaryMultiCallable[_inference_pb2.GetModelRequest, _inference_pb2.GetModelResponse]  # type: ignore[assignment]
     """GetModel describes the model, its sources, its limits, the defaults of every
-    knob, and the present load.
+    knob, and the current load.
     """
     GetFeature: _aio.UnaryUnaryMultiCallable[_inference_pb2.GetFeatureRequest, _inference_pb2.GetFeatureResponse]  # type: ignore[assignment]
     """GetFeature returns what can be read off one feature's weights: the tokens it
@@ -116,18 +128,24 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     """InferenceService batches all callers into one forward pass and streams back
     tokens with the features of their own positions.
 
-    Errors are gRPC statuses with google.rpc details: INVALID_ARGUMENT with
-    BadRequest (one violation per bad field), NOT_FOUND, RESOURCE_EXHAUSTED with
-    RetryInfo when the queue is full, UNAVAILABLE while loading or draining, if the
-    model cannot be loaded (the message says why) or if the server fails for all,
-    INTERNAL with ErrorInfo (reason REQUEST_FAILED) for a request that could not be
-    computed while others go on, for instance as its values were not finite,
-    DEADLINE_EXCEEDED,
-    UNAUTHENTICATED without one of the server's access tokens (metadata
-    `authorization: Bearer TOKEN`) if it has any.
+    Errors are gRPC statuses with google.rpc details:
+
+    - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
+      request is not a valid message.
+    - NOT_FOUND: GetFeature names a source that the server does not have.
+    - FAILED_PRECONDITION: see GetFeature.
+    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
+    - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
+      (the message says why), or it fails for all requests.
+    - INTERNAL with ErrorInfo (reason REQUEST_FAILED): this request alone could not
+      be computed, for instance because its values were not finite.
+    - INTERNAL without ErrorInfo: an error in the server.
+    - DEADLINE_EXCEEDED: the caller's deadline has passed.
+    - UNAUTHENTICATED: the server has access tokens, and the call came without one
+      of them (metadata `authorization: Bearer TOKEN`).
 
     A caller may give a request an id for the server's log (metadata
-    `x-request-id`); the server names itself in the metadata `axon-server` that
+    `x-request-id`). The server names itself in the metadata `axon-server`, which
     comes with a stream's first event.
     """
 
@@ -150,7 +168,7 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inference_pb2.GetModelResponse, _abc.Awaitable[_inference_pb2.GetModelResponse]]:
         """GetModel describes the model, its sources, its limits, the defaults of every
-        knob, and the present load.
+        knob, and the current load.
         """
 
     @_abc_1.abstractmethod

@@ -23,7 +23,7 @@ def test_log_levels_are_read_in_any_case() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "hint"),
     [
-        ("AXON_GRPC_PORT", "many", "many"),
+        ("AXON_GRPC_PORT", "many", "a whole number"),
         ("AXON_GRPC_PORT", "70000", "0 to 65535"),
         ("AXON_SLOTS", "0", "at least 1"),
         ("AXON_DTYPE", "int4", "float32"),
@@ -40,7 +40,7 @@ def test_a_bad_value_names_its_variable(name: str, value: str, hint: str) -> Non
 
 def test_tokens_are_never_shown() -> None:
     assert "secret" not in repr(Settings.from_env({"AXON_GRPC_TOKENS": "secret"}))
-    with pytest.raises(SettingsError, match=r"^AXON_GRPC_TOKENS: printable") as caught:
+    with pytest.raises(SettingsError, match=r"^AXON_GRPC_TOKENS: must be printable") as caught:
         Settings.from_env({"AXON_GRPC_TOKENS": "secret,two words"})
     assert "secret" not in str(caught.value)
 
