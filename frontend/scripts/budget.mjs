@@ -1,4 +1,4 @@
-/** Fails when script and style of the built page weigh more than the budget, gzipped. */
+/** Fails if the built page's scripts and styles, gzipped, are larger than the budget. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";

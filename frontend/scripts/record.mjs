@@ -3,7 +3,7 @@
  *
  *   npm run record [-- http://127.0.0.1:8000 [FILE]]
  *
- * Prompt, seed and knobs are fixed, so that a model gives the same recording again.
+ * Prompt, seed and knobs are fixed, so that the same model gives the same recording.
  */
 import { writeFileSync } from "node:fs";
 
@@ -31,7 +31,7 @@ const frames = lines.map((line) => JSON.parse(line));
 const failed = frames.find((frame) => frame.type === "error");
 if (failed) throw new Error(`the generation failed: ${failed.message}`);
 
-// Labels that came late belong to their features: a recording waits for nothing.
+// Labels and maxima that came in later frames are written into the features they belong to.
 const labels = new Map();
 const maxima = new Map();
 for (const { type, source, labels: found, max = {} } of frames) {
@@ -50,6 +50,8 @@ for (const token of kept.flatMap((frame) => frame.tokens ?? [frame])) {
   }
 }
 const text = kept.map((frame, i) => JSON.stringify({ ...frame, seq: i + 1 }) + "\n").join("");
-if (text.length > MOST_BYTES) throw new Error(`${text.length} bytes; ${MOST_BYTES} at most`);
+if (text.length > MOST_BYTES) {
+  throw new Error(`the recording has ${text.length} bytes; at most ${MOST_BYTES} fit`);
+}
 writeFileSync(file, text);
 console.log(`${kept.length} frames, ${text.length} bytes: ${file}`);

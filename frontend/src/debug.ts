@@ -1,4 +1,4 @@
-/** A look inside for tests and the console: `window.axon`. */
+/** `window.axon`: the page's state, for tests and the console. */
 import type { Graph } from "./graph/graph";
 import type { GraphStatistics } from "./graph/overlay";
 import { FLOOR } from "./session/fade";
@@ -17,7 +17,7 @@ interface NodeReport {
   y: number;
   radius: number;
   glow: number;
-  /** In the world: x, height, z. */
+  /** World coordinates: x, height, z. */
   place: number[];
 }
 
@@ -38,7 +38,7 @@ export interface DebugHandle {
   /** Index of the token looked at. */
   readonly token: number | null;
   readonly hovered: string | null;
-  /** The graph itself, for what the page has no control for. */
+  /** The graph itself, for what the page offers no control for. */
   readonly graph: Graph | null;
   nodes(): NodeReport[];
 }

@@ -1,4 +1,4 @@
-/** The page's life in a room: coming in and back, the model that is there, and who may enter. */
+/** The page's connection to its room: joining and rejoining, the model in use, and access. */
 import { gatewayModels, ModelWatch } from "./net/backend";
 import { browserEnvironment, type Resume, RoomSocket } from "./net/room-socket";
 import type { Backend, Store } from "./session/store";
@@ -6,9 +6,9 @@ import { loadAccess, loadToken, saveAccess, saveToken } from "./ui/settings";
 import { ADVICE, mayGenerate, sayProblem } from "./ui/words";
 import type { ErrorFrame, Frame, RoomFrame } from "./wire/types";
 
-/** Time between two looks at the model. */
+/** Time between two queries of the model. */
 const MODEL_MS = 30_000;
-/** Errors after which the model is another one, or none. */
+/** Errors after which the model may have changed or gone. */
 const MODEL_ERRORS = new Set(["not_ready", "backend_lost", "unknown_source", "unknown_model"]);
 
 export class Live {
@@ -18,7 +18,7 @@ export class Live {
   private readonly socket: RoomSocket;
   private readonly models: ModelWatch;
 
-  /** `take` gets each frame in turn. */
+  /** `take` gets every frame in turn. */
   constructor(
     private readonly store: Store,
     query: URLSearchParams,
@@ -40,7 +40,7 @@ export class Live {
         },
         state: (connection) => {
           if (connection.state === "waiting") store.session.interrupted();
-          // After a break, another model may be there.
+          // After a break, another model may be running.
           if (connection.state === "open") this.models.look();
           store.set({ connection });
         },
@@ -54,12 +54,12 @@ export class Live {
     );
   }
 
-  /** Whether this page came by another's link, to watch. */
+  /** Whether this page was opened by somebody else's link, to watch. */
   get watches(): boolean {
     return this.roomWanted !== null && loadToken(this.roomWanted) === undefined;
   }
 
-  /** The access token, where one was given. */
+  /** The access token, if one was given. */
   get access(): string | null {
     return this.token;
   }
@@ -71,7 +71,7 @@ export class Live {
     addEventListener("online", () => {
       this.hurry();
     });
-    // Nobody tells a page that another model was started; who may use it asks now and then.
+    // The server does not say when another model starts, so the page asks if it may generate.
     const look = (): void => {
       if (this.connected && !document.hidden && mayGenerate(this.store)) this.models.look();
     };
@@ -86,12 +86,12 @@ export class Live {
     return this.socket.send(message);
   }
 
-  /** Connects at once where a connection is waited for. */
+  /** Connects at once if the page is waiting to reconnect. */
   hurry(): void {
     this.socket.hurry();
   }
 
-  /** Comes into the room anew: what it has streamed is told from its beginning. */
+  /** Joins the room again and gets what it has streamed from the beginning. */
   comeBack(): void {
     this.socket.reopen();
   }
@@ -100,7 +100,7 @@ export class Live {
     this.models.choose(model);
   }
 
-  /** Comes in with an access token. */
+  /** Connects again with an access token. */
   enter(token: string): void {
     this.token = token;
     saveAccess(token);
@@ -108,19 +108,19 @@ export class Live {
     this.socket.reopen();
   }
 
-  /** A room of one's own is opened when there is a model for it; watching needs none. */
+  /** A new room is opened once a model is ready; watching a room needs no model. */
   private connectOnce(backend: Backend): void {
     if (this.connected || (backend.state !== "ready" && this.roomWanted === null)) return;
     this.connected = true;
     this.socket.connect();
   }
 
-  /** Where to come in: the room we were in, the one in the address, or a new one. */
+  /** The room to join: the one the page was in, the one in the address, or a new one (null). */
   private resume(): Resume | null {
     const { room, lastSeq } = this.store.session;
     if (room) {
       const token = room.presenter_token ?? loadToken(room.room) ?? null;
-      // A recording counts its own frames: of the room's log nothing has been seen yet.
+      // While a recording is shown, `lastSeq` counts its frames and not the room's.
       if (this.store.origin !== "live") return { room: room.room, from: 1, token };
       return { room: room.room, epoch: room.epoch, from: lastSeq + 1, token };
     }
@@ -144,8 +144,8 @@ export class Live {
   }
 
   /**
-   * A token may be entered. A room that is gone: whoever opened it opens a new one, a viewer can
-   * only be told.
+   * Whether to try again. Without access, the page waits for a token. If the room is gone, the
+   * page that opened it opens a new one, and a viewer's page only says so.
    */
   private refused({ error }: ErrorFrame): boolean {
     if (error === "no_access") return this.gone(error);
@@ -163,8 +163,8 @@ export class Live {
 }
 
 /**
- * The address becomes that of a room which others can find: it can be passed on, and a reload leads
- * back into the room.
+ * Puts the address of a published room into the address bar, so that it can be shared and a reload
+ * returns to the room.
  */
 function moveIn({ room, published, presenter_token: token }: RoomFrame): void {
   if (token !== undefined) saveToken(room, token);
@@ -173,7 +173,7 @@ function moveIn({ room, published, presenter_token: token }: RoomFrame): void {
   if (location.pathname !== path) history.replaceState(null, "", path + location.search);
 }
 
-/** Secrets do not belong where they are passed on. */
+/** Takes a secret out of the address, which may be shared. */
 function forgetInAddress(name: string): void {
   const url = new URL(location.href);
   if (!url.searchParams.has(name)) return;

@@ -54,8 +54,8 @@ const player = new Player(store, browserWait);
 const live = new Live(store, query, receive);
 
 /**
- * A generation that begins in the room ends the recording; a quiet room, or a refusal, leaves it on
- * show, and so does the rest of a generation that it has interrupted.
+ * A generation that begins in the room replaces a recording. Other frames of the log are ignored
+ * while one is shown; room and error frames still apply.
  */
 function receive(frame: Frame): void {
   if (frame.type === "view") {
@@ -74,7 +74,7 @@ function goLive(): void {
   if (store.origin !== "live") putAway("live");
 }
 
-/** Takes what is shown off the page; the room stays. */
+/** Clears what is shown; the room stays. */
 function putAway(origin: Origin = "none"): void {
   player.close();
   recordings.say("");
@@ -134,7 +134,7 @@ new ExamplesView(store, (prompt) => {
   controls.suggest(prompt);
 });
 new ModelView(store, (model) => {
-  // Whoever wants another model has seen enough of a recording of this one.
+  // Choosing another model ends the recording of this one.
   if (store.origin === "recording") putAway();
   live.chooseModel(model);
 });
@@ -209,7 +209,7 @@ if (wanted !== null) {
     });
   });
 } else {
-  // The page is whole without its first recording: where it is missing, nothing plays.
+  // The first recording is optional: if it is missing, nothing plays.
   if (!live.watches) {
     void replay(FIRST_RECORDING, FROM_THE_START).catch(() => undefined);
   }

@@ -26,7 +26,7 @@ function query(text: string): URLSearchParams {
 }
 
 describe("a view's address", () => {
-  it("comes back as it was, and is short and readable", () => {
+  it("is read back as it was, and is short and readable", () => {
     const text = withView(query(""), VIEW);
     expect(readView(query(text))).toEqual(VIEW);
     expect(text).toBe(
@@ -35,7 +35,7 @@ describe("a view's address", () => {
     );
   });
 
-  it("is empty where nothing is special, and leaves what else is there", () => {
+  it("is empty for the default view, and keeps other parts of the query", () => {
     expect(withView(query(""), EVERYTHING)).toBe("");
     expect(withView(query("?replay=x&hide=y"), EVERYTHING)).toBe("?replay=x");
   });
@@ -55,18 +55,18 @@ describe("a run's link", () => {
     knobs: { temperature: "0.8", seed: "18446744073709551615", max_tokens: "60" },
   };
 
-  it("comes back as it was, with all 64 bits of the seed", () => {
+  it("is read back as it was, with all 64 bits of the seed", () => {
     const text = runQuery(run, VIEW);
     expect(readRun(query(text))).toEqual(run);
     expect(readView(query(text))).toEqual(VIEW);
   });
 
-  it("is no run without a prompt, and has only numbers for knobs", () => {
+  it("describes no run without a prompt, and takes only numbers for knobs", () => {
     expect(readRun(query("?temperature=1"))).toBeNull();
     expect(readRun(query("?prompt=x&temperature=hot&top_k=3"))?.knobs).toEqual({ top_k: "3" });
   });
 
-  it("leaves the address once it was filled in", () => {
+  it("is taken out of the address once it is filled in", () => {
     expect(withoutRun(query("?prompt=x&seed=3&hide=y")).toString()).toBe("hide=y");
     expect(withoutRun(query("?seed=3")).toString()).toBe("seed=3");
   });

@@ -27,7 +27,7 @@ describe("CameraRig", () => {
     vi.unstubAllGlobals();
   });
 
-  it("drifts while something happens, and stops when nothing has for long", () => {
+  it("drifts while something happens, and stops after a long time without events", () => {
     const { rig } = rigOf(false);
     rig.stir(0);
     rig.update(0, true);
@@ -39,12 +39,12 @@ describe("CameraRig", () => {
     expect(rig.update(601 * SECOND, true)).toBe("drifting");
   });
 
-  it("does not drift under reduced motion, nor when it may not", () => {
+  it("does not drift under reduced motion or when drifting is off", () => {
     expect(rigOf(true).rig.update(FRAME, true)).toBe("still");
     expect(rigOf(false).rig.update(FRAME, false)).toBe("still");
   });
 
-  it("glides to a pose and comes to rest there, asking for frames meanwhile", () => {
+  it("glides to a pose, asks for frames on the way, and comes to rest there", () => {
     const { rig, moved } = rigOf(false);
     rig.takePose(pose(), 0);
     expect(moved).toHaveBeenCalled();
@@ -63,7 +63,7 @@ describe("CameraRig", () => {
     expect(rig.pose).toEqual(pose());
   });
 
-  it("tells its pose when a button has moved it, not when it fits the picture by itself", () => {
+  it("tells its pose when a button has moved it, but not when it fits by itself", () => {
     const told: unknown[] = [];
     const { rig } = rigOf(false);
     rig.onPose((at) => told.push(at));

@@ -30,19 +30,19 @@ describe("a token's text", () => {
     expect(shownText(tokenOf(text))).toBe(shown);
   });
 
-  it("of the sign before the text is a word", () => {
+  it("is the word “start” for the sign before the text", () => {
     const start = tokenOf("<|endoftext|>", { index: 0 });
     expect([isStart(start), shownText(start)]).toEqual([true, "start"]);
     expect(isStart(tokenOf("<b>"))).toBe(false);
   });
 
-  it("among a feature's tokens has its blanks made visible", () => {
+  it("has its blanks made visible among a feature's tokens", () => {
     expect(["  a b ", "\n\tx", ""].map(visible)).toEqual(["␣␣a b␣", "↵⇥x", "·"]);
   });
 });
 
 describe("a token's facts", () => {
-  it("are what its frame told", () => {
+  it("are those of its frame", () => {
     const details = { token_id: 7, l0: { a: 31, b: 12 }, reconstruction_error: { a: 0.1, b: 0.2 } };
     const facts = factsOf(tokenOf(" x", { logprob: Math.log(0.5), details }));
     expect(facts.map(({ name, value }) => `${name} ${value}`)).toEqual([
@@ -54,7 +54,7 @@ describe("a token's facts", () => {
     ]);
   });
 
-  it("of many sources are a span; of the prompt, that it is one", () => {
+  it("are a range for many sources, and name the prompt for a token of it", () => {
     const l0 = Object.fromEntries([5, 9, 2, 7, 4].map((n, i) => [`s${i}`, n]));
     const facts = factsOf(tokenOf(" x", { generated: false, details: { l0 } }));
     expect(facts.map(({ value }) => value)).toEqual(["3", "prompt", "2 to 9"]);
@@ -66,7 +66,7 @@ describe("rows while tokens come", () => {
   const rowsOf = (labels: string) => labels.split(" ").map(row);
   const names = (rows: Row[]) => rows.map(({ feature }) => feature.label).join("");
 
-  it("stay where they are as long as they are shown", () => {
+  it("keep their places as long as they are shown", () => {
     const before = rowsOf("a b c d e");
     expect(names(settled(before, rowsOf("b x d y a")))).toBe("abxdy");
     expect(names(settled(before, rowsOf("e a")))).toBe("ae");

@@ -12,18 +12,18 @@ describe("Patches", () => {
     return patches.attribute;
   }
 
-  it("sends the blocks of the items touched, runs of them as one", () => {
+  it("sends the blocks of the touched items, and adjacent blocks as one range", () => {
     expect(patched(0, 33, 500).updateRanges).toEqual([
       { start: 0, count: 3 * 64 },
       { start: 3 * 480, count: 3 * 32 },
     ]);
   });
 
-  it("ends with the buffer", () => {
+  it("sends nothing beyond the end of the buffer", () => {
     expect(patched(999).updateRanges).toEqual([{ start: 3 * 992, count: 3 * 8 }]);
   });
 
-  it("sends nothing twice, and nothing for nothing", () => {
+  it("sends nothing twice, and nothing if nothing was touched", () => {
     const patches = new Patches(new BufferAttribute(new Float32Array(30), 3));
     patches.send();
     expect(patches.attribute.version).toBe(0);
@@ -42,23 +42,23 @@ describe("the atlas", () => {
     spots: Float32Array.from(ids.flatMap((id) => [id, 0, -id])),
   });
 
-  it("keeps the place that a feature had first, and puts what was needed last behind", () => {
+  it("keeps a feature's first place, and puts what was used last at the end", () => {
     const moved = { ids: Uint32Array.of(1, 7), spots: Float32Array.of(99, 99, 99, 7, 0, -7) };
     expect(joined(chart(1, 2), moved)).toEqual(chart(2, 1, 7));
   });
 
-  it("forgets what has not been needed for longest", () => {
+  it("drops the least recently used", () => {
     expect(joined(chart(1, 2, 3), chart(1, 4), 3)).toEqual(chart(3, 1, 4));
     expect(used(["b", "a", "c"], "c", 2)).toEqual({ kept: ["c", "b"], dropped: ["a"] });
   });
 
-  it("begins with nothing", () => {
+  it("works from an empty store", () => {
     expect(joined(undefined, chart(5))).toEqual(chart(5));
   });
 });
 
 describe("FrameStatistics", () => {
-  it("tells the frames of the last second and what a share of them cost at most", () => {
+  it("counts the frames of the last second, and returns a quantile of the costs", () => {
     const statistics = new FrameStatistics();
     expect(statistics.quantile(0.95)).toBe(0);
     for (let i = 1; i <= 100; i += 1) statistics.record(20 * i, i);

@@ -2,23 +2,23 @@ import { describe, expect, it } from "vitest";
 import { CoActivation, evidence, LinkSet } from "../src/session/evidence";
 
 describe("evidence", () => {
-  it("is nothing where two features meet as often as chance has it", () => {
+  it("is 0 if two features fire together as often as by chance", () => {
     expect(evidence(25, 50, 50, 100)).toBe(0);
     expect(evidence(10, 50, 50, 100)).toBe(0);
   });
 
-  it("is nothing between features that fire everywhere", () => {
+  it("is 0 between features that fire everywhere", () => {
     expect(evidence(100, 100, 100, 100)).toBe(0);
   });
 
-  it("nears 1 for a rare pair that always comes together, and grows with the sightings", () => {
+  it("nears 1 for a rare pair that always fires together, and grows with the sightings", () => {
     const once = evidence(1, 1, 1, 1000);
     const often = evidence(20, 20, 20, 1000);
     expect(once).toBeCloseTo(1 / 3);
     expect(often).toBeCloseTo(20 / 22);
   });
 
-  it("is less for a pair that also goes separate ways", () => {
+  it("is less for a pair that also fires apart", () => {
     expect(evidence(10, 20, 10, 1000)).toBeLessThan(evidence(10, 10, 10, 1000));
   });
 });
@@ -43,21 +43,21 @@ describe("CoActivation", () => {
     return seen;
   }
 
-  it("answers a feature's own links, those with the most evidence first", () => {
+  it("returns a feature's own links, those with the most evidence first", () => {
     const seen = threeTimes();
     expect(seen.around(2, 10)).toEqual([{ a: 1, b: 2, together: 5, weight: seen.weight(1, 2) }]);
     expect(seen.around(4, 10).map(({ a, b }) => [a, b])).toEqual([
       [3, 4],
       [4, 5],
     ]);
-    // 7 fires everywhere: it is tied to nothing.
+    // 7 fires everywhere, so it has no links.
     expect(seen.around(7, 10)).toEqual([]);
     expect(seen.from(5).map(({ a, b }) => [a, b])).toEqual([[4, 5]]);
   });
 
   it("selects the links of most evidence, at most as many as there is room for", () => {
     const seen = new CoActivation();
-    // Pair i has been seen i times: the more, the more evidence.
+    // Pair i has been seen i times: more sightings, more evidence.
     for (let i = 1; i <= 40; i += 1) {
       for (let times = 0; times < i; times += 1) seen.observe([[2 * i, 2 * i + 1]]);
     }
@@ -77,7 +77,7 @@ describe("CoActivation", () => {
     );
   });
 
-  it("takes everything with any evidence where there is room", () => {
+  it("takes everything with any evidence if there is room", () => {
     const seen = threeTimes();
     const chosen = new LinkSet(100);
     seen.select(0, chosen);

@@ -22,7 +22,7 @@ function room(role: "viewer" | "presenter", open: boolean): Frame {
 }
 
 describe("the examples", () => {
-  it("are a dozen or so, and no two the same", () => {
+  it("are at least a dozen, all different", () => {
     expect(EXAMPLES.length).toBeGreaterThanOrEqual(12);
     expect(new Set(EXAMPLES.map(({ prompt }) => prompt)).size).toBe(EXAMPLES.length);
     expect(new Set(EXAMPLES.map(({ caption }) => caption)).size).toBe(EXAMPLES.length);
@@ -34,12 +34,12 @@ describe("the examples", () => {
     expect(caption.length).toBeGreaterThan(2);
     expect(caption.length).toBeLessThanOrEqual(28);
     expect(prompt.length).toBeGreaterThan(4);
-    // A blank at the end would be a token of its own, which the model has never seen there.
+    // A blank at the end would be a token that the model has never seen there.
     expect(prompt.trim()).toBe(prompt);
     expect(firstLine(prompt)).not.toContain("\n");
   });
 
-  it("show of a program its first line", () => {
+  it("show only the first line of a program", () => {
     expect(firstLine("x = 3\ny = 2\nprint(x)")).toBe("x = 3 …");
     expect(firstLine("3 + 4 =")).toBe("3 + 4 =");
   });
@@ -78,7 +78,7 @@ describe("the row of examples", () => {
     expect(rowState(store)).toBe("shown");
   });
 
-  it("stays while a recording plays: nothing runs then", () => {
+  it("stays while a recording plays, since nothing runs then", () => {
     const store = live();
     store.restart("recording");
     store.apply(started(1));
@@ -88,7 +88,7 @@ describe("the row of examples", () => {
   });
 });
 
-describe("the filters that the help begins with", () => {
+describe("the filters that the help lists", () => {
   const LABELS = [
     "the answer comes next: a place",
     "someone is in the kitchen",

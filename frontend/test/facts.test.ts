@@ -13,7 +13,7 @@ const MODEL: ModelInfo = {
   maxPromptCharacters: null,
 };
 const DENSE: Filter = { kind: "density", low: 0, high: 0.1 };
-/** Longer than any pause before a question. */
+/** Longer than any pause between queries. */
 const ROUND_MS = 15_000;
 
 function setUp(origin: "live" | "recording") {
@@ -40,7 +40,7 @@ describe("Facts", () => {
     vi.useRealTimers();
   });
 
-  it("asks nothing until a filter needs it, then for all features in one question, once each", async () => {
+  it("asks only if a filter needs it, then for all features in one query, once each", async () => {
     const { store, asked } = setUp("live");
     store.apply(token(2, 0, "a", [feature(4, 5), feature(7, 2)]));
     store.apply(token(3, 1, "b", [feature(4, 5), feature(9, 3)]));
@@ -54,7 +54,7 @@ describe("Facts", () => {
     expect(asked).toHaveLength(1);
   });
 
-  it("takes a largest activation that no frame has told", async () => {
+  it("takes a largest activation that no frame had", async () => {
     const { store } = setUp("live");
     store.apply(token(2, 0, "a", [feature(4, 5)]));
     const [seen] = store.session.features;
@@ -65,7 +65,7 @@ describe("Facts", () => {
     expect(store.session.strengthOf(seen, 5)).toBe(0.25);
   });
 
-  it("does not wait while a filter does", async () => {
+  it("asks at once while a filter needs the answer", async () => {
     const { store, asked } = setUp("live");
     store.filter([DENSE]);
     store.apply(token(2, 0, "a", [feature(4, 5, { source: SOURCE })]));
@@ -73,7 +73,7 @@ describe("Facts", () => {
     expect(asked).toEqual([[4]]);
   });
 
-  it("asks nothing about a recording: its model may not be the one that is served", async () => {
+  it("asks nothing about a recording without such a filter", async () => {
     const { store, asked } = setUp("recording");
     store.apply(token(2, 0, "a", [feature(4, 5)]));
     await vi.advanceTimersByTimeAsync(3 * ROUND_MS);

@@ -27,7 +27,7 @@ describe("fullScale", () => {
 });
 
 describe("strength", () => {
-  it("is a share, at most 1, and 0 for what cannot be", () => {
+  it("is a share, at most 1, and 0 for impossible values", () => {
     expect(strength(3, 12)).toBe(0.25);
     expect(strength(20, 12)).toBe(1);
     expect(strength(3, 0)).toBe(0);

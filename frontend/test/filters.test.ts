@@ -69,7 +69,7 @@ describe("judgeOf", () => {
     ]);
   });
 
-  it("takes no time over an expression that a browser's own would take for ever", () => {
+  it("is quick with an expression on which a browser's own would take for ever", () => {
     const label = `${"a".repeat(5_000)}!`;
     const began = performance.now();
     expect(passing(["keep: /(a+)+$/"], label)).toEqual([]);
@@ -83,7 +83,7 @@ describe("judgeOf", () => {
     ]);
   });
 
-  it("keeps what one of the keeping filters keeps, and none hides", () => {
+  it("passes what one `keep` filter matches and no other filter hides", () => {
     const filters = ["keep: /^capital/", "keep: country", "hide: names"];
     expect(passing(filters, "Capitals", "a country", "country names", "water")).toEqual([
       "Capitals",
@@ -91,7 +91,7 @@ describe("judgeOf", () => {
     ]);
   });
 
-  it("lets features without a label go by their number", () => {
+  it("uses the number of a feature without a label", () => {
     expect(passing(["hide: punctuation"], null)).toEqual([null]);
     expect(passing(["keep: punctuation"], null)).toEqual([]);
     expect(passing(["hide: /^#/"], null, "#hashtags? no, a label")).toEqual([]);

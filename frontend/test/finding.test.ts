@@ -39,7 +39,7 @@ describe("search", () => {
     expect(found("  ")).toEqual([]);
   });
 
-  it("puts what the whole model has behind what was seen, each once", () => {
+  it("puts features of the whole model after those seen, each once", () => {
     const elsewhere = [
       { source: SOURCE, index: 4821, label: "capitals" },
       { source: SOURCE, index: 77, label: "capitals of old" },
@@ -62,7 +62,7 @@ describe("search", () => {
 });
 
 describe("passes", () => {
-  it("asks sources and filters, and says when to ask again", () => {
+  it("checks sources and filters, and passVersion says when to ask again", () => {
     const store = room();
     const [capitals] = store.session.features;
     if (!capitals) throw new Error("no feature");
@@ -76,7 +76,7 @@ describe("passes", () => {
     expect(store.passes(capitals)).toBe(false);
   });
 
-  it("is asked anew when a label comes late", () => {
+  it("is to be asked again when a label comes late", () => {
     const store = room();
     const nameless = store.session.feature(`${SOURCE}/9`);
     if (!nameless) throw new Error("no feature");
@@ -90,7 +90,7 @@ describe("passes", () => {
 });
 
 describe("a feature that has not fired", () => {
-  it("can be chosen, and gives way to the real one when it fires", () => {
+  it("can be chosen, and is replaced by the real one when it fires", () => {
     const store = room();
     store.chooseUnseen(SOURCE, 99, 2, null);
     expect(store.chosen).toMatchObject({ key: `${SOURCE}/99`, index: -1, fired: 0 });
@@ -101,7 +101,7 @@ describe("a feature that has not fired", () => {
 });
 
 describe("activationLines", () => {
-  it("has one line a token behind a first one that says what it is", () => {
+  it("has a header line, then one line per token", () => {
     const { session } = room();
     const [head, first, second, ...rest] = activationLines(session, () => true, [])
       .split("\n")
@@ -128,7 +128,7 @@ describe("activationLines", () => {
     expect(rest).toEqual([null]);
   });
 
-  it("leaves out what does not pass, and says by which filters", () => {
+  it("leaves out what does not pass, and names the filters", () => {
     const { session } = room();
     const lines = activationLines(session, ({ id }) => id === 9, ["keep: #9"]);
     expect(lines).toContain('"filters":["keep: #9"]');

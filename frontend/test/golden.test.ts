@@ -22,19 +22,19 @@ describe("the gateway's frames", () => {
     (name) => {
       const seen = new Map<string, unknown>(Object.entries(only(name)));
       for (const [field, value] of Object.entries<unknown>(FRAMES[name] ?? {})) {
-        // The page counts time by itself; timings that nobody took are none.
+        // Parsed frames have no `time`, and null timings become an empty object.
         if (field === "time") continue;
         expect(seen.get(field), field).toEqual(field === "timings" ? (value ?? {}) : value);
       }
     },
   );
 
-  it("a pong is nothing to draw, a batch is what it holds", () => {
+  it("a pong gives no frame, a batch gives the frames in it", () => {
     expect(parsed("pong")).toEqual([]);
     expect(parsed("batch").map(({ type }) => type)).toEqual(["token", "labels"]);
   });
 
-  it("give a session when they come one after another", () => {
+  it("give a session when applied one after another", () => {
     const session = new Session();
     for (const name of Object.keys(FRAMES)) for (const frame of parsed(name)) session.apply(frame);
     expect(session.room).toMatchObject({

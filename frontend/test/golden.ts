@@ -6,7 +6,7 @@ function read(name: string): unknown {
   return JSON.parse(readFileSync(url, "utf8"));
 }
 
-/** One frame of every kind, by a name of its own. */
+/** One frame of every kind, by name. */
 export const FRAMES = read("frames") as Record<string, { type: string; seq: number }>;
 
 /** Every code of the gateway's errors. */

@@ -36,14 +36,14 @@ describe("placeLabels", () => {
     expect(placed.map(({ id }) => id)).toEqual([1, 2]);
   });
 
-  it("turns to the other side at the edge, and keeps a side it had", () => {
+  it("uses the other side at the edge, and keeps the side it had", () => {
     const atEdge = placeLabels([candidate(1, 390, 50)], STAGE, 5, new Map());
     expect(atEdge[0]?.side).toBe("left");
     const kept = placeLabels([candidate(1, 200, 50)], STAGE, 5, new Map([[1, "below"]]));
     expect(kept[0]?.side).toBe("below");
   });
 
-  it("rather hides no light", () => {
+  it("avoids hiding lights", () => {
     const lights = [{ left: 210, top: 40, width: 8, height: 20 }];
     const placed = placeLabels([candidate(1, 200, 50)], STAGE, 5, new Map(), lights);
     expect(placed[0]?.side).toBe("left");
@@ -55,7 +55,7 @@ describe("placeLabels", () => {
     expect(placed[0]?.side).toBe("left");
   });
 
-  it("stands at a corner where the sides are taken", () => {
+  it("uses a corner if the sides are taken", () => {
     const cross = [
       { left: 205, top: 49, width: 90, height: 2 },
       { left: 100, top: 49, width: 90, height: 2 },
@@ -74,7 +74,7 @@ describe("placeLabels", () => {
 describe("below", () => {
   const cover = (height: number) => ({ left: 0, top: 0, width: 400, height });
 
-  it("leaves the stage what nothing covers, and most of it in any case", () => {
+  it("leaves what is not covered, and at least most of the stage", () => {
     expect(below({ ...STAGE, top: 60 }, cover(50))).toEqual({ ...STAGE, top: 60 });
     expect(below(STAGE, cover(50))).toEqual({ ...STAGE, top: 50, height: 250 });
     expect(below(STAGE, cover(290)).height).toBeCloseTo(225);
@@ -90,7 +90,7 @@ describe("Layout", () => {
       level: 0,
     }));
 
-  it("places newcomers without moving or asking about those already there", () => {
+  it("places newcomers without moving those already there", () => {
     const layout = new Layout();
     const first = layout.add(newcomers(0, 20), []);
     const copy = first.slice();
@@ -111,7 +111,7 @@ describe("Layout", () => {
     expect(nearer.length).toBeLessThan(8);
   });
 
-  it("gives features known from earlier their places back, in whatever order they come", () => {
+  it("gives features known from earlier visits their places back, in any order", () => {
     const first = new Layout();
     const ids = newcomers(0, 20);
     const places = first.add(ids, [{ a: 0, b: 1, weight: 1 }]);
@@ -132,7 +132,7 @@ describe("Layout", () => {
     expect(rest.slice(0, 3)).toEqual(places.slice(3 * 14, 3 * 15));
   });
 
-  it("keeps the places of those known but not yet seen free", () => {
+  it("keeps the places of known features free until they fire", () => {
     const layout = new Layout();
     const stranger: Newcomer = { index: 0, source: "s", id: 7, level: 0 };
     const [x = 0, y = 0, z = 0] = new Layout().add([stranger], []);
@@ -149,7 +149,7 @@ describe("Layout", () => {
 });
 
 describe("extentOf", () => {
-  it("leaves a far outlier out of account", () => {
+  it("ignores a far outlier", () => {
     const places = new Float32Array(300);
     for (let i = 0; i < 100; i += 1) places[3 * i] = i === 99 ? 9000 : 100;
     const extent = extentOf(

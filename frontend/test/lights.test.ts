@@ -36,7 +36,7 @@ function rest(lights: Lights): void {
 }
 
 describe("Lights", () => {
-  it("let the newest token stand out at once, before time has faded the others", () => {
+  it("let the newest token stand out at once, before the others have faded", () => {
     const { glow, fresh } = settled(storeOf([1], [2]));
     expect(glow[1]).toBeCloseTo(1);
     expect(glow[0]).toBeLessThanOrEqual(AFTERGLOW);
@@ -52,19 +52,19 @@ describe("Lights", () => {
     lights.aim(store);
     expect(lights.step(16, false)).toBe(true);
     const touched = [...lights.touched.slice(0, lights.touchedCount)];
-    // Feature 4 has fired, and 9 stands back behind it.
+    // Feature 4 has fired, and 9 is dimmed.
     expect(touched.sort()).toEqual([3, 4]);
     expect([...lights.isTouched.slice(0, 5)]).toEqual([0, 0, 0, 1, 1]);
   });
 
-  it("come to rest exactly at their goals", () => {
+  it("come to rest exactly at their targets", () => {
     const lights = settled(storeOf([1, 2], [3]));
     expect([...lights.glow.slice(0, 3)]).toEqual([...lights.target.slice(0, 3)]);
     expect([...lights.pulse.slice(0, 3)]).toEqual([0, 0, 0]);
     expect(lights.isSettled).toBe(true);
   });
 
-  it("jump where motion is to be reduced", () => {
+  it("jump under reduced motion", () => {
     const store = storeOf([1]);
     const lights = new Lights();
     lights.aim(store);
@@ -91,7 +91,7 @@ describe("Lights", () => {
     expect(lights.glow[1]).toBeGreaterThan(0);
   });
 
-  it("lift the chosen feature and its company, and step everybody else back", () => {
+  it("brighten the chosen feature and those it fires with, and dim all others", () => {
     const store = storeOf(
       [1, 2],
       [1, 2],
@@ -108,7 +108,7 @@ describe("Lights", () => {
     expect(glow[4]).toBeLessThan(0.5);
   });
 
-  it("show the token looked at alone", () => {
+  it("show only the token looked at", () => {
     const store = storeOf([1, 2], [3]);
     store.lookAt(0);
     const { glow, fresh } = settled(store);

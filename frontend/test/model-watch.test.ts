@@ -29,7 +29,7 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 20; i += 1) await Promise.resolve();
 }
 
-it("asks until a model is ready, and again when it is looked at again", async () => {
+it("asks until a model is ready, and again on each look", async () => {
   const loading: Answer = { state: "loading", message: "reading the weights" };
   const { watch, asked, reports } = setup(loading, ready("a"), ready("b"));
   watch.look();
@@ -41,7 +41,7 @@ it("asks until a model is ready, and again when it is looked at again", async ()
   expect(reports.at(-1)).toMatchObject({ model: { model: "b" } });
 });
 
-it("asks by name for what was chosen, and does not report an answer that came too late", async () => {
+it("asks for the chosen model by name, and ignores an answer that came too late", async () => {
   const { watch, asked, reports } = setup(ready("a"), ready("b"));
   watch.look();
   watch.choose("b");
@@ -50,7 +50,7 @@ it("asks by name for what was chosen, and does not report an answer that came to
   expect(reports).toMatchObject([{ model: { model: "b" } }]);
 });
 
-it("takes the server's own model where there is none by the name, and says so", async () => {
+it("takes the server's default if there is no model of that name, and says so", async () => {
   const { watch, asked, reports } = setup({ state: "unknown" }, ready("a"));
   watch.choose("gone");
   await settle();

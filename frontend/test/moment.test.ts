@@ -21,7 +21,7 @@ function played(rows: Record<number, number[]>): Session {
 const quiet = (tokens: number): number[] => Array.from({ length: tokens }, () => 0);
 
 describe("light as of a token", () => {
-  /** Scales do not move any more once the label store has said them. */
+  /** Scales no longer change once a known maximum is set. */
   function settled(rows: Record<number, number[]>): Session {
     const session = played(Object.fromEntries(Object.keys(rows).map((id) => [id, [1]])));
     for (const one of session.features) one.knownMax = 10;
@@ -36,7 +36,7 @@ describe("light as of a token", () => {
     return session;
   }
 
-  it("is at every token what it was when that token was the newest", () => {
+  it("is the same as when that token was the newest", () => {
     const rows = { 1: [8, 0, 0, 2, 0, 9, 0, 0], 2: [0, 5, 5, 0, 0, 0, 0, 1], 3: [0.2, 0, 0, 0] };
     const whole = settled(rows);
     for (let index = 0; index < 8; index += 1) {
@@ -51,7 +51,7 @@ describe("light as of a token", () => {
     }
   });
 
-  it("does not know what came later", () => {
+  it("does not depend on later tokens", () => {
     const session = settled({ 1: [0, 0, 9], 2: [9, 0, 0] });
     expect([...lightsAt(session, 1).keys()].map(({ id }) => id)).toEqual([2]);
   });
@@ -76,7 +76,7 @@ describe("where a feature fired", () => {
     expect(one?.fired).toBe(2);
   });
 
-  it("gives the same company counted as tokens come as counted at the end", () => {
+  it("gives the same company, counted as tokens come or at the end", () => {
     const rows = { 1: [1, 0, 1, 1], 2: [1, 0, 1, 0], 3: [0, 1, 0, 1], 4: [1, 1, 1, 1] };
     const session = played(Object.fromEntries(Object.entries(rows).map(([id]) => [id, [1]])));
     session.apply(started(40));

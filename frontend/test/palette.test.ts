@@ -10,7 +10,7 @@ import { describe, expect, it } from "vitest";
 import { hueOf, type Rgb } from "../src/graph/palette";
 
 const GROUND = "#0a0c10";
-/** A difference of 1 is just noticeable side by side; these are lights apart from each other. */
+/** A difference of 1 is just noticeable side by side; the nodes are not side by side. */
 const APART = 10;
 const APART_WITHOUT_BLUE = 8;
 
@@ -24,7 +24,7 @@ function palette(sources: number): Colour[] {
   return Array.from({ length: sources }, (_, place) => colour(hueOf(place, sources)));
 }
 
-/** The difference of the two colours that are nearest to each other, as somebody sees them. */
+/** The difference of the two nearest colours, as seen through `see`. */
 function nearest(colours: readonly Colour[], see: (colour: Colour) => Colour): number {
   const seen = colours.map(see);
   const pairs = seen.flatMap((a, i) => seen.slice(i + 1).map((b) => difference(a, b)));
@@ -41,7 +41,7 @@ describe.each([2, 3, 4, 5, 8, 13])("the hues of %i sources", (sources) => {
     expect(nearest(palette(sources), see)).toBeGreaterThan(least);
   });
 
-  it("stand out from the ground", () => {
+  it("stand out from the background", () => {
     const contrasts = palette(sources).map((hue) => wcagContrast(hue, GROUND));
     expect(Math.min(...contrasts)).toBeGreaterThan(4.5);
   });

@@ -19,7 +19,7 @@ class Clock {
     };
   };
 
-  /** Lets what waits run, at most so many times; returns how often something did. */
+  /** Runs waiting actions, at most `times` of them; returns how many ran. */
   run(times = Infinity): number {
     let ran = 0;
     for (; ran < times && this.action !== null; ran += 1) {
@@ -67,7 +67,7 @@ function opened(frames: Frame[], start: Partial<Parameters<Player["open"]>[1]> =
 const shown = ({ session, at }: Store) => [session.tokens.length, at];
 
 describe("a recording", () => {
-  it("shows its prompt, then token by token, and then stands at its end", () => {
+  it("shows its prompt, then one token after another, and stops at its end", () => {
     const { store, clock } = opened(generation(1, 3));
     expect([...shown(store), store.length]).toEqual([2, 1, 5]);
     clock.run(1);
@@ -77,7 +77,7 @@ describe("a recording", () => {
     expect([store.session.phase, store.token]).toEqual(["finished", null]);
   });
 
-  it("is there at once where no time is to pass", () => {
+  it("is shown whole at once at infinite speed", () => {
     const { store, clock } = opened([...generation(1, 2), ...generation(6, 3)], {
       speed: Infinity,
     });
@@ -85,13 +85,13 @@ describe("a recording", () => {
     expect([clock.run(), store.playback.speed]).toEqual([0, 1]);
   });
 
-  it("stands at the token that the address names, with all of the text around it", () => {
+  it("stops at the token that the address names, with all of the text around it", () => {
     const { store, clock } = opened(generation(1, 4), { at: 3 });
     expect([...shown(store), store.token?.index]).toEqual([6, 3, 3]);
     expect(clock.run()).toBe(0);
   });
 
-  it("is read as far as one scrubs, and not beyond what there is", () => {
+  it("is read as far as one scrubs, and not beyond its end", () => {
     const { store, player, clock } = opened(generation(1, 8));
     player.seek(5);
     expect([...shown(store), store.playback.ahead]).toEqual([6, 5, 4]);
@@ -102,7 +102,7 @@ describe("a recording", () => {
     expect(clock.run()).toBe(0);
   });
 
-  it("plays on from where one scrubbed to, over what is there and what is still to come", () => {
+  it("plays on from where one scrubbed to, over known and new tokens", () => {
     const { store, player, clock } = opened(generation(1, 4));
     player.seek(3);
     player.seek(0);
@@ -113,7 +113,7 @@ describe("a recording", () => {
     expect([...shown(store), store.token]).toEqual([6, 5, null]);
   });
 
-  it("begins again with its prompt when it is played at its end", () => {
+  it("begins again at its prompt when it is played from its end", () => {
     const { store, player, clock } = opened(generation(1, 2), { speed: Infinity });
     player.play();
     expect(store.at).toBe(PROMPT.length - 1);
@@ -121,14 +121,14 @@ describe("a recording", () => {
     expect([store.at, store.playback.playing]).toEqual([3, false]);
   });
 
-  it("stops for one who goes to a token by hand", () => {
+  it("stops when the user goes to a token", () => {
     const { store, clock } = opened(generation(1, 4));
     clock.run(2);
     store.lookAt(1);
     expect([clock.run(), store.at, store.playback.playing]).toEqual([1, 1, false]);
   });
 
-  it("with several generations goes to the next by itself, or when told", () => {
+  it("goes to its next generation by itself, or when asked", () => {
     const { store, player, clock } = opened([...generation(1, 2), ...generation(6, 3)]);
     expect([store.playback.run, store.playback.runs]).toEqual([0, 2]);
     player.go(-1);
@@ -143,7 +143,7 @@ describe("a recording", () => {
     expect(store.session.features.map(({ fired }) => fired)).toEqual([2, 2, 1, 1]);
   });
 
-  it("whose frames came before, as after a break, still has an end", () => {
+  it("still ends if its frames repeat earlier ones, as after a break", () => {
     const [first = started(1), ...others] = generation(1, 3);
     const again = others.map((frame) => ({ ...frame, seq: 2 }));
     const { clock, store } = opened([first, ...again]);
@@ -153,7 +153,7 @@ describe("a recording", () => {
 });
 
 describe("speed", () => {
-  it("shortens the waits; at once skips them", () => {
+  it("shortens the waits; infinite speed skips them", () => {
     const { player, clock, store } = opened(generation(1, 5));
     clock.run(1);
     const [, before = 0] = clock.waits;
@@ -165,7 +165,7 @@ describe("speed", () => {
 });
 
 describe("a live room", () => {
-  it("is looked back over while it goes on, and caught up with", () => {
+  it("can be looked back over while it goes on, and caught up with", () => {
     const { store, player, clock } = opened([]);
     store.restart("live");
     for (const frame of generation(1, 3).slice(0, -1)) store.apply(frame);
@@ -185,7 +185,7 @@ describe("a live room", () => {
 });
 
 describe("the generations of a recording", () => {
-  it("are cut where one begins, waiting included", () => {
+  it("are cut where one begins, with its time in the queue", () => {
     const queued: Frame = { type: "queued", seq: 6, position: 1 };
     const frames = [...generation(1, 2), queued, ...generation(7, 1)];
     const cut = generationsOf(recorded(frames));
@@ -196,14 +196,14 @@ describe("the generations of a recording", () => {
     expect(cut[1]?.frames[0]?.frame.type).toBe("queued");
   });
 
-  it("keep their own time, within what one can see and wait for", () => {
+  it("keep their recorded times, within the shortest and the longest pause", () => {
     const times = [0, 0, 2, 2.5, 2.501, 60, 60];
     const [one] = generationsOf(recorded(generation(1, 4), (i) => times[i] ?? null));
     const pauses = [2, 3, 4, 5].map((index) => pauseBefore(one ?? null, index));
     expect(pauses).toEqual([2000, 500, 100, 3000]);
   });
 
-  it("are read along at leisure where the file says no times, and so is a live room", () => {
+  it("play at reading speed if the file has no times, as does a live room", () => {
     const [one] = generationsOf(recorded(generation(1, 2)));
     expect(pauseBefore(one ?? null, 3)).toBe(pauseBefore(null, 3));
     expect(pauseBefore(one ?? null, 2)).toBeGreaterThan(pauseBefore(null, 2));

@@ -20,7 +20,7 @@ function pointed(): {
 }
 
 describe("listen", () => {
-  it("tells of the press at once, and of a tap where it was pressed", () => {
+  it("reports the press at once, and a tap if it is released nearby", () => {
     const { told, point } = pointed();
     point("pointerdown");
     expect(told).toEqual(["press 10 10"]);
@@ -28,7 +28,7 @@ describe("listen", () => {
     expect(told).toEqual(["press 10 10", "tap"]);
   });
 
-  it("tells of no tap where the pointer has moved on: it has turned the picture", () => {
+  it("reports no tap if the pointer has moved: that turned the picture", () => {
     const { told, point } = pointed();
     point("pointerdown");
     point("pointermove", { offsetX: 15, buttons: 1 });
@@ -36,7 +36,7 @@ describe("listen", () => {
     expect(told).toEqual(["press 10 10"]);
   });
 
-  it("tells what a mouse is over, and nothing of a finger", () => {
+  it("reports what a mouse is over, but not a finger", () => {
     const { told, point } = pointed();
     point("pointermove");
     point("pointermove", { offsetX: 20, pointerType: "touch" });

@@ -42,7 +42,7 @@ const QUEUED = { type: "queued", seq: 1, position: 1 };
 function setup(tryAgain = true) {
   const sockets: FakeSocket[] = [];
   const waits: { ms: number; action: () => void }[] = [];
-  /** Those that look whether the server is still there; cancelled ones are gone. */
+  /** Waits that check whether the server is still there; cancelled ones are removed. */
   const checks: { ms: number; action: () => void }[] = [];
   const states: Connection[] = [];
   const frames: Frame[] = [];
@@ -83,7 +83,7 @@ function setup(tryAgain = true) {
 }
 
 describe("socketPath", () => {
-  it("shows the access token, also where no room is known", () => {
+  it("has the access token, even if no room is known", () => {
     expect(socketPath(null, "a b")).toBe("/ws?access=a+b");
   });
 
@@ -108,7 +108,7 @@ describe("backoff", () => {
 });
 
 describe("RoomSocket", () => {
-  it("is open with the room's frame, not before", () => {
+  it("is open with the room's first frame, not before", () => {
     const { socket, states, frames, last } = setup();
     expect(socket.send({ type: "stop" })).toBe(false);
     last().receive(ROOM);
@@ -118,7 +118,7 @@ describe("RoomSocket", () => {
     expect(last().sent).toEqual(['{"type":"stop"}']);
   });
 
-  it("comes back to its room from the next frame on", () => {
+  it("returns to its room, from the next frame on", () => {
     const { sockets, waits, states, resume, last } = setup();
     last().receive(ROOM);
     resume.at = { room: "r1", from: 2, token: "t" };
@@ -143,7 +143,7 @@ describe("RoomSocket", () => {
     expect(waits.map(({ ms }) => ms)).toEqual([500, 1000, 500]);
   });
 
-  it("passes over a message that breaks the contract and goes on", () => {
+  it("skips a message that breaks the contract and goes on", () => {
     const { frames, last } = setup();
     last().receive(ROOM);
     last().receive({ type: "token" });
@@ -151,7 +151,7 @@ describe("RoomSocket", () => {
     expect(frames.map(({ type }) => type)).toEqual(["room", "queued"]);
   });
 
-  it("tries again where a refusal may pass, with the server's reason", () => {
+  it("tries again if a refusal may pass, with the server's reason", () => {
     const { states, frames, last } = setup(true);
     last().receive({
       type: "error",
@@ -164,7 +164,7 @@ describe("RoomSocket", () => {
     expect(frames).toEqual([]);
   });
 
-  it("stays away where it will not", () => {
+  it("does not try again if it will not pass", () => {
     const { states, waits, last } = setup(false);
     const socket = last();
     socket.receive({ type: "error", seq: 0, error: "unknown_room", message: "gone" });
@@ -175,8 +175,8 @@ describe("RoomSocket", () => {
   });
 });
 
-describe("a connection that says nothing", () => {
-  it("is asked whether it is there, and given up when it does not answer", () => {
+describe("a silent connection", () => {
+  it("gets a ping, and is given up if nothing comes back", () => {
     const { checks, waits, states, last } = setup();
     last().receive(ROOM);
     expect(checks.map(({ ms }) => ms)).toEqual([SILENT_MS]);
@@ -190,7 +190,7 @@ describe("a connection that says nothing", () => {
     expect(states.at(-1)).toEqual({ state: "connecting" });
   });
 
-  it("is there again with any word, also one this page does not know", () => {
+  it("counts as alive after any message, even an unknown one", () => {
     const { checks, last } = setup();
     last().receive(ROOM);
     checks.shift()?.action();
@@ -198,7 +198,7 @@ describe("a connection that says nothing", () => {
     expect(checks.map(({ ms }) => ms)).toEqual([SILENT_MS]);
   });
 
-  it("is tried anew at once when somebody knows better", () => {
+  it("is opened again at once when told that it may work", () => {
     const { socket, sockets, last } = setup();
     last().receive(ROOM);
     socket.hurry();
@@ -209,7 +209,7 @@ describe("a connection that says nothing", () => {
   });
 });
 
-it("a server that wants to be left alone is, for as long as it says", () => {
+it("waits as long as the server asks before it tries again", () => {
   const { waits, states, last } = setup();
   const full = { type: "error", seq: 0, error: "too_many_rooms", message: "Full", retry_after: 30 };
   last().receive(full);

@@ -11,8 +11,8 @@ function sessionOf(...frames: Frame[]): Session {
   return session;
 }
 
-describe("a log that counts anew", () => {
-  it("is followed from where the room says it stands", () => {
+describe("a log with a new epoch", () => {
+  it("is followed from the place that the room frame gives", () => {
     const session = sessionOf(started(1), token(2, 0, " a", []), token(3, 1, " b", []));
     const room: Frame = {
       type: "room",
@@ -45,7 +45,7 @@ describe("a run", () => {
     expect(session.outcome).toEqual({ reason: "length", generated: 1, seconds: 2 });
   });
 
-  it("is stopped, not finished, when it was cancelled", () => {
+  it("is stopped, not finished, after a cancel", () => {
     expect(sessionOf(started(1), finished(2, "cancelled")).phase).toBe("stopped");
   });
 
@@ -79,13 +79,13 @@ describe("a run", () => {
 });
 
 describe("sequence numbers", () => {
-  it("drops a frame that came before a reconnect", () => {
+  it("drop a frame that came before a reconnect", () => {
     const session = sessionOf(started(1), token(2, 0, "a", []));
     expect(session.apply(token(2, 0, "a", []))).toBe(false);
     expect(session.tokens).toHaveLength(1);
   });
 
-  it("does not count room and error frames, which carry the newest number of the log", () => {
+  it("ignore room and error frames, which carry the newest number of the log", () => {
     const session = sessionOf(started(1));
     session.apply({
       type: "room",
@@ -101,7 +101,7 @@ describe("sequence numbers", () => {
     expect(session.apply(token(2, 0, "a", []))).toBe(true);
   });
 
-  it("keeps the room's token when a later room frame has none", () => {
+  it("keep the room's token if a later room frame has none", () => {
     const room = { type: "room", seq: 0, room: "r", role: "presenter", open: false } as const;
     const session = sessionOf(
       { ...room, viewers: 1, presenter_token: "t" },
@@ -110,7 +110,7 @@ describe("sequence numbers", () => {
     expect(session.room).toMatchObject({ viewers: 2, presenter_token: "t" });
   });
 
-  it("counts from the start in the next room", () => {
+  it("count from the start in the next room", () => {
     const session = sessionOf(started(1), token(2, 0, "a", []));
     session.leave();
     expect([session.lastSeq, session.room, session.phase]).toEqual([0, null, "failed"]);
@@ -137,7 +137,7 @@ describe("errors", () => {
     expect(session.problem).toBeNull();
   });
 
-  it("a break while a request is on its way fails it; frames that come after all revive it", () => {
+  it("include a break while a request is on its way, until frames of it come", () => {
     const session = new Session();
     session.requested();
     session.interrupted();
@@ -160,7 +160,7 @@ describe("features", () => {
     expect(glow()).toBe(FLOOR);
   });
 
-  it("do not get darker by firing weakly while they still glow", () => {
+  it("do not get darker by a weak firing while they still glow", () => {
     const session = sessionOf(
       started(1),
       token(2, 0, "a", [feature(1, 9)]),
@@ -179,7 +179,7 @@ describe("features", () => {
     expect(session.features.map(nameOf)).toEqual(["capitals"]);
   });
 
-  it("know their largest activation from the first frame that tells it", () => {
+  it("take their largest activation from the first frame that has it", () => {
     const session = sessionOf(
       started(1),
       token(2, 0, "a", [feature(482, 4, { max: 16 }), feature(9, 4)]),
@@ -193,7 +193,7 @@ describe("features", () => {
     ]);
   });
 
-  it("of two sources with the same number are two", () => {
+  it("with the same number in two sources are two", () => {
     const session = sessionOf(
       started(1),
       token(2, 0, "a", [feature(1, 4), feature(1, 4, { source: "axon-demo/3-res", layer: 3 })]),
@@ -202,7 +202,7 @@ describe("features", () => {
   });
 });
 
-describe("questions", () => {
+describe("queries", () => {
   const capital = { label: "capitals" };
   const session = sessionOf(
     started(1, ["axon-demo/2-res", "axon-demo/3-res"]),
@@ -215,7 +215,7 @@ describe("questions", () => {
     token(4, 2, "c", []),
   );
 
-  it("strongest first, the same label of two layers once", () => {
+  it("put the strongest first, and a label of two layers once", () => {
     const [first] = session.tokens;
     const names = first ? strongest(session, first, 5) : [];
     expect(names.map(({ feature: f, echoes }) => [nameOf(f), echoes.length])).toEqual([
@@ -224,7 +224,7 @@ describe("questions", () => {
     ]);
   });
 
-  it("features without a label are not the same for having the same number", () => {
+  it("do not merge features without a label that have the same number", () => {
     const nameless = sessionOf(
       started(1, ["axon-demo/2-res", "axon-demo/3-res"]),
       token(2, 0, "a", [feature(5, 8), feature(5, 6, { source: "axon-demo/3-res", layer: 3 })]),
@@ -237,11 +237,11 @@ describe("questions", () => {
     ]);
   });
 
-  it("the newest token is the newest that has features", () => {
+  it("take the newest token that has features", () => {
     expect(newestToken(session)?.text).toBe("b");
   });
 
-  it("neighbours are those that fired at the same tokens", () => {
+  it("find as neighbours those that fired at the same tokens", () => {
     const [one] = session.features;
     const near = one ? neighbours(session, one, 5) : [];
     expect(near.map(({ feature: f, together }) => [f.id, together])).toEqual([

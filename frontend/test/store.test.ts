@@ -26,7 +26,7 @@ function serving(...ids: string[]): Store {
 }
 
 describe("hidden sources", () => {
-  it("are not asked for; without any, the server chooses", () => {
+  it("are not asked for; if none is hidden, the server chooses", () => {
     const store = serving("m/0", "m/1");
     expect(store.wantedSources()).toBeUndefined();
     store.set({ hidden: new Set(["m/0"]) });
@@ -34,7 +34,7 @@ describe("hidden sources", () => {
     expect([store.shows("m/0"), store.shows("m/1")]).toEqual([false, true]);
   });
 
-  it("of a recording of another model hide nothing of this one", () => {
+  it("of another model's recording hide nothing of this one", () => {
     const store = serving("m/0", "m/1");
     store.set({ hidden: new Set(["recorded/3"]) });
     expect(store.wantedSources()).toBeUndefined();

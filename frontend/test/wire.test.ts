@@ -18,7 +18,7 @@ const TOKEN = {
   ],
 };
 
-/** The frames of a message, and what was said of those left out. */
+/** The frames of a message, and the errors of those left out. */
 function read(text: string): { frames: Frame[]; broken: string[] } {
   const broken: string[] = [];
   const frames = parseMessage(text, (error) => broken.push(error.message));
@@ -88,7 +88,7 @@ describe("parseMessage", () => {
     expect(read_.broken).toEqual(["token.position is not a number"]);
   });
 
-  it("keeps a token's id, L0 and reconstruction error where they are told", () => {
+  it("keeps a token's id, L0 and reconstruction error if it has them", () => {
     const details = {
       token_id: 6342,
       l0: { "axon-demo/2-res": 31 },
@@ -121,7 +121,7 @@ describe("a recording of a room", () => {
 
   const recorded = { frame: { type: "queued", seq: 1, position: 0 }, time: 5.25 };
 
-  it("keeps when its frames were made", () => {
+  it("keeps the times of its frames", () => {
     expect(parseRecording([head, queued, end, ""].join("\n"))).toEqual({
       frames: [recorded],
       cut: false,
@@ -145,11 +145,15 @@ describe("a recording of a room", () => {
   });
 
   it.each([
-    ["another kind of file", ["id;label", "1;cats"], "no recording of Axon"],
-    ["other JSON", ['{"name":"axon"}'], "no recording of Axon"],
+    ["another kind of file", ["id;label", "1;cats"], "not a recording made by Axon"],
+    ["other JSON", ['{"name":"axon"}'], "not a recording made by Axon"],
     ["an empty file", [], "empty"],
     ["one without frames", [head, '{"type":"end","seq":0,"frames":0}'], "nothing to play"],
-    ["one of a later version", [head.replace('"version":1', '"version":2'), queued], "newer Axon"],
+    [
+      "one of a later version",
+      [head.replace('"version":1', '"version":2'), queued],
+      "newer version of Axon",
+    ],
   ])("is not played: %s", (_what, lines, message) => {
     expect(() => parseRecording(lines.join("\n"))).toThrow(WireError);
     expect(() => parseRecording(lines.join("\n"))).toThrow(message);
@@ -178,7 +182,7 @@ describe("parseModel", () => {
 });
 
 describe("parseFeatureInfo", () => {
-  it("takes what is known and null for the rest", () => {
+  it("takes what is known, and null for the rest", () => {
     expect(parseFeatureInfo({ label: "capitals", score: 0.93 })).toEqual({
       label: "capitals",
       explainer: null,

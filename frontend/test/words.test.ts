@@ -33,7 +33,7 @@ function live(...frames: Frame[]): Store {
 }
 
 describe("statusOf", () => {
-  it("tells loading, an unreachable server and a lost connection", () => {
+  it("describes loading, an unreachable server and a lost connection", () => {
     const store = live();
     store.set({ backend: { state: "loading", message: "reading the weights" } });
     expect(statusOf(store).text).toBe("The model is not ready yet: reading the weights");
@@ -49,7 +49,7 @@ describe("statusOf", () => {
     });
   });
 
-  it("tells the place in the queue, the progress and the end", () => {
+  it("describes the place in the queue, the progress and the end", () => {
     const store = live({ type: "queued", seq: 1, position: 2 });
     expect(statusOf(store).text).toBe("Waiting: 2 requests ahead.");
     store.apply(started(2));
@@ -59,7 +59,7 @@ describe("statusOf", () => {
     expect(statusOf(store).text).toBe("Finished: 1 token in 2.0 s. Choose one to look at it.");
   });
 
-  it("tells a stop from an end", () => {
+  it("distinguishes a stop from an end", () => {
     expect(statusOf(live(started(1), finished(2, "cancelled"))).text).toContain("Stopped after");
   });
 
@@ -75,7 +75,7 @@ describe("statusOf", () => {
 });
 
 describe("sayProblem", () => {
-  it("uses the server's words where it has none of its own", () => {
+  it("uses the server's words if the page has none", () => {
     expect(
       sayProblem({ code: "new_code", message: "Do this.", field: null, retryAfter: null }),
     ).toBe("Do this.");
@@ -83,7 +83,7 @@ describe("sayProblem", () => {
 });
 
 describe("connectionOf", () => {
-  it("tells one's role, and who watches once there is more than one", () => {
+  it("names the role and the number of viewers once there is more than one", () => {
     const room = { type: "room", seq: 0, room: "r", role: "presenter", open: false } as const;
     const store = live({ ...room, viewers: 1, presenting: true });
     expect(connectionOf(store).text).toBe("connected");
@@ -105,7 +105,7 @@ describe("every error of the gateway", () => {
     expect(ITS_OWN_WORDS.filter((code) => !known.includes(code))).toEqual([]);
   });
 
-  it("says when to try again where the gateway says so", () => {
+  it("says when to try again if the gateway says so", () => {
     const problem = { message: "", field: null };
     expect(sayProblem({ ...problem, code: "queue_full", retryAfter: 2.5 })).toBe(
       "Too many people are generating. Try again in 3 s.",
@@ -113,7 +113,7 @@ describe("every error of the gateway", () => {
     expect(sayProblem({ ...problem, code: "queue_full", retryAfter: 240 })).toContain("4 minutes");
   });
 
-  it("points at the field that has the note, and only there", () => {
+  it("points at the field that has a note, and at no other", () => {
     const problem = { code: "out_of_range", message: "top_p must be 0 to 1", retryAfter: null };
     expect(sayProblem({ ...problem, field: "top_p" })).toContain("see the note");
     expect(sayProblem({ ...problem, field: "stop" })).toBe("top_p must be 0 to 1");
@@ -130,14 +130,14 @@ describe("progressOf", () => {
 describe("bannerOf", () => {
   const room = { type: "room", seq: 0, room: "r", role: "viewer", viewers: 2 } as const;
 
-  it("puts a lost connection before everything, with a way to try now", () => {
+  it("puts a lost connection first, with a button to try now", () => {
     const store = live({ ...room, open: false, presenting: false });
     store.set({ connection: { state: "waiting", seconds: 3, reason: "This device is offline" } });
     expect(bannerOf(store, true)).toMatchObject({ tone: "problem", action: "retry" });
     expect(bannerOf(store, true)?.text).toContain("offline");
   });
 
-  it("tells that filters hide everything, and that the presenter is gone", () => {
+  it("says that filters hide everything, and that the presenter has left", () => {
     const store = live({ ...room, open: false, presenting: false });
     expect(bannerOf(store, true)?.action).toBe("clear-filters");
     expect(bannerOf(store, false)?.text).toContain("presenter has left");
@@ -145,7 +145,7 @@ describe("bannerOf", () => {
     expect(bannerOf(store, false)).toBeNull();
   });
 
-  it("offers a room of one's own where the one asked for is gone, and only there", () => {
+  it("offers a new room if the one asked for is closed, and only then", () => {
     const store = live();
     store.set({ connection: { state: "gone", message: "Closed", code: "unknown_room" } });
     expect(bannerOf(store, false)?.action).toBe("own-room");

@@ -161,6 +161,6 @@ async def test_a_link_to_a_model_that_is_not_here_says_so(open_page: Opener, hal
     page = await open_page(f"{hall.url}/?prompt=Hello&model=gpt5&seed=7")
     await expect(page.get_by_label("Prompt")).to_have_value("Hello")
     await expect(page.locator("#status")).to_contain_text(
-        "There is no gpt5 here: fake would run instead."
+        "This server has no model gpt5. Generate runs fake instead."
     )
     await expect(page.locator("#model")).to_have_text("fake")

@@ -52,7 +52,7 @@ async def test_it_tells_all_that_is_known(open_page: Opener, gateway: Gateway, s
     panel = inspector(page)
     await expect(panel).to_contain_text(source)
     await expect(panel).to_contain_text(f"#{index}")
-    await expect(panel).to_contain_text(re.compile(r"activation \d+\.\d+ of 14.5 seen at most"))
+    await expect(panel).to_contain_text(re.compile(r"activation \d+\.\d+ \(highest known 14\.5\)"))
     for words in ("Density1% of all tokens", "Label byrecipe", "Label score0.93 of 1", "Peak"):
         await expect(panel).to_contain_text(words)
     promoted = panel.locator(".effects").first.locator("li")
@@ -91,7 +91,7 @@ async def test_the_sparkline_scrubs(open_page: Opener, gateway: Gateway, size: s
     assert box
     await page.mouse.click(box["x"] + 1, box["y"] + box["height"] / 2)
     await expect(strip).to_have_attribute("aria-valuetext", re.compile("“start”, silent"))
-    await expect(inspector(page)).to_contain_text("activation none of")
+    await expect(inspector(page)).to_contain_text("activation none (highest known")
 
 
 async def test_a_pinned_feature_stays_listed(open_page: Opener, gateway: Gateway) -> None:
@@ -140,8 +140,10 @@ async def test_what_cannot_be_asked_is_said_quietly(open_page: Opener, gateway: 
     gateway.labels_on = False
     page = await open_room(open_page, gateway)
     await choose(page)
-    await expect(inspector(page)).to_contain_text("Nothing more is known of it here just now.")
-    await expect(inspector(page)).to_contain_text(re.compile(r"of \d+\.\d+ seen at most"))
+    await expect(inspector(page)).to_contain_text(
+        "Nothing more is known about this feature right now."
+    )
+    await expect(inspector(page)).to_contain_text(re.compile(r"highest known \d+\.\d+"))
     await expect(inspector(page).locator(".effects")).to_have_count(0)
     await keep(page, "inspector-unknown")
 

@@ -117,7 +117,7 @@ async def test_the_inspector_tells_what_the_label_store_knows(
     await pages.stop_button(page).click()
     await page.locator("#strongest-list [role=option]").first.click()
     inspector = page.get_by_label("Chosen feature")
-    await expect(inspector).to_contain_text("of 14.5 seen at most")
+    await expect(inspector).to_contain_text("highest known 14.5")
     await expect(inspector).to_contain_text("0.93 of 1")
     link = inspector.get_by_role("link", name="Neuronpedia")
     key: str = await page.evaluate("axon.chosen")
@@ -139,7 +139,7 @@ async def test_the_inspector_asks_again_for_what_could_not_be_told(
     await page.keyboard.press("Escape")
     await expect(inspector).to_be_hidden()
     await feature.click()
-    await expect(inspector).to_contain_text("of 14.5 seen at most")
+    await expect(inspector).to_contain_text("highest known 14.5")
 
 
 async def test_a_token_shows_its_own_features(open_page: Opener, gateway: Gateway) -> None:

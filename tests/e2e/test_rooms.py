@@ -277,7 +277,7 @@ async def test_a_lost_connection_is_told_and_resumed(open_page: Opener, hall: Ha
         ),
         (
             Failure(grpc.StatusCode.INTERNAL, "boom"),
-            "The model failed at this. Press Generate again; if it fails again, change the "
+            "The model failed on this request. Press Generate again; if it fails again, change the "
             "settings.",
         ),
     ],
@@ -378,7 +378,7 @@ async def test_too_many_sockets(open_page: Opener, tmp_path: Path) -> None:
     async with open_hall(tmp_path, client_sockets=1) as hall:
         await opened(open_page, hall)
         page = await open_page(hall.url)
-        words = "Too many pages of your address are connected."
+        words = "Too many pages from your network address are connected."
         await expect(page.locator("#status")).to_contain_text(words)
 
 

@@ -341,7 +341,9 @@ async def test_what_is_wrong_with_a_recording_is_said_in_words(
     await pages.wait_for(page, "a.phase === 'finished'")
     note = page.get_by_role("alert")
     await drop(page, "table.csv", "id;label\n1;cats\n")
-    await expect(note).to_contain_text("table.csv cannot be played: it is no recording of Axon")
+    await expect(note).to_contain_text(
+        "table.csv cannot be played: it is not a recording made by Axon"
+    )
     assert await page.evaluate("axon.tokenCount") == RECORDED  # what was shown stays
     await keep(page, "foreign-recording")
     whole = recording(generation(6))

@@ -1,28 +1,28 @@
 /**
- * Where features have found their places, kept by the browser from one visit to the next: a feature
- * stays where it was after a reload, whatever fires first then.
+ * Keeps the features' places in the browser from one visit to the next: after a reload a feature is
+ * where it was, whichever fires first.
  */
 import { createStore, delMany, get, set, update, type UseStore } from "idb-keyval";
 
-/** Features kept of a source, and sources kept; those not seen for longest go first. */
+/** Features kept per source, and sources kept; the least recently used go first. */
 const MOST_FEATURES = 4096;
 const MOST_SOURCES = 26;
 const SOURCES = "sources";
 
-/** Places in one source, in the order in which they were last needed. */
+/** Places in one source, the least recently used first. */
 export interface Chart {
   ids: Uint32Array;
-  /** x, height over the source's storey, z of each. */
+  /** x, height above the source's storey, z of each. */
   spots: Float32Array;
 }
 
-/** `chart` with `added` behind what it knows. What has a place keeps it: two windows agree in the end. */
+/** `chart` with `added` at its end. A known feature keeps its place, so that two windows agree. */
 export function joined(chart: Chart | undefined, added: Chart, most = MOST_FEATURES): Chart {
   const spots = new Map<number, Float32Array>();
   const read = ({ ids, spots: from }: Chart): void => {
     ids.forEach((id, i) => {
       const spot = spots.get(id) ?? from.slice(3 * i, 3 * i + 3);
-      // Anew, so that it stands behind the others.
+      // Inserted again, so that it moves to the end.
       spots.delete(id);
       spots.set(id, spot);
     });
@@ -37,7 +37,7 @@ export function joined(chart: Chart | undefined, added: Chart, most = MOST_FEATU
   return { ids: Uint32Array.from(kept, ([id]) => id), spots: all };
 }
 
-/** Puts a source first, and says which ones are too many then. */
+/** Puts a source first, and returns those beyond `most` as dropped. */
 export function used(
   sources: readonly string[],
   source: string,
@@ -48,10 +48,10 @@ export function used(
 }
 
 export class Atlas {
-  /** Another form of what is kept gets another name. */
+  /** Another format of what is stored needs another name. */
   private readonly store: UseStore = createStore("axon-places-1", "charts");
 
-  /** What is known of a source; nothing where the browser keeps nothing. */
+  /** The stored places of a source; undefined if there are none or storage is not available. */
   async load(source: string): Promise<Chart | undefined> {
     try {
       return await get<Chart>(source, this.store);
@@ -60,7 +60,7 @@ export class Atlas {
     }
   }
 
-  /** Keeps places. A browser that does not let us is no reason to stop. */
+  /** Stores places. Does nothing if storage is not available. */
   async keep(source: string, added: Chart): Promise<void> {
     try {
       await update<Chart>(source, (chart) => joined(chart, added), this.store);

@@ -1,23 +1,23 @@
-/** The camera: orbit by hand, fit, fly to a node or a pose, and a slow drift while nobody touches it. */
+/** The camera: orbit by hand, fit, fly to a node or a pose, and drift slowly if left alone. */
 import { PerspectiveCamera, Vector3 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import type { Box } from "./placement";
 
 const FIELD_OF_VIEW = 36;
 const FLIGHT_MS = 900;
-/** Poses that are followed come a few times a second: each is to be reached before the next. */
+/** Time of a flight to a followed pose; the next may come after a fifth of a second. */
 const FOLLOW_MS = 300;
-/** OrbitControls counts 60 s a turn at 1: a turn in four minutes. */
+/** OrbitControls turns once in 60 s at speed 1: this is a turn in four minutes. */
 const DRIFT = 0.25;
-/** What a turn keeps of its speed in a second, once let go; OrbitControls counts by frames. */
+/** Share of its speed that a turn keeps one second after the hand lets go. */
 const DAMPING = 0.0005;
-/** The drift ends this long after the last thing that happened: nobody is looking any more. */
+/** The drift ends this long after the last event: probably nobody is looking any more. */
 const DRIFT_MS = 120_000;
-/** Whoever follows the camera hears of it at most this often. */
+/** Pose listeners are called at most this often. */
 const TELL_MS = 200;
 /** Seen a little from above, so that the storeys read as discs. */
 const HOME_DIRECTION = new Vector3(0, 0.3, 1).normalize();
-/** Room around the outermost nodes, for their cores and for what `misfits` lets pass. */
+/** Room around the outermost nodes, for their cores and for what `misfits` tolerates. */
 const MARGIN = 1.07;
 
 /** The extent of the picture: a standing cylinder around the axis through `centre`. */
@@ -27,20 +27,20 @@ export interface Extent {
   halfHeight: number;
 }
 
-/** Where the camera stands and what it looks at, in world units: plain numbers, to be sent. */
+/** Where the camera stands and what it looks at, in world units, as numbers that can be sent. */
 export interface Pose {
   position: [number, number, number];
   target: [number, number, number];
 }
 
-/** `drifting` may be drawn seldom, `moving` in every frame. */
+/** `drifting` may be drawn at a lower rate; `moving` needs every frame. */
 export type Motion = "still" | "drifting" | "moving";
 
 interface Flight {
   start: number;
   /** Milliseconds that it takes. */
   duration: number;
-  /** Share of the way behind us after a share of the time. */
+  /** Share of the way covered after the share `t` of the time. */
   ease(t: number): number;
   fromPosition: Vector3;
   fromTarget: Vector3;
@@ -50,11 +50,11 @@ interface Flight {
 
 export class CameraRig {
   readonly camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, 1, 5000);
-  /** Nobody has taken the camera since the last Reset: it may drift and keep all in view. */
+  /** The camera may drift and refit, until it is moved, flies to a node or takes a pose. */
   free = true;
   private readonly controls: OrbitControls;
   private flight: Flight | null = null;
-  /** The user's hand, or a button, moves the camera: those who follow it are to hear of it. */
+  /** The user moves the camera, by hand or with a button: pose listeners are to be told. */
   private byUser = false;
   private untold = false;
   private updating = false;
@@ -81,13 +81,13 @@ export class CameraRig {
     });
     this.controls.addEventListener("change", () => {
       this.untold = this.byUser;
-      // What changes within a frame is drawn by it.
+      // A change within a frame is drawn by that frame.
       if (!this.updating) moved();
     });
     this.stillness = matchMedia("(prefers-reduced-motion: reduce)");
   }
 
-  /** Something happened at `now`: the drift goes on for another while. */
+  /** Something happened at `now`: the drift goes on for `DRIFT_MS` from here. */
   stir(now: number): void {
     this.stirredAt = now;
   }
@@ -98,7 +98,7 @@ export class CameraRig {
     return { position: position.toArray(), target: target.toArray() };
   }
 
-  /** Glides to a pose, or jumps there where motion is to be reduced. */
+  /** Glides to a pose, or jumps there under reduced motion. */
   takePose({ position, target }: Pose, now: number): void {
     this.free = false;
     this.calm();
@@ -107,7 +107,7 @@ export class CameraRig {
     this.move(to, from, now, FOLLOW_MS, easeOut);
   }
 
-  /** Ends the swing that a hand gave: it would go on from wherever a flight leads. */
+  /** Ends the swing after a drag, which would otherwise go on after the flight. */
   private calm(): void {
     const place = this.camera.position.clone();
     this.controls.enableDamping = false;
@@ -115,7 +115,7 @@ export class CameraRig {
     this.camera.position.copy(place);
   }
 
-  /** Tells the pose whenever the user has moved the camera, a few times a second and at the end. */
+  /** `listener` gets the pose while the user moves the camera, and at the end of the movement. */
   onPose(listener: (pose: Pose) => void): void {
     this.poseListeners.add(listener);
   }
@@ -131,7 +131,7 @@ export class CameraRig {
     this.camera.updateProjectionMatrix();
   }
 
-  /** Steps flight, drift and damping. */
+  /** Advances flight, drift and damping. */
   update(now: number, mayDrift: boolean): Motion {
     const drift = mayDrift && this.free && !this.stillness.matches && this.flight === null;
     this.controls.autoRotate = drift && now - this.stirredAt < DRIFT_MS;
@@ -159,28 +159,28 @@ export class CameraRig {
     return this.camera.position.distanceTo(this.controls.target);
   }
 
-  /** Shows everything, from where the camera stands. */
+  /** Shows everything, from the direction in which the camera stands. */
   fit(extent: Extent, now: number, byUser = false): void {
     this.byUser = byUser;
     const direction = this.camera.position.clone().sub(this.controls.target).normalize();
     this.goTo(extent.centre, direction, this.fitting(extent, direction), now);
   }
 
-  /** Shows everything from the usual side, and sets the camera free again. */
+  /** Shows everything from the first direction, and lets the camera drift again. */
   reset(extent: Extent, now: number): void {
     this.free = true;
     this.byUser = true;
     this.goTo(extent.centre, HOME_DIRECTION, this.fitting(extent, HOME_DIRECTION), now);
   }
 
-  /** Whether the picture has outgrown, or left half empty, the view. */
+  /** Whether the picture is too large for the view, or leaves much of it empty. */
   misfits(extent: Extent): boolean {
     const direction = this.camera.position.clone().sub(this.controls.target).normalize();
     const ratio = this.fitting(extent, direction) / this.distance;
     return this.flight === null && (ratio > 1.04 || ratio < 0.6);
   }
 
-  /** Flies to a node, to a good half of the distance at which everything is seen. */
+  /** Flies to a node: to 0.6 of the distance that shows everything, and never farther away. */
   visit(place: Vector3, extent: Extent, now: number): void {
     this.free = false;
     this.byUser = true;
@@ -235,8 +235,8 @@ export class CameraRig {
   }
 
   /**
-   * The distance from which the cylinder just fits the stage: that of the worst of its points, the
-   * rims' nearest and farthest for the height, and their flanks for the width.
+   * The distance from which the cylinder just fits the stage. Its height is checked at the nearest
+   * and farthest points of both rims, its width at their sides; the largest distance counts.
    */
   private fitting({ radius, halfHeight }: Extent, direction: Vector3): number {
     const slope = Math.tan((FIELD_OF_VIEW * Math.PI) / 360) / this.height;
@@ -258,7 +258,7 @@ function easeInOut(t: number): number {
   return t < 0.5 ? 4 * t ** 3 : 1 - (2 - 2 * t) ** 3 / 2;
 }
 
-/** For what is on its way already: starting slowly at every new pose, one would never catch up. */
+/** For a camera that is moving already: a slow start at every new pose would never catch up. */
 function easeOut(t: number): number {
   return 1 - (1 - t) ** 2;
 }

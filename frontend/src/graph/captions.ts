@@ -1,4 +1,4 @@
-/** Names on the picture: which ones is decided now and then, where they are in every frame. */
+/** Names on the picture: they are chosen now and then, and follow their nodes in every frame. */
 import { newestToken, strongest } from "../session/query";
 import type { Store } from "../session/store";
 import { Labels } from "./labels";
@@ -7,13 +7,13 @@ import { NAMED_FROM, nameNodes } from "./naming";
 import type { OnScreen, Projector } from "./pick";
 import { type Box, coreBox } from "./placement";
 
-/** Labels are chosen anew at most this often; between, they only follow their nodes. */
+/** Labels are chosen anew at most this often; in between, they only follow their nodes. */
 const CHOOSE_MS = 240;
-/** Labels rather do not hide nodes at least this bright. */
+/** Labels avoid hiding nodes at least this bright. */
 const BRIGHT = 0.5;
-/** Names of the strongest features of the token on show, to be read from the back row. */
+/** How many of the strongest features of the token on show have large names. */
 const LEADS = 5;
-/** A small stage has room for the strongest alone. */
+/** A stage narrower than this, in pixels, has room for fewer names. */
 const SMALL = 500;
 const MOST = 14;
 const MOST_ON_SMALL = 5;
@@ -38,7 +38,7 @@ export class Captions {
     private readonly projector: Projector,
   ) {}
 
-  /** The part of the canvas that labels may use, and what they must leave free of it. */
+  /** `stage` is the part of the canvas that labels may use; they must leave `taken` free. */
   resize(stage: Box, taken: readonly Box[]): void {
     this.stage = stage;
     this.taken = taken;
@@ -46,13 +46,13 @@ export class Captions {
     this.changed(true);
   }
 
-  /** The picture has changed; `now` has the names chosen anew with the next frame. */
+  /** The picture has changed. With `now`, names are chosen anew at the next frame. */
   changed(now = false): void {
     this.stale = true;
     if (now) this.chosenAt = -Infinity;
   }
 
-  /** Milliseconds until names are to be chosen anew, Infinity when they fit. */
+  /** Milliseconds until names are to be chosen anew, Infinity if nothing has changed. */
   due(now: number): number {
     return this.stale ? Math.max(1, this.chosenAt + CHOOSE_MS - now) : Infinity;
   }
@@ -63,7 +63,7 @@ export class Captions {
       chosen: chosen?.index ?? null,
       hovered: hovered === null ? null : (session.feature(hovered)?.index ?? null),
     };
-    // Who gets the attention gets a name at once.
+    // A feature that was just chosen or hovered gets its name at once.
     if (marked.chosen !== this.marked.chosen || marked.hovered !== this.marked.hovered) {
       this.changed(true);
     }
@@ -80,7 +80,7 @@ export class Captions {
   private choose(now: number, marked: Marked): void {
     this.stale = false;
     this.chosenAt = now;
-    // By the light they are on their way to: a name comes with its feature, not after it.
+    // By the light that they are moving to: a name comes with its feature, not after it.
     const { target: glow } = this.lights;
     const leads = this.leads();
     const nodes: OnScreen[] = [];
@@ -96,7 +96,7 @@ export class Captions {
     this.labels.select(named.slice(0, 4 * limit), bright, this.stage, this.taken, limit);
   }
 
-  /** The same that the list beside the text names. */
+  /** The first features of the list beside the text. */
   private leads(): number[] {
     const { session } = this.store;
     const token = this.store.token ?? newestToken(session);

@@ -1,4 +1,4 @@
-/** The graph: puts nodes, links, labels and camera together and draws only when something changed. */
+/** The graph: puts nodes, links, labels and camera together; draws only if something changed. */
 import {
   ColorManagement,
   LinearSRGBColorSpace,
@@ -27,12 +27,12 @@ import { Web } from "./web";
 
 export type { Pose } from "./camera";
 
-// Colours are given as the screen shows them; nothing is to be converted on the way.
+// Colours are given as the screen shows them: no conversion.
 ColorManagement.enabled = false;
 
-/** A drifting picture is drawn half as often: nobody sees it, the battery does. */
+/** A drifting picture is drawn about half as often: it looks the same and saves power. */
 const DRIFT_FRAME_MS = 25;
-/** After a rest the first frame is this long, whatever the clock says: lights swell, they do not jump. */
+/** After a rest the first frame counts as this long, so that lights swell and do not jump. */
 const FIRST_FRAME_MS = 16;
 const LONGEST_FRAME_MS = 100;
 
@@ -43,9 +43,9 @@ export interface GraphHost {
   stage: HTMLElement;
   /** On a small screen it lies over the top of the stage. */
   bar: HTMLElement;
-  /** Stands on the stage and is to stay free of labels. */
+  /** Lies on the stage; labels keep off it. */
   tools: HTMLElement;
-  /** Called when the browser takes the graph's WebGL away, and when it gives it back. */
+  /** Called with false when the browser takes WebGL away, with true when it is back. */
   drawable(may: boolean): void;
 }
 
@@ -95,7 +95,7 @@ export class Graph {
     });
   }
 
-  /** Shows everything, from where the camera stands. */
+  /** Shows everything, from the direction in which the camera stands. */
   fit(): void {
     this.rig.fit(this.extent(), performance.now(), true);
   }
@@ -123,7 +123,7 @@ export class Graph {
   /** The graph as it is now, with its labels and what its hues mean: a PNG. */
   picture(): Promise<Blob> {
     const { run, tokens } = this.session;
-    // What was drawn is kept only until the browser shows it: drawn anew, it can be read.
+    // The browser keeps a drawing only until it shows it: draw again, so that it can be read.
     this.renderer.render(this.scene, this.rig.camera);
     return compose({
       canvas: this.host.canvas,
@@ -138,7 +138,7 @@ export class Graph {
     });
   }
 
-  /** Every node on show where it is on the page. */
+  /** Every node on show, with its place on the canvas. */
   onScreen(): OnScreen[] {
     return Array.from(this.projector.all(), (spot) => ({ ...spot }));
   }
@@ -214,7 +214,7 @@ export class Graph {
     const sources = this.store.sourceIds();
     if (sources.join() === this.sourceIds.join()) return;
     this.sourceIds = sources;
-    // Other storeys: everything finds its place there anew.
+    // The storeys have changed: all features are placed anew.
     this.placing.restart();
   }
 
@@ -236,7 +236,7 @@ export class Graph {
     this.redraw();
   }
 
-  /** Draws one frame; answers when the next one is due, see FrameLoop. */
+  /** Draws one frame; returns when the next one is due, see FrameLoop. */
   private frame(now: number): number {
     const passed = now - this.lastFrame;
     this.lastFrame = now;
@@ -258,7 +258,7 @@ export class Graph {
     return motion === "drifting" ? Math.min(DRIFT_FRAME_MS, due) : due;
   }
 
-  /** Writes the lights that have changed; a turning camera needs none of it. */
+  /** Writes only the lights that have changed; a turn of the camera changes none. */
   private light(): void {
     const { glow, pulse, fresh, touched, touchedCount } = this.lights;
     for (let k = 0; k < touchedCount; k += 1) {
@@ -281,7 +281,7 @@ export class Graph {
 
   private listen(): void {
     const { canvas, stage, bar } = this.host;
-    // What was pressed is chosen: until the release, a label can go and a feature fire before it.
+    // What was pressed is chosen: the picture may change before the release.
     let pressed: FeatureKey | null = null;
     listen(canvas, {
       press: (x, y) => {
@@ -311,7 +311,7 @@ export class Graph {
     void document.fonts.ready.then(resize);
   }
 
-  /** The node whose label, or which itself, is at a point of the canvas. */
+  /** The node whose label is at a point of the canvas, else the node that is there. */
   private under(x: number, y: number): number | null {
     return this.captions.labels.at(x, y) ?? nearest(this.projector.all(), x, y);
   }
@@ -342,7 +342,7 @@ export class Graph {
     this.loop.wake();
   }
 
-  /** A canvas is empty after a change of its size: it is drawn at once, or it would flicker. */
+  /** A change of its size empties a canvas: it is drawn at once, or it would flicker. */
   private resizeCanvas(width: number, height: number): void {
     const ratio = Math.min(2, devicePixelRatio);
     const size = this.renderer.getSize(new Vector2());

@@ -1,6 +1,6 @@
 /**
- * Labels as elements over the canvas: crisp at any size, a dark halo around them. The pointer goes
- * through them to the canvas, so that a drag or the wheel turns the picture wherever it begins.
+ * Labels as elements over the canvas: crisp at any size, with a dark halo. Pointer events go
+ * through them to the canvas, so that a drag or the wheel works on a label, too.
  */
 import type { Named } from "./naming";
 import {
@@ -14,7 +14,7 @@ import {
 } from "./placement";
 import type { OnScreen } from "./pick";
 
-/** A label as it stands, for a picture of it. */
+/** A label on show, for the exported picture. */
 export interface Caption {
   text: string;
   box: Box;
@@ -25,7 +25,7 @@ export interface Caption {
 
 interface Shown {
   element: HTMLElement;
-  /** What it looks like: another text or rank is another element. */
+  /** Classes and text; if they change, a new element is made. */
   look: string;
   side: Side;
   width: number;
@@ -53,8 +53,8 @@ export class Labels {
   }
 
   /**
-   * Chooses the labels for `nodes`, the most important first, where they hide few of the `bright`
-   * ones and nothing that is `taken`.
+   * Chooses the labels for `nodes`, the most important first. They hide as few of the `bright`
+   * boxes as possible and none that is `taken`.
    */
   select(
     nodes: readonly Named[],
@@ -98,7 +98,7 @@ export class Labels {
     }
   }
 
-  /** The node whose label stands at a point of the canvas. */
+  /** The node whose label is at a point of the canvas. */
   at(x: number, y: number): number | null {
     for (const [id, { box }] of this.shown) {
       if (box && contains(box, x, y)) return id;
@@ -124,7 +124,7 @@ export class Labels {
     this.shown.clear();
   }
 
-  /** The labels that stand. */
+  /** The labels on show. */
   captions(): Caption[] {
     return [...this.shown.values()].flatMap(({ element, box }) => {
       if (!box) return [];
@@ -159,7 +159,7 @@ export class Labels {
     return size;
   }
 
-  /** Looked up once for a kind of label: to lay out every text only to measure it costs frames. */
+  /** Looked up once for each kind of label: laying out every text to measure it costs frames. */
   private faceOf(node: Named): Face {
     const kind = classOf(node);
     const known = this.faces.get(kind);
@@ -181,10 +181,10 @@ export class Labels {
   }
 }
 
-/** The pen of a canvas; where there is none, there is no WebGL either, and no graph. */
+/** The 2D context of a canvas. A browser without one has no WebGL and no graph either. */
 export function penOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   const pen = canvas.getContext("2d");
-  if (!pen) throw new Error("the browser draws nothing");
+  if (!pen) throw new Error("the browser cannot draw on a canvas");
   return pen;
 }
 

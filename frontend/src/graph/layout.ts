@@ -1,6 +1,7 @@
 /**
- * Where features stand. A feature is placed once, when it first fires, among those already there and
- * those known from earlier; then it stays. So no token ever shakes the picture, and the cost of a token is the new nodes' only.
+ * Places the features. A feature is placed once, when it first fires, among those already placed
+ * and those known from earlier visits; then it stays. So no token moves a placed node, and a token
+ * costs only the placing of its new nodes.
  */
 import {
   forceLink,
@@ -20,7 +21,7 @@ export interface Newcomer {
   level: number;
 }
 
-/** A tie that draws a newcomer near; `weight` 0 to 1. */
+/** A tie that pulls two features together; `weight` 0 to 1. */
 export interface Tie {
   a: number;
   b: number;
@@ -46,12 +47,12 @@ interface Spring {
 const TICKS = 60;
 const SPREAD = 90;
 const TIE_LENGTH = 16;
-/** Repulsion ends here; a placed feature farther from every newcomer has no part in its placing. */
+/** Repulsion ends at this distance: placed features farther from every newcomer are left out. */
 const REACH = 70;
 
 export class Layout {
   private readonly byIndex = new Map<number, Body>();
-  /** Known from earlier, not yet fired: they keep their places free. */
+  /** Known from earlier visits, not yet fired: their places are kept free. */
   private readonly awaited = new Map<string, Body>();
   private readonly simulation: Simulation<Body>;
 
@@ -66,7 +67,7 @@ export class Layout {
       .force("y", forceY<Body>((body) => body.level).strength(0.35));
   }
 
-  /** Learns the places of a source's features from an earlier time: x, height over `level`, z of each. */
+  /** Takes a source's places from earlier visits: x, height above `level`, z of each. */
   know(source: string, level: number, ids: Uint32Array, spots: Float32Array): void {
     ids.forEach((id, i) => {
       const [x = 0, rise = 0, z = 0] = spots.subarray(3 * i, 3 * i + 3);
@@ -76,7 +77,7 @@ export class Layout {
     });
   }
 
-  /** Places the newcomers and answers their positions: x, y, z for each, in their order. */
+  /** Places the newcomers and returns their positions: x, y, z for each, in their order. */
   add(newcomers: readonly Newcomer[], ties: readonly Tie[]): Float32Array {
     const strangers = newcomers.filter((newcomer) => !this.welcome(newcomer));
     const placed = [...this.byIndex.values(), ...this.awaited.values()];
@@ -90,7 +91,7 @@ export class Layout {
     );
   }
 
-  /** Gives a feature known from earlier its place back. */
+  /** Gives a feature known from earlier visits its place back; false if it has none. */
   private welcome({ index, source, id }: Newcomer): boolean {
     const key = keyOf(source, id);
     const body = this.awaited.get(key);

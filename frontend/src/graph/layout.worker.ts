@@ -22,7 +22,7 @@ const layout = new Layout();
 const atlas = new Atlas();
 const loaded = new Set<string>();
 
-// The next request comes after this one's answer: the two never overlap.
+// The next request comes only after this one's answer, so two never overlap.
 scope.onmessage = async ({ data: { newcomers, ties } }) => {
   const levels = new Map(newcomers.map(({ source, level }) => [source, level]));
   await Promise.all([...levels].map(([source, level]) => load(source, level)));
@@ -39,7 +39,7 @@ async function load(source: string, level: number): Promise<void> {
   if (chart) layout.know(source, level, chart.ids, chart.spots);
 }
 
-/** Has a source's new places remembered, their height told from the storey: its level may change. */
+/** Stores a source's new places. Heights are relative to the storey, whose level may change. */
 function keep(source: string, newcomers: readonly Newcomer[], positions: Float32Array): void {
   const own = [...newcomers.entries()].filter(([, newcomer]) => newcomer.source === source);
   const ids = Uint32Array.from(own, ([, { id }]) => id);

@@ -1,34 +1,34 @@
-/** The light of every node: what it should be at the moment looked at, and the way there. */
+/** The light of every node: what it should be at the token on show, and the way there. */
 import { AFTERGLOW, FLOOR } from "../session/fade";
 import { lightsAt } from "../session/moment";
 import type { Session } from "../session/session";
 import type { Token } from "../session/state";
 import type { Store } from "../session/store";
 
-/** A node's light settles with this time constant, and a swelling is gone after about 200 ms. */
+/** Time constants: of a node's light, and of its swelling, which is gone after about 200 ms. */
 const SETTLE_MS = 70;
 const PULSE_MS = 65;
-/** What is nearer to its goal than this has arrived. */
+/** A light nearer to its target than this has arrived. */
 const CLOSE = 0.004;
-/** Light lent to the chosen feature and to those it fires with. */
+/** Least light of the chosen feature, and of those it fires with. */
 const CHOSEN_LIGHT = 0.75;
 const NEIGHBOUR_LIGHT = 0.5;
-/** What is left of everybody else's light meanwhile. */
+/** Share of their light that all other features keep then. */
 const STEP_BACK = 0.45;
-/** Features fired together with the chosen one that are lifted out of the dark. */
+/** How many features that fire with the chosen one get that light. */
 const NEIGHBOURS_SHOWN = 8;
 const HIDDEN = -1;
 
 export class Lights {
   /** By feature number; below 0 is hidden. */
   glow = new Float32Array(512);
-  /** What the glow is on its way to. */
+  /** What the glow is moving to. */
   target = new Float32Array(512);
   /** Swelling of a feature that has just fired, 1 to 0. */
   pulse = new Float32Array(512);
-  /** 1 for the features of the token on show, which stand above all others. */
+  /** 1 for the features of the token on show, which are drawn above all others. */
   fresh = new Float32Array(512);
-  /** Those that the last step has changed: `touched` holds the first `touchedCount`. */
+  /** Features that the last step has changed: the first `touchedCount` entries. */
   touched = new Uint32Array(512);
   touchedCount = 0;
   /** 1 for each of them. */
@@ -82,8 +82,8 @@ export class Lights {
   }
 
   /**
-   * Moves on by `ms` those lights that are on their way, at once when all is to be `still`. Returns
-   * whether any has changed, and leaves them in `touched`.
+   * Advances the moving lights by `ms`, or to their targets at once if `still`. Returns whether any
+   * has changed, and leaves those in `touched`.
    */
   step(ms: number, still: boolean): boolean {
     for (let k = 0; k < this.touchedCount; k += 1) this.isTouched[this.touched[k] ?? 0] = 0;
@@ -111,7 +111,7 @@ export class Lights {
     return this.count;
   }
 
-  /** Moves one light on; whether it has arrived. */
+  /** Advances one light; returns whether it has arrived. */
   private advance(i: number, settle: number, calm: number): boolean {
     const target = this.target[i] ?? 0;
     const away = target === HIDDEN ? 0 : (Math.max(0, this.glow[i] ?? 0) - target) * settle;
@@ -141,7 +141,7 @@ export class Lights {
     this.shown[index] = feature && store.passes(feature) ? 1 : 0;
   }
 
-  /** What came since the last time swells; and what fired may pass a filter that it did not before. */
+  /** Features of new tokens swell, and are filtered again: having fired, they may pass now. */
   private takeTokens(store: Store): void {
     const { runs, tokens } = store.session;
     if (runs !== this.seen.runs) this.seen = { runs, tokens: 0 };
@@ -154,7 +154,7 @@ export class Lights {
     this.seen.tokens = tokens.length;
   }
 
-  /** What fires at a token that one comes to swells, as it did when it was the newest. */
+  /** The features of a token just looked at swell, as they did when it was the newest. */
   private swellAt(token: Token | null): void {
     if (token === this.at) return;
     this.at = token;
@@ -200,7 +200,7 @@ export class Lights {
   }
 }
 
-/** Whoever is not of the newest token steps back behind it at once, and fades from there. */
+/** Features that are not of the newest token lose light at once, and fade from there. */
 function dimOlder(lights: Float32Array, newest: Uint8Array): void {
   for (let i = 0; i < lights.length; i += 1) {
     if (newest[i] === 0) lights[i] = Math.max(FLOOR, AFTERGLOW * (lights[i] ?? 0));

@@ -54,7 +54,7 @@ export class LinkLines {
     copy(hues, b, this.colours, 2 * index + 1, light);
   }
 
-  /** Has what was set since the last time drawn. */
+  /** Passes on what was set since the last call, to be drawn. */
   send(): void {
     this.places.send();
     this.colours.send();

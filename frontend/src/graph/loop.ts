@@ -16,7 +16,7 @@ export class FrameStatistics {
     this.frames += 1;
   }
 
-  /** Milliseconds that at most this share of the remembered frames exceeded; 0 before the first. */
+  /** Milliseconds that this share of the remembered frames did not exceed; 0 before the first. */
   quantile(share: number): number {
     const costs = this.costs.slice(0, Math.min(this.frames, REMEMBERED)).sort();
     return costs[Math.floor(share * (costs.length - 1))] ?? 0;
@@ -34,10 +34,10 @@ export class FrameLoop {
   private frame = 0;
   private timer = 0;
 
-  /** `draw` answers after how many milliseconds it has to be called again: 0 at once, Infinity never. */
+  /** `draw` returns the milliseconds to its next call: 0 for the next frame, Infinity for none. */
   constructor(private readonly draw: (now: number) => number) {}
 
-  /** Something changed: one more frame. */
+  /** Something changed: draws one more frame. */
   wake = (): void => {
     if (this.frame !== 0) return;
     if (this.timer !== 0) clearTimeout(this.timer);
@@ -51,7 +51,7 @@ export class FrameLoop {
     const wait = this.draw(now);
     this.statistics.record(now, performance.now() - start);
     if (wait === 0) this.wake();
-    // Whatever woke the loop meanwhile has asked for a frame already.
+    // If something woke the loop during `draw`, a frame has been asked for already.
     else if (wait < Infinity && this.frame === 0) this.timer = window.setTimeout(this.wake, wait);
   };
 }

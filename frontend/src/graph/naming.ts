@@ -1,11 +1,11 @@
-/** Which nodes are worth a name just now, the most important first. */
+/** Which nodes get a name, the most important first. */
 import { thoughtOf } from "../session/query";
 import type { Feature } from "../session/state";
 import type { OnScreen } from "./pick";
 
-/** Only nodes at least this bright are named, but for the strongest of the token on show. */
+/** Other nodes than the chosen, the hovered and the strongest are named from this light on. */
 export const NAMED_FROM = 0.3;
-/** A number says less than a name: it comes later. */
+/** Factor of a feature without a label: its number says less than a name. */
 const NAMELESS = 0.6;
 const LABEL_CHARACTERS = 34;
 
@@ -13,7 +13,7 @@ const LABEL_CHARACTERS = 34;
 export interface Named {
   id: number;
   text: string;
-  /** Nameless features show their number, more quietly. */
+  /** False for a feature without a label: its number is shown, in a quieter style. */
   named: boolean;
   /** One of the strongest of the token on show: larger than the others. */
   lead: boolean;
@@ -23,7 +23,7 @@ export interface Named {
   chosen: boolean;
 }
 
-/** What decides about names: light, and who has the attention. */
+/** What decides about names: the light, and what the user looks at. */
 export interface Attention {
   glow: Float32Array;
   /** The strongest of the token on show, by feature number, the strongest first. */
@@ -33,8 +33,8 @@ export interface Attention {
 }
 
 /**
- * The names worth showing among `nodes`, the most important first, each once: whoever has the
- * attention, the strongest of the token on show however faint they are, then the bright ones.
+ * The names to show for `nodes`, the most important first, each once: the chosen and the hovered
+ * feature, the strongest of the token on show however faint they are, then the bright ones.
  */
 export function nameNodes(
   nodes: readonly OnScreen[],

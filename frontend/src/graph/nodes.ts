@@ -1,6 +1,6 @@
 /**
- * All nodes in two draw calls: instanced quads facing the camera, each a point of light; and once more
- * those of the token on show, as discs with a dark edge on top of everything.
+ * All nodes in two draw calls of instanced quads that face the camera: every node as a point of
+ * light, then those of the token on show as discs with a dark edge, on top of everything.
  */
 import {
   AddEquation,
@@ -25,7 +25,7 @@ const HALO = 3.2;
 /** A core's radius in pixels is at most this: a light seen close by is still a point of light. */
 export const LARGEST = 13;
 
-/** World radius of a node's core; the shader does the same sum. */
+/** World radius of a node's core; the shader computes the same. */
 export function coreRadius(glow: number): number {
   return 0.75 + 3.1 * glow ** 1.4;
 }
@@ -80,7 +80,7 @@ const LIGHT = /* glsl */ `
   }
 `;
 
-// The darker the disc, the less it has to say: its edge gives way to what is below.
+// The darker the disc, the more it and its edge let through what is below.
 const DISC = /* glsl */ `
   ${VARYINGS}
   void main() {
@@ -145,7 +145,7 @@ export class NodeCloud {
     this.light.touch(index);
   }
 
-  /** Has what was set since the last time drawn. */
+  /** Passes on what was set since the last call, to be drawn. */
   send(): void {
     this.place.send();
     this.hue.send();
@@ -162,7 +162,7 @@ export class NodeCloud {
     }
   }
 
-  /** Moves to larger buffers, in a new geometry: three fixes a geometry's room at its first drawing. */
+  /** Moves to larger buffers in a new geometry: three.js fixes the size at the first drawing. */
   private reserve(capacity: number): void {
     const old = this.meshes[0].geometry;
     this.place = attribute(capacity, 3, this.place);

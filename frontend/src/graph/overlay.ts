@@ -1,4 +1,4 @@
-/** What drawing costs, on the page: `?debug` in the address shows it. */
+/** Shows on the page what drawing costs, with `?debug` in the address. */
 import { h } from "../ui/dom";
 
 export interface GraphStatistics {
@@ -9,14 +9,14 @@ export interface GraphStatistics {
   /** Frames drawn since the start, and in the last second. */
   frames: number;
   framesPerSecond: number;
-  /** Script of a frame in milliseconds: the middle one of the last 240, and what 5% exceeded. */
+  /** Script time per frame in milliseconds: median of the last 240, and what 5% exceeded. */
   frameMs: number;
   frameMsP95: number;
 }
 
 const EVERY_MS = 500;
 
-/** Shows the figures until the page goes. `read` also answers how many tokens there are. */
+/** Shows the figures until the page closes. `read` also returns the number of tokens. */
 export function showOverlay(read: () => GraphStatistics & { tokens: number }): void {
   const element = h("pre", { id: "overlay", "aria-hidden": "true" });
   document.body.append(element);

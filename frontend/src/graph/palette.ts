@@ -1,16 +1,17 @@
 /**
- * One hue a source. Found by search: of thirteen, any two are at least 10 apart (CIEDE2000) for full
- * colour vision and without red or green cones, 8 without blue ones; `test/palette.test.ts` measures it.
- * Luminances differ as well, so that neighbours stay apart on a washed-out projector.
+ * One hue per source. The thirteen were found by search: any two are at least 10 apart (CIEDE2000)
+ * for full colour vision and without red or green cones, 8 without blue ones;
+ * `test/palette.test.ts` measures it. Luminances differ as well, so that neighbours stay apart on a
+ * washed-out projector.
  */
 export type Rgb = readonly [number, number, number];
 
 const AMBER: Rgb = [255, 178, 74];
 const SKY: Rgb = [98, 180, 255];
 const GREEN: Rgb = [58, 214, 160];
-/** With few sources, those hues that are farthest apart; one is amber, a single warm light. */
+/** For few sources, the hues that are farthest apart; one is amber, a single warm light. */
 const FEW: readonly (readonly Rgb[])[] = [[AMBER], [AMBER], [SKY, AMBER], [SKY, GREEN, AMBER]];
-/** More sources than this share hues; height tells them apart then. */
+/** More sources than these share hues; height tells them apart then. */
 const HUES: readonly Rgb[] = [
   SKY,
   GREEN,
@@ -27,7 +28,7 @@ const HUES: readonly Rgb[] = [
   [215, 251, 47], // lime
 ];
 
-/** The hue of a source by its place among all. */
+/** The hue of a source, by its place among all sources. */
 export function hueOf(place: number, sources: number): Rgb {
   const hues = FEW[sources] ?? HUES;
   return hues[place % hues.length] ?? AMBER;

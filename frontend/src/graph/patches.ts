@@ -1,7 +1,7 @@
-/** Which items of a buffer have changed since it was last drawn, so that only those are sent again. */
+/** The items of a buffer that have changed since it was last drawn: only those are sent again. */
 import type { BufferAttribute } from "three";
 
-/** Items told apart: sending a few too many costs less than one more call. */
+/** Changes are kept per block of items: a few items too many cost less than one more call. */
 const BLOCK = 32;
 
 export class Patches {

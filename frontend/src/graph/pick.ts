@@ -1,4 +1,4 @@
-/** From world to window and back: where nodes are on the canvas, and which one is under the finger. */
+/** Where nodes are on the canvas, and which one is at a point of it. */
 import { Vector3 } from "three";
 import type { CameraRig } from "./camera";
 import type { Lights } from "./lights";
@@ -36,7 +36,7 @@ export class Projector {
     return this.find(index, spot) ? spot : null;
   }
 
-  /** All nodes on show, one after the other in the same object: nothing to keep. */
+  /** All nodes on show, each in the same object: copy what is to be kept. */
   *all(): Generator<OnScreen> {
     const spot = { index: 0, x: 0, y: 0, radius: 0 };
     for (let index = 0; index < this.lights.size; index += 1) {
@@ -61,7 +61,7 @@ export class Projector {
   }
 }
 
-/** Pixels around a node that still mean it: a fingertip's worth for small ones. */
+/** A small node is hit within this many pixels: about a fingertip. */
 const REACH = 12;
 
 /** The number of the node nearest to a point, within reach. */

@@ -1,17 +1,17 @@
-/** A picture of the graph to keep: nodes and links, the labels as they stand, and what they mean. */
+/** The exported picture: nodes and links, the labels on show, the text, and the sources' hues. */
 import { type Caption, penOf } from "./labels";
 import { css, type Rgb } from "./palette";
 import type { Box } from "./placement";
 
 export interface Subject {
-  /** Freshly drawn. */
+  /** Drawn just before, so that it can be read. */
   canvas: HTMLCanvasElement;
   /** The part of it to show, in CSS pixels. */
   stage: Box;
-  /** Pixels of the canvas for one of CSS. */
+  /** Pixels of the canvas per CSS pixel. */
   ratio: number;
   captions: readonly Caption[];
-  /** What was asked of which model, and the end of its text. */
+  /** The model with its prompt, and the whole text, of which the end is shown. */
   title: string;
   text: string;
   sources: readonly { name: string; hue: Rgb }[];
@@ -49,7 +49,7 @@ export function compose(subject: Subject): Promise<Blob> {
   return new Promise((resolve, reject) => {
     canvas.toBlob((blob) => {
       if (blob) resolve(blob);
-      else reject(new Error("the browser gave no picture"));
+      else reject(new Error("the browser made no picture"));
     }, "image/png");
   });
 }

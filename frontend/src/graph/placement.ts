@@ -7,7 +7,7 @@ export interface Box {
   height: number;
 }
 
-/** A label that would like a place beside its node. */
+/** A label that needs a place beside its node. */
 export interface Candidate {
   id: number;
   /** The node's centre and the radius to keep clear of, in pixels. */
@@ -40,13 +40,13 @@ const DIRECTIONS = {
 export type Side = keyof typeof DIRECTIONS;
 const SIDES = Object.keys(DIRECTIONS) as readonly Side[];
 const GAP = 5;
-/** A corner is farther away than a side: a label there may come so much nearer. */
+/** A corner is farther from the node than a side, so the gap there is scaled by this. */
 const DIAGONAL = 0.7;
 
 /**
- * Places candidates in their order until `limit` stand, on nothing that is `occupied`, where they hide
- * the fewest of the bright `lights`. A label that stood keeps its side where that is as good, so that labels do not jump
- * about while the camera drifts.
+ * Places candidates in their order until `limit` are placed: never over what is `occupied`, and
+ * where they hide the fewest of the bright `lights`. A label keeps its side in `before` if that is
+ * as good, so that labels do not jump about while the camera drifts.
  */
 export function placeLabels(
   candidates: readonly Candidate[],
@@ -96,7 +96,7 @@ export function boxAt({ x, y, radius, width, height }: Omit<Candidate, "id">, si
   };
 }
 
-/** Pixels of air that labels keep between them when they are placed. */
+/** Pixels that stay free between labels when they are placed. */
 const AIR = 5;
 
 export function overlap(a: Box, b: Box, air: number): boolean {

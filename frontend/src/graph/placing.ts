@@ -4,10 +4,10 @@ import type { Feature } from "../session/state";
 import type { Tie } from "./layout";
 import type { PlaceReply, PlaceRequest } from "./layout.worker";
 
-/** Height between two sources' storeys, in world units, and of all of them together at most. */
+/** Height between two sources' storeys, and the most of all together, in world units. */
 const STOREY = 44;
 const TALLEST = 320;
-/** Newcomers placed at once at most, so that the first lights do not wait for the last. */
+/** Most newcomers placed at once, so that the first lights do not wait for the last. */
 const MOST_AT_ONCE = 400;
 
 export class Placing {
@@ -47,7 +47,7 @@ export class Placing {
     this.worker.postMessage(request);
   }
 
-  /** Forgets all places: another room's features come, or the storeys have changed. */
+  /** Forgets all places, for another session or other storeys. */
   restart(): void {
     if (this.asked === 0) return;
     this.worker.terminate();
@@ -98,7 +98,7 @@ function levelOf(feature: Feature, sources: readonly string[]): number {
   return place < 0 ? 0 : (place - (sources.length - 1) / 2) * storey;
 }
 
-/** Ties of the newcomers: to those they fired with, by evidence. */
+/** Ties of the newcomers to the features they fired with, weighted by evidence. */
 function tiesOf(session: Session, first: number): Tie[] {
   return session.links.from(first).map(({ a, b, weight }) => ({ a, b, weight }));
 }

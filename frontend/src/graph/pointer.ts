@@ -1,6 +1,6 @@
 /** A pointer on the canvas: what it is over, presses and taps. */
 
-/** A pointer that has moved farther than this turns the picture; only a tap chooses. */
+/** A pointer that has moved more pixels than this turns the picture; only a tap chooses. */
 const TAP = 5;
 
 export interface PointerEvents {
@@ -21,7 +21,7 @@ export function listen(canvas: HTMLCanvasElement, events: PointerEvents): void {
     if (Math.hypot(x - down.x, y - down.y) <= TAP) events.tap();
   });
   canvas.addEventListener("pointermove", ({ offsetX: x, offsetY: y, buttons, pointerType }) => {
-    // A finger has no way to hover, and would leave what it tapped lit.
+    // A finger cannot hover: what it tapped would stay lit.
     if (buttons === 0 && pointerType !== "touch") events.over({ x, y });
   });
   canvas.addEventListener("pointerleave", () => {

@@ -10,7 +10,7 @@ const CHOOSE_MS = 400;
 /** Light of a link with full evidence between two dark and two bright ends. */
 const RESTING = 0.07;
 const LIT = 0.62;
-/** Light of the chosen feature's own links at least, and what is left of all others'. */
+/** Least light of the chosen feature's links, and the share that all others keep. */
 const OWN = 0.6;
 const OTHERS = 0.3;
 
@@ -27,7 +27,7 @@ export class Web {
     return this.links.count;
   }
 
-  /** New evidence came in; `now` has it taken up with the next frame, e.g. for a slider. */
+  /** New evidence came in. With `now`, it is used at the next frame, e.g. for a slider. */
   changed(now = false): void {
     this.stale = true;
     if (now) this.chosenAt = -Infinity;
@@ -39,12 +39,12 @@ export class Web {
     this.chosenAt = -Infinity;
   }
 
-  /** Milliseconds until evidence that waits may be taken up, Infinity when none does. */
+  /** Milliseconds until new evidence may be used, Infinity if there is none. */
   due(now: number): number {
     return this.stale ? Math.max(1, this.chosenAt + CHOOSE_MS - now) : Infinity;
   }
 
-  /** Takes up new evidence, `floor` or more, when it is time. */
+  /** Chooses the links anew, with `floor` or more evidence, when it is time. */
   refresh(session: Session, floor: number, placing: Placing, now: number): void {
     if (!this.stale || now - this.chosenAt < CHOOSE_MS) return;
     this.stale = false;
@@ -67,8 +67,8 @@ export class Web {
   }
 
   /**
-   * Lights the links whose ends the last step has changed; all of them when they or the `chosen` node,
-   * whose own links stand out, have changed. A hidden end hides a link.
+   * Lights the links whose ends the last step has changed, or all of them if the links or the
+   * `chosen` node have changed, whose own links stand out. A hidden end hides a link.
    */
   light(lights: Lights, hues: Float32Array, chosen: number | null): void {
     const all = this.anew || chosen !== this.chosen;

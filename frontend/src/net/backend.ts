@@ -1,4 +1,4 @@
-/** GET /api/model, again and again where need be, and GET /api/features. */
+/** Asks GET /api/model, repeatedly until a model is ready, and GET /api/features. */
 import type { Backend } from "../session/store";
 import { asObject } from "../wire/check";
 import {
@@ -13,9 +13,9 @@ import {
 
 const POLL_MS = 1500;
 
-/** What `ModelWatch` does through; a test passes its own. */
+/** What `ModelWatch` needs from outside; a test passes its own. */
 export interface ModelSource {
-  /** The model of this name, or the server's own choice. */
+  /** The model of this name; null for the server's default. */
   ask(model: string | null): Promise<Answer>;
   wait(ms: number): Promise<void>;
 }
@@ -23,14 +23,14 @@ export interface ModelSource {
 /** `unknown`: the server has no model by the name asked for. */
 export type Answer = Exclude<Backend, { state: "off" }> | { state: "unknown" };
 
-/** Knows the model that is there now: asks until one is ready, and anew whenever `look` is called. */
+/** Tracks the model that is there: asks until one is ready, and again on each `look`. */
 export class ModelWatch {
   private wanted: string | null = null;
-  /** Counts what was asked for: an answer to an earlier question no longer counts. */
+  /** Counts the choices, so that an answer to an earlier one is ignored. */
   private asked = 0;
   private asking = false;
   private again = false;
-  /** What was asked for and is not there: the server's own takes its place. */
+  /** The model that was asked for and is not there: the server's default takes its place. */
   private missing: string | undefined;
 
   constructor(
@@ -46,7 +46,7 @@ export class ModelWatch {
     this.look();
   }
 
-  /** Something hints that the model is another one, or gone: asks once more. */
+  /** Asks once more, since the model may have changed or gone. */
   look(): void {
     this.again = true;
     if (!this.asking) void this.askUntilReady();
@@ -125,7 +125,7 @@ export async function askForLabelled(model: string, label: string): Promise<Labe
   return ask(`/api/features?${query}`, parseLabelled);
 }
 
-/** A source is named model/rest; that model need not go by the name of the one that runs. */
+/** A source is named `model/rest`; that model's name may differ from the running model's. */
 function sourcePath(source: string): string {
   return `/api/features/${source.split("/").map(encodeURIComponent).join("/")}`;
 }

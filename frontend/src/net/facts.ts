@@ -1,14 +1,14 @@
 /**
- * Fetches how dense the features seen are, while a filter waits for that. Nothing is asked otherwise:
- * what everybody needs comes in the frames, which cost a hall of viewers no questions.
+ * Fetches the densities of the features seen, but only while a filter needs them. What every page
+ * needs comes in the frames, so that a hall of viewers sends no queries.
  */
 import type { Feature } from "../session/state";
 import type { Store } from "../session/store";
 import type { FeatureFacts } from "../wire/model";
 
-/** Features of one question. */
+/** Features per query. */
 const AT_ONCE = 256;
-/** Time between two questions. */
+/** Time between two queries. */
 const PAUSE_MS = 500;
 
 export type AskForFacts = (
@@ -29,12 +29,12 @@ export class Facts {
     });
   }
 
-  /** A filter cannot judge without. */
+  /** Whether a filter needs densities. */
   private wanted(): boolean {
     return this.store.filters.some(({ kind }) => kind === "density");
   }
 
-  /** One source at a time, as long as there are features that were not asked about. */
+  /** Asks source by source, until every feature has been asked about. */
   private async fetch(): Promise<void> {
     this.asking = true;
     for (let some = this.next(); some.length > 0; some = this.next()) {

@@ -1,7 +1,7 @@
 /**
- * Goes through a generation token by token: plays, steps, scrubs. What a live room has streamed so
- * far is gone through in the same way as a recording, whose frames are given to the store as the
- * player comes to them.
+ * Goes through a generation token by token: plays, steps, scrubs. This works in the same way for a
+ * recording and for what a live room has streamed so far. A recording's frames are given to the
+ * store as the player reaches them.
  */
 import type { Playback, Store } from "../session/store";
 import type { Recorded } from "../wire/recording";
@@ -13,9 +13,9 @@ export type Wait = (ms: number, action: () => void) => () => void;
 export interface Start {
   /** 1 is the recording's own speed; Infinity shows its end at once. */
   speed: number;
-  /** Token to stand at, null to play. */
+  /** Token to stop at, null to play. */
   at: number | null;
-  /** Generation to begin with, from 0; the first, or at infinite speed the last, if null. */
+  /** Generation to begin with, from 0; null for the first, at infinite speed for the last. */
   run: number | null;
 }
 
@@ -30,7 +30,7 @@ export class Player {
     private readonly wait: Wait,
   ) {}
 
-  /** Shows a recording in place of what is shown; the room stays, and what comes in it takes over. */
+  /** Shows a recording. The room stays, and a generation that begins in it takes over. */
   open(frames: readonly Recorded[], { speed, at, run }: Start): void {
     this.close();
     this.generations = generationsOf(frames);
@@ -45,7 +45,7 @@ export class Player {
     else this.play();
   }
 
-  /** Lets go of the recording. */
+  /** Stops playback and forgets the recording. */
   close(): void {
     this.stop();
     this.generations = [];
@@ -58,7 +58,7 @@ export class Player {
     else this.play();
   }
 
-  /** Plays on from the token on show; at the end, from the prompt on. */
+  /** Plays on from the token on show; from the end, plays again from the prompt. */
   play(): void {
     const { store } = this;
     if (store.length === 0) return;
@@ -72,13 +72,13 @@ export class Player {
     this.schedule();
   }
 
-  /** Stands still at the token on show, whatever comes after it. */
+  /** Stops at the token on show, whatever comes after it. */
   pause(): void {
     this.stop();
     if (this.store.at >= 0) this.store.lookAt(this.store.at);
   }
 
-  /** Stands at a token, clamped to those there are; a recording is read as far as need be. */
+  /** Goes to a token, clamped to those there are; a recording is read as far as needed. */
   seek(index: number): void {
     this.stop();
     const wanted = Math.max(0, Math.min(index, this.store.length - 1));
@@ -90,7 +90,7 @@ export class Player {
     this.seek(this.store.at + by);
   }
 
-  /** To the newest token, and with the next ones. */
+  /** Goes to the newest token, and follows the next ones. */
   toEnd(): void {
     this.stop();
     this.feedAll();
@@ -104,7 +104,7 @@ export class Player {
     else this.schedule();
   }
 
-  /** To another generation of the recording, from its prompt on. */
+  /** Goes to another generation of the recording, at its prompt. */
   go(by: number): void {
     const { run, runs, playing } = this.store.playback;
     const wanted = run + by;
@@ -125,13 +125,13 @@ export class Player {
     return this.store.playback.run < this.generations.length - 1;
   }
 
-  /** Tokens of the prompt. */
+  /** Number of tokens of the prompt. */
   private get given(): number {
     const made = this.store.session.tokens.findIndex(({ generated }) => generated);
     return made < 0 ? this.store.session.tokens.length : made;
   }
 
-  /** Begins a generation. What a feature has done in those before it counts, so they are read. */
+  /** Begins a generation. The earlier ones are read first, since their features count. */
   private enter(run: number): void {
     const { store } = this;
     const { room } = store.session;
@@ -154,7 +154,7 @@ export class Player {
   private tick = (): void => {
     const { store } = this;
     this.cancel = null;
-    // Somebody went to a token by hand meanwhile.
+    // The user has gone to a token meanwhile.
     if (!store.playback.playing) return;
     const newest = store.session.tokens.length - 1;
     if (store.at < newest) store.moveTo(store.at + 1 < newest ? store.at + 1 : null);
@@ -177,7 +177,7 @@ export class Player {
     if (this.store.playback.playing) this.set({ playing: false });
   }
 
-  /** Gives the store the next token, and what stands around it. False when there is none. */
+  /** Gives the store the next token and the other frames around it. False if there is none. */
   private feed(): boolean {
     const frames = this.generation?.frames ?? [];
     const { tokens } = this.store.session;

@@ -1,15 +1,15 @@
 /** Recordings: where they come from, and how their generations and times are found. */
 import { parseRecording, type Recorded, type Recording } from "../wire/recording";
 
-/** Time from one token to the next where nothing says it; about the speed of reading along. */
+/** Time from one token to the next if no times are known; about reading speed. */
 const TOKEN_MS = 220;
-/** Time the prompt's light is given before the first token. */
+/** Least time for which the prompt is shown before the first token. */
 const PROMPT_MS = 1200;
-/** Nobody waits longer for what comes next, however long it took, nor can see more in less. */
+/** The longest and the shortest pause before a token, whatever the recorded times say. */
 const LONGEST_MS = 3000;
 const SHORTEST_MS = 100;
 
-/** Fetches a recording: a name of one that comes with the page, or a path on this host. */
+/** Fetches a recording, by the name of one that comes with the page or by a path on this host. */
 export async function loadRecording(nameOrUrl: string): Promise<Recording> {
   const url = /^[\w-]+$/.test(nameOrUrl)
     ? new URL(`/recordings/${nameOrUrl}.jsonl`, location.href)

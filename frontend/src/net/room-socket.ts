@@ -1,10 +1,10 @@
-/** The live socket: opens a room, parses its frames, and comes back by itself after a break. */
+/** The live socket: opens a room, parses its frames, and reconnects by itself after a break. */
 import type { Connection } from "../session/store";
 import type { WireError } from "../wire/check";
 import { parseMessage } from "../wire/parse";
 import type { ErrorFrame, Frame, PingRequest } from "../wire/types";
 
-/** What of a WebSocket is used; a test passes its own. */
+/** The part of a WebSocket that is used; a test passes its own. */
 export interface SocketLike {
   onmessage: ((event: MessageEvent<unknown>) => void) | null;
   onclose: ((event: CloseEvent) => void) | null;
@@ -18,11 +18,11 @@ export interface Environment {
   wait(ms: number, action: () => void): () => void;
   /** 0 to 1. */
   random(): number;
-  /** The access token of this page, where it was given one. */
+  /** The access token of this page, if it was given one. */
   access?(): string | null;
 }
 
-/** Where to come in: a room, the first log frame wanted, and the epoch of those read before it. */
+/** The room to join, the first log frame wanted, and the epoch of those read before it. */
 export interface Resume {
   room: string;
   epoch?: number | undefined;
@@ -37,27 +37,27 @@ export interface Hooks {
   state(connection: Connection): void;
   /** An error in words for people. */
   wordsFor(frame: ErrorFrame): string;
-  /** The server does not let us in, and says why. True to try again. */
+  /** The server refused the connection with this error. Returns true to try again. */
   refused(frame: ErrorFrame): boolean;
   /** A frame that breaks the contract; it alone is skipped. */
   broken(error: WireError): void;
 }
 
 const LOST = "Connection lost";
-/** After this long without a word the server is asked whether it is there ... */
+/** After this long without a message, the page sends a ping ... */
 export const SILENT_MS = 20_000;
-/** ... and given up if it says nothing for this long: a dead network does not say so itself. */
+/** ... and reconnects if nothing comes for this long: a dead network closes no socket. */
 export const PATIENCE_MS = 8_000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
 
-/** The wait before attempt number `attempt` (from 0), spread so that a hall does not return at once. */
+/** Milliseconds before attempt `attempt` (from 0), spread so that not all return at once. */
 export function backoff(attempt: number, random: number): number {
   const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt);
   return Math.round(wait * (0.75 + random / 2));
 }
 
-/** `access` is what the server may want to see before it lets anybody in. */
+/** `access` is the access token, which the server may require. */
 export function socketPath(resume: Resume | null, access: string | null = null): string {
   const query = new URLSearchParams();
   if (resume !== null) {
@@ -76,7 +76,7 @@ export class RoomSocket {
   private cancelWait: (() => void) | null = null;
   private cancelCheck: (() => void) | null = null;
   private open = false;
-  /** Why there is no connection, in words, and how long the server wants to be left alone. */
+  /** Why there is no connection, in words, and how long the server asked to wait. */
   private reason = LOST;
   private leaveMs = 0;
 
@@ -109,20 +109,20 @@ export class RoomSocket {
     return true;
   }
 
-  /** Leaves, and comes in again by what holds now. */
+  /** Closes the connection, and connects again with the present room and access token. */
   reopen(): void {
     this.end();
     this.connect();
   }
 
-  /** Connects at once where a connection is waited for: somebody knows that it may work now. */
+  /** Connects at once if it is waiting to reconnect: there is a sign that it may work now. */
   hurry(): void {
     if (this.cancelWait === null) return;
     this.attempt = 0;
     this.connect();
   }
 
-  /** Gives the connection up: somebody knows that it is dead, though it does not say so. */
+  /** Gives up a connection that is known to be dead although its socket is still open. */
   giveUp(reason: string): void {
     if (this.socket === null) return;
     this.end();
@@ -130,7 +130,7 @@ export class RoomSocket {
     this.lost();
   }
 
-  /** Leaves without a word. */
+  /** Closes the socket without a change of state. */
   private end(): void {
     const socket = this.socket;
     this.socket = null;
@@ -139,7 +139,7 @@ export class RoomSocket {
     socket?.close();
   }
 
-  /** Starts to wait for the next word of the server. */
+  /** Starts to wait for the server's next message. */
   private watch(): void {
     this.cancelCheck?.();
     this.cancelCheck = this.environment.wait(SILENT_MS, () => {
@@ -150,7 +150,7 @@ export class RoomSocket {
     });
   }
 
-  /** The room's first frame, not the open socket, says that the way is free. */
+  /** The connection counts as open with the room's first frame, not with the open socket. */
   private receive(data: unknown): void {
     this.watch();
     if (typeof data !== "string") return;

@@ -1,12 +1,12 @@
 /**
- * The address of a view and of a run: what is on show, and the settings that make the same run again,
- * as a query string of short readable names.
+ * The address of a view and of a run: what is on show, and the settings that make the same run
+ * again, as a query string of short readable names.
  */
 import { KNOBS, type KnobName } from "../wire/model";
 import { type Filter, FILTER_KINDS, filterValue, parseFilter } from "./filters";
 import type { FeatureKey } from "./state";
 
-/** What is on show, whoever generated it. */
+/** What is on show, whatever run it is. */
 export interface View {
   filters: readonly Filter[];
   /** The sources shown; null for all. */
@@ -19,9 +19,9 @@ export interface View {
 /** All that a generation depends on. */
 export interface RunSettings {
   prompt: string;
-  /** Null: whatever the server has. */
+  /** Null for the server's default. */
   model: string | null;
-  /** By the names that requests have; the seed is text, since it has 64 bits. */
+  /** By their names in requests; as text, since the seed has 64 bits. */
   knobs: Partial<Record<KnobName, string>>;
 }
 
@@ -30,7 +30,7 @@ const VIEW_NAMES: readonly string[] = [...FILTER_KINDS, "sources", "feature", "l
 
 export const EVERYTHING: View = { filters: [], sources: null, feature: null, links: 0 };
 
-/** The view in a query; what is malformed there counts as not said. */
+/** The view in a query; malformed parts are ignored. */
 export function readView(query: URLSearchParams): View {
   const filters = FILTER_KINDS.flatMap((kind) =>
     query.getAll(kind).flatMap((value) => {
@@ -47,7 +47,7 @@ export function readView(query: URLSearchParams): View {
   };
 }
 
-/** The run that a query describes; null where it has no prompt. */
+/** The run that a query describes; null if it has no prompt. */
 export function readRun(query: URLSearchParams): RunSettings | null {
   const prompt = query.get("prompt");
   if (prompt === null) return null;
@@ -62,13 +62,13 @@ export function readRun(query: URLSearchParams): RunSettings | null {
   };
 }
 
-/** The query with this view in place of the one it had, and all else as it was. */
+/** The query with its view replaced by this one. */
 export function withView(query: URLSearchParams, view: View): string {
   const others = [...query].filter(([name]) => !VIEW_NAMES.includes(name));
   return encode([...others, ...viewPairs(view)]);
 }
 
-/** The query less the run that it describes: it has been filled in, and may be changed there. */
+/** The query without the run that it describes. */
 export function withoutRun(query: URLSearchParams): URLSearchParams {
   return readRun(query) === null ? query : without(query, RUN_NAMES);
 }
@@ -95,7 +95,7 @@ function viewPairs(view: View): [string, string][] {
   return pairs;
 }
 
-/** Empty, or with its question mark; what may stand in a query as it is stays readable. */
+/** Empty, or begins with `?`; characters that need no escape in a query stay readable. */
 function encode(pairs: readonly (readonly [string, string])[]): string {
   const part = (text: string): string =>
     encodeURIComponent(text)

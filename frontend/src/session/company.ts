@@ -1,8 +1,8 @@
-/** Who fires together with one feature, counted as tokens come: never all of the text anew. */
+/** Which features fire together with one, counted as tokens come and never over all of the text. */
 import type { Feature, Token } from "./state";
 
 export class Company {
-  /** Tokens of the run at which the other fired as well. */
+  /** Number of tokens of the run at which the other fired as well. */
   readonly together = new Map<Feature, number>();
   private counted = 0;
 

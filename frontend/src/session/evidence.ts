@@ -1,6 +1,6 @@
 /** How much more often than chance two features fire together: the weight of a link. */
 
-/** Pairs kept at most; beyond it the oldest that were seen only once go first. */
+/** Most pairs kept; beyond that, the oldest that were seen only once go first. */
 const MAX_PAIRS = 40_000;
 /** Joint sightings at which half of the statistical weight counts. */
 const SHRINK = 2;
@@ -29,7 +29,7 @@ export interface Link {
   weight: number;
 }
 
-/** Links side by side in plain arrays, which are filled again and again without garbage. */
+/** Links in plain arrays, which are refilled without garbage. */
 export class LinkSet {
   count = 0;
   readonly a: Uint32Array;
@@ -43,14 +43,14 @@ export class LinkSet {
   }
 }
 
-/** Weights are told apart this finely when the strongest are picked. */
+/** Bins of weights from which the strongest are picked. */
 const BINS = 512;
 
 /** Counts co-activations token by token. Features are numbered by their order of appearance. */
 export class CoActivation {
   private total = 0;
   private alone = new Uint32Array(512);
-  /** Where a pair stands in the arrays below, which keep the order of first sighting. */
+  /** The place of a pair in the arrays below, which keep the order of first sighting. */
   private slots = new Map<number, number>();
   private readonly first: Uint32Array;
   private readonly second: Uint32Array;
@@ -97,7 +97,7 @@ export class CoActivation {
     into.count = 0;
     const least = Math.max(floor, Number.MIN_VALUE);
     this.collect(Math.max(least, sure), Infinity, into);
-    // What shares the last bin: the oldest, as many as there is room for.
+    // Of the bin that does not fit as a whole: the oldest, as many as there is room for.
     this.collect(Math.max(least, sure - 1 / BINS), sure, into);
   }
 
@@ -126,8 +126,8 @@ export class CoActivation {
   }
 
   /**
-   * Weighs all pairs and answers the least weight from which on no more than `limit` of them count.
-   * By counting, not by sorting: this runs between two frames.
+   * Weighs all pairs and returns the lowest bin edge that no more than `limit` of them reach. It
+   * counts instead of sorting, since this runs between two frames.
    */
   private threshold(limit: number): number {
     const bins = new Uint32Array(BINS + 1);
@@ -194,7 +194,7 @@ export class CoActivation {
     if (surplus > 0) this.drop(surplus, () => true);
   }
 
-  /** Drops up to `surplus` pairs, the oldest first, and answers how many are still too many. */
+  /** Drops up to `surplus` pairs, the oldest first, and returns how many are still too many. */
   private drop(surplus: number, mayGo: (slot: number) => boolean): number {
     const slots = new Map<number, number>();
     let kept = 0;

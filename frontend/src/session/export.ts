@@ -1,4 +1,4 @@
-/** The activations on the page as JSON lines: one that says what it is, then one a token. */
+/** The activations on the page as JSON lines: a header, then one line per token. */
 import type { Session } from "./session";
 import type { Feature, Token } from "./state";
 
@@ -6,7 +6,7 @@ import type { Feature, Token } from "./state";
  * Line 1: `{"type":"activations","version":1,"model","sources","params","prompt","filters"}`.
  * Each further line: `{"type":"token","index","position","token","origin","logprob",
  * "source_features":[{"source","layer","features":[{"id","label","activation"}]}]}`, the strongest
- * feature of a source first. `passes` says which features are wanted, `filters` in words.
+ * feature of a source first. `passes` selects the features; `filters` says by which filters.
  */
 export function activationLines(
   session: Session,

@@ -1,4 +1,4 @@
-/** The arithmetic of light: how strong an activation looks, and how it fades as the text goes on. */
+/** The arithmetic of light: how bright an activation is, and how it fades as the text goes on. */
 
 /** Tokens after which half of a feature's light is gone. */
 export const HALF_LIFE_TOKENS = 6;
@@ -6,10 +6,10 @@ export const HALF_LIFE_TOKENS = 6;
 /** Light of a feature that has not fired for long: never quite invisible. */
 export const FLOOR = 0.06;
 
-/** What is left of the light as soon as the next token is there: the newest one stands out. */
+/** Share of the light left as soon as the next token is there, so that the newest stands out. */
 export const AFTERGLOW = 0.75;
 
-/** How many sightings the source's own level is worth against a feature's own peak. */
+/** The source's level weighs as much as this many sightings of the feature. */
 const PRIOR_SIGHTINGS = 3;
 
 /** Share of the light that is left after `tokens` tokens. */
@@ -27,9 +27,9 @@ export interface PeakEvidence {
 }
 
 /**
- * The activation that counts as full strength. A feature seen once always fires at its own peak,
- * which says nothing; so the peak is drawn towards the source's usual level until it has been
- * seen a few times. A known maximum settles the matter.
+ * The activation that counts as full strength: the known maximum, or a higher peak seen here. If no
+ * maximum is known, the peak is drawn towards the source's usual level until the feature has been
+ * seen a few times, since a feature seen once always fires at its own peak.
  */
 export function fullScale(feature: PeakEvidence, sourceLevel: number): number {
   if (feature.knownMax !== null && feature.knownMax > 0) {

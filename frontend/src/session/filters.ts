@@ -3,7 +3,7 @@
  *
  *   hide: punctuation      no label with this word (several words: all of them)
  *   keep: /country|city/   only labels that match this expression
- *   min: 20%               only features that reached a fifth of what they can do
+ *   min: 20%               only features that reached a fifth of their full strength
  *   density: 0.01%-1%      only features that fire on such a share of all text
  */
 
@@ -18,25 +18,25 @@ export type FilterKind = Filter["kind"];
 
 export const FILTER_KINDS: readonly FilterKind[] = ["hide", "keep", "min", "density"];
 
-/** What a filter looks at. */
+/** What a filter judges by. */
 export interface Judged {
   id: number;
   label: string | null;
-  /** The strongest it has fired, as a share of what it can do, 0 to 1. */
+  /** Its peak in this room as a share of its full strength, 0 to 1. */
   share: number;
-  /** Share of all text on which it fires; null where nobody knows, and then it stays. */
+  /** Share of all text on which it fires; null if not known, and then the feature passes. */
   density: number | null;
 }
 
 export type Judge = (judged: Judged) => boolean;
 
-/** A filter, or why the text is none; null where it does not begin as one. */
+/** A filter, or what is wrong with it; null if the text does not begin like a filter. */
 export type Parsed = { filter: Filter } | { problem: string } | null;
 
 const LONGEST_PATTERN = 200;
 const FORM = /^\s*(hide|keep|min|density)\s*:\s*(.*)$/su;
 const EXPRESSION = /^\/(.*)\/(i?)$/su;
-/** What RE2 writes before an expression whose case does not count. */
+/** What RE2 writes before a case-insensitive expression. */
 const OWN_FLAG = "(?i)";
 
 export function parseFilter(text: string): Parsed {
@@ -53,7 +53,7 @@ export function filterText(filter: Filter): string {
   return `${filter.kind}: ${filterValue(filter)}`;
 }
 
-/** The part behind the colon. */
+/** The part after the colon. */
 export function filterValue(filter: Filter): string {
   switch (filter.kind) {
     case "hide":
@@ -68,7 +68,7 @@ export function filterValue(filter: Filter): string {
   }
 }
 
-/** One judge of all filters: what is hidden by none, and kept by one of the keeping ones. */
+/** All filters as one: no filter may hide a feature, and one `keep`, if any, must match it. */
 export function judgeOf(filters: readonly Filter[]): Judge {
   const keeping = filters.filter(({ kind }) => kind === "keep").map(judge);
   const others = filters.filter(({ kind }) => kind !== "keep").map(judge);
@@ -114,10 +114,10 @@ function matcherOf(pattern: string): (text: string) => boolean {
 }
 
 /**
- * The expression between slashes, whatever case its letters have; null for plain words.
+ * The expression between slashes, case-insensitive; null for plain words.
  *
- * RE2 rather than the browser's own: a link brings its filters along, and there an expression such
- * as `(a+)+$` would hold up the page for ever. RE2 takes time in proportion to the label.
+ * RE2 rather than the browser's own: a link can bring filters, and in the browser's an expression
+ * such as `(a+)+$` could block the page for ever. RE2 takes time in proportion to the label.
  */
 function expressionOf(pattern: string): RE2JS | null {
   const [, source] = EXPRESSION.exec(pattern) ?? [];
@@ -128,7 +128,7 @@ function expressionOf(pattern: string): RE2JS | null {
 function parsePattern(kind: "hide" | "keep", pattern: string): Parsed {
   if (pattern === "") return { problem: `Which labels? For example “${kind}: punctuation”.` };
   if (pattern.length > LONGEST_PATTERN) {
-    return { problem: `At most ${LONGEST_PATTERN} characters fit into a filter.` };
+    return { problem: `This filter is too long: at most ${LONGEST_PATTERN} characters.` };
   }
   if (pattern.startsWith("/") && !EXPRESSION.test(pattern)) {
     return { problem: "The expression has no end: close it with a second slash." };
@@ -141,7 +141,7 @@ function parsePattern(kind: "hide" | "keep", pattern: string): Parsed {
   return { filter: { kind, pattern } };
 }
 
-/** What is wrong with an expression, and where, unless that is all of it. */
+/** What is wrong with an expression, and in which part, unless that is all of it. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof RE2JSSyntaxException)) throw error;
   const part = error.getPattern();

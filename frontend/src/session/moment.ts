@@ -8,8 +8,8 @@ export const MEMORY_TOKENS = Math.ceil(HALF_LIFE_TOKENS * Math.log2(1 / FLOOR));
 
 /**
  * The features that were brighter than the floor when token `index` was the newest, and their
- * light. A light is the brightest of what each firing left over, so those too long ago need not be
- * looked at: the cost does not grow with the text.
+ * light. A light is the brightest of what each firing has left, and firings too long ago have left
+ * nothing above the floor: so the cost does not grow with the text.
  */
 export function lightsAt(session: Session, index: number): Map<Feature, number> {
   const lights = new Map<Feature, number>();

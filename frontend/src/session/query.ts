@@ -1,4 +1,4 @@
-/** Questions the views ask of a session: the strongest features of a token, a feature's company. */
+/** Queries of the views: the strongest features of a token, those that fire with a feature. */
 import { evidence } from "./evidence";
 import type { Session } from "./session";
 import type { Active, Feature, Token } from "./state";
@@ -7,9 +7,9 @@ import { firstFrom } from "./track";
 export interface Ranked {
   feature: Feature;
   activation: number;
-  /** Share of what the feature can do, 0 to 1. */
+  /** Share of the feature's full strength, 0 to 1. */
   strength: number;
-  /** Other sources' features with the same label at the same token: the same thought, other layers. */
+  /** Features of other sources with the same label at this token: the same thought elsewhere. */
   echoes: Feature[];
 }
 
@@ -18,7 +18,7 @@ export function nameOf(feature: Feature): string {
   return feature.label ?? `feature ${feature.id}`;
 }
 
-/** What tells a thought from others: features of several layers share a label, never a number. */
+/** The key of a thought: the label, which several layers may share, else the feature's own key. */
 export function thoughtOf(feature: Feature): string {
   return feature.label ?? feature.key;
 }
@@ -64,9 +64,9 @@ export interface Neighbour {
 export function neighbours(session: Session, feature: Feature, limit: number): Neighbour[] {
   const own = feature.firings.at.length;
   const found: Neighbour[] = [];
-  // Thousands may have; few are wanted, so they are kept in order instead of sorting all.
+  // There may be thousands and few are wanted: those are kept in order, instead of sorting all.
   for (const [other, together] of session.companyOf(feature).together) {
-    // The start of the text has no features: counted, it would make every pair look unlikely.
+    // Tokens without features, such as the start, would raise the evidence of every pair.
     const weight = evidence(together, own, other.firings.at.length, session.told);
     const last = found.length < limit ? undefined : found.at(-1);
     if (last && weight < last.weight) continue;

@@ -7,7 +7,7 @@ export interface Hit {
   source: string;
   id: number;
   label: string | null;
-  /** Null where the feature has not fired in this room. */
+  /** Null if the feature has not fired in this room. */
   feature: Feature | null;
 }
 
@@ -26,8 +26,8 @@ export function isIndex(text: string): boolean {
 }
 
 /**
- * Features that fit the text, best first: those seen in this room, then others. Where the text is an
- * index these are features of `sources`, else what was `found` by label in the whole model.
+ * Features that fit the text, best first: those seen in this room, then others. If the text is an
+ * index, these are features of `sources`, else what was `found` by label in the whole model.
  */
 export function search(
   session: Session,
@@ -52,7 +52,7 @@ export function search(
   return [...seen, ...unseen(session, sources, wanted), ...others].slice(0, limit);
 }
 
-/** 0 where it does not fit; the whole index or label counts most, then beginnings, then the rest. */
+/** 0 if it does not fit; the whole index or label counts most, then beginnings, then the rest. */
 function rankOf({ id, label }: Feature, wanted: string): number {
   const [, index] = INDEX.exec(wanted) ?? [];
   if (index !== undefined && Number(index) === id) return 6;

@@ -40,7 +40,7 @@ const FATAL = new Set([
   "not_ready",
   "queue_full",
 ]);
-/** Strongest features of a source whose pairs are counted at a token. */
+/** Strongest features of a source whose pairs are counted at a token: of one source, of several. */
 const PAIRED_ALONE = 8;
 const PAIRED_OF_MANY = 4;
 /** How fast a source's usual level follows its tokens. */
@@ -48,7 +48,7 @@ const LEVEL_GAIN = 0.1;
 
 export class Session {
   phase: Phase = "idle";
-  /** The newest frame about it. */
+  /** The newest room frame. */
   room: RoomFrame | null = null;
   run: Run | null = null;
   /** Counts the runs, so that a view can tell that the text began anew. */
@@ -66,20 +66,20 @@ export class Session {
   readonly links = new CoActivation();
   private company: Company | null = null;
   private readonly byKey = new Map<FeatureKey, Feature>();
-  /** Usual strongest activation of a source, the yardstick for features seldom seen. */
+  /** Usual strongest activation of a source, the scale for features seldom seen. */
   private readonly levels = new Map<string, number>();
 
   /** Folds one frame in. Returns false for a log frame that was applied before. */
   apply(frame: Frame): boolean {
     if (frame.type === "room") {
       this.enter(frame);
-      // Where the room's log stands for us. It may be less than we saw: a log of another epoch is
-      // read from its start.
+      // The place in the room's log from which it is sent. It may be less than what came before:
+      // a log of another epoch is read from its start.
       this.lastSeq = Math.min(this.lastSeq, frame.seq);
       return true;
     }
     if (frame.type === "error") {
-      // One of the log has the next number, one for this page alone the last that it was given.
+      // An error of the log has the next number; one for this page alone repeats the last number.
       if (frame.seq === this.lastSeq + 1) this.lastSeq = frame.seq;
       this.fail(frame);
       return true;
@@ -87,7 +87,7 @@ export class Session {
     if (frame.type === "view") return true;
     if (frame.seq <= this.lastSeq) return false;
     this.lastSeq = frame.seq;
-    // The room goes on.
+    // A frame of the log: the room goes on.
     if (this.problem?.code === "rooms_unavailable") this.problem = null;
     this.applyLogged(frame);
     return true;
@@ -99,13 +99,13 @@ export class Session {
     this.problem = null;
   }
 
-  /** The connection broke. A request not yet answered may be lost; if not, its frames will say so. */
+  /** The connection broke. An unanswered request counts as lost, until frames of it come. */
   interrupted(): void {
     if (this.phase !== "requested") return;
     this.fail({ error: "connection_lost", message: "The connection broke.", field: null });
   }
 
-  /** The room is gone; what was seen in it stays on show, and the next room counts from the start. */
+  /** The room is gone. What was seen in it stays; the next room counts from the start. */
   leave(): void {
     if (isRunning(this.phase)) {
       this.fail({ error: "backend_lost", message: "The room is gone.", field: null });
@@ -118,7 +118,7 @@ export class Session {
     return this.byKey.get(key);
   }
 
-  /** An activation as a share of what the feature can do, 0 to 1. */
+  /** An activation as a share of the feature's full strength, 0 to 1. */
   strengthOf(feature: Feature, activation: number): number {
     return strength(activation, fullScale(feature, this.levels.get(feature.source) ?? 0));
   }
@@ -196,7 +196,7 @@ export class Session {
     }
   }
 
-  /** Appends a token of the prompt, or a generated one, of which there is more to say. */
+  /** Appends a token; `generated` is its frame, or null for a token of the prompt. */
   private append(wire: PromptToken | TokenFrame, generated: TokenFrame | null): void {
     const index = this.tokens.length;
     this.follow(wire.features);
@@ -280,7 +280,7 @@ export class Session {
 
 const NO_DETAILS: TokenDetails = {};
 
-/** What a token's frame says beside its features; nothing, mostly, and then the same nothing. */
+/** What a token's frame tells beside its features; those that tell nothing share one object. */
 function detailsOf({ token_id, l0, reconstruction_error }: TokenDetails): TokenDetails {
   if (token_id === undefined && l0 === undefined) return NO_DETAILS;
   return {

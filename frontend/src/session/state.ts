@@ -13,7 +13,7 @@ export interface Feature {
   readonly id: number;
   readonly source: string;
   readonly layer: number;
-  /** Order of first appearance, from 0: its number in graph and co-activation counts; -1 if none. */
+  /** Order of first appearance, from 0: its number in the graph and in pair counts; -1 if none. */
   readonly index: number;
   label: string | null;
   /** Largest activation seen in this room. */
@@ -96,7 +96,7 @@ export interface Problem {
   code: string;
   message: string;
   field: string | null;
-  /** Seconds after which trying again makes sense, where the server says so. */
+  /** Seconds after which trying again makes sense, if the server says so. */
   retryAfter: number | null;
 }
 

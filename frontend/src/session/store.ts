@@ -1,4 +1,4 @@
-/** The one place of state: a session, what is chosen, the connection, the model. Views subscribe. */
+/** All state of the page: a session, what is chosen, the connection, the model. Views subscribe. */
 import type { Frame } from "../wire/types";
 import type { ModelInfo } from "../wire/model";
 import { type Filter, type Judge, judgeOf } from "./filters";
@@ -16,8 +16,8 @@ export type Connection =
   | { state: "gone"; message: string; code?: string };
 
 /**
- * `off`: a recording is shown by its address, and no server is asked for anything. `insteadOf`: the
- * model that was asked for and is not there.
+ * `off`: the address names a recording, and no server is asked for anything. `insteadOf`: the model
+ * that was asked for and is not there.
  */
 export type Backend =
   | { state: "off" }
@@ -25,14 +25,14 @@ export type Backend =
   | { state: "ready"; model: ModelInfo; insteadOf?: string }
   | { state: "unreachable"; message: string };
 
-/** How the text is gone through: by itself or by hand, and what of a recording is still to come. */
+/** Whether and how fast the text plays, and what of a recording is still to come. */
 export interface Playback {
   readonly playing: boolean;
   /** 1 is the recording's own speed, or reading speed; Infinity shows all at once. */
   readonly speed: number;
   /** Tokens of this generation that the recording holds and the session does not have yet. */
   readonly ahead: number;
-  /** The generation on show, from 0, and how many the recording has; none for a live room. */
+  /** The generation on show, from 0, and how many the recording has; 0 for a live room. */
   readonly run: number;
   readonly runs: number;
 }
@@ -43,7 +43,7 @@ export class Store {
   session = new Session();
   origin: Origin = "none";
   connection: Connection = { state: "off" };
-  backend: Backend = { state: "loading", message: "Looking for the model" };
+  backend: Backend = { state: "loading", message: "looking for the model" };
   /** Sources neither shown nor asked for. */
   hidden: ReadonlySet<string> = new Set();
   /** Features that stay listed whatever is chosen. */
@@ -53,7 +53,7 @@ export class Store {
   filters: readonly Filter[] = [];
   /** Links with less evidence than this are not drawn, 0 to 1. */
   linkFloor = 0;
-  /** Goes up when `passes` may answer anew for features it has been asked about. */
+  /** Goes up when `passes` may change for features it was asked about. */
   passVersion = 0;
   private judge: Judge = judgeOf([]);
   /** A feature that was looked up and has not fired here. */
@@ -64,7 +64,7 @@ export class Store {
   private readonly listeners = new Set<Listener>();
   private scheduled = false;
 
-  /** `schedule` puts the listeners' next call off, so that many changes cost one redraw. */
+  /** `schedule` delays the listeners' next call, so that many changes cost one redraw. */
   constructor(private readonly schedule: (run: () => void) => void) {}
 
   subscribe(listener: Listener): void {
@@ -72,7 +72,7 @@ export class Store {
     this.changed();
   }
 
-  /** Tells the views, once for all changes until they run. */
+  /** Calls the listeners, once for all changes until then. */
   changed(): void {
     if (this.scheduled) return;
     this.scheduled = true;
@@ -117,7 +117,7 @@ export class Store {
     return this.session.feature(this.chosenKey) ?? guest;
   }
 
-  /** What was chosen, also where that feature has not fired here. */
+  /** The key that was chosen, even if that feature has not fired here. */
   get wanted(): FeatureKey | null {
     return this.chosenKey;
   }
@@ -150,7 +150,7 @@ export class Store {
     this.changed();
   }
 
-  /** Pins a feature, or lets a pinned one go. */
+  /** Pins a feature, or unpins a pinned one. */
   pin(key: FeatureKey): void {
     const pinned = new Set(this.pinned);
     if (!pinned.delete(key)) pinned.add(key);
@@ -163,19 +163,19 @@ export class Store {
     return this.tokenIndex === null ? null : (this.session.tokens[this.tokenIndex] ?? null);
   }
 
-  /** Stands at a token, or follows the newest: what plays by itself stops. */
+  /** Looks at a token, or follows the newest if null; playback stops. */
   lookAt(index: number | null): void {
     if (this.playback.playing) this.playback = { ...this.playback, playing: false };
     this.moveTo(index);
   }
 
-  /** Goes to a token as a playback does, which goes on. */
+  /** The same for playback itself, which goes on. */
   moveTo(index: number | null): void {
     this.tokenIndex = index;
     this.changed();
   }
 
-  /** Tokens of this generation, with those that a recording still holds back. */
+  /** Number of tokens of this generation, with those of a recording that are still to come. */
   get length(): number {
     return this.session.tokens.length + this.playback.ahead;
   }
@@ -185,7 +185,7 @@ export class Store {
     return this.token?.index ?? this.session.tokens.length - 1;
   }
 
-  /** Whether the newest token is followed as it comes from a model at work. */
+  /** Whether the page follows the newest token of a running generation. */
   get followsLive(): boolean {
     return this.tokenIndex === null && this.generatesLive;
   }
@@ -220,7 +220,7 @@ export class Store {
     this.learned();
   }
 
-  /** Labels or statistics of features have come: what passes is to be asked anew. */
+  /** Labels or statistics of features have come: `passes` is to be asked again. */
   learned(): void {
     this.passVersion += 1;
     this.changed();

@@ -1,4 +1,4 @@
-/** A field for the access token, shown where the server wants one. */
+/** A field for the access token, shown if the server requires one. */
 import type { Store } from "../session/store";
 import { byId } from "./dom";
 

@@ -1,4 +1,4 @@
-/** Keeps the page's address and what is on show the same, so that a view can be passed on. */
+/** Keeps the page's address in step with what is on show, so that a view can be shared. */
 import { EVERYTHING, readView, type View, withoutRun, withView } from "../session/address";
 import type { Store } from "../session/store";
 
@@ -27,12 +27,12 @@ export class AddressBar {
     });
   }
 
-  /** The run that the address describes has been started, or another one. */
+  /** A run was started: the one in the address is dropped from it. */
   forgetRun(): void {
     this.keepsRun = false;
   }
 
-  /** The view on show, with what is still waited for. */
+  /** The view on show, with what the address asked for and is not there yet. */
   get view(): View {
     const { store } = this;
     const ids = store.sourceIds();
@@ -53,7 +53,7 @@ export class AddressBar {
     if (this.sources !== null && ids.length > 0 && store.backend.state !== "loading") {
       const hidden = ids.filter((id) => !this.sources?.includes(id));
       this.sources = null;
-      // Sources of another model: all of this one's are better than none.
+      // If they are another model's sources, all of this one's are shown rather than none.
       if (hidden.length < ids.length) store.set({ hidden: new Set(hidden) });
     }
     if (store.wanted !== null) this.feature = null;

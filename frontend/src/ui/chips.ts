@@ -12,25 +12,25 @@ interface Parts {
   before: string;
   body: string;
   after: string;
-  /** What stands for a token that has nothing to see. */
+  /** The sign for a token, or an end of it, that shows no text. */
   mark: string;
 }
 
 function partsOf({ text }: Token): Parts {
   const [, before = "", body = "", after = ""] = PARTS.exec(text) ?? [];
   if (body !== "") return { before, body, after, mark: after === "" ? "" : "↵" };
-  // All blank: line ends belong after the sign for them, spaces before theirs.
+  // Only blanks: line ends go after their sign, spaces before it.
   const line = text.indexOf("\n");
   if (line >= 0) return { before: text.slice(0, line), body, after: text.slice(line), mark: "↵" };
   return { before: text, body, after: "", mark: text.includes("\t") ? "⇥" : "·" };
 }
 
-/** The sign before a text that the tokenizer adds, such as <|endoftext|>. */
+/** Whether it is the sign that the tokenizer adds before a text, such as <|endoftext|>. */
 export function isStart(token: Token): boolean {
   return token.index === 0 && token.active.length === 0 && /^<.*>$/.test(token.text);
 }
 
-/** A token's text on a line of its own: blanks have their signs, and nothing else is around it. */
+/** A token's text by itself: a word without the blanks around it, or signs for blanks. */
 export function shownText(token: Token): string {
   if (isStart(token)) return "start";
   const { body, mark } = partsOf(token);
@@ -51,10 +51,10 @@ export function visible(text: string): string {
     .replace(/^ +| +$/g, (spaces) => "␣".repeat(spaces.length));
 }
 
-/** What a chip without a body is called, by its sign. */
+/** The accessible name of a chip without a body, by its sign. */
 const BLANKS: Readonly<Record<string, string>> = { "↵": "line end", "⇥": "tab" };
 
-/** Blanks stay outside the chip, that no blank is lit. */
+/** A token's chip, with its blanks outside the chip so that no blank is lit. */
 export function nodesOf(token: Token): { chip: HTMLElement; nodes: (Node | string)[] } {
   const { before, body, after, mark } = partsOf(token);
   const start = isStart(token);
@@ -69,7 +69,7 @@ export function nodesOf(token: Token): { chip: HTMLElement; nodes: (Node | strin
   const chip = h("span", attributes, start ? "start" : body);
   if (mark !== "") chip.dataset.mark = mark;
   // The sign is drawn by style alone: without text, the chip would have no name.
-  if (body === "") chip.setAttribute("aria-label", BLANKS[mark] ?? "no text of its own");
+  if (body === "") chip.setAttribute("aria-label", BLANKS[mark] ?? "no visible text");
   return { chip, nodes: [before, chip, after].filter((node) => node !== "") };
 }
 
@@ -77,7 +77,7 @@ export function nodesOf(token: Token): { chip: HTMLElement; nodes: (Node | strin
 export class Blocks {
   private block: HTMLElement | null = null;
   private count = 0;
-  /** Ends a block as soon as the next token comes. */
+  /** The next token begins a new block. */
   private full = false;
 
   constructor(private readonly list: HTMLElement) {}
@@ -102,8 +102,8 @@ export class Blocks {
   }
 
   /**
-   * Where the text itself breaks no line, spaces at the seam stay with the block before: the new
-   * one begins with its word. After a line end they are its indentation.
+   * If the block before ends without a line end, spaces at the seam stay with it, so that the new
+   * one begins with its word. After a line end they are the new one's indentation.
    */
   private begin(nodes: (Node | string)[]): void {
     const seam = this.block !== null && !this.block.textContent.endsWith("\n");

@@ -1,4 +1,4 @@
-/** Prompt, Generate and Stop, and the line that says how things stand. */
+/** Prompt, Generate and Stop, and the status line. */
 import type { RunSettings } from "../session/address";
 import type { Store } from "../session/store";
 import type { ModelInfo } from "../wire/model";
@@ -67,7 +67,7 @@ export class Controls {
     }
     const wanted = this.store.wantedSources();
     const { backend } = this.store;
-    // One of several; where there is but one, its name may change with a restart.
+    // Named only if there are several: the name of a single one may change with a restart.
     const named = backend.state === "ready" && backend.model.models.length > 1;
     this.commands.generate({
       type: "generate",
@@ -78,13 +78,13 @@ export class Controls {
     });
   }
 
-  /** Fills in what made a run; nothing starts by itself. */
+  /** Fills in the settings of a run; starts nothing. */
   fill({ prompt, knobs }: RunSettings): void {
     this.prompt.value = prompt;
     this.knobs.fill(knobs);
   }
 
-  /** Fills in a prompt that the page suggests, and leaves it one key from Generate. */
+  /** Fills in a suggested prompt, and moves the focus to Generate. */
   suggest(prompt: string): void {
     this.prompt.value = prompt;
     this.prompt.scrollTop = 0;
@@ -104,7 +104,7 @@ export class Controls {
     const watching = !mayGenerate(this.store);
     document.body.classList.toggle("watching", watching);
     const running = isBusy(this.store);
-    // The focus would be lost with the button that goes.
+    // Hiding the focused button would lose the focus.
     const focused =
       document.activeElement === this.generate || document.activeElement === this.stop;
     this.generate.hidden = running;
@@ -129,7 +129,7 @@ export class Controls {
     this.loading.value = share ?? 0;
   }
 
-  /** Shows a new problem at its field, once: the user's next keystroke there takes it away. */
+  /** Shows a new problem at its field, once: the next keystroke there removes it. */
   private showProblem(): void {
     const { problem } = this.store.session;
     if (problem === this.shownProblem) return;

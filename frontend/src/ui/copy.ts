@@ -1,14 +1,16 @@
-/** Copies text, also where a page has no clipboard: one served over plain HTTP in a lecture hall. */
+/** Copies text, even if the page has no clipboard, as over plain HTTP in a lecture hall. */
 import { byId } from "./dom";
 
 const CONFIRMED_MS = 2000;
 
-/** Copies and says so: on the button, and in words for those who do not see it. */
+/** Copies and says so, on the button and to screen readers. */
 export async function copyText(text: string, button: HTMLButtonElement): Promise<void> {
   const label = button.textContent;
   const copied = await copy(text);
   const said = copied ? "Copied" : "Not copied";
-  byId("said").textContent = copied ? `Copied: ${text}` : "The browser did not let it be copied.";
+  byId("said").textContent = copied
+    ? `Copied: ${text}`
+    : "Not copied: the browser did not allow it.";
   button.textContent = said;
   setTimeout(() => {
     if (button.textContent === said) button.textContent = label;
@@ -30,10 +32,10 @@ function copyBySelection(text: string): boolean {
   const field = document.createElement("textarea");
   field.value = text;
   field.className = "offscreen";
-  // A modal dialog lets nothing outside itself be selected.
+  // While a modal dialog is open, nothing outside it can be selected.
   (activeElement?.closest("dialog") ?? document.body).append(field);
   field.select();
-  // Deprecated, and all there is without a secure context.
+  // Deprecated, but the only way without a secure context.
   // eslint-disable-next-line @typescript-eslint/no-deprecated
   const copied = document.execCommand("copy");
   field.remove();

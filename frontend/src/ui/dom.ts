@@ -14,7 +14,7 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** The element with this id; a page without it is broken, so say so at once. */
+/** The element with this id. Throws if the page has none of this kind. */
 export function byId(id: string): HTMLElement;
 export function byId<T extends HTMLElement>(id: string, kind: new () => T): T;
 export function byId(id: string, kind: new () => HTMLElement = HTMLElement): HTMLElement {
@@ -28,7 +28,7 @@ export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** A number with as many digits as one cares to read. */
+/** A number with up to two decimals: fewer for larger numbers. */
 export function short(value: number): string {
   if (Math.abs(value) >= 100) return value.toFixed(0);
   return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);

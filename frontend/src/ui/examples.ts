@@ -1,10 +1,10 @@
-/** Prompts that show what the bundled model knows: a row under the prompt, and a list in the help. */
+/** Prompts that show what the bundled model knows: a row under the prompt, a list in the help. */
 import type { Store } from "../session/store";
 import { byId, h } from "./dom";
 import { rovingButtons } from "./roving";
 import { isBusy, mayGenerate } from "./words";
 
-/** The model that has read of the small world which the examples are about. */
+/** The model trained on the small world that the examples are about. */
 export const BUNDLED_MODEL = "axon-demo";
 
 export interface Example {
@@ -54,7 +54,7 @@ export const EXAMPLES: readonly Example[] = [
   { caption: "a story", prompt: "Once upon a time there was" },
 ];
 
-/** A prompt on one line: of several, the first. */
+/** The first line of a prompt. */
 export function firstLine(prompt: string): string {
   const end = prompt.indexOf("\n");
   return end < 0 ? prompt : `${prompt.slice(0, end)} …`;
@@ -65,7 +65,7 @@ export function knowsExamples({ backend }: Store): boolean {
   return backend.state === "ready" && backend.model.model === BUNDLED_MODEL;
 }
 
-/** How the row stands: `kept` is its place alone, so that nothing jumps when a run begins or ends. */
+/** `kept` hides the row but keeps its place, so that nothing jumps when a run begins or ends. */
 export function rowState(store: Store): "shown" | "kept" | "none" {
   if (!knowsExamples(store) || !mayGenerate(store)) return "none";
   return isBusy(store) ? "kept" : "shown";
@@ -92,7 +92,7 @@ export class ExamplesView {
     rovingButtons(this.row);
     this.listed = EXAMPLES.map((example) =>
       buttonOf(example, (prompt) => {
-        // Closing gives the focus back to where it was: only then can it go elsewhere.
+        // Close first: closing puts the focus back to where it was.
         this.dialog.close();
         fill(prompt);
       }),
@@ -107,14 +107,14 @@ export class ExamplesView {
     const state = rowState(this.store);
     const known = knowsExamples(this.store);
     const watching = !mayGenerate(this.store);
-    // Every token comes by here, and nearly none changes anything: the page is left alone then.
+    // This runs at every token, and mostly nothing has changed.
     const now = `${state} ${known} ${watching}`;
     if (now === this.shown) return;
     this.shown = now;
     this.row.hidden = state === "none";
     this.row.classList.toggle("kept", state === "kept");
     this.section.hidden = !known;
-    // Whoever only watches may read what there is, and fill in nothing.
+    // A viewer may read the examples, but not fill them in.
     for (const button of this.listed) button.disabled = watching;
   }
 }

@@ -1,4 +1,4 @@
-/** The menu that takes things along: the room's recording, activations, a picture, a link. */
+/** The export menu: the room's recording, activations, a picture, a link. */
 import { runQuery, type RunSettings, type View } from "../session/address";
 import { activationLines } from "../session/export";
 import { filterText } from "../session/filters";
@@ -8,9 +8,9 @@ import { KNOBS, type KnobName } from "../wire/model";
 import { copyText } from "./copy";
 import { byId, h } from "./dom";
 
-/** What the page can tell beside its store. */
+/** What the menu needs beside the store. */
 export interface Takeable {
-  /** The graph as a PNG; null where there is none. */
+  /** The graph as a PNG; null if there is no graph. */
   picture(): Promise<Blob> | null;
   view(): View;
   access(): string | null;
@@ -52,7 +52,7 @@ export class ExportMenu {
     });
   }
 
-  /** What there is to take along now. */
+  /** Offers what can be exported now. */
   private prepare(): void {
     const { session, origin, filters, hidden } = this.store;
     const live = origin === "live" && session.room !== null;
@@ -76,7 +76,7 @@ export class ExportMenu {
     save(new Blob([lines], { type: "application/x-ndjson" }), `${this.name()}.jsonl`);
   }
 
-  /** The room and what it is about, as a file name. */
+  /** A file name from the room and the first words of the prompt. */
   private name(): string {
     const { room, run } = this.store.session;
     const words = (run?.prompt ?? "").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
@@ -84,7 +84,7 @@ export class ExportMenu {
   }
 }
 
-/** A link that fills in what made this run, with the seed that the server drew for it. */
+/** A link that fills in this run's settings, with the seed that the server drew for it. */
 export function linkTo(run: Run, view: View): string {
   const knobs = KNOBS.flatMap((name): [KnobName, string][] => {
     const value = run.params[name];

@@ -1,4 +1,4 @@
-/** What is to be told of one feature: figures of this text, and what the label store knows. */
+/** The facts about one feature: figures of this text, and what the label store knows. */
 import type { FeatureInfo, TokenEffect } from "../wire/model";
 import { activationAt, newestToken } from "../session/query";
 import { type Feature, featureKey } from "../session/state";
@@ -8,10 +8,10 @@ import { h, short } from "./dom";
 import { explained, meaningOf, type Term } from "./terms";
 import { percent } from "./token-facts";
 
-/** Tokens shown of those that a feature promotes or suppresses. */
+/** Most tokens shown of those that a feature promotes or suppresses. */
 const EFFECTS = 8;
 
-/** A feature's activation at the token on show, and the strongest that is known of it. */
+/** A feature's activation at the token on show, and its highest known one. */
 export function activationOf(
   store: Store,
   feature: Feature,
@@ -21,7 +21,7 @@ export function activationOf(
   return { now, most: Math.max(feature.peak, info?.max_activation ?? 0) };
 }
 
-/** "activation 14.3 of 22.1 seen at most", in parts that keep their elements. */
+/** "activation 14.3 (highest known 22.1)", in parts that keep their elements. */
 export class ActivationLine {
   private readonly now = h("b", { class: "now" });
   private readonly rest = h("span");
@@ -38,7 +38,7 @@ export class ActivationLine {
   show(store: Store, feature: Feature, info: FeatureInfo | null): void {
     const { now, most } = activationOf(store, feature, info);
     this.now.textContent = now > 0 ? short(now) : "none";
-    this.rest.textContent = `of ${short(most)} seen at most`;
+    this.rest.textContent = `(highest known ${short(most)})`;
   }
 }
 
@@ -101,7 +101,7 @@ function effects(term: Term, title: string, tokens: readonly TokenEffect[]): HTM
   return [h("h3", {}, explained(term, title)), h("ul", { class: "effects" }, ...chips)];
 }
 
-/** Features of the same source that point the same way; those met in this room can be chosen. */
+/** Features of the same source that point the same way; those seen in this room can be chosen. */
 export function alikeOf(store: Store, { source }: Feature, info: FeatureInfo): HTMLElement[] {
   const alike = (info.neighbors ?? []).slice(0, EFFECTS);
   if (alike.length === 0) return [];

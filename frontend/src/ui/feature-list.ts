@@ -8,7 +8,7 @@ import { attended, makeTabStop, roving } from "./roving";
 
 export interface Row {
   feature: Feature;
-  /** Features of other sources with the same label: their dots stand beside the first. */
+  /** Features of other sources with the same label: their dots are beside the first. */
   echoes: Feature[];
   /** Length of the bar, 0 to 1. */
   share: number;
@@ -38,7 +38,7 @@ export class FeatureList {
 
   /** Shows rows in their order; with `keepPlaces`, those shown before stay where they are. */
   update(wanted: readonly Row[], keepPlaces = false): void {
-    // What is pressed must be what is released on, or another feature would be chosen.
+    // A row must not change between press and release, or another feature would be chosen.
     if (this.element.matches(":active")) return;
     const rows = keepPlaces ? settled(this.shown, wanted) : wanted;
     this.shown = rows;
@@ -64,7 +64,7 @@ export class FeatureList {
       : undefined;
   }
 
-  /** The focus goes with its feature, whatever row that is in now. */
+  /** The focus follows its feature to the row that it is in now. */
   private keepFocus(key: string | undefined): void {
     const elements = this.rows.map(({ element }) => element);
     const same = elements.find(({ dataset }) => key !== undefined && dataset.key === key);
@@ -86,7 +86,7 @@ export function settled(before: readonly Row[], rows: readonly Row[]): Row[] {
   return rows.flatMap((_, place) => kept.get(place) ?? others.shift() ?? []);
 }
 
-/** One row's elements, filled anew and never replaced: nothing flickers, nothing loses the pointer. */
+/** One row's elements; updated, never replaced, so that none flickers or loses the pointer. */
 class RowView {
   private readonly dots = h("span", { class: "dots" });
   private readonly name = h("span", { class: "name" });

@@ -20,7 +20,7 @@ type Offer = { hit: Hit } | { filter: Filter } | { begin: string; help: string }
 const BEGINNINGS: readonly { begin: string; help: string }[] = [
   { begin: "hide: ", help: "words or /expression/ in a label" },
   { begin: "keep: ", help: "only such labels" },
-  { begin: "min: ", help: "20%: reached a fifth of what it can do" },
+  { begin: "min: ", help: "20%: reached a fifth of its full strength" },
   { begin: "density: ", help: "<1%: rare ones, and those never measured" },
 ];
 
@@ -34,7 +34,7 @@ export class Finding {
   private active = 0;
   private open = false;
   private drawnChips = "";
-  /** What the whole model has for the text in the field. */
+  /** What was found in the whole model for the text in the field. */
   private found: { text: string; features: readonly Labelled[] } = { text: "", features: [] };
   private asking: ReturnType<typeof setTimeout> | undefined;
 
@@ -64,7 +64,7 @@ export class Finding {
       event.preventDefault(); // the field keeps the focus
       this.pressed = this.offerAt(event.target);
     });
-    // Not at the click, which never comes where the list was drawn anew meanwhile.
+    // Not at the click: there is none if the list was drawn anew since the press.
     this.list.addEventListener("pointerup", () => {
       this.take(this.pressed);
       this.pressed = undefined;
@@ -97,7 +97,7 @@ export class Finding {
 
   private update(): void {
     this.drawChips();
-    // A list that somebody is about to choose from holds still, however many features fire meanwhile.
+    // A list of hits holds still while tokens come, so that one can choose from it.
     if (this.open && !this.hasHits) this.draw();
   }
 
@@ -113,7 +113,7 @@ export class Finding {
   private press(event: KeyboardEvent): void {
     const { key } = event;
     if (key === "Escape" && (this.open || this.field.value !== "")) {
-      // Here it closes the list; elsewhere it lets go of what is chosen.
+      // Here it closes the list; elsewhere it clears the choice.
       event.stopPropagation();
       this.field.value = "";
       this.show(false);
@@ -137,7 +137,7 @@ export class Finding {
     if (parsed && "problem" in parsed) this.refuse(parsed.problem);
     else if (parsed) this.add(parsed.filter);
     else if (this.awaits && this.active === 0 && !this.hasHits) {
-      // Whoever is quicker than the answer means what it brings, not the filters offered meanwhile.
+      // The answer is still to come: wait for it, rather than take a filter offered meanwhile.
       void this.askNow().then(() => {
         this.takeActive();
       });
@@ -147,7 +147,7 @@ export class Finding {
   private takeActive(): void {
     if (this.offers.length > 0) this.take(this.offers[this.active]);
     else if (this.field.value.trim() !== "") {
-      this.refuse("No feature has this in its label, or this index.");
+      this.refuse("No feature has this label or index.");
     }
   }
 
@@ -169,13 +169,13 @@ export class Finding {
     else this.store.chooseUnseen(source, id, this.layerOf(source), label);
   }
 
-  /** Not at each key: a word is asked about once it stands. */
+  /** Asks after a pause in typing, not at each key. */
   private askSoon(): void {
     clearTimeout(this.asking);
     this.asking = setTimeout(() => void this.askNow(), ASK_MS);
   }
 
-  /** Whether the whole model has an answer to what is in the field, and has not given it yet. */
+  /** Whether the text in the field is to be looked up in the whole model, without an answer yet. */
   private get awaits(): boolean {
     const text = this.field.value.trim();
     if (this.store.backend.state !== "ready" || text.length < 2) return false;
@@ -273,7 +273,7 @@ export class Finding {
     }
     if ("filter" in offer) {
       const { kind } = offer.filter;
-      const help = kind === "hide" ? "labels with it" : "labels with it only";
+      const help = kind === "hide" ? "hides labels with it" : "shows only labels with it";
       return [h("b", {}, filterText(offer.filter)), h("span", { class: "quiet" }, help)];
     }
     const { source, id, label, feature } = offer.hit;
@@ -300,7 +300,7 @@ export class Finding {
   }
 }
 
-/** A source's name without its model's, which is the same for all that are offered. */
+/** A source's name without the model's name, which is the same for all that are offered. */
 function shortOf(source: string): string {
   return source.slice(source.indexOf("/") + 1);
 }

@@ -1,32 +1,32 @@
-/** The presenter's page tells where it looks; those who watch look there too, until they move. */
+/** The presenter's page sends where it looks; viewers' pages follow, until the user moves. */
 import type { Pose } from "../graph/camera";
 import type { Store } from "../session/store";
 import type { ViewFrame, ViewRequest } from "../wire/types";
 import { byId } from "./dom";
 
-/** What of the graph is followed. */
+/** The part of the graph that is needed to follow. */
 export interface Followed {
   pose(): Pose;
   setPose(pose: Pose): void;
-  /** Told when the user moves the camera. */
+  /** `listener` is called when the user moves the camera. */
   onPose(listener: () => void): void;
 }
 
-/** Times between two messages: a hand on the camera gives sixty poses a second. */
+/** Least time between two messages: a hand on the camera gives sixty poses a second. */
 const SEND_MS = 200;
-/** What changes this soon after a touch or a key was meant by the user. */
+/** A change this soon after a press, a key or the wheel counts as the user's own. */
 const MEANT_MS = 1000;
 
 export class Follow {
   private readonly button = byId("follow", HTMLButtonElement);
   private following = true;
   private newest: ViewFrame | null = null;
-  /** The view is to be shown as soon as the others have heard of the change. */
+  /** The presenter's camera is to be taken once the other views have updated. */
   private due = false;
   private inputAt = -Infinity;
-  /** What was on show when the view was last adopted: another text takes what is chosen away. */
+  /** The session and the run when the view was last adopted: a new one clears what is chosen. */
   private on = { session: null as unknown, runs: 0 };
-  /** Nobody follows a camera that its presenter has left to itself. */
+  /** Poses are sent only after the presenter has moved the camera. */
   private moved = false;
   private sent = "";
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -44,16 +44,16 @@ export class Follow {
     }
     camera?.onPose(() => {
       this.moved = true;
-      // The flight to what the presenter has chosen is not the user's.
+      // The flight to what the presenter has chosen is not the user's movement.
       if (this.meant()) this.stop();
     });
-    // After the graph: it flies to what is chosen, and the presenter's camera is to win.
+    // Subscribed after the graph, which flies to what is chosen: the presenter's camera has to win.
     store.subscribe(() => {
       this.update();
     });
   }
 
-  /** A hand on the picture is told at once: the next pose to follow may come before it has moved. */
+  /** A press on the picture stops at once: the next pose may come before the camera moves. */
   private readonly noteInput = ({ target }: Event): void => {
     this.inputAt = performance.now();
     if (target instanceof HTMLCanvasElement) this.stop();
@@ -64,7 +64,7 @@ export class Follow {
     this.store.changed();
   }
 
-  /** Where the presenter looks now. */
+  /** Takes where the presenter looks now. */
   take(view: ViewFrame): void {
     this.newest = view;
     this.due = this.following;
@@ -98,7 +98,7 @@ export class Follow {
     if (room?.role === "presenter" && room.viewers > 1) this.tellSoon();
   }
 
-  /** Who comes late is told where the presenter looks before the text that this is about. */
+  /** Adopts the view again at a new text: a late viewer gets the view before its text. */
   private adoptAgain(): void {
     const { session } = this.store;
     const { runs } = session;
@@ -113,7 +113,7 @@ export class Follow {
     return performance.now() - this.inputAt < MEANT_MS;
   }
 
-  /** Whether the user has chosen something else than the presenter. */
+  /** Whether the user has chosen something other than the presenter. */
   private chosenOtherwise(): boolean {
     const { newest, store } = this;
     if (newest === null || !this.meant()) return false;

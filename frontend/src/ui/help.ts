@@ -1,25 +1,25 @@
 /** The keys, and a dialog that lists them. */
 import { byId, h } from "./dom";
 
-/** One place for every key of the page. */
+/** The page's keys, as the dialog lists them. */
 const KEYS: readonly [keys: string, does: string][] = [
   ["Enter", "in the prompt: generate (Shift+Enter for a new line)"],
   ["/", "find a feature, or filter"],
   ["Arrow keys, Home, End", "move in the text and in every list"],
   ["Arrow keys, Page keys", "on the timeline: go through the text token by token"],
   ["Enter or Space", "choose the token or feature"],
-  ["Esc", "let go of what is chosen, or close what is open"],
+  ["Esc", "clear the choice, or close what is open"],
   ["?", "this list"],
 ];
 
 /** Filters to begin with: labels such as “someone is in the kitchen” and “the word "key"”. */
 export const FILTERS: readonly [filter: string, does: string][] = [
   ["hide: promotes", "hides features whose label has this word"],
-  ["hide: /the word/", "hides labels that match the expression: those of single words"],
-  ["keep: /someone is in/", "shows only such labels: where people and animals are"],
+  ["hide: /the word/", "hides labels that match the expression, here those of single words"],
+  ["keep: /someone is in/", "shows only labels that match, here where people and animals are"],
   ["keep: /answer|sad/", "shows only labels with one or the other"],
   ["hide: /^#/", "hides features without a label"],
-  ["min: 20%", "shows only features that reached a fifth of what they can do"],
+  ["min: 20%", "shows only features that reached a fifth of their full strength"],
   [
     "density: <1%",
     "shows features that fire on less than 1% of all text, and those never measured",

@@ -18,7 +18,7 @@ const NEIGHBOURS = 8;
 /** Asks the label store about a feature; null when it knows nothing. */
 export type AskForFeature = (source: string, index: number) => Promise<FeatureInfo | null>;
 
-/** What came of asking: told, still asked, or nothing to be had. */
+/** The answer of the label store, or that it is still to come, or that there is none. */
 type Knowledge = FeatureInfo | "asked" | "unknown";
 
 export class Inspector {
@@ -41,7 +41,7 @@ export class Inspector {
   private readonly list: FeatureList;
   private readonly strip: Strip;
   private readonly known = new Map<FeatureKey, Knowledge>();
-  /** The feature asked about since it was chosen; what is not known then is asked for once. */
+  /** The feature last asked about: it is asked about once each time it is chosen, until known. */
   private asked: Feature | null = null;
   private drawn = "";
 
@@ -105,7 +105,7 @@ export class Inspector {
     if (chosen) this.describe(chosen);
   }
 
-  /** What moves with every token is patched; the rest is drawn anew only when it differs. */
+  /** Updates what changes with every token; the rest is drawn anew only when it differs. */
   private describe(feature: Feature): void {
     const { store } = this;
     const knowledge = this.known.get(feature.key);
@@ -135,7 +135,7 @@ export class Inspector {
     this.list.update(company.map(rowOf), store.playback.playing || store.followsLive);
   }
 
-  /** Draws what only another feature, or an answer about it, changes. */
+  /** Draws what changes only with another feature or with an answer about it. */
   private describeOnce(
     feature: Feature,
     knowledge: Knowledge | undefined,
@@ -189,7 +189,7 @@ export class Inspector {
     return url !== null && /^https?:\/\//.test(url) ? url : null;
   }
 
-  /** Tells a feature that was just chosen what the label store knows; an answer redraws the panel. */
+  /** Asks the label store about a feature just chosen; the answer redraws the panel. */
   private inform(feature: Feature | null): void {
     this.asked = feature;
     if (!feature) return;
@@ -215,12 +215,12 @@ function button(text: string): HTMLButtonElement {
   return h("button", { type: "button", class: "small" }, text);
 }
 
-/** Why there is no more to see; empty where there is. */
+/** Why facts are missing; empty if none are. */
 function noteOf(knowledge: Knowledge | undefined): string {
-  if (knowledge === "unknown") return "Nothing more is known of it here just now.";
+  if (knowledge === "unknown") return "Nothing more is known about this feature right now.";
   if (typeof knowledge !== "object" || knowledge.promoted !== null) return "";
   const reason = knowledge.weights_error;
-  return `Which tokens it promotes cannot be told just now${reason === null ? "" : `: ${reason}`}`;
+  return `The tokens that it promotes are not available right now${reason === null ? "" : `: ${reason}`}`;
 }
 
 function rowOf({ feature, together, weight }: Neighbour): Row {
@@ -230,6 +230,6 @@ function rowOf({ feature, together, weight }: Neighbour): Row {
     share: weight,
     second: weight.toFixed(2),
     figure: `${together}×`,
-    title: `together at ${together} tokens; link weight ${weight.toFixed(2)}, how much more often than chance`,
+    title: `together at ${together} tokens; link weight ${weight.toFixed(2)} (how much more often than chance)`,
   };
 }

@@ -60,7 +60,7 @@ export const KNOB_TEXTS: Readonly<Record<KnobName, KnobText>> = {
   },
 };
 
-/** A way of writing: values for the knobs that shape it, the model's own for those not named. */
+/** A style of writing: values for the style knobs; those not named get the model's defaults. */
 export interface Preset {
   label: string;
   help: string;
@@ -76,20 +76,20 @@ export const STYLE_KNOBS: readonly KnobName[] = [
 ];
 
 export const PRESETS: readonly Preset[] = [
-  { label: "The model's own", help: "What the model comes with.", values: {} },
+  { label: "The model's own", help: "The model's default values.", values: {} },
   {
     label: "Calm",
-    help: "Keeps to what is likely, and hardly ever surprises.",
+    help: "Picks likely tokens, with few surprises.",
     values: { temperature: "0.4", top_p: "0.9" },
   },
   {
     label: "Creative",
-    help: "Takes the unlikely more often, though not the absurd.",
+    help: "Picks unlikely tokens more often, but leaves out the most unlikely ones.",
     values: { temperature: "1.2", top_p: "0.95" },
   },
   {
     label: "No repetition",
-    help: "Makes what was said before unlikely.",
+    help: "Makes tokens that already occurred less likely.",
     values: { repetition_penalty: "1.3" },
   },
 ];

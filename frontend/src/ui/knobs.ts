@@ -39,7 +39,7 @@ export class Knobs {
     this.describe();
   }
 
-  /** Takes the model's ranges and defaults; values that are not another model's defaults stay. */
+  /** Takes the model's ranges and defaults; a value that was not the last model's default stays. */
   adopt(model: ModelInfo): void {
     for (const [name, field] of this.fields) {
       const before = field.known?.default ?? "";
@@ -52,7 +52,7 @@ export class Knobs {
     this.describe();
   }
 
-  /** Takes a run's values, and remembers none of them; what it does not say is the model's own. */
+  /** Fills in a run's values without saving them; missing ones get the model's defaults. */
   fill(values: KnobValues): void {
     for (const [name, { input, known }] of this.fields) {
       input.value = values[name] ?? known?.default ?? "";
@@ -71,7 +71,7 @@ export class Knobs {
     return Object.fromEntries(entries);
   }
 
-  /** The first field whose text is no number at all: JSON cannot carry it, so it is said here. */
+  /** The first field whose text is not a number: JSON cannot carry it, so the page reports it. */
   firstUnreadable(): KnobName | null {
     for (const [name, { input }] of this.fields) {
       const text = input.value.trim();
@@ -131,7 +131,7 @@ export class Knobs {
     }
   }
 
-  /** Whether the knobs stand as a preset has them. */
+  /** Whether the knobs have a preset's values. */
   private stands(preset: Preset): boolean {
     return STYLE_KNOBS.every((name) => {
       const field = this.fields.get(name);

@@ -21,7 +21,7 @@ export class ModelView {
 
   private update(): void {
     const { backend } = this.store;
-    // While the model is away, its name is what one waits for.
+    // While no model is ready, the name of the last one stays.
     if (backend.state !== "ready") return;
     const { model, models } = backend.model;
     const several = models.length > 1;

@@ -1,10 +1,10 @@
-/** One line over the graph: the connection is lost, filters hide everything, a recording plays ... */
+/** One line over the graph: a lost connection, filters that hide everything, a recording ... */
 import type { Store } from "../session/store";
 import { byId, h, setText } from "./dom";
 import { type Banner, bannerOf } from "./words";
 
 export const NO_GRAPH =
-  "This browser shows no WebGL, so there is no graph. Text and features work without it.";
+  "This browser has no WebGL, so there is no graph. Text and features work without it.";
 
 type Action = NonNullable<Banner["action"]>;
 
@@ -14,14 +14,14 @@ const ACTIONS: Readonly<Record<Action, string>> = {
   "own-room": "Open a room",
 };
 export const GRAPH_LOST =
-  "The browser has taken the graph's WebGL away. It mostly comes back by itself; if not, reload the page. Text and features go on.";
+  "The browser has taken the graph's WebGL away. It usually comes back by itself; if not, reload the page. Text and features go on.";
 
 export class Notice {
   private readonly element = byId("notice");
   private readonly text = h("span");
   private readonly button = h("button", { type: "button", class: "small", hidden: "" });
   private action: Action | null = null;
-  /** Said where nothing more urgent is. */
+  /** Shown if there is nothing more urgent. */
   standing: string | null = null;
 
   constructor(
@@ -50,7 +50,7 @@ export class Notice {
     if (this.action !== null) setText(this.button, ACTIONS[this.action]);
   }
 
-  /** Filters, or sources that are off, leave nothing of what has fired. */
+  /** Whether filters or hidden sources leave nothing of what has fired. */
   private nothingShown(): boolean {
     const { store } = this;
     const { features } = store.session;

@@ -6,7 +6,7 @@ import { byId, short } from "./dom";
 import { FeatureList, type Row } from "./feature-list";
 import { percent } from "./token-facts";
 
-/** Where the pins of a room are kept: as long as the tab, and a room's apart from another's. */
+/** The key under which a room's pins are kept, as long as the tab is open. */
 function placeOf(store: Store): string {
   return `axon.pinned.${store.session.room?.room ?? store.origin}`;
 }
@@ -25,7 +25,7 @@ export class PinnedView {
     });
   }
 
-  /** Saves what was pinned in this room, or brings back what was when the room is another. */
+  /** Saves this room's pins, or loads them when the room has changed. */
   private keep(): void {
     const { store } = this;
     const place = placeOf(store);
@@ -55,12 +55,12 @@ export class PinnedView {
           share,
           figure: activation > 0 ? short(activation) : "–",
           second: activation > 0 ? percent(share) : "",
-          title: `${feature.source} #${feature.id}: pinned, ${short(feature.peak)} seen at most`,
+          title: `${feature.source} #${feature.id}: pinned, highest here ${short(feature.peak)}`,
         },
       ];
     });
     this.section.hidden = rows.length === 0;
-    // The band grows by their rows: the strongest keep theirs.
+    // The band grows by these rows, so that the strongest keep theirs.
     byId("band").style.setProperty("--pins", String(rows.length));
     this.list.update(rows);
   }

@@ -1,10 +1,10 @@
 /** A link as a QR code. */
 import qrcode from "qrcode-generator";
 
-/** Light modules around the code, which readers need. */
+/** Light modules around the code, which scanners need. */
 const MARGIN = 4;
 
-/** An SVG as a data URL, crisp at any size. The code survives that 15% of it cannot be read. */
+/** An SVG as a data URL, crisp at any size. It can be read with up to 15% damaged. */
 export function drawCode(text: string): string {
   const code = qrcode(0, "M");
   code.addData(text);

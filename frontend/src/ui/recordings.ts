@@ -1,4 +1,4 @@
-/** Recordings from the reader's own disk: chosen with a button, or dropped on the page. */
+/** Recordings from the user's disk: chosen with a button, or dropped on the page. */
 import { parseRecording, type Recording } from "../wire/recording";
 import { byId, setText } from "./dom";
 
@@ -23,7 +23,7 @@ export class Recordings {
     this.listenToDrops();
   }
 
-  /** Says what is wrong with a recording that is shown, or why it is not; "" for nothing. */
+  /** Shows what a recording lacks, or why it cannot be shown; "" hides the note. */
   say(text: string): void {
     setText(this.words, text);
     this.note.hidden = text === "";
@@ -42,7 +42,7 @@ export class Recordings {
   private listenToDrops(): void {
     const holdsFile = (event: DragEvent): boolean =>
       event.dataTransfer?.types.includes("Files") ?? false;
-    // Elements under the pointer come and go; only a drag that left the window has ended.
+    // Leaving an element is no end; without a related target, the drag has left the window.
     document.addEventListener("dragenter", (event) => {
       if (holdsFile(event)) this.target.hidden = false;
     });
@@ -64,7 +64,7 @@ export class Recordings {
 /** What a recording lacks, in words; "" for a whole one. */
 export function flawsOf({ cut, skipped }: Recording): string {
   const said = [];
-  if (cut) said.push("This recording was cut off: its end is missing. What is there plays.");
+  if (cut) said.push("This recording was cut off: its end is missing. The rest can be played.");
   if (skipped === 1) said.push("One line of it could not be read and is left out.");
   if (skipped > 1) said.push(`${skipped} lines of it could not be read and are left out.`);
   return said.join(" ");

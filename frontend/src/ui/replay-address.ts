@@ -1,8 +1,8 @@
-/** A recording's state in the address: which one, how fast, and the token that one stands at. */
+/** A recording's state in the address: which one, how fast, and the token looked at. */
 import type { Start } from "../net/player";
 import type { Store } from "../session/store";
 
-/** The address is written when the reader has come to rest; browsers refuse many writes a second. */
+/** The address is written after this long without a change: browsers limit how often. */
 const REST_MS = 300;
 
 /** `?replay=NAME&pace=2&at=12&run=1`; null where no recording is asked for. */
@@ -51,7 +51,7 @@ function put(query: URLSearchParams, name: string, value: string | null): void {
   else query.set(name, value);
 }
 
-/** Another recording than the address names is on show: a file of the reader's own. */
+/** Drops the recording from the address, since a file of the user's own is on show instead. */
 export function forgetReplayInAddress(): void {
   const query = new URLSearchParams(location.search);
   if (!query.has("replay")) return;

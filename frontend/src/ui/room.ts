@@ -1,4 +1,4 @@
-/** The room in the bar: its link to pass on, and whether everybody in it may generate. */
+/** The room in the bar: its link to share, and whether everybody in it may generate. */
 import type { Store } from "../session/store";
 import { byId, setText } from "./dom";
 

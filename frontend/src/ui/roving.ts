@@ -26,7 +26,7 @@ export function roving(list: HTMLElement, choose: (option: HTMLElement) => void)
   });
 }
 
-/** Makes a row's buttons one Tab stop: arrows move, and each is pressed as any button is. */
+/** Makes a row's buttons one Tab stop: arrows move, Enter or Space presses as usual. */
 export function rovingButtons(row: HTMLElement): void {
   const buttons = [...row.querySelectorAll("button")];
   for (const button of buttons) button.tabIndex = -1;
@@ -41,7 +41,7 @@ export function rovingButtons(row: HTMLElement): void {
   });
 }
 
-/** Tells which option the pointer or the focus is on, null when it leaves the list. */
+/** `tell` gets the option that the pointer or the focus is on, null when it leaves the list. */
 export function attended(list: HTMLElement, tell: (option: HTMLElement | null) => void): void {
   for (const coming of ["pointerover", "focusin"]) {
     list.addEventListener(coming, ({ target }) => {

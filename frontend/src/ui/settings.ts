@@ -30,18 +30,18 @@ export function saveKnobs(values: KnobValues): void {
   write(KNOB_VALUES, JSON.stringify(values));
 }
 
-/** The presenter's token of a room that this browser opened; undefined for all others. */
+/** The presenter's token of a room that this browser opened; undefined for other rooms. */
 export function loadToken(room: string): string | undefined {
   return loadTokens().find(([id]) => id === room)?.[1];
 }
 
-/** Keeps a room's token, so that its presenter may reload the page. The newest few are kept. */
+/** Saves a room's token, so that its presenter can reload the page. Only the newest are kept. */
 export function saveToken(room: string, token: string): void {
   const others = loadTokens().filter(([id]) => id !== room);
   write(TOKENS, JSON.stringify([[room, token], ...others].slice(0, MOST_TOKENS)));
 }
 
-/** The access token that the page was once opened with (`?access=`). */
+/** The access token that was last given, by `?access=` or in its field. */
 export function loadAccess(): string | null {
   return read(ACCESS);
 }
@@ -63,7 +63,7 @@ function isPair(value: unknown): value is [string, string] {
   return Array.isArray(value) && value.length === 2 && value.every((x) => typeof x === "string");
 }
 
-/** Storage may be forbidden; then the page just forgets. */
+/** Storage may be forbidden; then nothing is remembered. */
 function read(key: string): string | null {
   try {
     return localStorage.getItem(key);

@@ -44,7 +44,7 @@ export class Share {
     return new URL(`/r/${this.store.session.room?.room ?? ""}`, location.href).href;
   }
 
-  /** The library comes when it is needed: nobody waits for it to see the page. */
+  /** The library is loaded only now, so that the page does not wait for it. */
   private async draw(): Promise<void> {
     const url = this.url();
     if (url === this.drawn) return;

@@ -34,7 +34,7 @@ export class SourcesView {
   private update(): void {
     const ids = this.store.sourceIds();
     this.field.hidden = ids.length === 0;
-    // A recording's sources are there before the model can say more of them.
+    // A recording's sources are known before the model's answer describes them.
     const signature = JSON.stringify(ids.map((id) => [id, this.infoOf(id)]));
     if (signature !== this.drawn) {
       this.drawn = signature;
@@ -43,7 +43,7 @@ export class SourcesView {
     this.check();
   }
 
-  /** An address or a chip can change what is shown, too. */
+  /** Sets the boxes: the address or a chip can change what is shown, too. */
   private check(): void {
     const boxes = this.boxes();
     for (const box of boxes) box.checked = this.store.shows(box.value);

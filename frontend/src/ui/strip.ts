@@ -1,13 +1,13 @@
-/** A strip with a tick for every token: its picture, and the slider that goes through it. */
+/** A strip with a tick for every token, which is also a slider over the tokens. */
 import type { Rgb } from "../graph/palette";
 import { columnsOf, indexAt, placeOf } from "../session/track";
 import { h } from "./dom";
 
 /** Columns are at least this wide, in CSS pixels. */
 const COLUMN = 2;
-/** Tokens that PageUp and PageDown leap. */
+/** Tokens that PageUp and PageDown skip. */
 const PAGE = 10;
-/** Light of what lies after the token on show, and of what fires not at all. */
+/** Light of tokens after the one on show, and colours of tokens at which nothing fires. */
 const LATER = 0.35;
 const SILENT = "#343b47";
 const SILENT_LATER = "#20252e";
@@ -26,7 +26,7 @@ export interface Track {
 
 export interface Going {
   seek: (index: number) => void;
-  /** What is said of a token, aloud and beside the pointer. */
+  /** The text for a token, for screen readers and for the tip at the pointer. */
   say: (index: number) => string;
   /** The next token in a direction (1 or -1); by default the one beside it. */
   next?: (index: number, direction: number) => number;
@@ -38,7 +38,7 @@ export class Strip {
   private readonly canvas = h("canvas");
   private readonly handle = h("i", { class: "handle" });
   private track: Track = { values: [], length: 0, known: 0, at: -1, hue: () => [255, 255, 255] };
-  /** The token on show, or the one that was asked for since. */
+  /** The token on show, or the one sought since. */
   private sought = -1;
   private waiting = false;
   private width = 0;
@@ -142,7 +142,7 @@ export class Strip {
     });
   }
 
-  /** The next key may come before the page has been drawn: it counts from here. */
+  /** `sought` changes at once: the next key may come before the page has been drawn. */
   private seek(index: number): void {
     if (index < 0 || index === this.sought) return;
     this.sought = index;

@@ -1,4 +1,4 @@
-/** The five strongest features of the newest token, or of the one looked at: for the back row. */
+/** The five strongest features of the newest token, or more of the one looked at. */
 import { newestToken, type Ranked, strongest } from "../session/query";
 import type { Store } from "../session/store";
 import { shownText } from "./chips";
@@ -40,7 +40,7 @@ export class StrongestView {
     };
     const ranked = strongest(session, shown, studied ? LOOKED_AT : LIVE);
     setText(this.title, `Strongest at “${shownText(token)}”`);
-    // While tokens come, a row that goes on keeps its place: one cannot read what jumps about.
+    // While tokens come, a row that stays keeps its place, so that it can be read.
     this.list.update(
       ranked.map((entry) => rowOf(entry, studied)),
       playback.playing || this.store.followsLive,
@@ -54,8 +54,8 @@ function rowOf({ feature, echoes, activation, strength }: Ranked, studied: boole
     echoes,
     share: strength,
     figure: short(activation),
-    // Read from far, the name needs the room.
+    // Otherwise the name needs the room: it is read from the back row.
     ...(studied ? { second: percent(strength) } : {}),
-    title: `${feature.source} #${feature.id}: activation ${short(activation)}, ${short(feature.peak)} seen at most`,
+    title: `${feature.source} #${feature.id}: activation ${short(activation)}, highest here ${short(feature.peak)}`,
   };
 }

@@ -1,4 +1,4 @@
-/** The text, token by token: quiet chips, the newest brightest, each one to be looked at. */
+/** The text, token by token: a chip for each, the newest brightest; a click looks at it. */
 import { css, hueOf } from "../graph/palette";
 import { recency } from "../session/fade";
 import type { Feature, Token } from "../session/state";
@@ -8,7 +8,7 @@ import { byId } from "./dom";
 import { attended, makeTabStop, roving } from "./roving";
 import { factsOf } from "./token-facts";
 
-/** Text this old has faded to the level that it keeps, which the style sheet says. */
+/** Text this many tokens old has faded to the level that it keeps; the style sheet has it, too. */
 const FADING_TOKENS = 24;
 const OLD = 0.76;
 
@@ -38,7 +38,7 @@ export class TextView {
     store.subscribe(() => {
       this.update();
     });
-    // Narrower, the text takes more lines: whoever follows its end stays there.
+    // Another width changes the number of lines: a page that follows the end stays there.
     new ResizeObserver(() => {
       this.scroll();
     }).observe(this.list);
@@ -126,7 +126,7 @@ export class TextView {
     });
   }
 
-  /** Whoever scrolls up is left alone until they come back to the end. */
+  /** When the user scrolls up, following stops until they come back to the end. */
   private listenToScrolling(): void {
     let byHand = false;
     for (const event of ["wheel", "touchmove", "pointerdown", "keydown"]) {
@@ -138,7 +138,7 @@ export class TextView {
         { passive: true },
       );
     }
-    // Heights that become known scroll as well: that is nobody's wish.
+    // Blocks whose heights become known scroll the list, too: that does not count.
     this.list.addEventListener("scroll", () => {
       if (byHand && this.store.token === null) this.following = this.atEnd();
     });
@@ -155,7 +155,7 @@ export class TextView {
 
 function tipOf(token: Token): string {
   const facts = factsOf(token).map(({ name, value }) => `${name} ${value}`);
-  const start = "The sign before the text. Its features are outliers and left out. ";
+  const start = "The sign before the text. Its features are outliers and are left out. ";
   return (isStart(token) ? start : "") + facts.join(" · ");
 }
 
@@ -163,7 +163,7 @@ function tipOf(token: Token): string {
 class Shading {
   private shaded: HTMLElement[] = [];
   private feature: Feature | null = null;
-  /** What the shades were measured by: with another scale, all are drawn anew. */
+  /** The scale of the shades: with another one, all are drawn anew. */
   private scale = 0;
   private done = 0;
 

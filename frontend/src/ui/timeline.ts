@@ -9,9 +9,9 @@ import { byId, setText } from "./dom";
 import { shownText } from "./chips";
 import { Strip, type Track } from "./strip";
 
-/** A strip has room for as many tokens at least: the ticks of a short text are no blocks. */
+/** A strip has room for at least this many tokens, so that a short text has narrow ticks, too. */
 const SHORTEST = 40;
-/** No one feature is meant: the strip says how strongly any fires. */
+/** The hue if no feature is chosen: the strip shows the strongest activation of any. */
 const NEUTRAL: Rgb = [154, 164, 178];
 
 export class Timeline {
@@ -116,7 +116,7 @@ export function sharesOf(session: Session, feature: Feature): Float32Array {
   return shares;
 }
 
-/** What is said of a token on a strip: its place, its text and the feature that one looks at. */
+/** The text for a token on a strip: its place and its own text. */
 export function sayToken(store: Store, index: number): string {
   const token = store.session.tokens[index];
   const place = `token ${index + 1} of ${store.length}`;
@@ -144,7 +144,7 @@ class Levels {
   private runs = -1;
   private hidden: ReadonlySet<string> | null = null;
 
-  /** Takes in the tokens that came since; all of them where another run or other sources show. */
+  /** Takes in the tokens that came since, or all if the run or the sources have changed. */
   follow(store: Store): void {
     const { session, hidden } = store;
     if (session !== this.session || session.runs !== this.runs || hidden !== this.hidden) {

@@ -1,6 +1,6 @@
 /**
- * The line that explains what is under the pointer or the focus: whatever has a `data-tip`. Unlike
- * a `title` it comes at once, and to the keyboard and the finger as well.
+ * The tip that explains an element with a `data-tip` under the pointer or the focus. Unlike a
+ * `title` it comes at once, and for keyboard and touch as well.
  */
 import { h, setText } from "./dom";
 
@@ -27,7 +27,7 @@ export class Tip {
     });
     document.addEventListener("focusin", ({ target }) => {
       const anchor = anchorOf(target);
-      // A click focuses too; only a finger needs the tip then, for it cannot hover.
+      // A click focuses, too; only a finger needs the tip then, since it cannot hover.
       if (anchor && (this.touched || anchor.matches(":focus-visible"))) this.show(anchor);
     });
     document.addEventListener("focusout", () => {
@@ -36,7 +36,7 @@ export class Tip {
     document.addEventListener("scroll", () => {
       this.hide();
     }, true); // prettier-ignore
-    // Before others hear of it: at a word that explains itself, Escape takes back the tip alone.
+    // Before other listeners: at a word that has a tip, Escape hides only the tip.
     addEventListener(
       "keydown",
       (event) => {

@@ -1,4 +1,4 @@
-/** What is to be told of one token beside its features. */
+/** The facts about one token beside its features. */
 import type { Token } from "../session/state";
 import { byId, h } from "./dom";
 import { explained, type Term } from "./terms";
@@ -6,7 +6,7 @@ import { explained, type Term } from "./terms";
 export interface Fact {
   name: string;
   value: string;
-  /** The word that explains the name, where it needs it. */
+  /** The term that explains the name, if it needs one. */
   term?: Term;
 }
 
@@ -27,14 +27,14 @@ export function factsOf({ position, logprob, generated, details }: Token): Fact[
   return facts;
 }
 
-/** `31`, or with several sources `31 12 9`, in their order; more than a few only as their span. */
+/** `31`, or with up to four sources `31 · 12 · 9`, in their order; with more, only the range. */
 function bySource(figures: Record<string, number>, say: (figure: number) => string): string {
   const all = Object.values(figures);
   if (all.length <= 4) return all.map(say).join(" · ");
   return `${say(Math.min(...all))} to ${say(Math.max(...all))}`;
 }
 
-/** The line over the features of a token looked at. */
+/** The line above the features of a token looked at. */
 export class TokenFacts {
   private readonly line = byId("token-facts");
   private token: Token | null = null;

@@ -28,7 +28,7 @@ export function statusOf(store: Store): Words {
   if (backend.state === "loading") return loading(store, backend.message);
   const idle = origin === "recording" || session.phase === "idle";
   if (idle && backend.state === "ready" && backend.insteadOf !== undefined) {
-    const text = `There is no ${backend.insteadOf} here: ${backend.model.model} would run instead.`;
+    const text = `This server has no model ${backend.insteadOf}. Generate runs ${backend.model.model} instead.`;
     return { text, tone: "problem" };
   }
   if (origin === "recording" && !session.problem && session.phase !== "requested") {
@@ -45,12 +45,12 @@ export function mayGenerate({ session }: Store): boolean {
   return session.room?.role !== "viewer" || session.room.open;
 }
 
-/** Whether a generation of this page's room is asked for or runs; a recording's is not. */
+/** Whether a generation of this page's room is asked for or runs; a recording does not count. */
 export function isBusy({ origin, session: { phase } }: Store): boolean {
   return (origin === "live" || phase === "requested") && isRunning(phase);
 }
 
-/** How much of a download is done, 0 to 1; null where the server does not say. */
+/** How much of a download is done, 0 to 1; null if the server does not say. */
 export function progressOf(message: string): number | null {
   const [, done, doneUnit, total, totalUnit] =
     /([\d.]+) ([kMGT]?B) of ([\d.]+) ([kMGT]?B)/u.exec(message) ?? [];
@@ -66,7 +66,7 @@ function outcome(store: Store): Words {
   return progress(store);
 }
 
-/** A model that was there is lost, not loading for the first time. */
+/** A model that was there before is lost; another loads for the first time. */
 function loading({ session }: Store, message: string): Words {
   const detail = message === "" ? "" : `: ${message}`;
   return session.run !== null && session.room !== null
@@ -117,7 +117,7 @@ function tokens(count: number): string {
   return count === 1 ? "1 token" : `${count} tokens`;
 }
 
-/** Errors whose message by the gateway says best what is wrong with which field. */
+/** Errors whose own message is shown: it says best what is wrong with which field. */
 export const ITS_OWN_WORDS: readonly string[] = ["out_of_range", "wrong_type"];
 
 /** What to do about each of the gateway's other errors; tests/golden/errors.json has all codes. */
@@ -127,45 +127,48 @@ export const ADVICE: Readonly<Record<string, string>> = {
   connection_lost: "The connection broke before the request arrived. Press Generate again.",
   deadline: "The generation took too long and was ended. Ask for fewer tokens.",
   empty_prompt: "The prompt is empty. Write something for the model to continue.",
-  foreign_origin: "This page's address may not connect to the server. AXON_ORIGINS allows it.",
+  foreign_origin:
+    "The server does not accept this page's address. Add it to AXON_ORIGINS on the server.",
   generation_failed:
-    "The model failed at this. Press Generate again; if it fails again, change the settings.",
-  gateway_lost: "The server of this generation went away. Press Generate again.",
+    "The model failed on this request. Press Generate again; if it fails again, change the settings.",
+  gateway_lost: "The server that ran this generation went away. Press Generate again.",
   gateway_stopping: "This server is being restarted. Press Generate again in a moment.",
   internal: "Something went wrong in the server; its log says what. Try again.",
   invalid_http: "This page and the server do not fit together. Reload the page.",
   invalid_json: "The server cannot read what this page sends. Reload the page.",
-  labels_unavailable: "Labels cannot be looked up now; they follow when their store is back.",
+  labels_unavailable: "Labels cannot be looked up now. They appear when the label store is back.",
   message_too_big: "That is too long to send. Shorten the prompt.",
   method_not_allowed: "This page and the server do not fit together. Reload the page.",
   no_access: "An access token is needed here. Enter it on the left.",
   not_found: "This page and the server do not fit together. Reload the page.",
   not_presenter:
-    "Only the one who opened this room can generate in it. Open your own at the start page.",
+    "Only the presenter can generate in this room. Open your own room from the start page.",
   not_ready: "The model is not ready yet. Try again in a moment.",
   not_running: "Nothing was running any more.",
   prompt_too_long: "The prompt is too long for this model. Shorten it.",
   queue_full: "Too many people are generating.",
-  rooms_unavailable: "Part of the server is away. The room waits for it, and goes on by itself.",
-  too_fast: "That was too much at once.",
-  too_many_generations: "You run as many generations as one person may. Wait for one to end.",
+  rooms_unavailable:
+    "Part of the server is not available. The room waits for it and goes on by itself.",
+  too_fast: "You are sending requests too fast.",
+  too_many_generations:
+    "You already run as many generations as one person may. Wait for one to end.",
   too_many_recordings: "Many recordings are being downloaded. Try again in a moment.",
   too_many_questions: "Many people ask about features just now. Try again in a moment.",
   too_many_rooms: "All rooms of this server are in use. Try again in a moment.",
   too_many_sockets:
-    "Too many pages of your address are connected. Close some; this one keeps trying.",
+    "Too many pages from your network address are connected. Close some; this one keeps trying.",
   too_slow: "The connection is too slow to send this. Try again.",
-  unknown_feature: "This feature is not served any more; the model may be another one by now.",
+  unknown_feature: "This feature is no longer available. The model may have changed.",
   unknown_field: "This page and the server do not fit together. Reload the page.",
-  unknown_model: "This model is not served any more. Choose another one.",
+  unknown_model: "This model is no longer available. Choose another one.",
   unknown_room:
-    "This room is closed. Ask for a new link, or open a room of your own at the start page.",
-  unknown_source: "A source asked for is not served any more. Look at the sources, and try again.",
+    "This room is closed. Ask for a new link, or open your own room from the start page.",
+  unknown_source: "A chosen source is no longer available. Check the sources and try again.",
   unknown_type: "This page and the server do not fit together. Reload the page.",
   unsupported_encoding: "This page and the server do not fit together. Reload the page.",
 };
 
-/** Errors that pass by themselves: one may try again, once the server's time is over. */
+/** Errors that pass by themselves: trying again makes sense after the server's `retry_after`. */
 const PASSING = new Set([
   "queue_full",
   "too_fast",
@@ -176,10 +179,10 @@ const PASSING = new Set([
   "gateway_stopping",
 ]);
 
-/** Fields that show what is wrong with them beside themselves. */
+/** Fields that have their own place for what is wrong with them. */
 const NOTED = new Set<string>(["sources", ...KNOBS]);
 
-/** An error in words that say what to do; the server's own for those it words itself. */
+/** An error in words that say what to do; the server's own if the page has none for it. */
 export function sayProblem({ code, message, field, retryAfter }: Problem): string {
   if (field === "prompt") return "Not sent: see the note at the prompt.";
   if (field !== null && NOTED.has(field)) return "Not sent: see the note at the setting below.";
@@ -194,7 +197,7 @@ function inSeconds(seconds: number): string {
   return whole < 90 ? `${whole} s` : `${Math.round(whole / 60)} minutes`;
 }
 
-/** The word at the top right: whether the page hears the server, one's role, and who watches. */
+/** The text at the top right: whether it is connected, the user's role, and how many watch. */
 export function connectionOf(store: Store): Words {
   const { connection } = store;
   switch (connection.state) {
@@ -219,7 +222,7 @@ function presence({ session }: Store): string[] {
   return watching > 0 ? [role, `${watching} watching`] : [role];
 }
 
-/** What is said over the graph, with at most one thing to do about it. */
+/** The text over the graph, with at most one thing to do about it. */
 export interface Banner extends Words {
   action?: "retry" | "clear-filters" | "own-room";
 }

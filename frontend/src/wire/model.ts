@@ -1,4 +1,4 @@
-/** GET /api/model and GET /api/features: the model, its knobs' ranges, and what is known of a feature. */
+/** GET /api/model and /api/features: the model, its knobs' ranges, and the facts about a feature. */
 import { asArray, asBoolean, asNumber, asObject, asRecord, asString, optional } from "./check";
 
 export interface SourceInfo {
@@ -40,20 +40,20 @@ export interface ModelChoice {
 
 export interface ModelInfo {
   model: string;
-  /** All that this server has; older ones do not list them. */
+  /** All that this server has; older servers do not list them. */
   models: ModelChoice[];
   sources: SourceInfo[];
   params: Partial<Record<KnobName, KnobRange>>;
   maxPromptCharacters: number | null;
 }
 
-/** A token whose logit the feature's decoder vector raises or lowers, and by how much. */
+/** A token, and what one unit of the feature's activation adds to its logit. */
 export interface TokenEffect {
   token: string;
   logit: number;
 }
 
-/** Another feature of the same SAE with a like decoder vector; `cosine` is 1 at most. */
+/** Another feature of the same SAE with a similar decoder vector; `cosine` is 1 at most. */
 export interface Alike {
   index: number;
   cosine: number;
@@ -68,7 +68,7 @@ export interface FeatureInfo {
   density: number | null;
   max_activation: number | null;
   neuronpedia_url: string | null;
-  /** Strongest first; null where the model's server cannot tell, and `weights_error` says why. */
+  /** Strongest first; null if the model's server cannot tell, and `weights_error` says why. */
   promoted: TokenEffect[] | null;
   suppressed: TokenEffect[] | null;
   neighbors: Alike[] | null;

@@ -12,12 +12,12 @@ import {
 } from "./check";
 import type { Frame, FrameType, PromptToken, TokenDetails, WireFeature } from "./types";
 
-/** Told of what breaks the contract; it is skipped, and the rest goes on. */
+/** Called with what breaks the contract; that is skipped, and the rest goes on. */
 export type Broken = (error: WireError) => void;
 
 /**
  * Parses one message into its frames: one, several for a batch, none for an unknown type. A frame
- * that breaks the contract is told to `broken` and left out, alone among those of its batch.
+ * that breaks the contract goes to `broken` and is left out; the others of its batch are kept.
  */
 export function parseMessage(text: string, broken: Broken): Frame[] {
   let value: unknown;
@@ -143,7 +143,7 @@ function parsePromptToken(value: unknown): PromptToken {
   };
 }
 
-/** What not every recording has is left out, not null. */
+/** Details that a recording lacks are left out, not null. */
 function parseDetails(token: Json): TokenDetails {
   const id = optional(token.token_id, "token_id", asNumber);
   const perSource = (name: "l0" | "reconstruction_error") =>

@@ -1,4 +1,4 @@
-/** A recording, a room's log as JSON lines: read as far as it goes. */
+/** Reads a recording, a room's log as JSON lines, as far as it goes. */
 import { asNumber, asObject, type Json, optional, WireError } from "./check";
 import { parseFrames } from "./parse";
 import type { Frame, WireFeature } from "./types";
@@ -14,15 +14,15 @@ export interface Recorded {
 
 export interface Recording {
   frames: Recorded[];
-  /** The file says how it begins, but its end is missing: a running room, or a broken download. */
+  /** The end of the file is missing: the room was running, or the download broke. */
   cut: boolean;
   /** Lines that could not be read and are left out. */
   skipped: number;
 }
 
 /**
- * Reads a recording: one message a line, empty lines allowed. One that was cut off is worth having
- * as far as it goes. Throws WireError, in words for people, for what is no recording.
+ * Reads a recording: one message a line, empty lines allowed. One that was cut off is read as far
+ * as it goes. Throws WireError, in words for people, if the text is no recording.
  */
 export function parseRecording(text: string): Recording {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
@@ -40,17 +40,19 @@ export function parseRecording(text: string): Recording {
   };
   const once = interning();
   for (const value of whole) addFrames(recording, value, once);
-  if (recording.frames.length === 0) throw new WireError("it holds nothing to play");
+  if (recording.frames.length === 0) throw new WireError("there is nothing to play in it");
   return recording;
 }
 
 /** The first line says whether this is a recording at all: of Axon, and one this page can read. */
 function checkHead(head: Json | null): void {
   if (typeof head?.type !== "string") {
-    throw new WireError("it is no recording of Axon (JSON lines, as a room's recording.jsonl)");
+    throw new WireError(
+      "it is not a recording made by Axon (JSON lines, such as a room's recording.jsonl)",
+    );
   }
   if (head.type === "recording" && typeof head.version === "number" && head.version > VERSION) {
-    throw new WireError("a newer Axon made it; this page cannot read it yet");
+    throw new WireError("a newer version of Axon made it, which this page cannot read");
   }
 }
 

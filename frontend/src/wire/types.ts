@@ -1,4 +1,4 @@
-/** The gateway's frames, one interface each, as they travel over the WebSocket and in recordings. */
+/** The gateway's frames, one interface each, as in the WebSocket and in recordings. */
 
 /** One SAE feature that is active at a token. */
 export interface WireFeature {
@@ -10,7 +10,7 @@ export interface WireFeature {
   layer: number;
   /** The SAE's id as Neuronpedia names it, e.g. `gpt2-small/8-res-jb`. */
   source: string;
-  /** The largest activation that its label's origin has seen: told once in a generation. */
+  /** The largest activation that the label's origin has seen; sent once in a generation. */
   max?: number;
 }
 
@@ -38,10 +38,10 @@ export interface RoomFrame {
   room: string;
   role: Role;
   viewers: number;
-  /** Whether the one who presents is there; older recordings do not say. */
+  /** Whether a presenter is connected; older recordings do not say. */
   presenting?: boolean;
   open: boolean;
-  /** False until others can come in: until the first generation, or until it is shared. */
+  /** False until others can join: until the first generation, or until it is shared. */
   published?: boolean;
   /** With a frame's `seq`, a position in the room's log. */
   epoch?: number;
@@ -90,7 +90,7 @@ export interface LabelsFrame {
   source: string;
   /** By feature index, in decimal. */
   labels: Record<string, string>;
-  /** Their largest activations, where those are known. */
+  /** Their largest activations, if those are known. */
   max?: Record<string, number>;
 }
 
@@ -112,17 +112,17 @@ export interface ErrorFrame {
   seq: number;
   error: string;
   message: string;
-  /** The knob or field at fault, where there is one. */
+  /** The knob or field at fault, if there is one. */
   field: string | null;
   /** Seconds after which trying again makes sense. */
   retry_after?: number;
 }
 
-/** Where the presenter looks: beside the room's log, the newest only. */
+/** Where the presenter looks. It is not in the room's log; only the newest counts. */
 export interface ViewFrame {
   type: "view";
   seq: number;
-  /** The camera, as the presenter's page says it. */
+  /** The camera's pose, as the presenter's page sent it. */
   pose: number[];
   /** The chosen feature, `source/index`. */
   feature: string | null;
@@ -158,7 +158,7 @@ export interface ShareRequest {
 /** Tells those who watch where the presenter looks. */
 export type ViewRequest = Omit<ViewFrame, "seq">;
 
-/** Asks whether anybody is there. */
+/** Asks the server for a `pong`, to see that the connection works. */
 export interface PingRequest {
   type: "ping";
 }
