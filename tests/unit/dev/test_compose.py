@@ -42,7 +42,7 @@ def test_no_docker_is_said_with_what_to_install(path: Path) -> None:
     ("said", "told"),
     [
         ("Cannot connect to the Docker daemon", "No Docker Engine answers"),
-        ("permission denied while trying to connect", "add it to the group docker"),
+        ("permission denied while trying to connect", "to the group docker"),
     ],
 )
 def test_an_engine_that_does_not_answer_is_told_apart(path: Path, said: str, told: str) -> None:
