@@ -1,6 +1,6 @@
 """The decorator `@fuzz(strategy)`: it calls a test with many drawn inputs.
 
-AXON_FUZZ_INPUTS sets their number (2,000 by default). Without AXON_FUZZ_SEED all runs draw the same.
+AXON_FUZZ_INPUTS sets their number (default: 2,000). Without AXON_FUZZ_SEED all runs draw the same.
 """
 
 from __future__ import annotations
