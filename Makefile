@@ -1,4 +1,4 @@
-# Axon's commands. Each is a few lines of Python in .dev/axon_dev, which needs nothing installed.
+# Axon's commands. Each target runs Python from .dev/axon_dev, which uses only the standard library.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -14,82 +14,82 @@ help: ## Show this
 	@echo
 	@sed -n 's/^#: \([A-Z_]*\) *\(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
 
-run: ## Start Axon here and print its URL; Ctrl-C stops all of it
+run: ## Start Axon here and print its URL; Ctrl-C stops it
 	$(DEV) run
 
-up: ## Start Axon in containers, for others too, and leave it running (settings: .env)
+up: ## Start Axon in containers, in the background; other machines can reach it (settings: .env)
 	$(DEV) up
 
-up-gpu: ## The same on an NVIDIA GPU, with GPT-2 small
+up-gpu: ## The same with GPT-2 small on an NVIDIA GPU
 	$(DEV) up-gpu
 
-down: ## Stop what `make up` started; labels, rooms and models are kept
+down: ## Stop the containers; labels, rooms and models are kept
 	$(DEV) down
 
-test: ## Run every test: Python, page, browser (sets itself up; ARGS="-k name" goes to pytest)
+test: ## Run every test: Python, page, browser (installs what it needs; ARGS="-k name" goes to pytest)
 	$(DEV) test
 
-test-compose: ## Build the images and test the whole from outside (needs a Docker Engine; takes minutes)
+test-compose: ## Build the images, start the containers and test them (needs a Docker Engine; about ten minutes)
 	$(DEV) test-compose
 
-check: ## Check format, lint, types, the contract and its stubs
+check: ## Check format, lint, types, layers, the gRPC contract and its stubs
 	$(DEV) check
 
-check-quality: ## Check any running server from outside: AXON_URL, or the one that `make run` started
+check-quality: ## Check a running server from outside: the one at AXON_URL, or the one that `make run` started
 	$(DEV) check-quality
 
 fmt: ## Format everything
 	$(DEV) fmt
 
-setup: ## Only what `make run` does before it starts anything
+setup: ## Install and build what `make run` needs, without starting it
 	$(DEV) setup
 
-proto: ## Generate the stubs of proto/axon/v1 anew
+proto: ## Regenerate the gRPC stubs of proto/axon/v1
 	$(DEV) proto
 
-demo-model: ## Train the bundled model and its SAEs anew (about 90 minutes on two cores; goes on after a stop)
+demo-model: ## Train the bundled model and its SAEs again (about 90 minutes on two cores; a stopped run resumes)
 	$(DEV) demo-model
 
-labels: ## Fetch labels ahead from Neuronpedia (SOURCE=gpt2-small/8-res-jb, TO=folder for another machine)
+labels: ## Download labels from Neuronpedia in advance (SOURCE=gpt2-small/8-res-jb, TO=folder to copy elsewhere)
 	$(DEV) labels
 
-bench: ## Measure how fast it is here, in about twenty minutes (ARGS="--quick", ARGS="--only KEY,...")
+bench: ## Run the benchmark on this machine, about twenty minutes (ARGS="--quick", ARGS="--only KEY,...")
 	$(DEV) bench
 
 bench-docs: ## Write docs/performance.md from the results in docs/performance
 	$(DEV) bench-docs
 
-fuzz: ## Give each kind of hostile input many more than the tests do (ARGS="--inputs 100000 --kind NAME")
+fuzz: ## Run the fuzz tests with many more inputs (ARGS="--inputs 100000 --kind NAME")
 	$(DEV) fuzz
 
-soak: ## Kill gateways and Redis under 200 viewers for ten minutes, and see that nobody misses a frame
+soak: ## Kill gateways and Redis under 200 viewers for ten minutes; check that no viewer misses a frame
 	$(DEV) soak
 
-lock: ## Compile requirements.lock anew (ARGS=--upgrade renews the versions)
+lock: ## Recompile requirements.lock (ARGS=--upgrade takes newer versions)
 	$(DEV) lock
 
-clean: ## Remove all that make made: .venv, the built page, fetched labels, logs, Redis' data, the measured model
+clean: ## Remove what make created: .venv, the built page, labels, logs, Redis' data, caches, the benchmark's model
 	$(DEV) clean
 
-#: AXON_PORT        The page's port: 8000
-#: AXON_GRPC_PORT   The gRPC port: 50051
-#: AXON_HOST        The address to listen on: 127.0.0.1 (0.0.0.0 lets other machines in)
-#: AXON_MODEL       A name (gpt2-small), a Hugging Face folder or repository: the bundled model
-#: AXON_SOURCES     Its SAEs, comma separated: all of the bundled model's, or one of the model's own
-#: AXON_BACKENDS    Inference services running elsewhere (gpu1:50051,gpu2:50051), in place of one started here
-#: AXON_LABELS      A folder of label files in Neuronpedia's export format: what `make labels` fetched
-#: AXON_LABEL_OVERRIDES  A JSON file of labels that come before all others
-#: AXON_NEURONPEDIA_EXPORT  Where labels are fetched from on first use: Neuronpedia's bulk export; empty: nowhere
-#: AXON_NEURONPEDIA_API  Where single labels are asked for that it lacks; empty: nowhere
-#: AXON_REDIS_URL   A Redis for labels, and for rooms shared with other gateways: one started for this run
-#: AXON_GENERATE_TOKENS Access tokens, one of which is needed to generate: nobody needs one
-#: AXON_JOIN_TOKENS Access tokens, one of which is needed to watch: nobody needs one
-#: AXON_URL         The server that `make check-quality` looks at: http://127.0.0.1:8000 (with ?access=TOKEN if need be)
-#: AXON_LOG_LEVEL   How much the services log: info
-#: AXON_LOG_FORMAT  How the services log: plain, or json
-#: AXON_METRICS_PORT Where Prometheus finds the queue's length of inference: nowhere
-#: AXON_GRPC_TOKENS Access tokens, one of which is needed to call gRPC: nobody needs one
-#: AXON_GRPC_TLS_CERT A certificate (PEM), so that gRPC is called over TLS; with AXON_GRPC_TLS_KEY
-#: PYTHON           The Python to make .venv with: the first 3.11 or 3.12 on PATH
-#: TORCH            The build of torch: cpu, or cuda (Linux with an NVIDIA GPU, several GB)
-#: ARGS             Further arguments, where a target says so
+#: AXON_PORT        Port of the page (default: 8000)
+#: AXON_GRPC_PORT   Port of gRPC (default: 50051)
+#: AXON_HOST        Address to listen on (default: 127.0.0.1; 0.0.0.0 lets other machines connect)
+#: AXON_MODEL       A name (gpt2-small), a Hugging Face folder or repository (default: the bundled model)
+#: AXON_SOURCES     The model's SAEs, comma separated (default: the bundled model's SAEs, or one known for the model)
+#: AXON_BACKENDS    Inference services on other machines (gpu1:50051,gpu2:50051); none is started here then
+#: AXON_LABELS      A folder of label files in Neuronpedia's export format (default: the one `make labels` filled)
+#: AXON_LABEL_OVERRIDES  A JSON file of labels that take precedence over all others (default: none)
+#: AXON_NEURONPEDIA_EXPORT  Where to download labels on first use (default: Neuronpedia's bulk export; empty: off)
+#: AXON_NEURONPEDIA_API  Where to ask for single labels that the export lacks (default: Neuronpedia's API; empty: off)
+#: AXON_REDIS_URL   Redis for labels and for rooms shared with other gateways (default: one started for this run)
+#: AXON_GENERATE_TOKENS  Access tokens; a caller needs one of them to generate (default: none needed)
+#: AXON_JOIN_TOKENS  Access tokens; a viewer needs one of them, or one to generate (default: none needed)
+#: AXON_URL         The server that `make check-quality` checks (default: http://127.0.0.1:8000); may end in ?access=TOKEN
+#: AXON_LOG_LEVEL   How much the services log: debug, info, warning or error (default: info)
+#: AXON_LOG_FORMAT  Format of the services' logs: plain or json (default: plain)
+#: AXON_METRICS_PORT  Port where inference serves metrics to Prometheus, such as its queue length (default: off)
+#: AXON_GRPC_TOKENS  Access tokens; a gRPC caller needs one of them (default: none needed)
+#: AXON_GRPC_TLS_CERT  Certificate (PEM) for gRPC over TLS; needs AXON_GRPC_TLS_KEY too (default: no TLS)
+#: PYTHON           The Python that makes .venv (default: the one .venv has, else the first 3.11 or 3.12 on PATH)
+#: TORCH            Build of torch: cpu, or cuda (Linux with an NVIDIA GPU, several GB)
+#: ARGS             More arguments, for the targets whose help names them

@@ -1,4 +1,4 @@
-"""The program behind the Makefile; it runs before anything is installed."""
+"""Run one of the Makefile's commands; works before anything is installed."""
 
 from axon_dev.cli import main
 

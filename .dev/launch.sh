@@ -1,9 +1,9 @@
 #!/bin/sh
-# Picks a Python that fits and hands over to dev.py. This one step is shell, because until it has run nobody knows
-# whether there is a Python that could run it. Every candidate is really started: a pyenv shim may be on PATH and fail.
+# Finds Python 3.11 or 3.12 and runs dev.py with it. This step is shell because it cannot rely on any Python.
+# It starts every candidate: a pyenv shim may be on PATH and still fail.
 here=$(dirname "$0")
 
-# An environment made earlier (perhaps with PYTHON=...) keeps its Python as long as that still works.
+# An existing .venv (perhaps made with PYTHON=...) keeps its Python as long as that Python works.
 earlier=$(sed -n 's/^executable = //p' "$here/../.venv/pyvenv.cfg" 2>/dev/null)
 
 found=""
@@ -20,5 +20,5 @@ python3.11}; do
     found="$found${found:+, }$candidate is $version"
 done
 echo "axon: Python 3.11 or 3.12 is needed; found: ${found:-none that runs${PYTHON:+ as $PYTHON}}." \
-    "Install one, or name one: make ${1:-run} PYTHON=/path/to/python3.12" >&2
+    "Install it, or say where it is: make ${1:-run} PYTHON=/path/to/python3.12" >&2
 exit 1

@@ -1,4 +1,4 @@
-"""Certificates for tests of TLS, made by openssl."""
+"""Certificates for the tests of TLS, made by openssl."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: an authority, and a server's certificate and key that it has signed."""
+    """PEM files: an authority, and a server's certificate (signed by it) and key."""
 
     ca: Path
     cert: Path
@@ -20,7 +20,7 @@ class Certificates:
 
 
 def make(folder: Path, *names: str) -> Certificates:
-    """An authority of its own and a certificate for `names` ("DNS:lab.example", "IP:127.0.0.1")."""
+    """A new authority and a certificate for `names` ("DNS:lab.example", "IP:127.0.0.1")."""
     folder.mkdir(parents=True, exist_ok=True)
     made = Certificates(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
     ca_key = folder / "ca.key"

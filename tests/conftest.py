@@ -1,14 +1,14 @@
-"""What holds for every test."""
+"""Settings for all tests."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-# Decided before any module of a service is imported: a test sees only the settings it makes itself,
-# whatever `make test AXON_MODEL=...` or the developer's shell has set, and never asks the hub.
+# This runs before any module of a service is imported. Tests see only the settings that they make,
+# not those of `make test AXON_MODEL=...` or the developer's shell, and never ask the hub.
 for variable in [name for name in os.environ if name.startswith("AXON_")]:
-    if not variable.startswith("AXON_FUZZ_"):  # how many inputs is the runner's to say
+    if not variable.startswith("AXON_FUZZ_"):  # the caller may set the number of fuzz inputs
         del os.environ[variable]
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -16,7 +16,7 @@ COMPOSE = Path(__file__).parent / "compose"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """The tests of the containers run only when they are named: they take Docker and minutes."""
+    """Skip the container tests unless they are named: they need Docker and take minutes."""
     if collection_path != COMPOSE:
         return None
     named = (Path(argument.partition("::")[0]).resolve() for argument in config.args)

@@ -1,8 +1,8 @@
-"""GPUs that are not there: what torch is told to do on them is kept, or worked out without data.
+"""Fake GPUs, which record torch's calls or run operations without data.
 
-`FakeCuda` stands in for the calls below torch's own context managers (`torch.cuda.device`,
-`torch.cuda.stream`, `torch.cuda.graph`), which run as they are. `FakeGpu` runs operations on
-tensors that have a device and a shape but no data.
+`FakeCuda` replaces the calls below torch's own context managers (`torch.cuda.device`,
+`torch.cuda.stream`, `torch.cuda.graph`); the context managers themselves are real. `FakeGpu` runs
+operations on tensors that have a device and a shape but no data.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 
 class Stream:
-    """A stream of one device; `default` is the one that a device begins with."""
+    """A stream of a device; `default` says whether it is the device's first one."""
 
     def __init__(self, device: Any, default: bool = False) -> None:
         self.device = torch.device("cuda", _index(device, 0))
@@ -30,14 +30,14 @@ class Stream:
 
 
 class FakeCuda:
-    """`count` GPUs. Each thread has a current device and current streams, as with real ones.
+    """`count` GPUs. Each thread has a current device and current streams, as with real GPUs.
 
     Attributes:
-        calls: what was asked of which device, as (name, index).
+        calls: the recorded calls, as (name, index of the device).
         modes: the error mode of each capture.
-        broken: the devices that have failed for good.
+        broken: the devices that have failed permanently.
         end_fails: whether the end of a capture raises.
-        waiting: "error" where waiting for the device is forbidden, else "default".
+        waiting: "error" while waiting for the device is forbidden, else "default".
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, count: int = 2) -> None:
@@ -116,7 +116,7 @@ class FakeCuda:
 
 
 class Graph:
-    """A graph that captures nothing; `end_fails` makes its end raise as after a bad operation."""
+    """A graph that captures nothing. With `end_fails`, the end of its capture raises."""
 
     def __init__(self, cuda: FakeCuda) -> None:
         self._cuda = cuda
@@ -144,8 +144,8 @@ def _index(device: Any, current: int) -> int:
 
 
 class FakeGpu:
-    """A device whose tensors have no data. While it is entered, an operation raises that mixes
-    devices, copies between them, or needs a value on the host."""
+    """A device whose tensors have no data. Inside its `with` block, operations raise that mix
+    devices, copy between them, or need a value on the host."""
 
     def __init__(self, device: str) -> None:
         self.device = torch.device(device)
@@ -162,13 +162,13 @@ class FakeGpu:
         self._mode.__exit__(*error)
 
     def tensor(self, real: Tensor) -> Tensor:
-        """One like `real`, on the device."""
+        """A tensor like `real`, on the fake device."""
         fake = self._mode.from_tensor(real.detach())
         with self._mode:
             return fake.to(self.device)
 
     def move(self, modules: Iterable[nn.Module]) -> None:
-        """Put fakes in place of all parameters and buffers."""
+        """Replace all parameters and buffers by fake tensors."""
         for module in (part for whole in modules for part in whole.modules()):
             for name, found in module._parameters.items():
                 if found is not None:
@@ -180,8 +180,11 @@ class FakeGpu:
 
 
 class _Guard(TorchFunctionMode):
-    """Refuses copies between devices. Also does by dispatched operations what torch's own binding
-    asks the driver of the device for before it looks at the tensor."""
+    """Refuses copies between devices.
+
+    It also replaces some operators (see _DISPATCHED): torch's own ones would call the device's
+    driver before they look at the tensor.
+    """
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -197,12 +200,12 @@ class _Guard(TorchFunctionMode):
 
 
 def _apart(first: Tensor, second: Tensor) -> bool:
-    """Whether two tensors are on different devices; a scalar on the host may meet any other."""
+    """Whether two tensors are on different devices; a scalar on the host may be used with any."""
     return first.device != second.device and bool(first.ndim or second.device.type != "cpu")
 
 
 def _parts(tensor: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None]]:
-    """A view by the integers, slices and None of an index, and the tensors that are left of it."""
+    """A view by the integers, slices and Nones of an index, and the index's remaining tensors."""
     index = index if isinstance(index, tuple) else (index,)
     rest: list[Tensor | None] = []
     axis = 0

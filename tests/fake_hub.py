@@ -1,4 +1,4 @@
-"""A small HTTP server that answers as the Hugging Face hub does, broken lines included."""
+"""A small HTTP server that answers as the Hugging Face hub does, and can break off answers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .releases import COMMIT
 
 @dataclass
 class FakeHub:
-    """Repositories and what is wrong with the server; `asked` notes every request for a file."""
+    """Repositories, and the server's faults; `asked` records every request for a file."""
 
     url: str = ""
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
     gated: set[str] = field(default_factory=set)
     tokens: dict[str, set[str]] = field(default_factory=dict)  # by token, what it may read
-    # By file, the bytes after which its next answers break off, or, if negative, come to a halt.
+    # By file: after how many bytes each of its next answers ends, or stalls if negative.
     cuts: dict[str, list[int]] = field(default_factory=dict)
     broken: bool = False  # answers nothing at all
     trouble: int = 0  # answers everything with this status
@@ -31,7 +31,7 @@ class FakeHub:
     released: threading.Event = field(default_factory=threading.Event)  # ends stalled answers
 
     def ranges(self, name: str) -> list[str]:
-        """The Range headers of the requests for one file's content, "" for the whole of it."""
+        """The Range headers of the requests for a file's content; "" asked for the whole file."""
         return [range_ for asked, range_, _ in self.asked if asked == name]
 
 
@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _describe(self, repository: str) -> None:
         files = self.state.repositories.get(repository)
         if files is None:
-            # As the real one: whether it exists is nobody's business without a token.
+            # Like the real hub: without a token, private and missing repositories look the same.
             self._refuse(401, "RepoNotFound")
             return
         siblings = [described(name, content) for name, content in files.items()]
@@ -129,13 +129,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         cut = cuts.pop(0)
         self.wfile.write(body[: abs(cut)])
-        if cut < 0:  # stalls rather than ends
+        if cut < 0:  # stall instead of ending
             self.state.released.wait(50)
         self.close_connection = True
 
 
 def described(name: str, content: bytes) -> dict[str, object]:
-    """A file as the hub describes it: large ones by their content's hash, others by git's."""
+    """A file as the hub describes it: every file has git's blob id, large ones a SHA-256 too."""
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
     entry: dict[str, object] = {"rfilename": name, "size": len(content), "blobId": blob}
     if name.endswith((".safetensors", ".bin", ".npz", ".pt")):

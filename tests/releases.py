@@ -1,4 +1,4 @@
-"""Tiny models and SAEs in a Hugging Face cache, in the formats that SAELens' loaders read there."""
+"""Tiny models and SAEs in a Hugging Face cache, in the formats that SAELens' loaders read."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from . import tiny
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-# Loaders that take an SAE's widths from its release's name instead of its files.
+# Loaders that take an SAE's widths from the name of its release, not from its files.
 _WIDTHS_BY_NAME = ("gemma_2", "qwen_scope")
 
 
 class HubCache:
-    """A folder as huggingface_hub lays out its cache, with one commit of each repository. While
-    `patch` lasts it is this process's cache; for others it is HF_HOME/hub."""
+    """A folder with the layout of huggingface_hub's cache, with one commit of each repository.
+
+    While `patch` lasts it is this process's cache. Other processes can use it as HF_HOME/hub.
+    """
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -40,13 +42,12 @@ class HubCache:
         return files
 
     def add_sae(self, name: str, *, d_in: int = 32, **about: Any) -> str:
-        """Write a random SAE as the loader of its release reads it; returns its `name` again.
+        """Write a random SAE in the format that the loader of its release reads; returns `name`.
 
         Args:
             name: release/sae_id.
-            d_in: the width of the vectors it reads.
-            about: what its files say beside widths, in this loader's words, such as `hook_point`
-                where the loader reads that from a file.
+            d_in: the width of the vectors that the SAE reads.
+            about: other settings in its files, under this loader's names, such as `hook_point`.
         """
         release, _, sae_id = name.partition("/")
         entry = registry.releases()[release]
@@ -71,7 +72,7 @@ class HubCache:
 
 
 def _flat(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
-    """SAELens' own format before version 6: one flat object, `hook_point` in it."""
+    """SAELens' own format before version 6: a flat object that has `hook_point`."""
     from safetensors.torch import save_file
 
     place.mkdir(exist_ok=True)
@@ -183,7 +184,7 @@ def _qwen_scope(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> 
 
 
 def _linear(weights: dict[str, Any]) -> dict[str, Any]:
-    """Under the names that torch's linear layers give, whose weights are [out, in]."""
+    """The tensors under the names of torch's linear layers, whose weights are [out, in]."""
     return {_LINEAR[name]: _transposed(name, weights[name]) for name in _LINEAR if name in weights}
 
 
@@ -191,7 +192,7 @@ def _transposed(name: str, weights: Any) -> Any:
     return weights.T.contiguous() if name.startswith("W_") else weights
 
 
-# By loader: the architecture its SAEs have, and what writes one.
+# By loader: the architecture of its SAEs, and the function that writes one.
 _FORMATS: dict[str, tuple[str, Callable[[Path, dict[str, Any], dict[str, Any]], None]]] = {
     "sae_lens": ("standard", _flat),
     "connor_rob_hook_z": ("standard", _hook_z),

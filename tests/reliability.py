@@ -1,6 +1,6 @@
-"""The figures of docs/reliability.md, from each trial's last result in docs/reliability/.
+"""Writes the figures in docs/reliability.md from the last results in docs/reliability/.
 
-`make fuzz ARGS=--publish` and `make soak ARGS=--publish` write them.
+`make fuzz ARGS=--publish` and `make soak ARGS=--publish` use it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,20 @@ _HEADING = "## Figures\n"
 
 
 def common(parser: argparse.ArgumentParser) -> None:
-    """What both trials are told alike."""
-    parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="repeats a run")
+    """Adds the options that fuzz and soak have in common."""
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=secrets.randbits(32),
+        help="repeats the run with this seed",
+    )
     parser.add_argument(
         "--publish", action="store_true", help="write the figures into docs/reliability.md"
     )
 
 
 def publish(name: str, result: dict[str, Any], docs: Path = _DOCS) -> None:
-    """Keeps a trial's result, with its date and machine, and writes the page's figures anew."""
+    """Stores a result with its date and machine, and rewrites the page's figures."""
     kept = docs / "reliability" / f"{name}.json"
     kept.parent.mkdir(exist_ok=True)
     kept.write_text(json.dumps({"machine": machine.describe(), **result}, indent=2) + "\n")

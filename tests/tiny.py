@@ -1,4 +1,4 @@
-"""Small random models and SAEs, written to disk in the formats of the real ones."""
+"""Small random models and SAEs, written to disk in the formats of real ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WORDS = "the capital of France is Paris and a small cat sat on every warm mat un
 
 
 def tokenizer_folder(folder: Path, vocab_size: int = 400, *, bos: bool = True) -> Any:
-    """A byte-level BPE tokenizer, as GPT-2's, so that characters can span tokens."""
+    """A byte-level BPE tokenizer like GPT-2's; a character may span several tokens."""
     from tokenizers import ByteLevelBPETokenizer
     from transformers import PreTrainedTokenizerFast
 
@@ -25,8 +25,8 @@ def tokenizer_folder(folder: Path, vocab_size: int = 400, *, bos: bool = True) -
 
 
 def sentencepiece_folder(folder: Path) -> Any:
-    """A tokenizer of words with their spaces before them, as Llama-2's and Gemma's: what is not
-    in the vocabulary is spelled in bytes, and the first space of a text is not told."""
+    """A tokenizer like Llama-2's and Gemma's: words begin with their space, unknown characters are
+    spelled in bytes, and decoding drops the first space of a text."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
     from transformers import PreTrainedTokenizerFast
 
@@ -60,7 +60,8 @@ def sentencepiece_folder(folder: Path) -> Any:
     return tokenizer
 
 
-# What is peculiar to a family, small. Widths of heads, where they are free, are not d_model / 4.
+# The settings special to each family, with small values. Where a config allows another width of
+# heads than d_model / 4, it has another.
 _GROUPED = {"num_key_value_heads": 2, "intermediate_size": 64}
 _GEMMA = {**_GROUPED, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 8}
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -89,7 +90,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "num_experts_per_tok": 2,
     },
     "gemma": {**_GROUPED, "num_key_value_heads": 1, "head_dim": 16},
-    # Capped low enough that the caps matter.
+    # The caps are low enough to change the results.
     "gemma2": {**_GEMMA, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 10.0},
     "gemma3": _GEMMA,
     "gemma3_text": _GEMMA,
@@ -114,13 +115,13 @@ def family_folder(
         "max_position_embeddings": context,
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
-        "initializer_range": 0.4,  # wide, so that greedy choices are far apart
+        "initializer_range": 0.4,  # large, so that the best token is clear
         **FAMILIES[family],
     }
     if family.startswith("gemma3"):
         kinds = ["sliding_attention", "full_attention", "sliding_attention"]
         settings["layer_types"] = [kinds[layer % 3] for layer in range(n_layers)]
-    if family == "gemma3":  # from 4B on: a language model beside a vision tower
+    if family == "gemma3":  # from 4B on it has a vision tower besides the language model
         small = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1}
         vision = {**small, "num_attention_heads": 2, "image_size": 28}
         settings = {
@@ -133,12 +134,12 @@ def family_folder(
 
 
 def model_type(family: str) -> str:
-    """What transformers calls one of FAMILIES."""
+    """The name in transformers of one of FAMILIES."""
     return {"llama3": "llama"}.get(family, family)
 
 
 def untested_folder(folder: Path, model_type: str, **settings: Any) -> Path:
-    """A random model of a family that the tests do not cover otherwise."""
+    """A random model of a family that is not in FAMILIES."""
     from transformers import AutoConfig
 
     tokenizer = tokenizer_folder(folder)
@@ -161,7 +162,7 @@ def gpt2_folder(folder: Path, *, n_layers: int = 3, d_model: int = 32, context: 
 
 
 def _save(config: Any, folder: Path) -> Path:
-    """A model of this configuration, all its weights random, norms and biases too."""
+    """A model with this configuration and random weights, including norms and biases."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -184,7 +185,7 @@ def sae_folder(
     d_sae: int = 128,
     **metadata: Any,
 ) -> Path:
-    """A random SAE in SAELens' format, its decoder rows of different norms."""
+    """A random SAE in SAELens' format, whose decoder rows have different norms."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -204,7 +205,7 @@ def sae_folder(
         "reshape_activations": "none",
         **extra,
         "metadata": {
-            "sae_lens_version": "6.54.12",  # without one it is read as a flat config of old
+            "sae_lens_version": "6.54.12",  # without it the file counts as an old flat config
             "hook_name": hook_name,
             "prepend_bos": True,
             **metadata,
@@ -215,7 +216,7 @@ def sae_folder(
 
 
 def sae_weights(architecture: str, d_in: int = 32, d_sae: int = 128) -> dict[str, Any]:
-    """A random SAE's tensors by SAELens' names, its decoder rows of different norms."""
+    """The tensors of a random SAE by SAELens' names; its decoder rows have different norms."""
     import torch
 
     generator = torch.Generator().manual_seed(1)
@@ -229,7 +230,7 @@ def sae_weights(architecture: str, d_in: int = 32, d_sae: int = 128) -> dict[str
         "W_dec": torch.nn.functional.normalize(random(d_sae, d_in), dim=-1) * norms,
         "b_dec": random(d_in, scale=0.1),
     }
-    if architecture == "matching_pursuit":  # its encoder is its decoder
+    if architecture == "matching_pursuit":  # it encodes with its decoder
         del weights["W_enc"]
     elif architecture == "gated":
         weights["b_gate"] = random(d_sae, scale=0.1)

@@ -1,5 +1,4 @@
-"""What `make` runs: set up the environment, run Axon, test it, check it.
+"""The commands of `make`: set up the environment, run Axon, test it, check it.
 
-Only the standard library may be imported here, since these modules run before anything is
-installed.
+These modules run before anything is installed, so they import only the standard library.
 """

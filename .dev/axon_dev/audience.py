@@ -1,7 +1,7 @@
-"""Notice that nobody is there any more to press Ctrl-C: the terminal or `make` has gone.
+"""Detect that the terminal or `make` has ended, so that nobody can press Ctrl-C any more.
 
-Signals do not tell it in every case. A terminal that runs `make` itself (ssh -t host make run)
-sends its hang-up to `make` alone, which waits for us; a `make` that is killed can tell us nothing.
+A signal does not always arrive. When the terminal runs `make` directly (ssh -t host make run), the
+hang-up signal goes to `make` alone, which keeps waiting for us. A killed `make` sends no signal.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import os
 
 
 class Audience:
-    """Who was there when the command began; make one as early as possible."""
+    """The terminal and the `make` at the start of the command; create it as early as possible."""
 
     def __init__(self) -> None:
         self._terminals = [descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor)]
@@ -22,6 +22,6 @@ class Audience:
         return self._make not in (None, os.getppid())
 
     async def wait_gone(self) -> None:
-        """Return when it has gone; noticed within a second, since nothing tells of it."""
+        """Return when it has gone. Nothing announces that, so this looks once a second."""
         while not self.gone():  # noqa: ASYNC110
             await asyncio.sleep(1)

@@ -1,5 +1,6 @@
-"""`make check`: format, lint, types, the contract, the page. All of them run; each that fails shows
-its output.
+"""`make check`: format, lint, types, layers, the gRPC contract, the page.
+
+All checks run. A check that fails shows its output.
 """
 
 import os
@@ -50,13 +51,13 @@ def check() -> int:
     failed = [check.name for check in checks() if not _passes(check)]
     if failed:
         raise Problem(
-            f"make check failed: {', '.join(failed)}. (make fmt puts format and simple lint right.)"
+            f"make check failed: {', '.join(failed)}. (make fmt fixes format and simple lint.)"
         )
     return 0
 
 
 def fmt() -> int:
-    """Format everything and mend what ruff can mend by itself."""
+    """Format everything and fix what ruff can fix by itself."""
     environment.setup()
     page.install()
     commands = [

@@ -1,4 +1,4 @@
-"""What the Makefile's targets do."""
+"""The Makefile's targets as functions."""
 
 import os
 import shlex
@@ -17,20 +17,20 @@ INTERRUPTED = 130
 
 
 def setup() -> int:
-    """Everything that `make run` needs, without running it."""
+    """Install and build what `make run` needs, without running it."""
     environment.setup()
     page.build()
     return 0
 
 
 def proto() -> int:
-    """Generate the contract's stubs."""
+    """Generate the stubs of the gRPC contract."""
     environment.setup()
     return subprocess.run([VENV_PYTHON, "proto/generate.py"], cwd=ROOT).returncode
 
 
 def demo_model() -> int:
-    """Run the recipe of the bundled model."""
+    """Train the bundled model."""
     environment.setup()
     return subprocess.run([VENV_PYTHON, "-m", "demo_model"], cwd=ROOT / "inference").returncode
 
@@ -54,12 +54,12 @@ def bench_docs() -> int:
 
 
 def fuzz() -> int:
-    """Give hostile inputs to everything; its arguments come from the variable ARGS."""
+    """Run the fuzz tests; their arguments come from the variable ARGS."""
     return _trial("tests.fuzz")
 
 
 def soak() -> int:
-    """Kill one service after the other while many watch; its arguments come from ARGS."""
+    """Kill gateways and Redis while many viewers watch; arguments come from the variable ARGS."""
     return _trial("tests.soak")
 
 
@@ -70,13 +70,14 @@ def _trial(module: str) -> int:
 
 
 def labels() -> int:
-    """Fetch the labels of the sources in SOURCE: into the Redis of AXON_REDIS_URL, else into files.
+    """Download the labels of the sources in SOURCE.
 
-    Those are in the folder TO, or where `make run` finds them.
+    They are written as files into the folder TO. Without TO they go into the Redis of
+    AXON_REDIS_URL; without both, into the folder where `make run` finds them.
     """
     sources = [name for name in os.environ.get("SOURCE", "").split(",") if name]
     if not sources:
-        raise Problem("Say which: make labels SOURCE=gpt2-small/8-res-jb")
+        raise Problem("SOURCE is missing. For example: make labels SOURCE=gpt2-small/8-res-jb")
     environment.setup()
     folder = os.environ.get("TO") or ("" if os.environ.get("AXON_REDIS_URL") else str(LABELS))
     to = ["--to", folder] if folder else []
@@ -86,7 +87,7 @@ def labels() -> int:
 
 
 def clean() -> int:
-    """Remove what `make` made: environment, page, caches, logs, Redis' data, the measured model."""
+    """Remove what `make` created: .venv, page, labels, logs, Redis' data, caches, bench's model."""
     caches = [ROOT / name for name in (".pytest_cache", ".mypy_cache", ".ruff_cache")]
     for folder in (PAGE, FRONTEND / "node_modules", VENV, STATE, BUILD, *caches):
         shutil.rmtree(folder, ignore_errors=True)
@@ -117,7 +118,7 @@ COMMANDS: dict[str, Callable[[], int]] = {
 
 
 def main() -> int:
-    """Run the command named on the command line; a problem is told in one line."""
+    """Run the command named on the command line; a Problem is printed without a traceback."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
@@ -132,5 +133,5 @@ def main() -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Handle a request to end, or a closed terminal, as Ctrl-C is handled."""
+    """Handle SIGTERM and SIGHUP like Ctrl-C."""
     raise KeyboardInterrupt

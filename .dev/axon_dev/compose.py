@@ -1,4 +1,7 @@
-"""`make up`, `make up-gpu`, `make down`: Axon in containers, and what Compose does not tell."""
+"""`make up`, `make up-gpu`, `make down`: Axon in containers.
+
+Beyond Compose: check the ports first, wait until Axon is ready, and explain failures.
+"""
 
 import asyncio
 import re
@@ -10,11 +13,11 @@ from axon_dev.console import Problem, say
 from axon_dev.steps import StepFailed, run_step
 
 CPU, GPU = "compose.yaml", "compose.gpu.yaml"
-#: Containers' ports that are published, and the variables that say where.
+#: Published ports of the containers, and the variables that set the host's ports.
 VARIABLES = {8080: "AXON_PORT", 50051: "AXON_GRPC_PORT"}
-#: Seconds for which a service may be unhealthy with nothing new to tell, before it is given up.
+#: Seconds for which services may be in trouble without any change before `make up` fails.
 PATIENCE = 30.0
-#: What the engine says when something outside of Axon is missing, and the one line that helps.
+#: Patterns in the engine's output when something outside Axon is missing, and what to do then.
 HINTS = (
     (
         r"could not select device driver|unknown runtime.*nvidia|nvidia-container-cli",
@@ -22,11 +25,15 @@ HINTS = (
         "container toolkit, then `nvidia-ctk runtime configure --runtime=docker`, and restart "
         "Docker.",
     ),
-    (r"port is already allocated|address already in use", "A port is in use by another program."),
+    (
+        r"port is already allocated|address already in use",
+        "A port is in use by another program: stop it, or set AXON_PORT or AXON_GRPC_PORT.",
+    ),
     (r"no space left on device", "The disk is full: the images take about 4 GB, with CUDA 12."),
     (
         r"no match for platform|pull access denied|failed to resolve|lookup .* no such host",
-        "An image cannot be had: is this machine on a network, and are the names in .env right?",
+        "An image cannot be downloaded: is this machine on a network, and are the image names in "
+        ".env right?",
     ),
 )
 
@@ -37,21 +44,21 @@ def up() -> int:
 
 
 def up_gpu() -> int:
-    """The same on an NVIDIA GPU."""
+    """Build and start Axon on an NVIDIA GPU, and return when it is ready."""
     return bring_up(GPU, "up-gpu")
 
 
 def down() -> int:
-    """Stop and remove the containers; what they have stored stays."""
+    """Stop and remove the containers; their volumes stay."""
     engine.require()
-    # The CPU's file knows all services, and both files are one project.
+    # The CPU's file has all services, and both files have the same project name.
     _step("Stopping Axon", CPU, "--profile", "*", "down", "--remove-orphans")
     say("Labels, rooms and models are kept (docker compose down --volumes removes them).")
     return 0
 
 
 def bring_up(file: str, target: str) -> int:
-    """Build, start and wait; `target` is the one of `make` that was called."""
+    """Build, start and wait; `target` is the target of `make` that was called."""
     engine.require()
     places = published(engine.config(file))
     if not engine.ask(file, "ps", "--quiet", "frontend").strip():
@@ -68,7 +75,7 @@ def bring_up(file: str, target: str) -> int:
 
 
 def published(config: dict[str, Any]) -> dict[str, tuple[str, int]]:
-    """Address and port of this machine by the variable that says so."""
+    """Address and port on this machine, by the variable that sets the port."""
     return {
         VARIABLES[port["target"]]: (port.get("host_ip") or "0.0.0.0", int(port["published"]))
         for port in config["services"]["frontend"]["ports"]
@@ -76,7 +83,7 @@ def published(config: dict[str, Any]) -> dict[str, tuple[str, int]]:
 
 
 async def wait(file: str, page: str) -> None:
-    """Wait until the page at `page` can generate. Raises Problem when a service will not come."""
+    """Wait until the page at `page` can generate. Raises Problem when a service fails to start."""
     watching = asyncio.create_task(_watch(file, page))
     waiting = asyncio.create_task(ready.wait(page))
     done, rest = await asyncio.wait({watching, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -87,7 +94,7 @@ async def wait(file: str, page: str) -> None:
 
 
 async def _watch(file: str, page: str) -> None:
-    """Never returns; raises Problem once a service has nothing but trouble to tell."""
+    """Raise Problem once services have been in trouble for PATIENCE seconds; never returns."""
     told, since = "", time.monotonic()
     while True:
         await asyncio.sleep(3)
@@ -102,7 +109,7 @@ async def _watch(file: str, page: str) -> None:
 
 
 def in_trouble(container: dict[str, Any]) -> bool:
-    """Whether a container has ended, ends again and again, or is unhealthy."""
+    """Whether a container has ended, keeps restarting, or is unhealthy."""
     return container["State"] != "running" or container.get("Health") == "unhealthy"
 
 
@@ -112,13 +119,13 @@ def _last_words(file: str, container: dict[str, Any]) -> str:
     lines = engine.ask(file, "logs", "--no-log-prefix", "--tail", "5", name).splitlines()
     shown = "\n".join(f"    {line}" for line in lines)
     return (
-        f"{name} is {state}. It stays up for a look (docker compose logs {name}; make down stops "
-        f"it). The last it said:\n{shown}"
+        f"{name} is {state}. The containers are left as they are: read docker compose logs {name}, "
+        f"then stop them with make down. Its last lines:\n{shown}"
     )
 
 
 def built(line: str) -> str | None:
-    """The few words of a line of BuildKit's plain progress that tell how far it is, if it does."""
+    """The step named in a line of BuildKit's plain progress; None if the line names none."""
     match = re.match(r"#\d+ \[(\S+) [^]]*\] (.*)", line)
     return f"{match[1]}: {match[2]}" if match else None
 
@@ -135,7 +142,7 @@ def _step(title: str, file: str, *arguments: str, note: Any = lambda line: line)
 
 
 def explain(failure: StepFailed) -> str:
-    """Say what is missing, where the engine's output tells, before its last lines."""
+    """The failure's text, with a line on what to do in front when the engine's output is known."""
     for pattern, hint in HINTS:
         if re.search(pattern, failure.output, re.IGNORECASE):
             return f"{hint}\n{failure}"

@@ -1,4 +1,4 @@
-"""What the developer sees: plain lines, one moving progress line, one clear line for a problem."""
+"""Output for the developer: plain lines, a progress line, and the text of a problem."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Problem(Exception):
-    """Something the developer can put right; its text is the one line that says what and how."""
+    """Something the developer can fix; its text says what is wrong and what to do."""
 
 
 def say(text: str = "") -> None:
@@ -19,10 +19,10 @@ def say(text: str = "") -> None:
 
 
 class Progress:
-    """One line that says what is going on and for how long.
+    """One line that names the running step and its duration.
 
-    On a terminal the line is rewritten in place; in a log file a new one is written every `every`
-    seconds.
+    On a terminal the line is rewritten in place. Elsewhere, such as in a log file, a new line is
+    written every `every` seconds.
     """
 
     def __init__(self, title: str, every: float = 15.0) -> None:
@@ -34,7 +34,7 @@ class Progress:
             say(f"{title} ...")
 
     def show(self, note: str) -> None:
-        """Show `note` beside the title and the seconds gone by."""
+        """Show `note` beside the title and the seconds passed."""
         now = time.monotonic()
         line = f"{self._title} ... {note} ({now - self._started:.0f} s)"
         if self._live:
@@ -45,7 +45,7 @@ class Progress:
             say(line)
 
     def close(self, outcome: str) -> None:
-        """Leave the final line standing."""
+        """Print the final line, which stays."""
         if self._live:
             self._write("\r\033[K")
         say(f"{self._title}: {outcome} ({time.monotonic() - self._started:.0f} s)")
@@ -56,4 +56,4 @@ class Progress:
             sys.stdout.write(text)
             sys.stdout.flush()
         except OSError:
-            pass  # the terminal is gone; say() deals with it for good
+            pass  # the terminal is gone; the next say() redirects output to nowhere

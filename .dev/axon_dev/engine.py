@@ -1,4 +1,4 @@
-"""Docker as these commands use it: whether there is an engine that fits, and Compose's answers."""
+"""Docker: whether there is a usable engine, and what Compose answers."""
 
 import json
 import re
@@ -9,18 +9,18 @@ from typing import Any
 from axon_dev.console import Problem
 from axon_dev.paths import ROOT
 
-OLDEST = (2, 20)  # the first Compose that knows `include`, by which compose.gpu.yaml is made
+OLDEST = (2, 20)  # the first Compose with `include`, which compose.gpu.yaml uses
 INSTALL = "install Docker Engine with its Compose plugin (on Debian docker.io and docker-compose)"
 
 
 def why_none() -> str | None:
-    """Why there is no engine to work with, in a line; None when there is one."""
+    """One line that says why no engine can be used; None when one can."""
     if shutil.which("docker") is None:
         return f"There is no docker on PATH: {INSTALL}."
     engine = _docker("version", "--format", "{{.Server.Version}}")
     if engine.returncode != 0:
         if "permission denied" in engine.stderr.lower():
-            return "Docker's socket may not be used by this user: add it to the group docker."
+            return "This user may not use Docker's socket: add the user to the group docker."
         return "No Docker Engine answers: start it (systemctl start docker), or " + INSTALL + "."
     version = _docker("compose", "version", "--short")
     found = tuple(int(number) for number in re.findall(r"\d+", version.stdout)[:2])
@@ -32,13 +32,13 @@ def why_none() -> str | None:
 
 
 def require() -> None:
-    """Raise Problem unless there is an engine to work with."""
+    """Raise Problem unless an engine can be used."""
     if reason := why_none():
         raise Problem(reason)
 
 
 def compose(file: str, *arguments: str) -> list[str]:
-    """The command line of `docker compose` with one of our files, whatever the folder."""
+    """The command line of `docker compose` with one of our files, valid in any folder."""
     return ["docker", "compose", "--file", str(ROOT / file), *arguments]
 
 
@@ -57,8 +57,8 @@ def config(file: str) -> dict[str, Any]:
 
 
 def containers(file: str) -> list[dict[str, Any]]:
-    """All containers of the project; of interest are Service, Name, State and Health."""
-    # One object a line in newer versions of Compose, one array in older ones.
+    """All containers of the project, with at least Service, Name, State and Health."""
+    # Newer versions of Compose print one object a line, older ones an array.
     text = ask(file, "ps", "--all", "--format", "json").strip()
     if text.startswith("["):
         found: list[dict[str, Any]] = json.loads(text)

@@ -1,6 +1,7 @@
-"""The Python environment: .venv with everything from the lock and our three packages in place.
+"""The Python environment: .venv with the packages of the lock and our own three, editable.
 
-Done again only when the lock, a pyproject or the Python has changed; see `setup`.
+It is set up again only when the lock, a requirements file, a pyproject.toml, the Python or the
+checkout's folder has changed.
 """
 
 import fcntl
@@ -24,11 +25,11 @@ from axon_dev.steps import run_step
 
 
 def setup() -> None:
-    """Make the environment fit the lock; takes a fraction of a second when it already does."""
+    """Install what the lock says into .venv; does nothing when .venv already has it."""
     for package in PACKAGES:
         if not (package / "pyproject.toml").is_file():
             raise Problem(
-                f"{package.name}/pyproject.toml is missing: this is not a whole checkout of Axon."
+                f"{package.name}/pyproject.toml is missing: this checkout of Axon is incomplete."
             )
     wanted = sections()
     stamp = Stamp(VENV / "axon.stamp")
@@ -48,7 +49,7 @@ def sections() -> list[str]:
 
 
 def declared(package: Path) -> list[str]:
-    """What a package of ours needs from the index: to be built, to run and for its extras."""
+    """What one of our packages needs from the index: to build, to run, and for its extras."""
     pyproject = tomllib.loads((package / "pyproject.toml").read_text())
     extras = pyproject["project"].get("optional-dependencies", {}).values()
     needs = [*pyproject["build-system"]["requires"], *chain(*extras)]
@@ -56,14 +57,14 @@ def declared(package: Path) -> list[str]:
 
 
 def to_run(package: Path) -> list[str]:
-    """What a package of ours needs from the index to run."""
+    """What one of our packages needs from the index to run."""
     project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
     return [need for need in project.get("dependencies", []) if not need.startswith("axon-")]
 
 
 def _digest(sections: list[str]) -> str:
-    """All that decides what belongs into the environment."""
-    # ROOT, because an environment that was moved no longer works.
+    """A hash of everything that decides what .venv must contain."""
+    # ROOT is part of it because an environment that was moved no longer works.
     files = [LOCK, *(REQUIREMENTS / f"{section}.in" for section in sections)]
     files += [package / "pyproject.toml" for package in PACKAGES]
     return digest(str(ROOT), sys.version, *sections, *files)
@@ -71,7 +72,10 @@ def _digest(sections: list[str]) -> str:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Let one `make` at a time set up; pip inherits the lock, so one that outlives it counts."""
+    """Let only one `make` set up at a time.
+
+    pip inherits the lock: if `make` is killed while pip runs, the lock is held until pip ends.
+    """
     STATE.mkdir(exist_ok=True)
     with (STATE / "setup.lock").open("w") as lock:
         os.set_inheritable(lock.fileno(), True)
@@ -84,11 +88,11 @@ def _alone() -> Iterator[None]:
 
 
 def make_venv() -> None:
-    """Create .venv with this Python unless it is there and whole."""
+    """Create .venv with this Python unless a usable one exists."""
     if VENV.exists():
         if usable():
             return
-        say("The environment .venv is broken, was moved or has another Python; making it anew.")
+        say("The environment .venv is broken, was moved or has another Python; recreating it.")
     if importlib.util.find_spec("ensurepip") is None:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise Problem(
@@ -100,8 +104,8 @@ def make_venv() -> None:
 
 
 def usable() -> bool:
-    """Whether .venv runs, has pip and this Python's version, and was made where it is."""
-    config = VENV / "pyvenv.cfg"  # names the folder it was made in, which its scripts rely on
+    """Whether .venv runs, has pip and this Python's version, and was created in this folder."""
+    config = VENV / "pyvenv.cfg"  # names the folder it was created in; its scripts depend on that
     if not config.is_file() or not VENV_PYTHON.exists():
         return False
     probe = subprocess.run(
@@ -111,10 +115,10 @@ def usable() -> bool:
 
 
 def repair(venv: Path) -> None:
-    """Remove what a killed pip left half installed, which pip itself would take for installed.
+    """Remove packages that a killed pip left half installed; pip would take them for installed.
 
-    pip writes RECORD last, so a distribution without one is incomplete; "~name" is one half
-    removed.
+    pip writes RECORD last, so a distribution without RECORD is incomplete. A folder or file named
+    "~name" belongs to a distribution that pip was removing.
     """
     for site in venv.glob("lib/python*/site-packages"):
         for info in site.glob("*.dist-info"):
@@ -128,9 +132,9 @@ def _install(sections: list[str]) -> None:
     needs = [need for package in PACKAGES for need in declared(package)]
     files = [part for section in sections for part in ("-r", REQUIREMENTS / f"{section}.in")]
     ours = [part for package in PACKAGES for part in ("-e", package)]
-    say("Installing what Axon needs into .venv (about 2 GB; again only when requirements change).")
+    say("Installing what Axon needs into .venv (about 2 GB; only when requirements have changed).")
     torch.install()
     pip("Installing packages", "install", "-c", LOCK, *files, *needs)
-    # Nothing is fetched here: the step before has brought every dependency and what builds ours.
+    # Downloads nothing: the step before installed every dependency and every build backend.
     pip("Installing Axon", "install", "--no-deps", "--no-build-isolation", *ours)
     pip("Checking packages", "check")

@@ -1,10 +1,9 @@
-"""A small process that stops the services when the runner can no longer do so itself (kill -9, out
-of memory).
+"""A small process that stops the services when the runner was killed (kill -9, out of memory).
 
-Its standard input is a pipe from the runner: "+PID" for a process group that has been started,
-"-PID" for one that has ended. The pipe closes when the runner is gone, however it went; what has
-not ended by then is stopped here, the last one started first. This works alike on Linux and macOS,
-and reaches a service's own children too.
+Its standard input is a pipe from the runner. A line "+PID" says that a process group was started,
+"-PID" that it has ended. The pipe closes when the runner ends, for whatever reason. The guard then
+stops the groups that are left, the last one started first. This works on Linux and macOS, and also
+stops a service's children.
 """
 
 import os
@@ -16,7 +15,7 @@ GRACE_S = 5.0
 
 
 def main() -> None:
-    """Listen until the runner is gone, then stop what it has left."""
+    """Read until the runner has ended, then stop the process groups it left."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     groups: list[int] = []
@@ -31,7 +30,7 @@ def main() -> None:
 
 
 def stop(group: int) -> None:
-    """Ask a process group to end; after the grace period make it."""
+    """Send a process group SIGTERM, and SIGKILL after the grace period."""
     deadline = time.monotonic() + GRACE_S
     try:
         os.killpg(group, signal.SIGTERM)
@@ -40,7 +39,7 @@ def stop(group: int) -> None:
             os.killpg(group, 0)
         os.killpg(group, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        pass  # it has ended (macOS says PermissionError of a group of zombies)
+        pass  # it has ended (macOS raises PermissionError for a group of zombies)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`make lock`: compile all that is declared into requirements.lock."""
+"""`make lock`: compile all declared requirements into requirements.lock."""
 
 import os
 import re
@@ -22,7 +22,7 @@ CUDA = re.compile(r"^(nvidia-|cuda-|triton)", re.MULTILINE)
 
 
 def lock() -> int:
-    """Compile the lock; versions that still fit stay, unless ARGS=--upgrade renews them."""
+    """Compile the lock; versions that still fit stay unless ARGS=--upgrade."""
     environment.setup()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -36,7 +36,7 @@ def lock() -> int:
         text = clean((folder / LOCK.name).read_text())
     if found := CUDA.findall(text):
         raise Problem(
-            f"The lock would pull CUDA in ({', '.join(found)}): is {torch.CPU_INDEX} reachable?"
+            f"The lock would contain CUDA ({', '.join(found)}): is {torch.CPU_INDEX} reachable?"
         )
     LOCK.write_text(text)
     return 0
@@ -45,8 +45,8 @@ def lock() -> int:
 def compile_in(folder: Path) -> None:
     """Run pip-compile over the .in files of `folder`.
 
-    The CPU build of torch, whose dependencies leave CUDA out, is fetched first: given its index,
-    pip-compile would ask there for each of the other packages as well.
+    The CPU build of torch does not depend on CUDA. It is downloaded first, because pip-compile, if
+    given its index, would look there for every other package as well.
     """
     wheels = folder / "wheels"
     wanted = (f"torch=={torch.locked()}", "--extra-index-url", torch.CPU_INDEX)
@@ -66,6 +66,6 @@ def compile_in(folder: Path) -> None:
 
 
 def clean(text: str) -> str:
-    """The lock as it is committed: torch without its build, which each machine chooses."""
+    """The lock as it is committed: torch without the "+cpu", since each machine chooses a build."""
     pins = re.sub(r"^(torch==[\d.]+)\+\w+", r"\1", text, flags=re.MULTILINE)
     return HEADER + pins.lstrip()

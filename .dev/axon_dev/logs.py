@@ -9,7 +9,7 @@ LONGEST_LINE = 1 << 16
 
 
 async def follow(pipe: int, line: Callable[[str], None]) -> None:
-    """Call `line` with each line that comes through the file descriptor `pipe`, until it closes."""
+    """Call `line` with each line read from the file descriptor `pipe`, until it closes."""
     reader = asyncio.StreamReader()
     with os.fdopen(pipe, "rb") as file:
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -35,5 +35,5 @@ async def _split(reader: asyncio.StreamReader, line: Callable[[str], None]) -> N
 
 
 def _last_state(text: str) -> str:
-    """A line as a terminal would leave it: a progress bar writes over itself after each \\r."""
+    """What a terminal would show in the end: a progress bar overwrites its line after each \\r."""
     return text.rstrip().rpartition("\r")[2]

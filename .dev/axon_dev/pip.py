@@ -1,4 +1,4 @@
-"""Run the environment's pip: progress in a few words, and one clear line when it fails."""
+"""Run the environment's pip: show its progress, and explain its failures."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from axon_dev.console import Problem
 from axon_dev.paths import VENV_PYTHON
 from axon_dev.steps import StepFailed, run_step
 
-# What pip prints when something outside of Axon is missing, and the one line that helps.
+# Patterns in pip's output when something outside Axon is missing, and what to do then.
 NO_NETWORK = r"NameResolutionError|NewConnectionError|Network is unreachable|Temporary failure in"
 NO_WHEEL = r"Failed (building wheel for|to build).*"
 NO_COMPILER = r"command '?\S*(gcc|cc|clang|g\+\+)\S*'? failed|Python\.h: No such file|" + NO_WHEEL
@@ -35,7 +35,7 @@ HINTS = (
 
 
 def pip(title: str, *arguments: str | Path) -> None:
-    """Run `pip` with these arguments as a step of this title. Raises Problem when it fails."""
+    """Run `pip` with these arguments as a step with this title. Raises Problem when it fails."""
     command = (VENV_PYTHON, "-m", "pip", "--disable-pip-version-check", *arguments)
     try:
         run_step(title, command, note=note)
@@ -44,7 +44,7 @@ def pip(title: str, *arguments: str | Path) -> None:
 
 
 def explain(failure: StepFailed) -> str:
-    """Say what is missing, where pip's output tells, before its last lines."""
+    """The failure's text, with a line on what to do in front when pip's output is known."""
     for pattern, hint in HINTS:
         if re.search(pattern, failure.output):
             return f"{hint}\n{failure}"
@@ -52,7 +52,7 @@ def explain(failure: StepFailed) -> str:
 
 
 def note(line: str) -> str | None:
-    """The few words of a line of pip's output that tell how far it is, if it does."""
+    """What a line of pip's output says about its progress; None if it says nothing."""
     if line.startswith("Collecting "):
         return "looking up " + line.split()[1]
     if line.startswith("Downloading "):
@@ -60,5 +60,5 @@ def note(line: str) -> str | None:
     if line.startswith("Installing collected packages"):
         return f"unpacking {line.count(',') + 1} packages"
     if "Retrying" in line:
-        return "an index does not answer; trying on"
+        return "an index does not answer; trying again"
     return None

@@ -1,4 +1,4 @@
-"""Find out before the long work whether Axon's ports can be had."""
+"""Check that Axon's ports are free before the slow set-up begins."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from axon_dev.console import Problem
 
 
 def from_environment(variable: str, default: int) -> int:
-    """The port a variable names. Raises Problem when it is not one."""
+    """The port in an environment variable. Raises Problem when the text is not a port."""
     text = os.environ.get(variable) or str(default)
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
         raise Problem(f"{variable}={text} is not a port: use a number from 1 to 65535.")
@@ -16,9 +16,10 @@ def from_environment(variable: str, default: int) -> int:
 
 
 def require_free(host: str, ports: dict[str, int], target: str = "run") -> None:
-    """Raise Problem unless every port (by the variable that sets it) can be listened on.
+    """Raise Problem unless a server can listen on every port.
 
-    `target` is the one of `make` that the advice names.
+    `ports` has each port by the variable that sets it; `target` is the target of `make` that the
+    advice names.
     """
     if len(set(ports.values())) < len(ports):
         raise Problem(f"{' and '.join(ports)} must differ; both are {next(iter(ports.values()))}.")
@@ -38,9 +39,9 @@ def _trouble(host: str, port: int) -> str | None:
         raise Problem(f"AXON_HOST={host} is not an address of this machine.") from None
     for family, kind, protocol, _, address in found:
         with socket.socket(family, kind, protocol) as probe:
-            # As servers do; a port whose last connection is just closing counts as free. Never
-            # SO_REUSEPORT, with which gRPC would share the port of another Axon and take half of
-            # its callers.
+            # Servers set SO_REUSEADDR too: a port whose last connection is closing counts as free.
+            # Never set SO_REUSEPORT here: gRPC listens with it, so the port of another Axon would
+            # look free, and each of the two would get half of the callers.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(address)

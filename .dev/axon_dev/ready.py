@@ -1,4 +1,4 @@
-"""Wait until a gateway says that a generation would succeed, telling what it waits for."""
+"""Wait until a gateway is ready to generate, and print what it is waiting for."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from axon_dev.console import say
 
 
 async def wait(url: str) -> None:
-    """Return when the gateway at `url` is ready; print each reason why it is not yet."""
+    """Return when the gateway at `url` is ready; print each new reason why it is not ready."""
     told = ""
     while reason := await asyncio.to_thread(why_not, url):
         if reason != told:
@@ -19,10 +19,9 @@ async def wait(url: str) -> None:
 
 
 def why_not(url: str) -> str | None:
-    """The reason why the gateway at `url` is not ready, None when it is."""
-    direct = urllib.request.build_opener(
-        urllib.request.ProxyHandler({})
-    )  # no proxy for this machine itself
+    """The reason why the gateway at `url` is not ready; None when it is."""
+    # This machine itself is never reached through a proxy.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(f"{url}/readyz", timeout=5):
             return None

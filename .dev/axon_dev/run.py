@@ -1,4 +1,4 @@
-"""`make run`: set up what has changed, start Redis, inference and gateway, stop them together."""
+"""`make run`: set up what has changed, then start Redis, inference and gateway and stop them."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ NOT_OURS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides where Axon listens; all other variables go to the services as they are."""
+    """Where Axon listens, and its Redis; all other variables go to the services unchanged."""
 
     host: str
     port: int
@@ -39,7 +39,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> "Settings":
-        """Read the variables. Raises Problem for a port that is none."""
+        """Read the variables. Raises Problem for an invalid port."""
         return cls(
             host=os.environ.get("AXON_HOST") or "127.0.0.1",
             port=ports.from_environment("AXON_PORT", 8000),
@@ -49,7 +49,7 @@ class Settings:
 
     @property
     def reachable_host(self) -> str:
-        """The host by which this machine itself reaches what listens on `host`, fit for a URL."""
+        """The host, as in a URL, by which this machine reaches what listens on `host`."""
         if self.host in ("0.0.0.0", "::"):
             return "127.0.0.1"
         return f"[{self.host}]" if ":" in self.host else self.host
@@ -75,9 +75,12 @@ def run() -> int:
 
 
 def services(settings: Settings, socket: Path) -> list[Service]:
-    """What to start, in this order; no Redis when somebody's own is named (AXON_REDIS_URL)."""
-    # A socket's path may have 100 characters at most, so it is in a new folder of the system's, not
-    # in the checkout.
+    """The services to start, in this order.
+
+    No Redis is started when AXON_REDIS_URL is set, and no inference when AXON_BACKENDS is. The path
+    of `socket` must be short: the system allows about 100 characters, and a checkout's folder may
+    be longer.
+    """
     common = {name: value for name, value in os.environ.items() if name not in NOT_OURS} | {
         "PYTHONUNBUFFERED": "1",
         "AXON_HOST": settings.host,
@@ -86,7 +89,7 @@ def services(settings: Settings, socket: Path) -> list[Service]:
         "AXON_INFERENCE": f"{settings.reachable_host}:{settings.grpc_port}",
         "AXON_REDIS_URL": settings.redis_url or f"unix://{socket}",
     }
-    # The gateway comes in as everybody else does.
+    # The gateway authenticates to inference like any other caller.
     for ours, theirs in (
         ("AXON_BACKEND_TOKEN", "AXON_GRPC_TOKENS"),
         ("AXON_BACKEND_TLS_CA", "AXON_GRPC_TLS_CERT"),
@@ -96,7 +99,7 @@ def services(settings: Settings, socket: Path) -> list[Service]:
     if LABELS.is_dir():
         common.setdefault("AXON_LABELS", str(LABELS))
     inference = Service("inference", (str(VENV_PYTHON), "-m", "axon_inference"), common, grace_s=10)
-    # Whoever presses Ctrl-C does not want to wait for long.
+    # After Ctrl-C, streams get 1 second to end, since somebody is waiting.
     drain = common.get("AXON_DRAIN_SECONDS", "1")
     gateway = Service(
         "gateway",
@@ -104,20 +107,19 @@ def services(settings: Settings, socket: Path) -> list[Service]:
         {**common, "AXON_DRAIN_SECONDS": drain},
         grace_s=5 + (float(drain) if drain.replace(".", "", 1).isdigit() else 0),
     )
-    # With services of somebody's own, one more here would only take memory.
+    # With inference services elsewhere, one started here would only use memory.
     python = [gateway] if common.get("AXON_BACKENDS") else [inference, gateway]
     if settings.redis_url:
         return python
     data = STATE / "redis"
     data.mkdir(parents=True, exist_ok=True)
-    command = redis.command(
-        data, socket, f"axon-{settings.port}.rdb"
-    )  # two Axons of one checkout: two files
+    # The port is in the file's name so that two Axons from one checkout use two files.
+    command = redis.command(data, socket, f"axon-{settings.port}.rdb")
     return [Service("redis", tuple(command), common, grace_s=5, quiet=True), *python]
 
 
 async def serve(settings: Settings, to_start: list[Service], audience: Audience) -> int:
-    """Keep the services until a signal, until one of them ends or nobody is there any more."""
+    """Run the services until a signal comes, a service ends, or the terminal or `make` is gone."""
     stop = asyncio.Event()
     async with Supervisor(show) as supervisor:
         _on_signals(stop, supervisor)
@@ -145,7 +147,7 @@ async def serve(settings: Settings, to_start: list[Service], audience: Audience)
 
 
 def show(name: str, line: str) -> None:
-    """Print a service's line behind its name."""
+    """Print a line of a service's output with the service's name in front."""
     prefix = f"{name:<9} |"
     if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
         prefix = f"\033[{COLOURS.get(name, 0)}m{prefix}\033[0m"
@@ -153,7 +155,7 @@ def show(name: str, line: str) -> None:
 
 
 def _on_signals(stop: asyncio.Event, supervisor: Supervisor) -> None:
-    """Ctrl-C, SIGTERM and a closed terminal stop all in order; a second one does not wait."""
+    """Stop all services in order on Ctrl-C, SIGTERM or SIGHUP; a second signal ends the waiting."""
 
     def received() -> None:
         if stop.is_set():
@@ -161,7 +163,7 @@ def _on_signals(stop: asyncio.Event, supervisor: Supervisor) -> None:
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has the runner ignore SIGHUP
+        if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup, SIGHUP stays ignored
             asyncio.get_running_loop().add_signal_handler(number, received)
 
 
@@ -177,6 +179,6 @@ async def _bring_up(settings: Settings, to_start: list[Service], supervisor: Sup
 
 
 def _report(lost: Running) -> None:
-    say(f"\n{lost.service.name} {lost.outcome}; stopping the rest. The last it printed:")
+    say(f"\n{lost.service.name} {lost.outcome}; stopping the rest. Its last lines:")
     for line in lost.tail:
         say(f"    {line}")

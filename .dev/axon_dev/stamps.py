@@ -1,4 +1,4 @@
-"""Remember what a step was last done with, so that it is done again only when that has changed."""
+"""Remember the inputs of a step, so that the step is repeated only when they have changed."""
 
 import hashlib
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def digest(*parts: str | Path) -> str:
-    """Hash texts and files' contents together; a file that does not exist counts as such."""
+    """Hash texts and files' contents together; a missing file hashes as missing."""
     total = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else _content(part)
@@ -20,7 +20,7 @@ def _content(path: Path) -> bytes:
 
 
 def tree(folder: Path, skip: Iterable[str] = ()) -> list[str | Path]:
-    """Names and files below `folder` in a fixed order, for `digest`, without folders in `skip`."""
+    """Names and files below `folder` for `digest`, in a fixed order; omits folders in `skip`."""
     left_out = set(skip)
     parts: list[str | Path] = []
     for place, folders, files in os.walk(folder):
@@ -32,10 +32,10 @@ def tree(folder: Path, skip: Iterable[str] = ()) -> list[str | Path]:
 
 
 class Stamp:
-    """A file that says a step was finished, and with which inputs.
+    """A file that says with which inputs a step was finished.
 
-    Cleared before the step begins and written after it has ended, so an interrupted step leaves
-    none and is redone.
+    It is removed before the step begins and written after the step has ended. An interrupted step
+    leaves no file and is repeated.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,10 +46,10 @@ class Stamp:
         return self._path.is_file() and self._path.read_text().strip() == value
 
     def clear(self) -> None:
-        """Forget it: the step begins."""
+        """Remove the file; call it before the step begins."""
         self._path.unlink(missing_ok=True)
 
     def write(self, value: str) -> None:
-        """Remember it: the step has ended well."""
+        """Write the file; call it after the step has succeeded."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(value + "\n")

@@ -1,4 +1,4 @@
-"""Run a long command with progress on one line and its whole output in a log file."""
+"""Run a long command: show its progress on one line, write its whole output to a log file."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ from axon_dev.console import Progress
 from axon_dev.paths import ROOT, STATE
 
 Note = Callable[[str], str | None]
-"""Turns a line of a command's output into what is worth showing of it, or None."""
+"""Turns a line of a command's output into the text to show as progress; None shows nothing new."""
 
 
 class StepFailed(Exception):
@@ -32,8 +32,8 @@ def run_step(
 ) -> None:
     """Run `command` to its end, showing progress. Raises StepFailed when it exits with an error.
 
-    Interrupted (Ctrl-C, SIGTERM), it waits until the command has stopped: pip then puts back what
-    it had half replaced.
+    After Ctrl-C or SIGTERM it waits until the command has stopped, because pip then restores the
+    packages it had half replaced.
     """
     log = STATE / "logs" / f"{'-'.join(re.findall('[a-z]+', title.lower()))}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def run_step(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        close_fds=False,  # a lock held around the step is held until the command has ended, too
+        close_fds=False,  # the command inherits a lock held around the step, until it has ended
     )
     lines: list[str] = []
     reader = threading.Thread(target=_collect, args=(process, lines, log), daemon=True)
@@ -74,7 +74,7 @@ def _collect(process: subprocess.Popen[str], lines: list[str], log: Path) -> Non
 
 
 def _watch(reader: threading.Thread, lines: list[str], progress: Progress, note: Note) -> None:
-    """Show the newest line worth showing until the output ends."""
+    """Show the newest progress until the output ends."""
     seen, shown = 0, "starting"
     while reader.is_alive():
         reader.join(0.2)

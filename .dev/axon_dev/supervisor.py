@@ -1,8 +1,8 @@
-"""Start services, show their logs side by side, and stop them in order, leaving nothing behind.
+"""Start services, show their logs together, and stop them in order with all their children.
 
-Why not honcho or another process manager: they stop all at once (our order is gateway, inference,
-Redis, so that no one loses what he still needs), do not wait for readiness, and leave children
-behind when they are killed themselves.
+Honcho and similar process managers do not fit. They stop all services at once; we stop gateway,
+inference, Redis in this order, so that no service loses one that it needs. They do not wait for
+readiness, and they leave children running when they are killed.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ TAIL_LINES = 15
 
 @dataclass(frozen=True)
 class Service:
-    """A program to keep running.
+    """A program to run.
 
-    After SIGTERM it has `grace_s` seconds to end. What a `quiet` one prints is seen only when it
-    ends unasked.
+    After SIGTERM it has `grace_s` seconds to end. The output of a `quiet` service is shown only
+    when it ends without being told to.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Running:
 
 
 class Supervisor:
-    """Keeps services; use as `async with`, whose end stops them, the last started first.
+    """Runs services. Use it with `async with`: leaving it stops them, the last started first.
 
     `show` is called with a service's name and each line that it prints.
     """
@@ -91,7 +91,7 @@ class Supervisor:
         self._guard.communicate()
 
     async def start(self, service: Service) -> Running:
-        """Start a service in a process group of its own: Ctrl-C reaches the runner alone."""
+        """Start a service in its own process group, so that Ctrl-C reaches only the runner."""
         read_end, write_end = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -99,8 +99,8 @@ class Supervisor:
                 cwd=ROOT,
                 env=service.environment,
                 stdin=asyncio.subprocess.DEVNULL,
-                # A pipe of our own: with asyncio's, wait() may also wait for grandchildren that
-                # hold it open.
+                # Not asyncio's own pipe: its wait() may also wait for grandchildren that hold the
+                # pipe open.
                 stdout=write_end,
                 stderr=write_end,
                 start_new_session=True,
@@ -128,7 +128,7 @@ class Supervisor:
         return await self._ended.get()
 
     def hurry(self) -> None:
-        """Stop waiting for anybody's grace period."""
+        """Kill services at once instead of waiting for their grace periods."""
         self._hurry.set()
 
     async def stop(self) -> None:
@@ -152,7 +152,7 @@ class Supervisor:
             wait.cancel()
         if process.returncode is None:
             self._show(running.service.name, "does not stop; killing it")
-        # The whole group: also what the service may have started and not ended.
+        # The whole group: this includes children that the service started and did not stop.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
@@ -161,11 +161,11 @@ class Supervisor:
 
     async def _watch(self, running: Running) -> None:
         await running.process.wait()
-        await asyncio.wait({running.log}, timeout=1)  # for its last words
+        await asyncio.wait({running.log}, timeout=1)  # reads its last lines
         self._ended.put_nowait(running)
 
     def _tell_guard(self, sign: str, group: int) -> None:
         assert self._guard.stdin is not None
-        with suppress(BrokenPipeError):  # without a guard the services are stopped all the same
+        with suppress(BrokenPipeError):  # the guard was killed; stop() works without it
             self._guard.stdin.write(f"{sign}{group}\n")
             self._guard.stdin.flush()

@@ -1,5 +1,6 @@
-"""`make test`: its own set-up, the page's unit tests, then pytest, whose closing line is the last
-one printed.
+"""`make test`: set up what it needs, run the page's unit tests, then pytest.
+
+pytest runs last, so that its summary is the last line printed.
 """
 
 import os
@@ -16,7 +17,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def test() -> int:
-    """Run everything; arguments for pytest come from the variable ARGS."""
+    """Run all tests; arguments for pytest come from the variable ARGS."""
     environment.setup()
     page.build()
     page.install()
@@ -36,10 +37,10 @@ def test() -> int:
 
 
 def test_compose() -> int:
-    """Build the images, bring everything up and test it from outside; needs a Docker Engine."""
+    """Build the images, start the containers and test them from outside; needs a Docker Engine."""
     reason = engine.why_none()
     if reason and os.environ.get("CI"):
-        say(f"test-compose: skipped, for this machine cannot run it. {reason}")
+        say(f"test-compose: skipped, because this machine cannot run it. {reason}")
         return 0
     engine.require()
     environment.setup()
@@ -53,14 +54,14 @@ def test_compose() -> int:
 
 
 def system_packages() -> None:
-    """See that there is a browser, which no package index of Python or npm has."""
+    """Install a browser unless there is one; neither PyPI nor npm has it."""
     if any(shutil.which(name) for name in BROWSERS):
         return
     apt = _apt()
     if apt is None:
         raise Problem(
             "The browser tests need Chromium: apt install chromium "
-            "(or your system's package of it)."
+            "(or your system's package for it)."
         )
     try:
         run_step("Updating the package lists", [*apt, "update"])
@@ -71,10 +72,10 @@ def system_packages() -> None:
 
 
 def _apt() -> list[str] | None:
-    """apt-get, where it may be used: as root, or with a sudo that wants no password."""
+    """The command apt-get, if this user is root or sudo needs no password; else None."""
     if shutil.which("apt-get") is None:
         return None
-    # Another apt on this machine is waited for rather than failed upon.
+    # Wait for another running apt instead of failing.
     wait = "DPkg::Lock::Timeout=300"
     apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", wait]
     if os.geteuid() == 0:

@@ -1,6 +1,4 @@
-"""torch, installed before everything else so that the right build is chosen once and never
-replaced.
-"""
+"""Install torch before all other packages, so that none of them replaces the chosen build."""
 
 import importlib.metadata
 import os
@@ -12,15 +10,13 @@ from axon_dev.console import Problem, say
 from axon_dev.paths import LOCK, VENV
 from axon_dev.pip import pip
 
-# On Linux the package index has the CUDA build (several GB with its libraries); this one has the
-# CPU build. It is asked for torch alone.
+# On Linux PyPI has the CUDA build (several GB with its libraries); this index has the CPU build. It
+# is used for torch alone.
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
 def flavour() -> str:
-    """The build asked for with TORCH=cpu or TORCH=cuda; empty: whatever is installed, else the CPU
-    build.
-    """
+    """The value of TORCH: "cpu", "cuda", or "" for the installed build, else the CPU build."""
     asked = os.environ.get("TORCH", "")
     if asked not in ("", "cpu", "cuda"):
         raise Problem(f"TORCH={asked} is not a build of torch: use TORCH=cpu or TORCH=cuda.")
@@ -28,7 +24,7 @@ def flavour() -> str:
 
 
 def fits() -> bool:
-    """Whether the environment has the locked version in the build that was asked for."""
+    """Whether .venv has the locked version of torch in the requested build."""
     installed = _installed()
     if installed is None or installed[0].split("+")[0] != locked():
         return False
@@ -36,7 +32,7 @@ def fits() -> bool:
 
 
 def install() -> None:
-    """Install the locked torch unless it is there."""
+    """Install the locked torch unless .venv has it."""
     if fits():
         return
     # The version alone cannot tell CPU from CUDA to pip, so a change of build must be forced.
@@ -49,16 +45,16 @@ def install() -> None:
     except Problem as problem:
         if flavour() == "cpu":
             raise
-        # Not by accident: it is said, and before it begins.
-        say(f"{problem}\nThe CPU build of torch cannot be had from {CPU_INDEX}.")
-        say("Taking the package index's own build, with CUDA: several GB (Ctrl-C to stop).")
+        # This downloads several GB, so the user is told before it begins.
+        say(f"{problem}\nThe CPU build of torch cannot be downloaded from {CPU_INDEX}.")
+        say("Installing the package index's own build, with CUDA: several GB (Ctrl-C to stop).")
         pip("Installing torch with CUDA", *plain)
 
 
 def wanted(build: str) -> tuple[str, ...]:
-    """The locked torch in a build (cpu or cuda), as lines of a requirements file or arguments.
+    """The locked torch in a build (cpu or cuda), as arguments of pip or lines of requirements.
 
-    The CPU build goes by its full name, so that no other can come in its place.
+    The CPU build is asked for as "+cpu", so that pip cannot install another build instead.
     """
     if build == "cuda":
         return (f"torch=={locked()}",)
@@ -74,7 +70,7 @@ def locked() -> str:
 
 
 def _installed() -> tuple[str, str] | None:
-    """Version and build of the torch in .venv, from its files: an import would take seconds."""
+    """Version and build of the torch in .venv, read from its files; an import takes seconds."""
     for site in VENV.glob("lib/python*/site-packages"):
         for found in importlib.metadata.distributions(name="torch", path=[str(site)]):
             text = Path(str(found.locate_file("torch/version.py"))).read_text()

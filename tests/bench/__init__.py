@@ -1,1 +1,1 @@
-"""`make bench`: how fast Axon is, as ratios to what it is compared with in the same run."""
+"""`make bench`: Axon's speed, as ratios to other programs measured in the same run."""

@@ -1,4 +1,4 @@
-"""Measure, and print: first what the memory allows, then each figure, then one line of JSON."""
+"""Measure, and print what the memory's speed allows, then each figure, then one line of JSON."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 
 from . import subject
 
-if __name__ == "__main__":  # a test that imports this keeps its environment
-    # Before anything imports the Hugging Face libraries: nothing is downloaded, `gpt2` is ours.
+if __name__ == "__main__":  # not when a test imports this module
+    # Set before the Hugging Face libraries are imported: download nothing, and `gpt2` is our model.
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_HUB_CACHE"] = str(subject.FOLDER / "hub")
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
@@ -31,7 +31,7 @@ _ENGINE_KEYS = {figure.key for figure in figures.ENGINE}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the benchmark; 1 if ours and the reference do not find the same."""
+    """Run the benchmark; returns 1 if Axon and the reference give different results."""
     arguments = _parse(argv)
     _be_quiet()
     about: dict[str, Any] = {"machine": machine.describe(), "quick": arguments.quick}
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         about |= _begin(bench, arguments.only)
         _measure(bench, arguments.only, results)
     except parity.ParityFailed as failure:
-        print(f"No figures: ours and the reference differ. {failure}", file=sys.stderr)
+        print(f"No figures: Axon and the reference differ. {failure}", file=sys.stderr)
         return 1
     line = json.dumps(report.document(results, arguments.only, about))
     if arguments.json:
@@ -56,10 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="show that it works; no real figures")
-    parser.add_argument("--only", type=_keys, metavar="KEY,...", help="these figures only")
-    parser.add_argument("--rounds", type=int, metavar="N", help="turns each contestant takes")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there, too")
+    parser.add_argument("--quick", action="store_true", help="only show that it works")
+    parser.add_argument("--only", type=_keys, metavar="KEY,...", help="measure only these figures")
+    parser.add_argument("--rounds", type=int, metavar="N", help="number of rounds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result to a file")
     arguments = parser.parse_args(argv)
     arguments.only = arguments.only or {figure.key for figure in figures.ALL}
     return arguments
@@ -74,7 +74,7 @@ def _keys(text: str) -> set[str]:
 
 
 def _be_quiet() -> None:
-    """Only our own lines."""
+    """Silence the output of the libraries."""
     from transformers.utils import logging as theirs
 
     theirs.set_verbosity_error()
@@ -89,19 +89,19 @@ def _bench(arguments: argparse.Namespace) -> Bench:
     plan = QUICK if arguments.quick else Plan()
     if arguments.rounds:
         plan = Plan(**{**vars(plan), "rounds": arguments.rounds})
-    _say(f"Model and SAE: {subject.FOLDER} (made there the first time, which takes a minute)")
+    _say(f"Model and SAE: {subject.FOLDER} (they are made the first time, in about a minute)")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return Bench(subject.prepare(), plan, device, _say)
 
 
 def _begin(bench: Bench, keys: set[str]) -> dict[str, Any]:
-    """What the memory allows, and that ours and the reference agree."""
+    """Measure the memory's speed, and check that Axon and the reference agree."""
     speed = Measured.of([bench.bandwidth.measure() / 1e9 for _ in range(5)])
     needed = weights_read(bench.subject)
     floor = needed / speed.value / 1e6
     _say(
         f"Memory is read at {speed} GB/s; a token of one stream reads {needed / 1e6:.0f} MB of "
-        f"float32 weights, so it takes {floor:.1f} ms at least: {1e3 / floor:.1f} tokens/s"
+        f"float32 weights, so it takes at least {floor:.1f} ms: {1e3 / floor:.1f} tokens/s"
     )
     about: dict[str, Any] = {"bandwidth_gb_s": round(speed.value, 2), "floor_ms": round(floor, 2)}
     if keys & _ENGINE_KEYS:
@@ -109,7 +109,7 @@ def _begin(bench: Bench, keys: set[str]) -> dict[str, Any]:
         parity.check(bench.ours, bench.naive, prompts, bench.plan.new)
         active = bench.naive.active(bench.naive.reference(prompts[1], bench.plan.new).ids).float()
         _say(
-            f"Parity: {len(prompts)} prompts, alone and together, give the reference's tokens and "
+            f"Parity: {len(prompts)} prompts, alone and batched, give the reference's tokens and "
             f"features; L0 {active.mean():.0f} ({active.min():.0f} to {active.max():.0f}) "
             f"of {subject.WIDTH}"
         )

@@ -1,7 +1,7 @@
-"""The load client of the fan-out measurement: many viewers in a process of their own.
+"""The load client of the fan-out measurement: many viewers in a separate process.
 
-Started by `fanout.Audience`; reads one JSON command a line, and answers each with one line. Sockets
-are raw, since a client library for thousands of viewers would cost more than the gateway does.
+`fanout.Audience` starts it. It reads one JSON command a line and answers each with one line. It
+uses raw sockets, since a client library would take more CPU time than the gateway itself.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ _BATCH = b'{"type":"batch"'
 _FRAMES = b'"frames":['
 _ROOM = b'{"type":"room"'
 _FINISHED = b'{"type":"finished"'
-#: Seconds beyond what a generation should take, and deliveries a second that any machine manages.
+#: Seconds that a generation may take longer than expected, and the slowest expected rate of
+#: deliveries a second.
 _GRACE = 60.0
 _SLOWEST = 10_000
 
 
 @dataclass
 class Transcript:
-    """What every viewer must see: set by whoever sees it first, compared by all others."""
+    """The frames that every viewer must get. The first viewer adds a frame; all others compare."""
 
     frames: list[bytes] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
-    #: All frames with a comma after each, as batches hold them, and where each begins.
+    #: All frames, each followed by a comma as in a batch, and the offsets where they begin.
     joined: bytearray = field(default_factory=bytearray)
     starts: list[int] = field(default_factory=list)
 
@@ -46,7 +47,7 @@ class Transcript:
 
 
 class Viewer(asyncio.Protocol):
-    """One socket: takes WebSocket frames apart, compares each with the transcript."""
+    """One socket: parses WebSocket frames and compares each message with the transcript."""
 
     def __init__(self, hall: Hall, request: bytes) -> None:
         self._hall = hall
@@ -56,7 +57,7 @@ class Viewer(asyncio.Protocol):
         self.housed = asyncio.Event()
         self.transport: Any = None
         self.next = 0
-        #: Frames that were not the next one of the transcript.
+        #: How many frames differed from the next one of the transcript.
         self.wrong = 0
         self.room: dict[str, Any] = {}
 
@@ -106,7 +107,7 @@ class Viewer(asyncio.Protocol):
             self._frame(payload, now)
 
     def _batch(self, payload: bytes, now: float) -> None:
-        """What others have seen already is compared as a whole; only what is new is parsed."""
+        """Compares frames that others have got already as one block; parses only new frames."""
         transcript = self._hall.transcript
         at = payload.index(_FRAMES) + len(_FRAMES)
         if self.next < len(transcript.starts):
@@ -117,7 +118,7 @@ class Viewer(asyncio.Protocol):
                 last = bisect_right(transcript.starts, end) - 1
                 first, self.next = self.next, last + 1
                 self._hall.seen.append((now, first, last + 1))
-                # Labels that come late follow the end.
+                # Late labels may follow `finished`, so it need not be the last frame.
                 if any(f.startswith(_FINISHED) for f in transcript.frames[first : last + 1]):
                     self._hall.done()
                 return
@@ -154,16 +155,16 @@ def split_frame(buffer: bytes, at: int) -> tuple[int, int, int] | None:
 
 
 class Hall:
-    """All viewers, and what they saw of the present generation."""
+    """All viewers, and what they got of the current generation."""
 
     def __init__(self, url: str, compress: bool) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n" if compress else ""
-        #: Messages that each viewer is to get of a server that is not ours; 0 for ours.
+        #: For the plain loop: the number of messages for each viewer. 0 for our gateway.
         self.counted = 0
         self.transcript = Transcript()
-        #: When which frames, first to last but one, were seen by a viewer.
+        #: For each receipt by a viewer: the time, the first frame, and the one after the last.
         self.seen: list[tuple[float, int, int]] = []
         self.batches = 0
         self.viewers: list[Viewer] = []
@@ -173,13 +174,13 @@ class Hall:
         self._gone = 0
 
     def done(self) -> None:
-        """A viewer has seen the end."""
+        """Called when a viewer has got the end of the generation."""
         self._waiting -= 1
         if self._waiting <= 0:
             self._event.set()
 
     def left(self, viewer: Viewer) -> None:
-        """A viewer's socket was closed: what it should have seen counts as lost, at once."""
+        """Called when a viewer's socket was closed; that counts as lost and ends the waiting."""
         self._gone += 1
         self._event.set()
 
@@ -191,14 +192,14 @@ class Hall:
         ).encode()
 
     async def connect(self, count: int) -> dict[str, Any]:
-        """The presenter opens a room, and `count` viewers, itself among them, are in it."""
+        """The presenter opens a room, and viewers join it until there are `count` with it."""
         presenter = await self._enter("/ws")
         await presenter.housed.wait()
         await self._crowd(f"/ws?room={presenter.room['room']}", count)
         return {"room": presenter.room["room"], "viewers": len(self.viewers)}
 
     async def count(self, viewers: int, messages: int) -> dict[str, Any]:
-        """Seconds in which a server that sends `messages` to `viewers` has done so."""
+        """Seconds until every viewer has got `messages` messages from the plain loop."""
         self.counted = messages
         await self._crowd("/ws", viewers)
         self._expect(viewers)
@@ -208,7 +209,7 @@ class Hall:
         return {"seconds": time.perf_counter() - began}
 
     async def frames(self) -> list[str]:
-        """The generated tokens of the last generation, as they came."""
+        """The token frames of the last generation, as they came."""
         frames = [frame.decode() for frame in self.transcript.frames]
         return [frame for frame in frames if frame.startswith('{"type":"token"')]
 
@@ -229,7 +230,7 @@ class Hall:
         times = self.transcript.times
         found = sorted(now - times[n] for now, first, end in self.seen for n in range(first, end))
         return {
-            # Whatever it is that all have seen alike, it must be what was generated.
+            # Viewers may agree and still all miss tokens, so the tokens are counted too.
             "lost": lost + abs(kinds.count("token") - events) * len(self.viewers) + self._gone,
             "deliveries": len(found),
             "batches": self.batches,
@@ -241,7 +242,7 @@ class Hall:
         }
 
     async def stall(self, count: int, room: str) -> dict[str, Any]:
-        """`count` more viewers who never read; 0 sends them away."""
+        """Adds `count` viewers that never read, after closing earlier ones; 0 only closes them."""
         for plug in self._stalled:
             plug.close()
         self._stalled = []
@@ -274,7 +275,7 @@ class Hall:
 
 
 async def main(url: str, compress: bool) -> None:
-    """Obeys until the commands end."""
+    """Carries out commands until there are no more."""
     hall = Hall(url, compress)
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()

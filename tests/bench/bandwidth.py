@@ -1,4 +1,4 @@
-"""How fast memory is read, and what that alone allows."""
+"""How fast memory is read, which limits how fast tokens can be computed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 
 from .subject import Subject
 
-#: Far above any cache, and of the size of a model's weights.
+#: Much larger than any cache, and about the size of a model's weights.
 _BYTES = 2**30
 _COLUMNS = 1024
 _TRIES = 3
 
 
 class Bandwidth:
-    """Reads arrays of weights' size with all of torch's threads."""
+    """Reads an array of about the weights' size with all of torch's threads."""
 
     def __init__(self, device: str) -> None:
         self._device = device
@@ -25,7 +25,7 @@ class Bandwidth:
         self._vector = torch.ones(_COLUMNS, device=device)
 
     def measure(self) -> float:
-        """Bytes read a second: the fastest of some sums and of some products with a vector."""
+        """Bytes read a second: the fastest of several sums and matrix-vector products."""
         ways = (self._weights.sum, lambda: self._weights @ self._vector)
         return max(self._rate(read) for read in ways for _ in range(_TRIES))
 
@@ -42,10 +42,10 @@ class Bandwidth:
 
 
 def weights_read(subject: Subject) -> int:
-    """Bytes that a token of one stream cannot do without: every layer, the head, the SAE's encoder.
+    """Bytes of weights that a token of one stream reads: all layers, the head, the SAE's encoder.
 
-    The head shares its weight with the token embedding, of which only a row is read besides; a
-    position's embedding and the few rows of the decoder that rebuild a vector are not counted.
+    The head shares its weight with the token embedding, so that is counted once. The position
+    embedding and the few rows of the decoder that rebuild a vector are not counted.
     """
     model = _sizes(subject.model / "model.safetensors")
     sae = _sizes(subject.sae / "sae_weights.safetensors")

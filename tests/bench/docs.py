@@ -1,7 +1,6 @@
-"""`make bench-docs`: docs/performance.md out of the results that were committed.
+"""`make bench-docs`: writes docs/performance.md from the committed results.
 
-A result is what `make bench ARGS="--json docs/performance/NAME.json"` writes; a name says machine
-and date.
+`make bench ARGS="--json docs/performance/NAME.json"` writes a result; NAME is machine and date.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _NOTHING = "\nNo result has been committed yet.\n"
 
 
 def load(folder: Path = RESULTS) -> list[dict[str, Any]]:
-    """The results, by the name of their files. ValueError for one of a quick run."""
+    """The results, sorted by file name. Raises ValueError for the result of a quick run."""
     results = []
     for path in sorted(folder.glob("*.json")):
         result = json.loads(path.read_text())
@@ -47,12 +46,14 @@ def _section(result: Mapping[str, Any]) -> str:
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:g} GB; "
         f"torch {machine['torch']}, transformers {machine['transformers']}, commit "
         f"{machine['commit']}. Memory is read at {result['bandwidth_gb_s']:g} GB/s, so a token of "
-        f"one stream takes {result['floor_ms']:g} ms at least.\n",
-        "| key | is | measured | target | |",
+        f"one stream takes at least {result['floor_ms']:g} ms.\n",
+        "| key | meaning | measured | target | |",
         "|---|---|---|---|---|",
         *(_row(figure, result) for figure in ALL if result.get(figure.key) is not None),
         *_missing(result["missing"]),
-        "\nBehind them: " + ", ".join(f"{n} {short(v)}" for n, v in result["rates"].items()) + ".",
+        "\nRates behind these figures: "
+        + ", ".join(f"{n} {short(v)}" for n, v in result["rates"].items())
+        + ".",
     ]
     return "\n".join(parts) + "\n"
 
@@ -70,7 +71,7 @@ def _row(figure: Figure, result: Mapping[str, Any]) -> str:
 
 
 def _missing(missing: Mapping[str, str]) -> list[str]:
-    """One line for each reason, with the keys it keeps from being measured."""
+    """One line for each reason, with the keys that were not measured for this reason."""
     reasons = dict.fromkeys(missing.values())
     return [
         f"\nNot measured ({reason}): "

@@ -1,4 +1,4 @@
-"""One generation, thousands of viewers: a gateway process, a load client in another one.
+"""One generation and thousands of viewers: a gateway process, and a load client process.
 
 The gateway is the real one, with a real Redis that holds its labels; tokens come over real gRPC
 from a scripted service in this process, which costs next to nothing. Every frame carries the time
@@ -35,14 +35,14 @@ from .subject import ROOT
 SOURCE = "bench/8-res"
 FEATURES = 15
 _WIDTH = 24_576
-#: Features that are met; labels of all are there, of the length that Neuronpedia's have.
+#: How many different features occur. All have labels, as long as Neuronpedia's usually are.
 _MET = 2_000
 _SERVICE = "axon.v1.InferenceService"
 _LABEL = "words and phrases about {} in descriptions of places"
 
 
 class Script(stubs.InferenceServiceServicer):
-    """`max_tokens` tokens with labelled features, as many a second as the prompt says."""
+    """Sends `max_tokens` tokens with labelled features; the prompt is the number per second."""
 
     def __init__(self) -> None:
         self.open = 0
@@ -101,7 +101,7 @@ def _token(position: int, origin: pb.TokenOrigin.ValueType) -> pb.Token:
 
 @contextlib.contextmanager
 def scripted() -> Iterator[tuple[Script, str]]:
-    """The scripted service in a thread of its own, and its address."""
+    """The scripted service, in a separate thread, and its address."""
     script, ready, ends = Script(), threading.Event(), threading.Event()
     port = 0
 
@@ -160,25 +160,25 @@ class Process:
 
     @property
     def resident(self) -> float:
-        """MiB in memory."""
+        """Resident memory in MiB."""
         pages = int(Path(f"/proc/{self.popen.pid}/statm").read_text().split()[1])
         return pages * resource.getpagesize() / 2**20
 
     @property
     def cpu(self) -> float:
-        """Seconds of a core used so far."""
+        """CPU seconds used so far."""
         fields = Path(f"/proc/{self.popen.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Audience(Process):
-    """The load client, which takes commands."""
+    """The load client, as a process that takes commands."""
 
     def __init__(self, url: str, *, compress: bool = False) -> None:
         super().__init__("-m", "tests.bench.audience", url, *(["compress"] if compress else []))
 
     def ask(self, what: str, **arguments: Any) -> dict[str, Any]:
-        """Has it do something; its answer."""
+        """Sends a command to the load client; returns the answer."""
         assert self.popen.stdin is not None
         self.popen.stdin.write(json.dumps({"do": what, **arguments}) + "\n")
         self.popen.stdin.flush()
@@ -187,10 +187,10 @@ class Audience(Process):
 
 
 class Stage:
-    """A gateway with its Redis and its scripted inference, for the time of a `with` block."""
+    """A gateway with its Redis and a scripted inference service, during a `with` block."""
 
     def __enter__(self) -> Self:
-        # Each process has two thousand sockets and a few more.
+        # Each process needs a little more than two thousand sockets.
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self._stack = contextlib.ExitStack()
@@ -230,7 +230,7 @@ class Stage:
 
 @contextlib.contextmanager
 def plain(frames: list[bytes]) -> Iterator[str]:
-    """The loop that ours is compared with, playing `frames`; its URL."""
+    """Serves `frames` by the plain `send_json` loop; gives its URL."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "frames.jsonl"
         file.write_bytes(b"\n".join(frames))

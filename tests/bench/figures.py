@@ -1,4 +1,4 @@
-"""Every figure that is measured: its key, what it is, and what we hold ourselves to."""
+"""All figures of the benchmark: their keys, meanings and targets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One key of the result. `target` is None where there is only something to watch."""
+    """One key of the result. `target` is None if the figure is only observed."""
 
     key: str
     about: str

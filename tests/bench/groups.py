@@ -1,4 +1,4 @@
-"""How each figure is measured. What is compared takes turns in one group of contestants."""
+"""The measurements. Contestants that are compared belong to one group and take turns."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from .stats import Measured, Say, ratio, take_turns
 from .subject import Subject, prompt
 
 PROMPT_TOKENS = 12
-#: Streams that come staggered arrive evenly over this many steps, however many they are.
+#: Staggered streams arrive evenly over this many steps, whatever their number.
 ARRIVING_OVER = 8
 SLOTS = 32
-#: Viewers that never read, among those that do.
+#: Viewers that never read, besides all those that do.
 STALLED = 10
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long everything runs. `quick` only shows that it does."""
+    """The sizes and lengths of all measurements; QUICK only shows that they work."""
 
     rounds: int = 5
     new: int = 40
     long: int = 200
     crowd: int = 24
     requests: int = 10_000
-    #: Of the fan-out: viewers, events a round, events of the log that late viewers find, and
-    #: events of a round that is as fast as it can.
+    #: Fan-out: the viewers, the events of a round, the events in the log that late viewers get, and
+    #: the events of a round at full speed.
     viewers: int = 2_000
     events: int = 200
     history: int = 2_500
@@ -58,21 +58,21 @@ QUICK = Plan(
 
 @dataclass
 class Results:
-    """Figures by key, rates by contestant, and why a figure is missing."""
+    """Figures by key, rates by contestant, and the reasons for missing figures."""
 
     figures: dict[str, Measured] = field(default_factory=dict)
     rates: dict[str, Measured] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
     def add_rates(self, unit: str, found: Mapping[str, Sequence[float]]) -> None:
-        """Keep what contestants did, beside the ratios made of it."""
+        """Keep the contestants' rates, besides the ratios computed from them."""
         for name, values in found.items():
             self.rates[f"{name} {unit}"] = Measured.of(values)
 
 
 @dataclass
 class Bench:
-    """What the groups share; models are loaded when the first group wants them."""
+    """What the groups share; models are loaded when a group first needs them."""
 
     subject: Subject
     plan: Plan
@@ -81,7 +81,7 @@ class Bench:
 
     @cached_property
     def ours(self) -> Ours:
-        """Axon, with slots for the largest group."""
+        """Axon's engine, with slots for the largest group."""
         return Ours(self.subject, device=self.device, slots=SLOTS)
 
     @cached_property
@@ -91,11 +91,11 @@ class Bench:
 
     @cached_property
     def bandwidth(self) -> Bandwidth:
-        """The memory."""
+        """The measurement of the memory's bandwidth."""
         return Bandwidth(self.device)
 
     def text(self, seed: int, tokens: int = PROMPT_TOKENS) -> str:
-        """A prompt of so many tokens, BOS included."""
+        """A prompt of `tokens` tokens, including BOS."""
         return prompt(self.ours.loaded.served.encode, tokens - 1, seed)
 
     def prompts(self, count: int) -> list[list[int]]:
@@ -103,12 +103,12 @@ class Bench:
         return [self.ours.prompt_ids(self.text(seed)) for seed in range(count)]
 
     def take_turns(self, **contestants: Callable[[], float]) -> dict[str, list[float]]:
-        """As many rounds as planned."""
+        """Run these contestants for the planned number of rounds."""
         return take_turns(contestants, self.plan.rounds, self.say)
 
 
 def streams(bench: Bench, results: Results) -> None:
-    """One, eight and thirty-two streams against the reference, and against the memory."""
+    """1, 8 and 32 streams, compared with the reference and with the memory's bandwidth."""
     ours, new = bench.ours, bench.plan.new
     requests = [ours.request(ids, new) for ids in bench.prompts(SLOTS)]
     decode_steps: list[float] = []
@@ -160,10 +160,10 @@ def tap(bench: Bench, results: Results) -> None:
 
 
 def ragged(bench: Bench, results: Results) -> None:
-    """Eight slots always taken: by streams of all lengths, and by equal ones in lockstep."""
+    """Eight slots always in use: by streams of different lengths, and by equal ones in lockstep."""
     ours, new, crowd = bench.ours, bench.plan.new, bench.plan.crowd
     equal = [ours.request(ids, new) for ids in bench.prompts(crowd)]
-    # As many tokens to read and to write in all, so that only their spread differs.
+    # The totals of prompt tokens and new tokens are the same, so only their spread differs.
     prompts, lengths = spread(PROMPT_TOKENS, crowd, 1), spread(new, crowd, 2)
     uneven = [
         ours.request(ours.prompt_ids(bench.text(seed, tokens)), length)
@@ -178,14 +178,14 @@ def ragged(bench: Bench, results: Results) -> None:
 
 
 def spread(mean: int, count: int, seed: int) -> list[int]:
-    """Lengths from half to one and a half of a mean, and with that mean, in mixed order."""
+    """Lengths from half of the mean to one and a half times the mean, shuffled."""
     lengths = [round(mean * (0.5 + index / (count - 1))) for index in range(count)]
     random.Random(seed).shuffle(lengths)
     return lengths
 
 
 def hugging_face(bench: Bench, results: Results) -> None:
-    """Eight streams against what transformers does with the same prompts, without an SAE."""
+    """Eight streams, compared with transformers on the same prompts without an SAE."""
     ours, new = bench.ours, bench.plan.new
     prompts = bench.prompts(8)
     requests = [ours.request(ids, new) for ids in prompts]
@@ -209,7 +209,7 @@ def hugging_face(bench: Bench, results: Results) -> None:
 
 
 def over_grpc(bench: Bench, results: Results) -> None:
-    """Eight streams at a client, against the engine by itself."""
+    """Eight streams at a gRPC client, compared with the engine alone."""
     ours, new = bench.ours, bench.plan.new
     texts = [bench.text(seed) for seed in range(8)]
     requests = [ours.request(ours.prompt_ids(text), new) for text in texts]
@@ -230,7 +230,7 @@ def _same(what: str, found: list[list[int]], want: list[list[int]]) -> None:
 
 
 def resident(bench: Bench, results: Results) -> None:
-    """Memory of a serving process, each in a process of its own."""
+    """The memory of a serving process; each figure is measured in a fresh process."""
     grown = memory.measure("growth", str(bench.plan.requests))
     bench.say(f"  {bench.plan.requests} requests: " + _listed(grown))
     results.figures["rss_growth_10000_requests_mb"] = Measured.of([grown["growth_mb"]])
@@ -246,14 +246,14 @@ def _listed(found: Mapping[str, float]) -> str:
 
 
 def fanout(bench: Bench, results: Results) -> None:
-    """A hall full of viewers: how late, how many at once, and what those do who never read."""
+    """Many viewers of one generation: delay, deliveries a second, the effect of stalled ones."""
     plan = bench.plan
     events, rate = plan.events, 20.0
     with hall.Stage() as stage:
         audience = stage.audience()
         room = audience.ask("connect", count=plan.viewers)["room"]
-        # Labels are known and the code is warm by then; and those who stall later find a log that
-        # no kernel buffer holds.
+        # Afterwards all labels are known and the code is warm. The log is then too large for any
+        # kernel buffer, so viewers that stall later really stall.
         audience.ask("play", events=plan.history, rate=0)
         before = stage.gateway.resident
         lost, none, some = [], [], []
@@ -294,14 +294,14 @@ def _played(
 
 
 def _send_json(viewers: int, frames: list[bytes]) -> float:
-    """Deliveries/s of the loop that one would write first."""
+    """Deliveries/s of a plain `send_json` loop."""
     with hall.plain(frames) as url, hall.Audience(url, compress=True) as audience:
         seconds: float = audience.ask("count", viewers=viewers, messages=len(frames))["seconds"]
     return viewers * len(frames) / seconds
 
 
 def gpu(bench: Bench, results: Results) -> None:
-    """What only a GPU is asked for: many streams, and captured steps against eager ones."""
+    """Only on a GPU: many streams, and captured steps compared with eager ones."""
     new = bench.plan.long
     ours = Ours(bench.subject, device="cuda", slots=64)
     eager = Ours(bench.subject, device="cuda", slots=64, graphs="off")
@@ -319,7 +319,7 @@ def gpu(bench: Bench, results: Results) -> None:
     results.add_rates("tokens/s", found)
 
 
-#: What measures which keys, in the order in which they run.
+#: The groups of keys and what measures them, in the order in which they run.
 GROUPS: tuple[tuple[tuple[str, ...], Callable[[Bench, Results], None]], ...] = (
     (("single_vs_naive", "eight_vs_naive", "thirtytwo_vs_naive", "bandwidth_share"), streams),
     (("single_vs_naive_200",), long_stream),

@@ -1,4 +1,4 @@
-"""transformers' own batching, without an SAE: continuous, and one padded batch."""
+"""transformers' own batching, without an SAE: continuous batching, and one padded batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PAGE = 64
 
 
 class HuggingFace:
-    """The model as transformers generates with it, given the settings that serve it best here."""
+    """Generation by transformers, with the settings that are fastest here."""
 
     def __init__(self, subject: Subject, device: str, longest: int, streams: int) -> None:
         from transformers import AutoModelForCausalLM
@@ -25,7 +25,7 @@ class HuggingFace:
         self._network = network.to(device).eval()
         self._batching = ContinuousBatchingConfig(
             page_size=_PAGE,
-            # By itself it would take nine tenths of the machine's free memory, and zero them.
+            # By default it would allocate and zero nine tenths of the machine's free memory.
             num_blocks=2 * streams * -(-longest // _PAGE),
             max_batch_tokens=256,
             auto_switch_to_flash=False,
@@ -34,7 +34,7 @@ class HuggingFace:
         self.ids: list[list[int]] = []
 
     def continuous(self, prompts: Sequence[Sequence[int]], new: int) -> float:
-        """Tokens/s of `generate_batch`; what it is set up with once is not counted."""
+        """Tokens/s of `generate_batch`; its one-time set-up is not counted."""
         began = time.perf_counter()
         found = self._network.generate_batch(
             [list(ids) for ids in prompts],
@@ -49,7 +49,7 @@ class HuggingFace:
         return sum(len(ids) for ids in self.ids) / seconds
 
     def padded(self, prompts: Sequence[Sequence[int]], new: int) -> float:
-        """Tokens/s of `generate`; the prompts are equally long, so nothing is lost to padding."""
+        """Tokens/s of `generate`; all prompts have the same length, so there is no padding."""
         ids = torch.tensor([list(prompt) for prompt in prompts], device=self._device)
         began = time.perf_counter()
         found = self._network.generate(
@@ -62,7 +62,7 @@ class HuggingFace:
         return len(prompts) * new / (time.perf_counter() - began)
 
     def close(self) -> None:
-        """End the thread that batches."""
+        """End the thread of the continuous batching."""
         self._network.destroy_cached_continuous_batching_manager()
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The machine a result was measured on."""
+"""The machine on which a result was measured."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
-        # Others' work while we measure; 0 is quiet.
+        # The load by other programs before the measurement; 0 on an idle machine.
         "load_before": round(os.getloadavg()[0], 2),
     }
 
@@ -45,7 +45,7 @@ def _memory() -> int:
 
 
 def _commit() -> str:
-    """The commit checked out, marked where files differ from it."""
+    """The commit checked out, with "-dirty" if files differ from it."""
     found = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
         cwd=ROOT,

@@ -1,7 +1,7 @@
-"""What a serving process holds, measured in a process of its own.
+"""The memory of a serving process, measured in a fresh process.
 
 `python -m tests.bench.memory growth 10000` and `python -m tests.bench.memory held`
-print one JSON object.
+each print one JSON object.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def measure(*arguments: str) -> dict[str, float]:
 
 
 def growth(requests: int) -> dict[str, float]:
-    """Serve short requests to the bundled model, in the engine, `_SLOTS` at a time."""
+    """Run short requests through an engine with the bundled model, `_SLOTS` at a time."""
     from axon_inference.config import Settings
     from axon_inference.engine.engine import Engine
     from axon_inference.engine.requests import Features, Finished, Request, Sampling
@@ -55,7 +55,7 @@ def growth(requests: int) -> dict[str, float]:
 
     def serve(count: int) -> None:
         for number in range(count):
-            # Lengths, seeds and knobs all differ, as they would.
+            # Lengths, seeds and knobs differ, as those of real requests do.
             ids = [loaded.served.bos_id or 0, *(7 + (number * k) % 900 for k in range(number % 9))]
             sampling = Sampling(temperature=number % 2, top_p=0.9, seed=number)
             features = Features(sources=(number % len(loaded.sources),))
@@ -69,13 +69,13 @@ def growth(requests: int) -> dict[str, float]:
     before, already = _resident(), len(finished)
     serve(requests)
     if len(finished) - already != requests:
-        raise RuntimeError("not every request was finished")
+        raise RuntimeError("some requests did not finish")
     after = _resident()
     return {"before_mb": before / 1e6, "after_mb": after / 1e6, "growth_mb": (after - before) / 1e6}
 
 
 def held() -> dict[str, float]:
-    """Load the measured model with a cache that can be filled in seconds, and fill it."""
+    """Load the benchmark's model with a cache small enough to fill in seconds, and fill it."""
     from axon_inference.config import Settings
     from axon_inference.loading import loading
 
@@ -83,7 +83,7 @@ def held() -> dict[str, float]:
     from .ours import Ours
 
     made = subject.prepare()
-    # The bundled model first: with it comes all that serving imports, and little else.
+    # First load the bundled model, to measure the imports: it is small itself.
     loading.load(Settings(slots=1, device="cpu"))
     bare = _resident()
     ours = Ours(made, device="cpu", slots=_SLOTS, context=_CONTEXT)
@@ -103,7 +103,7 @@ def held() -> dict[str, float]:
 
 
 def _resident() -> int:
-    """Bytes of this process in memory."""
+    """Resident memory of this process in bytes."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""The reference: HookedTransformer and SAELens as a notebook uses them, without a cache."""
+"""The reference: HookedTransformer and SAELens used as in a notebook, without a cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .subject import HOOK, Subject
 
 @dataclass(frozen=True)
 class Reference:
-    """All ids, and the strongest features [tokens, FEATURES] of every position."""
+    """All ids, and the strongest features [tokens, FEATURES] at every position."""
 
     ids: list[int]
     feature_ids: Tensor
@@ -26,7 +26,7 @@ class Reference:
 
 
 class Naive:
-    """Recomputes the whole sequence for every token; encodes the last position."""
+    """Recomputes the whole sequence for every token and encodes the last position."""
 
     def __init__(self, subject: Subject, device: str) -> None:
         from sae_lens import SAE
@@ -46,8 +46,11 @@ class Naive:
         return new / (time.perf_counter() - began)
 
     def rate_by_lengths(self, prompt: int, new: int, every: int) -> float:
-        """Tokens a second of a long continuation, from the time of a step at every so many
-        lengths: all of it takes minutes, and a step's time depends on nothing but the length."""
+        """Tokens a second of a long continuation, integrated over the times of single steps.
+
+        One step is timed at every `every`-th length. The whole continuation would take minutes, and
+        the time of a step depends only on the length.
+        """
         last = prompt + new - 1
         lengths = sorted({*range(prompt, last, every), last})
         points = {length: self._step_seconds(length) for length in lengths}
@@ -55,7 +58,7 @@ class Naive:
 
     @torch.inference_mode()
     def reference(self, ids: Sequence[int], new: int) -> Reference:
-        """What it generates, and the features of all positions."""
+        """The generated ids, and the features at all positions."""
         whole = self._continue(ids, new)
         _, cache = self._run(whole)
         best = self._sae.encode(cache[HOOK][0]).topk(FEATURES, -1)
@@ -63,7 +66,7 @@ class Naive:
 
     @torch.inference_mode()
     def active(self, ids: Sequence[int]) -> Tensor:
-        """How many features are active at each position but BOS."""
+        """The number of active features at each position except BOS."""
         _, cache = self._run(list(ids))
         found: Tensor = (self._sae.encode(cache[HOOK][0]) > 0).sum(-1)[1:]
         return found.cpu()
@@ -78,7 +81,7 @@ class Naive:
     def _next(self, ids: list[int]) -> int:
         logits, cache = self._run(ids)
         best = self._sae.encode(cache[HOOK][0, -1:]).topk(FEATURES, -1)
-        # As a demo would send them.
+        # A demo would send these lists.
         best.indices.tolist(), best.values.tolist()
         return int(logits[0, -1].argmax())
 
@@ -99,7 +102,7 @@ def _hooked(network: Any, tokenizer: Any, device: str) -> Any:
     from transformer_lens import HookedTransformer
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it is deprecated, and what everybody uses
+        warnings.simplefilter("ignore")  # deprecated, but widely used
         model = HookedTransformer.from_pretrained_no_processing(
             "gpt2", hf_model=network, tokenizer=tokenizer, device=device
         )

@@ -1,4 +1,4 @@
-"""Axon's engine, driven step by step without a network in between."""
+"""Axon's engine, run step by step without a network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FEATURES = 15
 
 @dataclass(frozen=True)
 class Run:
-    """What streams generated: `streams` has each one's tokens, prompt included."""
+    """A finished run: `streams` has the tokens of each stream, including its prompt."""
 
     streams: list[list[Token]]
     seconds: float
@@ -30,22 +30,21 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """Generated tokens a second, all streams together, from first submission to last end."""
+        """Generated tokens a second of all streams, from the first submission to the last end."""
         return sum(_generated(tokens) for tokens in self.streams) / self.seconds
 
     @property
     def decode_step(self) -> float:
-        """Seconds of a step in the middle of the run, where all decode."""
+        """Seconds of a step in the middle of the run, when all streams decode."""
         middle = len(self.step_seconds) // 4
         return statistics.median(self.step_seconds[middle : -middle or None])
 
 
 class Ours:
-    """A loaded model and SAE, and as many engines over them as there are runs.
+    """A loaded model and SAE; each run uses a new engine over them.
 
-    Steps are taken on a thread of their own, as in the service: OpenMP waits in another way where
-    several threads have called it, and beside other work that alone makes steps several times as
-    fast or as slow.
+    All steps run on one separate thread, as in the service. OpenMP waits differently when several
+    threads have called it. On a busy machine that alone changes the speed of steps several times.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class Ours:
         return [bos, *self.loaded.served.encode(text)]
 
     def request(self, ids: Sequence[int], new: int, features: int = FEATURES) -> Request:
-        """Greedy, with the strongest features of every token but BOS; 0 leaves the tap unread."""
+        """A greedy request with the strongest features of every token but BOS; 0 asks for none."""
         return Request(
             prompt_ids=tuple(ids),
             max_tokens=new,
@@ -85,11 +84,11 @@ class Ours:
         )
 
     def run(self, requests: Sequence[Request], arriving_over: int = 0) -> Run:
-        """All requests to their end; they arrive evenly over so many steps."""
+        """Runs all requests to their end; they arrive evenly over `arriving_over` steps."""
         return self._thread.submit(self._run, requests, arriving_over).result()
 
     def full_house(self, requests: Sequence[Request], seats: int) -> float:
-        """Tokens/s while all of `seats` slots are taken; whoever ends makes room for the next."""
+        """Tokens/s while all `seats` slots are taken; when a request ends, the next one starts."""
         return self._thread.submit(self._full_house, requests, seats).result()
 
     def _run(self, requests: Sequence[Request], arriving_over: int) -> Run:
@@ -134,7 +133,7 @@ class Ours:
             runner=self.loaded.runner,
             tokenizer=self.loaded.tokenizer,
             scheduler=Scheduler(slots, queue, self.loaded.prefill_tokens),
-            eos_ids=frozenset(),  # as long as was asked for, whatever the text
+            eos_ids=frozenset(),  # so that every text has the length asked for
             publish=told.extend,
         )
 

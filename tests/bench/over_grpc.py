@@ -1,4 +1,4 @@
-"""A real server in a process of its own, and a client on loopback."""
+"""A real server in a separate process, and a client on loopback."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _START_SECONDS = 180
 
 
 class Server:
-    """`python -m axon_inference` for the time of a `with` block."""
+    """`python -m axon_inference` during a `with` block."""
 
     def __init__(self, subject: Subject, slots: int) -> None:
         port = free_port()
@@ -38,7 +38,7 @@ class Server:
             "AXON_SLOTS": str(slots),
             "AXON_LOG_LEVEL": "WARNING",
         }
-        #: Each stream's token ids of the last run, prompt included.
+        #: The token ids of each stream in the last run, including the prompt.
         self.ids: list[list[int]] = []
 
     def __enter__(self) -> Self:
@@ -60,7 +60,7 @@ class Server:
         self._process.wait(30)
 
     def rate(self, prompts: Sequence[str], new: int) -> float:
-        """Tokens/s that reach a client with one stream a prompt, all begun at once."""
+        """Tokens/s that reach a client; all prompts start at once, each in its own stream."""
         return asyncio.run(self._measure(prompts, new))
 
     async def _measure(self, prompts: Sequence[str], new: int) -> float:
@@ -81,7 +81,7 @@ class Server:
                 if answer.status == health_pb2.HealthCheckResponse.SERVING:
                     return
                 time.sleep(0.2)
-        raise RuntimeError("the inference service did not come to serve")
+        raise RuntimeError("the inference service did not become ready")
 
 
 async def _stream(stub: Any, prompt: str, new: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""No figure is worth anything if ours and the reference do not find the same."""
+"""Checks that Axon and the reference give the same results; else no figure has a meaning."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from axon_inference.engine.requests import SourceFeatures, Token
 from .naive import Naive, Reference
 from .ours import FEATURES, Ours
 
-#: Features' activations may differ by so much of the largest at their position.
+#: Activations may differ by this share of the largest one at their position.
 TOLERANCE = 2e-3
 
 
@@ -19,14 +19,14 @@ class ParityFailed(Exception):
 
 
 def check(ours: Ours, naive: Naive, prompts: Sequence[Sequence[int]], new: int) -> None:
-    """Every prompt alone, and all of them staggered: the tokens and the strongest features are
-    the reference's. Raises ParityFailed."""
+    """Compares tokens and strongest features with the reference, for each prompt alone and for all
+    prompts staggered. Raises ParityFailed."""
     requests = [ours.request(ids, new) for ids in prompts]
     together = ours.run(requests, arriving_over=5).streams
     for index, (ids, request) in enumerate(zip(prompts, requests, strict=True)):
         expected = naive.reference(ids, new)
         _compare(f"prompt {index}, alone", ours.run([request]).streams[0], expected)
-        _compare(f"prompt {index}, in company", together[index], expected)
+        _compare(f"prompt {index}, in a batch", together[index], expected)
 
 
 def _compare(what: str, tokens: Sequence[Token], expected: Reference) -> None:
@@ -46,9 +46,10 @@ def _compare(what: str, tokens: Sequence[Token], expected: Reference) -> None:
 
 
 def features_agree(found: SourceFeatures, ids: torch.Tensor, activations: torch.Tensor) -> bool:
-    """Whether the strongest features are these (ids and activations, falling, 0 for none).
+    """Whether the strongest features are these, within TOLERANCE.
 
-    Of features nearly as strong as the last one, either may be among them.
+    `ids` and `activations` are in falling order; an activation of 0 means no feature. A feature
+    nearly as strong as the last one may take its place.
     """
     bound = TOLERANCE * float(activations[0])
     values = torch.zeros(FEATURES)

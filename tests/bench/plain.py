@@ -1,7 +1,7 @@
-"""What fan-out is measured against: a loop that awaits `send_json`, with aiohttp's defaults.
+"""The comparison for fan-out: a loop that awaits `send_json`, with aiohttp's defaults.
 
-`python -m tests.bench.plain FRAMES.jsonl` serves it on a free port and prints the port. Whoever
-sends anything starts the loop: every frame of the file to every socket.
+`python -m tests.bench.plain FRAMES.jsonl` serves it on a free port and prints the port. Any message
+from a client starts the loop, which sends every frame of the file to every socket.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aiohttp import web
 
 
 def app(frames: list[object]) -> web.Application:
-    """`/ws` adds a socket, and plays all frames to all of them when it is sent something."""
+    """`/ws` adds a socket; any message on one of them sends all frames to all sockets."""
     sockets: list[web.WebSocketResponse] = []
 
     async def live(request: web.Request) -> web.WebSocketResponse:
@@ -34,7 +34,7 @@ def app(frames: list[object]) -> web.Application:
 
 
 async def main(frames: list[object]) -> None:
-    """Serves until it is ended."""
+    """Serves until the process is ended."""
     runner = web.AppRunner(app(frames))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -11,8 +11,10 @@ from .stats import Measured
 
 
 def document(results: Results, wanted: Iterable[str], about: dict[str, Any]) -> dict[str, Any]:
-    """Every key that was wanted (null with a reason under `missing` where there is no figure),
-    each one's lowest and highest round, the rates behind them, and `about` the run."""
+    """All wanted figures with their lowest and highest rounds, the rates behind them, and `about`.
+
+    A figure that was not measured is null and has its reason under `missing`.
+    """
     keys = [figure.key for figure in ALL if figure.key in set(wanted)]
     found = {key: results.figures[key] for key in keys if key in results.figures}
     missing = {key: results.missing.get(key, "not measured") for key in keys if key not in found}
@@ -34,5 +36,5 @@ def _spread(measured: Measured) -> dict[str, float]:
 
 
 def _rounded(value: float) -> float:
-    """Four digits: more would be noise."""
+    """Four digits; more would only show noise."""
     return float(f"{value:.4g}")

@@ -1,4 +1,4 @@
-"""The arithmetic: medians, ratios round by round, and taking turns."""
+"""The benchmark's arithmetic: medians, ratios within rounds, and taking turns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Measured:
-    """A median of some rounds, with the lowest and the highest of them."""
+    """The median, the lowest and the highest value of several rounds."""
 
     value: float
     low: float
@@ -21,7 +21,7 @@ class Measured:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Measured:
-        """What several rounds found; there is at least one."""
+        """The result of one or more rounds."""
         return cls(statistics.median(values), min(values), max(values), len(values))
 
     def __str__(self) -> str:
@@ -31,14 +31,14 @@ class Measured:
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Measured:
-    """The median over rounds of ours by theirs: what slows a whole round down cancels."""
+    """The median over rounds of ours ÷ theirs. What slows down a whole round cancels out."""
     return Measured.of([a / b for a, b in zip(ours, theirs, strict=True)])
 
 
 def take_turns(
     contestants: Mapping[str, Contestant], rounds: int, say: Say
 ) -> dict[str, list[float]]:
-    """Every contestant once a round, in the same order, so that noise hits all alike."""
+    """Runs every contestant once a round, always in the same order, so that noise affects all."""
     found: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(1, rounds + 1):
         for name, contestant in contestants.items():
@@ -49,8 +49,10 @@ def take_turns(
 
 
 def integral(points: Mapping[int, float], first: int, last: int) -> float:
-    """The sum of a function over the whole numbers first to last, by straight lines between
-    points at some of them, the first and the last among those."""
+    """The sum of a function over the integers first to last, by linear interpolation.
+
+    `points` has its value at some of them, including the first and the last.
+    """
     at = sorted(points)
     total = 0.0
     for number in range(first, last + 1):
@@ -62,7 +64,7 @@ def integral(points: Mapping[int, float], first: int, last: int) -> float:
 
 
 def short(value: float) -> str:
-    """Three digits."""
-    if abs(value) >= 999.5:  # which would be rounded to an exponent
+    """The value with three digits."""
+    if abs(value) >= 999.5:  # the format below would use an exponent
         return f"{value:,.0f}"
     return f"{value:#.3g}".rstrip(".")

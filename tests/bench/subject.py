@@ -1,7 +1,7 @@
-"""What is measured: a model of GPT-2 small's shape and an SAE, both random, made here once.
+"""The model and SAE of the benchmark: random weights, the model in GPT-2 small's shape.
 
-They lie in a folder that git ignores, in the formats of the real ones, so that every contestant
-loads them as it would load the real ones, and nothing is downloaded.
+They are made once, in a folder that git ignores. They have the formats of real ones, so every
+contestant loads them in its usual way, and nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ HOOK = "blocks.8.hook_resid_pre"
 WIDTH = 24_576
 L0 = 50
 VOCABULARY = 50_257
-# Changes with every change of what is made below, so that an old folder is not taken for a new one.
+# Increase it when the code below makes other files, so that an old folder is made again.
 _VERSION = "1"
 _WORDS = 30_000
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Where model and SAE lie, and a Hugging Face cache in which the model is called `gpt2`."""
+    """The folders of model and SAE, and a Hugging Face cache that has the model as `gpt2`."""
 
     model: Path
     sae: Path
@@ -35,7 +35,7 @@ class Subject:
 
 
 def prepare(folder: Path = FOLDER) -> Subject:
-    """The subject, made if it is not there yet (a minute or so)."""
+    """The subject; it is made first if it does not exist, which takes about a minute."""
     subject = Subject(folder / "model", folder / "sae", folder / "hub")
     stamp = folder / "version"
     if not stamp.is_file() or stamp.read_text() != _VERSION:
@@ -49,7 +49,7 @@ def prepare(folder: Path = FOLDER) -> Subject:
 
 
 def words(seed: int) -> Iterator[str]:
-    """Endless words out of the made-up language that the tokenizer was trained on."""
+    """Endless random words of the artificial language that the tokenizer was trained on."""
     lexicon = _lexicon()
     choose = random.Random(seed)
     while True:
@@ -57,7 +57,7 @@ def words(seed: int) -> Iterator[str]:
 
 
 def prompt(encode: Any, tokens: int, seed: int) -> str:
-    """A text of exactly so many tokens."""
+    """A text of exactly `tokens` tokens."""
     supply = words(seed)
     chosen: list[str] = []
     while True:
@@ -100,16 +100,15 @@ def _make_model(folder: Path) -> None:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     torch.manual_seed(0)
-    # Wider than a model is initialised for training: greedy choices are then far apart, and the
-    # text does not repeat one token.
-    # TransformerLens wants `n_ctx`, which configs of old had.
+    # The weights are larger than usual, so that the best token is clear and the text does not
+    # repeat one token. TransformerLens needs `n_ctx`, which older configs had.
     config = GPT2Config(initializer_range=0.1, bos_token_id=0, eos_token_id=0, n_ctx=1024)
     assert config.vocab_size == VOCABULARY
     GPT2LMHeadModel(config).save_pretrained(folder)
 
 
 def _make_sae(subject: Subject) -> None:
-    """Random directions; the bias lets each feature fire at `L0` of `WIDTH` positions."""
+    """Random directions; the biases make each feature fire at L0 / WIDTH of all positions."""
     import torch
     from safetensors.torch import save_file
 
@@ -153,7 +152,7 @@ def _residuals(model: Path) -> Any:
 
 
 def _make_hub(subject: Subject) -> None:
-    """TransformerLens asks for the config of `gpt2` by its name, which leads here."""
+    """A Hugging Face cache in which TransformerLens finds our config under the name `gpt2`."""
     snapshot = subject.hub / "models--gpt2" / "snapshots" / "local"
     snapshot.mkdir(parents=True)
     for path in subject.model.iterdir():

@@ -1,4 +1,4 @@
-"""One stack for all tests that leave it as they found it, and more for those that do not."""
+"""One shared stack for the tests that do not change it, and separate stacks for those that do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def images() -> None:
 
 @pytest.fixture(scope="session")
 def started(images: None) -> Iterator[Stack]:
-    """Everything, brought up once; see `stack`."""
+    """The shared stack, started once; tests use `stack`."""
     stack = Stack(PROJECT)
     stack.up()
     yield stack
@@ -32,14 +32,14 @@ def started(images: None) -> Iterator[Stack]:
 
 @pytest_asyncio.fixture
 async def stack(started: Stack) -> AsyncIterator[Stack]:
-    """The common stack, ready to generate."""
+    """The shared stack, ready to generate."""
     await started.ready()
     yield started
 
 
 @pytest.fixture
 def another(images: None) -> Iterator[Maker]:
-    """Makes stacks of a test's own, which are removed after it."""
+    """Makes separate stacks, which are removed after the test."""
     made: list[Stack] = []
 
     def make(**variables: str) -> Stack:

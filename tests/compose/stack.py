@@ -1,4 +1,4 @@
-"""The whole of Axon in containers, as `docker compose` brings it up, under a name of its own."""
+"""Axon in containers, started by `docker compose` under a separate project name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Loading torch, SAELens and the model on a busy machine.
+#: Seconds to load torch, SAELens and the model on a busy machine.
 START_SECONDS = 240.0
 
 Frame = dict[str, Any]
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 def docker(*arguments: str, check: bool = True, seconds: float = 120) -> str:
-    """What a docker command prints."""
+    """The output of a docker command."""
     done = subprocess.run(
         ["docker", *arguments], capture_output=True, text=True, timeout=seconds, check=False
     )
@@ -37,7 +37,7 @@ def docker(*arguments: str, check: bool = True, seconds: float = 120) -> str:
 
 
 class Stack:
-    """One project of Compose on free ports; `variables` are added to the environment."""
+    """A Compose project on free ports; `variables` are added to its environment."""
 
     def __init__(self, project: str, **variables: str) -> None:
         self.project = project
@@ -88,7 +88,7 @@ class Stack:
         return self.compose("ps", "--quiet", service).stdout.split()
 
     def inspect(self, service: str) -> dict[str, Any]:
-        """All that Docker says of a service's first container, also of one that has ended."""
+        """The output of `docker inspect` for a service's first container, running or ended."""
         ids = self.compose("ps", "--all", "--quiet", service).stdout.split()
         found: dict[str, Any] = json.loads(docker("inspect", ids[0]))[0]
         return found
@@ -100,7 +100,7 @@ class Stack:
         return self.compose("logs", "--no-log-prefix", service).stdout
 
     def wait_until(self, what: str, true: Any, seconds: float = START_SECONDS) -> None:
-        """Waits until `true()`; TimeoutError, with the logs, after so many seconds."""
+        """Waits until `true()`; raises TimeoutError with the logs after `seconds`."""
         deadline = time.monotonic() + seconds
         while not true():
             if time.monotonic() > deadline:
@@ -109,7 +109,7 @@ class Stack:
             time.sleep(0.5)
 
     async def ready(self, seconds: float = START_SECONDS) -> None:
-        """Waits for /readyz."""
+        """Waits until /readyz answers 200."""
         reason: object = None
         try:
             async with asyncio.timeout(seconds), aiohttp.ClientSession() as http:
@@ -127,7 +127,7 @@ class Stack:
             raise TimeoutError(f"not ready within {seconds:g} s: {reason}\n{logs}") from None
 
     def kill_process(self, container: str, program: str) -> None:
-        """Ends a container's own process as a crash would; Docker takes no part in it."""
+        """Kills a container's process from inside, as a crash would; Docker then restarts it."""
         find = (
             "for p in /proc/[0-9]*; do "
             f'case "$(tr "\\0" " " <$p/cmdline 2>/dev/null)" in *docker-init*|*tini*|*"sh -c"*) ;; '
@@ -154,5 +154,5 @@ async def until(
 
 
 def text(frames: list[Frame]) -> str:
-    """The text that a room's frames generated."""
+    """The generated text in these frames."""
     return "".join(frame["token"] for frame in frames if frame["type"] == "token")

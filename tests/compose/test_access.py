@@ -17,11 +17,11 @@ pytestmark = pytest.mark.timeout(600)
 PROMPT = "The capital of France is"
 
 
-async def test_tls_and_a_token_are_asked_for_where_they_are_set(
+async def test_grpc_requires_tls_and_a_token_when_they_are_set(
     another: Maker, tmp_path: Path
 ) -> None:
     made = certificates.make(tmp_path, "IP:127.0.0.1")
-    made.key.chmod(0o644)  # nginx, who is not root, reads it
+    made.key.chmod(0o644)  # nginx reads it, and does not run as root
     stack = another(
         AXON_GRPC_TLS_CERT=str(made.cert),
         AXON_GRPC_TLS_KEY=str(made.key),
@@ -40,7 +40,7 @@ async def test_tls_and_a_token_are_asked_for_where_they_are_set(
         with pytest.raises(axon.AxonError) as refused:
             list(client.generate(PROMPT, **ask))
         assert refused.value.code == "UNAVAILABLE"
-    # The gateway knows the token by itself.
+    # The gateway is given the token by compose.yaml.
     async with aiohttp.ClientSession() as http, http.ws_connect(f"{stack.url}/ws") as socket:
         await until(socket, "room")
         await socket.send_json({"prompt": PROMPT, **ask})

@@ -1,4 +1,4 @@
-"""What goes wrong on a user's machine: one clear line, unhealthy, and no restarts without end."""
+"""Mistakes of a user: each gives one clear line and an unhealthy service, and no restart loop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def make(stack: Stack, target: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """`make TARGET`, as a user of this stack."""
+    """Runs `make TARGET` as a user of this stack does."""
     return subprocess.run(
         ["sh", ".dev/launch.sh", target],
         cwd=ROOT,
@@ -30,7 +30,7 @@ def make(stack: Stack, target: str, **variables: str) -> subprocess.CompletedPro
 
 
 def assert_told_once(stack: Stack, service: str, words: str) -> None:
-    """One line of the log says it; the service is unhealthy, and was never started again."""
+    """Exactly one line of the log has these words; the service is unhealthy and not restarted."""
     about = stack.inspect(service)
     stack.wait_until("unhealthy", lambda: stack.health(service) == "unhealthy", 180)
     lines = [line for line in stack.logs(service).splitlines() if words in line]
@@ -44,7 +44,7 @@ async def assert_page_says(stack: Stack, words: str) -> None:
         assert answer.status == 503
         assert words in (await answer.json())["message"]
     async with aiohttp.ClientSession() as http, http.get(stack.url) as answer:
-        assert answer.status == 200  # the page opens all the same
+        assert answer.status == 200  # the page opens nevertheless
 
 
 async def test_a_wrong_model_name(another: Maker) -> None:
@@ -67,7 +67,7 @@ async def test_no_internet_on_first_download(another: Maker, tmp_path: Path) -> 
     stack.up()
     stack.wait_until("unhealthy", lambda: stack.health("inference") == "unhealthy", 180)
     lines = [line for line in stack.logs("inference").splitlines() if "cannot be reached" in line]
-    assert 1 <= len(lines) <= 6  # each try is told, and they become rare
+    assert 1 <= len(lines) <= 6  # one line for each try, with growing pauses between them
     assert "trying again in" in lines[0]
     assert "Traceback" not in stack.logs("inference")
     assert stack.inspect("inference")["RestartCount"] == 0
@@ -118,7 +118,7 @@ def test_no_engine(another: Maker) -> None:
 
 @pytest.mark.skipif(
     "nvidia" in subprocess.getoutput("docker info --format '{{json .Runtimes}}'"),
-    reason="this machine's containers get its GPU",
+    reason="containers on this machine can use its GPU",
 )
 def test_no_gpu(another: Maker) -> None:
     stack = another()

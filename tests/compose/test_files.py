@@ -1,4 +1,4 @@
-"""What Compose and Swarm make of our files, and what pip makes of a CUDA image's needs."""
+"""How Compose and Swarm read our files, and what pip would install in a CUDA image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def config(file: str, *arguments: str, **variables: str) -> dict[str, Any]:
     return found
 
 
-def test_the_gpus_file_stands_alone_and_differs_in_inference_only() -> None:
+def test_the_gpu_file_is_complete_and_differs_only_in_inference() -> None:
     ports = {"AXON_PORT": "8000", "AXON_GRPC_PORT": "50051"}
     cpu, gpu = config("compose.yaml", **ports), config("compose.gpu.yaml", **ports)
     assert {name for name in gpu if gpu[name] != cpu[name]} == {"inference"}
@@ -38,7 +38,7 @@ def test_the_gpus_file_stands_alone_and_differs_in_inference_only() -> None:
     assert inference["image"] == "axon-inference:test-cuda"
 
 
-def test_what_gpt2_small_stands_for_is_layer_8() -> None:
+def test_gpt2_small_alone_means_its_source_of_layer_8() -> None:
     from axon_inference.catalog.catalog import select
 
     (source,) = select("gpt2-small", ()).sources
@@ -61,12 +61,12 @@ def test_a_folder_of_models_is_mounted_read_only(tmp_path: Path) -> None:
         assert mount["read_only"]
         return dict(mount)
 
-    assert models()["type"] == "volume"  # an empty one
+    assert models()["type"] == "volume"  # an empty volume
     mine = models(AXON_MODELS_DIR=str(tmp_path))
     assert (mine["type"], mine["source"]) == ("bind", str(tmp_path))
 
 
-def test_the_page_is_for_all_and_grpc_for_this_machine() -> None:
+def test_by_default_the_page_is_public_and_grpc_is_local() -> None:
     stack = Stack("axon-test-config")
     for name in ("AXON_HOST", "AXON_PORT", "AXON_GRPC_PORT"):
         del stack.variables[name]
@@ -88,7 +88,7 @@ def test_observability_is_a_profile() -> None:
 
 
 @pytest.mark.parametrize("service", ["frontend", "gateway", "inference", "redis"])
-def test_each_service_is_hardened_and_bounded(service: str) -> None:
+def test_each_service_is_hardened_and_limited(service: str) -> None:
     about = config("compose.yaml")[service]
     assert about["read_only"]
     assert about["init"]
@@ -100,7 +100,7 @@ def test_each_service_is_hardened_and_bounded(service: str) -> None:
 
 
 @pytest.mark.parametrize("files", [["stack.yaml"], ["stack.yaml", "stack.gpu.yaml"]])
-def test_swarm_takes_its_stack(files: list[str]) -> None:
+def test_swarm_accepts_its_stack(files: list[str]) -> None:
     parts = [part for file in files for part in ("--compose-file", f"deploy/{file}")]
     done = subprocess.run(
         ["docker", "stack", "config", *parts], cwd=ROOT, capture_output=True, text=True
@@ -112,7 +112,7 @@ def test_swarm_takes_its_stack(files: list[str]) -> None:
 
 
 def test_the_cuda_image_gets_the_cuda_build(tmp_path: Path) -> None:
-    """pip is asked what it would install, from the package index alone."""
+    """Asks pip what it would install from the package index alone."""
     environment = {**os.environ, "TORCH": "cuda", "PYTHONPATH": str(ROOT / ".dev")}
     needs = [sys.executable, "-m", "axon_dev.needs", str(tmp_path), "proto", "inference"]
     subprocess.run(needs, env=environment, check=True)

@@ -22,7 +22,7 @@ ASK = {"type": "generate", "prompt": PROMPT, "max_tokens": 8, "temperature": 0}
 async def test_the_socket_streams_tokens_with_labels(stack: Stack) -> None:
     async with aiohttp.ClientSession() as http, http.ws_connect(f"{stack.url}/ws") as socket:
         await until(socket, "room")
-        for _ in range(2):  # by the second time at the latest all labels are known
+        for _ in range(2):  # by the second generation all labels are known
             await socket.send_json(ASK)
             frames = await until(socket, "finished")
     assert "Paris" in text(frames)
@@ -41,7 +41,7 @@ async def test_ndjson_comes_a_line_at_a_time(stack: Stack) -> None:
         async for _ in answer.content:
             arrivals.append(time.monotonic())
     assert len(arrivals) > 100
-    # Buffered, all would come within a moment at the end.
+    # If a proxy buffered them, all lines would arrive at the end.
     assert arrivals[len(arrivals) // 2] - arrivals[0] > 0.2 * (arrivals[-1] - arrivals[0])
 
 
@@ -57,7 +57,7 @@ def test_grpc_streams_from_the_host(stack: Stack) -> None:
     assert any(found.ids for token in tokens for found in token.source_features)
 
 
-def test_grpc_reflects_and_tells_its_health(stack: Stack) -> None:
+def test_grpc_has_reflection_and_health(stack: Stack) -> None:
     with grpc.insecure_channel(stack.grpc) as channel:
         request = reflection_pb2.ServerReflectionRequest(list_services="")
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
@@ -71,7 +71,7 @@ def test_grpc_reflects_and_tells_its_health(stack: Stack) -> None:
 
 
 def test_a_wrong_request_is_refused_with_its_field(stack: Stack) -> None:
-    """Details travel in trailers, which a proxy may lose."""
+    """The details are in gRPC trailers, which a proxy may drop."""
     with axon.Client(stack.grpc) as client, pytest.raises(axon.AxonError) as refused:
         list(client.generate(PROMPT, max_tokens=4, temperature=-1))
     assert refused.value.code == "INVALID_ARGUMENT"

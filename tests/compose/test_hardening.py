@@ -1,4 +1,4 @@
-"""What a container may do, and what can be reached."""
+"""What a container may do, and which ports can be reached."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .stack import Stack, docker
 pytestmark = pytest.mark.timeout(600)
 
 SERVICES = ("frontend", "gateway", "inference", "redis")
-#: Ports that each listens on; 9464 is for Prometheus, and published nowhere.
+#: The ports on which each service listens; 9464 is for Prometheus and is not published.
 LISTENS = {
     "frontend": {8080, 50051},
     "gateway": {8000},
@@ -22,7 +22,7 @@ LISTENS = {
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_nothing_runs_as_root_or_could(stack: Stack, service: str) -> None:
+def test_nothing_runs_as_root_or_can_become_root(stack: Stack, service: str) -> None:
     (container,) = stack.containers(service)
     script = "cat /proc/[0-9]*/status 2>/dev/null"
     text = docker("exec", container, "sh", "-c", script)
@@ -34,7 +34,7 @@ def test_nothing_runs_as_root_or_could(stack: Stack, service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_file_system_is_read_only_and_use_is_bounded(stack: Stack, service: str) -> None:
+def test_the_file_system_is_read_only_and_resources_are_limited(stack: Stack, service: str) -> None:
     (container,) = stack.containers(service)
     assert "denied" not in docker("exec", container, "sh", "-c", "ls /")
     tried = docker("exec", container, "sh", "-c", "touch /etc/x 2>&1 || true")
@@ -49,7 +49,7 @@ def test_the_file_system_is_read_only_and_use_is_bounded(stack: Stack, service: 
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_only_what_should_listen_does(stack: Stack, service: str) -> None:
+def test_services_listen_on_their_own_ports_only(stack: Stack, service: str) -> None:
     (container,) = stack.containers(service)
     table = docker("exec", container, "sh", "-c", "cat /proc/net/tcp /proc/net/tcp6")
     found = set()
@@ -57,13 +57,13 @@ def test_only_what_should_listen_does(stack: Stack, service: str) -> None:
         fields = line.split()
         if len(fields) > 3 and fields[3] == "0A":  # listening
             address, port = fields[1].split(":")
-            # Docker's own resolver listens on 127.0.0.11, and who is on a loopback reaches nobody.
+            # Skip loopback: other containers cannot reach it. Docker's resolver is on 127.0.0.11.
             if not address.endswith("7F"):
                 found.add(int(port, 16))
     assert found == LISTENS[service]
 
 
-def test_two_ports_are_published_and_grpc_on_this_machine_alone(stack: Stack) -> None:
+def test_two_ports_are_published_and_grpc_only_on_this_machine(stack: Stack) -> None:
     published = {
         service: stack.inspect(service)["NetworkSettings"]["Ports"] for service in SERVICES
     }
@@ -83,14 +83,14 @@ def test_redis_reaches_nothing_and_only_gateways_reach_it(stack: Stack) -> None:
     probe = (
         "import socket\n"
         "try: socket.create_connection(('redis', 6379), 3); print('reached')\n"
-        "except OSError: print('nobody')"
+        "except OSError: print('unreachable')"
     )
 
-    def from_(service: str) -> str:
+    def redis_from(service: str) -> str:
         (container,) = stack.containers(service)
         return docker("exec", container, "python", "-c", probe).strip()
 
-    assert from_("gateway") == "reached"
-    assert from_("inference") == "nobody"
+    assert redis_from("gateway") == "reached"
+    assert redis_from("inference") == "unreachable"
     network = json.loads(docker("network", "inspect", f"{stack.project}_data"))[0]
     assert network["Internal"]

@@ -1,4 +1,4 @@
-"""The images: how large, as whom, with what, and how soon after a change."""
+"""The images: their size, user and contents, and how fast they are rebuilt after a change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MB = 10**6
 
 
 def pinned(name: str) -> str:
-    """What .env says."""
+    """The value of a variable in .env."""
     lines = (ROOT / ".env").read_text().splitlines()
     (value,) = [line.partition("=")[2] for line in lines if line.startswith(f"{name}=")]
     return value
@@ -49,9 +49,9 @@ def test_the_cpu_image_has_no_cuda(images: None) -> None:
 
 
 @pytest.mark.parametrize("image", ["axon-inference", "axon-gateway", "axon-frontend"])
-def test_an_image_says_that_it_is_not_root(images: None, image: str) -> None:
+def test_an_image_declares_a_user_that_is_not_root(images: None, image: str) -> None:
     user = json.loads(docker("image", "inspect", f"{image}:test"))[0]["Config"]["User"]
-    assert user.split(":")[0].isdigit()  # by number, or Kubernetes could not tell
+    assert user.split(":")[0].isdigit()  # Kubernetes can check only a number
     assert user.split(":")[0] != "0"
 
 
@@ -93,15 +93,15 @@ def test_a_change_of_code_is_built_in_seconds(
     installs = {n for n, step in steps.items() if re.search(r"pip --python|npm ci", step)}
     assert installs
     assert installs <= cached
-    # Seconds on an idle machine: 1 for Python, 4 for the page.
+    # On an idle machine Python takes 1 s and the page 4 s.
     assert took < 120, f"{took:.0f} s"
 
 
-def test_nginx_finds_its_configuration_right(images: None) -> None:
+def test_nginx_accepts_its_configuration(images: None) -> None:
     writable = ("--tmpfs", "/tmp", "--tmpfs", "/etc/nginx/conf.d:mode=1777")
     command = ("docker", "run", "--rm", "--read-only", *writable, "axon-frontend:test")
     done = subprocess.run([*command, "nginx", "-t"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "test is successful" in done.stderr
-    # nginx before 1.25 knows no other way of saying it.
+    # nginx warns about this form, and versions before 1.25 have no other.
     assert "[warn]" not in done.stderr.replace('[warn] 1#1: the "listen ... http2"', "")

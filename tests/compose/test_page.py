@@ -1,4 +1,4 @@
-"""The page and the rest of nginx, from outside."""
+"""The page and nginx, from outside."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from .stack import Stack, docker
 pytestmark = pytest.mark.timeout(600)
 
 
-async def test_the_document_is_asked_for_anew_and_hashed_files_never_again(stack: Stack) -> None:
+async def test_the_document_is_not_cached_and_hashed_files_are_cached_for_ever(
+    stack: Stack,
+) -> None:
     async with aiohttp.ClientSession(stack.url) as http:
         for path in ("/", "/r/some-room", "/r/some-room/"):
             async with http.get(path) as answer:
@@ -38,7 +40,7 @@ async def test_the_document_is_asked_for_anew_and_hashed_files_never_again(stack
             assert "Cache-Control" not in answer.headers
 
 
-async def test_static_files_come_compressed(stack: Stack) -> None:
+async def test_static_files_are_compressed(stack: Stack) -> None:
     wanted = {"Accept-Encoding": "gzip"}
     session = aiohttp.ClientSession(stack.url, auto_decompress=False)
     async with session as http, http.get("/", headers=wanted) as answer:
@@ -46,7 +48,7 @@ async def test_static_files_come_compressed(stack: Stack) -> None:
         assert b"<title>Axon</title>" in gzip.decompress(await answer.read())
 
 
-async def test_security_headers_are_there_on_the_page_and_on_answers(stack: Stack) -> None:
+async def test_the_page_and_the_api_have_security_headers(stack: Stack) -> None:
     async with aiohttp.ClientSession(stack.url) as http:
         for path in ("/", "/api/model", "/no-such-page"):
             async with http.get(path) as answer:
@@ -56,7 +58,7 @@ async def test_security_headers_are_there_on_the_page_and_on_answers(stack: Stac
                 assert policy[0].startswith("default-src 'none'")
                 assert answer.headers.getall("X-Content-Type-Options") == ["nosniff"]
                 assert answer.headers["Referrer-Policy"] == "no-referrer"
-                assert answer.headers["Server"] == "nginx"  # and no version
+                assert answer.headers["Server"] == "nginx"  # without its version
 
 
 async def test_the_page_works_under_its_policy(stack: Stack) -> None:
@@ -76,7 +78,7 @@ async def test_the_page_works_under_its_policy(stack: Stack) -> None:
         await page.get_by_role("button", name="Generate").click()
         done = "axon.origin === 'live' && axon.phase === 'finished' && axon.nodeCount > 20"
         async with asyncio.timeout(60):
-            # Not wait_for_function, which has the page evaluate text: just what is forbidden.
+            # Not wait_for_function: it makes the page evaluate text, which the policy forbids.
             while not await page.evaluate(done):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
         await expect(page.get_by_label("Text", exact=True)).to_contain_text("Paris")
@@ -85,14 +87,14 @@ async def test_the_page_works_under_its_policy(stack: Stack) -> None:
     assert complaints == []
 
 
-async def test_a_body_that_is_too_large_is_refused_as_the_gateway_would(stack: Stack) -> None:
+async def test_a_body_that_is_too_large_is_refused_as_by_the_gateway(stack: Stack) -> None:
     body, session = io.BytesIO(bytes(2 << 20)), aiohttp.ClientSession(stack.url)
     async with session as http, http.post("/api/generate", data=body) as answer:
         assert answer.status == 413
         assert (await answer.json())["error"] == "message_too_big"
 
 
-async def test_a_flood_is_refused_and_ends(stack: Stack) -> None:
+async def test_a_flood_is_refused_and_later_requests_are_served(stack: Stack) -> None:
     async with aiohttp.ClientSession(stack.url, connector=aiohttp.TCPConnector(limit=50)) as http:
 
         async def ask() -> int:
@@ -104,14 +106,14 @@ async def test_a_flood_is_refused_and_ends(stack: Stack) -> None:
         started = time.monotonic()
         statuses = await asyncio.gather(*(ask() for _ in range(3000)))
         if time.monotonic() - started > 20:
-            pytest.skip("this machine is too busy to ask faster than is allowed")
+            pytest.skip("this machine is too busy to exceed the allowed rate")
         assert {404, 429} == set(statuses)
         await asyncio.sleep(1)
         assert await ask() == 404
 
 
 def test_the_gateway_is_told_the_clients_real_address(another: Maker) -> None:
-    """A server in the gateway's place tells what nginx has sent it."""
+    """A server that replaces the gateway answers with the headers that nginx sent it."""
     stack = another()
     stack.up("--no-deps", "frontend")
     echo = (
@@ -138,7 +140,7 @@ def test_the_gateway_is_told_the_clients_real_address(another: Maker) -> None:
     (gateway_address,) = json.loads(docker("network", "inspect", network))[0]["IPAM"]["Config"] or [
         {}
     ]
-    # A caller on this machine comes from the network's own address.
+    # To a container, a caller on this machine has the address of the network's gateway.
     assert told["X-Forwarded-For"] == gateway_address["Gateway"]
     assert told["Host"] == f"127.0.0.1:{stack.port}"
     assert told["X-Request-ID"] != "forged"

@@ -1,4 +1,4 @@
-"""What crashes comes back, and what was stored stays."""
+"""A service that crashes is restarted, and stored data is kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .stack import Stack, docker, text, until
 pytestmark = pytest.mark.timeout(900)
 
 ASK = {"type": "generate", "prompt": "The capital of France is", "max_tokens": 6, "temperature": 0}
-#: What runs in each container.
+#: Part of the command line of the program in each container.
 PROGRAMS = {
     "frontend": "nginx: master",
     "gateway": "axon_gateway",
@@ -32,16 +32,16 @@ async def generated(stack: Stack) -> tuple[str, str]:
 
 
 async def replayed(stack: Stack, room: str) -> str:
-    """A room's text for one who comes late."""
+    """A room's text as a viewer gets it who joins late."""
     url = f"{stack.url}/ws?room={room}"
     async with aiohttp.ClientSession() as http, http.ws_connect(url) as socket:
         return text(await until(socket, "finished"))
 
 
 @pytest.mark.parametrize("service", list(PROGRAMS))
-async def test_a_crash_is_recovered_from(stack: Stack, service: str) -> None:
+async def test_a_service_recovers_from_a_crash(stack: Stack, service: str) -> None:
     room, told = await generated(stack)
-    await asyncio.sleep(1.5)  # Redis writes to its disk once a second
+    await asyncio.sleep(1.5)  # Redis writes to disk once a second
     (container,) = stack.containers(service)
 
     def begun() -> Any:
@@ -56,15 +56,14 @@ async def test_a_crash_is_recovered_from(stack: Stack, service: str) -> None:
     assert await replayed(stack, room) == told
 
 
-async def test_down_and_up_keep_what_redis_has(another: Maker) -> None:
-    """Rooms, that is: the bundled model's labels come from files."""
+async def test_down_and_up_keep_the_rooms_in_redis(another: Maker) -> None:
     stack = another()
     stack.up()
     await stack.ready()
     room, told = await generated(stack)
     stack.compose("down")
     assert stack.containers("redis") == []
-    stack.up("redis")  # before a gateway could restore the room
+    stack.up("redis")  # without a gateway, which could restore the room
     stack.wait_until("redis", lambda: stack.health("redis") == "healthy", 60)
     count = ("exec", "-T", "redis", "redis-cli", "--scan", "--pattern", f"*room:{room}*")
     assert stack.compose(*count).stdout.split()

@@ -1,4 +1,4 @@
-"""`--scale inference=2 --scale gateway=2`: one room, work for both, nobody missed."""
+"""`--scale inference=2 --scale gateway=2`: gateways share rooms, services share the work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VIEWERS = 12
 
 @pytest.fixture
 def scaled(another: Maker) -> Stack:
-    """Scaled while it runs: a replica that joins must be found."""
+    """A stack that was scaled while it ran, so that it must find new replicas."""
     stack = another()
     stack.up()
     asyncio.run(stack.ready())
@@ -34,7 +34,7 @@ def healthy(container: str) -> bool:
 
 
 def metric(stack: Stack, service: str, port: int, name: str) -> list[float]:
-    """A metric of each container of a service, all its labels added up."""
+    """A metric of each container of a service, summed over its labels."""
     fetch = (
         "from urllib.request import urlopen\n"
         f"print(urlopen('http://127.0.0.1:{port}/metrics').read().decode())"
@@ -52,7 +52,7 @@ def viewers(stack: Stack) -> list[float]:
 
 
 def generated(stack: Stack) -> list[float]:
-    """How many generations each inference service has ended."""
+    """How many generations each inference service has finished."""
     return metric(stack, "inference", 9464, "axon_inference_generations_total")
 
 
@@ -78,7 +78,7 @@ async def _one_room(stack: Stack) -> None:
         for _ in range(VIEWERS):
             sockets.append(await join(f"?room={opened['room']}"))
             await until(sockets[-1], "room")
-        # nginx chooses at random for each, so both gateways have some.
+        # nginx chooses a gateway at random for each socket, so each gateway has some.
         assert len(viewers(stack)) == 2
         assert all(count >= 2 for count in viewers(stack)), viewers(stack)
         await presenter.send_json(ASK)
@@ -103,7 +103,7 @@ async def _shared_work(stack: Stack) -> None:
 
 
 def _grpc_spread(stack: Stack) -> None:
-    """The calls of one connection go to every service: nginx chooses at random for each call."""
+    """Calls over one connection reach every service: nginx chooses at random for each call."""
     before = generated(stack)
     with axon.Client(stack.grpc) as client:
         for _ in range(16):
@@ -111,10 +111,10 @@ def _grpc_spread(stack: Stack) -> None:
     after = generated(stack)
     ended = [now - then for then, now in zip(before, after, strict=True)]
     assert sum(ended) == 16
-    assert min(ended) > 0, ended  # by chance all at one: once in 32,768 times
+    assert min(ended) > 0, ended  # all calls reach the same service once in 32,768 runs
 
 
-def test_a_gateway_that_goes_takes_no_room_with_it(scaled: Stack) -> None:
+def test_rooms_survive_the_end_of_a_gateway(scaled: Stack) -> None:
     asyncio.run(_gateway_goes(scaled))
 
 
@@ -125,10 +125,10 @@ async def _gateway_goes(stack: Stack) -> None:
             (opened, *_) = await until(socket, "room")
             await socket.send_json({**ASK, "max_tokens": 20})
             told = text(await until(socket, "finished"))
-        await asyncio.sleep(1)  # what the home has told is in Redis within moments
+        await asyncio.sleep(1)  # the room's gateway writes its log to Redis meanwhile
         for victim in stack.containers("gateway"):
             docker("stop", "--time", "5", victim)
-            # The rest answers at once, and goes on where the room was.
+            # The other gateway serves the room at once, with everything in it.
             url = f"{stack.url}/ws?room={opened['room']}"
             async with http.ws_connect(url) as socket:
                 assert text(await until(socket, "finished")) == told

@@ -1,4 +1,4 @@
-"""A browser, the page under a fake gateway, and the real stack."""
+"""A browser, the page served by a fake gateway, and the real stack."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def built_page() -> Path:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium with a software WebGL."""
+    """The installed Chromium or Chrome, with WebGL in software."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.fail("there is no chromium on PATH")
@@ -57,7 +57,7 @@ async def gateway() -> AsyncIterator[Gateway]:
     """A fake gateway that serves the built page at `gateway.url`."""
     gateway = Gateway()
     server = TestServer(fake_gateway.make_app(gateway))
-    # Pages still hold their sockets when it ends; nobody waits for them.
+    # Pages still have open sockets when the server ends; it need not wait for them.
     await server.start_server(shutdown_timeout=0.1)
     gateway.url = str(server.make_url("")).rstrip("/")
     yield gateway
@@ -68,7 +68,10 @@ async def gateway() -> AsyncIterator[Gateway]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def open_page(browser: Browser) -> AsyncIterator[Opener]:
-    """Opens pages, each a visitor of its own, that complain of nothing and call no other host."""
+    """Opens pages, each as a separate visitor.
+
+    The test fails if a page raises an error or calls another host.
+    """
     contexts = []
     complaints: list[str] = []
 

@@ -13,10 +13,10 @@ from playwright.async_api import TimeoutError as TimedOut
 async def frame_costs(page: Page, frames: int, seconds: float) -> list[float]:
     """Main thread time of each of the next `frames` animation frames, in milliseconds.
 
-    Fewer of them where `seconds` are over before.
+    Fewer if `seconds` pass first.
 
-    Time that the thread itself ran, not the clock's: on a busy machine a frame is interrupted by
-    others. What a graphics card would do is not in it.
+    This is the thread's own CPU time, not elapsed time: on a busy machine other processes
+    interrupt a frame. Work that a graphics card would do is not included.
     """
     session = await page.context.new_cdp_session(page)
     events: list[dict[str, Any]] = []
@@ -62,10 +62,10 @@ async def yardstick_ms(page: Page) -> float:
 
 
 async def heap_bytes(page: Page) -> int:
-    """Bytes on the JavaScript heap after collection."""
+    """Bytes on the JavaScript heap after garbage collection."""
     session = await page.context.new_cdp_session(page)
     await session.send("HeapProfiler.enable")
-    # What the first collection sets free may hold more.
+    # Objects freed by one collection may leave more to free for the next.
     for _ in range(3):
         await session.send("HeapProfiler.collectGarbage")
     usage = await session.send("Runtime.getHeapUsage")

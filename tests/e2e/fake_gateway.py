@@ -1,8 +1,8 @@
-"""A gateway without a model: the page's states on demand, over real HTTP and a real WebSocket.
+"""A fake gateway without a model: any state of the page on demand, over real HTTP and WebSocket.
 
-`python -m tests.e2e.fake_gateway --port 8123` serves the built page with it; there
-`/?replay=/large/5000.jsonl&pace=0` shows a large recording, and
-`/?replay=/large/300.jsonl?sources=13&pace=0` one of 13 sources.
+`python -m tests.e2e.fake_gateway --port 8123` serves the built page;
+`/?replay=/large/5000.jsonl&pace=0` there shows a large recording, and
+`/?replay=/large/300.jsonl?sources=13&pace=0` one with 13 sources.
 """
 
 import argparse
@@ -36,7 +36,7 @@ RANGES: dict[str, dict[str, Any]] = {
 
 @dataclass(eq=False)
 class Gateway:
-    """One room that everybody shares, and switches for what a test wants to see."""
+    """One room that all pages share, and switches for the states that a test needs."""
 
     url: str = ""
     ready: bool = True
@@ -51,7 +51,7 @@ class Gateway:
     running: asyncio.Task[None] | None = None
 
     async def emit(self, frame: Frame) -> None:
-        """Appends a frame to the log and sends it to everybody."""
+        """Appends a frame to the log and sends it to all pages."""
         numbered = {**frame, "seq": len(self.log) + 1}
         self.log.append(numbered)
         for socket in list(self.sockets):
@@ -59,7 +59,7 @@ class Gateway:
                 await socket.send_json(numbered)
 
     async def emit_at_once(self, frames: list[Frame]) -> None:
-        """Appends frames to the log and sends them in one batch, as to a viewer that lags."""
+        """Appends frames to the log and sends them in one batch, as a slow viewer gets them."""
         start = len(self.log) + 1
         numbered = [{**frame, "seq": seq} for seq, frame in enumerate(frames, start)]
         self.log += numbered
@@ -67,7 +67,7 @@ class Gateway:
             await socket.send_json({"type": "batch", "seq": len(self.log), "frames": numbered})
 
     async def generate(self, request: Frame) -> None:
-        """Plays one made-up generation into the log."""
+        """Writes one made-up generation to the log, step by step."""
         for position in range(self.queue, 0, -1):
             await self.emit({"type": "queued", "position": position})
             await asyncio.sleep(4 * self.step_seconds)
@@ -106,7 +106,7 @@ class Gateway:
         return None
 
     def error(self, code: str, message: str, name: str | None) -> Frame:
-        """A per-socket error frame."""
+        """An error frame for one socket; `name` is the field at fault."""
         seq = len(self.log)
         return {"type": "error", "seq": seq, "error": code, "message": message, "field": name}
 
@@ -150,7 +150,7 @@ async def handle_socket(request: web.Request) -> web.WebSocketResponse:
         room["presenter_token"] = "secret"
     await socket.send_json(room)
     sent = int(request.query.get("from", 1)) - 1
-    # The log may grow while this is sent; only who has caught up gets the live tail.
+    # The log may grow while this is sent; a socket gets live frames once it has caught up.
     while missed := gateway.log[sent:]:
         sent += len(missed)
         await socket.send_json({"type": "batch", "seq": sent, "frames": missed})
@@ -218,7 +218,7 @@ async def handle_facts(request: web.Request) -> web.Response:
 
 
 async def handle_labelled(request: web.Request) -> web.Response:
-    """`/api/features?label=...`: one feature that never fires, by the text asked for."""
+    """`/api/features?label=...`: one feature that never fires, with the asked text in its label."""
     found = {
         "source": fake_stream.SOURCES[0],
         "index": 999,
@@ -228,7 +228,7 @@ async def handle_labelled(request: web.Request) -> web.Response:
 
 
 async def handle_large(request: web.Request) -> web.StreamResponse:
-    """`/large/TOKENS.jsonl`: a made-up recording of that many tokens, `?sources=` layers of it."""
+    """`/large/TOKENS.jsonl?sources=COUNT`: a made-up recording of that many tokens and sources."""
     answer = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
     await answer.prepare(request)
     tokens = int(request.match_info["tokens"])
@@ -264,7 +264,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8123)
     parser.add_argument("--step-seconds", type=float, default=0.15)
-    parser.add_argument("--queue", type=int, default=0, help="positions to wait through")
+    parser.add_argument("--queue", type=int, default=0, help="made-up requests in the queue")
     options = parser.parse_args()
     gateway = Gateway(queue=options.queue, step_seconds=options.step_seconds)
     web.run_app(make_app(gateway), host="127.0.0.1", port=options.port, print=None)

@@ -1,7 +1,7 @@
-"""A made-up generation in the gateway's frames: plausible features without a model.
+"""A made-up generation as gateway frames: plausible features without a model.
 
-Every token has a theme; a theme owns features in every source, some features fire at nearly
-every token, and a few fire at random. So links, labels and fading have something to show.
+Every token has a theme, and a theme owns features in every source. Some features fire at nearly
+every token, and a few fire at random. So there are links, labels and fading to see.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ SOURCES = [f"{MODEL}/{layer}-res" for layer in range(LAYERS)]
 
 Frame = dict[str, Any]
 
-# One entry a token: its text and the theme that it belongs to.
+# One entry per token: its text and its theme.
 CONTINUATION = [
     (" Paris", "capitals"), (",", "pauses"), (" and", "joining words"), (" the", "articles"),
     (" capital", "capitals"), (" of", "belonging"), (" Italy", "countries"), (" is", "being"),
@@ -102,7 +102,7 @@ def features_at(theme: str, position: int, per_source: int, sources: list[str]) 
 
 
 def prompt_tokens(prompt: str) -> list[str]:
-    """The prompt cut before its spaces, as a tokenizer would."""
+    """The prompt cut before each space, roughly as a tokenizer does it."""
     words = prompt.split(" ")
     return words[:1] + [f" {word}" for word in words[1:]]
 
@@ -110,7 +110,7 @@ def prompt_tokens(prompt: str) -> list[str]:
 def generation(
     prompt: str, max_tokens: int, per_source: int, sources: list[str]
 ) -> Iterator[Frame]:
-    """The frames of one generation without `seq`; `finished` comes last."""
+    """The frames of one generation, without `seq`; the last is `finished`."""
     words = prompt_tokens(prompt)
     yield {
         "type": "started",

@@ -1,4 +1,4 @@
-"""The real gateway with made-up models behind it: rooms, access, limits, without torch."""
+"""A hall: the real gateway with fake models, to test rooms, access and limits without torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..integration.gateway.fake_inference import SOURCES, WIDTH, FakeInference, 
 from ..integration.gateway.harness import Running
 from .fake_gateway import PAGE
 
-#: A generation that gives a test time to look.
+#: A generation slow enough for a test to see it run.
 SLOW = Script(tokens=tuple(f" word{i}" for i in range(400)), delay=0.05)
 
 
@@ -44,7 +44,7 @@ class Hall:
 async def open_hall(
     labels: Any, *names: str, redis: harness.RedisServer | None = None, **settings: Any
 ) -> AsyncIterator[Hall]:
-    """A hall with a model of each name; `labels` is a folder for label files."""
+    """A hall with one model for each name; `labels` is a folder for label files."""
     async with AsyncExitStack() as parts:
         models = [
             await parts.enter_async_context(FakeInference(name=name)) for name in names or ("fake",)

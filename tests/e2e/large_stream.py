@@ -1,8 +1,8 @@
 """A made-up generation at the size of a real model's stream: 500 features in every source.
 
-Every token has a theme, and a theme owns five features in every source, which fire together; five
-more fire at nearly every token. So 99 themes and four sources give 2,000 features, and far more
-than 4,000 pairs with evidence.
+Every token has a theme, and a theme owns five features in every source, which fire together. Five
+more features fire at every generated token. So 99 themes and four sources give 2,000 features,
+and far more than 4,000 pairs that fire together.
 """
 
 import random
@@ -31,7 +31,7 @@ def source_ids(count: int) -> list[str]:
 
 
 def _features(theme: int, layer: int, source: str, draw: random.Random) -> list[Frame]:
-    """One token's features in one source, strongest first: the theme's own, common, stray ones."""
+    """One token's features in one source, strongest first: the theme's, common and random ones."""
     level = 4.0 + 2.5 * layer
     found: list[tuple[int, str | None, float]] = []
     for rank, pattern in enumerate(OF_A_THEME):
@@ -55,13 +55,13 @@ def _features(theme: int, layer: int, source: str, draw: random.Random) -> list[
 
 
 def _themes(draw: random.Random) -> Iterator[int]:
-    """All themes in some order, again and again: all features fire in the first 99 tokens."""
+    """All themes in random order, again and again: all features fire in the first 99 tokens."""
     while True:
         yield from draw.sample(range(len(THEMES)), len(THEMES))
 
 
 def generation(tokens: int, sources: int = 4, seed: int = 1) -> Iterator[Frame]:
-    """The frames of a generation of `tokens` tokens, without `seq`; the same for the same seed."""
+    """The frames of a generation of `tokens` tokens, without `seq`; a seed gives the same again."""
     draw = random.Random(seed)
     ids = source_ids(sources)
     yield {

@@ -1,4 +1,4 @@
-"""Looking at the page: screenshots kept as artefacts, and what can be measured on them."""
+"""Screenshots of the page, kept as artefacts, and measurements on them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from playwright.async_api import Page
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 SIZES = {"desktop": (1440, 900), "phone": (390, 844), "projector": (1920, 1080)}
 
-# Decoded by the browser itself: the share of pixels brighter than the ground, and how many colours.
+# Run in the browser: the share of pixels brighter than the background, and the number of colours.
 _MEASURE = """async ({ png, box }) => {
   const image = new Image();
   image.src = `data:image/png;base64,${png}`;
@@ -33,12 +33,12 @@ _MEASURE = """async ({ png, box }) => {
 
 
 async def keep(page: Page, name: str) -> bytes:
-    """Takes a screenshot and keeps it under this name."""
+    """Takes a screenshot and saves it under this name."""
     return await page.screenshot(path=ARTIFACTS / f"{name}.png")
 
 
 async def graph_light(page: Page) -> dict[str, float]:
-    """What the graph alone shows: share of lit pixels, number of colours. Labels are left out."""
+    """Share of lit pixels and number of colours of the graph alone, without labels."""
     await page.add_style_tag(content="#labels, #bar { visibility: hidden }")
     box = await page.locator("#stage").bounding_box()
     assert box
@@ -49,7 +49,7 @@ async def graph_light(page: Page) -> dict[str, float]:
 
 
 async def boxes(page: Page, selector: str) -> list[dict[str, Any]]:
-    """Boxes and texts of all visible elements that match."""
+    """Boxes and texts of all visible elements that match the selector."""
     found: list[dict[str, Any]] = await page.locator(selector).evaluate_all(
         """elements => elements.filter(e => e.checkVisibility()).map(e => {
           const { left, top, right, bottom } = e.getBoundingClientRect();
@@ -60,7 +60,7 @@ async def boxes(page: Page, selector: str) -> list[dict[str, Any]]:
 
 
 def overlapping(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """The texts of every two boxes that overlap."""
+    """The texts of each pair of boxes that overlap."""
     return [
         (a["text"], b["text"])
         for a, b in combinations(found, 2)

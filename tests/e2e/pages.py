@@ -1,4 +1,4 @@
-"""What a visitor does on the page, in words."""
+"""What a visitor does on the page, as functions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def stop_button(page: Page) -> Locator:
 
 
 async def generate(page: Page, prompt: str | None = None) -> None:
-    """Presses Generate, which waits until the page lets one."""
+    """Presses Generate, once the button is enabled."""
     if prompt is not None:
         await page.get_by_label("Prompt").fill(prompt)
     await generate_button(page).click()
@@ -43,10 +43,10 @@ async def wait_for(page: Page, condition: str, seconds: float = 30) -> None:
 
 
 async def stop_after(page: Page, tokens: int) -> None:
-    """Has Stop pressed, in the generation to come, as soon as more tokens than this are on show.
+    """Presses Stop in the next generation as soon as the page shows more tokens than this.
 
-    From within the page, and told before Generate: on a slow machine each word from outside can
-    take longer than a fast model does for all of its text.
+    Call it before Generate. A script within the page presses the button: on a slow machine, one
+    call from outside can take longer than a fast model takes for its whole text.
     """
     stop = page.get_by_role("button", name="Stop", include_hidden=True)
     button = await stop.element_handle()
@@ -69,14 +69,15 @@ async def end_of_run(page: Page, seconds: float = 40) -> None:
 
 
 async def text(page: Page) -> str:
-    """The text on show, with the sign for the start of the text left out."""
+    """The text on show, without the sign for the start of the text."""
     return _without_start(await page.locator("#tokens").text_content() or "")
 
 
 async def keep_texts(page: Page) -> None:
-    """From now on the page keeps every state of its live text, for `kept_texts`.
+    """From now on the page records every state of its live text, for `kept_texts`.
 
-    Looking in from outside would miss most: a fast model is done before a slow machine answers.
+    A test that asked from outside would miss most of them: a fast model has finished before a
+    slow machine answers.
     """
     await page.evaluate(
         """() => {
@@ -90,7 +91,7 @@ async def keep_texts(page: Page) -> None:
 
 
 async def kept_texts(page: Page) -> list[str]:
-    """Every state that the text went through, oldest first."""
+    """Every state of the text since `keep_texts`, oldest first."""
     return [_without_start(text) for text in await page.evaluate("keptTexts")]
 
 
@@ -116,6 +117,6 @@ async def nodes(page: Page) -> list[dict[str, Any]]:
 
 
 async def settled(page: Page) -> None:
-    """Waits until flights and swellings are over and every feature has its place."""
+    """Waits until every feature has a node, no node still grows, and the camera has arrived."""
     await wait_for(page, "a.nodeCount > 0 && a.nodeCount === a.featureCount")
     await page.wait_for_timeout(1200)

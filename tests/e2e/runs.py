@@ -1,4 +1,4 @@
-"""Runs known before the page shows them: what the model writes with a certain seed."""
+"""Runs whose text a test knows beforehand: what the model writes with a certain seed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import pytest
 
 from .stack import Stack
 
-#: One seed in three or four takes the bundled model past 200 tokens.
+#: With one seed in three or four the bundled model writes more than 200 tokens.
 SEEDS = range(1, 41)
-#: As the model has learned its text, which ends sooner at lower ones.
+#: At lower temperatures the texts end sooner.
 TEMPERATURE = 1
 
 
 @dataclass(frozen=True)
 class Run:
-    """A generation that repeats: the same prompt, knobs and seed give the same text anywhere."""
+    """A repeatable generation: the same prompt, knobs and seed give the same text every time."""
 
     prompt: str
-    #: The knobs that lead to it, under the names they have on the page.
+    #: The knobs to set, by their names on the page.
     knobs: dict[str, int]
     #: Texts of the prompt's tokens, without the sign for the start of the text.
     given: tuple[str, ...]
@@ -31,17 +31,17 @@ class Run:
 
     @property
     def text(self) -> str:
-        """All of it, from the prompt's first character on."""
+        """The whole text, prompt included."""
         return "".join(self.given + self.made)
 
 
 async def long_run(stack: Stack, prompt: str, at_least: int) -> Run:
-    """The run of the first seed that makes the model write at least so many tokens.
+    """The run of the first seed with which the model writes at least `at_least` tokens.
 
-    A model may end its text whenever it likes. Which seed makes it go on is asked of
-    `/api/generate`, so that nothing here depends on one state of the weights.
+    A model may end its text at any token. So this tries the seeds through `/api/generate`, and
+    no test depends on one version of the weights.
     """
-    # Alone, as the page's own run will be: in company, rounding may choose another token.
+    # Alone, as the page's own run will be: next to another run, rounding may change a token.
     await stack.idle()
     async with aiohttp.ClientSession(stack.url) as http:
         async with http.get("/api/model") as answer:

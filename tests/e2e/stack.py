@@ -15,7 +15,7 @@ from ..integration.gateway import harness
 from ..ports import free_port
 from .fake_gateway import PAGE
 
-#: Loading torch, SAELens and the model on a busy machine.
+#: Enough to load torch, SAELens and the model on a busy machine.
 START_SECONDS = 150.0
 
 
@@ -26,7 +26,7 @@ class Stack:
     url: str
 
     async def idle(self) -> None:
-        """Waits until inference neither runs nor queues anything; TimeoutError if it goes on."""
+        """Waits until inference neither runs nor queues anything; TimeoutError after 5 seconds."""
         async with asyncio.timeout(5), aiohttp.ClientSession() as http:
             while True:
                 async with http.get(f"{self.url}/api/model") as answer:
@@ -37,7 +37,7 @@ class Stack:
 
 @asynccontextmanager
 async def process(module: str, **variables: object) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`python -m module` with these variables; ended cleanly, or killed when it does not end."""
+    """`python -m module` with these environment variables; terminated at the end, or killed."""
     environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
     running = await asyncio.create_subprocess_exec(sys.executable, "-m", module, env=environment)
     try:
@@ -53,7 +53,7 @@ async def process(module: str, **variables: object) -> AsyncIterator[asyncio.sub
 
 
 async def ready(url: str, *processes: asyncio.subprocess.Process) -> None:
-    """Waits for /readyz; fails at once when a process is gone."""
+    """Waits for /readyz; fails at once if a process has ended."""
     async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as http:
         while True:
             for one in processes:
@@ -69,7 +69,7 @@ async def ready(url: str, *processes: asyncio.subprocess.Process) -> None:
 
 @asynccontextmanager
 async def running_stack(**variables: str) -> AsyncIterator[Stack]:
-    """The stack with the bundled model, or with what `variables` say."""
+    """The stack with the bundled model, unless the environment `variables` name another."""
     grpc_port, port = free_port(), free_port()
     async with AsyncExitStack() as parts:
         redis = parts.enter_context(harness.redis_server())

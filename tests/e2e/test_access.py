@@ -1,4 +1,4 @@
-"""For everyone: keyboard, names, contrast (axe), presets, phones, and the first paint."""
+"""The page by keyboard, checked with axe (names, contrast), on a phone; presets; first paint."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SIZES = {name: SIZES[name] for name in ("desktop", "phone")}
 AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
-#: Milliseconds until something useful is painted, from a server on this machine.
+#: Milliseconds within which something useful is painted, with the server on this machine.
 FIRST_PAINT = 1000
 PAINT = "performance.getEntriesByName('first-contentful-paint')"
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
-    """The real gateway with a made-up model."""
+    """The real gateway with a fake model."""
     async with open_hall(tmp_path) as hall:
         yield hall
 
 
 async def findings(page: Page) -> list[str]:
-    """What axe finds that is serious: rule, help and the elements."""
+    """The serious and critical findings of axe: rule, help and the elements."""
     if not await page.evaluate("'axe' in window"):
         await page.add_script_tag(path=AXE)
-    # Animations pass through colours that nobody reads.
+    # Without animations: the colours they pass through are on show too briefly to be read.
     await page.add_style_tag(
         content="* { animation: none !important; transition: none !important }"
     )
@@ -105,7 +105,7 @@ async def test_axe_finds_nothing_serious_in_dialogs_and_menu(
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_axe_finds_nothing_serious_in_trouble(
+async def test_axe_finds_nothing_serious_when_things_go_wrong(
     open_page: Opener, gateway: Gateway, size: str
 ) -> None:
     gateway.ready = False
@@ -128,7 +128,7 @@ async def test_axe_finds_nothing_serious_in_trouble(
     await keep(lost, f"offline-{size}")
 
 
-async def test_all_of_a_session_by_keyboard(open_page: Opener, gateway: Gateway) -> None:
+async def test_a_whole_session_works_by_keyboard(open_page: Opener, gateway: Gateway) -> None:
     page = await open_page(gateway.url)
     await expect(pages.generate_button(page)).to_be_enabled()
     await page.get_by_label("Prompt").focus()
@@ -153,7 +153,7 @@ async def test_all_of_a_session_by_keyboard(open_page: Opener, gateway: Gateway)
     wanted |= {"open-to-all", "link-floor", "fit", "reset"}
     assert wanted <= reached
     assert {n for n in names if n.endswith(" none") and not n.startswith("BODY")} == set()
-    # Search, choose, let go; read what keys there are.
+    # Search, choose a feature, clear the choice, and open the list of keys.
     await page.keyboard.press("Escape")
     await page.locator("body").press("/")
     await page.keyboard.type("water")
@@ -210,11 +210,10 @@ async def test_presets_set_the_style_and_are_remembered(
 
 
 @pytest.mark.parametrize("path", ["/", "/r/k3f9x2", REPLAY])
-async def test_the_first_paint_is_useful_and_soon(
-    open_page: Opener, gateway: Gateway, path: str
-) -> None:
+async def test_the_first_paint_is_fast(open_page: Opener, gateway: Gateway, path: str) -> None:
     painted: list[float] = []
-    # The best of some: a browser's first page pays for its own start, others for a busy machine.
+    # The best of up to five: the first page also waits for the browser to start, and any page
+    # may be slow on a busy machine.
     while len(painted) < 5 and min(painted, default=FIRST_PAINT) >= FIRST_PAINT:
         page = await open_page(gateway.url + path)
         await page.wait_for_function(f"{PAINT}.length")

@@ -85,7 +85,7 @@ async def test_a_program_is_filled_in_with_all_its_lines(
     await expect(shown.locator("xpath=following-sibling::dd[1]")).to_have_text("x = 3 …")
 
 
-async def test_a_complaint_about_the_prompt_goes_with_it(
+async def test_a_click_clears_the_complaint_about_the_prompt(
     open_page: Opener, gateway: Gateway
 ) -> None:
     page = await ready(open_page, gateway)
@@ -95,7 +95,9 @@ async def test_a_complaint_about_the_prompt_goes_with_it(
     await expect(page.locator("#prompt-problem")).to_be_hidden()
 
 
-async def test_the_row_is_one_stop_of_the_keyboard(open_page: Opener, gateway: Gateway) -> None:
+async def test_tab_stops_once_at_the_row_and_arrows_move_within_it(
+    open_page: Opener, gateway: Gateway
+) -> None:
     page = await ready(open_page, gateway)
     await pages.generate_button(page).focus()
     await page.keyboard.press("Tab")
@@ -117,7 +119,9 @@ async def test_the_row_is_one_stop_of_the_keyboard(open_page: Opener, gateway: G
     assert gateway.requests == []
 
 
-async def test_a_run_hides_them_and_moves_nothing(open_page: Opener, gateway: Gateway) -> None:
+async def test_a_run_hides_the_examples_and_moves_nothing_else(
+    open_page: Opener, gateway: Gateway
+) -> None:
     gateway.step_seconds = 0.2
     page = await ready(open_page, gateway)
     await expect(row(page)).to_be_visible()
@@ -130,7 +134,7 @@ async def test_a_run_hides_them_and_moves_nothing(open_page: Opener, gateway: Ga
     await expect(row(page)).to_be_visible()
 
 
-async def test_the_help_lists_them_and_says_what_the_model_has_read(
+async def test_the_help_lists_the_examples_and_says_what_the_model_has_read(
     open_page: Opener, gateway: Gateway
 ) -> None:
     page = await ready(open_page, gateway)
@@ -149,7 +153,7 @@ async def test_the_help_lists_them_and_says_what_the_model_has_read(
     assert gateway.requests == []
 
 
-async def test_another_model_has_none(
+async def test_another_model_has_no_examples(
     open_page: Opener, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fake_stream, "MODEL", "gpt2-small")
@@ -161,7 +165,9 @@ async def test_another_model_has_none(
     await expect(dialog).to_contain_text("find a feature, or filter")
 
 
-async def test_a_viewer_can_read_but_not_fill_in(open_page: Opener, gateway: Gateway) -> None:
+async def test_a_viewer_can_read_the_examples_but_not_use_them(
+    open_page: Opener, gateway: Gateway
+) -> None:
     page = await open_page(gateway.url + recorded(gateway))
     await pages.wait_for(page, "a.phase === 'finished'")
     await expect(page.locator("#model")).to_have_text(fake_stream.MODEL)
@@ -172,7 +178,7 @@ async def test_a_viewer_can_read_but_not_fill_in(open_page: Opener, gateway: Gat
 
 
 @pytest.mark.parametrize("held", PHONES)
-async def test_a_phone_has_them_and_generate_in_view(
+async def test_a_phone_shows_examples_and_generate_without_scrolling(
     open_page: Opener, gateway: Gateway, held: str
 ) -> None:
     page = await open_page(gateway.url, "phone")
@@ -195,7 +201,7 @@ async def test_a_phone_has_them_and_generate_in_view(
         assert line["height"] < 56
 
 
-async def test_an_upright_phone_keeps_most_of_its_screen(
+async def test_on_an_upright_phone_the_controls_take_less_than_a_third(
     open_page: Opener, gateway: Gateway
 ) -> None:
     page = await ready(open_page, gateway, "phone")

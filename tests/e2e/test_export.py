@@ -1,4 +1,4 @@
-"""Taking things along: recording, activations, a picture, and a link that makes the same run."""
+"""The Export menu: recording, activations, a picture, and a link that makes the same run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
-    """The real gateway with a made-up model."""
+    """The real gateway with a fake model."""
     async with open_hall(tmp_path) as hall:
         yield hall
 
@@ -40,7 +40,7 @@ async def finished_run(open_page: Opener, hall: Hall) -> Page:
 
 
 async def taken(page: Page, item: str) -> tuple[str, bytes]:
-    """What a choice in the menu downloads: its name and content."""
+    """Chooses an item of the menu; the name and content of the file it downloads."""
     await page.get_by_role("button", name="Export").click()
     async with page.expect_download() as download:
         await page.locator("#export-menu").get_by_text(item).click()
@@ -80,7 +80,7 @@ async def test_all_activations(open_page: Opener, gateway: Gateway, query: str) 
             for feature in group["features"]
         ]
         assert _nameless(features) == _nameless(frame["features"])
-    # A label that came once holds for all of a feature's tokens.
+    # A label sent once is exported at every token of its feature.
     assert any(feature["label"] for feature in features)
     assert [t["origin"] for t in tokens].count("generated") == 40
 
@@ -136,7 +136,7 @@ async def test_a_link_makes_the_same_run(open_page: Opener, hall: Hall) -> None:
     link: str = await page.evaluate("navigator.clipboard.readText()")
     assert urlsplit(link).path == "/"
     query = parse_qs(urlsplit(link).query)
-    # The server drew the seed: it has 64 bits, which no JavaScript number holds.
+    # The server chose the seed: it has 64 bits, too many for a JavaScript number.
     assert query["seed"] == [str(2**63 + 1)]
     assert query["temperature"] == ["0.5"]
     again = await open_page(link)
@@ -152,7 +152,7 @@ async def test_a_link_makes_the_same_run(open_page: Opener, hall: Hall) -> None:
     assert second.sampling.seed == 2**63 + 1
     assert second.sampling.temperature == 0.5
     assert second.features.top_k == 2
-    # The address is the view's from now on, not that run's.
+    # From now on the address describes the view, no longer the run.
     await again.wait_for_timeout(600)
     assert "prompt" not in again.url
 

@@ -1,4 +1,4 @@
-"""Finding things: search, filters, chips, and all of it in the address."""
+"""Search, filters and their chips, and how the page's address keeps them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def set_filter(page: Page, text: str) -> None:
 
 
 async def query_is(page: Page, **wanted: list[str]) -> None:
-    """Waits until the address has these parameters and no others."""
+    """Waits until the address has exactly these parameters."""
     for _ in range(50):
         if parse_qs(urlsplit(page.url).query) == wanted:
             return
@@ -91,7 +91,7 @@ async def test_a_feature_that_has_not_fired_is_found_by_its_label(
     inspector = page.get_by_label("Chosen feature")
     await expect(inspector).to_contain_text("rarely zebras")
     await expect(inspector).to_contain_text("999")
-    # Enter waits for the answer, however quick the fingers.
+    # Enter waits for the answer, even if it is pressed before the answer comes.
     await find(page).fill("okapis")
     await find(page).press("Enter")
     await expect(inspector).to_contain_text("rarely okapis")
@@ -100,7 +100,7 @@ async def test_a_feature_that_has_not_fired_is_found_by_its_label(
 
 async def press(page: Page, place: int) -> None:
     """Presses the mouse on an option, and does not release it."""
-    # Measured within the page: between two words from outside, the list can be drawn anew.
+    # Measured by one call: between two calls from outside, the list can be drawn anew.
     box = await page.evaluate(
         "place => document.querySelectorAll('#hits > *')[place].getBoundingClientRect().toJSON()",
         place,
@@ -109,7 +109,7 @@ async def press(page: Page, place: int) -> None:
     await page.mouse.down()
 
 
-async def test_what_is_pressed_counts_whatever_comes_meanwhile(
+async def test_the_pressed_option_is_chosen_even_if_the_list_changes_before_release(
     open_page: Opener, gateway: Gateway
 ) -> None:
     page = await open_page(gateway.url)
@@ -126,14 +126,14 @@ async def test_what_is_pressed_counts_whatever_comes_meanwhile(
     await find(page).fill("capital")
     options = page.get_by_role("listbox", name="Found").get_by_role("option")
     await expect(options.nth(3)).to_be_visible()
-    # Tokens come, and with them features that were found too.
+    # Tokens come, and with them more features that match.
     third = (await options.nth(2).inner_text()).split("#")[1].strip()
     count = await page.evaluate("axon.tokenCount")
     await press(page, 2)
     await pages.wait_for(page, f"a.tokenCount > {count + 4}")
     await page.mouse.up()
     await expect(page.get_by_label("Chosen feature")).to_contain_text(f"#{third}")
-    # The whole model's answer comes, and pushes down what was pressed.
+    # The server's answer comes, and moves the pressed option down.
     await find(page).fill("quagga")
     await expect(options).to_have_count(2)
     await press(page, 0)
@@ -152,7 +152,7 @@ async def test_a_feature_is_found_by_its_index(open_page: Opener, gateway: Gatew
     await expect(options.first).to_be_visible()
     await find(page).press("Enter")
     await expect(page.get_by_label("Chosen feature")).to_contain_text(f"#{node['id']}")
-    # One that has not fired can be looked up all the same.
+    # One that has not fired can be looked up, too.
     fired = {(n["source"], n["id"]) for n in await page.evaluate("axon.nodes()")}
     unseen = next(
         i for i in range(1023, 0, -1) if not any((s, i) in fired for s in fake_stream.SOURCES)
@@ -164,7 +164,9 @@ async def test_a_feature_is_found_by_its_index(open_page: Opener, gateway: Gatew
     await expect(page.get_by_label("Chosen feature")).to_contain_text("Fired at0 of 45 tokens")
 
 
-async def test_what_is_nowhere_is_said_so(open_page: Opener, gateway: Gateway) -> None:
+async def test_an_index_that_no_source_has_gives_a_message(
+    open_page: Opener, gateway: Gateway
+) -> None:
     page = await room(open_page, gateway)
     await find(page).fill("99999999")
     await find(page).press("Enter")
@@ -193,13 +195,13 @@ async def test_a_filter_holds_for_graph_lists_and_labels(
     await query_is(page)
 
 
-async def test_words_in_the_field_can_become_a_filter(open_page: Opener, gateway: Gateway) -> None:
+async def test_the_typed_text_can_become_a_filter(open_page: Opener, gateway: Gateway) -> None:
     page = await room(open_page, gateway)
     await find(page).fill("numbers")
     await page.get_by_role("option", name="hide: numbers").click()
     await expect(chip(page, "hide: numbers")).to_be_visible()
     await pages.wait_for(page, "!a.nodes().some(n => n.name.includes('numbers'))")
-    # An empty field offers what there is to filter by; Backspace takes the last filter back.
+    # An empty field offers the kinds of filter; Backspace removes the last filter.
     await find(page).click()
     await expect(page.get_by_role("option", name="density:")).to_be_visible()
     await find(page).press("Backspace")
@@ -225,7 +227,7 @@ async def test_activation_and_density_filter(open_page: Opener, gateway: Gateway
     await pages.wait_for(page, f"a.nodes().length > 0 && a.nodes().length < {before}")
     await chip(page, "min: 50%").click()
     await set_filter(page, "density: <1%")
-    # The gateway is asked for what the stream does not say.
+    # Densities are not in the stream: the page asks the gateway for them.
     await pages.wait_for(page, "a.nodes().length > 0 && a.nodes().every(n => n.id % 2 === 1)")
 
 
@@ -239,7 +241,9 @@ async def test_a_filter_that_hides_everything_says_so(open_page: Opener, gateway
     await pages.wait_for(page, "a.nodes().length > 100")
 
 
-async def test_sources_that_are_off_are_a_chip(open_page: Opener, gateway: Gateway) -> None:
+async def test_sources_that_are_off_are_shown_as_a_chip(
+    open_page: Opener, gateway: Gateway
+) -> None:
     page = await room(open_page, gateway)
     await page.get_by_role("checkbox", name="axon-demo/3-res").uncheck()
     await expect(chip(page, "3 of 4 sources")).to_be_visible()
@@ -249,9 +253,7 @@ async def test_sources_that_are_off_are_a_chip(open_page: Opener, gateway: Gatew
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_an_address_brings_the_view_back(
-    open_page: Opener, gateway: Gateway, size: str
-) -> None:
+async def test_an_address_restores_the_view(open_page: Opener, gateway: Gateway, size: str) -> None:
     first = await room(open_page, gateway)
     await set_filter(first, "hide: sentence")
     await set_filter(first, "min: 20%")

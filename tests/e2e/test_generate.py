@@ -1,4 +1,4 @@
-"""The whole path: from a prompt to light, with the bundled model."""
+"""The whole path from a prompt to text and a lit graph, with the bundled model."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_generate_writes_text_and_lights_the_graph(stack: Stack, open_page
 
 
 async def assert_text_grew(page: Page, run: Run) -> None:
-    """The page showed generated text before all of it was there, and never took any back."""
+    """The page showed generated text while it grew, and never removed any."""
     kept = await pages.kept_texts(page)
     for earlier, later in pairwise(kept):
         assert later.startswith(earlier)
@@ -66,7 +66,7 @@ async def test_a_node_opens_the_inspector(stack: Stack, open_page: Opener) -> No
     await keep(page, "generated-inspector")
 
 
-async def test_stop_stops(stack: Stack, open_page: Opener) -> None:
+async def test_stop_ends_the_generation(stack: Stack, open_page: Opener) -> None:
     run = await long_run(stack, "Once upon a time", at_least=200)
     page = await open_page(stack.url)
     await expect(pages.generate_button(page)).to_be_enabled()
@@ -83,7 +83,7 @@ async def test_stop_stops(stack: Stack, open_page: Opener) -> None:
     await keep(page, "stopped")
 
 
-async def test_bad_input_is_told_at_its_field(stack: Stack, open_page: Opener) -> None:
+async def test_bad_input_is_reported_at_its_field(stack: Stack, open_page: Opener) -> None:
     page = await open_page(stack.url)
     await expect(pages.generate_button(page)).to_be_enabled()
     await page.locator("summary").click()

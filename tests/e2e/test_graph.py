@@ -29,7 +29,7 @@ HEAP_BUDGET_MB = 50
 async def open_large(
     open_page: Opener, gateway: Gateway, size: str = "desktop", more: str = "", **options: str
 ) -> Page:
-    """A recording of 2,000 features, all in their places and at rest."""
+    """A recording of 2,000 features, all of them in place and at rest."""
     page = await open_page(gateway.url + LARGE + more, size, **options)
     await pages.wait_for(page, f"a.phase === 'finished' && a.nodeCount === {NODES}", 50)
     await page.wait_for_timeout(1500)
@@ -61,7 +61,7 @@ async def test_two_thousand_nodes_and_four_thousand_links_in_few_draw_calls(
     labels = await boxes(page, "#labels .label")
     assert overlapping(labels) == []
     assert len(labels) >= 5
-    # The list's five strongest stand in the graph, in letters for the back row.
+    # The list's five strongest are named in the graph, in letters that the back row can read.
     listed = await page.locator("#strongest-list .name").all_text_contents()
     named = await page.locator("#labels .label.lead").all_text_contents()
     assert {name for name in named if name not in listed} == set()
@@ -80,7 +80,7 @@ async def test_a_frame_costs_little_while_tokens_come_and_the_camera_turns(
 ) -> None:
     made = list(large_stream.generation(2000))
     gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate(made[:300], start=1)]
-    # Coarse pixels: here they are drawn without a graphics card, and their number is not the point.
+    # Few pixels: without a graphics card each one costs time, and they are not measured here.
     page = await open_page(gateway.url + "/r/k3f9x2", device_scale_factor=0.25)
     await pages.wait_for(page, f"a.nodeCount === {NODES} && a.linkCount === 4000", 40)
 
@@ -93,7 +93,7 @@ async def test_a_frame_costs_little_while_tokens_come_and_the_camera_turns(
     before = await page.evaluate("[axon.tokenCount, axon.graph.pose().position[0]]")
     costs = sorted(await frame_costs(page, 120, 12))
     count, x = await page.evaluate("[axon.tokenCount, axon.graph.pose().position[0]]")
-    # Nobody has touched the camera: it drifts.
+    # The camera drifts, as no visitor has moved it.
     assert count > before[0] + 20
     assert x != before[1]
     yardstick = await yardstick_ms(page)
@@ -117,7 +117,7 @@ async def test_a_feature_stays_where_it_was_after_a_reload(
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
     first = await places(page)
-    # The same room, and then one in which the features come in another order.
+    # The same room, and then one where the features fire in another order.
     for log in (gateway.log, room_of(2)):
         gateway.log = log
         await page.reload()
@@ -126,14 +126,14 @@ async def test_a_feature_stays_where_it_was_after_a_reload(
         again = await places(page)
         shared = first.keys() & again.keys()
         assert len(shared) > 40
-        # To the rounding of a number of four bytes.
+        # The tolerance allows for the rounding of four-byte numbers.
         moved = [key for key in shared if again[key] != pytest.approx(first[key], abs=1e-4)]
         assert moved == []
     assert again.keys() - first.keys()
     assert len({tuple(place) for place in again.values()}) == len(again)
 
 
-async def test_a_token_moves_no_node(open_page: Opener, gateway: Gateway) -> None:
+async def test_new_tokens_move_no_node(open_page: Opener, gateway: Gateway) -> None:
     frames_of_run = list(large_stream.generation(60, 2))
     gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate(frames_of_run[:30], start=1)]
     page = await open_page(gateway.url + "/r/k3f9x2", reduced_motion="reduce")
@@ -180,13 +180,13 @@ async def test_weak_links_are_hidden_with_a_slider(open_page: Opener, gateway: G
     await pages.wait_for(page, f"a.linkCount === {every}")
 
 
-async def test_a_feature_under_the_pointer_is_ringed_and_named(
+async def test_a_feature_under_the_pointer_gets_a_ring_and_its_name(
     open_page: Opener, gateway: Gateway
 ) -> None:
     page = await open_page(gateway.url + SMALL, reduced_motion="reduce")
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
-    # A dark one, that has no name on show.
+    # The darkest that can be hovered: it shows no name yet.
     for node in reversed(await pages.nodes(page)):
         await page.mouse.move(node["x"], node["y"])
         if await page.evaluate("axon.hovered") == node["key"]:
@@ -203,7 +203,9 @@ async def test_a_feature_under_the_pointer_is_ringed_and_named(
     assert await page.evaluate("axon.hovered") is None
 
 
-async def test_a_label_is_as_good_as_its_node(open_page: Opener, gateway: Gateway) -> None:
+async def test_a_label_can_be_hovered_and_clicked_like_its_node(
+    open_page: Opener, gateway: Gateway
+) -> None:
     page = await open_page(gateway.url + SMALL, reduced_motion="reduce")
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
@@ -216,7 +218,7 @@ async def test_a_label_is_as_good_as_its_node(open_page: Opener, gateway: Gatewa
     assert await page.evaluate("getComputedStyle(document.querySelector('#canvas')).cursor") == (
         "pointer"
     )
-    # What begins on it turns the picture and chooses nothing; so does the wheel.
+    # A drag that begins on the label turns the picture and chooses nothing.
     before = await page.evaluate("axon.graph.pose().position")
     await page.mouse.down()
     await page.mouse.move(at[0] + 80, at[1] + 10, steps=4)
@@ -232,7 +234,7 @@ async def test_a_label_is_as_good_as_its_node(open_page: Opener, gateway: Gatewa
     assert await page.evaluate("axon.chosen") == key
 
 
-async def test_the_camera_follows_a_pose_and_tells_its_own(
+async def test_the_camera_takes_a_given_pose_and_reports_its_own_moves(
     open_page: Opener, gateway: Gateway
 ) -> None:
     page = await open_page(gateway.url + SMALL)
@@ -245,7 +247,7 @@ async def test_the_camera_follows_a_pose_and_tells_its_own(
     taken = await page.evaluate("axon.graph.pose()")
     assert taken["position"] == pytest.approx(pose["position"], abs=0.1)
     assert taken["target"] == pytest.approx(pose["target"], abs=0.1)
-    # Whoever is moved by somebody else has nothing to tell.
+    # A camera that was moved by `setPose` reports nothing.
     assert await page.evaluate("told.length") == 0
     await page.mouse.move(900, 300)
     await page.mouse.down()
@@ -292,7 +294,7 @@ async def test_a_picture_holds_the_graph_its_labels_and_what_the_hues_mean(
     stage = await page.locator("#stage").bounding_box()
     assert stage
     assert made["width"] == round(stage["width"])
-    # On a phone the bar covers part of the stage, which is not in the picture; a title is.
+    # On a phone the bar covers part of the stage. The picture omits that part and adds a title.
     assert made["height"] > 0.75 * stage["height"] + 64
     (ARTIFACTS / f"picture-{size}.png").write_bytes(base64.b64decode(made["png"]))
     shown = await page.context.new_page()
@@ -321,7 +323,7 @@ async def test_a_picture_holds_the_graph_its_labels_and_what_the_hues_mean(
     assert bright["legend"] > 100
 
 
-async def test_a_lost_graphics_context_is_told_and_comes_back(
+async def test_the_page_reports_a_lost_graphics_context_and_recovers(
     open_page: Opener, gateway: Gateway
 ) -> None:
     page = await open_page(gateway.url + SMALL, reduced_motion="reduce")
@@ -345,7 +347,7 @@ async def test_a_lost_graphics_context_is_told_and_comes_back(
 
 
 @pytest.mark.parametrize("size", ["desktop", "phone"])
-async def test_five_thousand_tokens_leave_the_heap_small(
+async def test_five_thousand_tokens_need_little_heap(
     open_page: Opener, gateway: Gateway, size: str
 ) -> None:
     page = await open_page(gateway.url + "/?replay=nothing", size)

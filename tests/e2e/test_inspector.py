@@ -1,4 +1,4 @@
-"""The inspector: all that is known of a feature, pins, copies, and words that are explained."""
+"""The inspector: what is known of a feature, pins, copying, and explanations of its words."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def spark(page: Page) -> Locator:
 
 
 async def choose(page: Page, token: str = "Rome") -> str:
-    """Looks at a token, chooses its strongest feature, and answers the feature's key."""
+    """Selects a token, chooses its strongest feature, and returns the feature's key."""
     await page.locator("#tokens").get_by_role("option", name=token, exact=True).click()
     await expect(page.locator("#strongest-title")).to_have_text(f"Strongest at “{token}”")
     await page.locator("#strongest-list [role=option]").first.click()
@@ -45,7 +45,9 @@ async def choose(page: Page, token: str = "Rome") -> str:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_it_tells_all_that_is_known(open_page: Opener, gateway: Gateway, size: str) -> None:
+async def test_the_inspector_shows_all_that_is_known(
+    open_page: Opener, gateway: Gateway, size: str
+) -> None:
     page = await open_room(open_page, gateway, size)
     key = await choose(page)
     source, _, index = key.rpartition("/")
@@ -59,7 +61,7 @@ async def test_it_tells_all_that_is_known(open_page: Opener, gateway: Gateway, s
     assert await promoted.first.text_content() == "␣Paris+1.50"
     assert await promoted.last.text_content() == "⇥+0.94"
     assert await panel.locator(".effects").nth(1).text_content() == "↵−1.25"
-    # Of the features alike by weights, the one met here has its name; the other has none.
+    # Of the two features with similar weights, only the one that has fired here has a name.
     assert await panel.locator(".effects").nth(2).text_content() == "text goes on0.42#10130.30"
     await expect(panel.get_by_role("button", name="text goes on")).to_be_enabled()
     neighbours = panel.get_by_role("listbox", name="Fires together with").get_by_role("option")
@@ -76,13 +78,15 @@ async def test_it_tells_all_that_is_known(open_page: Opener, gateway: Gateway, s
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_sparkline_scrubs(open_page: Opener, gateway: Gateway, size: str) -> None:
+async def test_the_sparkline_moves_through_the_tokens(
+    open_page: Opener, gateway: Gateway, size: str
+) -> None:
     page = await open_room(open_page, gateway, size)
     await choose(page)
     strip = spark(page)
     await expect(strip).to_have_attribute("aria-valuenow", "14")
     await expect(strip).to_have_attribute("aria-valuetext", re.compile("“Rome”, activation"))
-    # By keyboard from firing to firing: the one before Rome is the word capital.
+    # Arrow keys move from firing to firing: the one before “Rome” is at “capital”.
     await strip.focus()
     await page.keyboard.press("ArrowLeft")
     await expect(strip).to_have_attribute("aria-valuetext", re.compile("“capital”, activation"))
@@ -113,7 +117,7 @@ async def test_a_pinned_feature_stays_listed(open_page: Opener, gateway: Gateway
     await keep(page, "pinned")
     rows = await boxes(page, "#strongest-list .row, #pinned-list .row")
     assert overlapping(rows[:7]) == []
-    # As long as the tab: also after a reload.
+    # Pins last as long as the tab, so also through a reload.
     await page.reload()
     await expect(pinned).to_have_count(2)
     await pinned.first.click()
@@ -122,7 +126,9 @@ async def test_a_pinned_feature_stays_listed(open_page: Opener, gateway: Gateway
     await expect(pinned).to_have_count(1)
 
 
-async def test_it_is_copied_as_text_and_that_is_said(open_page: Opener, gateway: Gateway) -> None:
+async def test_a_feature_is_copied_as_text_and_the_page_says_so(
+    open_page: Opener, gateway: Gateway
+) -> None:
     page = await open_room(open_page, gateway)
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     key = await choose(page)
@@ -136,7 +142,9 @@ async def test_it_is_copied_as_text_and_that_is_said(open_page: Opener, gateway:
     await expect(inspector(page).get_by_role("button", name="Copy")).to_be_visible()
 
 
-async def test_what_cannot_be_asked_is_said_quietly(open_page: Opener, gateway: Gateway) -> None:
+async def test_without_label_store_the_inspector_says_that_no_more_is_known(
+    open_page: Opener, gateway: Gateway
+) -> None:
     gateway.labels_on = False
     page = await open_room(open_page, gateway)
     await choose(page)
@@ -158,7 +166,7 @@ async def test_what_cannot_be_asked_is_said_quietly(open_page: Opener, gateway: 
         ("axon-demo/", "one sparse autoencoder"),
     ],
 )
-async def test_words_explain_themselves(
+async def test_words_have_tooltips_that_explain_them(
     open_page: Opener, gateway: Gateway, word: str, meaning: str
 ) -> None:
     page = await open_room(open_page, gateway)
@@ -173,7 +181,7 @@ async def test_words_explain_themselves(
     assert box["x"] + box["width"] <= PIXELS["desktop"][0]
     await page.mouse.move(5, 5)
     await expect(tip).to_be_hidden()
-    # And for the keyboard; Escape takes back the line, not what is chosen.
+    # By keyboard, too; Escape hides the tooltip and keeps the chosen feature.
     await page.keyboard.press("Tab")
     await term.focus()
     await expect(tip).to_contain_text(meaning)
@@ -182,7 +190,7 @@ async def test_words_explain_themselves(
     await expect(inspector(page)).to_be_visible()
 
 
-async def test_l0_and_features_are_explained_as_well(open_page: Opener, gateway: Gateway) -> None:
+async def test_l0_and_feature_are_explained_as_well(open_page: Opener, gateway: Gateway) -> None:
     page = await open_room(open_page, gateway)
     await choose(page)
     tip = page.get_by_role("tooltip")

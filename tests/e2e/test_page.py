@@ -1,4 +1,4 @@
-"""The page against a fake gateway: every state, in a real browser."""
+"""The states of the page, in a real browser with a fake gateway."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REPLAY = "/?replay=capital-of-france&pace=0"
 
 
 def recorded(gateway: Gateway, per_source: int = 15, max_tokens: int = 40) -> str:
-    """Fills the room's log with a finished generation and answers the room's path."""
+    """Fills the room's log with a finished generation and returns the room's path."""
     frames = fake_stream.generation(
         "The capital of France is", max_tokens, per_source, fake_stream.SOURCES
     )
@@ -108,7 +108,7 @@ async def test_a_click_on_a_node_opens_the_inspector_and_the_camera_flies_there(
     await expect(inspector).to_be_hidden()
 
 
-async def test_the_inspector_tells_what_the_label_store_knows(
+async def test_the_inspector_shows_what_the_label_store_knows(
     open_page: Opener, gateway: Gateway
 ) -> None:
     page = await open_page(gateway.url)
@@ -124,7 +124,7 @@ async def test_the_inspector_tells_what_the_label_store_knows(
     await expect(link).to_have_attribute("href", f"https://www.neuronpedia.org/{key}")
 
 
-async def test_the_inspector_asks_again_for_what_could_not_be_told(
+async def test_the_inspector_asks_again_after_a_failed_request(
     open_page: Opener, gateway: Gateway
 ) -> None:
     gateway.labels_on = False
@@ -157,7 +157,7 @@ async def test_a_token_shows_its_own_features(open_page: Opener, gateway: Gatewa
     await expect(page.locator("#strongest-title")).to_have_text("Strongest at “is”")
 
 
-async def test_one_token_is_the_newest_however_many_come_at_once(
+async def test_one_token_is_marked_newest_however_many_come_at_once(
     open_page: Opener, gateway: Gateway
 ) -> None:
     frames = list(fake_stream.generation("The capital", 60, 4, fake_stream.SOURCES))
@@ -187,7 +187,7 @@ async def test_only_the_start_of_the_text_is_shown_as_a_sign(
     await expect(page.locator("#tokens")).to_have_text("startWrite<b> in")
 
 
-async def test_the_first_visit_plays_a_recording_that_gives_way(
+async def test_the_first_visit_plays_a_recording_until_generate_is_pressed(
     open_page: Opener, gateway: Gateway
 ) -> None:
     page = await open_page(gateway.url)
@@ -203,7 +203,9 @@ async def test_the_first_visit_plays_a_recording_that_gives_way(
     await expect(page.locator("#status")).to_contain_text("Finished: 60 tokens")
 
 
-async def test_stop_ends_the_text_where_it_is(open_page: Opener, gateway: Gateway) -> None:
+async def test_stop_ends_the_generation_and_keeps_its_text(
+    open_page: Opener, gateway: Gateway
+) -> None:
     page = await open_page(gateway.url)
     await pages.generate(page)
     await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 10")
@@ -222,7 +224,7 @@ async def test_stop_ends_the_text_where_it_is(open_page: Opener, gateway: Gatewa
         ("Prompt", "  ", "empty"),
     ],
 )
-async def test_bad_input_is_told_at_its_field(
+async def test_bad_input_is_reported_at_its_field(
     open_page: Opener, gateway: Gateway, label: str, value: str, message: str
 ) -> None:
     page = await open_page(gateway.url)
@@ -274,7 +276,9 @@ async def test_the_knobs_are_sent_and_remembered(open_page: Opener, gateway: Gat
     await expect(page.get_by_label("Features per token")).to_have_value("4")
 
 
-async def test_sources_are_hidden_and_not_asked_for(open_page: Opener, gateway: Gateway) -> None:
+async def test_sources_that_are_off_are_hidden_and_not_requested(
+    open_page: Opener, gateway: Gateway
+) -> None:
     page = await open_page(gateway.url)
     await expect(pages.generate_button(page)).to_be_enabled()
     await page.get_by_role("checkbox", name="axon-demo/0-res").uncheck()
@@ -287,7 +291,7 @@ async def test_sources_are_hidden_and_not_asked_for(open_page: Opener, gateway: 
     assert shown == {"axon-demo/1-res", "axon-demo/2-res"}
 
 
-async def test_waiting_is_told_with_the_position(open_page: Opener, gateway: Gateway) -> None:
+async def test_a_queued_request_shows_its_position(open_page: Opener, gateway: Gateway) -> None:
     gateway.queue = 2
     gateway.step_seconds = 0.2
     page = await open_page(gateway.url)
@@ -297,7 +301,7 @@ async def test_waiting_is_told_with_the_position(open_page: Opener, gateway: Gat
     await expect(page.locator("#status")).to_contain_text("Generating: token")
 
 
-async def test_a_loading_model_is_waited_for(open_page: Opener, gateway: Gateway) -> None:
+async def test_the_page_waits_for_a_loading_model(open_page: Opener, gateway: Gateway) -> None:
     gateway.ready = False
     page = await open_page(gateway.url)
     words = "The model is not ready yet: reading the weights"
@@ -337,7 +341,9 @@ async def test_a_viewer_sees_the_room_and_cannot_generate(
     await expect(pages.generate_button(page)).to_be_disabled()
 
 
-async def test_without_webgl_text_and_features_go_on(open_page: Opener, gateway: Gateway) -> None:
+async def test_without_webgl_text_and_features_still_work(
+    open_page: Opener, gateway: Gateway
+) -> None:
     page = await open_page(gateway.url + REPLAY + "&webgl=off")
     await pages.wait_for(page, "a.phase === 'finished'")
     await expect(page.locator("#notice")).to_contain_text("no WebGL")
@@ -348,7 +354,9 @@ async def test_without_webgl_text_and_features_go_on(open_page: Opener, gateway:
     await keep(page, "no-webgl")
 
 
-async def test_reduced_motion_is_stillness(open_page: Opener, gateway: Gateway) -> None:
+async def test_with_reduced_motion_the_graph_stands_still(
+    open_page: Opener, gateway: Gateway
+) -> None:
     async def places(page: Page) -> str:
         return json.dumps(
             [[round(n["x"], 1), round(n["y"], 1)] for n in await page.evaluate("axon.nodes()")]
@@ -361,7 +369,7 @@ async def test_reduced_motion_is_stillness(open_page: Opener, gateway: Gateway) 
         before = await places(page)
         await asyncio.sleep(1)
         assert (await places(page) != before) is moves
-    # A touch, where no label is, ends the drift, once the turn it gave has died down.
+    # After a drag (begun where no label is) the picture slows down, and then no longer drifts.
     await page.mouse.move(310, 500)
     await page.mouse.down()
     await page.mouse.move(340, 500)
@@ -374,6 +382,8 @@ async def test_reduced_motion_is_stillness(open_page: Opener, gateway: Gateway) 
     pytest.fail("the picture still turns")
 
 
-async def test_an_unreadable_recording_is_told(open_page: Opener, gateway: Gateway) -> None:
+async def test_the_page_reports_an_unreadable_recording(
+    open_page: Opener, gateway: Gateway
+) -> None:
     page = await open_page(gateway.url + "/?replay=nowhere")
     await expect(page.locator("#status")).to_have_text("The recording cannot be shown: HTTP 404.")

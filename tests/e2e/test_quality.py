@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)
 
 async def test_the_bundled_model_passes_all_six_checks(stack: Stack) -> None:
     process = await asyncio.create_subprocess_exec(
-        # Others may use this machine: what is slow is shown by the figures, not here.
+        # No demand on speed: other work may slow this machine. The printed figures show it.
         *(sys.executable, "-m", "tests.quality", "--first", "30", "--rate", "1", "--pause", "30"),
         env={**os.environ, "AXON_URL": stack.url},
         stdout=asyncio.subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""A hall: a presenter, viewers with the room's link, and whatever can go wrong."""
+"""Rooms with a presenter and viewers, against the real gateway; and what can go wrong there."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
-    """The real gateway with a made-up model."""
+    """The real gateway with a fake model."""
     async with open_hall(tmp_path) as hall:
         yield hall
 
 
 async def opened(open_page: Opener, hall: Hall, prompt: str = "The capital") -> Page:
-    """A presenter's page whose first generation has ended, or goes on if the script is slow."""
+    """A presenter's page whose first generation has ended, or still runs if the script is slow."""
     page = await open_page(hall.url)
     await pages.generate(page, prompt)
     await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 3")
@@ -48,7 +48,7 @@ async def presenting(open_page: Opener, stack: Stack) -> Page:
     return page
 
 
-async def test_the_link_shows_the_same_and_a_reload_keeps_the_role(
+async def test_the_link_shows_the_same_text_and_a_reload_keeps_the_role(
     stack: Stack, open_page: Opener
 ) -> None:
     presenter = await presenting(open_page, stack)
@@ -63,7 +63,9 @@ async def test_the_link_shows_the_same_and_a_reload_keeps_the_role(
     await expect(pages.generate_button(presenter)).to_be_enabled()
 
 
-async def test_open_to_all(stack: Stack, open_page: Opener) -> None:
+async def test_a_viewer_can_generate_while_the_room_is_open_to_all(
+    stack: Stack, open_page: Opener
+) -> None:
     presenter = await presenting(open_page, stack)
     viewer = await open_page(presenter.url)
     await pages.end_of_run(viewer)
@@ -92,7 +94,8 @@ async def test_a_recording_plays_from_a_file(
     assert await pages.text(visitor) == await pages.text(presenter)
     # The visitor's own room has streamed nothing.
     await expect(visitor.get_by_role("button", name="Back to the room")).to_be_hidden()
-    # A file that is cut off, as of a room that goes on, plays as far as it goes, and says so.
+    # A file that is cut off, as that of a room still in use, plays to the cut, and the page
+    # says so.
     # The cut is near the end: the prompt's line alone may be half of a short recording.
     lines = recording.splitlines(keepends=True)
     file.write_bytes(b"".join(lines[:-4]) + lines[-4][:40])
@@ -150,7 +153,9 @@ async def test_a_room_is_private_until_it_is_shared(open_page: Opener, hall: Hal
     assert await pages.text(viewer) == await pages.text(presenter)
 
 
-async def test_share_shows_link_code_and_who_is_here(open_page: Opener, hall: Hall) -> None:
+async def test_share_shows_the_link_a_qr_code_and_who_is_here(
+    open_page: Opener, hall: Hall
+) -> None:
     presenter = await opened(open_page, hall)
     await presenter.get_by_role("button", name="Share").click()
     dialog = presenter.get_by_role("dialog", name="Watch along")
@@ -169,7 +174,9 @@ async def test_share_shows_link_code_and_who_is_here(open_page: Opener, hall: Ha
     await expect(dialog).to_be_hidden()
 
 
-async def test_roles_and_the_presenter_gone(open_page: Opener, hall: Hall) -> None:
+async def test_the_page_shows_the_roles_and_that_the_presenter_has_left(
+    open_page: Opener, hall: Hall
+) -> None:
     presenter = await opened(open_page, hall)
     viewer = await open_page(presenter.url)
     await expect(presenter.locator("#connection")).to_have_text(
@@ -227,7 +234,7 @@ async def test_viewers_follow_the_presenter_until_they_move(open_page: Opener, h
     assert await pose(viewer) != pytest.approx(before, abs=5)
     await expect(follow).to_have_attribute("aria-pressed", "true")
     await keep(viewer, "following")
-    # A hand of one's own on the picture ends it, and the button begins it again.
+    # A viewer who moves the camera stops following, and the button starts it again.
     await drag(viewer, -200)
     await expect(follow).to_have_attribute("aria-pressed", "false")
     await presenter.locator("#tokens [role=option]").nth(2).click()
@@ -236,16 +243,18 @@ async def test_viewers_follow_the_presenter_until_they_move(open_page: Opener, h
     await follow.click()
     await pages.wait_for(viewer, "a.token === 2")
     await same_pose(viewer, presenter)
-    # So does a choice of one's own.
+    # A viewer who chooses a token stops following, too.
     await viewer.locator("#tokens [role=option]").nth(4).click()
     await expect(follow).to_have_attribute("aria-pressed", "false")
-    # Who comes later looks there at once.
+    # A viewer who joins later gets the presenter's view at once.
     late = await open_page(presenter.url, "phone")
     await pages.wait_for(late, f"a.chosen === '{chosen}' && a.token === 2")
     await keep(late, "following-phone")
 
 
-async def test_a_lost_connection_is_told_and_resumed(open_page: Opener, hall: Hall) -> None:
+async def test_the_page_reports_a_lost_connection_and_resumes(
+    open_page: Opener, hall: Hall
+) -> None:
     hall.inference.script = SLOW
     presenter = await opened(open_page, hall)
     await presenter.context.set_offline(True)
@@ -292,7 +301,9 @@ async def test_a_refused_generation_says_what_to_do(
     await expect(pages.generate_button(page)).to_be_enabled()
 
 
-async def test_a_lost_backend_is_told_and_waited_for(open_page: Opener, hall: Hall) -> None:
+async def test_the_page_reports_a_lost_backend_and_waits_for_it(
+    open_page: Opener, hall: Hall
+) -> None:
     hall.inference.script = SLOW
     page = await opened(open_page, hall)
     port = hall.inference.port
@@ -304,7 +315,9 @@ async def test_a_lost_backend_is_told_and_waited_for(open_page: Opener, hall: Ha
     await expect(pages.generate_button(page)).to_be_enabled(timeout=20_000)
 
 
-async def test_another_model_after_a_restart_is_noticed(open_page: Opener, hall: Hall) -> None:
+async def test_the_page_notices_another_model_after_a_restart(
+    open_page: Opener, hall: Hall
+) -> None:
     hall.inference.script = SLOW
     page = await opened(open_page, hall)
     await expect(page.locator("#model")).to_have_text("fake")
@@ -320,7 +333,7 @@ async def test_another_model_after_a_restart_is_noticed(open_page: Opener, hall:
     await pages.wait_for(page, "a.phase === 'finished'")
 
 
-async def test_one_of_several_models_is_chosen(open_page: Opener, tmp_path: Path) -> None:
+async def test_one_of_several_models_can_be_chosen(open_page: Opener, tmp_path: Path) -> None:
     async with open_hall(tmp_path, "fake", "second") as hall:
         await harness.eventually(lambda: len(hall.gateway.gateway.backends.models()) == 2)
         page = await open_page(hall.url)
@@ -335,7 +348,7 @@ async def test_one_of_several_models_is_chosen(open_page: Opener, tmp_path: Path
         assert not hall.models[0].seen.requests
 
 
-async def test_an_access_token_is_asked_for(open_page: Opener, tmp_path: Path) -> None:
+async def test_the_page_asks_for_an_access_token(open_page: Opener, tmp_path: Path) -> None:
     async with open_hall(tmp_path, join_tokens=("watch",), generate_tokens=("make",)) as hall:
         page = await open_page(hall.url)
         await expect(page.locator("#status")).to_contain_text("An access token is needed here.")
@@ -349,7 +362,7 @@ async def test_an_access_token_is_asked_for(open_page: Opener, tmp_path: Path) -
         await expect(page.get_by_label("Access token")).to_be_hidden()
         await pages.generate(page)
         await pages.wait_for(page, "a.origin === 'live' && a.phase === 'finished'")
-        # The secret is kept, and not in the address that is passed on.
+        # The page keeps the secret, but removes it from the address, which people share.
         other = await open_page(f"{hall.url}/?access=make")
         await pages.wait_for(other, "a.connection === 'open'")
         assert "access" not in other.url

@@ -1,4 +1,4 @@
-"""Text and graph as one: tokens, shading, the timeline, recordings."""
+"""How text and graph go together: tokens, shading, the timeline, recordings."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SIZES = ("desktop", "phone")
 REPLAY = "/?replay=capital-of-france"
-#: Tokens of the bundled recording: the start, five of the prompt, forty generated.
+#: Tokens of the bundled recording: the start, five for the prompt, forty generated.
 RECORDED = 46
 
 
 def run_of(gateway: Gateway, frames: list[Frame]) -> str:
-    """Puts frames into the room's log and answers the room's path."""
+    """Puts frames into the room's log and returns the room's address."""
     gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate(frames, start=1)]
     return gateway.url + "/r/k3f9x2"
 
@@ -51,7 +51,7 @@ def timeline(page: Page) -> Locator:
 
 
 async def pause(page: Page) -> int:
-    """Presses Pause, and answers at which token it stands once that is drawn."""
+    """Presses Pause, and returns the index of the token where the replay stands."""
     await page.get_by_role("button", name="Pause").click()
     await expect(page.get_by_role("button", name="Play")).to_be_visible()
     await page.wait_for_timeout(300)
@@ -59,14 +59,14 @@ async def pause(page: Page) -> int:
 
 
 async def lit(page: Page, least: float) -> set[str]:
-    """The features whose nodes shine at least so brightly, once all lights have settled."""
+    """The features whose nodes glow at least this much, once all fading has ended."""
     await page.wait_for_timeout(700)
     nodes: list[dict[str, Any]] = await page.evaluate("axon.nodes()")
     return {node["key"] for node in nodes if node["glow"] >= least}
 
 
 def fired_at(frames: list[Frame], index: int) -> dict[str, float]:
-    """Activations by feature of a token, by its index."""
+    """The activations of the token with this index, by feature."""
     tokens = [t for frame in frames for t in frame.get("tokens", [frame]) if "features" in t]
     return {f"{f['source']}/{f['id']}": f["activation"] for f in tokens[index]["features"]}
 
@@ -135,7 +135,7 @@ async def test_a_feature_shades_the_tokens_where_it_fired(
     order = sorted(range(len(shades)), key=lambda i: by_activation[i])
     assert [shades[i] for i in order] == sorted(shades)
     await keep(page, f"text-shaded-{size}")
-    # What is chosen shades as well, while nothing is hovered.
+    # The chosen feature shades the text as well, while none is hovered.
     await row.click()
     await page.mouse.move(5, 5)
     assert await shaded(page) == expected
@@ -145,7 +145,7 @@ async def test_a_feature_shades_the_tokens_where_it_fired(
 
 
 async def shaded(page: Page) -> list[int]:
-    """The indices of the tokens that are shaded, once the page has taken notice."""
+    """The indices of the shaded tokens, once there are any."""
     await expect(page.locator("#tokens .fired").first).to_be_attached()
     indices: list[str] = await page.locator("#tokens .fired").evaluate_all(
         "chips => chips.map(c => c.dataset.index)"
@@ -156,7 +156,7 @@ async def shaded(page: Page) -> list[int]:
 async def test_a_node_under_the_pointer_shades_the_text(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    # Without motion a node is still there when the pointer comes.
+    # Without motion, so that the node is still in its place when the pointer comes.
     page = await open_page(run_of(gateway, generation()), reduced_motion="reduce")
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
@@ -166,7 +166,7 @@ async def test_a_node_under_the_pointer_shades_the_text(
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_timeline_scrubs(open_page: Opener, gateway: Gateway, size: str) -> None:
+async def test_the_timeline_can_be_dragged(open_page: Opener, gateway: Gateway, size: str) -> None:
     page = await finished(open_page, gateway, size)
     strip = timeline(page)
     box = await strip.bounding_box()
@@ -177,7 +177,7 @@ async def test_the_timeline_scrubs(open_page: Opener, gateway: Gateway, size: st
     await expect(strip).to_have_attribute("aria-valuenow", "11")
     await page.mouse.up()
     await expect(page.locator("#strongest-title")).to_have_text("Strongest at “of”")
-    # What comes later steps back, and so do its features.
+    # Later tokens are dimmed, and so are their features.
     assert await page.locator("#tokens .later").count() == RECORDED - 12
     assert await lit(page, 0.9) <= set(fired_at(generation(), 11))
     await keep(page, f"timeline-{size}")
@@ -186,7 +186,7 @@ async def test_the_timeline_scrubs(open_page: Opener, gateway: Gateway, size: st
     await expect(page.locator("#tokens .later")).to_have_count(0)
 
 
-async def test_the_timeline_goes_by_keyboard(open_page: Opener, gateway: Gateway) -> None:
+async def test_the_timeline_works_by_keyboard(open_page: Opener, gateway: Gateway) -> None:
     page = await finished(open_page, gateway)
     strip = timeline(page)
     await strip.focus()
@@ -208,7 +208,7 @@ async def test_the_timeline_goes_by_keyboard(open_page: Opener, gateway: Gateway
 async def test_light_fades_as_it_did_when_the_token_was_the_newest(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    """A page that stands at a token shows the light of one whose text ends there."""
+    """A page set to a token lights the same features as a page whose text ends at that token."""
     frames = generation()
     part = await open_page(run_of(gateway, [*frames[:12], fake_stream.finished("length", 6, 10)]))
     await pages.wait_for(part, "a.phase === 'finished'")
@@ -228,11 +228,11 @@ async def test_light_fades_as_it_did_when_the_token_was_the_newest(
 
     then = brightest(await part.evaluate("axon.nodes()"))
     now = brightest(await whole.evaluate("axon.nodes()"))
-    # What a feature can do is better known later, so single lights may differ a little.
+    # A later page knows higher maxima of some features, so a few lights may differ.
     assert len(then & now) >= 20
 
 
-async def test_a_generation_is_looked_back_over_while_it_goes_on(
+async def test_earlier_tokens_can_be_looked_at_while_the_generation_runs(
     open_page: Opener, gateway: Gateway
 ) -> None:
     gateway.step_seconds = 0.08
@@ -251,7 +251,7 @@ async def test_a_generation_is_looked_back_over_while_it_goes_on(
     await page.get_by_role("combobox", name="Speed").select_option("4")
     await page.get_by_role("button", name="Play").click()
     await expect(page.get_by_role("button", name="Pause")).to_be_visible()
-    # From the prompt on, and to the end by itself.
+    # It plays from the prompt to the end, and stops there.
     await expect(timeline(page)).to_have_attribute("aria-valuenow", "65")
     await expect(page.get_by_role("button", name="Play")).to_be_visible()
 
@@ -274,12 +274,10 @@ async def test_the_address_says_where_a_replay_stands(
     assert "replay=capital-of-france" in page.url
 
 
-async def test_a_recording_plays_pauses_and_is_stepped_through(
-    open_page: Opener, gateway: Gateway
-) -> None:
+async def test_a_recording_plays_pauses_and_steps(open_page: Opener, gateway: Gateway) -> None:
     page = await open_page(gateway.url + REPLAY)
     await pages.wait_for(page, "a.tokenCount > 8")
-    # Its end is not read yet, but the strip has room for it.
+    # The recording is not read to its end yet, but the timeline has room for all of it.
     await expect(timeline(page)).to_have_attribute("aria-valuemax", str(RECORDED - 1))
     at = await pause(page)
     await page.wait_for_timeout(800)
@@ -300,7 +298,7 @@ def recording(frames: list[Frame], *, whole: bool = True) -> str:
 
 
 async def drop(page: Page, name: str, text: str) -> None:
-    """Drags a file over the page, where it is told what to do, and drops it."""
+    """Drags a file over the page, which then shows where to drop it, and drops it."""
     data = base64.b64encode(text.encode()).decode()
     transfer = await page.evaluate_handle(
         """([name, data]) => {
@@ -319,7 +317,7 @@ async def drop(page: Page, name: str, text: str) -> None:
     await expect(page.locator("#drop-target")).to_be_hidden()
 
 
-async def test_recordings_are_dropped_on_the_page(open_page: Opener, gateway: Gateway) -> None:
+async def test_recordings_can_be_dropped_on_the_page(open_page: Opener, gateway: Gateway) -> None:
     page = await open_page(gateway.url + REPLAY + "&pace=0")
     await pages.wait_for(page, "a.phase === 'finished'")
     await drop(page, "shown.jsonl", recording([*generation(4), *generation(6)]))
@@ -334,7 +332,7 @@ async def test_recordings_are_dropped_on_the_page(open_page: Opener, gateway: Ga
     await expect(timeline(page)).to_have_attribute("aria-valuemax", "9")
 
 
-async def test_what_is_wrong_with_a_recording_is_said_in_words(
+async def test_the_page_says_what_is_wrong_with_a_recording(
     open_page: Opener, gateway: Gateway
 ) -> None:
     page = await open_page(gateway.url + REPLAY + "&pace=0")
@@ -371,7 +369,7 @@ async def test_blanks_and_line_ends_are_shown(open_page: Opener, gateway: Gatewa
     await keep(page, "blanks")
 
 
-async def test_rows_keep_their_elements_and_their_places(
+async def test_new_tokens_neither_rebuild_nor_reorder_the_rows(
     open_page: Opener, gateway: Gateway
 ) -> None:
     gateway.step_seconds = 0.1
@@ -423,12 +421,12 @@ async def test_the_row_that_was_pressed_is_chosen(open_page: Opener, gateway: Ga
     assert await page.evaluate("axon.phase") == "generating"
     pressed = await page.evaluate("pressed")
     assert await page.evaluate("axon.chosen") == pressed
-    # Once released, the list goes on with the tokens.
+    # After the release the list follows the tokens again.
     first = "document.querySelector('#strongest-list > *').dataset.key"
     await pages.wait_for(page, f"{first} !== '{pressed}'")
 
 
-async def test_a_broken_frame_costs_itself_alone(open_page: Opener, gateway: Gateway) -> None:
+async def test_a_broken_frame_loses_only_its_own_token(open_page: Opener, gateway: Gateway) -> None:
     frames = generation(8)
     page = await open_page(run_of(gateway, frames[:2]))
     await pages.wait_for(page, "a.tokenCount === 6")
@@ -439,8 +437,8 @@ async def test_a_broken_frame_costs_itself_alone(open_page: Opener, gateway: Gat
     assert await page.evaluate("axon.tokenCount") == 6 + 8 - 1
 
 
-async def test_five_thousand_tokens_stay_quick(open_page: Opener, gateway: Gateway) -> None:
-    """A token more costs a few milliseconds of script, style and layout, however long the text."""
+async def test_a_token_stays_cheap_after_five_thousand(open_page: Opener, gateway: Gateway) -> None:
+    """One more token costs a few milliseconds of script, style and layout, even in a long text."""
     frames = generation(5060)
     page = await open_page(run_of(gateway, frames[:5002]) + "?webgl=off")
     await pages.wait_for(page, "a.tokenCount === 5006", 60)
@@ -462,7 +460,7 @@ async def test_five_thousand_tokens_stay_quick(open_page: Opener, gateway: Gatew
             await page.wait_for_timeout(40)
         await pages.wait_for(page, f"a.tokenCount === {start + 14}")
         groups.append((await busy() - before) / 10)
-    # Others work on the same cores: the group they disturbed least counts.
+    # Other processes use the same cores: the group that they disturbed least counts.
     each = min(groups)
     await expect(page.locator("#tokens .newest")).to_be_in_viewport()
     await keep(page, "five-thousand")

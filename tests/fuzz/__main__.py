@@ -1,4 +1,4 @@
-"""Give each kind of hostile input many inputs, other ones at every run."""
+"""Run the fuzz tests with many inputs of each kind, which differ in every run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ KINDS = sorted(path.stem.removeprefix("test_") for path in _FOLDER.glob("test_*.
 
 
 class Collector:
-    """Notes how long each kind took and whether it held, as pytest goes on."""
+    """A plugin of pytest that notes how long each kind took and whether it passed."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(KINDS, 0.0)
         self.broken: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A test's set-up, call or end is over."""
+        """pytest calls this after the set-up, the call and the tear-down of each test."""
         kind = Path(report.fspath).stem.removeprefix("test_")
         self.seconds[kind] += report.duration
         if report.failed:
@@ -34,9 +34,9 @@ class Collector:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the kinds asked for; 1 if one of them broke."""
+    """Runs the chosen kinds; returns pytest's exit code."""
     arguments = _parse(argv)
-    # Read when the tests are imported, which pytest does below.
+    # The tests read these variables when pytest imports them below.
     os.environ["AXON_FUZZ_INPUTS"] = str(arguments.inputs)
     os.environ["AXON_FUZZ_SEED"] = str(arguments.seed)
     kinds = arguments.kind or KINDS
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def document(seed: int, kinds: Sequence[str], notes: Collector) -> dict[str, Any]:
-    """What is reported: each kind's inputs and seconds, and whether it held."""
+    """The result: for each kind its inputs, its seconds, and whether it held."""
     from .inputs import given_inputs
 
     return {
@@ -71,9 +71,11 @@ def document(seed: int, kinds: Sequence[str], notes: Collector) -> dict[str, Any
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make fuzz ARGS=...", description=__doc__)
     default = int(os.environ.get("AXON_FUZZ_INPUTS", "100000"))
-    parser.add_argument("--inputs", type=int, default=default, help="of each kind: %(default)s")
     parser.add_argument(
-        "--kind", action="append", choices=KINDS, help="this one alone; may be repeated"
+        "--inputs", type=int, default=default, help="number of inputs of each kind: %(default)s"
+    )
+    parser.add_argument(
+        "--kind", action="append", choices=KINDS, help="run only this kind; may be repeated"
     )
     reliability.common(parser)
     return parser.parse_args(argv)

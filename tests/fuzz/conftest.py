@@ -13,7 +13,7 @@ from ..integration.gateway.fake_inference import SOURCES, WIDTH
 from . import subjects
 from .subjects import Gateway, ModelServer
 
-#: A special token whose id is the first beyond the vocabulary, as Gemma 3's `<image_soft_token>`.
+#: A special token whose id is the first beyond the vocabulary, as in Gemma 3.
 BEYOND = "<image_soft_token>"
 
 
@@ -64,7 +64,7 @@ def gateway_process(
 
 @pytest.fixture
 def gateway(gateway_process: Gateway) -> Iterator[Gateway]:
-    """The shared gateway, which serves as before when the test is over."""
+    """The shared gateway. It must answer others during the test, and work as before afterwards."""
     gateway_process.new_log()
     with subjects.never_stalled(gateway_process):
         yield gateway_process
@@ -93,6 +93,6 @@ def model_process(tiny_model: tuple[Path, Path]) -> Iterator[ModelServer]:
 
 @pytest.fixture
 def model(model_process: ModelServer) -> Iterator[ModelServer]:
-    """The shared model server, which serves as before when the test is over."""
+    """The shared model server. It must work as before after the test."""
     yield model_process
     model_process.check()

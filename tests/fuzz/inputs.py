@@ -1,6 +1,6 @@
-"""How many inputs each kind gets, and how they are drawn: `@fuzz(strategy)` before a test.
+"""The decorator `@fuzz(strategy)`: it calls a test with many drawn inputs.
 
-AXON_FUZZ_INPUTS says how many, 2,000 otherwise. Without AXON_FUZZ_SEED every run draws the same.
+AXON_FUZZ_INPUTS sets their number (default: 2,000). Without AXON_FUZZ_SEED all runs draw the same.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-#: Inputs of each kind.
+#: How many inputs each kind gets.
 INPUTS = int(os.environ.get("AXON_FUZZ_INPUTS", "2000"))
 _SEED = os.environ.get("AXON_FUZZ_SEED")
 
-#: Inputs that each module's tests were given.
+#: How many inputs each kind's tests have got.
 given_inputs: Counter[str] = Counter()
 
 
 def fuzz(
     strategy: st.SearchStrategy[Any], *, batch: int = 1, share: float = 1.0
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Has a test called with inputs drawn from `strategy` as `drawn`: one, or a list of `batch`.
+    """Calls a test with `drawn`: one input from `strategy`, or a list of `batch` inputs.
 
-    `share` is this test's part of its kind's inputs. What fails alone is made smaller; a batch is
-    not, since each try costs a connection or more.
+    `share` is this test's part of its kind's inputs. Hypothesis shrinks a single input that fails.
+    It does not shrink a batch, since each try costs a connection or more.
     """
     drawn = st.lists(strategy, min_size=batch, max_size=batch) if batch > 1 else strategy
     phases = {Phase.explicit, Phase.generate} | ({Phase.shrink} if batch == 1 else set())

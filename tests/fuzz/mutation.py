@@ -1,4 +1,4 @@
-"""Damage: to JSON documents and to bytes, as drawn numbers say."""
+"""Damages JSON documents and bytes as drawn numbers say."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-#: Numbers at the edge of what a type holds, or beyond.
+#: Numbers at the limits of common types, or beyond.
 EDGES = (0, -1, -5, 2**31, 2**32, 2**53 + 1, 2**63, 2**64, 2**70, -(2**70), 10**40, 1e29, -1e300)
-#: Text that terminals, logs, HTML, JSON or UTF-8 have trouble with.
+#: Text that is difficult for terminals, logs, HTML, JSON or UTF-8.
 NASTY = (
     *("\x1b[2J\x1b]0;x\x07", "\x9b31m", "a\nb\r\nc", "\x00", "\u2028", "\x7f", "\ufeff", "\u202e"),
     *("\ufffd", "\ud800", "\udfff\ud800", "<script>", "\U0001f600", "e\u0301", "'\"\\", "%0a%1b"),
@@ -28,13 +28,13 @@ values = st.one_of(
     st.lists(scalars, max_size=3),
     st.dictionaries(st.sampled_from(["a", "", "type", "index", *NASTY[:4]]), scalars, max_size=3),
 )
-#: Where, what, and with which value: for `edited`.
+#: Changes for `edited`: the place, the kind of change, and the new value.
 edits = st.lists(
     st.tuples(st.integers(0, 4095), st.sampled_from(["set", "set", "drop", "double"]), values),
     min_size=1,
     max_size=3,
 )
-#: Where, what, and with which bytes: for `bytes_edited`.
+#: Changes for `bytes_edited`: the place, the kind of change, and the new bytes.
 byte_edits = st.lists(
     st.tuples(
         st.integers(0, 2**16 - 1),
@@ -64,7 +64,7 @@ def edited(document: Any, changes: list[tuple[int, str, Any]]) -> Any:
 
 
 def bytes_edited(data: bytes, changes: list[tuple[int, str, bytes]]) -> bytes:
-    """The bytes with some overwritten, inserted, cut out, or without their end."""
+    """The bytes after some were overwritten, inserted or cut out, or the end was cut off."""
     for where, what, new in changes:
         at = where % (len(data) + 1)
         if what == "put":

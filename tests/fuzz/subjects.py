@@ -1,4 +1,4 @@
-"""What is fuzzed while it runs: a gateway in a process of its own, a model server in this one."""
+"""What is fuzzed: a gateway in a separate process, and a model server in this process."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from ..integration.gateway.harness import wait_for_port
 from ..ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Seconds that anything may take on a busy machine; what hangs takes longer.
+#: Seconds that an operation may take on a busy machine; beyond that it counts as hanging.
 PATIENCE = 20.0
-#: Seconds for which no input may keep the gateway from answering somebody else.
+#: Seconds within which the gateway must always answer other clients.
 LONGEST_STALL = 5.0
 #: Requests that the model server runs at once.
 SLOTS = 16
@@ -55,11 +55,11 @@ class Gateway:
         self._numbers = iter(range(10**9))
 
     def connect(self) -> socket.socket:
-        """A connection."""
+        """A new connection."""
         return socket.create_connection((_HOST, self.port), PATIENCE)
 
     def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Status and body of the answer to raw bytes, on a connection of its own."""
+        """Status and body of the answer to raw bytes, sent on a new connection."""
         with self.connect() as plug:
             plug.sendall(request)
             return answer(plug)
@@ -69,7 +69,7 @@ class Gateway:
         return self.ask(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
 
     def generate(self) -> None:
-        """A generation as anybody wants it comes whole."""
+        """Checks that a normal generation is complete."""
         body = json.dumps({"prompt": "The capital"}).encode()
         head = f"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
         status, found = self.ask(head.encode() + b"Connection: close\r\n\r\n" + body)
@@ -80,23 +80,23 @@ class Gateway:
         assert frames[-1]["type"] in ("finished", "labels")
 
     def new_log(self) -> str:
-        """What has been logged since the last call, up to a request that is made now."""
+        """The log since the last call, up to a request that is made now."""
         mark = f"/api/mark-{next(self._numbers)}"
         assert self.get(mark)[0] == 404
-        line_of_it = re.compile(rb"^.*" + mark.encode() + rb" .*\n", re.MULTILINE)
+        line_of_mark = re.compile(rb"^.*" + mark.encode() + rb" .*\n", re.MULTILINE)
         deadline = time.monotonic() + PATIENCE
         while True:
             with self.log.open("rb") as log:
                 log.seek(self._read)
                 logged = log.read()
-            if found := line_of_it.search(logged):
+            if found := line_of_mark.search(logged):
                 self._read += found.end()
                 return logged[: found.start()].decode(errors="replace")
             assert time.monotonic() < deadline, "a request is not in the log"
             time.sleep(0.01)
 
     def check(self) -> None:
-        """It is alive, serves, and has logged no exception."""
+        """Checks that the gateway runs, generates, and has logged no exception."""
         assert self._process.poll() is None, f"the gateway ended: {self.log.read_text()[-3000:]}"
         self.generate()
         text = self.new_log()
@@ -109,7 +109,7 @@ class Gateway:
 
 
 def answer(plug: socket.socket) -> tuple[int, bytes]:
-    """Status and body of the answer that comes on a connection; (0, b"") if it ends without one."""
+    """Status and body of the answer on a connection; (0, b"") if it is closed without one."""
     response = http.client.HTTPResponse(plug)
     try:
         response.begin()
@@ -122,7 +122,7 @@ def answer(plug: socket.socket) -> tuple[int, bytes]:
 
 @contextlib.contextmanager
 def never_stalled(gateway: Gateway) -> Iterator[None]:
-    """A block during which the gateway answers others all the time."""
+    """Checks that the gateway answers others within LONGEST_STALL during the block."""
     worst, over = [0.0], threading.Event()
 
     def ask() -> None:
@@ -147,7 +147,7 @@ def never_stalled(gateway: Gateway) -> Iterator[None]:
 
 @contextlib.contextmanager
 def fake_inference() -> Iterator[str]:
-    """The target of an inference service without a model: four tokens at once."""
+    """The target of an inference service without a model; it sends four tokens at once."""
     port = free_port()
     module = "tests.integration.gateway.fake_inference"
     process = subprocess.Popen([sys.executable, "-m", module, str(port), "4", "0"], cwd=ROOT)
@@ -186,11 +186,11 @@ class ModelServer:
         self._loop.close()
 
     def all_at_once(self, requests: list[pb.GenerateRequest]) -> list[Any]:
-        """For each request its responses, or the RpcError that ended it."""
+        """The responses to each request, or the RpcError that ended it."""
         return self._do(self._gather(self._stub.Generate, requests))
 
     def raw(self, calls: list[tuple[str, bytes]]) -> list[Any]:
-        """The same for bytes that are sent to a method as they are."""
+        """The same for raw bytes that are sent to a method."""
 
         def call(given: tuple[str, bytes], timeout: float) -> Any:
             method, data = given
@@ -201,10 +201,11 @@ class ModelServer:
         return self._do(self._gather(call, calls))
 
     def check(self) -> None:
-        """The engine lives, generates what it always did, and has logged no exception."""
+        """Checks that the engine runs, generates as before, and has logged no exception."""
         assert not self.fatal, self.fatal
         assert self._generate() == self.control
-        # gRPC has one poller for all event loops of a process. Those of other tests are closed.
+        # gRPC has one poller for all event loops of a process, and complains of other tests' closed
+        # loops.
         told = [
             (record.getMessage(), record.exc_text or record.exc_info)
             for record in self.records

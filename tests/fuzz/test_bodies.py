@@ -32,7 +32,7 @@ _sent = st.tuples(
 
 
 @fuzz(_sent)
-def test_it_is_answered_or_called_the_callers_mistake(gateway: Gateway, drawn: Any) -> None:
+def test_each_is_answered_or_refused_with_a_status_below_500(gateway: Gateway, drawn: Any) -> None:
     packing, content, claim, edits, framing = drawn
     data = mutation.bytes_edited(_PACKED[packing][content], edits)
     if packing == "plain" and claim is None and framing == "length" and data == _BODY:
@@ -56,6 +56,6 @@ def _request(data: bytes, claim: str | None, framing: str) -> bytes:
         return head + (b"Content-Length: 3\r\n\r\n" if framing == "both" else b"\r\n") + chunks
     if framing == "none":
         return head + b"\r\n" + data
-    # Of what is promised and never comes, the client says so by leaving.
+    # "long" is the right length: with a longer one, the gateway would wait until the client leaves.
     length = {"length": len(data), "short": len(data) // 2, "long": len(data)}[framing]
     return head + b"Content-Length: %d\r\n\r\n" % length + data

@@ -1,4 +1,4 @@
-"""Damaged folders of models and SAEs: refused in one line that names them, or served right."""
+"""Damaged folders of models and SAEs: refused in one line that names them, or served correctly."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _change_tensor(path: Path, how: str, value: Any) -> None:
 
 
 def _finite(folder: Path) -> bool:
-    """Whether all weights are numbers; one that is too large can be told only once it is used."""
+    """Whether all weights are finite; one that is finite but too large is noticed only in use."""
     import torch
     from safetensors.torch import load_file
 
@@ -86,7 +86,7 @@ def _finite(folder: Path) -> bool:
 
 
 def _ours(error: Exception, folder: Path) -> None:
-    """A refusal of our own, or the system's about a file, which says what is damaged."""
+    """Checks that the error is ours, or the system's about a file, and names what is damaged."""
     assert type(error).__module__.startswith("axon_inference") or isinstance(error, OSError), error
     assert folder.name in str(error) or any(path.name in str(error) for path in folder.iterdir())
 
@@ -97,7 +97,7 @@ def served(tiny_model: tuple[Path, Path]) -> LanguageModel:
 
 
 @fuzz(_of_sae, share=0.9)
-def test_an_sae_is_refused_or_all_of_it_is_numbers(
+def test_an_sae_is_refused_or_all_its_weights_are_finite(
     served: LanguageModel, tiny_model: tuple[Path, Path], tmp_path: Path, drawn: Any
 ) -> None:
     folder = tmp_path / "damaged-sae"
@@ -128,14 +128,14 @@ def test_a_model_is_refused_in_one_line_or_generates(
         assert not record.exc_info, (message, record.exc_info)
         assert "\n" not in message
         if "values that are not finite for this request" in message and _finite(folder):
-            continue  # a bit of an exponent leaves a number, so large that some prompts overflow
+            continue  # a changed exponent can give a finite weight with which some prompts overflow
         names = [folder.name, *(path.name for path in folder.iterdir())]
         assert any(name in message for name in names), message
     assert len(told) <= 1, [record.getMessage() for record in told]
 
 
 async def _bring_up(model: Path, sae: Path) -> None:
-    """Loads it as the process does, and generates if it says that it serves."""
+    """Loads the model as the service does, and generates if the service is ready."""
     settings = Settings(model=str(model), sources=(str(sae),), device="cpu", port=0, slots=2)
     service = Service(settings, on_fatal=pytest.fail, load=loading.load)
     try:
@@ -159,7 +159,7 @@ async def _generates(port: int, model: Path) -> None:
         try:
             found = [response async for response in stub.Generate(request, timeout=20)]
         except grpc.RpcError as error:
-            # The tokenizer may have been given ids that the model has no rows for.
+            # The damaged tokenizer may give ids that the model has no rows for.
             invalid = error.code() is grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
             if not (invalid or _finite(model)):
                 raise

@@ -1,4 +1,4 @@
-"""WebSocket frames as no browser sends them: control frames, fragments, empty and broken ones."""
+"""WebSocket frames that no browser sends: control frames, fragments, empty and broken ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _frame = st.one_of(_well_formed, _well_formed, _fragment, _broken)
 
 
 def encoded(frame: tuple[int, int, bytes], mask: bytes = b"\0\0\0\0") -> bytes:
-    """A frame as a client sends it; a mask of zeros leaves the payload as it is."""
+    """A client's frame; a mask of zeros leaves the payload unchanged."""
     opcode, first, payload = frame
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else struct.pack("!BH", 0x80 | 126, size)
@@ -41,7 +41,7 @@ def encoded(frame: tuple[int, int, bytes], mask: bytes = b"\0\0\0\0") -> bytes:
 
 
 def entered(gateway: Gateway) -> socket.socket:
-    """A connection that is a WebSocket by now."""
+    """A connection after its WebSocket handshake."""
     plug = gateway.connect()
     plug.sendall(
         b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -63,17 +63,17 @@ def test_any_sequence_ends_in_a_closed_socket(gateway: Gateway, drawn: list[Any]
             while plug.recv(65536):
                 pass
         except (ConnectionResetError, BrokenPipeError):
-            pass  # closed on us, which is an answer
+            pass  # the gateway closed the connection, which is a valid answer
 
 
-#: Frames of one flood. At AXON_CLIENT_MESSAGES a second they take minutes.
+#: Frames in one flood. At the rate of AXON_CLIENT_MESSAGES they take minutes.
 _FLOOD = 20_000
-#: Seconds after which none of them has been worked off, on a machine however fast.
+#: Seconds within which no flood may have been processed, however fast the machine is.
 _SOON = 3.0
 
 
-def test_frames_that_say_nothing_count_as_messages(gateway: Gateway) -> None:
-    """Whoever floods is slowed down or cut off: what follows the flood is not answered soon."""
+def test_empty_frames_count_as_messages(gateway: Gateway) -> None:
+    """A flooding client is slowed down or cut off: a ping after its flood is not answered soon."""
     floods = [
         encoded((_PING, 0x80, b"")) * _FLOOD,
         encoded((_PING, 0x80, b"x" * 125)) * _FLOOD,
@@ -101,7 +101,7 @@ def test_frames_that_say_nothing_count_as_messages(gateway: Gateway) -> None:
 
 
 def _answered(plug: socket.socket, deadline: float) -> bool:
-    """Whether the gateway says `pong` until then."""
+    """Whether the gateway answers `pong` before the deadline."""
     told = b""
     while (left := deadline - time.monotonic()) > 0:
         plug.settimeout(left)
@@ -118,5 +118,5 @@ def _answered(plug: socket.socket, deadline: float) -> bool:
 
 
 def _send(plug: socket.socket, data: bytes) -> None:
-    with contextlib.suppress(OSError):  # cut off, or the test is over
+    with contextlib.suppress(OSError):  # the client was cut off, or the test is over
         plug.sendall(data)

@@ -1,4 +1,4 @@
-"""Heads of requests that never end, or take for ever."""
+"""Request heads that never end."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from .inputs import fuzz
 from .subjects import Gateway
 
-#: Seconds within which a connection that has sent no whole head is closed: AXON_IDLE_TIMEOUT, and
-#: what a busy machine takes.
+#: Seconds within which a connection without a complete head must be closed: AXON_IDLE_TIMEOUT and
+#: some more for a busy machine.
 _CLOSED = 25.0
-#: Connections that are open at once.
+#: The number of connections that are open at once.
 _AT_ONCE = 1500
 _HEAD = b"POST /api/generate HTTP/1.1\r\nHost: x\r\nUser-Agent: slow\r\nContent-Length: 15\r\n"
 _head = st.one_of(
@@ -25,7 +25,7 @@ _head = st.one_of(
 )
 
 
-def test_they_are_closed_in_time_and_hold_nobody_up(gateway: Gateway) -> None:
+def test_connections_are_closed_in_time_and_do_not_delay_others(gateway: Gateway) -> None:
     opened: list[tuple[socket.socket, float]] = []
 
     @fuzz(_head, batch=50)
@@ -48,7 +48,7 @@ def test_they_are_closed_in_time_and_hold_nobody_up(gateway: Gateway) -> None:
 
 
 def _require_closed(plug: socket.socket, deadline: float) -> None:
-    """Reads what the gateway says, if anything, up to the end of the connection."""
+    """Reads until the gateway closes the connection."""
     with plug:
         plug.settimeout(max(0.1, deadline - time.monotonic()))
         try:

@@ -1,4 +1,4 @@
-"""Label files and overrides with anything in them: what is right in them is found all the same."""
+"""Label files and overrides with arbitrary contents: correct rows are still found."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _row = st.one_of(
 )
 _line = st.tuples(st.sampled_from(list(_KINDS)), _row)
 _GOOD = {index: f"good label {index}" for index in range(0, WIDTH, 8)}
-#: With scores that no row made up can have: a damaged one may be right, too, and must not win.
+#: Their scores are higher than any drawn score, since a drawn row may be valid and must not win.
 _ROWS = "".join(
     json.dumps({"index": str(index), "description": label, "scores": [{"value": 1e308}]}) + "\n"
     for index, label in _GOOD.items()
@@ -64,7 +64,7 @@ def _bytes(kind: str, row: tuple[Any, str, str]) -> bytes:
 
 @pytest.fixture
 def settings(folder: Path, redis_url: str, inference: str) -> Settings:
-    """A gateway's, with these labels and a part of Redis that no other gateway uses."""
+    """Settings of a gateway with these labels and its own database in Redis."""
     url = redis_url.removesuffix("/0") + "/1"
     return Settings(
         inference=inference,
@@ -82,7 +82,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @fuzz(_line, batch=100, share=0.5)
-def test_a_bad_row_costs_itself_alone(folder: Path, settings: Settings, drawn: list[Any]) -> None:
+def test_a_bad_row_loses_only_itself(folder: Path, settings: Settings, drawn: list[Any]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     harness.write_labels(folder, "fake/0-res", {})
     (folder / "fake/0-res/explanations/good.jsonl").write_bytes(_ROWS)
@@ -151,7 +151,7 @@ _file = st.tuples(
 
 
 @fuzz(_file, batch=5, share=0.25)
-def test_a_bad_file_costs_itself_alone(folder: Path, settings: Settings, drawn: list[Any]) -> None:
+def test_a_bad_file_loses_only_itself(folder: Path, settings: Settings, drawn: list[Any]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     harness.write_labels(folder, "fake/0-res", {})
     place = folder / "fake/0-res/explanations"

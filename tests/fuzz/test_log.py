@@ -1,4 +1,4 @@
-"""Requests made to forge lines of the log, or to have a terminal obey them."""
+"""Requests that try to forge lines of the log, or to control the terminal that shows it."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def test_each_is_one_line_without_control_characters(gateway: Gateway, drawn: li
     for line in lines:
         assert not line or LOG_LINE.fullmatch(line), line
         assert "secret" not in line
-    # What is no HTTP has no line of its own, or one.
+    # A request that is not HTTP (status 400) may have a line or none.
     assert answered <= sum(map(bool, lines)) <= len(drawn), lines

@@ -1,4 +1,4 @@
-"""Hundreds of questions at once, each of which needs Redis: nobody is told that it fails."""
+"""Hundreds of questions at once that all need Redis: none is answered that Redis fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _GENERATE = b"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r
 
 
 @fuzz(_path, batch=250)
-def test_none_is_told_that_redis_fails(gateway: Gateway, drawn: list[Any]) -> None:
+def test_no_answer_says_that_redis_fails(gateway: Gateway, drawn: list[Any]) -> None:
     plugs = [gateway.connect() for _ in drawn]
     try:
         for plug, path in zip(plugs, drawn, strict=True):

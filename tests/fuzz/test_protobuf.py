@@ -1,4 +1,4 @@
-"""Bytes that are no message, or one that nobody meant."""
+"""Bytes that are not a message, or an unintended one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import mutation
 from .inputs import fuzz
 from .subjects import SLOTS, ModelServer
 
-#: What may be said of bytes that a caller has made up; all else is the server's own failure.
+#: The allowed statuses for bytes that a caller made up; any other is a failure of the server.
 _CALLERS_FAULT = {
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.NOT_FOUND,
@@ -39,7 +39,9 @@ _call = st.tuples(
 
 
 @fuzz(_call, batch=SLOTS)
-def test_it_is_answered_or_called_the_callers_mistake(model: ModelServer, drawn: list[Any]) -> None:
+def test_each_is_answered_or_refused_as_the_callers_mistake(
+    model: ModelServer, drawn: list[Any]
+) -> None:
     calls = [
         (method, mutation.bytes_edited(_VALID[method], edits) if made_up is None else made_up)
         for method, made_up, edits in drawn

@@ -1,4 +1,4 @@
-"""Damaged recordings for `axon replay`, and control characters in whole ones."""
+"""Damaged recordings for `axon replay`, and control characters in complete ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from . import mutation
 from .inputs import fuzz
 
-#: What a terminal would obey; a line break and a tab are all right.
+#: Control characters, except line break and tab.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _FEATURE = {"id": 7, "label": "capitals", "activation": 1.5, "source": "fake/0-res", "layer": 0}
 _TOKEN = {"token": " Paris", "position": 2, "token_id": 9, "features": [_FEATURE, _FEATURE]}
@@ -43,7 +43,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @fuzz(_damage)
-def test_it_is_played_or_refused_in_one_line_that_no_terminal_obeys(file: Path, drawn: Any) -> None:
+def test_each_is_played_or_refused_in_one_line_without_control_characters(
+    file: Path, drawn: Any
+) -> None:
     edits, byte_edits, options = drawn
     frames = mutation.edited(_FRAMES, edits)
     lines = [json.dumps(frame) + "\n" for frame in frames] if isinstance(frames, list) else [""]

@@ -1,4 +1,4 @@
-"""Rooms opened in masses, by sockets that come, say anything, and go or stay."""
+"""Many rooms, opened by sockets that send anything and then leave or stay."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .inputs import fuzz
 from .subjects import PATIENCE, Gateway
 
 _KEY = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-#: Sockets that stay in their rooms at most: more than there may be rooms.
+#: The most sockets that stay in their rooms.
 _STAYING = 300
 _query = st.one_of(
     st.just(""),
@@ -52,7 +52,7 @@ class Visitor:
         self.plug.sendall(bytes([0x81, 0x80 | len(data)]) + b"\0\0\0\0" + data)
 
     def frames(self) -> Iterator[dict[str, Any]]:
-        """What is told, until the socket is closed."""
+        """All frames until the socket is closed."""
         while len(head := self._read.read(2)) == 2 and head[0] & 15 != 8:
             length = head[1]
             if length == 126:
@@ -72,7 +72,7 @@ class Visitor:
         raise AssertionError(f"closed before any of {types}")
 
     def close(self) -> None:
-        """Leaves without a word."""
+        """Closes the connection without a close frame."""
         self._read.close()
         self.plug.close()
 
@@ -89,7 +89,7 @@ _visit = st.tuples(_query, st.lists(_said, max_size=3), st.booleans())
 
 
 @fuzz(_visit, batch=40)
-def test_a_crowd_takes_nothing_from_who_comes_next(
+def test_after_a_crowd_a_new_visitor_can_generate(
     gateway: Gateway, staying: list[Visitor], drawn: list[Any]
 ) -> None:
     for query, said, stays in drawn:
@@ -98,7 +98,7 @@ def test_a_crowd_takes_nothing_from_who_comes_next(
             try:
                 visitor.say(message)
             except (BrokenPipeError, ConnectionResetError):
-                break  # refused, and gone
+                break  # the gateway has refused it and closed the socket
         visitor.plug.settimeout(PATIENCE)
         if stays and len(staying) < _STAYING:
             staying.append(visitor)
@@ -115,7 +115,7 @@ def test_idle_sockets_hold_no_rooms(gateway: Gateway, staying: list[Visitor]) ->
 
 
 def generates(gateway: Gateway) -> None:
-    """Somebody new opens a room and sees a generation in it to its end."""
+    """A new visitor opens a room and gets a whole generation in it."""
     visitor = Visitor(gateway)
     visitor.plug.settimeout(PATIENCE)
     visitor.say({"prompt": "x"})

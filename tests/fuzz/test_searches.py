@@ -1,4 +1,4 @@
-"""Questions about features, and paths of all kinds."""
+"""Questions about features, and arbitrary paths."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _path = st.one_of(
 def test_each_is_answered_or_refused_by_name(gateway: Gateway, drawn: Any) -> None:
     status, found = gateway.get(drawn)
     assert status == 200 or 400 <= status < 500, (status, found[:300])
-    # A longer request line is refused before anybody knows what it asks for.
+    # A longer request line is refused before its path is read.
     if status >= 400 and drawn.startswith("/api/") and len(drawn) < 8000:
         refusal = json.loads(found)
         assert refusal["error"]

@@ -1,4 +1,4 @@
-"""Text that is hard to tokenise, to give out token by token, to stop at, or to read at all."""
+"""Text that is difficult to tokenise, to give out token by token, to stop at, or to parse."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _asked = st.tuples(
 
 
 @fuzz(_asked, batch=SLOTS, share=0.5)
-def test_what_is_given_out_is_the_text_and_stops_where_it_should(
+def test_the_text_is_complete_and_stops_where_it_should(
     model: ModelServer, drawn: list[Any]
 ) -> None:
     asked = [
@@ -53,7 +53,7 @@ def _check(request: pb.GenerateRequest, found: list[pb.GenerateResponse]) -> Non
     assert "".join(prompt) == "<|endoftext|>" + request.prompt
     stops = request.sampling.stop
     assert not any(stop in "".join(written[:-1]) for stop in stops)
-    # Half a character at the very end is shown as U+FFFD, and is no reason to have stopped.
+    # Half a character at the very end is shown as U+FFFD, and does not count as a stop string.
     if any(stop in "".join(written) for stop in stops if "\ufffd" not in stop):
         assert found[-1].finished.reason == pb.FINISH_REASON_STOP
 

@@ -29,7 +29,7 @@ def test_each_is_refused_by_name_or_served(model: ModelServer, drawn: list[str])
 
 
 def served_or_invalid(found: Any) -> None:
-    """Whatever is asked is answered to the end, or refused as the caller's mistake."""
+    """The answer is a complete generation or INVALID_ARGUMENT."""
     if isinstance(found, grpc.RpcError):
         assert found.code() is grpc.StatusCode.INVALID_ARGUMENT, found  # type: ignore[attr-defined]
     else:

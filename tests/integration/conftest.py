@@ -1,4 +1,4 @@
-"""The inference service with a fake model, for every test that calls it over gRPC."""
+"""The inference service with a fake model, for the tests that call it over gRPC."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .rig import Rig, serving
 
 @pytest.fixture
 async def rig() -> AsyncIterator[Rig]:
-    """A service that serves: two slots, and a queue of one."""
+    """A ready service with two slots and a queue of one."""
     async with serving() as service:
         rig = Rig(service)
         yield rig

@@ -18,9 +18,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 def serving(
     *arguments: str, program: str = "", **variables: object
 ) -> Iterator[subprocess.Popen[str]]:
-    """The process, with these settings in its environment; killed at the end if need be.
+    """The process, with these settings in its environment; killed at the end if it still runs.
 
-    `program` is Python to run in place of the package.
+    `program` is Python code to run instead of the package.
     """
     env = {**os.environ, **{name: str(value) for name, value in variables.items()}}
     process = subprocess.Popen(
@@ -42,7 +42,7 @@ def end(process: subprocess.Popen[str], seconds: float = 50) -> tuple[int, str]:
 
 
 def healthcheck(**variables: object) -> tuple[int, str]:
-    """What `python -m axon_inference healthcheck` says of the service with these settings."""
+    """Exit code and output of `python -m axon_inference healthcheck` with these settings."""
     env = {**os.environ, **{name: str(value) for name, value in variables.items()}}
     command = [sys.executable, "-m", "axon_inference", "healthcheck"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30)
@@ -57,4 +57,4 @@ def wait_until_serving(port: int) -> None:
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
                 return
             time.sleep(0.1)
-    pytest.fail("it does not come to serve")
+    pytest.fail("the service did not become ready")

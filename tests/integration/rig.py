@@ -20,12 +20,12 @@ from axon_inference.serving.service import Service
 
 from ..unit.inference.fakes import ByteTokenizer, FakeRunner
 
-#: What a step of the fake model takes.
+#: How long a step of the fake model takes.
 STEP_SECONDS = 0.005
 
 
 class FakeReader:
-    """Feature 7 promotes "7"; feature 13 cannot be read; each reading takes a moment."""
+    """A feature promotes its index as text; feature 13 cannot be read; each read takes 20 ms."""
 
     def __init__(self) -> None:
         self.at_once = self.most_at_once = 0
@@ -45,7 +45,7 @@ class FakeReader:
 
 
 def fake_load(settings: Settings) -> Loaded:
-    """In place of `loading.load`: continues every text with the letters that follow."""
+    """Replaces `loading.load`: the fake model continues a text with the letters that follow."""
 
     def slow_successor(tokens: list[int]) -> int:
         time.sleep(STEP_SECONDS)
@@ -70,7 +70,7 @@ def fake_load(settings: Settings) -> Loaded:
 async def serving(
     on_fatal: Callable[[str], None] = pytest.fail, **settings: Any
 ) -> AsyncIterator[Service]:
-    """A service that serves the fake model: two slots, and a queue of one."""
+    """A service with the fake model; by default two slots and a queue of one."""
     wanted = {"port": 0, "slots": 2, "max_queue": 1, "drain_seconds": 1, **settings}
     service = Service(Settings(**wanted), on_fatal=on_fatal, load=fake_load)
     await service.listen()
@@ -90,13 +90,13 @@ class Rig:
         self.stub: Any = pb_grpc.InferenceServiceStub(self.channel)
 
     async def load(self) -> pb.Load:
-        """What runs and waits now."""
+        """How many requests run and wait now."""
         return (await self.stub.GetModel(pb.GetModelRequest())).load
 
     async def until(self, reached: Callable[[pb.Load], bool]) -> None:
-        """Waits until the load is as wanted."""
+        """Waits until `reached` is true of the load."""
         for _ in range(500):
             if reached(await self.load()):
                 return
             await asyncio.sleep(0.01)
-        pytest.fail("the load never got there")
+        pytest.fail("the load did not become as expected")

@@ -1,4 +1,4 @@
-"""TLS and access tokens of the inference service, seen by the client library and by probes."""
+"""TLS and access tokens of the inference service, for the client library and for probes."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest_asyncio.fixture
 async def guarded(made: Certificates) -> AsyncIterator[Service]:
-    """A service that wants TLS and a token."""
+    """A service that requires TLS and a token."""
     async with serving(tls_cert=made.cert, tls_key=made.key, tokens=("old", TOKEN)) as service:
         yield service
 
 
 async def ask(service: Service, **options: Any) -> str:
-    """The model's name by both clients, and that a generation runs."""
+    """The model's name, after both clients have asked for it and a generation has run."""
     address = f"localhost:{service.port}"
 
     def blocking() -> str:
@@ -64,7 +64,7 @@ async def test_tls_and_token(guarded: Service, made: Certificates) -> None:
     assert await ask(guarded, tls=str(made.ca), token="old") == "fake"
 
 
-async def test_the_systems_authorities_are_believed(
+async def test_the_systems_authorities_are_trusted(
     guarded: Service, made: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(made.ca))
@@ -72,7 +72,7 @@ async def test_the_systems_authorities_are_believed(
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", TOKEN[:-1], TOKEN + "x"])
-async def test_without_one_of_its_tokens_nobody_is_let_in(token: str | None) -> None:
+async def test_a_call_without_a_valid_token_is_refused(token: str | None) -> None:
     async with serving(tokens=(TOKEN,)) as service:
         client = axon.AsyncClient(f"127.0.0.1:{service.port}", token=token)
         async with client:
@@ -88,7 +88,7 @@ async def test_without_one_of_its_tokens_nobody_is_let_in(token: str | None) -> 
         assert TOKEN not in refused.message
 
 
-async def test_health_and_reflection_are_open_to_probes() -> None:
+async def test_health_and_reflection_need_no_token() -> None:
     async with (
         serving(tokens=(TOKEN,)) as service,
         grpc.aio.insecure_channel(f"127.0.0.1:{service.port}") as channel,
@@ -103,7 +103,7 @@ async def test_health_and_reflection_are_open_to_probes() -> None:
         assert "axon.v1.InferenceService" in names
 
 
-async def test_a_server_of_somebody_else_is_not_believed(
+async def test_a_server_signed_by_another_authority_is_not_trusted(
     guarded: Service, others: Certificates
 ) -> None:
     client = axon.AsyncClient(
@@ -114,7 +114,7 @@ async def test_a_server_of_somebody_else_is_not_believed(
             await client.model()
 
 
-def test_the_command_takes_all_of_it(
+def test_the_command_line_supports_tls_and_tokens(
     made: Certificates, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def run(*options: str) -> int:
@@ -155,7 +155,7 @@ def test_a_token_that_cannot_be_sent_is_refused() -> None:
         ("cert.pem", "ca.key", "KEY_VALUES_MISMATCH"),
     ],
 )
-async def test_files_that_cannot_be_used_end_the_start(
+async def test_invalid_certificate_files_are_refused_at_start(
     made: Certificates, cert: str | None, key: str | None, hint: str
 ) -> None:
     def path(name: str | None) -> Path | None:

@@ -1,4 +1,4 @@
-"""The service and its commands against a server that stands for the Hugging Face hub."""
+"""The service and its commands with a fake Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(200)
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]]:
-    """What the hub has: a tiny model and SAE in the places of GPT-2 small's."""
+    """The hub's files: a tiny model and SAE under the names of GPT-2 small's."""
     with pytest.MonkeyPatch.context() as patch:
         cache = HubCache(tmp_path_factory.mktemp("hub"), patch)
         tiny.family_folder(cache.snapshot(REPOSITORY), "gpt2", n_layers=9)
@@ -72,10 +72,10 @@ def test_a_preset_is_downloaded_and_served(hub: FakeHub, tmp_path: Path) -> None
     assert "serving gpt2-small/8-res-jb" in errors
     hub.broken = True
     with serving("download", **{**settings, "HF_HUB_OFFLINE": "1"}) as process:
-        assert end(process)[0] == 0  # there is nothing to download
+        assert end(process)[0] == 0  # nothing is left to download
 
 
-def test_a_killed_download_goes_on_where_it_ended(hub: FakeHub, tmp_path: Path) -> None:
+def test_a_killed_download_resumes_where_it_ended(hub: FakeHub, tmp_path: Path) -> None:
     weights = os.urandom(1 << 20) * 25
     hub.repositories[REPOSITORY]["model.safetensors"] = weights
     settings = variables(hub, tmp_path)
@@ -94,7 +94,7 @@ def test_a_killed_download_goes_on_where_it_ended(hub: FakeHub, tmp_path: Path) 
     assert found.read_bytes() == weights
 
 
-def test_a_hub_out_of_reach_is_asked_again(hub: FakeHub, tmp_path: Path) -> None:
+def test_a_failing_hub_is_asked_again(hub: FakeHub, tmp_path: Path) -> None:
     hub.trouble = 503
     settings = variables(hub, tmp_path) | {"AXON_ON_FAILURE": "wait"}
     with serving(**settings) as process:
@@ -109,13 +109,13 @@ def test_a_hub_out_of_reach_is_asked_again(hub: FakeHub, tmp_path: Path) -> None
 
 
 def line_with(process: subprocess.Popen[str], text: str) -> str:
-    """The next line of its log with that text in it."""
+    """The next line of the process's log that contains this text."""
     assert process.stderr
     return next(line for line in process.stderr if text in line)
 
 
 def _wait_for_part(process: subprocess.Popen[str], cache: Path, at_least: int) -> Path:
-    """The part that is here of a file being downloaded, once it has that many bytes."""
+    """The partial file of a running download, once it has this many bytes."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
         for path in cache.rglob("*.incomplete"):
@@ -123,10 +123,12 @@ def _wait_for_part(process: subprocess.Popen[str], cache: Path, at_least: int) -
                 return path
         time.sleep(0.05)
     process.kill()
-    pytest.fail(f"nothing is downloaded: {end(process)[1]}")
+    pytest.fail(f"nothing was downloaded: {end(process)[1]}")
 
 
-def test_without_a_token_a_gated_model_says_how_to_get_one(hub: FakeHub, tmp_path: Path) -> None:
+def test_the_refusal_of_a_gated_model_names_the_token_variable(
+    hub: FakeHub, tmp_path: Path
+) -> None:
     hub.gated.add(REPOSITORY)
     with serving("download", **variables(hub, tmp_path)) as process:
         code, errors = end(process)

@@ -1,4 +1,4 @@
-"""`python -m axon_inference healthcheck`: what a container's HEALTHCHECK runs."""
+"""`python -m axon_inference healthcheck`, the HEALTHCHECK of the container."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def check(settings: Settings) -> int:
 
 async def test_it_says_whether_the_service_serves(capsys: pytest.CaptureFixture[str]) -> None:
     async with serving(host="127.0.0.1") as service:
-        # A container listens on every address.
+        # In a container the service listens on all addresses.
         settings = Settings(host="0.0.0.0", port=service.port)
         assert await check(settings) == 0
         await service._say_serving(False)
@@ -37,7 +37,7 @@ async def test_it_says_whether_the_service_serves(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("name", ["DNS:axon.lab.example", "DNS:*.lab.example", "IP:192.0.2.1"])
-async def test_it_needs_neither_the_certificates_name_nor_its_authority(
+async def test_it_does_not_check_the_certificates_name_or_authority(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     made = certificates.make(tmp_path, name)
@@ -52,7 +52,7 @@ async def test_it_needs_neither_the_certificates_name_nor_its_authority(
     assert capsys.readouterr().out.splitlines()[1] == "axon-inference: loading"
 
 
-def test_it_imports_nothing_large() -> None:
+def test_it_imports_no_large_package() -> None:
     program = (
         "import sys; from axon_inference import __main__; sys.argv[1:] = ['healthcheck'];"
         "__main__.main(); print(*sys.modules)"

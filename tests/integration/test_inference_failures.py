@@ -1,4 +1,4 @@
-"""What goes wrong with one call over gRPC: its status, one line in the log, and no traceback."""
+"""Failures of single gRPC calls: each has its status, one line in the log, and no traceback."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .test_inference_grpc import collect
 
 SERVICE = "/axon.v1.InferenceService"
 HEALTH = "/grpc.health.v1.Health"
-NO_MESSAGES = [
+NOT_MESSAGES = [
     (f"{SERVICE}/Generate", b"\xff\xff\xff"),
     (f"{SERVICE}/Generate", b"\x0a\xff"),  # a prompt longer than the message
-    (f"{SERVICE}/Generate", b"\x0a\x02\xc3\x28"),  # a prompt that is no UTF-8
-    (f"{SERVICE}/Generate", b"\x1a\x01\xff"),  # sampling options that are none
+    (f"{SERVICE}/Generate", b"\x0a\x02\xc3\x28"),  # a prompt that is not UTF-8
+    (f"{SERVICE}/Generate", b"\x1a\x01\xff"),  # invalid sampling options
     (f"{SERVICE}/GetModel", b"\x0a\xff"),
     (f"{SERVICE}/GetFeature", b"\x0a\x02\xc3\x28"),
     (f"{HEALTH}/Check", b"\xff\xff\xff"),
@@ -50,8 +50,8 @@ def lines(caplog: pytest.LogCaptureFixture, begin: str) -> list[str]:
     return [text for text in caplog.messages if text.startswith(begin)]
 
 
-@pytest.mark.parametrize(("method", "raw"), NO_MESSAGES)
-async def test_what_is_no_message_is_the_callers_mistake(
+@pytest.mark.parametrize(("method", "raw"), NOT_MESSAGES)
+async def test_bytes_that_are_not_a_message_are_an_invalid_argument(
     rig: Rig, caplog: pytest.LogCaptureFixture, method: str, raw: bytes
 ) -> None:
     error = await refusal(rig.channel.unary_unary(method)(raw))
@@ -61,7 +61,7 @@ async def test_what_is_no_message_is_the_callers_mistake(
     assert not tracebacks(caplog)
 
 
-async def test_what_is_no_message_in_a_stream_of_them(
+async def test_bytes_that_are_not_a_message_within_a_stream(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     method = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
@@ -73,7 +73,7 @@ async def test_what_is_no_message_in_a_stream_of_them(
     assert not tracebacks(caplog)
 
 
-async def test_an_exception_that_nobody_foresaw(
+async def test_an_unexpected_exception_is_logged_once_with_its_traceback(
     rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*arguments: object) -> None:
@@ -96,7 +96,7 @@ async def test_an_exception_that_nobody_foresaw(
     assert len(lines(caplog, "generation failed")) == 5
 
 
-async def test_what_fails_with_one_request_is_told_from_what_fails_for_all(
+async def test_the_failure_of_one_request_differs_from_the_failure_of_the_engine(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     died: list[str] = []
@@ -123,8 +123,8 @@ async def test_what_fails_with_one_request_is_told_from_what_fails_for_all(
     assert len(died) == 1
 
 
-async def test_callers_who_leave_write_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    """At every moment, of calls that are served, wait, or are refused."""
+async def test_cancelled_calls_write_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    """Calls that run, wait or are refused are cancelled at many different moments."""
     unhandled: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, what: unhandled.append(what))
     async with serving(max_queue=300) as service:

@@ -1,4 +1,4 @@
-"""The inference service over real sockets, its model replaced by one that takes no time."""
+"""The inference service over real sockets, with a fake model."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_a_whole_stream(rig: Rig) -> None:
     assert [token.origin for token in tokens] == [1] * 4 + [2] * 4
     assert not tokens[3].HasField("logprob")
     assert tokens[4].logprob == -0.5
-    assert not tokens[0].source_features, "a BOS shows none unless asked"
+    assert not tokens[0].source_features, "BOS has features only if asked for"
     assert tokens[3].source_features[0].ids == [ord("c")]
     assert finished.reason == pb.FINISH_REASON_LENGTH
     assert (finished.prompt_tokens, finished.generated_tokens) == (4, 4)
@@ -74,7 +74,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("prompt", {"prompt": ""}),
     ("prompt", {"prompt": "x" * 400}),
     ("prompt", {"prompt": "x" * 10_000}),
-    ("prompt", {"prompt": "x\u00e9"}),  # a token beyond the vocabulary, as an added one is
+    ("prompt", {"prompt": "x\u00e9"}),  # a token beyond the vocabulary, like an added token
     ("prompt", {"prompt": "".join(chr(n) for n in range(0xA0, 0x150))}),
     ("max_tokens", {"max_tokens": 401}),
     ("sampling.temperature", {"sampling": {"temperature": -0.1}}),
@@ -113,7 +113,7 @@ async def test_a_bad_field_is_named(rig: Rig, field: str, changes: dict[str, Any
     assert [violation.field for violation in detail.field_violations] == [field]
 
 
-async def test_every_bad_field_is_named_at_once(rig: Rig) -> None:
+async def test_all_bad_fields_are_named_together(rig: Rig) -> None:
     sampling = pb.SamplingOptions(temperature=11, top_p=2)
     error = await refusal(rig.stub.Generate(pb.GenerateRequest(prompt="", sampling=sampling)))
     detail = error_details_pb2.BadRequest()
@@ -133,7 +133,7 @@ async def test_the_message_says_the_range(rig: Rig) -> None:
     assert "sampling.repetition_penalty: is 11; it must be 0.1 to 10" in error.details()
 
 
-async def test_everything_bad_at_once_still_fits_into_the_metadata(rig: Rig) -> None:
+async def test_the_longest_refusal_fits_into_the_metadata(rig: Rig) -> None:
     request = pb.GenerateRequest(
         prompt="".join(chr(n) for n in range(0xA0, 0x150)),
         max_tokens=2**32 - 1,
@@ -163,7 +163,7 @@ async def test_the_smallest_temperature_is_allowed(rig: Rig) -> None:
         assert (await collect(rig.stub.Generate(request)))[-1].HasField("finished")
 
 
-async def test_limits_themselves_are_allowed(rig: Rig) -> None:
+async def test_values_at_the_limits_are_allowed(rig: Rig) -> None:
     sampling = pb.SamplingOptions(temperature=10, top_p=1, repetition_penalty=0.1, top_k=128)
     request = pb.GenerateRequest(prompt="a" * 399, max_tokens=400, sampling=sampling)
     messages = await collect(rig.stub.Generate(request))
@@ -182,7 +182,7 @@ async def test_zero_means_zero_and_unset_means_the_default(rig: Rig) -> None:
     assert started.max_tokens == 60
 
 
-async def test_a_feature_is_read_off_the_weights(rig: Rig) -> None:
+async def test_a_feature_is_read_from_the_weights(rig: Rig) -> None:
     request = pb.GetFeatureRequest(source="fake/0-res", index=7)
     found = await rig.stub.GetFeature(request)
     assert [len(part) for part in (found.promoted, found.suppressed, found.neighbors)] == [10] * 3
@@ -200,7 +200,7 @@ async def refused_feature(rig: Rig, **fields: Any) -> grpc.aio.AioRpcError:
     return caught.value
 
 
-async def test_a_feature_that_is_not_there(rig: Rig) -> None:
+async def test_a_feature_that_cannot_be_read_is_refused(rig: Rig) -> None:
     error = await refused_feature(rig, source="fake/9-res")
     assert error.code() == grpc.StatusCode.NOT_FOUND
     assert "fake/0-res" in error.details()
@@ -218,18 +218,18 @@ async def test_a_feature_that_is_not_there(rig: Rig) -> None:
         assert [violation.field for violation in detail.field_violations] == bad
 
 
-async def test_features_are_read_one_at_a_time_and_hold_nobody_up(rig: Rig) -> None:
+async def test_features_are_read_one_at_a_time_without_blocking_the_event_loop(rig: Rig) -> None:
     reader = rig.service._servicer.ready.reader  # type: ignore[union-attr]
     request = pb.GetFeatureRequest(source="fake/0-res", index=1)
     many = [asyncio.ensure_future(rig.stub.GetFeature(request)) for _ in range(20)]
     began = time.monotonic()
     await rig.load()
-    assert time.monotonic() - began < 0.2, "the event loop was held up"
+    assert time.monotonic() - began < 0.2, "the event loop was blocked"
     await asyncio.gather(*many)
     assert reader.most_at_once == 1  # type: ignore[attr-defined]
 
 
-async def test_a_queue_that_is_full_says_when_to_retry(rig: Rig) -> None:
+async def test_a_refusal_by_a_full_queue_says_when_to_retry(rig: Rig) -> None:
     long = pb.GenerateRequest(prompt="a", max_tokens=300)
     running = [rig.stub.Generate(long) for _ in range(3)]
     for call in running:
@@ -244,7 +244,7 @@ async def test_a_queue_that_is_full_says_when_to_retry(rig: Rig) -> None:
         call.cancel()
 
 
-async def test_those_who_wait_are_told_and_then_served(rig: Rig) -> None:
+async def test_a_waiting_request_is_told_its_position_and_then_served(rig: Rig) -> None:
     long = pb.GenerateRequest(prompt="a", max_tokens=300)
     running = [rig.stub.Generate(long) for _ in range(2)]
     for call in running:
@@ -273,7 +273,7 @@ async def test_a_deadline_frees_its_slot(rig: Rig) -> None:
     await rig.until(lambda load: load.running == 0)
 
 
-async def test_a_bad_request_leaves_other_streams_alone(rig: Rig) -> None:
+async def test_bad_requests_do_not_affect_other_streams(rig: Rig) -> None:
     good = asyncio.create_task(
         collect(rig.stub.Generate(pb.GenerateRequest(prompt="a", max_tokens=60)))
     )
@@ -314,12 +314,12 @@ async def test_unavailable_while_loading_and_while_draining() -> None:
     error = await refusal(rig.stub.Generate(pb.GenerateRequest(prompt="a")))
     assert "shutting down" in error.details()
     messages = await collect(call)
-    assert messages[-1].finished.generated_tokens == 60, "what runs may end in peace"
+    assert messages[-1].finished.generated_tokens == 60, "a running stream may end"
     await draining
     await rig.channel.close()
 
 
-async def test_draining_cancels_what_does_not_end_in_time() -> None:
+async def test_draining_cancels_streams_that_do_not_end_in_time() -> None:
     service = Service(Settings(port=0, drain_seconds=0), pytest.fail, load=fake_load)
     await service.listen()
     await service.load()

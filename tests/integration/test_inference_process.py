@@ -1,4 +1,4 @@
-"""`python -m axon_inference` as a user or a supervisor meets it: lines on stderr, exit codes."""
+"""`python -m axon_inference` as a user or a supervisor sees it: lines on stderr, exit codes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_an_sae_that_does_not_fit_is_refused_with_the_reason(model: Path, tmp_pa
 
 
 def test_damaged_files_are_refused_in_one_line(model: Path, tmp_path: Path) -> None:
-    """The last one of the log; what came before tells what was being read."""
+    """The last line of the log; the lines before say what was being read."""
     shutil.copytree(model, tmp_path / "model")
     weights = tmp_path / "model" / "model.safetensors"
     tensors = {name: tensor.clone() for name, tensor in load_file(weights).items()}
@@ -81,7 +81,7 @@ def test_damaged_files_are_refused_in_one_line(model: Path, tmp_path: Path) -> N
     assert all(" INFO " in line for line in before)
 
 
-def test_where_it_waits_it_stays_and_says_why() -> None:
+def test_with_on_failure_wait_it_keeps_running_and_says_why() -> None:
     settings = {"AXON_MODEL": "nonsense", "AXON_GRPC_PORT": free_port(), "AXON_ON_FAILURE": "wait"}
     with serving(**settings) as process:
         assert process.stderr
@@ -107,7 +107,7 @@ def test_where_it_waits_it_stays_and_says_why() -> None:
         ({"AXON_GRPC_TLS_CERT": "/nowhere", "AXON_GRPC_TLS_KEY": "/nowhere"}, "AXON_GRPC_TLS_KEY"),
     ],
 )
-def test_where_it_waits_a_bad_setting_ends_nothing_either(
+def test_with_on_failure_wait_a_bad_setting_does_not_end_it(
     variables: dict[str, str], hint: str
 ) -> None:
     with serving(AXON_ON_FAILURE="wait", AXON_GRPC_PORT=free_port(), **variables) as process:
@@ -146,7 +146,7 @@ def test_a_signal_while_loading_ends_it_at_once(model: Path, tmp_path: Path) -> 
     assert "Traceback" not in errors
 
 
-# Its device is lost once a prompt of more than ten tokens is read.
+# The device is lost as soon as a step starts beyond position 10.
 LOSES_ITS_DEVICE = """
 import sys
 import time
@@ -170,7 +170,7 @@ def test_a_lost_device_ends_the_streams_and_the_process(model: Path, tmp_path: P
         wait_until_serving(port)
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             stub: Any = pb_grpc.InferenceServiceStub(channel)
-            # Greedy: a token drawn at random would now and then end the generation first.
+            # Greedy, since a random token could end the generation before the device is lost.
             sampling = pb.SamplingOptions(temperature=0)
             request = pb.GenerateRequest(prompt="a" * 20, max_tokens=40, sampling=sampling)
             with pytest.raises(grpc.RpcError) as failure:

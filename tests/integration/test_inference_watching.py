@@ -1,4 +1,4 @@
-"""Watching the inference service: one line in the log for each generation, and /metrics."""
+"""Monitoring the inference service: one log line for each generation, and /metrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .rig import Rig, serving
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """The fields of each generation's line."""
+    """The fields of each generation's log line."""
     records = [r for r in caplog.records if r.name == "axon_inference.serving.account"]
     return [record.__dict__["fields"] for record in records]
 
@@ -33,7 +33,7 @@ async def generate(rig: Rig, request_id: str = "", **request: Any) -> None:
         pass
 
 
-async def test_a_generation_is_one_line_with_the_callers_id(
+async def test_a_generation_is_logged_in_one_line_with_the_callers_id(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -83,7 +83,7 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 async def scrape(port: int) -> dict[str, float]:
-    """Every sample by its name and the values of its labels."""
+    """Every sample, by its name and the values of its labels."""
 
     def get() -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
@@ -125,7 +125,7 @@ async def test_prometheus_sees_the_queue() -> None:
         await rig.channel.close()
 
 
-async def test_its_port_in_use_is_named() -> None:
+async def test_a_metrics_port_in_use_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(PortInUse, match=f"{port}.*Set AXON_METRICS_PORT"):

@@ -1,4 +1,4 @@
-"""The README's Python runs as it stands."""
+"""The README's Python code runs as it is printed."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ async def test_the_call_in_the_readme_works(rig: Rig) -> None:
     )
     output, errors = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0, errors.decode()
-    # 24 characters of prompt and 8 tokens; BOS carries no features.
+    # The prompt is 24 tokens here, one a character, and 8 are generated. BOS has no features.
     assert len(output.decode().splitlines()) == 24 + 8
     assert "fake/0-res" in output.decode()

@@ -1,4 +1,4 @@
-"""A Hugging Face cache of the test's own, for models and SAEs that come by their public names."""
+"""A separate Hugging Face cache for tests that load models and SAEs by their public names."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ..releases import HubCache
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HubCache:
-    """What HF_HOME/hub is to huggingface_hub while the test runs; the hub itself is offline."""
+    """huggingface_hub's cache while the test runs; the hub itself is offline."""
     return HubCache(tmp_path / "hub", monkeypatch)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """Models of a few thousand weights only lose by threads, and lose a lot on a busy machine."""
+    """Use one thread: more make models of this size slower, on a busy machine much slower."""
     torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def shapes_from_files() -> Iterator[None]:
-    """SAELens asks the network for the shapes in Gemma Scope 2's files, even if it has them."""
+    """Read the shapes of Gemma Scope 2 from its files; SAELens would always ask the network."""
     from huggingface_hub import hf_hub_download
     from sae_lens.loading import pretrained_sae_loaders as loaders
 

@@ -1,4 +1,4 @@
-"""Drives the real engine by hand, step by step, and compares what comes out with a reference."""
+"""Runs the real engine step by step, and compares its events with a reference."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .reference import Reference
 
 @dataclass
 class Bench:
-    """A loaded model behind an engine whose steps the test takes itself."""
+    """A loaded model; `run` steps an engine over it in the test's own thread."""
 
     loaded: loading.Loaded
     slots: int
@@ -51,13 +51,13 @@ class Bench:
         return cls(loading.load(settings, capture), slots, prefill_tokens)
 
     def run(self, requests: list[Request], steps_between: int = 0) -> list[list[Event]]:
-        """All events of each request; each is submitted some steps after the one before."""
+        """All events of each request; requests are submitted `steps_between` steps apart."""
         self.events.clear()
         engine = Engine(
             runner=self.loaded.runner,
             tokenizer=self.loaded.tokenizer,
             scheduler=Scheduler(self.slots, len(requests), self.prefill_tokens),
-            eos_ids=frozenset(),  # the reference does not stop either
+            eos_ids=frozenset(),  # the reference does not stop at them either
             publish=lambda events: [self.events[i].append(e) for i, e in events],  # type: ignore[func-returns-value]
         )
         ids = []
@@ -74,7 +74,7 @@ class Bench:
         return ([] if served.bos_id is None else [served.bos_id]) + served.encode(text)
 
     def request(self, text: str, max_tokens: int, sampling: Sampling | None = None) -> Request:
-        """Greedy unless told otherwise, with every feature of every source, BOS's too."""
+        """Greedy unless `sampling` is given, with all features of all sources, also at BOS."""
         return Request(
             prompt_ids=tuple(self.prompt_ids(text)),
             max_tokens=max_tokens,
@@ -105,12 +105,12 @@ def assert_same(events: list[Event], expected: Reference, *, atol: float) -> Non
             want = dense[position]
             got = torch.zeros_like(want)
             got[torch.from_numpy(found.ids)] = torch.from_numpy(found.activations)
-            # Every active feature is there, and nothing else: absent ones compare as 0.
+            # All active features and no others: an absent feature counts as 0.
             torch.testing.assert_close(got, want.clamp_min(0), atol=atol, rtol=1e-4)
             assert abs(found.l0 - int((want > 0).sum())) <= _borderline(want, atol)
             assert list(found.activations) == sorted(found.activations, reverse=True)
 
 
 def _borderline(activations: torch.Tensor, atol: float) -> int:
-    """Features so near 0 that rounding decides whether they count as active."""
+    """How many features are so near 0 that rounding decides whether they are active."""
     return int(((activations.abs() <= atol) & (activations != 0)).sum())

@@ -1,4 +1,4 @@
-"""TransformerLens and SAELens used the plain way: no cache, no batch, one whole pass a token."""
+"""TransformerLens and SAELens used simply: no cache, no batch, one whole forward pass a token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 @dataclass(frozen=True)
 class Reference:
-    """Greedy ids [tokens], their log-probabilities, and per source the dense activations
+    """Greedy ids [tokens], their log-probabilities, and for each source the dense activations
     [tokens, width] at every position."""
 
     ids: list[int]
@@ -21,7 +21,7 @@ class Reference:
 
 
 def boot(folder: Path, **processing: bool) -> Any:
-    """The model in TransformerLens, raw or with the weight processing named."""
+    """The model in TransformerLens, with the given weight processing or with none."""
     from transformer_lens.model_bridge import TransformerBridge
     from transformers import AutoConfig
 
@@ -35,14 +35,14 @@ def boot(folder: Path, **processing: bool) -> Any:
 
 
 def load_saes(folders: Sequence[Path]) -> list[Any]:
-    """SAEs of local folders as a notebook loads them, folded as Neuronpedia does."""
+    """SAEs of local folders, loaded as in a notebook and folded as Neuronpedia does."""
     from sae_lens import SAE
 
     return [fold(SAE.load_from_disk(folder)) for folder in folders]
 
 
 def load_releases(names: Sequence[str]) -> list[Any]:
-    """SAEs of SAELens' registry, named `release/sae_id`, in the same way."""
+    """SAEs of SAELens' registry, named `release/sae_id`, loaded and folded in the same way."""
     from sae_lens import SAE
 
     parts = [name.partition("/") for name in names]
@@ -50,10 +50,10 @@ def load_releases(names: Sequence[str]) -> list[Any]:
 
 
 def fold(sae: Any) -> Any:
-    """Fold the decoder norm where SAELens holds it to be possible."""
+    """Fold the decoder norm where SAELens can."""
     try:
         sae.fold_W_dec_norm()
-    except NotImplementedError:  # features chosen by unscaled values
+    except NotImplementedError:  # these select features by their unscaled values
         assert sae.cfg.architecture() in ("topk", "matching_pursuit")
     return sae.eval()
 
@@ -79,7 +79,7 @@ def activations(bridge: Any, saes: list[Any], ids: list[int]) -> list[torch.Tens
 
 
 def _flat(seen: torch.Tensor, sae: Any) -> torch.Tensor:
-    """Heads side by side, as SAEs on hook_z read them; most, but not Gemma Scope 2's, see to that
-    themselves."""
+    """Concatenate the heads, as SAEs on hook_z need it. Most of them do it themselves; those of
+    Gemma Scope 2 do not."""
     themselves = sae.cfg.reshape_activations == "hook_z"
     return seen if seen.ndim == 2 or themselves else seen.flatten(-2)

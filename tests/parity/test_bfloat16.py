@@ -1,4 +1,4 @@
-"""In bfloat16 the features are as near to the exact ones as TransformerLens' own are."""
+"""In bfloat16 the features are as close to the exact ones as those of TransformerLens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXTS = [
     "17 17 17 17 17 17 17 17 17 17 17 17",
 ]
 HOOKS = ("blocks.0.hook_resid_post", "blocks.2.hook_resid_post")
-#: Both round, at different places: how much more of it ours may show.
+#: Both round, in different places. Our error may be this many times the reference's error.
 ALLOWED = 1.25
 
 
@@ -34,7 +34,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]
 @pytest.fixture(scope="module", params=["packed", "plain"])
 def bench(folders: tuple[Path, list[Path]], request: pytest.FixtureRequest) -> Bench:
     with pytest.MonkeyPatch.context() as patch:
-        if request.param == "plain":  # as on a CPU that does not multiply packed bfloat16
+        if request.param == "plain":  # as on a CPU that cannot multiply packed bfloat16
             patch.setattr(prepack, "available", lambda *_: False)
         return Bench.load(*folders, dtype="bfloat16")
 
@@ -52,12 +52,12 @@ def test_features_are_as_exact_as_the_reference(
         rounded = reference.activations(rounded_model, saes, ids)
         for source, (want, theirs) in enumerate(zip(exact, rounded, strict=True)):
             ours = _dense(events, source, want.shape)
-            # Not exactly zero: then nothing was rounded, and nothing is tested.
+            # An error of exactly 0 would mean that nothing was rounded and nothing is tested.
             assert 0 < _error(ours, want) <= ALLOWED * _error(theirs, want)
             assert _error(ours, want) < 0.03
 
 
-def test_company_changes_no_more_than_rounding(bench: Bench) -> None:
+def test_other_requests_in_the_batch_change_only_the_rounding(bench: Bench) -> None:
     requests = [bench.request(text, 0) for text in TEXTS]
     for request, together in zip(requests, bench.run(requests, 1), strict=True):
         [alone] = bench.run([request])
@@ -79,6 +79,6 @@ def _dense(events: list[Any], source: int, shape: torch.Size) -> torch.Tensor:
 
 
 def _error(found: torch.Tensor, exact: torch.Tensor) -> float:
-    """Length of the difference, as a share of the length of what is right."""
+    """Length of the difference, as a share of the length of the exact activations."""
     right = exact.float().clamp_min(0)
     return float((found.float().clamp_min(0) - right).norm() / right.norm())

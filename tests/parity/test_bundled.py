@@ -1,4 +1,4 @@
-"""The bundled model, all its sources at once, agrees with TransformerLens + SAELens."""
+"""The bundled model with all its sources at once agrees with TransformerLens + SAELens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from axon_inference.config import BUNDLED_MODEL
 from . import reference
 from .harness import Bench, assert_same
 
-ATOL = 1e-3  # activations here reach tens
+ATOL = 1e-3  # some activations are above 10
 PROMPTS = [
     "The capital of France is",
     "Tomorrow it will rain in",

@@ -1,4 +1,4 @@
-"""Decode steps on a GPU without data: nothing in one waits for the device or changes it."""
+"""Decode steps on a fake GPU without data: no step waits for the device or leaves it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def gpu() -> FakeGpu:
 
 @pytest.fixture(autouse=True)
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a GPU, whose generation some layers ask for."""
+    """Settings as on a GPU; some layers ask for its compute capability."""
     monkeypatch.setattr(prepack, "available", lambda *_: False)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (9, 0))
 
@@ -42,7 +42,7 @@ def on_gpu(gpu: FakeGpu, folder: Path, family: str, architectures: list[str]) ->
         for name, hook in zip(architectures, hooks, strict=False)
     ]
     model = tiny.family_folder(folder / "model", family)
-    # Without data, torch multiplies by expert in half precision only.
+    # Without data, torch can multiply experts' weights in half precision only.
     dtype = "bfloat16" if family == "qwen3_moe" else "float32"
     names = tuple(map(str, saes))
     settings = Settings(model=str(model), sources=names, slots=4, device="cpu", dtype=dtype)
@@ -94,7 +94,7 @@ def test_a_step_that_reads_prompts_too_stays_on_the_device(
         assert logits.device == runner.tap.read(0, 5).activations.device == gpu.device
 
 
-def test_what_leaves_the_device_is_noticed(
+def test_an_operation_that_leaves_the_device_is_detected(
     gpu: FakeGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = on_gpu(gpu, tmp_path, "gpt2", ["standard"])

@@ -1,7 +1,7 @@
-"""Every family: from a Hugging Face cache by its real loaders, and from local folders.
+"""Every model family, loaded from a Hugging Face cache by the real loaders, and from local folders.
 
-Models and SAEs are random and tiny. In the cache they lie where the real ones would, in the formats
-that SAELens' loaders read. Prompt and continuation together are longer than a sliding window.
+Models and SAEs are random and tiny. In the cache they have the paths and formats of the real ones.
+Prompt and continuation together are longer than a sliding window.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from .harness import Bench, assert_same
 
 PROMPTS = ["the capital of France is", "a small cat sat on every warm mat", "17 stars", "Üb"]
 LENGTHS = [14, 9, 20, 6]
-HEADS = 64  # the width of all heads' outputs in the families whose heads are 16 wide
+HEADS = 64  # the width of all heads together in the families whose heads are 16 wide
 
 
 @dataclass(frozen=True)
 class Case:
-    """A preset, the family its model is of, and SAEs of public releases, each with what its files
-    say besides weights."""
+    """A preset, its model's family, and SAEs of public releases by name, each with the settings in
+    its files."""
 
     preset: str
     family: str
@@ -35,7 +35,7 @@ class Case:
 
 
 def at_hook(release: str, *hooks: str, **about: Any) -> dict[str, dict[str, Any]]:
-    """SAEs of a release that calls them by their hook points, in SAELens' own format."""
+    """SAEs of a release in SAELens' own format that names them by their hook points."""
     return {f"{release}/{hook}": {"hook_point": hook, **about} for hook in hooks}
 
 
@@ -145,7 +145,7 @@ CASES = {
 }
 
 
-# Architectures of SAEs, and the hook points they read in the tests of local folders.
+# By architecture, the hook point that an SAE reads in the tests of local folders.
 LOCAL = {
     "standard": "blocks.1.hook_resid_pre",
     "jumprelu": "blocks.2.hook_resid_post",
@@ -156,7 +156,7 @@ LOCAL = {
 
 
 def compare(bench: Bench, bridge: Any, saes: list[Any]) -> None:
-    """Alone, ragged and staggered, over fewer slots than requests."""
+    """Compare requests alone, all at once and staggered, with fewer slots than requests."""
     requests = [bench.request(p, n) for p, n in zip(PROMPTS, LENGTHS, strict=True)]
     bos = bench.loaded.served.bos_id is not None
     prompts = [bridge.to_tokens(prompt, prepend_bos=bos)[0].tolist() for prompt in PROMPTS]
@@ -183,7 +183,7 @@ def test_public_releases(case: Case, hub: HubCache) -> None:
 
 @pytest.mark.parametrize("family", [f for f in tiny.FAMILIES if f not in ("gpt2", "gemma3")])
 def test_local_folders(family: str, tmp_path: Path) -> None:
-    """Llama-2, larger Pythias and others without public SAEs come in this way."""
+    """Models without public SAEs, such as Llama-2 and larger Pythias, are loaded in this way."""
     folder = tiny.family_folder(tmp_path / "model", family)
     saes = [tiny.sae_folder(tmp_path / name, name, hook) for name, hook in LOCAL.items()]
     bench = Bench.load(folder, saes, slots=2, prefill_tokens=6)
@@ -207,8 +207,8 @@ def test_multimodal_gemma_is_served_as_its_language_model(hub: HubCache, tmp_pat
 
 @pytest.mark.filterwarnings(r"ignore:\s*This SAE has non-empty:UserWarning")
 def test_all_13_layers_of_res_jb_at_once(hub: HubCache) -> None:
-    """The residual stream before each of GPT-2 small's 12 blocks and after the last, all read by
-    SAEs that were trained on a model with centred writing weights; named by their release."""
+    """The release names all its 13 SAEs. They read the residual stream before each of GPT-2 small's
+    12 blocks and after the last, and were trained on a model with centred writing weights."""
     folder = hub.snapshot(PRESETS["gpt2-small"].repository)
     tiny.family_folder(folder, "gpt2", n_layers=12)
     release = "gpt2-small-res-jb"
@@ -227,7 +227,7 @@ def test_all_13_layers_of_res_jb_at_once(hub: HubCache) -> None:
     [
         ("gpt2", "center_writing_weights"),
         ("gpt_neox", "center_writing_weights"),
-        ("llama", "center_writing_weights"),  # its RMSNorm does not take a mean out: no effect
+        ("llama", "center_writing_weights"),  # has no effect: RMSNorm does not subtract a mean
         ("gpt2", "fold_ln"),
         ("gpt2", "fold_value_biases"),
     ],
@@ -235,7 +235,8 @@ def test_all_13_layers_of_res_jb_at_once(hub: HubCache) -> None:
 def test_processing_of_the_model_that_saes_were_trained_on(
     family: str, processing: str, tmp_path: Path
 ) -> None:
-    """What centring does to vectors is done to them; what changes weights alone changes none."""
+    """Centring changes the vectors that SAEs read, so Axon centres them. The other kinds of
+    processing change only weights, and need nothing."""
     settings = {processing: True}
     folder = tiny.family_folder(tmp_path / "model", family)
     saes = [

@@ -1,4 +1,4 @@
-"""Features read off the weights agree with TransformerLens' folded unembedding."""
+"""Features read from the weights agree with TransformerLens' folded unembedding."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ HOOK = "blocks.1.hook_resid_post"
 INDEX = 17
 
 
-def rough(folder: Path) -> Path:
-    """The model with a final norm that scales every dimension differently, saved again."""
+def uneven_norm(folder: Path) -> Path:
+    """Change the saved model's final norm so that it scales every dimension differently."""
     network = AutoModelForCausalLM.from_pretrained(folder)
     norms = [m for name, m in network.named_modules() if name.endswith(("ln_f", "norm"))]
     generator = torch.Generator().manual_seed(5)
@@ -33,13 +33,13 @@ def rough(folder: Path) -> Path:
 
 def folder_of(family: str, folder: Path) -> Path:
     if family == "gpt2":
-        return rough(tiny.gpt2_folder(folder))
-    return rough(tiny.family_folder(folder, family))
+        return uneven_norm(tiny.gpt2_folder(folder))
+    return uneven_norm(tiny.family_folder(folder, family))
 
 
 @pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "llama", "gemma2"])
 def test_effects_are_those_of_fold_ln(family: str, tmp_path: Path) -> None:
-    """Per unit of activation, a feature changes the logits by `W_dec[i] @ W_U`."""
+    """A feature changes the logits by `W_dec[i] @ W_U` per unit of activation."""
     folder = folder_of(family, tmp_path / "model")
     folded = reference.boot(folder, fold_ln=True)
     [sae] = reference.load_saes([tiny.sae_folder(tmp_path / "sae", "standard", HOOK)])
@@ -51,7 +51,7 @@ def test_effects_are_those_of_fold_ln(family: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def reading(tmp_path_factory: pytest.TempPathFactory) -> tuple[FeatureReader, Any, Any]:
-    """A reader as the service makes it, and the folded model and SAE it must agree with."""
+    """The service's reader, and the folded model and SAE that it must agree with."""
     root = tmp_path_factory.mktemp("reading")
     folder = folder_of("gpt2", root / "model")
     sae = tiny.sae_folder(root / "sae", "standard", HOOK)

@@ -1,4 +1,4 @@
-"""Tokens and features agree with TransformerLens + SAELens on random GPT-2s, in any company."""
+"""Tokens and features agree with TransformerLens + SAELens on random GPT-2s, in any batch."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_alone(bench: Bench, expected: list[Any], index: int) -> None:
 
 @pytest.mark.parametrize("steps_between", [0, 1, 3])
 def test_ragged_and_staggered(bench: Bench, expected: list[Any], steps_between: int) -> None:
-    """Eight over five slots: rows join, wait, leave, and move to close the holes."""
+    """Eight requests for five slots: rows join, wait, leave, and move into free slots."""
     requests = [bench.request(p, n) for p, n in zip(PROMPTS, LENGTHS, strict=True)]
     for events, want in zip(bench.run(requests, steps_between), expected, strict=True):
         assert_same(events, want, atol=ATOL)
@@ -71,7 +71,8 @@ def test_ragged_and_staggered(bench: Bench, expected: list[Any], steps_between: 
 def test_a_prompt_that_fills_the_context_beside_a_shorter_one(
     folders: tuple[Path, list[Path]], bench: Bench
 ) -> None:
-    """Its last 4 tokens share a step with 15 of another's, so they are padded past the end."""
+    """Its last 4 tokens share a step with 15 tokens of the other prompt, so that the padding goes
+    beyond the context's end."""
     context = bench.loaded.served.context_length
     words = bench.prompt_ids("the small cat sat on a mat and " * 12)
     full, short = words[:context], words[:15]
@@ -85,7 +86,7 @@ def test_a_prompt_that_fills_the_context_beside_a_shorter_one(
         assert_same(events, reference.generate(bridge, saes, ids, length), atol=ATOL)
 
 
-def test_seeded_sampling_is_the_same_in_any_company(bench: Bench) -> None:
+def test_seeded_sampling_is_the_same_in_any_batch(bench: Bench) -> None:
     knobs = [
         Sampling(temperature=1.3, seed=1),
         Sampling(temperature=0.9, top_k=5, seed=2**63 + 7),
@@ -103,7 +104,7 @@ def test_seeded_sampling_is_the_same_in_any_company(bench: Bench) -> None:
 def test_centred_source_matches_a_centred_model(
     folders: tuple[Path, list[Path]], tmp_path: Path
 ) -> None:
-    """res-jb's SAEs were trained on a model whose writing weights were centred."""
+    """The SAEs of res-jb were trained on a model with centred writing weights."""
     kwargs = {"center_writing_weights": True}
     sae = tiny.sae_folder(
         tmp_path / "sae",

@@ -1,7 +1,7 @@
 """Decode steps over the static buffers that CUDA graphs use, without a GPU.
 
-What is captured is run again in place of a replay: same buckets, same padding, same spare
-position, same inputs and outputs at fixed addresses.
+A replay runs the captured function again. All else is as on a GPU: the same buckets, padding and
+spare position, and inputs and outputs at fixed addresses.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LENGTHS = [9, 40, 5, 22, 14]
 
 
 class Rerun:
-    """Captures by remembering the function; counts captures and replays."""
+    """A capture that keeps the function and replays by calling it; counts captures and replays."""
 
     def __init__(self) -> None:
         self.captured = self.replayed = 0
@@ -71,7 +71,7 @@ def test_replayed_steps_agree_with_the_reference(folders: tuple[Path, Path]) -> 
 
 
 def test_no_request_captures_after_start(tmp_path: Path) -> None:
-    """Whatever features and sources requests ask for, alone or together, with or without them."""
+    """For any number of features and choice of sources, alone and together in a batch."""
     model = tiny.gpt2_folder(tmp_path / "model")
     hooks = {"jumprelu": HOOK, "standard": "blocks.2.hook_resid_pre"}
     saes = [tiny.sae_folder(tmp_path / name, name, hook) for name, hook in hooks.items()]
@@ -94,7 +94,7 @@ def test_no_request_captures_after_start(tmp_path: Path) -> None:
 
 
 def assert_part(events: list[Event], everything: list[Event], wanted: Features) -> None:
-    """The events' features are the strongest of all, of the sources wanted."""
+    """The events hold the strongest of all features, for the wanted sources only."""
     for found, full in zip(tokens(events), tokens(everything), strict=True):
         assert found.token_id == full.token_id
         assert len(found.source_features) == (len(wanted.sources) if wanted.top_k else 0)
@@ -113,7 +113,7 @@ def tokens(events: list[Event]) -> list[Token]:
     return [token for event in events if isinstance(event, Tokens) for token in event.tokens]
 
 
-def test_more_features_than_were_captured_are_found_eagerly(tmp_path: Path) -> None:
+def test_a_request_for_more_features_than_were_captured_runs_eagerly(tmp_path: Path) -> None:
     model = tiny.gpt2_folder(tmp_path / "model")
     rerun = Rerun()
     bench = Bench.load(
@@ -128,8 +128,8 @@ def test_more_features_than_were_captured_are_found_eagerly(tmp_path: Path) -> N
 
 
 def graph_that_does_nothing(rows: int) -> Any:
-    """A way of capturing that gives an empty graph for one number of rows, as a capture on the
-    wrong device or stream does."""
+    """A capture that gives an empty graph for one number of rows, as a capture on the wrong device
+    or stream does."""
 
     def capture(compute: Any) -> Replay:
         return (lambda: None) if compute.args == (rows,) else compute
@@ -171,12 +171,16 @@ def test_a_replay_that_differs_is_refused(
         Bench.load(folders[0], [folders[1]], capture=Rerun())
 
 
-def test_rounding_of_half_precision_is_no_difference(folders: tuple[Path, Path]) -> None:
+def test_rounding_in_half_precision_does_not_count_as_a_difference(
+    folders: tuple[Path, Path],
+) -> None:
     Bench.load(folders[0], [folders[1]], capture=Rerun(), dtype="bfloat16")
 
 
 @pytest.mark.parametrize("error", [RuntimeError, torch.AcceleratorError])
-def test_what_cannot_be_captured_runs_eagerly(folders: tuple[Path, Path], error: Any) -> None:
+def test_a_step_that_cannot_be_captured_runs_eagerly(
+    folders: tuple[Path, Path], error: Any
+) -> None:
     def refuse(compute: Callable[[], None]) -> Replay:
         raise error("operation not permitted when stream is capturing")
 
@@ -207,7 +211,7 @@ def test_only_a_lost_device_ends_the_engine(
         assert isinstance(events[-1], Failed)
 
 
-def test_each_kind_of_step_is_taken_before_serving(
+def test_each_kind_of_step_runs_once_before_serving(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[Sequence[Feed]] = []

@@ -1,4 +1,4 @@
-"""Values that are not finite fail the request that brought them, and leave nothing behind."""
+"""Values that are not finite fail the request that caused them, and affect no later request."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 @pytest.fixture(params=[torch.nan, torch.inf, -torch.inf])
 def bad_token(bench: Bench, request: pytest.FixtureRequest) -> Iterator[None]:
-    """As if reading this token led to numbers too large, as it does in half precision."""
+    """Makes the token BAD lead to values that are not finite, as can happen in half precision."""
     embedding = bench.loaded.runner.model.network.get_input_embeddings().weight  # type: ignore[operator]
     kept = embedding[BAD].clone()
     with torch.no_grad():
@@ -58,7 +58,7 @@ def bad(bench: Bench, max_tokens: int, features: Features | None = None) -> Requ
 
 
 def assert_same(found: list[list[Event]], wanted: list[list[Event]]) -> None:
-    """The same tokens, and as strong features as another batch's rounding lets them be."""
+    """The same tokens, and the same activations up to the rounding of another batch."""
     for events, want in zip(found, wanted, strict=True):
         assert isinstance(events[-1], Finished)
         for token, other in zip(tokens(events), tokens(want), strict=True):
@@ -73,7 +73,7 @@ def tokens(events: list[Event]) -> list[Token]:
 
 @pytest.mark.usefixtures("bad_token")
 @pytest.mark.parametrize("steps_between", [0, 1])
-def test_it_fails_alone(bench: Bench, steps_between: int) -> None:
+def test_only_the_bad_requests_fail(bench: Bench, steps_between: int) -> None:
     requests = [bench.request(prompt, 12) for prompt in GOOD]
     alone = [bench.run([request])[0] for request in requests]
     mixed = [bad(bench, 12), requests[0], bad(bench, 0), requests[1], bad(bench, 3), requests[2]]
@@ -85,15 +85,16 @@ def test_it_fails_alone(bench: Bench, steps_between: int) -> None:
 
 
 @pytest.mark.usefixtures("bad_token")
-def test_it_is_noticed_without_features(bench: Bench) -> None:
+def test_a_bad_request_without_features_fails_too(bench: Bench) -> None:
     [events] = bench.run([bad(bench, 5, Features(top_k=0))])
     assert isinstance(events[-1], Failed)
 
 
 @pytest.mark.usefixtures("bad_token")
-@pytest.mark.parametrize("how", ["nothing told", "cancelled"])
-def test_whoever_takes_the_slot_next_is_not_poisoned(bench: Bench, how: str) -> None:
-    """Nothing is wrong to tell where no feature and no token is wanted, or nobody waits."""
+@pytest.mark.parametrize("how", ["nothing wanted", "cancelled"])
+def test_the_next_request_in_the_slot_is_right(bench: Bench, how: str) -> None:
+    """Also after a bad request that does not fail: one that wants no feature and no token, or one
+    that was cancelled."""
     want = bench.run([bench.request(text, 12) for text in GOOD])
     engine = Engine(
         bench.loaded.runner,
@@ -114,8 +115,7 @@ def test_whoever_takes_the_slot_next_is_not_poisoned(bench: Bench, how: str) -> 
 
 
 @torch.no_grad()
-def test_a_source_that_is_not_asked_for_does_no_harm(bench: Bench) -> None:
-    """Another request in the step asks for it, and fails."""
+def test_a_bad_source_fails_only_the_requests_that_ask_for_it(bench: Bench) -> None:
     sae = bench.loaded.runner.tap.sources[1].sae
     kept = sae.b_dec.clone()
     sae.b_dec.fill_(torch.nan)
@@ -138,7 +138,7 @@ def test_a_source_that_is_not_asked_for_does_no_harm(bench: Bench) -> None:
         (KeyError(), True, KeyError),
     ],
 )
-def test_a_lost_device_is_told_from_a_failure(
+def test_a_lost_device_is_distinguished_from_a_failure(
     bench: Bench,
     work: str,
     error: Exception,

@@ -1,4 +1,4 @@
-"""Families that no other test covers are looked at when they are loaded."""
+"""Model families that no other test covers are checked when they are loaded."""
 
 from __future__ import annotations
 
@@ -30,17 +30,19 @@ def olmo(tmp_path: Path) -> Path:
     return tiny.untested_folder(tmp_path, "olmo2")
 
 
-def test_the_families_held_to_be_tested_are() -> None:
+def test_the_families_listed_as_tested_are_those_of_the_tests() -> None:
     configs = [AutoConfig.for_model(tiny.model_type(family)) for family in tiny.FAMILIES]
     assert {config.get_text_config().model_type for config in configs} == TESTED
 
 
 @pytest.mark.parametrize("slots", [1, 2])
-def test_a_family_that_agrees_with_itself_is_served(olmo: Path, slots: int) -> None:
+def test_a_family_that_passes_the_check_is_served(olmo: Path, slots: int) -> None:
     assert load(olmo, slots=slots).served.model == olmo.name
 
 
-def test_one_that_does_not_is_refused(olmo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family_that_fails_the_check_is_refused(
+    olmo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def other(*args: Any, scaling: float | None = None, **kwargs: Any) -> Any:
         return attention.attend(*args, scaling=2 * (scaling or 1), **kwargs)
 
@@ -50,10 +52,10 @@ def test_one_that_does_not_is_refused(olmo: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("model_type", ["olmo2", "gpt2"])
-def test_weights_that_were_packed_wrong_are_refused(
+def test_wrongly_packed_weights_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_type: str
 ) -> None:
-    """Whether the tests cover a family says nothing of how this machine multiplies."""
+    """Also for a tested family, since packing depends on the machine's CPU."""
 
     class Broken(prepack.PackedLinear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

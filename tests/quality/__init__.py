@@ -1,1 +1,1 @@
-"""Is a running server good? Six checks from outside, as `make check-quality`."""
+"""`make check-quality`: six checks of a running server from outside."""

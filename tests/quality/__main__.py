@@ -1,4 +1,4 @@
-"""`make check-quality`: six checks of the server at AXON_URL, a line each; 1 if one fails."""
+"""`make check-quality`: six checks of the server at AXON_URL, a line each. Exits 1 if one fails."""
 
 from __future__ import annotations
 
@@ -31,26 +31,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make check-quality ARGS=...",
-        description=f"Checks the server at AXON_URL (default: {_DEFAULT}). A server that wants an "
+        description=f"Checks the server at AXON_URL (default: {_DEFAULT}). If the server needs an "
         "access token: AXON_URL=http://host:8000/?access=TOKEN",
     )
     fast = Limits()
     for name, default, about in (
-        ("--first", fast.first, "most seconds to the first token"),
-        ("--rate", fast.rate, "fewest tokens a second"),
-        ("--pause", fast.pause, "most seconds between two tokens, of 99 in a hundred"),
+        ("--first", fast.first, "maximum seconds to the first token"),
+        ("--rate", fast.rate, "minimum tokens a second"),
+        ("--pause", fast.pause, "maximum seconds between two tokens, 99th percentile"),
     ):
         parser.add_argument(name, type=float, default=default, help=f"{about} (%(default)s)")
     return parser.parse_args(argv)
 
 
 async def _run(url: str, name: str, check: Check, limits: Limits) -> bool:
-    """Runs one check on a socket of its own; prints its verdict and returns whether it is good."""
+    """Runs one check on its own socket; prints its verdict and returns whether it is good."""
     try:
         async with asyncio.timeout(_MOST), connected(url) as client:
             verdict = await check(client, limits)
     except TimeoutError:
-        verdict = Verdict(False, f"nothing came for {PATIENCE:g} s, or it took over {_MOST:g} s")
+        verdict = Verdict(
+            False, f"no frame came for {PATIENCE:g} s, or the check took over {_MOST:g} s"
+        )
     except Refused as refused:
         verdict = Verdict(False, f"the server refused: {refused}")
     except (Broken, aiohttp.ClientError, OSError, ValueError) as error:

@@ -14,14 +14,15 @@ GEOGRAPHY = re.compile(
     r"geograph\w*|europ\w*|france|french|paris|germany|italy|spain|england|territor\w*|towns?)\b",
     re.IGNORECASE,
 )
-#: Features about geography that there have to be.
+#: The least number of features about geography.
 _SANE = 2
-#: Strongest features of each source that two runs, or two prompts, are compared by.
+#: How many of the strongest features of each source are compared between runs or prompts.
 _TOP = 5
-#: Share of them that has to be the same when a run repeats: company in the batch rounds otherwise.
+#: The least share of them that must agree when a run repeats. Not 1, because rounding depends on
+#: which other requests are in the batch.
 _SAME = 0.98
 _LONG = 500
-#: Generations that may make up the long one; a model may end its text whenever it likes.
+#: The most generations that the long run may take; a model may end its text at any token.
 _MOST_RUNS = 100
 PROSE = "The old man walked slowly along the river, and the evening was quiet and warm."
 CODE = "def add(a, b):\n    total = a + b\n    return total\n\nfor i in range(10):\n    print(i)\n"
@@ -29,7 +30,7 @@ CODE = "def add(a, b):\n    total = a + b\n    return total\n\nfor i in range(10
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is fast enough: seconds to the first token, tokens a second, seconds between two."""
+    """Limits of speed: seconds to the first token, tokens a second, seconds between two tokens."""
 
     first: float = 2.0
     rate: float = 5.0
@@ -38,7 +39,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check has found."""
+    """The result of a check."""
 
     good: bool
     measured: str
@@ -55,7 +56,7 @@ async def sanity(client: Client, limits: Limits) -> Verdict:
     labels = run.labels()
     if not labels:
         return Verdict(
-            False, "no feature has a label; if the server is new, they may be on the way"
+            False, "no feature has a label; a server that has just started may still load them"
         )
     found = sorted(feature for feature, label in labels.items() if GEOGRAPHY.search(label))
     named = "; ".join(dict.fromkeys(labels[feature] for feature in found))[:100]
@@ -85,7 +86,7 @@ def _shared(one: Run, other: Run) -> float:
 
 
 async def long_run(client: Client, limits: Limits) -> Verdict:
-    """Five hundred tokens, each once and in order, in one generation or in several."""
+    """500 tokens arrive, each once and in order, in one generation or in several."""
     context: int = client.model["limits"]["context_length"]
     made = runs = ended = 0
     while made < _LONG and runs < _MOST_RUNS:
@@ -103,7 +104,7 @@ async def long_run(client: Client, limits: Limits) -> Verdict:
 
 
 def _whole(run: Run) -> None:
-    """Broken unless every token of the run is there once, in order, and it ended well."""
+    """Raises Broken unless every token of the run came once, in order, and the run ended well."""
     steps = [token.step for token in run.tokens]
     positions = [token.position for token in run.prompt + run.tokens]
     if steps != list(range(len(steps))):
@@ -112,13 +113,13 @@ def _whole(run: Run) -> None:
     if positions != list(range(len(positions))):
         raise Broken("positions of the tokens are not 0, 1, 2, ...")
     if run.end.get("status") != "done":
-        raise Broken(f"status is {run.end.get('status')!r} in place of 'done'")
+        raise Broken(f"status is {run.end.get('status')!r} instead of 'done'")
     if run.end.get("generated_tokens", len(steps)) != len(steps):
         raise Broken(f"{len(steps)} of {run.end['generated_tokens']} tokens came")
 
 
 async def latency(client: Client, limits: Limits) -> Verdict:
-    """The first token comes soon, and the others follow in time."""
+    """The first token comes soon, and the others follow fast enough."""
     runs = [
         await client.generate("Once upon a time", max_tokens=100, temperature=1, seed=seed)
         for seed in range(3)
@@ -139,10 +140,10 @@ async def latency(client: Client, limits: Limits) -> Verdict:
 
 
 async def edges(client: Client, limits: Limits) -> Verdict:
-    """One token, arithmetic and code work; an empty prompt is refused, and the socket goes on."""
+    """One token, arithmetic and code work; after an empty prompt is refused, the socket works."""
     one = await client.generate("a", max_tokens=1, temperature=0)
     if len(one.tokens) > 1:
-        return Verdict(False, f"{len(one.tokens)} tokens came in place of one")
+        return Verdict(False, f"{len(one.tokens)} tokens came instead of one")
     for prompt in ("2 + 2 =", "def add(a, b):\n    return"):
         _whole(await client.generate(prompt, max_tokens=10, temperature=0))
     try:
@@ -154,11 +155,11 @@ async def edges(client: Client, limits: Limits) -> Verdict:
     else:
         return Verdict(False, "an empty prompt is not refused")
     _whole(await client.generate("Once more", max_tokens=2, temperature=0))
-    return Verdict(True, f"one token, arithmetic and code work; {said}, the socket goes on")
+    return Verdict(True, f"one token, arithmetic and code work; {said}, the socket still works")
 
 
 async def contrast(client: Client, limits: Limits) -> Verdict:
-    """Code and prose share under half of their strongest features."""
+    """Code and prose share less than half of their strongest features."""
     code, prose = [
         {
             feature

@@ -1,4 +1,4 @@
-"""A client as people write one: a prompt goes out, tokens with named features come back."""
+"""A simple client: it sends a prompt and reads tokens with labelled features."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from yarl import URL
 
 Frame = dict[str, Any]
 
-#: Seconds that the next frame may take: a queue and a slow machine are no fault.
+#: Seconds that the next frame may take; long, since a queue or a slow machine is no fault.
 PATIENCE = 60.0
-#: Seconds of silence after the end of a generation, after which no more labels are waited for.
+#: After the end of a generation, this many seconds without a frame end the wait for late labels.
 _LABELS = 2.0
 
 
 class Refused(Exception):
-    """The server said no: `code` is for programs, `field` names what is wrong."""
+    """The server refused a request: `code` is for programs, `field` is the field that is wrong."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__(f"{frame.get('error')}: {frame.get('message')}")
@@ -30,12 +30,12 @@ class Refused(Exception):
 
 
 class Broken(Exception):
-    """The server does not do what every client relies on."""
+    """The server broke the protocol that every client relies on."""
 
 
 @dataclass(slots=True)
 class Token:
-    """A token, its features, the strongest of each source first, and when it came (seconds)."""
+    """A token, its features (strongest of each source first), and when it arrived, in seconds."""
 
     text: str
     step: int | None
@@ -53,7 +53,7 @@ class Token:
 
 @dataclass(slots=True)
 class Run:
-    """A generation from start to end; times are in seconds, of the same clock as the tokens'."""
+    """A generation from start to end; `began` is in seconds, by the same clock as the tokens."""
 
     began: float
     prompt: list[Token] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Run:
 
     @property
     def text(self) -> str:
-        """What was generated."""
+        """The generated text."""
         return "".join(token.text for token in self.tokens)
 
     def labels(self) -> dict[tuple[str, int], str]:
@@ -77,17 +77,17 @@ class Run:
 
 
 class Client:
-    """One socket, on which one generation follows the other."""
+    """One socket, on which generations run one after another."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, model: Frame) -> None:
         self._socket = socket
-        #: What `/api/model` says.
+        #: The answer of `/api/model`.
         self.model = model
 
     async def generate(self, prompt: str, labels: bool = False, **knobs: Any) -> Run:
-        """One generation; with `labels`, waits for those that come late. Refused or Broken."""
+        """One generation; with `labels`, waits for late labels too. Raises Refused or Broken."""
         run = Run(time.perf_counter())
-        # As the earlier demo's clients do: no type.
+        # The message has no type, like those of the earlier demo's clients.
         await self._socket.send_json({"prompt": prompt, **knobs})
         async for frame in self._frames(PATIENCE):
             if self._take(run, frame):
@@ -132,7 +132,7 @@ class Client:
 
 @asynccontextmanager
 async def connected(address: str) -> AsyncIterator[Client]:
-    """A client of the server at `address`, which may carry `?access=TOKEN`."""
+    """A client of the server at `address`, which may end in `?access=TOKEN`."""
     url = URL(address)
     async with aiohttp.ClientSession() as http:
         async with http.get(url / "api/model") as answer:
@@ -151,7 +151,7 @@ def _token(frame: Frame) -> Token:
             for feature in frame["features"]
         ]
         text, position = frame["token"], frame["position"]
-        # Whoever reads a label reads text.
+        # A label must be text.
         for feature in features:
             feature.get("label", "").lower()
         return Token("" + text, frame.get("step"), position, features, time.perf_counter())

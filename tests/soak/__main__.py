@@ -1,4 +1,4 @@
-"""Kill one process after the other under a watching hall, and see that nobody misses anything."""
+"""Kill one process after another while viewers watch, and check that no viewer misses a frame."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-if __name__ == "__main__":  # nothing of the shell's may decide how this goes
+if __name__ == "__main__":  # settings in the shell must not change the result
     for _name in [name for name in os.environ if name.startswith("AXON_")]:
         del os.environ[_name]
 
@@ -18,7 +18,7 @@ from . import report, trial
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a soak; 1 if it found anything wrong."""
+    """Runs a soak; returns 1 if it found a fault."""
     arguments = _parse(argv)
     print(f"seed {arguments.seed}", flush=True)
     plan = trial.Plan(
@@ -45,13 +45,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     default = trial.Plan()
     parser = argparse.ArgumentParser(prog="make soak ARGS=...", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=default.seconds, help="%(default)s")
+    parser.add_argument(
+        "--seconds", type=float, default=default.seconds, help="length of the run: %(default)s"
+    )
     parser.add_argument(
         "--every", type=float, default=default.every, help="seconds between kills: %(default)s"
     )
-    parser.add_argument("--viewers", type=int, default=default.viewers, help="%(default)s")
     parser.add_argument(
-        "--generating", type=int, default=default.generating, help="rooms: %(default)s"
+        "--viewers", type=int, default=default.viewers, help="number of viewers: %(default)s"
+    )
+    parser.add_argument(
+        "--generating", type=int, default=default.generating, help="number of rooms: %(default)s"
     )
     reliability.common(parser)
     return parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Viewers and presenters over WebSocket, which come back after a break as the page does."""
+"""Viewers and presenters over WebSocket. They reconnect as the page does."""
 
 from __future__ import annotations
 
@@ -17,55 +17,56 @@ import orjson
 
 from .checker import Frame, Ledger, Reader
 
-#: Seconds between two tries to come back: the page begins with half a second.
+#: Seconds between two attempts to reconnect; the page begins with half a second.
 _AGAIN = (0.2, 0.6)
-#: The same for those who stay away until the next generation may run.
+#: The same for lazy viewers, which may miss the start of the next generation.
 _LATER = (3.0, 5.0)
-#: Seconds that a presenter waits for `started` before it asks again, and reads between two.
+#: Seconds that a presenter waits for an answer before it asks again.
 _PATIENCE = 5.0
+#: Seconds that a presenter waits between two generations.
 _READS = (0.1, 0.5)
-#: Seconds without a frame after which it gives a generation up and asks for another.
+#: Seconds without a frame after which a presenter asks for another generation.
 _STALE = 10.0
 
 
 @dataclass
 class Measures:
-    """What all of the audience notes together."""
+    """Measurements of all viewers and presenters together."""
 
     delivered: int = 0
     reconnects: int = 0
-    #: Seconds from a frame's making to its receipt, of those made while the socket was open.
+    #: Seconds from a frame's creation to its receipt, for frames created while the socket was open.
     lags: array[float] = field(default_factory=lambda: array("f"))
     #: Refusals by code.
     refusals: Counter[str] = field(default_factory=Counter)
-    #: Called with a viewer whenever it is in its room again, and with each frame.
+    #: Called with a viewer and each frame that it gets.
     on_frame: list[Callable[[Viewer, Frame], None]] = field(default_factory=list)
 
 
 class Viewer:
-    """One socket in a room, opened anew whenever it breaks."""
+    """One socket in a room, reopened whenever it breaks."""
 
     def __init__(self, name: str, urls: list[str], http: aiohttp.ClientSession, measures: Measures):
         self.name = name
-        #: Whether it takes its time to come back.
+        #: Whether it waits for some seconds before it reconnects.
         self.lazy = False
-        #: Whether it comes back to the same gateway, however long that is away, or to either.
+        #: Whether it always reconnects to the same gateway, or to both by turns.
         self.faithful = False
         self.reader: Reader | None = None
         self.socket: aiohttp.ClientWebSocketResponse | None = None
-        #: The gateway it is at, or was last.
+        #: The gateway it is connected to, or was last.
         self.url = urls[0]
         self._urls = urls
         self._http = http
         self._measures = measures
         self.opened = 0.0
-        #: Refusals it was told, beside the log.
+        #: Refusals it got that are no part of the log.
         self.refused = 0
         #: Set while the viewer is in its room.
         self.inside = asyncio.Event()
 
     async def watch(self) -> None:
-        """Reads for ever, as the page does, whatever becomes of the connection."""
+        """Reads for ever and reconnects whenever the connection breaks, as the page does."""
         while True:
             await self._visit()
             self.inside.clear()
@@ -84,12 +85,12 @@ class Viewer:
                     if message.type is aiohttp.WSMsgType.TEXT:
                         self._receive(orjson.loads(message.data))
         except (aiohttp.ClientError, OSError):
-            pass  # it is down
+            pass  # the gateway is down
         finally:
             self.socket = None
 
     async def _come_in(self) -> None:
-        """What is to be sent at once."""
+        """Sends what has to be sent as soon as the socket is open."""
 
     def _query(self) -> dict[str, str]:
         assert self.reader is not None
@@ -116,7 +117,7 @@ class Viewer:
 
 
 class Presenter(Viewer):
-    """Opens a room by generating, and generates in it again and again."""
+    """Opens a room by generating, and keeps generating in it."""
 
     def __init__(
         self,
@@ -156,7 +157,7 @@ class Presenter(Viewer):
             try:
                 await self.socket.send_json({"type": "generate", "prompt": "The capital"})
             except (ConnectionError, aiohttp.ClientError):
-                return  # the reader notices, too
+                return  # `watch` notices it too, and reconnects
 
     def _query(self) -> dict[str, str]:
         if self.reader is None:
@@ -180,7 +181,7 @@ class Presenter(Viewer):
 
 
 async def reached(condition: Callable[[], bool], seconds: float = math.inf) -> bool:
-    """Waits so long for `condition`; whether it came to hold."""
+    """Waits up to `seconds` for `condition`; returns whether it became true."""
     deadline = time.monotonic() + seconds
     while True:
         if condition():
@@ -192,7 +193,7 @@ async def reached(condition: Callable[[], bool], seconds: float = math.inf) -> b
 
 @asynccontextmanager
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    """An HTTP client that opens as many sockets as it is asked for."""
+    """An HTTP client without a limit on its sockets."""
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:

@@ -1,6 +1,6 @@
-"""What every viewer may rely on, checked frame by frame; it knows nothing of sockets.
+"""Checks frame by frame what every viewer may rely on; independent of sockets.
 
-`Reader` follows one viewer. `Ledger` is shared by all of them: it sees that they agree.
+Each viewer has a `Reader`. All readers share a `Ledger`, which checks that their frames agree.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ import orjson
 
 Frame = dict[str, Any]
 
-#: Frames of these kinds are always part of the log. An `error` may stand beside it.
+#: Frames of these types are always part of the log. An `error` may be part of it or not.
 LOGGED = frozenset({"queued", "started", "prompt", "token", "labels", "finished"})
-#: What a log can begin with. Whoever starts over starts with one of these.
+#: Types with which a log can begin, also after a reader has started over.
 _BEGINS = frozenset({"queued", "started", "error"})
-#: Complaints kept in words; all of them are counted.
+#: How many complaints are kept as text; all of them are counted.
 _MOST_WORDS = 20
 
 
 class Ledger:
-    """What all viewers were told: by room, epoch and number, and each generation's end."""
+    """The frames that viewers got, by room, epoch and number, and how generations ended."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str | None, int], int] = {}
-        #: Digests of the frames counted; no two are alike, for each frame has its time.
+        #: Digests of the frames counted. No two frames have the same one: each has its time.
         self._counted: set[int] = set()
         self.ends: Counter[str] = Counter()
         self.begun = 0
 
     def agrees(self, room: str, epoch: str | None, frame: Frame, digest: int) -> bool:
-        """Whether everybody who was told this frame was told the same."""
+        """Whether every viewer that got a frame with this number got the same frame."""
         key = (room, epoch, frame["seq"])
         if digest not in self._counted and frame["type"] in ("started", "finished", "error"):
             self._counted.add(digest)
@@ -44,7 +44,7 @@ class Ledger:
 
 
 class Reader:
-    """One viewer's view of its room's log, and all that is wrong with it."""
+    """A room's log as one viewer got it, and all faults in it."""
 
     def __init__(self, name: str, room: str, ledger: Ledger) -> None:
         self.name = name
@@ -52,7 +52,7 @@ class Reader:
         self.epoch: str | None = None
         self.last = 0
         self.frames = 0
-        #: Times that a new epoch made this reader drop what it had.
+        #: How often a new epoch made this reader drop its frames.
         self.restarts = 0
         self.faults: Counter[str] = Counter()
         self.words: list[str] = []
@@ -66,16 +66,16 @@ class Reader:
 
     @property
     def running(self) -> bool:
-        """Whether a generation has begun that has not ended."""
+        """Whether a generation has begun and not ended."""
         return self._generation is not None
 
     def resume(self) -> str:
-        """The value of `from` with which to come back."""
+        """The value of `from` for reconnecting."""
         wanted = str(self.last + 1)
         return wanted if self.epoch is None else f"{self.epoch}:{wanted}"
 
     def take(self, frame: Frame) -> bool:
-        """Checks the next frame; True if it belongs to the log."""
+        """Checks the next frame; returns whether it belongs to the log."""
         self._notice_epoch(frame)
         seq = frame["seq"]
         if not (frame["type"] in LOGGED or (frame["type"] == "error" and seq > self.last)):
@@ -89,23 +89,23 @@ class Reader:
             return True
         self._held.append(digest)
         if not self._ledger.agrees(self.room, self.epoch, frame, digest):
-            self._complain("divergent", f"frame {seq} of epoch {self.epoch} is another elsewhere")
+            self._complain("divergent", f"frame {seq} of epoch {self.epoch} differs from others'")
         self._follow(frame)
         return True
 
     def end(self) -> None:
-        """Nothing more comes: each generation must have ended."""
+        """Call when no more frames come: each generation must have ended."""
         if self._generation is not None:
             self._complain("unended", f"the generation at frame {self.last} never ended")
 
     def compare(self, late: Reader) -> None:
-        """Complains unless this reader holds what one holds who came in only now."""
+        """Complains unless this reader holds the same as `late`, which joined only now."""
         if self.last != late.last:
-            self._complain("behind", f"it ends with frame {self.last}, a late one's {late.last}")
+            self._complain("behind", f"it ends at frame {self.last}, a late joiner at {late.last}")
         elif self._first > late._first:
             self._complain("behind", f"it lacks frames {late._first} to {self._first - 1}")
         elif self._held[len(self._held) - len(late._held) :] != late._held:
-            self._complain("divergent", "what it holds is not what a late joiner gets")
+            self._complain("divergent", "it holds other frames than a late joiner gets")
 
     def _notice_epoch(self, frame: Frame) -> None:
         given = frame.get("epoch")
@@ -114,11 +114,12 @@ class Reader:
             self._fresh = True
 
     def _start_over(self, frame: Frame) -> None:
-        """The log is another one, or its oldest generations have left it."""
+        """Drop all frames: the log is another one, or its oldest generations have left it."""
         if self._held:
             self.restarts += 1
         if frame["type"] not in _BEGINS:
-            self._complain("lost", f"it starts over in mid-generation, with frame {frame['seq']}")
+            message = f"it starts over inside a generation, with frame {frame['seq']}"
+            self._complain("lost", message)
         self._first, self.last = frame["seq"], frame["seq"] - 1
         self._held = array("q")
         self._missing.clear()
@@ -141,7 +142,7 @@ class Reader:
         return True
 
     def _follow(self, frame: Frame) -> None:
-        """Each generation: queued, started, its prompt, its tokens one by one, an end."""
+        """Checks the order within a generation: queued, started, prompt, tokens, end."""
         kind = frame["type"]
         if kind in ("queued", "started"):
             if self._generation == "started":

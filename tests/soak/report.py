@@ -1,4 +1,4 @@
-"""What a soak found: one JSON document, a table, and a verdict."""
+"""The result of a soak: a JSON document, a table, and the reasons for a failure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from .trial import LONGEST_RECOVERY, Outcome
 
-#: What must never happen, in the order in which it is reported.
+#: Faults, none of which may ever occur, in the order of the report.
 FAULTS = (
     "lost",
     "doubled",
@@ -22,7 +22,7 @@ _MOST_WORDS = 40
 
 
 def document(outcome: Outcome) -> dict[str, Any]:
-    """All of it, to be kept."""
+    """The whole result, as JSON."""
     faults: Counter[str] = Counter()
     for reader in outcome.readers:
         faults.update(reader.faults)
@@ -56,12 +56,12 @@ def document(outcome: Outcome) -> dict[str, Any]:
 
 
 def untold(outcome: Outcome) -> int:
-    """Rooms, over all kills of Redis, in which nobody was told that the room waits."""
+    """How many rooms, over all kills of Redis, told no viewer that the room waits."""
     return sum(len(k.rooms - k.told) for k in outcome.kills if k.name == "redis")
 
 
 def failures(result: dict[str, Any]) -> list[str]:
-    """Why the soak has failed, empty if it has not."""
+    """The reasons why the soak failed; empty if it passed."""
     found = [f"{kind}: {result[kind]}" for kind in FAULTS if result[kind]]
     for name, said in (("back_s", "came back"), ("tokens_again_s", "was given tokens again")):
         if result["kills"] and result[name] is None:
@@ -74,12 +74,12 @@ def failures(result: dict[str, Any]) -> list[str]:
 
 
 def words(outcome: Outcome) -> list[str]:
-    """The first complaints."""
+    """The first complaints, as text."""
     return [line for reader in outcome.readers for line in reader.words][:_MOST_WORDS]
 
 
 def table(result: dict[str, Any]) -> str:
-    """The document for people."""
+    """The main figures of the document as rows of a Markdown table."""
     rows: list[tuple[str, object]] = [
         ("viewers / generating", f"{result['viewers']} / {result['generating']}"),
         ("seconds", result["seconds"]),
@@ -110,7 +110,7 @@ def _at_most(seconds: float | None) -> str:
 
 
 def _worst(seconds: list[float | None]) -> float | None:
-    """The longest; None if one never came to its end."""
+    """The longest; None if one of them never ended."""
     if not seconds or None in seconds:
         return None
     return round(max(second for second in seconds if second is not None), 2)

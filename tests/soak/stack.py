@@ -18,7 +18,7 @@ from ..integration.gateway.fake_inference import SOURCES, WIDTH
 from ..ports import free_port
 
 _ROOT = Path(__file__).resolve().parents[2]
-#: Seconds that a service has to start, on a busy machine.
+#: Seconds that a service may take to start on a busy machine.
 _PATIENCE = 60.0
 
 
@@ -35,7 +35,7 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Where it serves HTTP, if it does."""
+        """The address of its HTTP server, if it has one."""
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
@@ -59,7 +59,7 @@ class Service:
                 return
 
     async def kill(self) -> None:
-        """SIGKILL: it can say nothing and tidy nothing up."""
+        """Sends SIGKILL, so that it cannot send or clean up anything."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -68,7 +68,7 @@ class Service:
 
 
 class Stack:
-    """All four; `gateways` are two."""
+    """All four processes; two of them are `gateways`."""
 
     def __init__(self, folder: Path, tokens: int, delay: float) -> None:
         module = "tests.integration.gateway.fake_inference"
@@ -78,7 +78,7 @@ class Stack:
         self.inference = Service("inference", command, port, folder / "inference.log")
         port = free_port()
         redis = [harness.redis_executable(), "--port", str(port), "--bind", "127.0.0.1"]
-        # As compose.yaml has it: rooms outlive a kill.
+        # Redis writes to disk, as in compose.yaml, so that rooms survive a kill.
         redis += ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
         redis += ["--dir", str(folder), "--loglevel", "warning"]
         self.redis = Service("redis", redis, port, folder / "redis.log")
@@ -109,14 +109,14 @@ class Stack:
         return (self.inference, self.redis, *self.gateways)
 
     def tracebacks(self) -> list[str]:
-        """What our services' logs tell of exceptions that nobody caught."""
+        """The names of the services whose logs hold a traceback."""
         logs = {service.name: service.log.read_text() for service in self.services}
         return [name for name, text in logs.items() if "Traceback" in text]
 
 
 @asynccontextmanager
 async def running(folder: Path, tokens: int, delay: float) -> AsyncIterator[Stack]:
-    """A stack that serves; all of it is killed in the end."""
+    """A ready stack; all its processes are killed in the end."""
     stack = Stack(folder, tokens, delay)
     async with AsyncExitStack() as ends:
         for service in stack.services:
@@ -134,5 +134,5 @@ async def _ready(url: str) -> None:
             async with http.get(f"{url}/readyz") as answer:
                 if answer.status == 200:
                     return
-            assert time.monotonic() < deadline, "the gateway never gets ready"
+            assert time.monotonic() < deadline, "the gateway did not become ready"
             await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The checker complains of each fault that it is there for, and of nothing else."""
+"""The soak's checker finds each kind of fault, and finds none where there is none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def log(tokens: int = 4, first: int = 1, end: str = "finished", **more: Any) -> 
 
 
 def reader(frames: list[Frame], ledger: Ledger | None = None, name: str = "v") -> Reader:
-    """A reader who was given all of these."""
+    """A reader that was given all these frames."""
     one = Reader(name, "room", ledger or Ledger())
     for frame in frames:
         one.take(frame)
@@ -36,10 +36,10 @@ def faults(one: Reader) -> dict[str, int]:
     return {kind: count for kind, count in one.faults.items() if count}
 
 
-def test_nothing_is_wrong_with_what_is_right() -> None:
+def test_correct_logs_have_no_faults() -> None:
     ledger = Ledger()
     frames = [{"type": "room", "seq": 0, "epoch": "a"}, *log(), *log(first=9, end="error")]
-    frames.insert(5, {"type": "error", "seq": 4, "error": "busy"})  # beside the log
+    frames.insert(5, {"type": "error", "seq": 4, "error": "busy"})  # no part of the log
     one, late = reader(frames, ledger), reader(frames, ledger, "late")
     one.compare(late)
     assert faults(one) == faults(late) == {}
@@ -71,7 +71,7 @@ def test_reordered_frames() -> None:
     assert "lost" not in found
 
 
-def test_a_frame_that_is_another_elsewhere() -> None:
+def test_a_frame_that_differs_between_viewers() -> None:
     ledger = Ledger()
     reader(log(), ledger)
     other = log()
@@ -79,8 +79,8 @@ def test_a_frame_that_is_another_elsewhere() -> None:
     assert faults(reader(other, ledger)) == {"divergent": 1}
 
 
-def test_a_late_frame_of_a_former_writer_hides_another() -> None:
-    """Both logs are in order; only side by side does it show that they differ."""
+def test_a_late_frame_of_a_former_writer_replaces_another() -> None:
+    """Both logs are in order; only a comparison shows that they differ."""
     ledger = Ledger()
     reader(log(), ledger)
     other = log()
@@ -106,7 +106,7 @@ def test_starting_over_without_a_new_epoch() -> None:
     assert faults(reader([*log(), *log()])) == {"doubled": 8}
 
 
-def test_starting_over_in_mid_generation() -> None:
+def test_starting_over_in_the_middle_of_a_generation() -> None:
     found = faults(reader([*log(epoch="a"), *log(epoch="b")[4:]]))
     assert found["lost"] == 1
     assert found["unstarted"] > 0
@@ -131,7 +131,7 @@ def test_a_skipped_step() -> None:
 
 
 @pytest.mark.parametrize("held", [slice(0, 7), slice(3, None)])
-def test_a_reader_who_holds_less_than_a_late_one(held: slice) -> None:
+def test_a_reader_that_holds_less_than_a_late_one(held: slice) -> None:
     one = Reader("v", "room", Ledger())
     for frame in [*log(), *log(first=9)][:16][held]:
         one.take(frame)
@@ -145,7 +145,7 @@ def test_the_oldest_generations_may_have_left_the_log() -> None:
     assert faults(one) == {}
 
 
-def test_complaints_are_in_words() -> None:
+def test_complaints_name_the_viewer_the_room_and_the_fault() -> None:
     frames = log()
     del frames[4]
     assert (

@@ -1,4 +1,4 @@
-"""The soak in short: each service is killed while people watch, and nobody misses anything."""
+"""A short soak: each service is killed while viewers watch, and no viewer misses a frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHORT = trial.Plan(seconds=40, every=8, viewers=60, generating=4, seed=1)
 
 
 @pytest.mark.timeout(180)
-async def test_kills_under_a_watching_hall() -> None:
+async def test_no_viewer_misses_a_frame_when_services_are_killed() -> None:
     outcome = await trial.run(SHORT)
     result = report.document(outcome)
     failures = report.failures(result)

@@ -1,4 +1,4 @@
-"""The soak: viewers watch, presenters generate, and one process after the other is killed."""
+"""The soak: viewers watch, presenters generate, and one process after another is killed."""
 
 from __future__ import annotations
 
@@ -20,29 +20,28 @@ from .stack import Service, Stack
 
 Say = Callable[[str], None]
 
-#: Seconds that a killed process stays away.
+#: Seconds between a kill and the restart.
 _DOWN = 2.0
-#: Seconds after its start within which all must be served again.
+#: Seconds after the restart within which all viewers must be served again.
 LONGEST_RECOVERY = 30.0
-#: Seconds from there to the next kill at least.
+#: The least number of seconds between a recovery and the next kill.
 _BREATH = 2.0
-#: One viewer of so many takes its time to come back.
+#: One viewer in this many is lazy.
 _LAZY = 7
-#: Seconds in which everything has to come to rest in the end.
+#: Seconds for all generations to end after the last kill.
 _REST = 60.0
-#: Seconds without a frame after which nothing more comes.
+#: After this many seconds without a frame no more are expected.
 _QUIET = 2.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long, how many, how often."""
+    """The settings of a soak. `tokens` and `delay` (seconds between tokens) are of a generation."""
 
     seconds: float = 600.0
     every: float = 20.0
     viewers: int = 200
     generating: int = 8
-    #: Of each generation.
     tokens: int = 40
     delay: float = 0.1
     seed: int = 0
@@ -50,24 +49,24 @@ class Plan:
 
 @dataclass
 class Kill:
-    """One process killed, and how long it was until all were served again."""
+    """One killed process, and how long it took until all viewers were served again."""
 
     name: str
     at: float
     #: Sockets that broke.
     broken: int = 0
-    #: Seconds until all of those were in their rooms again, but for the lazy ones.
+    #: Seconds until all viewers of those sockets, except lazy ones, were in their rooms again.
     back: float | None = None
-    #: Seconds until tokens came again in every room in which a generation ran.
+    #: Seconds until tokens came in every room again.
     tokens: float | None = None
-    #: Rooms in which somebody was told that they wait; of Redis alone.
+    #: Rooms in which a viewer was told that the room waits; only for a kill of Redis.
     told: set[str] = field(default_factory=set)
     rooms: set[str] = field(default_factory=set)
 
 
 @dataclass
 class Outcome:
-    """What is reported."""
+    """Everything that the report is made from."""
 
     plan: Plan
     seconds: float
@@ -79,7 +78,7 @@ class Outcome:
 
 
 async def run(plan: Plan, say: Say = lambda line: None) -> Outcome:
-    """Runs the whole in a folder that is removed afterwards."""
+    """Runs a soak in a temporary folder."""
     random.seed(plan.seed)
     with tempfile.TemporaryDirectory(prefix="axon-soak-") as folder:
         async with stacks.running(Path(folder), plan.tokens, plan.delay) as stack, client() as http:
@@ -106,7 +105,7 @@ class _Trial:
             presenting = [tasks.create_task(one.present(stop)) for one in self._presenters]
             await self._kill_by_turns(time.monotonic() + self._plan.seconds)
             stop.set()
-            # Who has not come to rest by then is found wanting by what it holds.
+            # A viewer that is not done by then fails the comparison below.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_REST):
                     await asyncio.gather(*presenting)
@@ -131,7 +130,7 @@ class _Trial:
         return urls if number % 2 else urls[::-1]
 
     async def _gather(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """The presenters open their rooms, the viewers come in, at both gateways alike."""
+        """Presenters open their rooms and viewers join them, half of them at each gateway."""
         rooms = self._plan.generating
         self._presenters = [
             Presenter(f"presenter {n}", self._urls(n), self._http, self._measures, self._ledger)
@@ -165,7 +164,7 @@ class _Trial:
         await asyncio.sleep(max(0.0, until - time.monotonic()))
 
     async def _kill(self, service: Service) -> None:
-        """Kills it, starts it again, and waits until all are served, on a busy machine for long."""
+        """Kills a service, restarts it, and waits until all viewers are served again."""
         watch = _Recovery(self._all(), service)
         self._measures.on_frame = [watch.note]
         await service.kill()
@@ -181,7 +180,7 @@ class _Trial:
         )
 
     async def _rest(self) -> None:
-        """Waits until everybody is in their room and no frame has come for a while."""
+        """Waits until every viewer is in its room and no frame has come for a while."""
         before, since = -1, time.monotonic()
         while time.monotonic() - since < _QUIET or not all(v.inside.is_set() for v in self._all()):
             if before != self._measures.delivered:
@@ -189,7 +188,7 @@ class _Trial:
             await asyncio.sleep(0.05)
 
     async def _compare(self) -> None:
-        """Holds what each viewer has against what one gets who comes only now."""
+        """Compares what each viewer holds with what a viewer gets that joins only now."""
         late: dict[str, Reader] = {}
         for number, presenter in enumerate(self._presenters):
             assert presenter.reader is not None
@@ -209,7 +208,7 @@ class _Trial:
 
 
 class _Recovery:
-    """From a kill to everybody's being served again."""
+    """Measures the time from a kill until all viewers are served again."""
 
     def __init__(self, viewers: list[Viewer], service: Service) -> None:
         self.kill = Kill(service.name, time.monotonic())
@@ -222,7 +221,7 @@ class _Recovery:
         self._silent = set(self.kill.rooms)
 
     def over(self) -> bool:
-        """Whether all are served; notes how long that took."""
+        """Whether all viewers are served again; notes how long that took."""
         now = time.monotonic() - self.kill.at
         if self.kill.back is None and not self._away:
             self.kill.back = now if self.kill.broken else 0.0
@@ -231,7 +230,7 @@ class _Recovery:
         return self.kill.back is not None and self.kill.tokens is not None
 
     def note(self, viewer: Viewer, frame: Frame) -> None:
-        """A viewer was given a frame."""
+        """Called with each frame that a viewer gets."""
         assert viewer.reader is not None
         room = viewer.reader.room
         if viewer.opened > self._time:

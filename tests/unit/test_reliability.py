@@ -1,4 +1,4 @@
-"""The figures of docs/reliability.md are those of the last trials."""
+"""The figures in docs/reliability.md come from the last results."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def docs(tmp_path: Path) -> Path:
 
 
 def test_the_page_gets_the_figures_of_each_trial_and_keeps_the_rest(docs: Path) -> None:
-    for _ in range(2):  # what is written again replaces what was there
+    for _ in range(2):  # the second time replaces what the first wrote
         reliability.publish("soak", SOAK, docs)
         reliability.publish("fuzz", FUZZ, docs)
     page = (docs / "reliability.md").read_text()
@@ -62,12 +62,12 @@ def test_the_page_gets_the_figures_of_each_trial_and_keeps_the_rest(docs: Path) 
         assert f"\n{row}\n" in page
 
 
-def test_the_page_tells_of_each_kind_of_input() -> None:
+def test_the_page_describes_each_kind_of_input() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text()
     assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == KINDS
 
 
-def test_a_soak_fails_by_what_it_lost() -> None:
+def test_a_soak_fails_for_each_kind_of_fault() -> None:
     whole = {**SOAK, "tokens_again_s": 3.0}
     assert report.failures(whole) == []
     assert report.failures(SOAK) == [

@@ -23,7 +23,7 @@ async def inference() -> AsyncIterator[FakeInference]:
 
 @pytest.fixture(scope="session")
 def shared_redis() -> Iterator[RedisServer]:
-    """One Redis for all tests that only need one. Sources are never changed once loaded."""
+    """One Redis for all tests that do not need their own. Sources never change once loaded."""
     with harness.redis_server() as server:
         yield server
 

@@ -1,7 +1,7 @@
-"""An inference service without a model: it streams what a test has scripted, over real gRPC.
+"""An inference service without a model: it streams what a test scripts, over real gRPC.
 
-`python -m tests.integration.gateway.fake_inference PORT [TOKENS] [SECONDS]` serves it in a process
-of its own, for tests that kill it: TOKENS a generation, SECONDS between two of them.
+`python -m tests.integration.gateway.fake_inference PORT [TOKENS] [SECONDS]` runs it as a process,
+for tests that kill it. Each generation has TOKENS tokens, SECONDS apart.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Failure:
     retry_seconds: int | None = None
 
     def trailers(self) -> tuple[tuple[str, bytes], ...]:
-        """The google.rpc details as gRPC carries them."""
+        """The google.rpc details as gRPC trailers."""
         details = []
         if self.field is not None:
             violation = error_details_pb2.BadRequest.FieldViolation(
@@ -66,11 +66,11 @@ class Script:
     delay: float = 0.0
     #: Positions announced before the start.
     queue: tuple[int, ...] = ()
-    #: Instead of the first event.
+    #: Ends the call before the first event.
     refusal: Failure | None = None
-    #: After all tokens, instead of `finished`.
+    #: Ends the call after all tokens, instead of `finished`.
     failure: Failure | None = None
-    #: The stream ends without `finished`.
+    #: Whether the stream ends without `finished`.
     cut_off: bool = False
     #: Generated tokens per message.
     per_message: int = 1
@@ -80,7 +80,7 @@ class Script:
 
 @dataclass
 class Seen:
-    """What the service has seen."""
+    """What the service has received."""
 
     requests: list[pb.GenerateRequest] = field(default_factory=list)
     metadata: list[dict[str, Any]] = field(default_factory=list)
@@ -91,13 +91,13 @@ class Seen:
 
 
 class FakeInference(stubs.InferenceServiceServicer):
-    """The servicer, and the server around it; its sources are `{name}/0-res` and `{name}/1-res`."""
+    """The servicer and its server; the sources are `{name}/0-res` and `{name}/1-res`."""
 
     def __init__(self, script: Script | None = None, name: str = MODEL) -> None:
         self.name = name
         self.script = script or Script()
         self.seen = Seen()
-        self.waits_for = ""  # what it says while it loads
+        self.waits_for = ""  # while set, GetModel answers UNAVAILABLE with it
         self.port = 0
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
@@ -110,7 +110,7 @@ class FakeInference(stubs.InferenceServiceServicer):
         self._server = grpc.aio.server(
             options=(
                 ("grpc.so_reuseport", 0),
-                # As the real one: a gateway may ask an idle connection whether it lives.
+                # As in the real service: gateways may send keepalive pings while idle.
                 ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
                 ("grpc.keepalive_permit_without_calls", 1),
             )
@@ -230,7 +230,7 @@ def _started(
 
 
 def features_at(position: int, source: int) -> list[tuple[int, float]]:
-    """The features that the fake reports at a position: (id, activation), strongest first."""
+    """The fake's features at a position as (id, activation), strongest first."""
     if position == 0:
         return []
     return [((position * 7 + source + rank) % WIDTH, 3.0 - rank) for rank in range(2)]
@@ -268,7 +268,7 @@ def defaults() -> tuple[pb.SamplingOptions, pb.FeatureOptions]:
 
 
 def sources_of(name: str) -> tuple[str, ...]:
-    """The sources of the fake by this name."""
+    """The sources of the fake with this name."""
     return tuple(source.replace(MODEL, name) for source in SOURCES)
 
 

@@ -1,7 +1,7 @@
-"""A server that answers as Neuronpedia does, and fails as servers do.
+"""A server that answers like Neuronpedia, and can fail in different ways.
 
 `python -m tests.integration.gateway.fake_neuronpedia PORT` serves one source of 5,000 features,
-`gpt2-small/8-res-jb`, to try things by hand.
+`gpt2-small/8-res-jb`, for trials by hand.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp import web
 
 SOURCE = "gpt2-small/8-res-jb"
-#: What the next answers are instead of the right one.
+#: Ways in which an answer can be wrong.
 FAULTS = ("404", "403", "429", "500", "slow", "cut off", "malformed", "damaged")
 
 
@@ -30,7 +30,7 @@ class Seen:
 
 
 class FakeNeuronpedia:
-    """`labels` of `source` are in the export, `single` only behind the API; `rows` in a batch."""
+    """The export has `labels` of `source`, `rows` to a batch; `single` is only in the API."""
 
     def __init__(
         self,
@@ -44,13 +44,13 @@ class FakeNeuronpedia:
         self.single = single or {}
         self.rows = rows
         self.seen = Seen()
-        #: Faults of single files ("explanations/batch-2.jsonl.gz"), and of the API, next first.
+        #: The next faults of single files ("explanations/batch-2.jsonl.gz") and of the API.
         self.file_faults: dict[str, deque[str]] = {}
         self.api_faults: deque[str] = deque()
-        #: Headers and body of a 429.
+        #: Headers and body of an answer 429.
         self.limit_headers: dict[str, str] = {}
         self.limit_body: dict[str, Any] = {"limitPerWindow": 25_000}
-        #: Seconds before each file, and before each answer of the API.
+        #: Seconds before each file and before each answer of the API.
         self.delay = self.api_delay = 0.0
         self.url = ""
         self._runner: web.AppRunner | None = None

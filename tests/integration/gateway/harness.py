@@ -1,4 +1,4 @@
-"""What the gateway's tests share: a running gateway, sockets that read frames, a real Redis."""
+"""Shared by the gateway's tests: a running gateway, sockets that read frames, a real Redis."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def redis_executable() -> str:
 
 
 class RedisServer:
-    """A redis-server on a port of its own, which can be killed and started again, empty."""
+    """A redis-server on its own port. It can be killed and restarted; it is empty then."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -86,7 +86,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 def write_labels(folder: Path, source: str, labels: dict[int, str]) -> None:
-    """Label files for a source, in the form of Neuronpedia's export."""
+    """Writes label files for a source in Neuronpedia's export format."""
     explanations = [
         {
             "modelId": source.partition("/")[0],
@@ -108,7 +108,7 @@ def write_labels(folder: Path, source: str, labels: dict[int, str]) -> None:
 
 
 class Socket:
-    """A WebSocket client that checks what every client may rely on: order, without gaps."""
+    """A WebSocket client that checks that frames come in order and without gaps."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, after: int = 0) -> None:
         self.raw = socket
@@ -119,7 +119,7 @@ class Socket:
         await self.raw.send_json(message)
 
     async def frame(self, seconds: float = 5) -> Frame:
-        """The next frame, out of its batch if it came in one."""
+        """The next frame; frames of a batch come one by one."""
         while not self._pending:
             message = await self.raw.receive(seconds)
             assert message.type is aiohttp.WSMsgType.TEXT, message
@@ -136,7 +136,7 @@ class Socket:
         return frame
 
     async def until(self, *types: str, seconds: float = 5) -> list[Frame]:
-        """Frames up to and with the first of one of `types`."""
+        """All frames up to and including the first with one of these types."""
         frames = [await self.frame(seconds)]
         while frames[-1]["type"] not in types:
             frames.append(await self.frame(seconds))
@@ -147,7 +147,7 @@ class Socket:
 
 
 async def connection(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A plain connection, for what no HTTP client would send."""
+    """A plain connection, to send what no HTTP client would send."""
     host, port = url.removeprefix("http://").split(":")
     return await asyncio.open_connection(host, int(port))
 
@@ -155,9 +155,9 @@ async def connection(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
 async def narrow_connection(
     url: str, buffer: int = 4096
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection with small buffers on this side, so that the sender is held up soon.
+    """A connection with small receive buffers, so that the sender soon has to wait.
 
-    The kernel's own would grow to several MB.
+    By default the kernel lets them grow to several MB.
     """
     host, port = url.removeprefix("http://").split(":")
     plug = socket.socket()
@@ -167,21 +167,21 @@ async def narrow_connection(
 
 
 def masked(payload: bytes, first: int = 0x81) -> bytes:
-    """A frame of a client of at most 65,535 bytes: by default a whole text message."""
+    """A client's frame with a payload of up to 65,535 bytes; by default a whole text message."""
     length = len(payload)
     size = bytes([0x80 | length]) if length < 126 else b"\xfe" + struct.pack("!H", length)
     return bytes([first]) + size + bytes(4) + payload
 
 
 class RawSocket:
-    """A raw WebSocket client that sends any bytes, and reads only when told to."""
+    """A raw WebSocket client: it sends any bytes, and reads only when a test asks it to."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes
     ) -> None:
         self._reader = reader
         self._writer = writer
-        #: The head of the answer to the handshake.
+        #: The response headers of the handshake.
         self.answer = answer
 
     @classmethod
@@ -206,7 +206,7 @@ class RawSocket:
         return (await self._frame(0x81)).decode()
 
     async def close_code(self) -> int:
-        """The code with which the server closes; what comes before is skipped."""
+        """The code with which the server closes; frames before that are skipped."""
         return int(struct.unpack("!H", (await self._frame(0x88))[:2])[0])
 
     async def _frame(self, wanted: int) -> bytes:
@@ -225,7 +225,7 @@ class RawSocket:
 
 
 class Running:
-    """A gateway listening on a port, and the client to talk to it."""
+    """A listening gateway, and an HTTP client for it."""
 
     def __init__(self, gateway: Gateway, url: str, http: aiohttp.ClientSession) -> None:
         self.gateway = gateway
@@ -253,13 +253,13 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
 
 
 def raw_url(text: str) -> URL:
-    """A URL that is sent as it stands, so that its escapes reach the server."""
+    """A URL that is sent unchanged, so that its escapes reach the server."""
     return URL(text, encoded=True)
 
 
 async def eventually(condition: Callable[[], bool], seconds: float = 5) -> None:
-    """Waits until `condition` holds."""
+    """Waits until `condition` is true."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not condition():
-        assert asyncio.get_running_loop().time() < deadline, "it never came true"
+        assert asyncio.get_running_loop().time() < deadline, "the condition did not become true"
         await asyncio.sleep(0.01)

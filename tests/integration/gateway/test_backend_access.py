@@ -1,4 +1,4 @@
-"""Inference services that want TLS and a token, and how the gateway says what is wrong."""
+"""Inference services that require TLS and a token, and what the gateway reports if it fails."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest_asyncio.fixture
 async def guarded(made: Certificates) -> AsyncIterator[Service]:
-    """A service that wants TLS and a token; its certificate is for its public name."""
+    """A service that requires TLS and a token; its certificate is for its public name."""
     settings: dict[str, Any] = {"tls_cert": made.cert, "tls_key": made.key, "tokens": (TOKEN,)}
     async with rig.serving(**settings) as service:
         yield service
 
 
 async def readiness(settings: Settings, service: Service, **variables: str) -> tuple[int, str]:
-    """What /readyz says of a gateway with these variables."""
+    """The answer of /readyz of a gateway with these variables."""
     target = f"127.0.0.1:{service.port}"
     read = config.from_environment({"AXON_INFERENCE": target, **variables})
     changes = {
@@ -75,9 +75,7 @@ async def test_a_service_is_reached_over_tls(
     assert (status, "that AXON_BACKEND_TLS_CA does not cover" in message) == (503, True)
 
 
-async def test_a_service_without_tls_is_not_believed(
-    settings: Settings, made: Certificates
-) -> None:
+async def test_a_service_without_tls_is_not_trusted(settings: Settings, made: Certificates) -> None:
     async with rig.serving() as service:
         ca = {"AXON_BACKEND_TLS_CA": str(made.ca)}
         status, message = await readiness(settings, service, **ca)
@@ -91,7 +89,7 @@ async def test_a_service_without_tls_is_not_believed(
         ({"AXON_BACKEND_TOKEN": "ключ"}, "printable ASCII"),
     ],
 )
-def test_what_cannot_be_used_is_said_at_the_start(variables: dict[str, str], hint: str) -> None:
+def test_invalid_settings_are_refused_at_start(variables: dict[str, str], hint: str) -> None:
     with pytest.raises(ConfigError, match=hint) as refused:
         config.from_environment(variables)
     assert "ключ" not in str(refused.value)

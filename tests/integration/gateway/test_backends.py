@@ -1,4 +1,4 @@
-"""Several inference services: models side by side, replicas, and one that dies in mid-stream."""
+"""Several inference services: different models, replicas, and one that dies during a stream."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def other() -> AsyncIterator[FakeInference]:
 
 @contextlib.asynccontextmanager
 async def serving(settings: Settings, *targets: str) -> AsyncIterator[Running]:
-    """A gateway that has met all of `targets`."""
+    """A gateway that has got an answer from all of `targets`."""
     async with harness.running(dataclasses.replace(settings, backends=targets)) as gateway:
         backends = gateway.gateway.backends.all
         await harness.eventually(lambda: all(b.ready and b.last_model for b in backends), 15)
@@ -39,7 +39,7 @@ async def serving(settings: Settings, *targets: str) -> AsyncIterator[Running]:
 
 
 def at_one(*services: FakeInference) -> str:
-    """A single target for several replicas, as a name with several addresses is."""
+    """A single target for several replicas, like a name with several addresses."""
     return "ipv4:" + ",".join(service.address for service in services)
 
 
@@ -50,7 +50,7 @@ async def generated(client: Socket, **request: Any) -> list[Frame]:
 
 
 class TestModels:
-    """Two models side by side."""
+    """Two services with different models."""
 
     @pytest_asyncio.fixture
     async def gateway(
@@ -80,7 +80,7 @@ class TestModels:
         async with gateway.http.post(url, json={"prompt": "x", **request_}) as answer:
             assert f'"model":"{model}"' in await answer.text()
 
-    async def test_a_model_that_nobody_has_is_refused(self, gateway: Running) -> None:
+    async def test_a_model_that_no_service_has_is_refused(self, gateway: Running) -> None:
         error = (await generated(await gateway.connect(), model="gpt5"))[-1]
         assert (error["error"], error["field"]) == ("unknown_model", "model")
         assert "fake, other" in error["message"]
@@ -116,7 +116,9 @@ class TestModels:
             assert (await answer.json())["promoted"][0]["token"] == " Paris"
         assert (len(inference.seen.features), len(other.seen.features)) == (0, 1)
 
-    async def test_one_that_has_never_answered_may_have_it(self, settings: Settings) -> None:
+    async def test_a_service_that_has_never_answered_may_have_the_model(
+        self, settings: Settings
+    ) -> None:
         async with FakeInference() as there:
             missing = f"127.0.0.1:{free_port()}"
             settings = dataclasses.replace(settings, backends=(missing, there.address))
@@ -145,7 +147,7 @@ class TestReplicas:
         assert min(len(inference.seen.requests), len(twin.seen.requests)) >= 2
 
     @pytest.mark.parametrize("listed", [False, True])
-    async def test_one_that_is_not_healthy_gets_none(
+    async def test_an_unhealthy_replica_gets_no_requests(
         self, settings: Settings, inference: FakeInference, listed: bool
     ) -> None:
         async with FakeInference() as twin:
@@ -161,7 +163,7 @@ class TestReplicas:
     @pytest.mark.parametrize(
         "code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED]
     )
-    async def test_what_one_has_no_place_for_another_takes(
+    async def test_a_request_that_one_replica_refuses_goes_to_another(
         self, settings: Settings, inference: FakeInference, code: grpc.StatusCode
     ) -> None:
         inference.script.refusal = Failure(code, "not here")
@@ -173,7 +175,7 @@ class TestReplicas:
         assert inference.seen.requests
 
 
-async def test_no_service_is_looked_for_once_the_gateway_stops(
+async def test_the_gateway_stops_watching_services_before_it_closes_rooms(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def watching() -> list[asyncio.Task[Any]]:
@@ -193,7 +195,7 @@ async def test_no_service_is_looked_for_once_the_gateway_stops(
 
 
 async def connected(gateway: Running, *services: FakeInference) -> None:
-    """Waits until gRPC takes turns among all `services`: it begins with the first that answers."""
+    """Waits until gRPC uses all `services` by turns; it begins with the one that answers first."""
     if len(gateway.gateway.backends.all) == 1:
         client = await gateway.connect()
         while not all(service.seen.requests for service in services):
@@ -214,7 +216,7 @@ def processes() -> Iterator[list[InferenceProcess]]:
         service.kill()
 
 
-async def test_the_one_that_dies_is_named_and_the_next_goes_to_a_healthy_one(
+async def test_a_dead_service_is_named_and_the_next_request_goes_to_a_healthy_one(
     settings: Settings, processes: list[InferenceProcess]
 ) -> None:
     first, second = (f"127.0.0.1:{process.port}" for process in processes)
@@ -224,7 +226,7 @@ async def test_the_one_that_dies_is_named_and_the_next_goes_to_a_healthy_one(
         await ours.until("token")
         await others.send(prompt="x")
         await others.until("token")
-        # The first had a stream, so the second one got the other.
+        # The first service had a stream, so the second one got the other.
         processes[0].kill()
         began = time.monotonic()
         error = (await ours.until("error"))[-1]
@@ -243,7 +245,7 @@ async def test_a_replica_behind_one_name_dies(
     target = "ipv4:" + ",".join(f"127.0.0.1:{process.port}" for process in processes)
     async with serving(settings, target) as gateway:
         await until_ready(gateway)
-        # Ready means that one replica answers; nobody outside gRPC can see when both do.
+        # Ready means that one replica answers. Only gRPC itself knows when both do.
         await asyncio.sleep(1.5)
         clients = [await gateway.connect() for _ in range(6)]
         for client in clients:
@@ -263,7 +265,7 @@ async def test_a_replica_behind_one_name_dies(
 
 
 async def lost(client: Socket, seconds: float = 1) -> Frame | None:
-    """The error that ends a generation within that time; None if it goes on."""
+    """The error that ends a generation within `seconds`; None if it continues."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if (frame := await client.frame())["type"] == "error":

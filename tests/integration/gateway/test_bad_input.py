@@ -1,4 +1,4 @@
-"""Bad input gets a named error with its field, over both interfaces, and harms nothing."""
+"""Bad input gets an error with a code and its field, over both interfaces, and harms nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BAD = [
     ('{"prompt": "a", "top_p": Infinity}', "out_of_range", "top_p"),
     ('{"prompt": "a", "act_threshold": -Infinity}', "out_of_range", "act_threshold"),
     ('{"prompt": "a", "act_threshold": 1e39}', "out_of_range", "act_threshold"),
-    # Too small for the 32 bits that carry it: it would arrive as 0, which means something else.
+    # As a 32-bit float this would become 0, which means something else.
     ('{"prompt": "a", "temperature": 1e-46}', "out_of_range", "temperature"),
     ('{"prompt": "a", "temperature": 5e-324}', "out_of_range", "temperature"),
     ('{"prompt": "a", "temperature": -1e-60}', "out_of_range", "temperature"),
@@ -97,7 +97,7 @@ async def test_a_socket_survives_every_bad_message(
     assert (await socket.until("finished"))[-1]["status"] == "done"
 
 
-async def test_a_burst_of_bad_messages_gets_an_answer_each(gateway: Running) -> None:
+async def test_each_message_of_a_bad_burst_gets_an_answer(gateway: Running) -> None:
     socket = await gateway.connect()
     await socket.frame()
     for _ in range(200):
@@ -114,7 +114,7 @@ async def test_text_that_is_not_utf8_is_refused_by_name(gateway: Running) -> Non
 
 
 @pytest.mark.parametrize(("body", "code", "field"), BAD, ids=range(len(BAD)))
-async def test_http_answers_400_with_the_same_names(
+async def test_http_answers_400_with_the_same_codes_and_fields(
     gateway: Running, body: str, code: str, field: str | None
 ) -> None:
     data = io.BytesIO(body.encode())
@@ -124,7 +124,7 @@ async def test_http_answers_400_with_the_same_names(
         assert named(await answer.json()) == (code, field)
 
 
-async def test_http_has_nothing_to_stop(gateway: Running) -> None:
+async def test_http_refuses_the_message_stop(gateway: Running) -> None:
     async with gateway.http.post(f"{gateway.url}/api/generate", json={"type": "stop"}) as answer:
         assert answer.status == 400
         assert named(await answer.json()) == ("unknown_type", "type")
@@ -143,7 +143,7 @@ async def test_http_has_nothing_to_stop(gateway: Running) -> None:
         ("max_tokens", "", "out_of_range", "max_tokens"),
     ],
 )
-async def test_what_inference_refuses_has_the_json_name_of_the_field(
+async def test_a_refusal_by_inference_names_the_field_as_in_json(
     gateway: Running, inference: FakeInference, path: str, reason: str, code: str, field: str
 ) -> None:
     inference.script.refusal = Failure(
@@ -158,10 +158,10 @@ async def test_what_inference_refuses_has_the_json_name_of_the_field(
     assert named(await socket.frame()) == (code, field)
 
 
-async def test_a_refusal_of_many_sources_is_read_whole(
+async def test_a_very_long_refusal_is_read_completely(
     gateway: Running, inference: FakeInference
 ) -> None:
-    """It names each of them with all that there are; by default, gRPC drops it as too large."""
+    """It lists all sources of the model. By default, gRPC would drop it as too large."""
     text = "has no source 'nope'; there are " + ", ".join(f"fake/{i}-res" for i in range(5000))
     inference.script.refusal = Failure(
         grpc.StatusCode.INVALID_ARGUMENT, text, field="features.sources", reason="UNKNOWN_SOURCE"
@@ -171,8 +171,8 @@ async def test_a_refusal_of_many_sources_is_read_whole(
         assert (answer.status, named(await answer.json())) == (400, ("unknown_source", "sources"))
 
 
-async def test_a_camera_may_stand_at_any_place(gateway: Running) -> None:
-    """What is too small for a knob is a place like any other."""
+async def test_a_camera_may_be_at_any_position(gateway: Running) -> None:
+    """Numbers that are too small for a knob are valid in a position."""
     presenter = await gateway.connect()
     room = (await presenter.frame())["room"]
     viewer = await gateway.connect(room=room)
@@ -180,7 +180,9 @@ async def test_a_camera_may_stand_at_any_place(gateway: Running) -> None:
     assert (await viewer.until("view"))[-1]["pose"] == [1e-310, -1e-46, 0.0]
 
 
-async def test_other_streams_never_notice(gateway: Running, inference: FakeInference) -> None:
+async def test_bad_input_does_not_affect_other_streams(
+    gateway: Running, inference: FakeInference
+) -> None:
     inference.script = Script(tokens=tuple(f" t{i}" for i in range(50)), delay=0.01)
     healthy, bad = await gateway.connect(), await gateway.connect()
     await bad.frame()
@@ -222,7 +224,7 @@ async def test_every_knob_reaches_inference(gateway: Running, inference: FakeInf
         await answer.read()
     full, empty = inference.seen.requests
     assert (full.prompt, full.max_tokens, full.sampling.seed) == ("a", 3, 7)
-    # Zero is a value, not the absence of one.
+    # Zero is sent as a value, unlike an unset knob.
     assert full.sampling.HasField("temperature")
     assert full.sampling.HasField("top_k")
     assert full.features.HasField("top_k")

@@ -1,4 +1,4 @@
-"""A client of the earlier demo, as it is: it knows no types, rooms or batches."""
+"""An unchanged client of the earlier demo. It knows no message types, rooms or batches."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REQUEST = {
 
 @dataclass
 class Seen:
-    """What such a client has at the end."""
+    """What such a client has received in the end."""
 
     text: str = ""
     labels: list[str] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Seen:
 
 
 async def earlier_client(gateway: Running) -> Seen:
-    """One generation, read as that client reads it."""
+    """One generation, read in the way of that client."""
     seen = Seen()
     async with aiohttp.ClientSession() as http, http.ws_connect(f"{gateway.url}/ws") as socket:
         await socket.send_json(REQUEST)

@@ -1,4 +1,4 @@
-"""Clients that do harm, byte by byte: floods, bombs, broken HTTP, readers that stall."""
+"""Harmful clients: floods, compression bombs, broken HTTP, readers that stall."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from . import harness
 from .fake_inference import FakeInference, Script
 from .harness import RawSocket, Running, eventually
 
-#: Frames of a client (masked with zeros) without content.
+#: A client's frames without content, masked with zeros.
 PING, PONG, TEXT, FIRST, MORE = (
     bytes([first, 0x80, 0, 0, 0, 0]) for first in (0x89, 0x8A, 0x81, 0x01, 0x00)
 )
@@ -29,7 +29,7 @@ ASK = harness.masked(b'{"type":"ping"}')
 
 
 async def answered(client: RawSocket, seconds: float) -> bool:
-    """Whether the answer to `ASK` comes within that time."""
+    """Whether the answer to `ASK` comes within `seconds`."""
     try:
         async with asyncio.timeout(seconds):
             while '"pong"' not in await client.text():
@@ -44,22 +44,22 @@ async def answered(client: RawSocket, seconds: float) -> bool:
     [(b"", PING), (b"", PONG), (b"", b"\x8a\x00"), (FIRST, MORE)],
     ids=["pings", "pongs", "unmasked", "fragments"],
 )
-async def test_a_flood_is_taken_in_no_faster_than_its_sender_may_send(
+async def test_a_flood_is_read_no_faster_than_the_rate_limit(
     gateway: Running, before: bytes, frame: bytes
 ) -> None:
-    """What stands behind 20,000 frames is not read before those would have been allowed."""
+    """A message behind 20,000 frames is not read before the limit allows that many."""
     end = b"\x80\x80\0\0\0\0" if before else b""
     flooding = await RawSocket.connect(gateway.url)
     flooding.send(before + frame * 20_000 + end + ASK)
     assert not await answered(flooding, 1.5)
-    # Others do not notice.
+    # Other clients are not affected.
     other = await gateway.connect()
     await other.send(prompt="x")
     assert (await other.until("finished"))[-1]["status"] == "done"
     flooding.close()
 
 
-async def test_fragments_and_pings_of_a_usual_client_are_served(gateway: Running) -> None:
+async def test_fragments_and_pings_of_a_normal_client_are_served(gateway: Running) -> None:
     client = await RawSocket.connect(gateway.url)
     middle = harness.masked(b" " * 300, first=0x00) + PING
     end = harness.masked(b'{"type":"ping"}', first=0x80)
@@ -68,8 +68,8 @@ async def test_fragments_and_pings_of_a_usual_client_are_served(gateway: Running
     client.close()
 
 
-async def test_frames_that_come_with_the_handshake_count_too(gateway: Running) -> None:
-    """A client may not wait for the answer to its handshake."""
+async def test_frames_sent_with_the_handshake_count_too(gateway: Running) -> None:
+    """Some clients send frames before the handshake is answered."""
     eager = await RawSocket.connect(gateway.url, at_once=PONG * 2_500 + ASK)
     assert not await answered(eager, 1.5)
     eager.close()
@@ -78,10 +78,10 @@ async def test_frames_that_come_with_the_handshake_count_too(gateway: Running) -
     eager.close()
 
 
-async def test_a_hall_that_connects_at_once_lets_others_through(
+async def test_many_handshakes_at_once_do_not_block_the_event_loop(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many handshakes wait, the loop does a few of them in a turn."""
+    """Each turn of the loop handles only a few handshakes, however many wait."""
     turn, turns, loop = 0, Counter[int](), asyncio.get_running_loop()
 
     def tick() -> None:
@@ -106,7 +106,7 @@ async def test_a_hall_that_connects_at_once_lets_others_through(
 
 
 async def test_sockets_are_not_compressed(gateway: Running) -> None:
-    """An inflated message could be a thousand times as large as what was counted."""
+    """Inflated, a message could be a thousand times as large as the bytes that were counted."""
     client = await RawSocket.connect(
         gateway.url, headers="Sec-WebSocket-Extensions: permessage-deflate\r\n"
     )
@@ -118,7 +118,7 @@ async def test_sockets_are_not_compressed(gateway: Running) -> None:
 
 @pytest.fixture
 def inflated(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sizes of whatever was given to a decompressor."""
+    """The sizes of all data that was given to a decompressor."""
     sizes: list[int] = []
     inflate = compression_utils.ZLibDecompressor.decompress_sync
 
@@ -153,13 +153,13 @@ async def test_a_body_that_says_it_is_not_compressed_is_read(gateway: Running) -
         await answer.read()
 
 
-async def test_headers_that_never_end_are_given_up(settings: Settings) -> None:
+async def test_a_connection_with_endless_headers_is_closed(settings: Settings) -> None:
     settings = dataclasses.replace(settings, idle_timeout=0.5)
     async with harness.running(settings) as gateway:
         reader, writer = await harness.connection(gateway.url)
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert await reader.readuntil(b"}") != b""
-        # Slowly enough to look alive, also after a request that was answered.
+        # The next request's headers come byte by byte, so that the connection looks alive.
         dripping = asyncio.create_task(_drip(writer))
         async with asyncio.timeout(5):
             assert await reader.read() == b""
@@ -182,7 +182,7 @@ async def impatient(settings: Settings) -> AsyncIterator[Running]:
         yield gateway
 
 
-async def test_a_generation_that_nobody_reads_is_given_up(
+async def test_a_generation_is_cancelled_if_its_client_reads_nothing(
     impatient: Running, inference: FakeInference
 ) -> None:
     inference.script = Script(tokens=("x" * 8000,) * 4000, delay=0.0005)
@@ -191,7 +191,7 @@ async def test_a_generation_that_nobody_reads_is_given_up(
     head = b"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
     writer.write(head % len(body) + body)
     await eventually(lambda: inference.seen.running == 1)
-    # The gateway's buffer fills, then nothing moves any more.
+    # The gateway's buffer fills up, and then no byte can be written.
     await eventually(lambda: inference.seen.running == 0, seconds=15)
     assert inference.seen.cancelled == 1
     assert not impatient.gateway.limits._generations
@@ -203,10 +203,10 @@ async def test_a_generation_that_nobody_reads_is_given_up(
     writer.close()
 
 
-async def test_a_slow_reader_is_waited_for_as_long_as_it_reads(
+async def test_a_slow_reader_is_not_cut_off_while_it_reads(
     settings: Settings, inference: FakeInference
 ) -> None:
-    """It takes several times as long as one that reads nothing is given."""
+    """It takes several times `write_timeout`, after which a reader that stalls is cut off."""
     inference.script = Script(tokens=("x" * 8000,) * 800)
     async with harness.running(dataclasses.replace(settings, write_timeout=1.0)) as gateway:
         reader, writer = await harness.narrow_connection(gateway.url, buffer=128 * 1024)
@@ -224,7 +224,7 @@ async def test_a_slow_reader_is_waited_for_as_long_as_it_reads(
 
 
 async def unread_recordings(gateway: Running) -> tuple[str, list[asyncio.StreamWriter]]:
-    """A large room's recording, and as many readers of it as may be, who read the first line."""
+    """The URL of a large recording, and eight connections (the limit) that stall after one line."""
     presenter = await gateway.connect()
     room = (await presenter.frame())["room"]
     await presenter.send(prompt="x")
@@ -239,20 +239,20 @@ async def unread_recordings(gateway: Running) -> tuple[str, list[asyncio.StreamW
     return f"{gateway.url}{path}", stalled
 
 
-async def test_a_recording_that_nobody_reads_is_given_up(
+async def test_a_recording_that_is_not_read_is_cut_off(
     impatient: Running, inference: FakeInference
 ) -> None:
     inference.script = Script(tokens=("x" * 8000,) * 1200)
     url, stalled = await unread_recordings(impatient)
     async with impatient.http.get(url) as answer:
-        # It had to wait for one of the others to be given up.
+        # It had to wait until one of the others was cut off.
         assert answer.status == 200
         assert b'"type":"end"' in await answer.read()
     for writer in stalled:
         writer.close()
 
 
-async def test_recordings_are_made_a_few_at_a_time(
+async def test_the_number_of_recordings_at_once_is_limited(
     settings: Settings, inference: FakeInference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("axon_gateway.limits._RECORDING_PATIENCE", 0.2)
@@ -285,7 +285,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("data", BROKEN, ids=range(len(BROKEN)))
-async def test_broken_http_is_refused_by_name_and_in_one_line_of_the_log(
+async def test_broken_http_is_refused_with_a_code_and_no_traceback(
     gateway: Running, caplog: pytest.LogCaptureFixture, data: bytes
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -301,7 +301,7 @@ async def test_broken_http_is_refused_by_name_and_in_one_line_of_the_log(
     assert all(record.levelno <= logging.INFO for record in caplog.records)
 
 
-async def test_a_client_that_leaves_in_mid_stream_leaves_no_traceback(
+async def test_a_client_that_disconnects_during_a_stream_causes_no_traceback(
     gateway: Running, inference: FakeInference, caplog: pytest.LogCaptureFixture
 ) -> None:
     inference.script = Script(tokens=("x" * 8000,) * 2000)

@@ -1,4 +1,4 @@
-"""Many questions about features at once: nobody else waits for them, and nobody may ask for all."""
+"""Many questions about features at once: other clients do not wait, and their number is limited."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .harness import Running, eventually
 
 
 class SlowSearch:
-    """In place of the real one: begins, and goes on when it is told to."""
+    """Replaces the real search: it begins, and ends when `go` is set."""
 
     def __init__(self) -> None:
         self.begun, self.go = threading.Semaphore(0), threading.Event()
@@ -42,7 +42,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> SlowSearch:
 
 
 async def ask(gateway: Running, path: str, address: str = "10.0.0.1") -> tuple[int, str | None]:
-    """The status, and what went wrong; as somebody at this address."""
+    """The status and error code of an answer to a client at this address."""
     headers = {"X-Forwarded-For": address}
     async with gateway.http.get(f"{gateway.url}{path}", headers=headers) as answer:
         if answer.status == 429:
@@ -50,7 +50,7 @@ async def ask(gateway: Running, path: str, address: str = "10.0.0.1") -> tuple[i
         return answer.status, (await answer.json()).get("error")
 
 
-async def test_nobody_waits_for_a_search(gateway: Running, slow: SlowSearch) -> None:
+async def test_a_generation_does_not_wait_for_a_search(gateway: Running, slow: SlowSearch) -> None:
     searching = asyncio.create_task(ask(gateway, "/api/features?label=e"))
     assert await asyncio.to_thread(slow.begun.acquire, timeout=10)
     client = await gateway.connect()
@@ -61,7 +61,7 @@ async def test_nobody_waits_for_a_search(gateway: Running, slow: SlowSearch) -> 
     assert await searching == (200, None)
 
 
-async def test_searches_of_one_address(settings: Settings, slow: SlowSearch) -> None:
+async def test_searches_of_one_address_are_limited(settings: Settings, slow: SlowSearch) -> None:
     path, refused = "/api/features?label=e", (429, "too_many_questions")
     async with harness.running(dataclasses.replace(settings, client_searches=2)) as gateway:
         waiting = [asyncio.create_task(ask(gateway, path)) for _ in range(2)]
@@ -70,14 +70,14 @@ async def test_searches_of_one_address(settings: Settings, slow: SlowSearch) -> 
         assert await ask(gateway, path) == refused
         other = asyncio.create_task(ask(gateway, path, "10.0.0.2"))
         await asyncio.sleep(0.1)
-        # One is searched for at a time.
+        # Searches run one at a time.
         assert not slow.begun.acquire(blocking=False)
         slow.go.set()
         assert await asyncio.gather(*waiting, other) == [(200, None)] * 3
         assert await ask(gateway, path) == (200, None)
 
 
-async def test_searches_of_all_addresses_together(
+async def test_searches_of_all_addresses_together_are_limited(
     settings: Settings, slow: SlowSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "_ADDRESSES", 3)
@@ -91,9 +91,7 @@ async def test_searches_of_all_addresses_together(
     assert counts == {(200, None): 3, (429, "too_many_questions"): 7}
 
 
-async def test_a_searcher_who_leaves_gives_the_turn_back(
-    settings: Settings, slow: SlowSearch
-) -> None:
+async def test_a_cancelled_search_frees_its_place(settings: Settings, slow: SlowSearch) -> None:
     path = "/api/features?label=e"
     async with harness.running(dataclasses.replace(settings, client_searches=1)) as gateway:
         leaving = asyncio.create_task(ask(gateway, path))
@@ -109,16 +107,16 @@ async def test_hundreds_of_questions_at_once_are_all_answered(gateway: Running) 
     indices = ",".join(str(number % WIDTH) for number in range(512))
     paths = [f"/api/features/{source}/{number % WIDTH}" for number in range(250)]
     paths += [f"/api/features/{source}?index={indices}"] * 150
-    # The usual session has no more than a hundred connections.
+    # A default session opens at most a hundred connections.
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
         many = Running(gateway.gateway, gateway.url, http)
         answers = await asyncio.gather(*(ask(many, path) for path in paths))
     assert Counter(answers) == {(200, None): 400}
-    # Nor does Redis count as failing afterwards.
+    # Redis is not taken for failing afterwards.
     assert gateway.gateway.labels.available
 
 
-async def test_bad_rows_cost_only_themselves(settings: Settings, tmp_path: Path) -> None:
+async def test_bad_rows_do_not_affect_others(settings: Settings, tmp_path: Path) -> None:
     harness.write_labels(tmp_path, SOURCES[0], {7: "cats"})
     harness.write_labels(tmp_path, SOURCES[1], {7: "cats"})
     folder = tmp_path / SOURCES[0] / "explanations"

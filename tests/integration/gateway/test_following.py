@@ -1,4 +1,4 @@
-"""Following the presenter: where it looks is told to those who watch, here and elsewhere."""
+"""Following the presenter: its view is sent to all viewers, at this gateway and at others."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def next_view(socket: Socket) -> Frame:
     return content((await socket.until("view"))[-1])
 
 
-async def test_viewers_are_told_and_those_who_join_later(gateway: Running) -> None:
+async def test_a_view_is_sent_to_viewers_and_to_those_who_join_later(gateway: Running) -> None:
     presenter = await gateway.connect()
     room = (await presenter.frame())["room"]
     viewer = await gateway.connect(room=room)
@@ -43,7 +43,7 @@ async def test_viewers_are_told_and_those_who_join_later(gateway: Running) -> No
     moved = {**VIEW, "pose": [0, 0, 1], "feature": None, "token": None}
     await presenter.send(**moved)
     assert await next_view(viewer) == moved
-    # It is no part of the log, and its author knows it.
+    # The view is not sent to its author, and is no part of the log.
     await presenter.send(type="ping")
     told = await presenter.until("pong")
     assert {frame["type"] for frame in told} <= {"room", "pong"}
@@ -52,7 +52,7 @@ async def test_viewers_are_told_and_those_who_join_later(gateway: Running) -> No
         assert '"view"' not in await answer.text()
 
 
-async def test_of_many_views_the_newest_is_told(gateway: Running) -> None:
+async def test_of_many_views_in_a_row_the_newest_is_sent(gateway: Running) -> None:
     presenter = await gateway.connect()
     room = (await presenter.frame())["room"]
     viewer = await gateway.connect(room=room)
@@ -78,7 +78,7 @@ async def test_of_many_views_the_newest_is_told(gateway: Running) -> None:
         ({"token": 0.5}, "wrong_type", "token"),
     ],
 )
-async def test_a_view_that_cannot_be_is_refused(
+async def test_an_invalid_view_is_refused(
     gateway: Running, change: dict[str, Any], error: str, field: str
 ) -> None:
     presenter = await gateway.connect()
@@ -87,14 +87,14 @@ async def test_a_view_that_cannot_be_is_refused(
     assert (frame["error"], frame["field"]) == (error, field)
 
 
-async def test_not_a_number_is_refused(gateway: Running) -> None:
+async def test_numbers_that_are_not_finite_are_refused(gateway: Running) -> None:
     presenter = await gateway.connect()
     for text in ("NaN", "Infinity", "1e999"):
         await presenter.raw.send_str(f'{{"type":"view","pose":[{text}]}}')
         assert (await presenter.until("error"))[-1]["field"] == "pose"
 
 
-async def test_a_viewer_shows_nothing_to_others(gateway: Running) -> None:
+async def test_a_viewers_own_view_is_refused(gateway: Running) -> None:
     presenter = await gateway.connect()
     room = (await presenter.frame())["room"]
     await presenter.send(type="open", open=True)
@@ -120,7 +120,7 @@ async def test_a_ping_is_answered(gateway: Running) -> None:
     assert content((await viewer.until("pong"))[-1]) == {"type": "pong"}
 
 
-async def test_whether_somebody_presents(gateway: Running) -> None:
+async def test_viewers_are_told_whether_somebody_presents(gateway: Running) -> None:
     presenter = await gateway.connect()
     first = await presenter.frame()
     viewer = await gateway.connect(room=first["room"])
@@ -144,7 +144,7 @@ async def test_viewers_at_another_gateway_follow(pair: Pair) -> None:
     assert await next_view(viewer) == moved
     late = await joined(pair.b, room)
     assert await next_view(late) == moved
-    # The presenter goes on at the other gateway: those at the first one follow it there.
+    # The presenter moves to the other gateway. Viewers at the first one follow it there.
     at_a = await pair.a.connect(room=room["room"])
     assert await next_view(at_a) == moved
     await presenter.close()

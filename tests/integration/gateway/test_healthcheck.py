@@ -1,4 +1,4 @@
-"""`python -m axon_gateway healthcheck`: what a container's HEALTHCHECK runs."""
+"""`python -m axon_gateway healthcheck`, the HEALTHCHECK of the container."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .harness import Running
 from .test_outages import until_ready
 
 
-async def test_it_says_how_the_gateway_is(
+async def test_it_reports_the_gateways_state(
     gateway: Running, inference: FakeInference, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def check(*arguments: str) -> int:
@@ -36,13 +36,13 @@ async def test_it_says_how_the_gateway_is(
     assert lines[3] == f"axon_gateway: no inference service answers at {inference.address}"
 
 
-def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_gateway_it_fails(capsys: pytest.CaptureFixture[str]) -> None:
     port = free_port()
     assert healthcheck.main([], Settings(port=port)) == 1
     assert f"no answer from 127.0.0.1:{port}: " in capsys.readouterr().out
 
 
-def test_it_imports_little() -> None:
+def test_it_imports_no_large_package() -> None:
     program = (
         "import sys; from axon_gateway import __main__; sys.argv[1:] = ['healthcheck'];"
         "__main__.main(); print(*sys.modules)"

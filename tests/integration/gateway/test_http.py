@@ -19,7 +19,7 @@ from .fake_inference import SOURCES, Failure, FakeInference, Script
 from .harness import Running, eventually
 
 
-async def test_ndjson_has_the_frames_of_the_socket(gateway: Running) -> None:
+async def test_ndjson_has_the_same_frames_as_the_socket(gateway: Running) -> None:
     async with gateway.http.post(f"{gateway.url}/api/generate", json={"prompt": "x"}) as answer:
         assert answer.content_type == "application/x-ndjson"
         frames = [json.loads(line) async for line in answer.content]
@@ -28,8 +28,8 @@ async def test_ndjson_has_the_frames_of_the_socket(gateway: Running) -> None:
     assert kinds == ["started", "prompt", *["token"] * 4, "finished"]
 
 
-async def test_each_line_leaves_at_once(gateway: Running, inference: FakeInference) -> None:
-    """Read byte by byte as they come, unlike a client that collects them."""
+async def test_each_line_is_sent_at_once(gateway: Running, inference: FakeInference) -> None:
+    """Read from a plain connection, since an HTTP client might collect lines."""
     inference.script.delay = 0.2
     host, port = gateway.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -47,10 +47,10 @@ async def test_each_line_leaves_at_once(gateway: Running, inference: FakeInferen
     assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 0.1
 
 
-async def test_a_client_that_leaves_cancels_its_generation(
+async def test_a_client_that_disconnects_cancels_its_generation(
     gateway: Running, inference: FakeInference
 ) -> None:
-    # Nothing is written while it waits in the queue: the gateway has to notice by itself.
+    # While the request waits in the queue, no write can fail: the gateway must watch the socket.
     inference.script = Script(queue=(1,), delay=60)
     answer = await gateway.http.post(f"{gateway.url}/api/generate", json={"prompt": "x"})
     await answer.content.readline()
@@ -59,7 +59,7 @@ async def test_a_client_that_leaves_cancels_its_generation(
     await eventually(lambda: inference.seen.running == 0)
 
 
-async def test_a_mistake_of_ours_in_mid_stream_is_told_and_ends_it(
+async def test_a_bug_during_a_stream_ends_it_with_an_error(
     gateway: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(self: TokenFrames, token: object) -> None:
@@ -113,12 +113,12 @@ async def test_a_refusal_has_its_status_and_code(
         (grpc.StatusCode.UNKNOWN, "Unexpected <class 'KeyError'>", "generation_failed"),
         (grpc.StatusCode.UNAVAILABLE, "Socket closed", "backend_lost"),
         (grpc.StatusCode.CANCELLED, "shutting down", "backend_lost"),
-        # How gRPC tells that the connection broke.
+        # What gRPC reports when the connection broke.
         (grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2", "backend_lost"),
         (grpc.StatusCode.UNKNOWN, "Stream removed", "backend_lost"),
     ],
 )
-async def test_a_failure_in_mid_stream_is_the_last_line(
+async def test_a_failure_during_a_stream_is_the_last_line(
     gateway: Running, inference: FakeInference, status: grpc.StatusCode, message: str, code: str
 ) -> None:
     inference.script.failure = Failure(status, message)
@@ -249,11 +249,11 @@ async def test_a_feature_without_inference_keeps_its_label(
         ("/api/generate", 404, "not_found"),
     ],
 )
-async def test_what_is_not_there_is_refused_in_json(
+async def test_unknown_paths_and_bad_queries_are_refused_in_json(
     gateway: Running, path: str, status: int, code: str
 ) -> None:
     async with gateway.http.get(f"{gateway.url}/api/model") as answer:
-        assert answer.status == 200  # it has met the model
+        assert answer.status == 200  # from now on the gateway knows the model
     async with gateway.http.get(harness.raw_url(f"{gateway.url}{path}")) as answer:
         assert (answer.status, (await answer.json()).get("error")) == (status, code)
 
@@ -323,7 +323,7 @@ async def test_the_page_is_served(settings: Settings, tmp_path: Path) -> None:
             ("/assets", 404, None),
             ("/..%2fsecret", 404, None),
             ("/%00", 404, None),
-            # Names that no file can have.
+            # Impossible file names.
             ("/" + "x" * 256, 404, None),
             ("/" + "x/" * 2500, 404, None),
             ("/%ed%a0%80", 404, None),
@@ -336,7 +336,7 @@ async def test_the_page_is_served(settings: Settings, tmp_path: Path) -> None:
                 assert answer.headers.get("Cache-Control") == cache
 
 
-async def test_a_page_that_is_not_built_says_so(gateway: Running) -> None:
+async def test_the_answer_says_that_the_page_is_not_built(gateway: Running) -> None:
     async with gateway.http.get(gateway.url) as answer:
         assert answer.status == 503
         assert "not built" in await answer.text()

@@ -1,4 +1,4 @@
-"""Labels through the whole gateway: those that come late, and those that come before all others."""
+"""Labels in the frames of a gateway: late ones, overrides, and those known from the start."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_labels_that_only_the_api_has_follow_the_tokens(
                 for token in frame.get("tokens", [frame])
                 for feature in token["features"]
             ]
-            # Every answer takes its time. Nothing waited for one, and the override is at hand.
+            # The API answers after 0.5 s. No token waited for that, and the override needs no API.
             shown = {f["id"]: f for f in features if f["source"] == SOURCES[0]}
             assert shown[7]["label"] == "mine"
             assert "label" not in shown[8]
@@ -57,7 +57,7 @@ async def test_labels_that_only_the_api_has_follow_the_tokens(
                 pass
             [(index, label)] = frame["labels"].items()
             assert (frame["source"], label) == (SOURCES[0], f"single {index}")
-    # The second source is not on Neuronpedia, and nobody asks there for it.
+    # The second source is not on Neuronpedia, so its features are not asked for.
     assert set(fake.seen.features) <= {f["id"] for f in features if f["source"] == SOURCES[0]}
 
 
@@ -78,7 +78,7 @@ async def test_a_feature_says_where_its_label_is_from(
 
 
 async def features_of(gateway: harness.Running) -> list[dict[str, Any]]:
-    """All features of one generation, as they were when their frames went out."""
+    """All features of one generation, as in the prompt's and tokens' frames."""
     client = await gateway.connect()
     await client.send(prompt="x")
     frames = await client.until("finished")
@@ -93,7 +93,7 @@ async def features_of(gateway: harness.Running) -> list[dict[str, Any]]:
 
 
 async def test_labels_from_files_come_with_the_first_token(settings: Settings) -> None:
-    # Nobody listens there: what is on this machine needs no Redis.
+    # No Redis listens there. Labels in files need none.
     settings = dataclasses.replace(settings, redis_url="redis://127.0.0.1:1/0")
     async with harness.running(settings) as gateway:
         features = await features_of(gateway)
@@ -111,11 +111,11 @@ async def test_labels_that_redis_has_come_with_the_first_token(
         )
         settings = dataclasses.replace(settings, neuronpedia_api="")
         async with harness.running(settings) as gateway:
-            # The gateway knows by now that Neuronpedia has the source.
+            # From now on the gateway knows that Neuronpedia has the source.
             async with gateway.http.get(f"{gateway.url}/readyz") as answer:
                 assert answer.status == 200
             await gateway.gateway.labels.prepare(SOURCES[0])
-        # A new gateway, and Neuronpedia is gone.
+        # A new gateway, without Neuronpedia.
         await fake.stop()
         async with harness.running(settings) as gateway:
             features = [f for f in await features_of(gateway) if f["source"] == SOURCES[0]]
@@ -123,7 +123,7 @@ async def test_labels_that_redis_has_come_with_the_first_token(
     assert [f.get("label") for f in features] == [f"exported {f['id']}" for f in features]
 
 
-async def test_no_token_waits_for_an_export_that_is_being_fetched(
+async def test_no_token_waits_for_the_download_of_an_export(
     settings: Settings, redis: RedisServer
 ) -> None:
     labels = {index: f"exported {index}" for index in range(64)}

@@ -1,4 +1,4 @@
-"""Labels between files, a real Redis and the gateway's memory."""
+"""Labels in files, a real Redis and the gateway's memory."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def labels(redis: RedisServer, folder: Path) -> AsyncIterator[Labels]:
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The sources whose files have been read, each time."""
+    """A source for each time that its files were read."""
     sources: list[str] = []
     actual = LabelFiles.read
 
@@ -72,7 +72,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return sources
 
 
-async def test_files_are_read_once_however_many_ask(labels: Labels, reads: list[str]) -> None:
+async def test_files_are_read_once_for_many_questions(labels: Labels, reads: list[str]) -> None:
     answers = await asyncio.gather(*(labels.look_up(SOURCE, [index]) for index in range(20)))
     assert answers == [{index: f"label {index}"} for index in range(20)]
     assert reads == [SOURCE]
@@ -87,12 +87,12 @@ async def test_files_need_no_redis(folder: Path) -> None:
         assert labels.available
 
 
-async def test_what_is_known_is_known_at_once(labels: Labels) -> None:
+async def test_held_labels_are_answered_at_once(labels: Labels) -> None:
     assert labels.missing(SOURCE, [1, 99]) == {1, 99}
     assert labels.known(SOURCE, 1) is None
     await labels.hold([SOURCE])
     assert labels.known(SOURCE, 1) == "label 1"
-    # That 99 has no label is an answer too, and not asked for.
+    # It is also known that 99 has no label, so 99 is not missing.
     assert labels.missing(SOURCE, [1, 2, 99]) == set()
 
 
@@ -116,11 +116,11 @@ async def test_the_memory_is_bounded(
         [left_out, _] = [m for m in caplog.messages if "left out" in m]
         assert "100 labels" in left_out
         assert "AXON_LABEL_MB" in left_out
-        # What has no place is not asked for at every token.
+        # A source that did not fit is not asked for again at every token.
         assert labels.missing(sources[-1], [1]) == set()
 
 
-async def test_a_redis_that_fails_is_not_an_answer() -> None:
+async def test_a_failing_redis_does_not_mean_that_there_is_no_label() -> None:
     async with opened(RedisServer(), None) as labels:
         await labels.hold([SOURCE])
         with pytest.raises(Refusal) as refused:
@@ -130,7 +130,9 @@ async def test_a_redis_that_fails_is_not_an_answer() -> None:
         assert not labels.available
 
 
-async def test_a_redis_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_the_first_question_waits_for_a_redis_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def hang(store: LabelStore, source: str) -> Kept:
         await asyncio.sleep(0.1)
         if not labels.available:
@@ -146,7 +148,7 @@ async def test_a_redis_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyP
             await labels.hold([SOURCE])
 
 
-async def test_one_who_leaves_does_not_stop_the_reading_for_others(
+async def test_a_cancelled_question_does_not_stop_the_reading_for_others(
     labels: Labels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = threading.Event()
@@ -167,14 +169,14 @@ async def test_one_who_leaves_does_not_stop_the_reading_for_others(
     assert await staying == {1: "label 1"}
 
 
-async def test_no_files_are_no_labels_and_no_error(redis: RedisServer) -> None:
+async def test_without_files_there_are_no_labels_and_no_error(redis: RedisServer) -> None:
     async with opened(redis, None) as labels:
         assert await labels.look_up(SOURCE, [1]) == {}
         assert await labels.feature(SOURCE, 1) == FeatureRecord()
 
 
 async def test_more_questions_than_connections_wait_their_turn() -> None:
-    # A Redis of its own: connections of other tests would count, too.
+    # A separate Redis, since connections of other tests would be counted too.
     with harness.redis_server() as redis, Redis.from_url(redis.url) as client:
         store = LabelStore(redis.url)
         entry = Entry(FeatureRecord("cats"))
@@ -204,19 +206,19 @@ async def test_half_written_labels_are_never_seen(redis: RedisServer) -> None:
     await store.close()
 
 
-async def test_a_part_is_added_to_what_is_there(redis: RedisServer) -> None:
+async def test_labels_are_added_to_those_in_redis(redis: RedisServer) -> None:
     store = LabelStore(redis.url)
     await store.fill(SOURCE, "a", {1: FeatureRecord("one")}, lasts=60)
     await store.fill(SOURCE, "a", {2: FeatureRecord("two")}, lasts=60)
     assert (await store.everything(SOURCE)).records.keys() == {1, 2}
-    # Labels of another name at Neuronpedia are no part of it.
+    # Labels under another name at Neuronpedia replace them.
     await store.fill(SOURCE, "b", {3: FeatureRecord("three")}, lasts=60)
     assert (await store.everything(SOURCE)).records.keys() == {3}
     await store.close()
 
 
-async def test_a_socket_of_the_file_system_works() -> None:
-    # Not in tmp_path, which can be longer than the 100 characters that such a name may have.
+async def test_a_unix_socket_works() -> None:
+    # Not in tmp_path, whose name may be too long: the limit for sockets is about 100 characters.
     path = Path(tempfile.gettempdir()) / f"axon-{os.getpid()}.sock"
     process = await asyncio.create_subprocess_exec(
         harness.redis_executable(), "--port", "0", "--unixsocket", str(path), "--save", "",

@@ -1,4 +1,4 @@
-"""What one client may do, and how it is told that it may not: by name, and with when to retry."""
+"""Limits of one client: a refusal has a code, and says when to retry."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def close_code(client: Socket) -> int | None:
     return client.raw.close_code
 
 
-async def test_sockets_of_one_address(settings: Settings) -> None:
+async def test_sockets_of_one_address_are_limited(settings: Settings) -> None:
     async with harness.running(limited(settings, client_sockets=2)) as gateway:
         first = await gateway.connect()
         await first.frame()
@@ -38,7 +38,7 @@ async def test_sockets_of_one_address(settings: Settings) -> None:
         refused = await third.frame()
         assert refused["error"] == "too_many_sockets"
         assert refused["retry_after"] > 0
-        # "Try again later": another one may leave.
+        # 1013 means "try again later": another socket may close.
         assert await close_code(third) == 1013
         await second.close()
         await asyncio.sleep(0.1)
@@ -46,7 +46,7 @@ async def test_sockets_of_one_address(settings: Settings) -> None:
         await first.close()
 
 
-async def test_generations_of_one_address_over_sockets_and_http(
+async def test_generations_of_one_address_are_limited_over_sockets_and_http_together(
     settings: Settings, inference: FakeInference
 ) -> None:
     inference.script = LONG
@@ -70,7 +70,7 @@ async def test_generations_of_one_address_over_sockets_and_http(
         assert inference.seen.most_at_once == 2
 
 
-async def test_a_refused_generation_gives_its_permit_back(
+async def test_a_finished_generation_gives_its_permit_back(
     settings: Settings, inference: FakeInference
 ) -> None:
     async with harness.running(limited(settings, client_generations=1)) as gateway:
@@ -84,7 +84,7 @@ async def test_a_refused_generation_gives_its_permit_back(
         assert not gateway.gateway.limits._generations
 
 
-async def test_the_length_of_a_prompt(settings: Settings) -> None:
+async def test_the_length_of_a_prompt_is_limited(settings: Settings) -> None:
     async with harness.running(limited(settings, max_prompt=10)) as gateway:
         client = await gateway.connect()
         await client.send(prompt="x" * 11)
@@ -94,7 +94,7 @@ async def test_the_length_of_a_prompt(settings: Settings) -> None:
             assert (await answer.json())["limits"]["max_prompt_characters"] == 10
 
 
-async def test_who_sends_too_fast_is_told_and_slowed_down(settings: Settings) -> None:
+async def test_a_client_that_sends_too_fast_is_told_and_slowed_down(settings: Settings) -> None:
     async with harness.running(limited(settings, client_messages=10.0)) as gateway:
         client = await gateway.connect()
         other = await gateway.connect()
@@ -111,7 +111,7 @@ async def test_who_sends_too_fast_is_told_and_slowed_down(settings: Settings) ->
         assert (await other.until("finished"))[-1]["status"] == "done"
 
 
-async def test_a_body_that_never_comes_whole(settings: Settings) -> None:
+async def test_an_unfinished_body_is_refused_after_a_while(settings: Settings) -> None:
     async with harness.running(limited(settings, body_timeout=0.3)) as gateway:
         reader, writer = await narrow_connection(gateway.url)
         head = b"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n"
@@ -132,7 +132,7 @@ async def test_access_tokens_over_sockets(guarded: Settings) -> None:
         for query in ({}, {"access": "guess"}, {"access": ""}):
             refused = await gateway.connect(**query)
             assert (await refused.frame())["error"] == "no_access"
-            # Trying again changes nothing.
+            # 1008 means that trying again will not help.
             assert await close_code(refused) == 1008
         teacher = await gateway.connect(access="teach")
         room = await teacher.frame()
@@ -140,7 +140,7 @@ async def test_access_tokens_over_sockets(guarded: Settings) -> None:
         assert (await teacher.until("finished"))[-1]["status"] == "done"
         pupil = await gateway.connect(room=room["room"], access="learn")
         assert (await pupil.until("finished"))[-1]["status"] == "done"
-        # Also where the room is open to all.
+        # A token to watch does not allow generating, not even in a new room.
         own = await gateway.connect(access="learn")
         await own.send(prompt="x")
         assert (await own.until("error"))[-1]["error"] == "no_access"
@@ -171,7 +171,7 @@ async def counted(gateway: Running) -> set[str]:
     ("trusted", "forwarded", "client"),
     [
         ("127.0.0.0/8", "203.0.113.7", "203.0.113.7"),
-        # What the client itself claims stands left of what the proxy adds.
+        # The proxy appends the real address; anything left of it was sent by the client itself.
         ("127.0.0.0/8", "10.9.9.9, 203.0.113.7", "203.0.113.7"),
         ("127.0.0.0/8,203.0.113.0/24", "198.51.100.2, 203.0.113.7", "198.51.100.2"),
         ("127.0.0.0/8", "nonsense", "127.0.0.1"),
@@ -180,7 +180,7 @@ async def counted(gateway: Running) -> set[str]:
         ("", "203.0.113.7", "127.0.0.1"),
     ],
 )
-async def test_the_client_behind_a_proxy(
+async def test_the_address_of_a_client_behind_a_proxy(
     settings: Settings, trusted: str, forwarded: str, client: str
 ) -> None:
     proxies = from_environment({"AXON_TRUSTED_PROXIES": trusted}).trusted_proxies
@@ -193,7 +193,7 @@ async def test_the_client_behind_a_proxy(
         await eventually(lambda: not gateway.gateway.limits._sockets)
 
 
-async def test_a_pace_lets_bursts_through_and_comes_back() -> None:
+async def test_a_pace_allows_bursts_and_recovers() -> None:
     pace = limits.Pace(1000.0)
     assert [pace.wait() for _ in range(2900)] == [0.0] * 2900
     waits = [pace.wait() for _ in range(3000)]
@@ -202,7 +202,7 @@ async def test_a_pace_lets_bursts_through_and_comes_back() -> None:
     assert pace.wait() == 0
 
 
-async def test_a_pace_that_was_overdrawn_says_how_long_that_lasts() -> None:
+async def test_an_overdrawn_pace_says_how_long_to_wait() -> None:
     pace = limits.Pace(100.0)
     assert pace.spend(250) == 0
     assert 0.4 < pace.spend(100) <= 0.5

@@ -1,4 +1,4 @@
-"""Labels from a server that answers as Neuronpedia does: whole, wrong, late, or not at all."""
+"""Labels from a fake Neuronpedia that answers completely, wrongly, late or not at all."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def redis(shared_redis: RedisServer) -> RedisServer:
 
 @pytest_asyncio.fixture
 async def fake() -> AsyncIterator[FakeNeuronpedia]:
-    """Forty features in five batches of each kind; 100 and 101 are behind the API alone."""
+    """40 features in five batches of each kind; features 100 and 101 are only in the API."""
     labels = {index: f"label {index}" for index in range(40)}
     async with FakeNeuronpedia(labels, {100: "label 100", 101: "label 101"}) as fake:
         yield fake
@@ -76,7 +76,7 @@ async def labels(fake: FakeNeuronpedia, redis: RedisServer) -> AsyncIterator[Lab
 
 
 async def asked(labels: Labels, *indices: int) -> dict[int, str]:
-    """All that one round of questions finds out."""
+    """The labels found by asking for these features once."""
     found: dict[int, str] = {}
     async for some in labels.ask(SOURCE, indices):
         found |= some
@@ -84,7 +84,7 @@ async def asked(labels: Labels, *indices: int) -> dict[int, str]:
 
 
 class TestExport:
-    async def test_all_batches_of_both_kinds_are_taken(
+    async def test_all_batches_of_both_kinds_are_fetched(
         self, labels: Labels, fake: FakeNeuronpedia
     ) -> None:
         found = await labels.look_up(SOURCE, range(40))
@@ -116,7 +116,7 @@ class TestExport:
         assert answers == [{1: "label 1"}, {1: "label 1"}, {2: "label 2"}]
         assert sorted(fake.seen.files) == sorted(fake.files())
 
-    async def test_a_gateway_that_died_while_fetching_is_succeeded(
+    async def test_another_gateway_takes_over_from_one_that_died_while_fetching(
         self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("axon_gateway.labels.store._LOCK", 0.5)
@@ -135,14 +135,14 @@ class TestExport:
         assert sorted(fake.seen.files) == sorted(fake.files())
 
     @pytest.mark.parametrize("fault", ["429", "500", "cut off", "damaged"])
-    async def test_a_fault_that_passes_costs_nothing(
+    async def test_after_a_temporary_fault_nothing_is_missing(
         self, labels: Labels, fake: FakeNeuronpedia, fault: str
     ) -> None:
         fake.file_faults["explanations/batch-2.jsonl.gz"] = deque([fault] * 2)
         assert await labels.look_up(SOURCE, range(40)) == fake.labels
 
     @pytest.mark.parametrize("fault", ["429", "500", "slow", "cut off", "damaged"])
-    async def test_a_batch_that_fails_costs_its_own_rows_and_is_tried_again(
+    async def test_a_batch_that_fails_loses_only_its_own_rows_and_is_tried_again(
         self,
         labels: Labels,
         fake: FakeNeuronpedia,
@@ -157,12 +157,12 @@ class TestExport:
         found = await labels.look_up(SOURCE, range(40))
         assert len(found) == 32
         assert "1 batches are missing" in caplog.text
-        # Not known is not "has no label".
+        # Their labels count as missing, and not as absent.
         assert len(labels.missing(SOURCE, range(40))) == 8
         await asyncio.sleep(0.6)
         assert await labels.look_up(SOURCE, range(40)) == fake.labels
 
-    async def test_malformed_rows_are_left_out_and_said(
+    async def test_malformed_rows_are_left_out_and_logged(
         self, labels: Labels, fake: FakeNeuronpedia, caplog: pytest.LogCaptureFixture
     ) -> None:
         fake.file_faults["explanations/batch-1.jsonl.gz"] = deque(["malformed"])
@@ -178,7 +178,7 @@ class TestExport:
             assert await asked(labels, 100) == {100: "label 100"}
         assert fake.seen.files == []
 
-    async def test_answers_outlive_an_export_that_is_asked_for_again(
+    async def test_answers_are_kept_when_the_export_is_asked_for_again(
         self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("axon_gateway.labels.bulk._ABSENT", 0.2)
@@ -187,13 +187,13 @@ class TestExport:
             await labels.look_up(SOURCE, [100])
             assert await asked(labels, 100) == {100: "label 100"}
         await asyncio.sleep(0.3)
-        # The export is asked for again, by a gateway that has nothing in its memory.
+        # A new gateway, with an empty memory, asks for the export again.
         async with opened(fake, redis) as labels:
             assert await labels.look_up(SOURCE, [5, 100]) == {100: "label 100"}
             assert (await labels.feature(SOURCE, 100)).label == "label 100"
         assert fake.seen.features == [100]
 
-    async def test_answers_outlive_an_export_that_came_in_part(
+    async def test_answers_are_kept_when_a_partial_export_is_fetched_again(
         self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("axon_gateway.labels.bulk._PARTIAL", 0.2)
@@ -207,7 +207,7 @@ class TestExport:
             assert await labels.look_up(SOURCE, [*range(40), 100]) == expected
         assert fake.seen.features == [100]
 
-    async def test_labels_in_redis_are_kept_where_nobody_is_asked_any_more(
+    async def test_labels_in_redis_are_kept_when_neuronpedia_is_turned_off(
         self, fake: FakeNeuronpedia, redis: RedisServer
     ) -> None:
         async with opened(fake, redis) as labels:
@@ -216,7 +216,7 @@ class TestExport:
             await labels.prepare(SOURCE)
             assert await labels.look_up(SOURCE, range(40)) == fake.labels
 
-    async def test_a_server_that_is_not_there_leaves_what_is_unknown_unknown(
+    async def test_without_a_server_unknown_labels_stay_missing(
         self, fake: FakeNeuronpedia, redis: RedisServer
     ) -> None:
         await fake.stop()
@@ -233,11 +233,11 @@ class TestExport:
         harness.write_labels(tmp_path, SOURCE, {1: "mine"})
         async with opened(fake, redis, files=LabelFiles(tmp_path)) as labels:
             assert await labels.look_up(SOURCE, [1, 2]) == {1: "mine"}
-            # What the files lack is asked for.
+            # Features that the files lack are asked for.
             assert await asked(labels, 1, 2) == {2: "label 2"}
         assert fake.seen.files == []
 
-    async def test_what_another_version_kept_is_fetched_anew(
+    async def test_labels_stored_by_another_version_are_fetched_again(
         self, labels: Labels, redis: RedisServer
     ) -> None:
         with Redis.from_url(redis.url) as client:
@@ -246,7 +246,7 @@ class TestExport:
 
 
 class TestApi:
-    async def test_what_the_export_lacks_is_asked_for_once(
+    async def test_a_feature_that_the_export_lacks_is_asked_for_once(
         self, labels: Labels, fake: FakeNeuronpedia
     ) -> None:
         await labels.look_up(SOURCE, [1, 100])
@@ -267,10 +267,10 @@ class TestApi:
                 assert labels.known(SOURCE, 100) == "label 100"
         assert fake.seen.features == [100]
 
-    async def test_what_many_want_of_redis_is_read_together(
+    async def test_many_questions_to_redis_are_read_together(
         self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """As sixteen generations do that meet features of thirteen sources."""
+        """As when 16 generations need features of 13 sources."""
         sources = [f"gpt2-small/{layer}-res-jb" for layer in range(13)]
         async with opened(fake, redis, export=None) as one:
             await one.prepare(SOURCE)
@@ -283,7 +283,7 @@ class TestApi:
             return await actual(self, wanted)
 
         async with opened(fake, redis, export=None) as labels:
-            # Another gateway's answer comes to Redis after this one has read it.
+            # Another gateway's answer comes to Redis after this gateway has read Redis.
             await labels.hold(sources)
             async with opened(fake, redis, export=None) as one:
                 await one.prepare(SOURCE)
@@ -344,14 +344,14 @@ class TestApi:
             await labels.look_up(SOURCE, [100])
             assert await asked(labels, 100) == {}
             assert labels.missing(SOURCE, [100]) == {100}
-            # It is left alone for a moment.
+            # After a failure the API is not asked for 0.3 s.
             assert await asked(labels, 100, 101) == {}
             assert fake.seen.features == [100]
             await asyncio.sleep(0.4)
             assert await asked(labels, 100) == {100: "label 100"}
         assert "Neuronpedia does not answer" in caplog.text
 
-    async def test_a_limit_backs_everything_off_as_long_as_it_says(
+    async def test_after_a_429_nothing_is_asked_for_the_time_it_says(
         self, labels: Labels, fake: FakeNeuronpedia, caplog: pytest.LogCaptureFixture
     ) -> None:
         fake.limit_headers["Retry-After"] = "1"
@@ -381,7 +381,7 @@ def api(fake: FakeNeuronpedia, http: Http) -> FeatureApi:
 
 
 class TestPace:
-    """How the API is spared, seen in what it is said to wait."""
+    """How long the gateway waits after a 429, and how fast it asks."""
 
     async def limited(self, fake: FakeNeuronpedia, api: FeatureApi) -> float:
         fake.api_faults.append("429")
@@ -391,7 +391,7 @@ class TestPace:
         assert refused.value.retry_after is not None
         return refused.value.retry_after
 
-    async def test_without_a_time_it_doubles_to_an_hour(
+    async def test_without_a_given_time_the_wait_doubles_up_to_an_hour(
         self, fake: FakeNeuronpedia, api: FeatureApi
     ) -> None:
         fake.limit_body = {}
@@ -408,19 +408,17 @@ class TestPace:
             ("-5", 60, 60),
         ],
     )
-    async def test_a_time_that_is_given_is_kept(
+    async def test_a_given_time_is_used(
         self, fake: FakeNeuronpedia, api: FeatureApi, header: str, low: float, high: float
     ) -> None:
         fake.limit_headers["Retry-After"] = header
         assert low <= await self.limited(fake, api) <= high
 
-    async def test_a_date_that_is_given_is_kept(
-        self, fake: FakeNeuronpedia, api: FeatureApi
-    ) -> None:
+    async def test_a_given_date_is_used(self, fake: FakeNeuronpedia, api: FeatureApi) -> None:
         fake.limit_headers["Retry-After"] = formatdate(time.time() + 100, usegmt=True)
         assert 10 <= await self.limited(fake, api) <= 101
 
-    async def test_the_limit_per_window_sets_the_pace(
+    async def test_the_limit_per_window_sets_the_rate(
         self, fake: FakeNeuronpedia, api: FeatureApi
     ) -> None:
         fake.limit_headers["Retry-After"] = "0"
@@ -432,7 +430,7 @@ class TestPace:
         assert time.monotonic() - began >= 0.3
 
     @pytest.mark.parametrize("body", [{"limitPerWindow": bad} for bad in (0, -1, "x", None, True)])
-    async def test_a_limit_that_means_nothing_changes_nothing(
+    async def test_an_invalid_limit_changes_nothing(
         self, fake: FakeNeuronpedia, api: FeatureApi, body: dict[str, object]
     ) -> None:
         fake.limit_headers["Retry-After"] = "0"
@@ -440,7 +438,7 @@ class TestPace:
         await self.limited(fake, api)
         assert api._spacing == 1 / RATE
 
-    async def test_the_rate_bounds_all_who_ask_together(
+    async def test_all_questions_together_keep_to_the_rate(
         self, fake: FakeNeuronpedia, http: Http
     ) -> None:
         api = FeatureApi(http, fake.api, 50)
@@ -481,7 +479,7 @@ class TestFetch:
             assert await labels.look_up(SOURCE, range(40)) == fake.labels
 
     @pytest.mark.parametrize("to_files", [False, True])
-    async def test_what_is_not_complete_is_said(
+    async def test_an_incomplete_export_is_an_error(
         self,
         fake: FakeNeuronpedia,
         redis: RedisServer,
@@ -496,12 +494,12 @@ class TestFetch:
         to = ["--to", str(tmp_path)] if to_files else []
         assert await self.fetch(settings, SOURCE, *to) == 1
         assert "fetched" in capsys.readouterr().err
-        # Nothing is half in Redis; the next try gets all.
+        # Redis holds no part of it, and the next try fetches all.
         with Redis.from_url(redis.url) as client:
             assert client.keys() == []
         assert await self.fetch(settings, SOURCE, *to) == 0
 
-    async def test_no_such_source_no_redis_no_folder(
+    async def test_a_missing_source_redis_or_folder_is_an_error(
         self,
         fake: FakeNeuronpedia,
         redis: RedisServer,

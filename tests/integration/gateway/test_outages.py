@@ -1,4 +1,4 @@
-"""What is behind the gateway goes away and comes back: inference killed, Redis killed."""
+"""Services behind the gateway fail and come back: inference and Redis are killed."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def redis() -> Iterator[RedisServer]:
-    """A Redis of one's own, to be killed."""
+    """A separate Redis, which the test may kill."""
     with harness.redis_server() as server:
         yield server
 
 
 class InferenceProcess:
-    """The fake service in a process of its own."""
+    """The fake inference service as a process."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -65,11 +65,11 @@ async def until_ready(gateway: Running, seconds: float = 15) -> None:
         async with gateway.http.get(f"{gateway.url}/readyz") as answer:
             if answer.status == 200:
                 return
-        assert time.monotonic() < deadline, "never ready"
+        assert time.monotonic() < deadline, "the gateway did not become ready"
         await asyncio.sleep(0.05)
 
 
-async def test_inference_killed_in_mid_stream(
+async def test_inference_killed_during_a_stream(
     settings: Settings, process: InferenceProcess
 ) -> None:
     address = f"127.0.0.1:{process.port}"
@@ -95,7 +95,7 @@ async def test_a_service_that_never_answers_is_not_ready(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upstream, "_SHORT", 0.2)
-    # The kernel accepts connections for it, and nobody ever reads from them.
+    # The kernel accepts connections to this port, but no program reads from them.
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         async with harness.running(dataclasses.replace(settings, inference=address)) as gateway:
@@ -157,18 +157,18 @@ async def test_tokens_flow_without_redis_and_labels_come_back_with_it(
             redis.start()
             deadline = time.monotonic() + 10
             while await label(gateway, 50) != (200, "exported 50"):
-                assert time.monotonic() < deadline, "labels never came back"
+                assert time.monotonic() < deadline, "labels did not come back"
                 await asyncio.sleep(0.1)
 
 
 async def label(gateway: Running, index: int) -> tuple[int, str | None]:
-    """The status of the answer about a feature, and its label or what went wrong."""
+    """The status of the answer about a feature, and its label or the error's code."""
     async with gateway.http.get(f"{gateway.url}/api/features/fake/0-res/{index}") as answer:
         found = await answer.json()
         return answer.status, found.get("label", found.get("error"))
 
 
-async def test_what_is_in_memory_needs_no_redis(settings: Settings, redis: RedisServer) -> None:
+async def test_labels_in_memory_need_no_redis(settings: Settings, redis: RedisServer) -> None:
     async with harness.running(dataclasses.replace(settings, redis_url=redis.url)) as gateway:
         assert await label(gateway, 50) == (200, "label 50 of fake/0-res")
         redis.kill()

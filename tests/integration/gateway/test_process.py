@@ -38,12 +38,12 @@ async def start(settings: Settings, **variables: str) -> asyncio.subprocess.Proc
 
 
 async def address(process: asyncio.subprocess.Process, pattern: str = r"listening on (\S+)") -> str:
-    """The URL in the line that says where it listens."""
+    """The address in the line of the log that matches `pattern`."""
     assert process.stderr
     while line := (await asyncio.wait_for(process.stderr.readline(), 20)).decode():
         if found := re.search(pattern, line):
             return found[1]
-    raise AssertionError("it never listened")
+    raise AssertionError("the gateway did not start to listen")
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGINT])
@@ -77,7 +77,7 @@ async def test_a_stalled_viewer_does_not_delay_the_end(
         stalled = await RawSocket.connect(url, (await presenter.frame())["room"])
         await presenter.send(prompt="x")
         await presenter.until("finished", seconds=5)
-        # Its buffers are full, and it answers nothing, not even a close.
+        # The viewer's buffers are full, and it answers nothing, not even a close frame.
         process.terminate()
         await asyncio.wait_for(process.communicate(), 8)
     stalled.close()
@@ -113,7 +113,7 @@ async def test_a_port_in_use_is_one_clear_line(settings: Settings) -> None:
     ]
 
 
-async def test_where_it_waits_it_stays_until_a_signal(settings: Settings) -> None:
+async def test_with_on_failure_wait_it_stays_until_a_signal(settings: Settings) -> None:
     process = await start(settings, AXON_MAX_ROOMS="many", AXON_ON_FAILURE="wait")
     assert process.stderr
     line = await asyncio.wait_for(process.stderr.readline(), 20)

@@ -1,4 +1,4 @@
-"""A room's recording over HTTP, and `axon replay`, which plays it without any server."""
+"""A room's recording over HTTP, and `axon replay`, which plays it without a server."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def replay(*arguments: str) -> tuple[int | None, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
-async def test_a_recording_holds_what_was_seen_with_every_label(gateway: Running) -> None:
+async def test_a_recording_holds_all_frames_with_every_label(gateway: Running) -> None:
     text, seen = await recorded(gateway)
     frames = recording.load(text.splitlines())
     kept = [frame for frame in seen if frame["type"] not in ("room", "labels")]
@@ -68,7 +68,7 @@ async def test_a_recording_holds_what_was_seen_with_every_label(gateway: Running
     assert features > 0
 
 
-async def test_a_recording_of_a_running_generation_is_whole_as_far_as_it_goes(
+async def test_a_recording_of_a_running_generation_holds_what_there_is_so_far(
     gateway: Running, inference: FakeInference
 ) -> None:
     inference.script = Script(tokens=(" t",) * 200, delay=0.01)
@@ -81,14 +81,14 @@ async def test_a_recording_of_a_running_generation_is_whole_as_far_as_it_goes(
     assert frames[-1]["type"] == "token"
 
 
-async def test_labels_are_left_out_where_redis_is_gone(settings: Settings) -> None:
+async def test_without_redis_a_recording_has_no_labels(settings: Settings) -> None:
     settings = dataclasses.replace(settings, labels=None, redis_url="redis://127.0.0.1:1/0")
     async with harness.running(settings) as gateway:
         text, _ = await recorded(gateway)
     frames = recording.load(text.splitlines())
     features = [feature for token in recording.tokens(frames[-2]) for feature in token["features"]]
     assert features
-    # No key, rather than null: whoever reads a label reads text.
+    # The key is absent and not null, so that a label is always text.
     assert not any("label" in feature for feature in features)
 
 
@@ -99,7 +99,7 @@ async def test_a_room_that_does_not_exist_has_no_recording(gateway: Running) -> 
             assert (answer.status, (await answer.json())["error"]) == (404, "unknown_room")
 
 
-async def test_replay_tells_the_text_and_the_labels(gateway: Running, tmp_path: Path) -> None:
+async def test_replay_prints_the_text_and_the_labels(gateway: Running, tmp_path: Path) -> None:
     text, _ = await recorded(gateway)
     file = tmp_path / "room.jsonl"
     file.write_text(text)
@@ -115,7 +115,7 @@ async def test_replay_tells_the_text_and_the_labels(gateway: Running, tmp_path: 
     assert [json.loads(line)["type"] for line in out.splitlines()][-1] == "finished"
 
 
-async def test_replay_refuses_what_is_cut_off_foreign_or_missing(
+async def test_replay_refuses_files_that_are_cut_off_foreign_or_missing(
     gateway: Running, tmp_path: Path
 ) -> None:
     text, _ = await recorded(gateway)
@@ -135,7 +135,7 @@ async def test_replay_refuses_what_is_cut_off_foreign_or_missing(
     assert (code, err) == (1, f"axon: {tmp_path / 'none'}: No such file or directory\n")
 
 
-async def test_large_recordings_at_once_are_whole_and_hold_nobody_up(
+async def test_large_recordings_at_once_are_whole_and_do_not_delay_others(
     gateway: Running, inference: FakeInference
 ) -> None:
     inference.script = Script(tokens=("x" * 8000,) * 600, per_message=10)
@@ -157,5 +157,5 @@ async def test_large_recordings_at_once_are_whole_and_hold_nobody_up(
     assert set(texts) == {texts[0]}
     played = recording.load(texts[0].splitlines())
     assert [f["step"] for f in played if f["type"] == "token"] == list(range(600))
-    # Between two tokens of somebody else a busy machine may do much, but not all of this.
+    # A busy machine may delay another room's tokens, but not by the time of all downloads.
     assert longest < 2, f"tokens of another room waited {longest:.1f} s"

@@ -1,4 +1,4 @@
-"""Two gateways, one Redis: a room is the same at both, whichever of the three goes away."""
+"""Two gateways with one Redis: a room is the same at both, also when one of the three fails."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def shared(settings: Settings, redis: RedisServer) -> Settings:
 @pytest_asyncio.fixture
 async def pair(shared: Settings) -> AsyncIterator[Pair]:
     async with harness.running(shared) as a, harness.running(shared) as b:
-        await asyncio.sleep(0.6)  # they have met by then
+        await asyncio.sleep(0.6)  # by then each knows the other
         yield Pair(a, b)
 
 
 async def opened(gateway: Running) -> tuple[Socket, Frame]:
-    """A room that others can come into, and its presenter."""
+    """The presenter of a shared room, and its room frame."""
     presenter = await gateway.connect()
     room = await presenter.frame()
     await presenter.send(type="share")
@@ -64,7 +64,7 @@ async def opened(gateway: Running) -> tuple[Socket, Frame]:
 
 
 async def joined(gateway: Running, room: Frame, **query: str) -> Socket:
-    """A viewer at another gateway, once the room has come to Redis."""
+    """A viewer at another gateway, as soon as the room is in Redis."""
     deadline = time.monotonic() + 5
     while True:
         viewer = await gateway.connect(room=room["room"], **query)
@@ -80,9 +80,7 @@ def logged(frames: list[Frame]) -> list[Frame]:
     return [frame for frame in frames if frame["type"] != "room"]
 
 
-async def test_viewers_elsewhere_see_what_those_here_see(
-    pair: Pair, inference: FakeInference
-) -> None:
+async def test_viewers_at_both_gateways_see_the_same(pair: Pair, inference: FakeInference) -> None:
     inference.script = dataclasses.replace(LONG, tokens=LONG.tokens[:60])
     presenter, room = await opened(pair.a)
     early = await joined(pair.b, room)
@@ -126,7 +124,7 @@ async def test_presenting_and_stopping_from_the_other_gateway(
     assert (await same.until("finished"))[-1]["status"] == "stopped"
     await eventually(lambda: inference.seen.running == 0)
     await presenter.until("finished")
-    # And the other way round: the room's log goes on, wherever it is written.
+    # The log continues whichever gateway writes it.
     inference.script = Script()
     await same.send(prompt="y")
     assert (await same.until("finished"))[-1]["status"] == "done"
@@ -137,7 +135,7 @@ async def test_presenting_and_stopping_from_the_other_gateway(
     assert [f["prompt"] for f in await same.until("started") if "prompt" in f] == ["z"]
 
 
-async def test_opening_to_all_reaches_the_other_gateway(
+async def test_opening_a_room_to_all_reaches_the_other_gateway(
     pair: Pair, inference: FakeInference
 ) -> None:
     presenter, room = await opened(pair.a)
@@ -150,7 +148,7 @@ async def test_opening_to_all_reaches_the_other_gateway(
     assert (await presenter.until("finished"))[-1]["status"] == "done"
 
 
-async def test_those_who_watch_elsewhere_keep_a_generation_alive(
+async def test_viewers_at_the_other_gateway_keep_a_generation_alive(
     pair: Pair, inference: FakeInference
 ) -> None:
     inference.script = LONG
@@ -161,7 +159,7 @@ async def test_those_who_watch_elsewhere_keep_a_generation_alive(
     await presenter.send(prompt="x")
     await presenter.until("token")
     await presenter.close()
-    # Longer than the grace period.
+    # The generation takes longer than the grace period.
     assert (await viewer.until("finished", seconds=10))[-1]["status"] == "done"
 
 
@@ -180,7 +178,7 @@ async def test_a_room_outlives_the_gateway_that_opened_it(shared: Settings) -> N
 
 @contextlib.asynccontextmanager
 async def process(settings: Settings) -> AsyncIterator[Running]:
-    """A gateway in a process of its own, `kill`ed in the end at the latest."""
+    """A gateway as a process. A test may `kill` it; else it is killed in the end."""
     running = await start(settings, AXON_ROOM_GRACE="1")
     url = await address(running)
     try:
@@ -194,7 +192,7 @@ async def process(settings: Settings) -> AsyncIterator[Running]:
         await running.communicate()
 
 
-async def test_a_gateway_killed_in_mid_generation(
+async def test_a_gateway_killed_during_a_generation(
     shared: Settings, inference: FakeInference
 ) -> None:
     inference.script = LONG
@@ -213,10 +211,10 @@ async def test_a_gateway_killed_in_mid_generation(
         assert time.monotonic() - killed < 2
         assert rest[-1]["error"] == "gateway_lost"
         seen = logged(seen + rest)
-        # What was streamed is there for whoever comes now; it is what the viewer saw.
+        # A viewer that joins now gets what the first viewer got.
         late = await joined(b, room)
         assert [f for f in logged(await late.until("error")) if f["seq"]] == seen
-        # The presenter saw no more than that: it goes on where it was.
+        # The presenter got no more than that, so it can resume where it was.
         back = await b.connect(
             presenter.last,
             room=room["room"],
@@ -225,7 +223,7 @@ async def test_a_gateway_killed_in_mid_generation(
         )
         again = logged(await back.until("error"))
         assert mine_and(mine, again) == seen
-        # The next Generate works, and all see it under the numbers that follow.
+        # The next generation works, and all get it with the numbers that follow.
         inference.script = Script()
         await back.send(prompt="again")
         assert (await back.until("finished"))[-1]["status"] == "done"
@@ -233,7 +231,7 @@ async def test_a_gateway_killed_in_mid_generation(
 
 
 def epoch_of(frames: list[Frame]) -> int:
-    """The newest epoch that a client was told of."""
+    """The last epoch in these frames."""
     return int([frame["epoch"] for frame in frames if "epoch" in frame][-1])
 
 
@@ -241,7 +239,7 @@ def mine_and(before: list[Frame], after: list[Frame]) -> list[Frame]:
     return [frame for frame in logged(before) if frame["seq"]] + after
 
 
-async def test_a_gateway_that_comes_back_from_the_dead_gives_way(
+async def test_a_gateway_that_was_suspended_gives_its_room_up(
     shared: Settings, inference: FakeInference
 ) -> None:
     inference.script = LONG
@@ -261,7 +259,7 @@ async def test_a_gateway_that_comes_back_from_the_dead_gives_way(
             await viewer.send(prompt="y")
             await viewer.until("finished")
             running.send_signal(signal.SIGCONT)
-            # It does not go on with a log that has gone on elsewhere: its viewers see that one.
+            # The other gateway has continued the log, so this one's viewers get that log.
             frames = logged(await presenter.until("finished"))
             again = await joined(a, room)
             assert logged(await again.until("finished"))[-len(frames) :] == frames
@@ -277,7 +275,7 @@ async def test_a_gateway_that_comes_back_from_the_dead_gives_way(
         await running.communicate()
 
 
-async def test_redis_killed_and_back_empty(
+async def test_redis_killed_and_restarted_empty(
     pair: Pair, inference: FakeInference, redis: RedisServer
 ) -> None:
     inference.script = LONG
@@ -287,7 +285,7 @@ async def test_redis_killed_and_back_empty(
     here = await presenter.until("token")
     there = await viewer.until("token")
     redis.kill()
-    # The room waits, everybody in it is told, and nobody sees more than the others.
+    # The room waits, all its viewers are told, and none gets more frames than the others.
     here += await presenter.until("error")
     there += await viewer.until("error")
     for told in (here.pop(), there.pop()):
@@ -296,7 +294,7 @@ async def test_redis_killed_and_back_empty(
     await asyncio.sleep(0.5)
     with pytest.raises(TimeoutError):
         await presenter.frame(0.2)
-    # Whoever comes where the room is not is told, too; where it is, they may come in.
+    # A new viewer is refused at the gateway without the room, and let in at the one with it.
     _, other = await opened(pair.a)
     refused = await pair.b.connect(room=other["room"])
     assert (await refused.frame())["error"] == "rooms_unavailable"
@@ -307,7 +305,7 @@ async def test_redis_killed_and_back_empty(
     there += await viewer.until("finished", seconds=10)
     assert logged(there) == logged(here)
     assert [f["step"] for f in here if f["type"] == "token"] == list(range(len(LONG.tokens)))
-    # Everything works again, also with what was opened while Redis was gone.
+    # Everything works again, also the room that was opened while Redis was gone.
     await joined(pair.b, other)
     await presenter.send(prompt="y")
     await viewer.until("started")
@@ -320,11 +318,11 @@ async def test_generating_while_redis_is_gone(
     same = await joined(pair.b, room, token=room["presenter_token"])
     redis.kill()
     await same.until("error")
-    # A shared room waits, at whichever gateway.
+    # A shared room waits at both gateways.
     for socket in (same, presenter):
         await socket.send(prompt="y")
         assert (await socket.until("error"))[-1]["error"] == "rooms_unavailable"
-    # A new one is its gateway's own, until Redis is back.
+    # A new room exists at one gateway only, until Redis is back.
     alone = await pair.a.connect()
     own = await alone.frame()
     await alone.send(prompt="x")
@@ -342,11 +340,11 @@ async def test_generating_while_redis_is_gone(
     assert [f["prompt"] for f in frames if f["type"] == "started"] == ["z"]
 
 
-async def test_late_labels_of_a_former_home_disturb_nobody(
+async def test_late_labels_of_a_gateway_that_lost_the_room_are_not_written(
     pair: Pair, inference: FakeInference
 ) -> None:
-    """Labels that come after `finished` are written by the gateway that still holds the lease, or
-    by nobody: they take no number that another gateway has given."""
+    """Labels after `finished` are written only by a gateway that still holds the lease. So they
+    never get a number that another gateway has used."""
     presenter, room = await opened(pair.a)
     same = await joined(pair.b, room, token=room["presenter_token"])
     await presenter.send(prompt="x")
@@ -367,10 +365,10 @@ async def test_late_labels_of_a_former_home_disturb_nobody(
     assert kinds.count("started") == kinds.count("finished") == 2
 
 
-async def test_a_refused_generation_does_not_end_the_next_ones_claim(
+async def test_a_refused_generation_does_not_end_the_next_ones_lease(
     pair: Pair, inference: FakeInference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a gateway still has to tell Redis of one generation must not count for the next."""
+    """A late release of one generation's lease in Redis must not release the next one's."""
     store = pair.a.gateway.rooms.sharing._store  # type: ignore[attr-defined]
     release = store.release
 
@@ -393,7 +391,7 @@ async def test_a_refused_generation_does_not_end_the_next_ones_claim(
     assert (await presenter.until("finished", seconds=10))[-1]["status"] == "done"
 
 
-async def test_a_position_of_another_epoch_reads_the_log_anew(
+async def test_resuming_from_another_epoch_reads_the_log_from_its_start(
     pair: Pair, inference: FakeInference
 ) -> None:
     presenter, room = await opened(pair.a)
@@ -421,14 +419,14 @@ async def test_a_position_of_another_epoch_reads_the_log_anew(
 
     assert await resumed(f"{second}:{last}") == last
     assert await resumed(f"{first}:3") == 3
-    # It says that it has read, in the first epoch, what was written in the second one only.
+    # The frame was written in the second epoch, so a client of the first cannot have read it.
     assert await resumed(f"{first}:{last}") == 1
     assert await resumed(f"12345:{last}") == 1
     assert await resumed(f"{second}:{last + 100}") == 1
     assert await resumed(str(last)) == last
 
 
-async def test_a_pause_of_redis_buries_nobody(
+async def test_after_a_pause_of_redis_no_gateway_is_taken_for_dead(
     pair: Pair, inference: FakeInference, redis: RedisServer
 ) -> None:
     inference.script = dataclasses.replace(LONG, delay=0.02)
@@ -436,7 +434,7 @@ async def test_a_pause_of_redis_buries_nobody(
     viewer = await joined(pair.b, room)
     await presenter.send(prompt="x")
     here = await presenter.until("token")
-    # As long as a call takes to fail: some gateways notice, others do not.
+    # About the time after which a call to Redis fails: a gateway may notice the pause or not.
     for seconds in (2.1, 2.2):
         redis.signal(signal.SIGSTOP)
         await asyncio.sleep(seconds)
@@ -450,7 +448,7 @@ async def test_a_pause_of_redis_buries_nobody(
     assert steps == list(range(len(LONG.tokens)))
 
 
-async def test_redis_comes_back_empty_after_the_home_has_died(
+async def test_redis_comes_back_empty_after_the_rooms_gateway_has_died(
     shared: Settings, inference: FakeInference, redis: RedisServer
 ) -> None:
     inference.script = LONG
@@ -472,10 +470,10 @@ async def test_redis_comes_back_empty_after_the_home_has_died(
         assert logged(await late.until("error")) == log
 
 
-async def test_a_log_that_redis_has_lost_is_brought_back(
+async def test_a_log_that_redis_lost_is_written_again(
     pair: Pair, inference: FakeInference, redis: RedisServer
 ) -> None:
-    """Redis may evict a log, and may come back without its last writes."""
+    """Redis may evict a log, or come back without its last writes."""
     inference.script = dataclasses.replace(LONG, tokens=LONG.tokens[:200])
     presenter, room = await opened(pair.a)
     viewer = await joined(pair.b, room)
@@ -499,7 +497,7 @@ async def test_a_log_that_redis_has_lost_is_brought_back(
         assert [json.loads(fields[b"f"])["seq"] for _, fields in kept] == [
             frame["seq"] for frame in logged(here)
         ]
-        # Both rooms' keys, after the generation: the next one finds them brought back.
+        # After the generation, delete both keys of the room. They must be written again.
         await client.delete(log, f"axon:room:{room['room']}")
     await asyncio.sleep(1)
     late = await joined(pair.b, room)
@@ -508,7 +506,7 @@ async def test_a_log_that_redis_has_lost_is_brought_back(
     assert (await viewer.until("finished"))[-1]["status"] == "done"
 
 
-async def test_a_gateway_by_itself_goes_on_without_redis(
+async def test_a_single_gateway_continues_without_redis(
     shared: Settings, inference: FakeInference, redis: RedisServer
 ) -> None:
     inference.script = dataclasses.replace(LONG, tokens=LONG.tokens[:150])
@@ -523,7 +521,7 @@ async def test_a_gateway_by_itself_goes_on_without_redis(
         here += await presenter.until("finished")
         assert not [frame for frame in here if frame["type"] == "error"]
         redis.start()
-        # Whoever comes by another gateway finds all of it.
+        # A viewer at another gateway gets all of it.
         async with harness.running(shared) as b:
             late = await joined(b, room)
             there = [*await late.until("finished"), *await late.until("finished")]
@@ -531,7 +529,7 @@ async def test_a_gateway_by_itself_goes_on_without_redis(
 
 
 class Wire:
-    """A connection to Redis that can be cut."""
+    """A proxy to Redis whose connections can be cut."""
 
     def __init__(self, redis: RedisServer) -> None:
         self._redis = redis
@@ -569,10 +567,10 @@ class Wire:
         writer.close()
 
 
-async def test_a_log_that_went_on_elsewhere_is_read_anew(
+async def test_a_log_that_another_gateway_continued_is_read_from_its_start(
     shared: Settings, inference: FakeInference, redis: RedisServer
 ) -> None:
-    """A gateway loses Redis and goes on by itself, while another one, just started, does not."""
+    """A gateway loses Redis and continues alone, while another one starts with Redis."""
     wire = Wire(redis)
     async with (
         wire as url,
@@ -588,11 +586,11 @@ async def test_a_log_that_went_on_elsewhere_is_read_anew(
         async with harness.running(shared) as b:
             same = await joined(b, room, token=room["presenter_token"])
             first = logged(await same.until("finished"))
-            await asyncio.sleep(2)  # until it counts the other gateway as lost
+            await asyncio.sleep(2)  # until it takes the other gateway for dead
             await same.send(prompt="z")
             there = first + logged(await same.until("finished"))
             wire.mend()
-            # Those who watch at the first one are told the log's epoch, and read it from its start.
+            # Viewers at the first gateway get the log's new epoch, and the log from its start.
             frames: list[Frame] = []
             while not frames or frames[-1]["type"] != "finished" or len(frames) < len(there):
                 frame = (await presenter.raw.receive(10)).json()

@@ -1,4 +1,4 @@
-"""A viewer on bad Wi-Fi: it delays nobody, costs a bounded buffer, and misses nothing."""
+"""A viewer on a bad connection delays no others, uses a limited buffer, and misses no frame."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from .fake_inference import FakeInference, Script
 from .harness import RawSocket, Running
 
 TOKENS = 400
-#: Frames of about 8 KB: 3 MB in all, far more than the kernel's and our buffers hold.
+#: Frames of about 8 KB, 3 MB in all: far more than the kernel's buffers and ours hold.
 BIG = Script(tokens=tuple(f" {n}" + "x" * 8000 for n in range(TOKENS)), delay=0.002)
 
 
 def unsent(gateway: Running) -> int:
-    """Bytes waiting in the fullest socket's buffer."""
+    """Bytes in the fullest socket's write buffer."""
     transports = gateway.gateway.sockets.values()
     return max(transport.get_write_buffer_size() for transport in transports)
 
 
-async def test_a_stalled_viewer_delays_nobody_and_catches_up(
+async def test_a_stalled_viewer_does_not_delay_others_and_catches_up(
     gateway: Running, inference: FakeInference
 ) -> None:
     inference.script = BIG
@@ -33,7 +33,7 @@ async def test_a_stalled_viewer_delays_nobody_and_catches_up(
         seen.append(await presenter.frame(seconds=2))
         most = max(most, unsent(gateway))
     assert sum(frame["type"] == "token" for frame in seen) == TOKENS
-    assert 0 < most < 512 * 1024, "the stalled viewer cost too much, or was not stalled"
+    assert 0 < most < 512 * 1024, "the stalled viewer used too much, or was not stalled"
 
     caught_up: list[dict[str, object]] = []
     batches = 0

@@ -22,7 +22,7 @@ def text_of(frames: list[Frame]) -> str:
     return "".join(frame["token"] for frame in frames if frame["type"] == "token")
 
 
-async def test_a_generation_comes_as_the_contract_says(
+async def test_a_generation_has_the_documented_frames(
     gateway: Running, inference: FakeInference
 ) -> None:
     inference.script.queue = (2, 1)
@@ -71,7 +71,7 @@ async def test_a_generation_comes_as_the_contract_says(
     assert finished["timings"]["prefill_ns"] == 2
 
 
-async def test_every_feature_gets_its_label_in_its_frame_or_after(
+async def test_every_feature_gets_its_label_in_its_frame_or_later(
     gateway: Running, inference: FakeInference
 ) -> None:
     socket = await gateway.connect()
@@ -86,7 +86,7 @@ async def test_every_feature_gets_its_label_in_its_frame_or_after(
                 late[frame["source"], int(id_)] = label
         labels = [f.get("label") or late[f["source"], f["id"]] for f in features]
         assert labels == [f"label {f['id']} of {f['source']}" for f in features]
-    # By now all are known, and no frame has to be completed.
+    # In the second generation all labels are known, so none comes late.
     assert not late
 
 
@@ -119,7 +119,7 @@ async def test_a_viewer_resumes_where_it_was(gateway: Running, inference: FakeIn
     inference.script = LONG
     presenter = await gateway.connect()
     room = await presenter.frame()
-    # Somebody stays: left alone for longer than the grace period, the generation would end.
+    # A viewer stays, or the generation would end after the grace period.
     other = await gateway.connect(room=room["room"])
     await presenter.send(prompt="x")
     before = await presenter.until("token")
@@ -137,7 +137,7 @@ async def test_a_viewer_resumes_where_it_was(gateway: Running, inference: FakeIn
     await other.close()
 
 
-async def test_everybody_is_told_how_many_watch(gateway: Running) -> None:
+async def test_all_are_told_how_many_watch(gateway: Running) -> None:
     presenter = await gateway.connect()
     room = await presenter.frame()
     viewer = await gateway.connect(room=room["room"])
@@ -202,7 +202,7 @@ async def test_every_frame_says_when_it_was_made(gateway: Running) -> None:
     assert abs(times[-1] - time.time()) < 5
 
 
-async def test_stop_frees_the_slot_and_tells_everybody(
+async def test_stop_frees_the_slot_and_ends_the_generation(
     gateway: Running, inference: FakeInference
 ) -> None:
     inference.script = LONG
@@ -218,7 +218,7 @@ async def test_stop_frees_the_slot_and_tells_everybody(
     assert (await socket.until("error"))[-1]["error"] == "not_running"
 
 
-async def test_generate_and_stop_in_one_breath(gateway: Running, inference: FakeInference) -> None:
+async def test_stop_directly_after_generate(gateway: Running, inference: FakeInference) -> None:
     inference.script = LONG
     socket = await gateway.connect()
     for _ in range(20):
@@ -254,7 +254,7 @@ async def test_the_next_generation_may_follow_finished_at_once(
         assert not [f for f in frames if f["type"] == "error"]
 
 
-async def test_a_generation_outlives_its_viewers_by_the_grace_period_only(
+async def test_without_viewers_a_generation_ends_after_the_grace_period(
     gateway: Running, inference: FakeInference
 ) -> None:
     inference.script = LONG
@@ -282,7 +282,7 @@ async def test_an_empty_room_expires(settings: Settings) -> None:
         assert closing.type is aiohttp.WSMsgType.CLOSE
 
 
-async def test_rooms_are_bounded_and_empty_ones_make_space(settings: Settings) -> None:
+async def test_rooms_are_limited_and_empty_ones_make_space(settings: Settings) -> None:
     async with harness.running(dataclasses.replace(settings, max_rooms=1)) as gateway:
         first = await gateway.connect()
         await first.send(prompt="x")
@@ -296,7 +296,7 @@ async def test_rooms_are_bounded_and_empty_ones_make_space(settings: Settings) -
         assert (await second.until("finished"))[-1]["status"] == "done"
 
 
-async def test_who_waits_takes_no_room_from_others(settings: Settings) -> None:
+async def test_idle_sockets_take_no_rooms_from_others(settings: Settings) -> None:
     async with harness.running(dataclasses.replace(settings, max_rooms=4)) as gateway:
         kept = await gateway.connect()
         room = await kept.frame()
@@ -306,7 +306,7 @@ async def test_who_waits_takes_no_room_from_others(settings: Settings) -> None:
         waiting = [await gateway.connect() for _ in range(90)]
         for socket in waiting:
             assert (await socket.frame())["type"] == "room"
-        # The room that somebody left is still there, and one of those who wait may generate.
+        # The empty room still exists, and one of the waiting sockets may generate.
         assert (await (await gateway.connect(room=room["room"])).until("finished"))[-1]["seq"] > 3
         await waiting[-1].send(prompt="x")
         assert (await waiting[-1].until("finished"))[-1]["status"] == "done"
@@ -314,7 +314,7 @@ async def test_who_waits_takes_no_room_from_others(settings: Settings) -> None:
             await socket.close()
 
 
-async def test_one_address_makes_space_at_the_cost_of_its_own_rooms(settings: Settings) -> None:
+async def test_an_address_with_many_rooms_loses_its_own_rooms_first(settings: Settings) -> None:
     async def generated(gateway: Running, address: str) -> tuple[Frame, aiohttp.ClientSession]:
         session = aiohttp.ClientSession(headers={"X-Forwarded-For": address})
         socket = harness.Socket(await session.ws_connect(f"{gateway.url}/ws"))
@@ -336,7 +336,7 @@ async def test_one_address_makes_space_at_the_cost_of_its_own_rooms(settings: Se
         assert ids == {kept["room"], *greedy[-3:]}
 
 
-async def test_a_refusal_of_inference_reaches_only_the_one_who_asked(
+async def test_a_refusal_by_inference_is_sent_only_to_the_client_that_asked(
     gateway: Running, inference: FakeInference
 ) -> None:
     inference.script.refusal = Failure(

@@ -1,4 +1,4 @@
-"""SIGTERM while generations run: they end well if they can in time, and are told if they cannot."""
+"""SIGTERM while generations run: they may end within a time limit; else their viewers are told."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from .fake_inference import FakeInference, Script
 from .harness import Frame, Socket
 from .test_process import address, start
 
-#: Over within a few seconds, and not within any.
+#: A generation that ends within a few seconds, and one that does not end in time.
 SHORT = Script(tokens=tuple(f" t{i}" for i in range(40)), delay=0.05)
 ENDLESS = Script(tokens=(" t",) * 100_000, delay=0.05)
-#: Seconds for which running generations may go on in these tests, long and short.
+#: AXON_DRAIN_SECONDS in these tests: enough for SHORT, and not enough.
 DRAIN, BRIEF = "20", "1"
-#: Seconds from a signal to the end of the process, beyond those, on a busy machine.
+#: Seconds beyond these within which the process must end on a busy machine.
 PATIENCE = 15.0
 
 
 @dataclass
 class Process:
-    """A gateway in a process of its own, and a client for it."""
+    """A gateway as a process, and a client for it."""
 
     running: asyncio.subprocess.Process
     url: str
     http: aiohttp.ClientSession
 
     async def connect(self, **query: str) -> Socket:
-        """A socket that is in no room yet, or in the one that `query` names."""
+        """A socket in the room that `query` names, or in none yet."""
         return Socket(await self.http.ws_connect(f"{self.url}/ws", params=query))
 
     async def lines(self) -> AsyncIterator[dict[str, Any]]:
@@ -50,7 +50,7 @@ class Process:
                 yield json.loads(line)
 
     async def ends_well(self, within: float) -> None:
-        """It exits by itself, with 0 and without an exception in its log."""
+        """Waits until the process exits; checks that it exits with 0 and logged no exception."""
         _, errors = await asyncio.wait_for(self.running.communicate(), within)
         assert self.running.returncode == 0, errors
         assert b"Traceback" not in errors
@@ -70,7 +70,7 @@ async def process(settings: Settings, drain: str) -> AsyncIterator[Process]:
 
 
 async def presenting(gateway: Process) -> tuple[Socket, Frame]:
-    """A socket whose generation runs in a room of its own, and that room."""
+    """A socket with a running generation, and the frame of its room."""
     presenter = await gateway.connect()
     await presenter.send(prompt="x")
     frames = await presenter.until("token")
@@ -89,7 +89,7 @@ async def draining(settings: Settings) -> AsyncIterator[Process]:
         yield gateway
 
 
-async def test_what_ends_in_time_is_seen_to_its_end(
+async def test_a_generation_that_ends_in_time_is_completed(
     draining: Process, inference: FakeInference
 ) -> None:
     inference.script = SHORT
@@ -102,11 +102,11 @@ async def test_what_ends_in_time_is_seen_to_its_end(
     assert frames[-1]["generated_tokens"] == len(SHORT.tokens)
     ends = [event for event in events if event["type"] in ("finished", "error")]
     assert [end.get("status") for end in ends] == ["done"]
-    # Its use is over: it does not wait for the rest of the time it might take.
+    # Nothing runs any more, so the gateway ends before AXON_DRAIN_SECONDS are over.
     await draining.ends_well(PATIENCE)
 
 
-async def test_who_wants_to_begin_meanwhile_is_told_to_try_again(
+async def test_a_new_generation_is_refused_with_a_time_to_retry(
     draining: Process, inference: FakeInference
 ) -> None:
     idle = await draining.connect()
@@ -119,7 +119,7 @@ async def test_who_wants_to_begin_meanwhile_is_told_to_try_again(
     refused = (await idle.until("error"))[-1]
     assert refused["error"] == "gateway_stopping"
     assert refused["retry_after"] > 0
-    with contextlib.suppress(aiohttp.ClientError):  # it may take no new connections at all
+    with contextlib.suppress(aiohttp.ClientError):  # it may already refuse new connections
         body = {"prompt": "x"}
         async with draining.http.post(f"{draining.url}/api/generate", json=body) as answer:
             assert (answer.status, (await answer.json())["error"]) == (503, "gateway_stopping")
@@ -127,7 +127,7 @@ async def test_who_wants_to_begin_meanwhile_is_told_to_try_again(
     assert (await presenter.until("finished"))[-1]["status"] == "done"
 
 
-async def test_what_does_not_end_in_time_is_told(
+async def test_a_generation_that_does_not_end_in_time_gets_a_last_frame(
     settings: Settings, inference: FakeInference
 ) -> None:
     inference.script = ENDLESS
@@ -146,13 +146,13 @@ async def test_what_does_not_end_in_time_is_told(
 
 
 def assert_told(last: Frame) -> None:
-    """A stream that was ended says so."""
+    """The last frame of a stream says that the gateway ended it."""
     ended = last["type"] == "finished" and last["status"] == "stopped"
     assert ended or last.get("error") == "gateway_stopping", last
 
 
 @pytest.mark.parametrize("drain", [DRAIN, BRIEF])
-async def test_a_room_goes_on_at_the_other_gateway(
+async def test_a_room_continues_at_the_other_gateway(
     settings: Settings, inference: FakeInference, drain: str
 ) -> None:
     inference.script = SHORT if drain == DRAIN else ENDLESS
@@ -174,7 +174,7 @@ async def test_a_room_goes_on_at_the_other_gateway(
                 assert_told(seen[-1])
                 assert_told(here[-1])
             await a.ends_well(PATIENCE)
-            # Whoever presented does so at the other gateway, in the same room, for the same viewer.
+            # The presenter continues at the other gateway, in the same room, with the same viewer.
             inference.script = Script()
             back = await b.connect(room=room["room"], token=room["presenter_token"])
             await back.until("finished", "error")

@@ -1,4 +1,4 @@
-"""Watching the gateway: `/metrics`, and its log as JSON."""
+"""Monitoring the gateway: `/metrics`, and its log as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 async def scrape(gateway: Running) -> Samples:
-    """Every sample by its name and labels, as Prometheus reads them."""
+    """Every sample, by its name and labels, as Prometheus reads them."""
     async with gateway.http.get(f"{gateway.url}/metrics") as answer:
         assert answer.content_type == "text/plain"
         text = await answer.text()
@@ -30,7 +30,7 @@ async def scrape(gateway: Running) -> Samples:
 
 
 class Change:
-    """What has changed in the process's counts since `begin`."""
+    """How much the process's metrics have changed since `begin`."""
 
     def __init__(self, gateway: Running) -> None:
         self._gateway = gateway
@@ -62,14 +62,14 @@ async def test_a_generation_is_counted(
     assert await change.of("axon_generations_total", outcome="done") == 1
     assert await change.of("axon_first_token_seconds_count") == 1
     assert await change.of("axon_generation_seconds_count") == 1
-    # One for each frame of the room's log; some may have gone out together.
+    # One for each frame of the room's log, or fewer if frames were sent together.
     assert 1 <= await change.of("axon_event_to_socket_seconds_count") <= client.last
     # BOS has no features; six positions with two features from each of two sources.
     hits = await change.of("axon_label_lookups_total", result="hit")
     assert hits + await change.of("axon_label_lookups_total", result="miss") == 24
 
 
-async def test_one_stream_for_all_who_watch(
+async def test_there_is_one_stream_for_all_viewers(
     gateway: Running, change: Change, inference: FakeInference
 ) -> None:
     inference.script = Script(queue=(1, 0), tokens=(" a",) * 1000, delay=0.2)
@@ -113,7 +113,7 @@ async def test_errors_are_counted_by_code(
         assert await change.of("axon_generations_total", outcome=code) == 1, code
 
 
-async def test_a_viewer_that_lags_is_seen(gateway: Running, inference: FakeInference) -> None:
+async def test_a_viewer_that_lags_is_counted(gateway: Running, inference: FakeInference) -> None:
     inference.script = Script(tokens=("x" * 8000,) * 600, delay=0.001)
     presenter = await gateway.connect()
     stalled = await RawSocket.connect(gateway.url, (await presenter.frame())["room"])
@@ -141,7 +141,7 @@ async def test_an_answer_carries_its_requests_id(gateway: Running) -> None:
 
 
 async def logged(settings: Settings) -> tuple[list[dict[str, Any]], str]:
-    """The log of a process that ran one generation in a room and one over HTTP; and the room."""
+    """A gateway's log of one generation in a room and one over HTTP, and the room's name."""
     process = await start(settings, AXON_LOG_FORMAT="json")
     url = await address(process, r"listening on ([^\s\"]+)")
     async with aiohttp.ClientSession() as http:
@@ -172,8 +172,8 @@ async def test_the_log_as_json_has_one_line_for_each_generation(
     assert "room" not in second
     requests = [line for line in lines if line.get("path") == "/api/generate"]
     assert [line["request_id"] for line in requests] == [second["request_id"]]
-    # Inference logs them under the same ids.
+    # Inference gets the same ids, and logs them too.
     told = [metadata["x-request-id"] for metadata in inference.seen.metadata]
     assert told == ["mine", second["request_id"]]
-    # What people ask a model is nobody's business who reads logs.
+    # The log never holds a prompt.
     assert "secret" not in json.dumps(lines)

@@ -1,4 +1,4 @@
-"""docs/performance.md says what the committed results say."""
+"""docs/performance.md is made from the committed results."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def result(**changes: Any) -> dict[str, Any]:
     }
 
 
-def test_the_page_is_that_of_the_committed_results() -> None:
+def test_the_page_matches_the_committed_results() -> None:
     assert docs.PAGE.read_text() == docs.render(docs.load()), "run `make bench-docs`"
 
 
-def test_committed_results_have_rounds_enough() -> None:
+def test_committed_results_have_enough_rounds() -> None:
     for one in docs.load():
         for figure in ENGINE:
             if one.get(figure.key) is not None:
@@ -77,11 +77,11 @@ def test_a_gpu_names_its_section() -> None:
     assert "## A GPU, 2 cores" in docs.render([result(machine=machine)])
 
 
-def test_no_result_is_said() -> None:
+def test_without_results_the_page_says_so() -> None:
     assert "No result" in docs.render([])
 
 
-def test_a_quick_run_is_no_result(tmp_path: Path) -> None:
+def test_the_result_of_a_quick_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(json.dumps(result(quick=True)))
     with pytest.raises(ValueError, match=r"x\.json is of a quick run"):
         docs.load(tmp_path)

@@ -1,4 +1,4 @@
-"""Which figures there are, what measures them, and what counts as the same."""
+"""The benchmark's figures, the groups that measure them, and its check of parity."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_document_has_every_key_that_was_wanted() -> None:
     assert found["quick"] is False
 
 
-def test_an_unknown_key_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_key_is_refused_with_a_list_of_all(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         program.main(["--only", "tap_on_vs_off,speed"])
     error = capsys.readouterr().err
@@ -91,13 +91,13 @@ def test_features_agree_up_to_rounding() -> None:
     assert not features_agree(found(WANTED, swapped), ids, WANTED)
 
 
-def test_either_of_two_nearly_equal_last_features_will_do() -> None:
+def test_either_of_two_nearly_equal_last_features_is_accepted() -> None:
     ids = torch.arange(FEATURES)
     assert features_agree(found(WANTED, [*range(FEATURES - 1), 99]), ids, WANTED)
     assert not features_agree(found(WANTED, [99, *range(1, FEATURES)]), ids, WANTED)
 
 
-def test_features_that_are_fewer_than_asked_for() -> None:
+def test_fewer_active_features_than_asked_for() -> None:
     wanted = torch.cat([WANTED[:4], torch.zeros(FEATURES - 4)])
     assert features_agree(found(WANTED[:4]), torch.arange(FEATURES), wanted)
     assert not features_agree(found(WANTED[:3]), torch.arange(FEATURES), wanted)

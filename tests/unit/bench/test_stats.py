@@ -47,7 +47,7 @@ def test_an_integral_over_straight_lines_is_the_sum(first: int, last: int) -> No
     assert integral(points, first, last) == pytest.approx(expected)
 
 
-def test_an_integral_bends_at_its_points() -> None:
+def test_an_integral_follows_its_points() -> None:
     assert integral({0: 0.0, 2: 2.0, 4: 0.0}, 0, 4) == pytest.approx(0 + 1 + 2 + 1 + 0)
 
 

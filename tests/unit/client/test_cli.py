@@ -1,4 +1,4 @@
-"""The `axon` command as people run it: a process, its output, its exit code."""
+"""The `axon` command as users run it: as a process, with its output and exit code."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_model_lists_the_sources(inference: FakeInference) -> None:
     assert json.loads(out)["info"]["n_layers"] == 2
 
 
-async def test_feature_prints_what_its_weights_say(inference: FakeInference) -> None:
+async def test_feature_prints_its_effects_and_neighbours(inference: FakeInference) -> None:
     code, out, _ = await axon("feature", "fake/0-res", "7", "--address", inference.address)
     assert code == 0
     assert out.splitlines() == [
@@ -95,7 +95,7 @@ async def test_ctrl_c_cancels_without_a_traceback(inference: FakeInference) -> N
     await eventually(lambda: inference.seen.running == 0)
 
 
-async def test_a_reader_that_has_seen_enough_is_no_error_message(inference: FakeInference) -> None:
+async def test_a_closed_pipe_causes_no_error_message(inference: FakeInference) -> None:
     inference.script = Script(tokens=("a",) * 1000, delay=0.002)
     process = await asyncio.create_subprocess_shell(
         f"{sys.executable} -m axon generate x --json --address {inference.address} | head -n 1",

@@ -140,7 +140,9 @@ async def test_details_are_optional(
 
 
 @both
-async def test_the_deadline_ends_it_on_both_sides(kind: str, inference: FakeInference) -> None:
+async def test_the_deadline_ends_a_generation_on_both_sides(
+    kind: str, inference: FakeInference
+) -> None:
     inference.script = LONG
     with pytest.raises(axon.AxonError) as failed:
         await events_of(kind, inference, timeout=0.3)
@@ -227,7 +229,7 @@ async def test_cancel_while_connecting_starts_nothing(inference: FakeInference) 
         assert inference.seen.requests == []
 
 
-async def test_cancel_while_nobody_is_there_ends_without_an_error(inference: FakeInference) -> None:
+async def test_cancel_without_a_server_ends_without_an_error(inference: FakeInference) -> None:
     await inference.stop()
     async with axon.AsyncClient(inference.address, connect_timeout=0.3) as client:
         generation = client.generate("x")
@@ -237,8 +239,10 @@ async def test_cancel_while_nobody_is_there_ends_without_an_error(inference: Fak
         assert await task is None
 
 
-async def test_closing_the_client_ends_what_runs_with_an_error(inference: FakeInference) -> None:
-    """Not with a cancelled task: nobody cancelled the one that iterates."""
+async def test_closing_the_client_ends_running_generations_with_an_error(
+    inference: FakeInference,
+) -> None:
+    """Not with CancelledError, since the iterating task was not cancelled."""
     inference.script = LONG
     client = axon.AsyncClient(inference.address)
     generation = client.generate("x")
@@ -264,7 +268,9 @@ async def exhaust(generation: axon.AsyncGeneration) -> None:
         pass
 
 
-async def test_closing_soon_after_several_calls_is_quiet(inference: FakeInference) -> None:
+async def test_closing_soon_after_several_calls_raises_in_no_thread(
+    inference: FakeInference,
+) -> None:
     def work() -> None:
         for _ in range(20):
             with axon.Client(inference.address) as client:
@@ -291,7 +297,7 @@ async def test_a_client_survives_a_restart_of_the_service(inference: FakeInferen
 
 
 @both
-async def test_nobody_there_is_said_within_the_connect_timeout(
+async def test_a_missing_server_is_reported_within_the_connect_timeout(
     kind: str, inference: FakeInference
 ) -> None:
     await inference.stop()
@@ -348,7 +354,7 @@ async def test_a_feature_is_read(kind: str, inference: FakeInference) -> None:
 
 
 @both
-async def test_a_feature_that_is_refused(kind: str, inference: FakeInference) -> None:
+async def test_a_refused_feature(kind: str, inference: FakeInference) -> None:
     inference.script.refusal = Failure(grpc.StatusCode.NOT_FOUND, "no such source")
     with pytest.raises(axon.AxonError, match="no such source") as failed:
         await feature_of(kind, inference, "x", 0)

@@ -1,4 +1,4 @@
-"""The package's own promises: what it imports, and that its stubs are those of the .proto."""
+"""The client's package: what it imports, and that its stubs match the .proto file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _IMPORTED = """
 import sys
 import axon
 known = set(sys.stdlib_module_names) | {"axon", "grpc", "google", "typing_extensions"}
-# gRPC looks for its own optional parts by itself, and is written in Cython.
+# gRPC imports its optional parts if they are installed, and is written in Cython.
 known |= {"grpc_health", "grpc_reflection", "grpc_tools", "grpc_status", "cython_runtime"}
 names = {name.partition(".")[0] for name in sys.modules}
 print(sorted(name for name in names - known if not name.startswith("_")))
@@ -25,13 +25,13 @@ def test_importing_it_needs_grpcio_and_protobuf_only() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_stubs_are_fresh() -> None:
+def test_the_stubs_are_up_to_date() -> None:
     command = [sys.executable, str(ROOT / "proto" / "generate.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
 
 
-def test_stale_stubs_are_noticed(tmp_path: Path) -> None:
+def test_outdated_stubs_are_detected(tmp_path: Path) -> None:
     copy = tmp_path / "proto"
     (copy / "axon" / "v1").mkdir(parents=True)
     (copy / "generate.py").write_bytes((ROOT / "proto" / "generate.py").read_bytes())

@@ -1,4 +1,4 @@
-"""Recordings read back: whole ones, those that lack something, and what is none at all."""
+"""Reading recordings: complete ones, incomplete ones, and files that are none."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def lines(*frames: dict[str, Any]) -> list[str]:
     return [json.dumps(frame) for frame in frames]
 
 
-def test_a_whole_recording_gives_its_frames() -> None:
+def test_a_complete_recording_gives_its_frames() -> None:
     assert recording.load(lines(HEAD, *FRAMES, END)) == FRAMES
-    # And so does what /api/generate answers.
+    # The answer of /api/generate can be read too.
     assert recording.load([*lines(*FRAMES), ""]) == FRAMES
 
 
@@ -47,7 +47,7 @@ def test_a_whole_recording_gives_its_frames() -> None:
         (lines(HEAD, {"type": "prompt", "seq": 1, "tokens": [1]}, END), "line 2 lacks parts"),
     ],
 )
-def test_what_is_not_a_whole_recording_is_refused(text: list[str], says: str) -> None:
+def test_an_incomplete_or_foreign_file_is_refused(text: list[str], says: str) -> None:
     with pytest.raises(RecordingError, match=says):
         recording.load(text)
 
@@ -55,7 +55,7 @@ def test_what_is_not_a_whole_recording_is_refused(text: list[str], says: str) ->
 @pytest.mark.parametrize(
     ("speed", "waits"), [(1.0, [0.5, 2.0, 5.0]), (4.0, [0.125, 0.5, 1.25]), (0.0, [])]
 )
-def test_playing_keeps_the_pace_and_nobody_waits_long(speed: float, waits: list[float]) -> None:
+def test_playing_keeps_the_pace_and_shortens_long_pauses(speed: float, waits: list[float]) -> None:
     slept: list[float] = []
     assert list(recording.play(FRAMES, speed, slept.append)) == FRAMES
     assert slept == waits

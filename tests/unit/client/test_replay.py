@@ -1,4 +1,4 @@
-"""`axon replay` of files that are damaged, foreign or hostile: one clear line, and no more."""
+"""`axon replay` of files that are damaged, foreign or hostile: one clear line of error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ FRAMES: list[dict[str, Any]] = [
     {"type": "finished", "seq": 5, "time": 99.0, "reason": "length", "generated_tokens": 2},
     {"type": "end", "seq": 0, "frames": 5},
 ]
-#: What may go to a terminal: no control characters but the end of a line, no half characters.
+#: Characters that must not reach a terminal: control characters (except line ends), text
+#: direction, and half surrogate pairs.
 _UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -35,7 +36,7 @@ def text_of(frames: list[Any]) -> bytes:
 
 
 class Played:
-    """How it ended, and what the terminal was given."""
+    """A replay: its exit code, and what it wrote to stdout and stderr."""
 
     def __init__(self, content: bytes, folder: Path, *arguments: str) -> None:
         file = folder / "room.jsonl"
@@ -58,7 +59,7 @@ class Played:
 
 
 def check(content: bytes, folder: Path) -> None:
-    """Plays in each way: fine, or one line that says what is wrong."""
+    """Replays a file in each mode: it works, or prints one line that says what is wrong."""
     for arguments in ((), ("--step",), ("--json", "--speed", "0")):
         played = Played(content, folder, *arguments)
         assert played.code in (0, 1)
@@ -68,7 +69,7 @@ def check(content: bytes, folder: Path) -> None:
             assert line.startswith("axon: ")
 
 
-def test_a_whole_one_is_played(tmp_path: Path) -> None:
+def test_a_complete_recording_is_played(tmp_path: Path) -> None:
     played = Played(text_of(FRAMES), tmp_path)
     assert (played.code, played.err) == (0, "")
     assert "A b c" in played.out
@@ -88,13 +89,13 @@ def test_control_characters_are_shown_escaped(tmp_path: Path) -> None:
         assert not _UNSEEN.search(played.out)
         assert "\\u001b[2J" in played.out or "\\x1b[2J" in played.out
     assert "good\nline " in Played(text_of(frames), tmp_path).out
-    # What is written as JSON is the same JSON.
+    # With --json the escaped text decodes to the original text.
     lines = played.out.splitlines()
     assert json.loads(lines[2])["token"] == frames[3]["token"]
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "9" * 10_000])
-def test_json_that_python_cannot_hold_is_one_line(tmp_path: Path, text: str) -> None:
+def test_json_that_python_cannot_read_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     played = Played(text.encode(), tmp_path)
     assert played.code == 1
     assert played.err.count("\n") == 1
@@ -114,7 +115,7 @@ VALUES = st.recursive(
 
 
 def places(container: Any) -> list[tuple[Any, Any]]:
-    """Every place in the frames, at any depth: what it is in, and its key there."""
+    """Every value in the frames, at any depth, as its container and its key there."""
     keys = list(container) if isinstance(container, dict) else list(range(len(container)))
     found = [(container, key) for key in keys]
     for key in keys:
@@ -127,7 +128,9 @@ def places(container: Any) -> list[tuple[Any, Any]]:
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.data())
-def test_any_value_in_any_place_is_played_or_one_line(tmp_path: Path, data: st.DataObject) -> None:
+def test_any_value_in_any_place_is_played_or_refused_in_one_line(
+    tmp_path: Path, data: st.DataObject
+) -> None:
     frames = copy.deepcopy(FRAMES)
     for _ in range(data.draw(st.integers(1, 3))):
         container, key = data.draw(st.sampled_from(places(frames)))
@@ -142,7 +145,9 @@ def test_any_value_in_any_place_is_played_or_one_line(tmp_path: Path, data: st.D
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.data())
-def test_any_damage_to_bytes_is_played_or_one_line(tmp_path: Path, data: st.DataObject) -> None:
+def test_any_damage_to_bytes_is_played_or_refused_in_one_line(
+    tmp_path: Path, data: st.DataObject
+) -> None:
     content = bytearray(text_of(FRAMES))
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, max(0, len(content) - 1)))

@@ -1,4 +1,4 @@
-"""Kubernetes' manifests as they are written."""
+"""Reads the Kubernetes manifests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GPU = KUBERNETES / "overlays" / "gpu"
 
 
 def documents(folder: Path) -> Iterator[dict[str, Any]]:
-    """All of a folder's objects, the kustomization aside."""
+    """All objects in a folder except the kustomization."""
     for file in sorted(folder.glob("*.yaml")):
         if file.name != "kustomization.yaml":
             yield from yaml.safe_load_all(file.read_text())
@@ -27,7 +27,7 @@ def kustomization(folder: Path) -> dict[str, Any]:
 
 
 def merged(base: Any, patch: Any) -> Any:
-    """A strategic merge, as far as these overlays use it: lists of named things by their names."""
+    """A strategic merge as far as these overlays need it: list items are merged by name."""
     if isinstance(base, dict) and isinstance(patch, dict):
         return base | {
             key: merged(base[key], value) if key in base else value for key, value in patch.items()

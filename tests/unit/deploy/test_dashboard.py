@@ -1,4 +1,4 @@
-"""The dashboard asks for metrics that there are."""
+"""The dashboard uses metrics that exist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORDS = {"sum", "rate", "max", "min", "by", "histogram_quantile", "le"}
 
 
 def exported() -> set[str]:
-    """The names of all samples that a fresh gateway and a fresh inference service may show."""
+    """The names of all samples that the gateway and the inference service export."""
     state = metrics.State(rooms=0, sockets=0, lags=[], labels=True)
     gateway = text_string_to_metric_families(metrics.page(state).decode())
     service = Metrics(running=lambda: 0, queued=lambda: 0, slots=lambda: 0)._registry.collect()
@@ -42,12 +42,12 @@ def asked() -> set[str]:
     return names
 
 
-def test_every_metric_is_exported() -> None:
+def test_every_metric_in_the_dashboard_is_exported() -> None:
     assert len(asked()) > 15
     assert asked() <= exported()
 
 
-def test_every_metric_of_ours_that_matters_is_shown() -> None:
+def test_the_most_important_metrics_are_shown() -> None:
     assert {"axon_first_token_seconds_bucket", "axon_inference_queue_length"} <= asked()
 
 
@@ -56,7 +56,7 @@ def test_the_dashboard_is_what_its_program_writes() -> None:
     assert program["dashboard"]() == DASHBOARD
 
 
-def test_what_prometheus_scrapes_is_what_the_services_listen_on() -> None:
+def test_prometheus_scrapes_the_ports_that_the_services_listen_on() -> None:
     root = FOLDER.parents[1]
     jobs = yaml.safe_load((FOLDER / "prometheus.yaml").read_text())["scrape_configs"]
     ports = {job["job_name"]: job["dns_sd_configs"][0]["port"] for job in jobs}

@@ -1,4 +1,4 @@
-"""The manifests fit Kubernetes' schemas, and one another."""
+"""The manifests match Kubernetes' schemas and each other."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def name_of(document: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("document", list(OBJECTS.values()), ids=name_of)
-def test_an_object_fits_its_schema(document: dict[str, Any]) -> None:
+def test_an_object_matches_its_schema(document: dict[str, Any]) -> None:
     kubernetes_validate.validate(document, VERSION, strict=True)
 
 
 @pytest.mark.parametrize("patch", list(documents(GPU)), ids=name_of)
-def test_a_patch_changes_something_that_is_there(patch: dict[str, Any]) -> None:
+def test_a_patch_changes_an_existing_object(patch: dict[str, Any]) -> None:
     whole = merged(OBJECTS[patch["kind"], patch["metadata"]["name"]], patch)
     kubernetes_validate.validate(whole, VERSION, strict=True)
     (container,) = whole["spec"]["template"]["spec"]["containers"]
@@ -42,7 +42,7 @@ def test_a_patch_changes_something_that_is_there(patch: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("overlay", [CPU, GPU], ids=["cpu", "gpu"])
-def test_kustomize_makes_of_it_what_fits(overlay: Path) -> None:
+def test_the_output_of_kustomize_is_valid(overlay: Path) -> None:
     if shutil.which("kustomize"):
         command = ["kustomize", "build", str(overlay)]
     elif shutil.which("kubectl"):
@@ -57,7 +57,7 @@ def test_kustomize_makes_of_it_what_fits(overlay: Path) -> None:
     assert len(found) == len(OBJECTS)
 
 
-def test_every_file_is_taken_and_every_image_named() -> None:
+def test_the_kustomizations_list_all_files_and_images() -> None:
     files = {file.name for file in BASE.glob("*.yaml")} - {"kustomization.yaml"}
     assert set(kustomization(BASE)["resources"]) == files
     images = {
@@ -70,7 +70,7 @@ def test_every_file_is_taken_and_every_image_named() -> None:
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=name_of)
-def test_a_pod_keeps_to_the_restricted_standard(workload: dict[str, Any]) -> None:
+def test_a_pod_meets_the_restricted_standard(workload: dict[str, Any]) -> None:
     pod = workload["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert pod["securityContext"]["runAsUser"] > 0
@@ -90,7 +90,7 @@ def test_a_pod_keeps_to_the_restricted_standard(workload: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=name_of)
-def test_selectors_find_their_pods(workload: dict[str, Any]) -> None:
+def test_selectors_match_their_pods(workload: dict[str, Any]) -> None:
     labels = workload["spec"]["template"]["metadata"]["labels"]
     name = workload["metadata"]["name"]
     assert workload["spec"]["selector"]["matchLabels"] == labels

@@ -1,4 +1,4 @@
-"""Compose, Swarm and Kubernetes name settings as the services do."""
+"""The settings in the files for Compose, Swarm and Kubernetes exist in the services."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 GATEWAY = {field.metadata["variable"] for field in fields(axon_gateway.config.Settings)}
 INFERENCE = {field.metadata["env"] for field in fields(axon_inference.config.Settings)}
-#: What Hugging Face's libraries read, and what nginx' templates do.
+#: The variables that each service reads, including those of its libraries and nginx' template.
 KNOWN = {
     "gateway": GATEWAY,
     "inference": INFERENCE | {"HF_TOKEN", "HF_HUB_OFFLINE", "HF_HOME"},
@@ -32,7 +32,7 @@ KNOWN = {
 
 
 def given() -> Iterator[tuple[str, str, str]]:
-    """File, service and setting."""
+    """All settings in the files, as (file, service, setting)."""
     for name in ("compose.yaml", "deploy/gpu.yaml", "deploy/stack.yaml", "deploy/stack.gpu.yaml"):
         for service, about in yaml.safe_load((ROOT / name).read_text())["services"].items():
             if service in KNOWN:
@@ -50,25 +50,25 @@ def containers(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("file", "service", "name"), sorted(set(given())))
-def test_each_setting_is_one_of_its_service(file: str, service: str, name: str) -> None:
+def test_each_setting_exists_in_its_service(file: str, service: str, name: str) -> None:
     assert name in KNOWN[service] | {"NAMESPACE"}
 
 
-def test_nothing_in_compose_is_left_to_chance() -> None:
-    """Each variable has a default where it is used, or a value in .env."""
+def test_every_variable_in_compose_is_defined() -> None:
+    """Each has a default where it is used, or a value in .env."""
     defined = set(re.findall(r"^(\w+)=", (ROOT / ".env").read_text(), re.MULTILINE))
     for name in ("compose.yaml", "deploy/gpu.yaml"):
         used = set(re.findall(r"\$\{(\w+)\}", (ROOT / name).read_text()))
         assert used <= defined
 
 
-def test_what_is_in_env_is_used() -> None:
+def test_every_variable_in_env_is_used() -> None:
     texts = "".join((ROOT / name).read_text() for name in ("compose.yaml", "deploy/gpu.yaml"))
     for name in re.findall(r"^(\w+)=", (ROOT / ".env").read_text(), re.MULTILINE):
         assert f"${{{name}" in texts, name
 
 
-def test_dockerfiles_build_on_what_is_in_env() -> None:
+def test_dockerfiles_use_the_base_images_in_env() -> None:
     env = dict(re.findall(r"^(\w+_IMAGE)=(.*)", (ROOT / ".env").read_text(), re.MULTILINE))
     for service in ("inference", "gateway", "frontend"):
         text = (ROOT / service / "Dockerfile").read_text()
@@ -77,8 +77,8 @@ def test_dockerfiles_build_on_what_is_in_env() -> None:
         assert "# syntax=" not in text
 
 
-def test_swarm_is_given_what_it_does_not_pass_over() -> None:
-    """Where the file system is read-only, /tmp must be another; Swarm ignores `tmpfs:`."""
+def test_the_swarm_stack_has_only_settings_that_swarm_supports() -> None:
+    """A service with a read-only file system needs a mount at /tmp, and Swarm ignores `tmpfs:`."""
     for name, about in yaml.safe_load((ROOT / "deploy/stack.yaml").read_text())["services"].items():
         assert not about.keys() & {"tmpfs", "security_opt", "restart", "mem_limit", "cpus"}
         assert about["read_only"]

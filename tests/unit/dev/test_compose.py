@@ -1,4 +1,4 @@
-"""`make up` and its like, as far as they go without an engine."""
+"""`make up`, `make down` and `make test-compose`, with a fake docker."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from axon_dev.steps import StepFailed
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH with nothing on it but what a test puts there."""
+    """A PATH that has only the programs that a test puts there."""
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
 
 
 def docker(path: Path, *cases: str) -> None:
-    """A docker that answers as `case` in sh says."""
+    """Installs a fake docker: a shell script whose `case` has these branches."""
     program = path / "docker"
     program.write_text('#!/bin/sh\ncase "$*" in\n' + "\n".join(cases) + "\nesac\n")
     program.chmod(0o755)
@@ -32,7 +32,7 @@ def compose_is(version: str) -> str:
     return f'"compose version"*) echo "{version}";;'
 
 
-def test_no_docker_is_said_with_what_to_install(path: Path) -> None:
+def test_without_docker_a_line_says_what_to_install(path: Path) -> None:
     assert "no docker on PATH: install Docker Engine" in str(engine.why_none())
     with pytest.raises(Problem, match="no docker on PATH"):
         engine.require()
@@ -42,10 +42,10 @@ def test_no_docker_is_said_with_what_to_install(path: Path) -> None:
     ("said", "told"),
     [
         ("Cannot connect to the Docker daemon", "No Docker Engine answers"),
-        ("permission denied while trying to connect", "add it to the group docker"),
+        ("permission denied while trying to connect", "to the group docker"),
     ],
 )
-def test_an_engine_that_does_not_answer_is_told_apart(path: Path, said: str, told: str) -> None:
+def test_an_engine_that_does_not_answer_is_explained(path: Path, said: str, told: str) -> None:
     docker(path, f'version*) echo "{said}" >&2; exit 1;;')
     assert told in str(engine.why_none())
 
@@ -57,12 +57,12 @@ def test_a_compose_that_is_too_old_is_refused(path: Path, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["2.20.0", "v2.26.1-4", "5.0.0"])
-def test_a_compose_that_fits_is_taken(path: Path, version: str) -> None:
+def test_a_compose_that_is_new_enough_is_accepted(path: Path, version: str) -> None:
     docker(path, RUNS, compose_is(version))
     assert engine.why_none() is None
 
 
-def test_containers_are_read_as_older_and_newer_composes_tell_them(path: Path) -> None:
+def test_containers_are_read_from_older_and_newer_versions_of_compose(path: Path) -> None:
     one, two = '{"Service":"redis"}', '{"Service":"gateway"}'
     for told in (f"{one}\\n{two}\\n", f"[{one},{two}]"):
         docker(path, f"*ps*) /usr/bin/printf '{told}';;")
@@ -74,13 +74,13 @@ def test_containers_are_read_as_older_and_newer_composes_tell_them(path: Path) -
     assert engine.containers("compose.yaml") == []
 
 
-def test_what_compose_complains_of_is_the_problem(path: Path) -> None:
+def test_the_last_line_of_an_error_of_compose_is_the_problem(path: Path) -> None:
     docker(path, '*) echo "first" >&2; echo "no such file" >&2; exit 14;;')
     with pytest.raises(Problem, match=r"^no such file$"):
         engine.config("compose.yaml")
 
 
-def test_places_are_those_that_compose_will_publish() -> None:
+def test_published_ports_are_read_from_composes_config() -> None:
     ports = [
         {"target": 8080, "published": "80"},
         {"target": 50051, "published": "50052", "host_ip": "127.0.0.1"},
@@ -102,7 +102,7 @@ def test_places_are_those_that_compose_will_publish() -> None:
         ("exited", "", True),
     ],
 )
-def test_trouble_is_known(state: str, health: str, trouble: bool) -> None:
+def test_containers_in_trouble_are_recognised(state: str, health: str, trouble: bool) -> None:
     assert compose.in_trouble({"State": state, "Health": health}) is trouble
 
 
@@ -114,7 +114,7 @@ def test_trouble_is_known(state: str, health: str, trouble: bool) -> None:
         ("#14 DONE 3.2s", None),
     ],
 )
-def test_progress_takes_what_is_worth_showing(line: str, shown: str | None) -> None:
+def test_progress_is_taken_from_lines_of_output(line: str, shown: str | None) -> None:
     assert compose.built(line) == shown
 
 
@@ -130,12 +130,12 @@ def test_progress_takes_what_is_worth_showing(line: str, shown: str | None) -> N
         ("lookup registry.example: no such host", "is this machine on a network"),
     ],
 )
-def test_the_engines_trouble_is_put_into_one_line(output: str, help_line: str) -> None:
+def test_known_errors_of_the_engine_are_explained_in_one_line(output: str, help_line: str) -> None:
     failure = StepFailed("Starting the services", output, STATE / "logs" / "x.log")
     assert help_line in compose.explain(failure).splitlines()[0]
 
 
-def test_where_no_engine_is_ci_is_told_and_goes_on(
+def test_without_an_engine_ci_skips_the_tests_and_says_so(
     path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CI", "true")
@@ -147,6 +147,6 @@ def test_where_no_engine_is_ci_is_told_and_goes_on(
         test.test_compose()
 
 
-def test_ci_runs_it() -> None:
+def test_ci_runs_test_compose() -> None:
     text = (ROOT / ".ci" / "run").read_text()
     assert "make --keep-going check test test-compose" in text

@@ -22,13 +22,13 @@ def failure(output: str) -> StepFailed:
         ("... Temporary failure in name resolution')': /simple/x/", "cannot be reached"),
     ],
 )
-def test_pips_trouble_is_put_into_one_line(output: str, help_line: str) -> None:
+def test_known_errors_of_pip_are_explained_in_one_line(output: str, help_line: str) -> None:
     first, *rest = pip.explain(failure(output)).splitlines()
     assert help_line in first
     assert rest[0].startswith("Installing packages failed")
 
 
-def test_unknown_trouble_is_shown_as_it_is() -> None:
+def test_unknown_errors_of_pip_are_shown_unchanged() -> None:
     assert pip.explain(failure("something new")) == str(failure("something new"))
 
 
@@ -41,11 +41,11 @@ def test_unknown_trouble_is_shown_as_it_is() -> None:
         ("Requirement already satisfied: a", None),
     ],
 )
-def test_progress_takes_what_is_worth_showing(line: str, shown: str | None) -> None:
+def test_progress_is_taken_from_lines_of_output(line: str, shown: str | None) -> None:
     assert pip.note(line) == shown
 
 
-def test_what_a_killed_pip_left_is_removed(tmp_path: Path) -> None:
+def test_packages_that_a_killed_pip_left_half_installed_are_removed(tmp_path: Path) -> None:
     site = tmp_path / "lib" / "python3.11" / "site-packages"
     for folder in ("whole-1.dist-info", "half-1.dist-info", "half", "~ld"):
         (site / folder).mkdir(parents=True)
@@ -55,7 +55,7 @@ def test_what_a_killed_pip_left_is_removed(tmp_path: Path) -> None:
     assert sorted(path.name for path in site.iterdir()) == ["half", "whole-1.dist-info"]
 
 
-def test_a_python_without_ensurepip_gets_one_line(
+def test_a_python_without_ensurepip_is_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "VENV", tmp_path / "missing")
@@ -65,7 +65,7 @@ def test_a_python_without_ensurepip_gets_one_line(
     assert "\n" not in str(problem.value)
 
 
-def test_an_environment_is_known_to_be_usable_until_it_is_moved(
+def test_an_environment_is_usable_until_it_is_moved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     venv = tmp_path / "venv"
@@ -85,7 +85,7 @@ def _usable(venv: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An environment's packages, with a lock that pins torch 2.13.0."""
+    """The site-packages of an environment, with a lock that pins torch 2.13.0."""
     lock = tmp_path / "requirements.lock"
     lock.write_text("numpy==2\ntorch==2.13.0\n")
     monkeypatch.setattr(torch, "LOCK", lock)
@@ -112,7 +112,7 @@ def test_no_torch_does_not_fit(site: Path) -> None:
     [
         ("2.13.0+cpu", "None", "", True),
         ("2.13.0", "None", "cpu", True),
-        ("2.13.0", "'13.0'", "", True),  # chosen earlier with TORCH=cuda: it stays
+        ("2.13.0", "'13.0'", "", True),  # installed earlier with TORCH=cuda, and kept
         ("2.13.0", "'13.0'", "cpu", False),
         ("2.13.0+cpu", "None", "cuda", False),
         ("2.12.1+cpu", "None", "", False),
@@ -133,7 +133,7 @@ def test_an_unknown_build_is_refused(site: Path, monkeypatch: pytest.MonkeyPatch
 
 
 class Pip:
-    """Stands in for pip: notes what it is asked for, and has no package of the names in `lacks`."""
+    """Replaces pip: records its arguments, and fails if one of them is `lacks`."""
 
     def __init__(self, lacks: str = "nothing") -> None:
         self.asked: list[tuple[object, ...]] = []
@@ -159,7 +159,7 @@ def test_on_linux_the_cpu_build_is_asked_for_by_name(
 
 
 @pytest.mark.parametrize(("asked", "platform"), [("cuda", "linux"), ("", "darwin")])
-def test_otherwise_the_package_indexs_own_build_is_taken(
+def test_otherwise_the_package_indexs_own_build_is_installed(
     site: Path, monkeypatch: pytest.MonkeyPatch, asked: str, platform: str
 ) -> None:
     monkeypatch.setenv("TORCH", asked)
@@ -171,7 +171,7 @@ def test_otherwise_the_package_indexs_own_build_is_taken(
     assert not any(torch.CPU_INDEX in str(argument) for argument in arguments)
 
 
-def test_cuda_comes_in_place_of_the_cpu_build_only_with_a_word(
+def test_the_user_is_told_when_cuda_replaces_the_cpu_build(
     site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(torch.sys, "platform", "linux")

@@ -1,4 +1,4 @@
-"""Which Python `make` picks, tried with programs that only say which version they are."""
+"""Which Python `make` chooses; the Pythons here are scripts that only print a version."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ TOOLS = ("sh", "sed", "dirname")
 
 
 class Machine:
-    """A machine that has nothing but a checkout and the Pythons a test installs."""
+    """A machine that has only a checkout and the Pythons that a test installs."""
 
     def __init__(self, root: Path) -> None:
         self.checkout = root / "a checkout"
@@ -23,7 +23,7 @@ class Machine:
             (self.bin / tool).symlink_to(str(shutil.which(tool)))
 
     def python(self, name: str, version: str | None, folder: Path | None = None) -> Path:
-        """Install a Python; without a version it is there but fails, as a pyenv shim does."""
+        """Install a Python. Without a version it fails when it is run, as a pyenv shim may."""
         path = (folder or self.bin) / name
         answer = f"echo {version}" if version else "exit 127"
         path.write_text(f'#!/bin/sh\n[ "$1" = -c ] && {{ {answer}; exit; }}\necho "$0" "$@"\n')
@@ -47,21 +47,21 @@ def assert_runs(result: subprocess.CompletedProcess[str], python: Path, machine:
 
 
 @pytest.mark.parametrize("version", ["3.11.0", "3.12.9"])
-def test_a_fitting_python3_is_taken(machine: Machine, version: str) -> None:
+def test_a_python3_of_a_supported_version_is_used(machine: Machine, version: str) -> None:
     python = machine.python("python3", version)
     machine.python("python3.12", "3.12.1")
     assert_runs(machine.launch(), python, machine)
 
 
 @pytest.mark.parametrize("unfit", ["3.9.2", "3.13.0", None])
-def test_an_unfit_python3_is_passed_over(machine: Machine, unfit: str | None) -> None:
+def test_a_python3_of_another_version_is_not_used(machine: Machine, unfit: str | None) -> None:
     machine.python("python3", unfit)
     machine.python("python3.12", None)
     python = machine.python("python3.11", "3.11.2")
     assert_runs(machine.launch(), python, machine)
 
 
-def test_without_a_fitting_one_a_line_names_what_was_found(machine: Machine) -> None:
+def test_without_a_supported_python_a_line_names_what_was_found(machine: Machine) -> None:
     machine.python("python3", "3.13.0")
     machine.python("python3.11", "3.1.1")
     result = machine.launch()
@@ -71,20 +71,22 @@ def test_without_a_fitting_one_a_line_names_what_was_found(machine: Machine) -> 
     assert "found: python3 is 3.13.0, python3.11 is 3.1.1." in result.stderr
 
 
-def test_without_any_a_line_says_so(machine: Machine) -> None:
+def test_without_any_python_a_line_says_so(machine: Machine) -> None:
     result = machine.launch()
     assert result.returncode == 1
     assert "found: none that runs." in result.stderr
 
 
-def test_the_variable_decides(machine: Machine, tmp_path: Path) -> None:
+def test_the_variable_python_decides(machine: Machine, tmp_path: Path) -> None:
     machine.python("python3", "3.11.2")
     python = machine.python("my python", "3.12.4", tmp_path)
     assert_runs(machine.launch(PYTHON=str(python)), python, machine)
 
 
 @pytest.mark.parametrize("version", ["3.8.1", None])
-def test_an_unfit_variable_is_refused(machine: Machine, version: str | None) -> None:
+def test_a_python_of_another_version_in_the_variable_is_refused(
+    machine: Machine, version: str | None
+) -> None:
     machine.python("python3", "3.11.2")
     python = machine.python("mine", version)
     result = machine.launch(PYTHON="mine")

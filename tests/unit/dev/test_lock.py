@@ -1,4 +1,4 @@
-"""The lock against what is declared, for every supported Python."""
+"""The lock pins everything that is declared, for every supported Python."""
 
 import re
 from itertools import chain
@@ -25,19 +25,19 @@ DECLARED = sorted({*developers(), *chain(*(environment.declared(package) for pac
 
 
 @pytest.mark.parametrize("text", DECLARED)
-def test_each_declared_need_is_pinned(text: str) -> None:
+def test_each_declared_requirement_is_pinned(text: str) -> None:
     need = Requirement(text)
     pin = PINS[canonicalize_name(need.name)]
     assert need.specifier.contains(str(pin.specifier).removeprefix("=="))
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_each_line_is_a_pin_that_means_the_same_everywhere(line: str) -> None:
-    """No hash, address or path, and no build (+cpu): that is for each machine to choose."""
+def test_each_line_is_a_pin_for_every_machine(line: str) -> None:
+    """No hash, address or path, and no build (+cpu): each machine chooses its own."""
     assert re.fullmatch(r"[a-z0-9.-]+==[0-9][0-9a-z.]*( ; [^@/]+)?", line)
 
 
-def test_cuda_is_not_in_it() -> None:
+def test_the_lock_has_no_cuda() -> None:
     assert not lock.CUDA.findall("\n".join(PINS))
     assert lock.CUDA.findall("numpy==2\nnvidia-cublas==13\ntriton==3\ncuda-bindings==1") == [
         "nvidia-",
@@ -46,25 +46,25 @@ def test_cuda_is_not_in_it() -> None:
     ]
 
 
-def test_torchs_build_is_left_to_the_machine() -> None:
+def test_the_lock_does_not_choose_a_build_of_torch() -> None:
     text = lock.clean("torch==2.13.0+cpu\n    # via x\nnumpy==2.4.6\n")
     assert text == lock.HEADER + "torch==2.13.0\n    # via x\nnumpy==2.4.6\n"
     assert torch.locked() == str(PINS["torch"].specifier).removeprefix("==")
 
 
-def test_our_own_packages_are_not_asked_of_the_index() -> None:
+def test_our_own_packages_are_not_in_the_lock() -> None:
     assert not any(name.startswith("axon") for name in PINS)
     assert not any(need.startswith("axon") for need in DECLARED)
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
-def test_what_builds_a_package_is_installed_with_it(package: Path) -> None:
-    """Ours are installed without build isolation: nothing outside of the lock is fetched."""
+def test_the_build_backend_of_a_package_is_declared(package: Path) -> None:
+    """Our packages are installed without build isolation, so that pip fetches only pinned ones."""
     needs = {Requirement(need).name for need in environment.declared(package)}
     assert needs & {"hatchling", "setuptools"}
 
 
-def test_fallbacks_are_asked_for_only_where_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fallbacks_are_installed_only_where_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node, "on_path", lambda: True)
     monkeypatch.setattr(redis, "on_path", lambda: "/usr/bin/redis-server")
     assert environment.sections() == ["dev"]

@@ -29,6 +29,6 @@ def test_each_target_has_its_command() -> None:
     assert set(TARGETS) == set(re.findall(r"^\.PHONY: (.*)", MAKEFILE, re.MULTILINE)[0].split())
 
 
-def test_what_is_only_for_the_runner_is_named_in_help(helped: str) -> None:
+def test_help_lists_the_variables_that_services_do_not_get(helped: str) -> None:
     for name in {"PYTHON", "TORCH", "ARGS"} & set(run.NOT_OURS):
         assert f"  {name} " in helped

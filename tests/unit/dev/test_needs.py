@@ -24,7 +24,7 @@ def test_the_build_of_torch_is_the_one_asked_for(
     assert written(tmp_path, "inference")["torch"] == [*lines]
 
 
-def test_a_build_that_there_is_not_is_one_line(
+def test_an_unknown_build_of_torch_is_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TORCH", "rocm")
@@ -32,13 +32,13 @@ def test_a_build_that_there_is_not_is_one_line(
     assert capsys.readouterr().err.startswith("axon: TORCH=rocm is not a build of torch")
 
 
-def test_an_image_gets_what_its_packages_need_to_run_and_nothing_else(tmp_path: Path) -> None:
+def test_an_image_gets_only_what_its_packages_need_to_run(tmp_path: Path) -> None:
     found = written(tmp_path, "proto", "gateway")["packages"]
     assert {need.split(">")[0] for need in found} >= {"grpcio", "aiohttp"}
     assert not [need for need in found if need.startswith(("axon-", "grpcio-tools", "hatchling"))]
 
 
-def test_every_need_to_run_is_pinned(tmp_path: Path) -> None:
+def test_every_requirement_to_run_is_pinned(tmp_path: Path) -> None:
     names = {pin.split("==")[0] for pin in written(tmp_path, "inference")["constraints"]}
     assert all("==" in pin for pin in written(tmp_path, "inference")["constraints"])
     for package in PACKAGES:
@@ -46,7 +46,7 @@ def test_every_need_to_run_is_pinned(tmp_path: Path) -> None:
             assert need.split(">")[0].split("=")[0].split(";")[0].strip() in names
 
 
-def test_dockerfiles_name_packages_that_there_are() -> None:
+def test_dockerfiles_name_their_own_packages() -> None:
     for service in ("inference", "gateway"):
         text = (ROOT / service / "Dockerfile").read_text()
         assert f"axon_dev.needs /needs proto {service}\n" in text

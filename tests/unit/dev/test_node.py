@@ -9,7 +9,7 @@ from axon_dev.console import Problem
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """PATH with nothing on it, and a page that wants node 20.19 and npm 11."""
+    """An empty PATH, and a page that needs node 20.19 and npm 11."""
     (tmp_path / "bin").mkdir()
     engines = {"engines": {"node": ">=20.19", "npm": ">=11"}}
     (tmp_path / "package.json").write_text(json.dumps(engines))
@@ -28,7 +28,7 @@ def install(folder: Path, **versions: str) -> None:
         (folder / tool).chmod(0o755)
 
 
-def test_a_node_that_fits_is_used_from_path(path: Path) -> None:
+def test_a_node_on_path_that_is_new_enough_is_used(path: Path) -> None:
     install(path, node="v20.19.0", npm="11.0.0")
     assert node.on_path()
     assert node.npm("ci") == [str(path / "npm"), "ci"]
@@ -59,12 +59,12 @@ def test_otherwise_the_wheel_is_used(path: Path, versions: dict[str, str]) -> No
     assert nested == "the wheels node --x\n"
 
 
-def test_without_any_a_line_says_what_to_do(path: Path) -> None:
+def test_without_any_node_a_line_says_what_to_do(path: Path) -> None:
     with pytest.raises(Problem, match="Run make setup"):
         node.environment()
 
 
-def test_the_page_says_what_it_needs_in_the_form_understood_here() -> None:
+def test_the_pages_engines_have_the_form_that_node_py_reads() -> None:
     text = json.loads((node.FRONTEND / "package.json").read_text())["engines"]
     assert set(text) == {"node", "npm"}
     for least in text.values():

@@ -10,7 +10,7 @@ from tests.ports import free_port
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """A port that somebody listens on."""
+    """A port that a server listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -19,7 +19,7 @@ def test_free_ports_pass() -> None:
     ports.require_free("127.0.0.1", {"AXON_PORT": free_port(), "AXON_GRPC_PORT": free_port()})
 
 
-def test_a_taken_port_is_named_with_what_to_set(taken: int) -> None:
+def test_a_taken_port_is_named_with_the_variable_to_set(taken: int) -> None:
     with pytest.raises(Problem) as problem:
         ports.require_free("127.0.0.1", {"AXON_PORT": free_port(), "AXON_GRPC_PORT": taken})
     text = str(problem.value)
@@ -29,7 +29,7 @@ def test_a_taken_port_is_named_with_what_to_set(taken: int) -> None:
 
 
 def test_a_port_shared_by_so_reuseport_counts_as_taken() -> None:
-    """gRPC servers listen so, and a second one would silently get half of the callers."""
+    """gRPC servers use SO_REUSEPORT, so a second one would silently get half of the callers."""
     server = socket.create_server(("127.0.0.1", 0), reuse_port=True)
     with server, pytest.raises(Problem, match="is in use"):
         ports.require_free("127.0.0.1", {"AXON_GRPC_PORT": server.getsockname()[1]})
@@ -44,7 +44,7 @@ def test_a_port_whose_last_connection_is_closing_is_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)):
-            server.accept()[0].close()  # closes first, so that its end lingers in TIME_WAIT
+            server.accept()[0].close()  # closes first, so that its port stays in TIME_WAIT
     ports.require_free("127.0.0.1", {"AXON_PORT": port})
 
 
@@ -68,7 +68,7 @@ def test_a_port_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "80.5", "٨٠"])
-def test_what_is_no_port_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_port_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AXON_PORT", text)
     with pytest.raises(Problem, match=f"AXON_PORT={text} is not a port"):
         ports.from_environment("AXON_PORT", 8000)

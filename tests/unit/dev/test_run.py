@@ -1,4 +1,4 @@
-"""`make run` from its services up, in a process of its own that gets real signals."""
+"""The part of `make run` that runs services, in a separate process that gets real signals."""
 
 import os
 import pty
@@ -85,7 +85,7 @@ def rest(process: subprocess.Popen[str]) -> str:
     return process.stdout.read()
 
 
-def test_the_url_is_printed_when_all_is_ready() -> None:
+def test_the_url_is_printed_when_everything_is_ready() -> None:
     with runner(AXON_PORT=(port := str(free_port()))) as process:
         text = read_until(process, "Axon is ready")
     assert f"Axon is ready:  http://127.0.0.1:{port}\n" in text
@@ -94,7 +94,7 @@ def test_the_url_is_printed_when_all_is_ready() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_all_in_order_and_quietly(number: signal.Signals) -> None:
+def test_a_signal_stops_all_services_in_order_without_a_traceback(number: signal.Signals) -> None:
     with runner() as process:
         read_until(process, "Axon is ready")
         started = time.monotonic()
@@ -126,8 +126,8 @@ def test_a_service_that_dies_is_named_and_ends_the_run() -> None:
     assert "Traceback" not in text
 
 
-def test_a_closed_terminal_stops_all() -> None:
-    """Without a signal, as when the terminal has told only the `make` that it ran."""
+def test_a_closed_terminal_stops_all_services() -> None:
+    """No signal is sent here, as when the terminal has signalled only `make`."""
     ours, theirs = pty.openpty()
     environment = os.environ | {"AXON_PORT": str(free_port())}
     with subprocess.Popen(
@@ -178,7 +178,9 @@ def test_the_url_is_one_that_works_here(variables: pytest.MonkeyPatch, host: str
     assert run.Settings.from_environment().url == url
 
 
-def test_services_get_their_variables(variables: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_services_get_their_settings_as_variables(
+    variables: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     variables.setenv("AXON_GRPC_PORT", "6000")
     variables.setenv("AXON_SOURCES", "a,b")
     variables.setenv("MAKELEVEL", "1")
@@ -193,17 +195,17 @@ def test_services_get_their_variables(variables: pytest.MonkeyPatch, tmp_path: P
         assert "MAKELEVEL" not in service.environment
 
 
-def test_somebodys_own_redis_is_used(variables: pytest.MonkeyPatch) -> None:
+def test_the_users_own_redis_is_used(variables: pytest.MonkeyPatch) -> None:
     variables.setenv("AXON_REDIS_URL", "redis://cache:6379/1")
     started = run.services(run.Settings.from_environment(), Path("/run/x/redis.sock"))
     assert [service.name for service in started] == ["inference", "gateway"]
     assert started[1].environment["AXON_REDIS_URL"] == "redis://cache:6379/1"
 
 
-def test_a_port_in_use_is_told_before_the_long_work(variables: pytest.MonkeyPatch) -> None:
+def test_a_port_in_use_is_reported_before_the_set_up(variables: pytest.MonkeyPatch) -> None:
     import socket
 
-    variables.setattr(run.environment, "setup", lambda: pytest.fail("the long work has begun"))
+    variables.setattr(run.environment, "setup", lambda: pytest.fail("the set-up has begun"))
     with socket.create_server(("127.0.0.1", 0)) as server:
         variables.setenv("AXON_PORT", str(server.getsockname()[1]))
         with pytest.raises(Problem, match="in use"):

@@ -48,13 +48,13 @@ def test_the_variables_become_arguments(
     assert command[4:] == arguments
 
 
-def test_without_a_source_it_says_how(commands: list[list[Any]]) -> None:
+def test_without_a_source_a_line_says_what_to_do(commands: list[list[Any]]) -> None:
     with pytest.raises(Problem, match="make labels SOURCE="):
         cli.labels()
     assert commands == []
 
 
-def test_a_run_with_backends_of_ones_own_starts_no_inference(
+def test_a_run_with_other_backends_starts_no_inference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def names() -> list[str]:
@@ -67,7 +67,7 @@ def test_a_run_with_backends_of_ones_own_starts_no_inference(
     assert names() == ["gateway"]
 
 
-def test_the_gateway_of_a_run_comes_in_as_everybody_must(
+def test_the_gateway_of_a_run_gets_the_token_and_authority_for_grpc(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AXON_GRPC_TOKENS", "a,b")
@@ -79,7 +79,9 @@ def test_the_gateway_of_a_run_comes_in_as_everybody_must(
     assert gateway.environment["AXON_BACKEND_TLS_CA"] == "ca.pem"
 
 
-def test_a_run_reads_what_was_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_reads_the_labels_that_were_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def labels_of_a_run() -> str | None:
         settings = run.Settings("127.0.0.1", 8000, 50051, "redis://x")
         return run.services(settings, tmp_path / "socket")[-1].environment.get("AXON_LABELS")

@@ -39,7 +39,7 @@ def test_stamp_matches_only_what_was_finished(tmp_path: Path) -> None:
 
 
 class Npm:
-    """Stands in for npm in page.py: notes what is asked of it and leaves what it would leave."""
+    """Replaces npm in page.py: records its commands, and creates the file that npm would create."""
 
     def __init__(self, frontend: Path) -> None:
         self.asked: list[str] = []

@@ -14,7 +14,7 @@ from axon_dev.supervisor import Service, Supervisor
 
 DEV = Path(__file__).parents[3] / ".dev"
 
-# Tell that we are up, then wait; on SIGTERM say so and end.
+# Prints "up" and waits; on SIGTERM it prints "ending" and ends.
 POLITE = """
 import signal, sys
 def end(*_):
@@ -31,7 +31,7 @@ for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
 print("up")
 while True: signal.pause()
 """
-# Leaves a child that nobody waits for, and prints its number.
+# Starts a child, does not wait for it, and prints its process id.
 PARENT = """
 import subprocess, sys, signal
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -68,7 +68,7 @@ def screen() -> Screen:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and is only waiting to be collected does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -88,11 +88,11 @@ async def test_services_stop_in_the_reverse_order(screen: Screen) -> None:
     assert screen.lines[3:] == [(n, "ending") for n in ("gateway", "inference", "redis")]
 
 
-async def test_the_first_that_ends_is_named_with_its_last_words(screen: Screen) -> None:
+async def test_the_first_service_that_ends_is_named_with_its_last_lines(screen: Screen) -> None:
     program = "import sys; [print(i) for i in range(100)]; sys.exit('out of memory')"
     async with Supervisor(screen) as supervisor:
         await supervisor.start(service("gateway", POLITE))
-        await screen.shows(("gateway", "up"))  # it minds signals from then on
+        await screen.shows(("gateway", "up"))  # from now on it handles signals
         await supervisor.start(service("inference", program))
         async with asyncio.timeout(10):
             ended = await supervisor.first_end()
@@ -113,7 +113,9 @@ async def test_a_signal_that_ended_a_service_is_named(screen: Screen) -> None:
     assert ended.outcome == "was killed by SIGKILL"
 
 
-async def test_one_that_does_not_stop_is_killed_after_its_grace_period(screen: Screen) -> None:
+async def test_a_service_that_does_not_stop_is_killed_after_its_grace_period(
+    screen: Screen,
+) -> None:
     async with Supervisor(screen) as supervisor:
         running = await supervisor.start(service("inference", STUBBORN, grace_s=0.1))
         await screen.shows(("inference", "up"))
@@ -123,7 +125,7 @@ async def test_one_that_does_not_stop_is_killed_after_its_grace_period(screen: S
     assert ("inference", "does not stop; killing it") in screen.lines
 
 
-async def test_a_second_request_does_not_wait(screen: Screen) -> None:
+async def test_a_second_signal_ends_the_waiting(screen: Screen) -> None:
     async with Supervisor(screen) as supervisor:
         await supervisor.start(service("inference", STUBBORN, grace_s=50))
         await screen.shows(("inference", "up"))
@@ -132,7 +134,7 @@ async def test_a_second_request_does_not_wait(screen: Screen) -> None:
     assert time.monotonic() - started < 10
 
 
-async def test_a_services_own_children_end_with_it(screen: Screen) -> None:
+async def test_a_services_children_end_with_it(screen: Screen) -> None:
     async with Supervisor(screen) as supervisor:
         await supervisor.start(service("inference", PARENT))
         await screen.wait_for(lambda: bool(screen.lines))
@@ -141,7 +143,7 @@ async def test_a_services_own_children_end_with_it(screen: Screen) -> None:
     await screen.wait_for(lambda: not alive(child))
 
 
-async def test_an_end_is_noticed_though_a_child_still_holds_the_log(screen: Screen) -> None:
+async def test_an_end_is_noticed_while_a_child_holds_the_log_open(screen: Screen) -> None:
     program = PARENT.replace("signal.pause()", "sys.exit(3)")
     async with Supervisor(screen) as supervisor:
         await supervisor.start(service("inference", program))
@@ -150,7 +152,7 @@ async def test_an_end_is_noticed_though_a_child_still_holds_the_log(screen: Scre
     assert ended.outcome == "ended with exit code 3"
 
 
-async def test_a_quiet_service_is_only_heard_when_it_ends(screen: Screen) -> None:
+async def test_the_output_of_a_quiet_service_is_shown_only_when_it_ends(screen: Screen) -> None:
     async with Supervisor(screen) as supervisor:
         await supervisor.start(service("redis", "print('hello')", quiet=True))
         async with asyncio.timeout(10):

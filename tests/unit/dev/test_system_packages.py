@@ -1,4 +1,4 @@
-"""The one thing `make test` needs from the system, on machines of different kinds."""
+"""`make test` installs Chromium where it can, and else says what to install."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from axon_dev.steps import StepFailed
 
 
 class Machine:
-    """A machine with just the programs that are installed on it here."""
+    """A machine that has only the programs that a test installs."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -44,7 +44,7 @@ def test_root_installs(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Non
     assert machine.steps[0][0] == "env"
 
 
-def test_a_sudo_that_asks_nothing_installs(machine: Machine) -> None:
+def test_sudo_without_a_password_installs(machine: Machine) -> None:
     machine.install("apt-get")
     machine.install("sudo")
     command.system_packages()
@@ -60,14 +60,16 @@ def test_otherwise_a_line_says_what_to_install(machine: Machine, programs: list[
         command.system_packages()
 
 
-def test_a_sudo_that_wants_a_password_is_not_used(machine: Machine) -> None:
+def test_sudo_with_a_password_is_not_used(machine: Machine) -> None:
     machine.install("apt-get")
     machine.install("sudo", exit_code=1)
     with pytest.raises(Problem, match="apt install chromium"):
         command.system_packages()
 
 
-def test_a_failed_installation_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_installation_is_reported(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(title: str, line: list[str]) -> None:
         raise StepFailed(title, "E: no such package", command.ROOT / "log")
 

@@ -9,7 +9,7 @@ from axon_gateway import config
 from axon_gateway.config import ConfigError, Settings
 
 
-def test_nothing_set_is_the_defaults() -> None:
+def test_without_variables_settings_are_the_defaults() -> None:
     assert config.from_environment({}) == Settings()
     assert (Settings().host, Settings().port) == ("127.0.0.1", 8000)
 
@@ -80,7 +80,7 @@ def test_overrides_are_read_from_their_file(tmp_path: Path) -> None:
     "text",
     [
         *("", "{", "[]", "3", '{"17": "x"}', '{"m/s/x": "x"}', '{"m/s/1": 2}', '{"m/s/-1": "x"}'),
-        # What cannot be sent to anybody: half a surrogate pair, and what Python cannot read.
+        # Half a surrogate pair cannot be sent, and Python cannot read the next two.
         '{"m/s/1": "\\ud800"}',
         '{"m/s/1": ' + "[" * 100_000,
         '{"m/s/' + "9" * 5000 + '": "x"}',
@@ -95,7 +95,7 @@ def test_overrides_of_another_form_are_refused(tmp_path: Path, text: str) -> Non
         config.from_environment({"AXON_LABEL_OVERRIDES": str(file)})
 
 
-def test_overrides_that_are_not_there_are_refused() -> None:
+def test_a_missing_file_of_overrides_is_refused() -> None:
     with pytest.raises(ConfigError, match="No such file"):
         config.from_environment({"AXON_LABEL_OVERRIDES": "/nowhere/labels.json"})
 

@@ -1,4 +1,4 @@
-"""Frames as clients see them."""
+"""The frames that clients get."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def test_features_name_their_source_and_layer_in_the_order_they_came() -> None:
     assert activations == pytest.approx([2.5, 1.00004, 0.1])
     assert frame["features"] == [
         {"id": 9, "label": "capitals", "layer": 5, "source": "b", "max": 14.5},
-        # No key, rather than null: whoever reads a label reads text.
+        # Without a label the key is absent and not null, so that a label is always text.
         {"id": 4, "layer": 5, "source": "b"},
         {"id": 9, "layer": 0, "source": "a"},
     ]
 
 
-def test_the_largest_activation_is_told_once_in_a_generation_when_it_is_known() -> None:
+def test_the_largest_activation_is_sent_once_in_a_generation_when_it_is_known() -> None:
     known_now: dict[tuple[str, int], float] = {}
     builder = TokenFrames(
         ("a", "b"), {"a": 0, "b": 5}, known, lambda *feature: known_now.get(feature)
@@ -62,17 +62,17 @@ def test_the_largest_activation_is_told_once_in_a_generation_when_it_is_known() 
     assert told() == [None, None, None]
 
 
-def test_late_labels_bring_what_is_known_of_their_features() -> None:
+def test_late_labels_come_with_the_largest_activations() -> None:
     frame = frames.labels("b", {9: "capitals", 4: "seas"}, maximum)
     assert frame["labels"] == {"9": "capitals", "4": "seas"}
     assert frame["max"] == {"9": 14.5}
 
 
-def test_tokens_tell_their_id_and_how_well_each_source_explains_them() -> None:
+def test_tokens_have_their_id_and_each_sources_l0_and_error() -> None:
     found = [
         pb.SourceFeatures(source=1, l0=31, reconstruction_error=0.125),
         pb.SourceFeatures(source=0, l0=0, reconstruction_error=1 / 3),
-        # Of a vector that is zero there is no share to miss.
+        # The reconstruction error of a zero vector is undefined.
         pb.SourceFeatures(source=2, l0=0, reconstruction_error=math.nan),
     ]
     told = pb.Token(token_id=6342, text=" Paris", source_features=found)
@@ -105,7 +105,7 @@ def test_a_missing_logprob_is_null() -> None:
     )
 
 
-def test_what_json_cannot_say_becomes_null() -> None:
+def test_a_number_that_json_cannot_represent_becomes_null() -> None:
     frame = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, maximum).token(
         token(logprob=float("-inf"))
     )
@@ -126,7 +126,7 @@ def test_a_cancelled_generation_is_stopped_not_done() -> None:
     assert (cancelled["status"], cancelled["reason"]) == ("stopped", "cancelled")
 
 
-def test_a_batch_holds_frames_as_they_are() -> None:
+def test_a_batch_holds_its_frames_unchanged() -> None:
     single = [frames.encode(frames.queued(pb.Queued(position=n)), n) for n in (1, 2)]
     batch = json.loads(frames.encode_batch(single, 2))
     assert batch == {"type": "batch", "seq": 2, "frames": [json.loads(f) for f in single]}

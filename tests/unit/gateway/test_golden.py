@@ -1,6 +1,6 @@
-"""Frames and error codes as the page's tests read them too: `tests/golden` is what both agree on.
+"""Frames and error codes in `tests/golden`, which the page's tests read too.
 
-`python -m tests.unit.gateway.test_golden` writes the files anew after a change that is meant.
+`python -m tests.unit.gateway.test_golden` rewrites the files after an intended change.
 """
 
 from __future__ import annotations
@@ -130,11 +130,11 @@ def every_code() -> list[str]:
 
 
 @pytest.mark.parametrize("name", every_frame())
-def test_a_frame_is_what_the_page_reads(name: str) -> None:
+def test_a_frame_is_as_the_page_expects_it(name: str) -> None:
     assert every_frame()[name] == json.loads((GOLDEN / "frames.json").read_text())[name]
 
 
-def test_no_frame_is_without_a_maker() -> None:
+def test_the_golden_file_has_exactly_these_frames() -> None:
     assert every_frame().keys() == json.loads((GOLDEN / "frames.json").read_text()).keys()
 
 

@@ -1,4 +1,4 @@
-"""Label files: the best explanation wins, damage costs only what is damaged."""
+"""Label files: the best explanation is used, and damage loses only what is damaged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write(folder: Path, name: str, rows: list[object], cut: int | None = None) -
     return path
 
 
-def test_explanations_and_statistics_meet_in_one_record(tmp_path: Path) -> None:
+def test_explanations_and_statistics_are_joined_in_one_record(tmp_path: Path) -> None:
     scores = [{"value": 0.25}, {"value": 0.75}]
     write(tmp_path, "explanations/batch-0.jsonl.gz", [row(1, " cats ", scores=scores)])
     write(
@@ -47,7 +47,7 @@ def test_explanations_and_statistics_meet_in_one_record(tmp_path: Path) -> None:
     }
 
 
-def test_the_best_score_wins_and_the_first_among_equals(tmp_path: Path) -> None:
+def test_the_best_score_is_used_and_the_first_of_equal_ones(tmp_path: Path) -> None:
     write(
         tmp_path,
         "explanations/batch-0.jsonl.gz",
@@ -63,7 +63,7 @@ def test_the_best_score_wins_and_the_first_among_equals(tmp_path: Path) -> None:
     assert (records[1].label, records[2].label) == ("first", "high")
 
 
-def test_batches_are_all_read(tmp_path: Path) -> None:
+def test_all_batches_are_read(tmp_path: Path) -> None:
     for batch in range(12):
         write(tmp_path, f"explanations/batch-{batch}.jsonl.gz", [row(batch, f"label {batch}")])
     assert len(LabelFiles(tmp_path).read(SOURCE)) == 12
@@ -72,7 +72,7 @@ def test_batches_are_all_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "bad", ["{", "[]", '{"index": "x", "description": "d"}', '{"index": "1"}', "null"]
 )
-def test_a_malformed_row_is_left_out_and_said(
+def test_a_malformed_row_is_left_out_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, bad: str
 ) -> None:
     write(tmp_path, "explanations/batch-0.jsonl.gz", [bad, row(5, "fine"), row(6, "")])
@@ -85,7 +85,7 @@ def test_a_malformed_row_is_left_out_and_said(
 @pytest.mark.parametrize(
     "index", [-5, 2**70, 1e29, 2**32, True, None, "-5", "٣", "9" * 4000, "1e3", "", 1.0]
 )
-def test_an_index_that_no_feature_can_have_costs_its_own_row(
+def test_an_impossible_index_loses_only_its_own_row(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, index: object
 ) -> None:
     bad = {"index": index, "description": "bad"}
@@ -111,7 +111,7 @@ def test_many_bad_rows_are_one_line_in_the_log(
     assert len(message) < 1000
 
 
-def test_what_is_no_file_is_left_out_and_said(
+def test_entries_that_are_not_files_are_left_out_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(tmp_path, "explanations/batch-0.jsonl.gz", [row(5, "fine")])
@@ -125,7 +125,7 @@ def test_what_is_no_file_is_left_out_and_said(
         assert sum(name in message for message in caplog.messages) == 1
 
 
-def test_long_labels_are_cut_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_long_labels_are_cut_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     long: list[object] = [row(index, f"{index} " + "x" * 2**20) for index in range(20)]
     write(tmp_path, "explanations/batch-0.jsonl.gz", [*long, row(99, "fine")])
     with caplog.at_level(logging.WARNING):
@@ -138,7 +138,7 @@ def test_long_labels_are_cut_and_said(tmp_path: Path, caplog: pytest.LogCaptureF
     assert "20 labels have more than 500 characters and are cut" in message
 
 
-def test_a_row_without_end_costs_no_more_than_itself(
+def test_an_overlong_row_loses_only_itself(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     endless = '{"index": "1", "description": "' + "x" * 9_000_000
@@ -150,7 +150,7 @@ def test_a_row_without_end_costs_no_more_than_itself(
     assert "row 1: longer than" in message
 
 
-def test_records_are_bounded(
+def test_the_number_of_records_is_limited(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("axon_gateway.labels.records._MOST_RECORDS", 3)
@@ -189,12 +189,12 @@ def test_any_row_is_taken_or_left_out(kind: str, rows: list[Any]) -> None:
 @given(ANYTHING)
 def test_any_answer_of_the_api_is_a_record_or_refused(answer: Any) -> None:
     for body in (answer, {"explanations": answer}, {"explanations": [answer, {"description": 1}]}):
-        # What `FeatureApi` counts as no answer.
+        # `FeatureApi` treats these exceptions as no answer.
         with contextlib.suppress(ValueError, KeyError):
             assert isinstance(from_api(body), FeatureRecord)
 
 
-def test_a_file_cut_off_gives_what_is_before_the_cut(
+def test_a_file_that_is_cut_off_gives_the_rows_before_the_cut(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows: list[object] = [row(index, f"label {index * 7919}") for index in range(2000)]
@@ -207,7 +207,7 @@ def test_a_file_cut_off_gives_what_is_before_the_cut(
     assert "damaged" in caplog.text
 
 
-def test_a_score_that_failed_costs_only_itself(tmp_path: Path) -> None:
+def test_an_invalid_score_loses_only_itself(tmp_path: Path) -> None:
     scores = [{"value": None}, {"value": 0.5}, {}, "x", {"value": "nan"}]
     write(
         tmp_path,
@@ -219,14 +219,14 @@ def test_a_score_that_failed_costs_only_itself(tmp_path: Path) -> None:
     assert (records[2].label, records[2].score) == ("dogs", None)
 
 
-def test_files_may_be_plain(tmp_path: Path) -> None:
+def test_files_may_be_uncompressed(tmp_path: Path) -> None:
     path = tmp_path / SOURCE / "explanations" / "mine.jsonl"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(row(3, "by hand")) + "\n")
     assert LabelFiles(tmp_path).read(SOURCE)[3].label == "by hand"
 
 
-def test_the_first_folder_that_has_a_source_counts(tmp_path: Path) -> None:
+def test_the_first_folder_that_has_a_source_is_used(tmp_path: Path) -> None:
     mine, theirs = tmp_path / "mine", tmp_path / "theirs"
     write(mine, "explanations/batch-0.jsonl.gz", [row(1, "mine")])
     write(theirs, "explanations/batch-0.jsonl.gz", [row(1, "theirs"), row(2, "theirs")])
@@ -241,6 +241,6 @@ def test_a_written_file_is_read_and_leaves_no_draft(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*.*")] == ["batch-0.jsonl.gz"]
 
 
-def test_no_folder_and_no_files_are_no_labels(tmp_path: Path) -> None:
+def test_without_a_folder_or_files_there_are_no_labels(tmp_path: Path) -> None:
     assert LabelFiles(None).read(SOURCE) == {}
     assert LabelFiles(tmp_path).read(SOURCE) == {}

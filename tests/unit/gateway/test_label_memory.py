@@ -1,4 +1,4 @@
-"""What is known of labels: overrides count first, then files and exports, then single answers."""
+"""Labels in memory: overrides come first, then files and exports, then single answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features found by the words of their label."""
+"""Finding features by words of their labels."""
 
 from __future__ import annotations
 
@@ -54,28 +54,30 @@ def test_labels_with_every_word_are_found_best_first(
     assert found(text) == wanted
 
 
-def test_a_label_is_given_as_it_is_written() -> None:
+def test_a_label_is_returned_as_it_is_written() -> None:
     matches = search.best([("model/0-res", [table(LABELS)])], "cit", 9)
     assert [match.label for match in matches] == ["a city that is due", "İstanbul and other cities"]
 
 
-def test_a_word_twice_in_a_label_is_one_find() -> None:
+def test_a_label_that_has_a_word_twice_is_found_once() -> None:
     assert found("the", {1: "the word the", 2: "other", 3: "then"}) == [(3, 3), (1, 3), (2, 1)]
 
 
-def test_nothing_is_found_where_there_are_no_labels() -> None:
+def test_without_labels_nothing_is_found() -> None:
     assert found("the", {}) == []
     assert len(table({})) == 0
 
 
-def test_a_label_that_comes_before_hides_the_other() -> None:
+def test_a_label_of_higher_precedence_hides_the_other() -> None:
     tables = [table({5: "cats"}), table({5: "dogs and cats", 6: "cats, too"})]
     matches = search.best([("model/0-res", tables)], "cats", 9)
     assert [(match.index, match.label) for match in matches] == [(5, "cats"), (6, "cats, too")]
     assert search.best([("model/0-res", tables)], "dogs", 9) == []
 
 
-def test_of_a_word_that_all_labels_have_few_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_for_a_word_in_all_labels_looks_at_few_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     looked: list[int] = []
     actual = LabelTable.lower
 
@@ -88,7 +90,7 @@ def test_of_a_word_that_all_labels_have_few_are_looked_at(monkeypatch: pytest.Mo
     tables = [("model/0-res", [table(labels)])]
     assert len(search.best(tables, "the", 100)) == 100
     assert len(looked) <= search._MOST_CANDIDATES
-    # The rarest word is looked for, wherever it stands.
+    # Of several words, the rarest is looked for first.
     assert [match.index for match in search.best(tables, "words 49999 other", 100)] == [49_999]
 
 
@@ -97,7 +99,7 @@ WORDS = st.text(string.ascii_letters + "äİßẞKΣ ", max_size=6)
 
 @settings(deadline=None)
 @given(st.dictionaries(st.integers(0, 2**32 - 1), WORDS), WORDS.filter(str.strip))
-def test_what_is_found_is_what_a_plain_search_finds(labels: dict[int, str], text: str) -> None:
+def test_it_finds_the_same_as_a_simple_search(labels: dict[int, str], text: str) -> None:
     def plain(label: str) -> str:
         return " ".join(label.split()).replace("İ", "i").lower()
 
@@ -118,7 +120,7 @@ def test_what_is_found_is_what_a_plain_search_finds(labels: dict[int, str], text
         ),
     )
 )
-def test_a_table_gives_back_what_it_was_made_of(records: dict[int, FeatureRecord]) -> None:
+def test_a_table_returns_the_records_it_was_made_of(records: dict[int, FeatureRecord]) -> None:
     made = LabelTable(records)
     assert {index: made.record(index) for index in records} == records
     assert {i: made.label(i) for i in records} == {i: r.label for i, r in records.items()}

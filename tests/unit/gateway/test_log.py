@@ -1,4 +1,4 @@
-"""The room log: whatever happens around it, every viewer reads the same frames in order."""
+"""The room log: in every case, all viewers read the same frames in order."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_near_viewers_get_single_frames_and_lagging_ones_batches() -> None:
     assert json.loads(batch)["seq"] == 100
 
 
-def test_a_batch_is_bounded_in_bytes_and_in_frames() -> None:
+def test_a_batch_is_limited_in_bytes_and_in_frames() -> None:
     log = RoomLog(BIG)
     for _ in range(100):
         log.append({"type": "token", "seq": 0, "text": "x" * 10_000})
@@ -73,7 +73,7 @@ def test_each_frame_is_encoded_once() -> None:
     assert all(a is b for a, b in zip(first, second, strict=True))
 
 
-def test_the_oldest_generation_leaves_first_and_whole() -> None:
+def test_the_oldest_generation_is_dropped_first_and_completely() -> None:
     log = RoomLog(1000)
     for _ in range(3):
         log.begin()
@@ -101,7 +101,7 @@ def generation(log: RoomLog, tokens: int, size: int = 60) -> None:
         log.append({"type": "token", "seq": 0, "text": "x" * size})
 
 
-def test_a_late_reader_of_an_outgrown_generation_learns_how_it_began() -> None:
+def test_a_late_reader_of_a_shortened_generation_gets_its_beginning() -> None:
     log = RoomLog(4000)
     generation(log, 200)
     for after in (0, 1):
@@ -117,7 +117,7 @@ def test_a_late_reader_starts_at_the_first_whole_generation() -> None:
     log = RoomLog(4000)
     generation(log, 200)
     generation(log, 3)
-    # What is left of the first one is there for those who watch it, not for those who come.
+    # The rest of the first generation is for its viewers, not for those who join later.
     whole = log.last - 4
     assert [frame["seq"] for frame in read_all(log, 0)] == list(range(whole, log.last + 1))
     assert [json.loads(frame)["seq"] for frame in log.all()] == list(range(whole, log.last + 1))
@@ -131,14 +131,14 @@ def copied(log: RoomLog, max_bytes: int = BIG) -> RoomLog:
     return copy
 
 
-def test_a_copy_reads_as_its_original() -> None:
+def test_a_copy_reads_like_its_original() -> None:
     log = RoomLog(3000, epoch=7)
     for _ in range(3):
         generation(log, 10)
     copy = copied(log)
     assert read_all(copy, 0) == read_all(log, 0)
     assert copy.entries(0, BIG) == log.entries(0, BIG)
-    assert copy.take(log.entries(log.last - 1, BIG)[0]), "it has this one already"
+    assert copy.take(log.entries(log.last - 1, BIG)[0]), "the copy has this frame already"
     assert copy.last == log.last
     late = RoomLog(3000)
     for entry in log.entries(20, BIG):
@@ -146,7 +146,7 @@ def test_a_copy_reads_as_its_original() -> None:
     assert late.first == max(21, log.first)
 
 
-def test_a_copy_of_an_outgrown_log_knows_how_the_generation_began() -> None:
+def test_a_copy_of_a_shortened_log_has_the_generations_beginning() -> None:
     log = RoomLog(4000, epoch=7)
     generation(log, 200)
     assert read_all(copied(log), 0) == read_all(log, 0)
@@ -159,48 +159,48 @@ def written(log: RoomLog, epoch: int, count: int) -> None:
         log.append({"type": "token", "seq": 0, "epoch": epoch})
 
 
-def test_a_copy_follows_only_what_continues_it() -> None:
+def test_a_copy_accepts_only_frames_that_continue_it() -> None:
     log = RoomLog(BIG, epoch=1)
     written(log, 1, 10)
     behind, copy, ahead = copied(log), copied(log), copied(log)
-    written(copy, 1, 3)  # and the log, too
+    written(copy, 1, 3)  # `log` takes these frames below
     for entry in copy.entries(10, BIG):
         assert log.take(entry)
-    written(ahead, 1, 5)  # of which the log never had the last two
+    written(ahead, 1, 5)  # `log` never gets the last two
     written(log, 2, 4)
     new = log.entries(13, BIG)
     assert {(entry.epoch, entry.since) for entry in new} == {(2, 14)}
     assert all(copy.take(entry) for entry in new)
     assert read_all(copy, 0) == read_all(log, 0)
-    assert not ahead.take(new[2]), "its frame 14 is another one"
-    assert not behind.take(new[0]), "it lacks frames 11 to 13"
-    # An entry of an epoch that is over brings nothing new.
+    assert not ahead.take(new[2]), "the frame 14 in `ahead` is another one"
+    assert not behind.take(new[0]), "`behind` lacks frames 11 to 13"
+    # An entry of an earlier epoch adds nothing.
     assert copy.take(ahead.entries(13, BIG)[0])
     assert copy.last == log.last == 17
 
 
-def test_a_reader_goes_on_where_it_was_only_in_a_log_that_it_has_read() -> None:
+def test_a_reader_resumes_only_in_a_log_that_it_has_read() -> None:
     log = RoomLog(BIG, epoch=5)
     written(log, 5, 10)
     assert log.resume(5, 8) == 7
     assert log.resume(5, 11) == 10
-    assert log.resume(5, 12) == 0, "it has read frame 11, which this log never had"
+    assert log.resume(5, 12) == 0, "the reader has read frame 11, which this log never had"
     assert log.resume(4, 8) == 0
     assert log.resume(5, 0) == 0
     written(log, 6, 10)
     assert log.resume(5, 11) == 10
-    assert log.resume(5, 12) == 0, "its frame 11 was another one"
+    assert log.resume(5, 12) == 0, "the reader's frame 11 was another one"
     assert log.resume(6, 21) == 20
-    # Who knows of no epochs is believed, and brought back from the future.
+    # A position without an epoch is trusted, but not beyond the end of the log.
     assert log.resume(None, 8) == 7
     assert log.resume(None, 10**9) == 20
     assert log.resume(None, 0) == 0
     for epoch in range(7, 40):
         written(log, epoch, 1)
-    assert log.resume(5, 3) == 0, "too long ago to be remembered"
+    assert log.resume(5, 3) == 0, "the log no longer remembers this epoch"
 
 
-def test_the_oldest_generation_of_all_logs_leaves_first() -> None:
+def test_the_oldest_generation_of_all_logs_is_dropped_first() -> None:
     one = RoomLog(BIG)
     ended(one, 30)
     most = int(4.5 * one.size)
@@ -208,15 +208,15 @@ def test_the_oldest_generation_of_all_logs_leaves_first() -> None:
     logs = [RoomLog(BIG, budget) for _ in range(3)]
     for log in (logs[0], logs[1], logs[2], logs[0], logs[1]):
         ended(log, 30)
-    # Four generations fit, so the first one of all has left, and no other.
+    # Four generations fit, so only the first one of all was dropped.
     assert [len(log._starts) for log in logs] == [1, 2, 1]
     assert budget.bytes == sum(log.size for log in logs) <= most
-    # A generation that runs does not leave: it loses its middle once nothing else is left.
+    # A running generation is not dropped. It loses its middle once all others are dropped.
     generation(logs[2], 400)
     assert [len(log._starts) for log in logs] == [0, 0, 1]
     assert budget.bytes == sum(log.size for log in logs) <= most
     assert [frame["type"] for frame in read_all(logs[2], 0)[:2]] == ["started", "prompt"]
-    # The number of the newest frame stays the log's, though the frames have left.
+    # The log keeps the number of its newest frame, though its frames were dropped.
     assert logs[0].last == 66
     logs[2].close()
     assert budget.bytes == logs[0].size + logs[1].size
@@ -228,7 +228,7 @@ def ended(log: RoomLog, tokens: int) -> None:
     assert log.ended
 
 
-def test_what_all_read_is_put_on_the_wire_once() -> None:
+def test_a_frame_for_many_readers_is_encoded_for_the_wire_once() -> None:
     log = filled(3)
     assert log.read(2).wire is log.read(2).wire
     log.append({"type": "token", "seq": 0, "n": "x" * 200})
@@ -238,7 +238,7 @@ def test_what_all_read_is_put_on_the_wire_once() -> None:
     assert int.from_bytes(wire[2:4], "big") == len(wire) - 4
 
 
-def test_a_reader_left_behind_goes_on_with_the_oldest_frame_kept() -> None:
+def test_a_reader_that_is_too_slow_continues_with_the_oldest_frame_kept() -> None:
     log = RoomLog(300)
     for _ in range(50):
         log.append({"type": "token", "seq": 0})
@@ -246,9 +246,9 @@ def test_a_reader_left_behind_goes_on_with_the_oldest_frame_kept() -> None:
 
 
 class Viewers(RuleBasedStateMachine):
-    """Viewers join, lag and resume while frames and generations come and old ones leave.
+    """Viewers join, lag and resume while frames and generations come and old ones are dropped.
 
-    The model: frame n carries the value 10 n, whoever reads it, whenever, in whatever batch.
+    The invariant: frame n has the value 10 n for every reader, at any time, in any batch.
     """
 
     def __init__(self) -> None:
@@ -279,7 +279,8 @@ class Viewers(RuleBasedStateMachine):
         self.cursors.append(min(after, self.log.last))
 
     def follows(self, cursor: int) -> int:
-        """The frame that a viewer gets next: its next one, or where those go on who lost it."""
+        """The frame that a viewer gets next: the following one, or if that was dropped, the start
+        of the oldest whole generation, or else the oldest frame kept."""
         if cursor + 1 >= self.log.first:
             return cursor + 1
         kept = range(self.log.first, self.written + 1)
@@ -288,7 +289,7 @@ class Viewers(RuleBasedStateMachine):
     @precondition(lambda self: self.cursors)
     @rule(data=st.data())
     def read(self, data: st.DataObject) -> None:
-        """One chunk: it goes on where the viewer was, without a gap but for what has left."""
+        """One chunk continues where the viewer was; only dropped frames may be missing."""
         number = data.draw(st.integers(0, len(self.cursors) - 1))
         cursor = self.cursors[number]
         chunk = self.log.read(cursor)
@@ -299,7 +300,7 @@ class Viewers(RuleBasedStateMachine):
     @precondition(lambda self: self.cursors)
     @rule(data=st.data())
     def catch_up(self, data: st.DataObject) -> None:
-        """Chunk after chunk leads to the newest frame."""
+        """Reading all chunks leads to the newest frame."""
         number = data.draw(st.integers(0, len(self.cursors) - 1))
         start = self.follows(self.cursors[number])
         self.check(read_all(self.log, self.cursors[number]), start, self.written)

@@ -1,4 +1,4 @@
-"""Log lines: one each, whatever a client has sent, for terminals and collectors alike."""
+"""A log entry is one line, whatever a client has sent, in both formats."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from collections.abc import Iterator
 import pytest
 from axon_gateway import logs
 
-#: What ends a line, moves the cursor, colours, rings, turns the text round, or is half a character.
+#: Line ends, cursor movement, colour, bell, right-to-left text, and half a surrogate pair.
 HOSTILE = "a\nb\r\x1b[31mc\x07\x7f\x85\x9b2J\u2028\u202e\ud800d"
 VISIBLE = r"a\nb\r\x1b[31mc\x07\x7f\x85\x9b2J\u2028\u202e\ud800d"
 
 
 @pytest.fixture(params=["plain", "json"])
 def lines(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What is logged, in one of the two styles; `lines.style` says in which."""
+    """The stream that log lines are written to, in one of the two formats."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     root = logging.getLogger()
@@ -39,18 +39,18 @@ def test_a_message_is_one_line_without_control_characters(lines: io.StringIO) ->
         assert line.endswith(f"{VISIBLE} and Köln \U0001f30d")
 
 
-def test_fields_are_clean_too(lines: io.StringIO) -> None:
+def test_fields_are_escaped_too(lines: io.StringIO) -> None:
     logging.getLogger("axon").info("x", extra={"fields": {"path": HOSTILE}})
     [line] = lines.getvalue().split("\n")[:-1]
     assert line.isprintable()
 
 
-def test_what_an_exception_says_cannot_pass_for_a_line_of_its_own(lines: io.StringIO) -> None:
+def test_the_text_of_an_exception_cannot_forge_a_line(lines: io.StringIO) -> None:
     try:
         raise ValueError(f"{HOSTILE}\n12:00:00 INFO    axon_gateway: forged")
     except ValueError:
         logging.getLogger("axon").exception("it failed")
     first, *more = lines.getvalue().split("\n")[:-1]
     assert "it failed" in first
-    # In a terminal a traceback has several lines; all but the first are indented.
+    # In the plain format a traceback has several lines. All but the first are indented.
     assert all(line.isprintable() and line.startswith("  ") for line in more)

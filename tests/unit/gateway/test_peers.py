@@ -1,4 +1,4 @@
-"""Which gateways live: a look that finds a count unchanged, several times in a row, says no."""
+"""Presence of gateways: one whose count stays unchanged for several looks is taken for dead."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ def looked(peers: Peers, *looks: dict[str, int]) -> Peers:
     return peers
 
 
-def test_a_gateway_that_counts_up_lives() -> None:
+def test_a_gateway_that_counts_up_is_alive() -> None:
     peers = looked(Peers("me"), *({"me": i, "b": i} for i in range(1, 20)))
     assert peers.alive == {"b"}
     assert not peers.buried
 
 
-def test_a_gateway_that_stands_still_is_dead_after_four_looks() -> None:
+def test_a_gateway_that_stops_counting_is_dead_after_four_looks() -> None:
     peers = looked(Peers("me"), {"b": 7})
     for _ in range(3):
         looked(peers, {"b": 7})
@@ -25,23 +25,23 @@ def test_a_gateway_that_stands_still_is_dead_after_four_looks() -> None:
     looked(peers, {"b": 7})
     assert peers.dead("b")
     assert peers.buried == {"b"}
-    # It was only away for long.
+    # If it counts again, it is alive again.
     looked(peers, {"b": 8})
     assert peers.alive == {"b"}
 
 
-def test_however_long_nobody_could_look_nobody_is_dead() -> None:
-    """Redis was gone for an hour: the first look after that finds all counts as they were."""
+def test_an_outage_of_redis_makes_no_gateway_dead() -> None:
+    """The first look after an outage of any length finds all counts unchanged."""
     peers = looked(Peers("me"), {"me": 1, "b": 7})
     looked(peers, {"me": 2, "b": 7})
     assert not peers.dead("b")
-    # It came back empty, and this gateway was the first to count.
+    # Redis came back empty, and this gateway was the first to count.
     looked(peers, {"me": 1})
     looked(peers, {"me": 2})
     assert not peers.dead("b")
 
 
-def test_a_gateway_never_seen_is_dead_after_as_many_looks() -> None:
+def test_a_gateway_that_was_never_seen_is_dead_after_four_looks() -> None:
     peers = Peers("me")
     assert not peers.dead("gone")
     looked(peers, *({"me": i} for i in range(3)))
@@ -50,7 +50,7 @@ def test_a_gateway_never_seen_is_dead_after_as_many_looks() -> None:
     assert peers.dead("gone")
 
 
-def test_nobody_buries_themselves() -> None:
+def test_a_gateway_never_takes_itself_for_dead() -> None:
     peers = looked(Peers("me"), *({"me": 1} for _ in range(10)))
     assert not peers.dead("me")
     assert peers.alive == set()

@@ -1,4 +1,4 @@
-"""Rooms without sockets: viewers at different paces, notices, announcements, bounds."""
+"""Rooms without sockets: viewers of different speeds, errors, announcements, limits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from axon_gateway.rooms.viewer import Viewer
 
 
 class FakeGeneration:
-    """Emits numbered frames whenever the test says so."""
+    """Emits a frame whenever the test calls for one."""
 
     def __init__(self, request: pb.GenerateRequest, emit: Emit) -> None:
         self.emit = emit
@@ -52,7 +52,7 @@ class FakeGeneration:
 
 
 class Stage:
-    """Rooms whose generations are fakes."""
+    """Rooms with fake generations."""
 
     def __init__(self, **bounds: Any) -> None:
         self.generations: list[FakeGeneration] = []
@@ -92,7 +92,7 @@ async def begin(stage: Stage) -> tuple[Any, Viewer, FakeGeneration]:
     return room, viewer, stage.generations[-1]
 
 
-async def test_a_viewer_who_reads_late_holds_nothing_but_a_number(stage: Stage) -> None:
+async def test_a_slow_viewer_costs_only_a_cursor(stage: Stage) -> None:
     _, viewer, generation = await begin(stage)
     for _ in range(1000):
         await generation.token()
@@ -120,7 +120,7 @@ async def test_a_client_of_the_earlier_demo_gets_one_frame_a_message(stage: Stag
     assert wire.count(b'"token"') == 100
 
 
-async def test_reading_waits_and_wakes(stage: Stage) -> None:
+async def test_a_read_waits_until_a_frame_comes(stage: Stage) -> None:
     _, viewer, generation = await begin(stage)
     reading = asyncio.create_task(read(viewer))
     await asyncio.sleep(0.01)
@@ -129,12 +129,12 @@ async def test_reading_waits_and_wakes(stage: Stage) -> None:
     assert [frame["type"] for frame in await reading] == ["token"]
 
 
-async def test_frames_gather_after_a_round_that_took_long(
+async def test_frames_are_collected_after_a_slow_round(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("axon_gateway.rooms.rounds._GATHER", 10)
     _, viewer, generation = await begin(stage)
-    await asyncio.sleep(0.4)  # until everybody was told who is here
+    await asyncio.sleep(0.4)  # until the number of viewers was announced
     rounds: list[int] = []
 
     def push() -> bool:
@@ -142,7 +142,7 @@ async def test_frames_gather_after_a_round_that_took_long(
         if viewer.cursor not in rounds:
             rounds.append(viewer.cursor)
         if len(rounds) == 1:
-            time.sleep(0.1)  # as thousands of sockets do
+            time.sleep(0.1)  # as long as writing to thousands of sockets takes
         return True
 
     viewer.push = push
@@ -157,14 +157,14 @@ async def test_frames_gather_after_a_round_that_took_long(
     assert rounds == [1]
     await asyncio.sleep(1.2)
     assert rounds == [1, 5]
-    # After a rest, the next one goes at once.
+    # After a pause, the next frame is sent at once.
     await generation.token()
     await asyncio.sleep(0)
     assert rounds == [1, 5, 6]
     reading.cancel()
 
 
-async def test_errors_wait_for_their_viewer_only_and_are_bounded(stage: Stage) -> None:
+async def test_errors_go_to_their_viewer_only_and_are_limited(stage: Stage) -> None:
     room, viewer, _ = await begin(stage)
     _, other = await stage.rooms.enter(room.id, None)
     await read(other)
@@ -175,7 +175,7 @@ async def test_errors_wait_for_their_viewer_only_and_are_bounded(stage: Stage) -
         await asyncio.wait_for(other.read(), 0.05)
 
 
-async def test_a_crowd_is_announced_once(stage: Stage) -> None:
+async def test_many_new_viewers_are_announced_once(stage: Stage) -> None:
     room, presenter, _ = await begin(stage)
     for _ in range(100):
         await stage.rooms.enter(room.id, None)
@@ -183,7 +183,7 @@ async def test_a_crowd_is_announced_once(stage: Stage) -> None:
     assert (frame["type"], frame["viewers"]) == ("room", 101)
 
 
-async def test_a_number_from_the_future_is_brought_back(stage: Stage) -> None:
+async def test_a_position_beyond_the_end_of_the_log_is_corrected(stage: Stage) -> None:
     room, _, generation = await begin(stage)
     await generation.token()
     _, viewer = await stage.rooms.enter(room.id, None, Position(None, 10**9))
@@ -192,7 +192,9 @@ async def test_a_number_from_the_future_is_brought_back(stage: Stage) -> None:
     assert [frame["seq"] for frame in await read(viewer)] == [2]
 
 
-async def test_a_failing_generation_is_told_as_internal_and_the_room_goes_on(stage: Stage) -> None:
+async def test_a_failing_generation_is_an_internal_error_and_the_room_continues(
+    stage: Stage,
+) -> None:
     room, viewer, generation = await begin(stage)
     await generation.token()
     await read(viewer)
@@ -222,7 +224,7 @@ async def test_rooms_in_use_are_not_expired_to_make_space() -> None:
 
 
 class Elsewhere(Alone):
-    """Rooms that another gateway holds come after a while."""
+    """Sharing whose rooms are loaded, and whose logs are claimed, only when the test allows it."""
 
     def __init__(self) -> None:
         self.there = asyncio.Event()
@@ -238,7 +240,7 @@ class Elsewhere(Alone):
             await self.claimed.wait()
 
 
-async def test_a_room_loaded_for_somebody_who_has_left_expires() -> None:
+async def test_a_room_loaded_for_a_viewer_that_has_left_expires() -> None:
     elsewhere = Elsewhere()
     stage = Stage(grace=0.05, idle=0.05, sharing=elsewhere)
     entering = asyncio.create_task(stage.rooms.enter("abcdef", None))
@@ -251,7 +253,7 @@ async def test_a_room_loaded_for_somebody_who_has_left_expires() -> None:
     assert stage.rooms.get("abcdef") is None
 
 
-async def test_a_claim_that_is_cancelled_gives_its_permit_back() -> None:
+async def test_a_cancelled_claim_gives_its_permit_back() -> None:
     elsewhere = Elsewhere()
     elsewhere.claims = False
     stage = Stage(sharing=elsewhere)
@@ -261,7 +263,7 @@ async def test_a_claim_that_is_cancelled_gives_its_permit_back() -> None:
     assert generation.closed
 
 
-async def test_stopping_while_the_log_is_claimed_is_told() -> None:
+async def test_a_stop_while_the_log_is_claimed_ends_the_generation() -> None:
     elsewhere = Elsewhere()
     elsewhere.claims = False
     stage = Stage(sharing=elsewhere)
@@ -276,13 +278,13 @@ async def test_stopping_while_the_log_is_claimed_is_told() -> None:
     await stage.rooms.close()
 
 
-async def test_somebody_who_comes_and_goes_leaves_one_clock() -> None:
-    """A clock that is set anew while another one runs would find a room that is gone."""
+async def test_a_viewer_that_comes_and_goes_leaves_one_timer() -> None:
+    """A second timer of a room would find the room gone after the first one removed it."""
     stage = Stage(grace=0.02, idle=0.1)
     room, viewer, generation = await begin(stage)
     failures: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(what))
-    # Somebody watches at another gateway, so the room's clock is set again and again.
+    # A viewer at another gateway keeps the room alive, so its timer is set again and again.
     room.learn(Known(open=False, viewers=1, presenting=False, view=None))
     stage.rooms.leave(room, viewer)
     for _ in range(5):

@@ -26,8 +26,8 @@ def test_statuses_have_codes(code: str, expected: str, status: int) -> None:
     assert (refusal.code, refusal.status) == (expected, status)
 
 
-def test_what_grpc_itself_finds_too_large_is_no_full_queue() -> None:
-    """Only a service whose queue is full says when to try again."""
+def test_a_message_too_large_for_grpc_is_no_full_queue() -> None:
+    """gRPC uses the same status for both; only a full queue says when to try again."""
     message = "received trailing metadata size exceeds hard limit"
     refusal = translate(AxonError("RESOURCE_EXHAUSTED", message), "host:1")
     assert (refusal.code, refusal.status, refusal.retry_after) == ("generation_failed", 500, None)
@@ -48,12 +48,12 @@ def test_messages_name_the_json_field(path: str, description: str, message: str)
     assert translate(status, "host:1").message == message
 
 
-def test_a_refusal_without_details_still_names_its_kind() -> None:
+def test_a_refusal_without_details_still_has_a_code() -> None:
     refusal = translate(AxonError("INVALID_ARGUMENT", "bad"), "host:1")
     assert (refusal.code, refusal.field, refusal.message) == ("out_of_range", None, "bad")
 
 
-def test_every_json_name_lies_in_the_request() -> None:
+def test_every_json_name_is_a_field_of_the_request() -> None:
     for path in FIELDS.values():
         message = pb.GenerateRequest.DESCRIPTOR
         *owners, last = path.split(".")

@@ -1,4 +1,4 @@
-"""Counting WebSocket frames in a stream of bytes that is cut anywhere."""
+"""Counting WebSocket frames in a stream that may be cut at any byte."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from axon_gateway.web.websocket import FrameCounter
 
 
 def frame(length: int, mask: bool = True) -> bytes:
-    """A frame with a payload of that many bytes, which look like headers themselves."""
+    """A frame with a payload of at least `length` bytes that look like frame headers."""
     flag = 0x80 if mask else 0
     if length < 126:
         head = bytes([0x82, flag | length])
@@ -25,7 +25,7 @@ def whole(length: int, mask: bool = True) -> bytes:
     return frame(length, mask)[: head + length]
 
 
-def test_every_length_is_counted_once() -> None:
+def test_a_frame_of_any_length_is_counted_once() -> None:
     for length in (0, 1, 125, 126, 127, 65535, 65536, 200_000):
         for mask in (True, False):
             counter = FrameCounter()
@@ -47,12 +47,12 @@ def test_it_does_not_matter_how_the_stream_is_cut() -> None:
         assert counted == len(sent)
 
 
-def test_a_header_counts_once_it_is_complete() -> None:
+def test_a_frame_is_counted_when_its_header_is_complete() -> None:
     counter = FrameCounter()
     assert [counter.count(bytes([byte])) for byte in whole(300)[:9]] == [0] * 7 + [1, 0]
 
 
-def test_a_frame_that_claims_to_be_endless_is_one_frame() -> None:
+def test_a_frame_of_the_greatest_length_is_one_frame() -> None:
     counter = FrameCounter()
     assert counter.count(b"\x82\xff" + b"\xff" * 8 + bytes(4) + b"\x89\x80" * 1000) == 1
     assert counter.count(b"\x89\x80" * 1000) == 0

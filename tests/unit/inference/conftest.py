@@ -10,7 +10,7 @@ from ...fake_hub import FakeHub, serving
 
 @pytest.fixture
 def fake_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    """A hub of the test's own, an empty cache, and no token."""
+    """A fake hub for this test, an empty cache, and no token."""
     from huggingface_hub import constants
 
     with serving(FakeHub()) as fake:

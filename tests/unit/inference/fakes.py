@@ -17,15 +17,15 @@ class ByteTokenizer:
         return bytes(ids).decode("utf-8", errors="replace")
 
     def convert_tokens_to_ids(self, token: str) -> int | None:
-        """The id of a byte, which is written as Llama's tokenizer writes it."""
+        """The id of a byte written as in Llama's tokenizer, such as <0x41>."""
         return int(token[3:5], 16) if token.startswith("<0x") else None
 
 
 class FakeRunner:
-    """Writes what is fed to a slot into a list, and continues by a rule of the test's.
+    """Keeps a list of the tokens fed to each slot, and continues it by the test's rule.
 
-    `continuation(tokens)` gives the next id after the tokens of a slot. The one feature of a
-    token has the token's id as its id and its position as its activation, so a test can see
+    `continuation(tokens)` gives the next id after the tokens of a slot. Each token has one feature.
+    Its id is the token's id and its activation is the token's position, so that a test can check
     whether a token carries its own features.
     """
 
@@ -39,7 +39,7 @@ class FakeRunner:
         self.refuse: Callable[[Sequence[int]], bool] = lambda prompt_ids: False
 
     def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
-        assert self.rows[slot] == [], "a slot was given away twice"
+        assert self.rows[slot] == [], "a slot was given to two requests"
         if self.refuse(prompt_ids):
             raise IndexError("index 262144 is out of bounds")
 

@@ -15,7 +15,7 @@ def feed(slot: int, start: int, count: int) -> Feed:
 
 
 def write(cache: SlotCache, feeds: list[Feed], values: list[float]) -> None:
-    """Write `values`, one a token, at the feeds' slots and positions."""
+    """Write `values`, one for each token, at the slots and positions of `feeds`."""
     step = plan(feeds)
     cache.layout = layout(step, torch.from_numpy(step.tokens))
     given = torch.tensor(values)[None, None, :, None].expand(1, HEADS, -1, D_HEAD)
@@ -23,7 +23,7 @@ def write(cache: SlotCache, feeds: list[Feed], values: list[float]) -> None:
 
 
 def row(cache: SlotCache, slot: int) -> list[float]:
-    """The value at each position of a slot, without the spare one."""
+    """The value at each position of a slot, without the spare position."""
     return cache.keys[0][slot, 0, :CONTEXT, 0].tolist()
 
 
@@ -56,7 +56,7 @@ def test_move_swap_and_clear() -> None:
     assert row(cache, 3) == [0] * CONTEXT
 
 
-def test_plan_lays_feeds_behind_one_another() -> None:
+def test_a_plan_concatenates_the_feeds() -> None:
     step = plan([feed(0, 5, 1), feed(1, 2, 1), feed(2, 0, 3), feed(4, 8, 1)])
     ids, positions, slots, targets = step.tokens.tolist()
     assert ids == [7] * 6
@@ -90,7 +90,7 @@ def test_masks_are_made_only_where_they_hide_something() -> None:
     assert np.array_equal(windowed, [[1, 1, 0, 0], [0, 0, 1, 1]])
 
 
-def test_rows_to_spare_write_where_nobody_looks() -> None:
+def test_padding_rows_write_to_the_spare_position() -> None:
     step = plan([feed(0, 3, 1), feed(1, 2, 1)])
     assert step.padded(4, spare=CONTEXT).tolist() == [
         [7, 7, 0, 0],

@@ -1,4 +1,4 @@
-"""Names of models and sources; what the catalogue offers is what SAELens' registry has."""
+"""Names of models and sources; the catalogue agrees with SAELens' registry."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def test_the_registry_is_read_as_saelens_reads_it() -> None:
         assert release.loader == loaders.get_conversion_loader_name(name)
 
 
-def test_no_preset_offers_what_the_registry_lacks() -> None:
+def test_presets_offer_only_what_the_registry_has() -> None:
     for name, preset in PRESETS.items():
         release = registry.releases()[preset.release]
         assert release in preset.releases
         assert preset.sae_id in release.saes
         for offered in preset.releases:
             for sae in offered.saes.values():
-                # The id on Neuronpedia names the model as we do.
+                # The Neuronpedia id begins with our name of the model.
                 assert sae.neuronpedia_id.partition("/")[0] in ("", name)
 
 
-def test_every_model_with_saes_that_are_served_is_a_preset() -> None:
-    """Except those that are something else than a transformer with plain attention."""
+def test_every_model_with_supported_saes_is_a_preset() -> None:
+    """The exceptions are models that are not transformers with plain attention."""
     ours = {release.name for preset in PRESETS.values() for release in preset.releases}
     others = {r.model for r in registry.releases().values() if r.served and r.name not in ours}
     assert others == {
@@ -54,7 +54,7 @@ def test_every_model_with_saes_that_are_served_is_a_preset() -> None:
     }
 
 
-def test_where_the_registry_has_a_short_name_the_repository_is_transformerlens() -> None:
+def test_a_short_name_in_the_registry_means_transformerlens_repository() -> None:
     from transformer_lens.loading_from_pretrained import get_official_model_name
 
     for preset in PRESETS.values():
@@ -63,7 +63,7 @@ def test_where_the_registry_has_a_short_name_the_repository_is_transformerlens()
             assert official in (preset.repository, preset.repository.rpartition("/")[2])
 
 
-def test_a_source_is_found_by_all_its_names() -> None:
+def test_a_source_is_found_by_each_of_its_names() -> None:
     found = select("gpt2-small", (RES_JB,))
     assert found == select("gpt2-small", ("gpt2-small/8-res-jb",))
     assert found == select("gpt2-small", ("8-res-jb",))
@@ -71,7 +71,7 @@ def test_a_source_is_found_by_all_its_names() -> None:
     assert found.sources[0].neuronpedia_id == "gpt2-small/8-res-jb"
 
 
-def test_a_release_stands_for_all_its_sources() -> None:
+def test_the_name_of_a_release_means_all_its_sources() -> None:
     found = select("gpt2-small", ("gpt2-small-res-jb",)).sources
     assert [s.neuronpedia_id for s in found] == [f"gpt2-small/{n}-res-jb" for n in range(13)]
 
@@ -87,7 +87,7 @@ def test_an_id_of_neuronpedia_that_the_registry_lacks_can_be_given(tmp_path: Pat
     local = SourceSpec(folder=folder)
     for entry, want in {
         f"{name}=mistral-7b/8-res-wg": listed,
-        str(folder): local,  # a name may have a = in it
+        str(folder): local,  # a folder's name may contain =
         f"{folder}=m/1-s": SourceSpec(folder=folder, neuronpedia_id="m/1-s"),
     }.items():
         assert select("mistral-7b", (entry,)).sources == (want,)
@@ -104,12 +104,12 @@ def test_an_id_of_neuronpedia_that_the_registry_lacks_can_be_given(tmp_path: Pat
         ("temporal-sae-gemma-2-2b/blocks.12.hook_resid_post", "temporal"),
     ],
 )
-def test_sources_that_mean_nothing_here(entry: str, message: str) -> None:
+def test_invalid_names_of_sources_are_refused(entry: str, message: str) -> None:
     with pytest.raises(CatalogError, match=message):
         select("gpt2-small", (entry,))
 
 
-def test_an_unknown_model_says_what_there_is() -> None:
+def test_the_refusal_of_an_unknown_model_lists_the_presets() -> None:
     with pytest.raises(CatalogError, match=r"axon-demo, gpt2-small.*folder.*ORG/NAME"):
         select("gpt9", ())
 
@@ -122,20 +122,22 @@ def test_a_repository_of_the_hub_needs_sources(tmp_path: Path) -> None:
         select("openai-community/gpt2-medium", ())
 
 
-def test_a_folder_of_ones_own_needs_sources(tmp_path: Path) -> None:
+def test_a_local_folder_needs_sources(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(CatalogError, match="AXON_SOURCES"):
         select(str(tmp_path), ())
 
 
-def test_a_source_of_another_model_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_source_of_another_model_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     select("gemma-2-2b", ("gemma-2-2b/12-gemmascope-res-16k",))
     assert not caplog.records
     select("gemma-2-9b", ("gemma-2-9b-it/20-gemmascope-res-16k",))
     assert "was trained on gemma-2-9b-it, not on gemma-2-9b" in caplog.text
 
 
-def test_the_listing_says_what_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_listing_says_what_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = HubCache(tmp_path, monkeypatch)
     tiny.family_folder(cache.snapshot("openai-community/gpt2"), "gpt2")
     cache.add_sae(RES_JB, hook_point="blocks.8.hook_resid_pre")
@@ -151,7 +153,7 @@ def test_the_listing_says_what_is_here(tmp_path: Path, monkeypatch: pytest.Monke
     assert [RES_JB, "gpt2-small/8-res-jb", "yes"] in [line.split() for line in sources]
 
 
-def test_the_listing_of_what_does_not_exist() -> None:
+def test_the_listing_of_an_unknown_name_is_refused() -> None:
     with pytest.raises(CatalogError, match="gpt2-small"):
         listing.details("gpt9")
     with pytest.raises(CatalogError, match="gpt2-small-res-jb"):

@@ -1,4 +1,4 @@
-"""A damaged folder ends the start in one line that names it and says what to do."""
+"""A damaged folder is refused at start, in one line that names it and says what to do."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def load(root: Path, sae: str = "standard") -> loading.Loaded:
 
 
 def refusal(root: Path, part: Path, sae: str = "standard") -> str:
-    """What the log would say: one line that names the folder."""
+    """The refusal as logged: one line that names the damaged part."""
     with pytest.raises(Unservable) as refused:
         load(root, sae)
     text = str(refused.value)
@@ -88,7 +88,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "folder": folder,
     "dangling link": dangle,
     "link to itself": circle,
-    "pointer": lambda path: path.write_text(  # what git leaves without LFS
+    "pointer": lambda path: path.write_text(  # what git checks out without LFS
         "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
     ),
 }
@@ -114,21 +114,21 @@ def test_a_damaged_file_is_named(copy: Path, name: str, damage: str) -> None:
 
 @pytest.mark.parametrize("damage", [name for name in DAMAGES if name not in ("missing", "object")])
 @pytest.mark.parametrize("name", ["generation_config.json", "tokenizer_config.json"])
-def test_a_damaged_file_that_may_be_missing_is_named(copy: Path, name: str, damage: str) -> None:
+def test_a_damaged_optional_file_is_named(copy: Path, name: str, damage: str) -> None:
     DAMAGES[damage](copy / "model" / name)
     assert name in refusal(copy, copy / "model")
 
 
-def test_a_file_that_nobody_may_read_is_named(copy: Path) -> None:
+def test_a_file_that_may_not_be_read_is_named(copy: Path) -> None:
     path = copy / "model" / "model.safetensors"
     if os.geteuid():
         path.chmod(0)
     else:
-        path.unlink()  # root may read all there is
+        path.unlink()  # root may read every file
     assert path.name in refusal(copy, copy / "model")
 
 
-#: What a key of a model's configuration may be, however odd.
+#: The odd values that are valid for a key of a model's configuration.
 MEANINGFUL: dict[str, list[Any]] = {
     "eos_token_id": [-1, 10**30, None, [1]],
     "layer_norm_epsilon": [10**30],
@@ -147,7 +147,7 @@ def edited(path: Path, key: str, value: Any) -> None:
     ["model_type", "n_layer", "n_embd", "n_positions", "layer_norm_epsilon", "eos_token_id"],
 )  # fmt: skip
 def test_a_models_configuration_of_wrong_values(copy: Path, key: str, value: Any) -> None:
-    """It is refused, or means what it did; what is served computes numbers."""
+    """It is refused, except for the values in MEANINGFUL."""
     edited(copy / "model" / "config.json", key, value)
     if value in MEANINGFUL.get(key, ()):
         assert load(copy).served.context_length > 0
@@ -215,7 +215,7 @@ def test_an_saes_weights_that_are_not_finite(copy: Path, architecture: str, valu
 
 
 @pytest.mark.parametrize("architecture", ["standard", "jumprelu", "gated", "topk"])
-def test_an_saes_tensors_of_the_wrong_kind(copy: Path, architecture: str) -> None:
+def test_an_saes_tensors_of_a_wrong_shape_or_type(copy: Path, architecture: str) -> None:
     path = copy / architecture / "sae_weights.safetensors"
     whole = load_file(path)
     for name, tensor in whole.items():
@@ -235,7 +235,7 @@ def test_an_saes_tensors_of_the_wrong_kind(copy: Path, architecture: str) -> Non
             refusal(copy, path.parent, architecture)
 
 
-def test_weights_too_large_for_the_type_are_not_finite_in_it(copy: Path) -> None:
+def test_weights_too_large_for_the_data_type_are_refused(copy: Path) -> None:
     path = copy / "model" / "model.safetensors"
     tensors = {key: tensor.clone() for key, tensor in load_file(path).items()}
     next(iter(tensors.values())).view(-1)[0] = 1e30
@@ -247,7 +247,7 @@ def test_weights_too_large_for_the_type_are_not_finite_in_it(copy: Path) -> None
 
 
 def test_a_first_step_that_is_not_finite_is_refused(copy: Path) -> None:
-    """All weights are numbers, but what they compute is not."""
+    """All weights are finite, but the results are not."""
     path = copy / "model" / "model.safetensors"
     tensors = {key: tensor.clone() for key, tensor in load_file(path).items()}
     for tensor in tensors.values():

@@ -18,7 +18,7 @@ from ... import tiny
 from ...fake_cuda import FakeCuda
 
 
-def test_auto_takes_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_the_cpu_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert device.choose("auto") == torch.device("cpu")
     assert device.choose("cpu") == torch.device("cpu")
@@ -44,7 +44,7 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\n" not in text
 
 
-def test_a_gpu_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.cuda, "init", lambda: None)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -57,7 +57,7 @@ def test_a_gpu_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
         device.choose("cuda:12")
 
 
-def test_loading_has_the_device_as_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_makes_the_device_current(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = FakeCuda(monkeypatch)
     seen = []
 
@@ -70,7 +70,7 @@ def test_loading_has_the_device_as_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     assert cuda.device == 0
 
 
-def test_the_memory_looked_at_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_checked_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     FakeCuda(monkeypatch)
     free = {torch.device("cuda:0"): 5, torch.device("cuda:1"): 7}
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda where: (free[where], 10))
@@ -78,10 +78,10 @@ def test_the_memory_looked_at_is_that_of_the_device(monkeypatch: pytest.MonkeyPa
     assert memory._available(device.choose("cuda")) == 5
 
 
-def test_whatever_thread_comes_works_on_the_device(
+def test_every_call_makes_the_device_current_for_its_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine's steps, moves and releases, and the reading of a feature's weights."""
+    """The calls are the engine's steps, moves and releases, and the reading of a feature."""
     model = tiny.gpt2_folder(tmp_path / "model")
     sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_post")
     loaded = loading.load(Settings(model=str(model), sources=(str(sae),), device="cpu"))

@@ -1,4 +1,4 @@
-"""The fast paths give what SAELens' own encode and decode give."""
+"""The fast paths give the same results as SAELens' own encode and decode."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def test_encode_and_error(
     reconstruction = encoding.Reconstruction(sae)
     torch.testing.assert_close(reconstruction.error(x, found), missed)
     k = int((found > 0).sum(-1).max())
-    # A normalised vector's scale is kept from encode to decode, and used up by decode.
+    # encode keeps a normalised vector's scale and decode uses it up, so encode runs again here.
     values, ids = encoding.strongest(encode(x), k)
     torch.testing.assert_close(
         reconstruction.error_of_few(x, ids, values), missed, atol=1e-4, rtol=1e-4
     )
 
 
-def test_an_encoder_that_was_packed_wrong_is_refused(
+def test_a_wrongly_packed_encoder_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(prepack.PackedLinear):
@@ -72,7 +72,7 @@ def test_many_active_features_are_reconstructed_densely(tmp_path: Path) -> None:
     assert reconstruction.candidates(4000) == 0
 
 
-@settings(deadline=None)  # the first call of an operation takes its time
+@settings(deadline=None)  # the first call of an operation is slow
 @given(st.integers(0, 10_000), st.integers(1, 70), st.sampled_from([64, 4096, 4104, 24576]))
 def test_strongest_is_topk(seed: int, k: int, width: int) -> None:
     generator = torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""The real engine and scheduler over a fake model."""
+"""The real engine and scheduler with a fake model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def successor(tokens: list[int]) -> int:
 
 
 class Rig:
-    """An engine stepped by hand, and what it published."""
+    """An engine whose steps the test takes, and the events that it published."""
 
     def __init__(self, slots: int = 3, max_queue: int = 10, prefill_tokens: int = 64) -> None:
         self.events: dict[int, list[Event]] = defaultdict(list)
@@ -60,7 +60,7 @@ class Rig:
             if not sum(self.engine.progress()):
                 return
             self.engine.step()
-        raise AssertionError("the engine does not come to an end")
+        raise AssertionError("the engine did not finish all requests")
 
     def text(self, request_id: int) -> str:
         return "".join(t.text for t in self.tokens(request_id))
@@ -77,13 +77,13 @@ def test_a_token_carries_the_features_of_its_own_position() -> None:
     tokens = rig.tokens(request)
     assert [t.position for t in tokens] == [0, 1, 2, 3, 4, 5]
     assert rig.text(request) == "abcdef"
-    for token in tokens[1:]:  # position 0 has activation 0, which is not active
+    for token in tokens[1:]:  # at position 0 the activation is 0, so no feature is active
         [found] = token.source_features
         assert list(found.ids) == [token.token_id]
         assert list(found.activations) == [token.position]
 
 
-def test_prompt_comes_in_one_event_then_one_token_a_step() -> None:
+def test_the_prompt_comes_in_one_event_then_one_token_a_step() -> None:
     rig = Rig(prefill_tokens=2)
     request = rig.submit("abcde", max_tokens=2)
     rig.finish()
@@ -92,14 +92,14 @@ def test_prompt_comes_in_one_event_then_one_token_a_step() -> None:
     assert len(rig.events[request][1].tokens) == 5
 
 
-def test_the_last_token_costs_one_more_pass_but_draws_nothing() -> None:
+def test_the_last_token_takes_one_more_pass_that_draws_nothing() -> None:
     rig = Rig()
     rig.submit("a", max_tokens=2)
     rig.finish()
     assert [step[0].draws for step in rig.runner.steps] == [0, 1, None]
 
 
-def test_no_tokens_wanted_shows_the_prompt_alone() -> None:
+def test_a_request_for_no_tokens_gives_only_the_prompt() -> None:
     rig = Rig()
     request = rig.submit("abc", max_tokens=0)
     rig.finish()
@@ -133,8 +133,8 @@ def test_a_stop_string_in_the_prompt_does_not_count() -> None:
 
 
 @pytest.mark.parametrize("prompt", ["ab\ufffd", "\ufffd\ufffd", "a\ufffdb"])
-def test_what_the_prompt_says_comes_with_the_prompt(prompt: str) -> None:
-    """Also U+FFFD, which half a character is decoded to; it completes no stop string then."""
+def test_all_text_of_the_prompt_comes_with_the_prompt(prompt: str) -> None:
+    """Also U+FFFD, to which half a character is decoded. It completes no stop string there."""
     rig = Rig()
     rig.runner.continuation = lambda tokens: ord("x")
     request = rig.submit(prompt, max_tokens=4, stop=("\ufffd", "\ufffdx"))
@@ -145,8 +145,8 @@ def test_what_the_prompt_says_comes_with_the_prompt(prompt: str) -> None:
     assert rig.events[request][-1].reason is Reason.LENGTH
 
 
-def test_a_prompt_is_whole_whatever_its_tokenizer_says() -> None:
-    """One whose single bytes nobody knows cannot tell half a character from U+FFFD."""
+def test_a_prompt_is_complete_with_any_tokenizer() -> None:
+    """A tokenizer without known byte tokens cannot tell half a character from U+FFFD."""
     rig = Rig()
     rig.engine._decode = Decoder(lambda ids: bytes(ids).decode(errors="replace"))
     request = rig.submit("ab\ufffd", max_tokens=2, stop=("\ufffd",))
@@ -154,7 +154,7 @@ def test_a_prompt_is_whole_whatever_its_tokenizer_says() -> None:
     assert [token.text for token in rig.tokens(request)] == ["a", "b", "", "", "\ufffd", ">", "?"]
 
 
-def test_replacement_characters_are_generated_one_by_one() -> None:
+def test_generated_replacement_characters_come_one_by_one() -> None:
     rig = Rig()
     spelled = b"x" + "\ufffd".encode() * 5
     rig.runner.continuation = lambda tokens: spelled[len(tokens)]
@@ -164,7 +164,7 @@ def test_replacement_characters_are_generated_one_by_one() -> None:
     assert rig.events[request][-1].reason is Reason.STOP
 
 
-def test_a_character_that_spans_tokens_comes_whole_and_the_rest_at_the_end() -> None:
+def test_a_character_of_several_tokens_comes_whole_and_an_unfinished_one_at_the_end() -> None:
     rig = Rig()
     spelled = "ü€".encode() + b"\xe2\x82"
     rig.runner.continuation = lambda tokens: (b"x" + spelled + b"!")[len(tokens)]
@@ -189,7 +189,7 @@ def test_rows_join_and_leave_without_disturbing_each_other() -> None:
         assert rig.text(request) == want
 
 
-def test_a_long_prompt_does_not_stall_those_that_run() -> None:
+def test_a_long_prompt_does_not_stall_running_requests() -> None:
     rig = Rig(prefill_tokens=4)
     running = rig.submit("a", max_tokens=40)
     rig.engine.step()
@@ -200,7 +200,7 @@ def test_a_long_prompt_does_not_stall_those_that_run() -> None:
         assert len(rig.tokens(running)) == before + 1
 
 
-def test_those_who_wait_hear_their_position() -> None:
+def test_waiting_requests_are_told_their_position() -> None:
     rig = Rig(slots=1)
     rig.submit("a", max_tokens=1)
     second, third = rig.submit("b", max_tokens=1), rig.submit("c", max_tokens=1)
@@ -221,7 +221,7 @@ def test_cancel_frees_the_slot_before_the_next_step() -> None:
     assert isinstance(rig.events[second][-1], Tokens)
 
 
-def test_cancel_of_one_that_waits_and_of_one_that_is_gone() -> None:
+def test_cancelling_a_waiting_request_and_one_that_has_ended() -> None:
     rig = Rig(slots=1)
     first, second = rig.submit("a", max_tokens=1), rig.submit("b", max_tokens=1)
     rig.engine.cancel(second)
@@ -230,7 +230,7 @@ def test_cancel_of_one_that_waits_and_of_one_that_is_gone() -> None:
     assert [type(e) for e in rig.events[second]] == [Finished]
 
 
-def test_queue_full() -> None:
+def test_a_full_queue_refuses() -> None:
     rig = Rig(slots=1, max_queue=1)
     rig.submit("a")
     rig.submit("b")
@@ -248,7 +248,7 @@ def test_values_that_are_not_finite_fail_their_own_request() -> None:
     assert rig.text(good) == "bcdefghijk"
 
 
-def test_a_step_that_explodes_fails_the_request_that_makes_it_explode() -> None:
+def test_a_step_that_raises_fails_only_the_request_that_causes_it() -> None:
     rig = Rig(slots=5)
     requests = [rig.submit(text, max_tokens=9) for text in "abcde"]
     rig.engine.step()
@@ -260,7 +260,7 @@ def test_a_step_that_explodes_fails_the_request_that_makes_it_explode() -> None:
     assert [rig.text(requests[i]) for i in (0, 4)] == ["abcdefghij", "efghijklmn"]
 
 
-def test_the_engine_goes_on_after_a_step_that_failed_for_all() -> None:
+def test_the_engine_continues_after_a_step_that_failed_for_all() -> None:
     rig = Rig()
     request = rig.submit("a", max_tokens=9)
     rig.engine.step()
@@ -274,7 +274,7 @@ def test_the_engine_goes_on_after_a_step_that_failed_for_all() -> None:
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> tuple[int, int]:
-    """How many lines there are, and how many tracebacks with them."""
+    """The number of log lines and of tracebacks."""
     return len(caplog.records), sum(record.exc_info is not None for record in caplog.records)
 
 
@@ -332,7 +332,7 @@ def test_a_request_that_cannot_begin_fails_alone() -> None:
 
 
 class Broken:
-    """Decodes all but one token."""
+    """A tokenizer that cannot decode one token."""
 
     def __init__(self, token: int) -> None:
         self.token = token
@@ -344,7 +344,7 @@ class Broken:
 
 
 @pytest.mark.parametrize("when", ["in the prompt", "while it generates"])
-def test_a_token_without_a_text_fails_its_own_request(when: str) -> None:
+def test_a_token_that_cannot_be_decoded_fails_its_own_request(when: str) -> None:
     rig = Rig(slots=4)
     rig.engine._decode = decoder(Broken(ord("m")))
     bad = rig.submit("m" if when == "in the prompt" else "k", max_tokens=9)
@@ -355,7 +355,7 @@ def test_a_token_without_a_text_fails_its_own_request(when: str) -> None:
     assert [rig.text(request) for request in good] == ["abcdefghij", "nopqrstuvw"]
 
 
-def test_features_that_cannot_be_told_fail_those_who_want_them() -> None:
+def test_missing_features_fail_only_the_request_that_wants_them() -> None:
     rig = Rig()
     bad = rig.engine.submit(Request((97,), 3, features=Features(sources=(0, 7), top_k=3)))
     good = rig.submit("b", max_tokens=3)
@@ -364,7 +364,7 @@ def test_features_that_cannot_be_told_fail_those_who_want_them() -> None:
     assert rig.text(good) == "bcde"
 
 
-def test_a_copy_that_fails_ends_those_whose_slots_it_was_about() -> None:
+def test_a_failed_copy_fails_the_requests_in_its_slots() -> None:
     rig = Rig(slots=3)
     requests = [rig.submit("a", max_tokens=2), *(rig.submit(text, max_tokens=9) for text in "xk")]
     rig.engine.step()
@@ -377,7 +377,7 @@ def test_a_copy_that_fails_ends_those_whose_slots_it_was_about() -> None:
     rig.runner.swap = fail  # type: ignore[method-assign]
     rig.finish()
     ends = [type(rig.events[request][-1]) for request in requests]
-    assert ends[0] is Finished, "it left before"
+    assert ends[0] is Finished, "it ended before the copy"
     assert Failed in ends
     rig.runner.swap = swap  # type: ignore[method-assign]
     again = rig.submit("p", max_tokens=2)
@@ -385,7 +385,7 @@ def test_a_copy_that_fails_ends_those_whose_slots_it_was_about() -> None:
     assert rig.text(again) == "pqr"
 
 
-def test_whoever_a_failed_copy_has_ended_is_not_fed_again() -> None:
+def test_a_request_that_a_failed_copy_ended_is_not_fed_again() -> None:
     rig = Rig(slots=4)
     requests = [rig.submit(text, max_tokens=9) for text in "abcd"]
     rig.engine.step()
@@ -394,7 +394,7 @@ def test_whoever_a_failed_copy_has_ended_is_not_fed_again() -> None:
         raise RuntimeError("out of memory")
 
     rig.runner.swap = fail  # type: ignore[method-assign]
-    # The first to fail leaves slot 0, into which the last one is moved; both are of one step.
+    # The first request fails and leaves slot 0. The last one, of the same step, is moved into it.
     rig.runner.explode = lambda feeds: feeds[0].slot == 0
     rig.engine.step()
     assert [type(rig.events[request][-1]) for request in (requests[0], requests[3])] == [Failed] * 2
@@ -402,8 +402,8 @@ def test_whoever_a_failed_copy_has_ended_is_not_fed_again() -> None:
 
 
 @pytest.mark.parametrize("moment", ["begin", "swap", "free"])
-def test_nobody_waits_for_a_copy_on_the_device(moment: str) -> None:
-    """`submit`, `cancel` and `progress` are called by the event loop of all streams."""
+def test_calls_to_the_engine_do_not_wait_for_a_copy_on_the_device(moment: str) -> None:
+    """The event loop of all streams calls `submit`, `cancel` and `progress`."""
     rig = Rig(slots=2)
     first = rig.submit("a", max_tokens=9)
     if moment != "begin":
@@ -456,7 +456,7 @@ def test_decode_and_prefill_share_a_step() -> None:
     assert [list(feed.ids) for feed in rig.runner.steps[-1]] == [[ord("b")], [ord("x"), ord("y")]]
 
 
-def test_thread_serves_and_close_cancels() -> None:
+def test_the_thread_serves_and_close_cancels() -> None:
     rig = Rig()
     enough = threading.Event()
     rig.runner.continuation = lambda tokens: enough.set() or 97 if len(tokens) > 20 else 97  # type: ignore[func-returns-value]
@@ -468,7 +468,7 @@ def test_thread_serves_and_close_cancels() -> None:
     assert sum(rig.engine.progress()) == 0
 
 
-def test_death_of_the_thread_is_told() -> None:
+def test_the_death_of_the_thread_is_reported() -> None:
     told: list[BaseException] = []
     died = threading.Event()
 
@@ -493,7 +493,7 @@ def test_death_of_the_thread_is_told() -> None:
     assert isinstance(told[0], OSError)
 
 
-def test_those_who_run_or_wait_hear_of_the_threads_death() -> None:
+def test_running_and_waiting_requests_fail_when_the_thread_dies() -> None:
     rig = Rig(slots=1)
     requests = [rig.submit("a", max_tokens=10**9), rig.submit("b")]
     rig.engine.step()

@@ -1,4 +1,4 @@
-"""Reading features off weights small enough to check by eye."""
+"""Reading features from weights that are small enough to check by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOOK = "blocks.1.hook_resid_post"
 
 
 class Words:
-    """A tokenizer of fewer tokens than the model's vocabulary has rows."""
+    """A tokenizer with fewer tokens than the model's vocabulary has rows."""
 
     def __len__(self) -> int:
         return 3
@@ -32,23 +32,23 @@ def source(hook: str, **metadata: str) -> Any:
 def reader_of(one: Any) -> FeatureReader:
     head = torch.nn.Linear(2, 5).requires_grad_(False)
     head.weight[:] = torch.tensor([[1.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [9.0, 0.0], [9.0, 0.0]])
-    head.bias[:] = 100.0  # no feature's doing
+    head.bias[:] = 100.0  # must not count as the effect of a feature
     return FeatureReader(Unembedding(head, torch.ones(2), False), [one], Words())
 
 
-def test_rows_beyond_the_tokenizer_are_no_tokens() -> None:
+def test_rows_beyond_the_tokenizer_are_left_out() -> None:
     found = reader_of(source(HOOK)).read(0, 0, 10)
     assert [(e.text, e.logit) for e in found.promoted] == [("a", 1.0)]
     assert [(e.text, e.logit) for e in found.suppressed] == [("b", -2.0)]
     assert [near.index for near in found.neighbors] == [3, 2]
 
 
-def test_a_feature_that_writes_nothing_has_nothing_to_show() -> None:
+def test_a_feature_that_writes_nothing_has_no_effects() -> None:
     found = reader_of(source(HOOK)).read(0, 1, 10)
     assert (found.promoted, found.suppressed, found.neighbors) == ((), (), ())
 
 
-def test_what_does_not_write_to_the_residual_stream_is_refused() -> None:
+def test_a_source_that_does_not_write_to_the_residual_stream_is_refused() -> None:
     with pytest.raises(Unreadable, match="hook_mlp_in"):
         reader_of(source("blocks.0.hook_mlp_in")).read(0, 0, 10)
     transcoder = source("blocks.0.hook_mlp_in", hook_name_out="blocks.0.hook_mlp_out")

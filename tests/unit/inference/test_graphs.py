@@ -1,4 +1,4 @@
-"""Capturing, on GPUs that are not there: on which device, on which stream, and what if it fails."""
+"""Capturing CUDA graphs on fake GPUs: the device and stream used, and failures."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
 
 
 def nothing() -> None:
-    """A step."""
+    """A step that does nothing."""
 
 
 @pytest.mark.parametrize(("name", "index"), [("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
-def test_all_of_a_capture_is_on_the_device_asked_for(cuda: FakeCuda, name: str, index: int) -> None:
+def test_a_capture_uses_the_device_asked_for(cuda: FakeCuda, name: str, index: int) -> None:
     seen: list[tuple[int, int, bool]] = []
 
     def step() -> None:
@@ -48,7 +48,7 @@ def test_all_of_a_capture_is_on_the_device_asked_for(cuda: FakeCuda, name: str, 
     assert cuda.calls[-1] == ("replay", index)
 
 
-def test_a_thread_gets_the_device_for_as_long_as_it_works(cuda: FakeCuda) -> None:
+def test_a_thread_has_the_device_while_it_works(cuda: FakeCuda) -> None:
     seen = []
 
     def work() -> None:
@@ -63,8 +63,10 @@ def test_a_thread_gets_the_device_for_as_long_as_it_works(cuda: FakeCuda) -> Non
     assert seen == [0, 1, 0]
 
 
-def test_a_capture_that_fails_leaves_the_stream_and_the_next_one_works(cuda: FakeCuda) -> None:
-    """As torch leaves it: the end of the capture raises, too, and its stream stays current."""
+def test_after_a_failed_capture_the_stream_is_restored_and_the_next_one_works(
+    cuda: FakeCuda,
+) -> None:
+    """In torch the end of a failed capture raises too, and its stream stays current."""
     capture = CudaCapture(torch.device("cuda:1"))
 
     def step() -> None:
@@ -78,7 +80,7 @@ def test_a_capture_that_fails_leaves_the_stream_and_the_next_one_works(cuda: Fak
     assert cuda.device == 0
     cuda.end_fails = False
     capture(nothing)
-    assert cuda.pools == 2  # the allocator still holds the first
+    assert cuda.pools == 2  # the allocator still holds the failed capture's pool
 
 
 def test_a_step_that_waits_for_the_device_is_not_captured(cuda: FakeCuda) -> None:
@@ -93,7 +95,7 @@ def test_a_step_that_waits_for_the_device_is_not_captured(cuda: FakeCuda) -> Non
     assert not cuda.modes
 
 
-def test_a_device_that_fails_is_told_from_a_capture_that_does(cuda: FakeCuda) -> None:
+def test_the_failure_of_a_device_differs_from_the_failure_of_a_capture(cuda: FakeCuda) -> None:
     def step() -> None:
         cuda.broken.add(1)
         raise torch.AcceleratorError("CUDA error: unspecified launch failure")
@@ -119,7 +121,7 @@ def graphs(slots: int = 20) -> Graphs:
 
 
 class Capturing:
-    """Captures all but some numbers of rows; keeps which graph ran."""
+    """Refuses to capture some numbers of rows; records which graphs ran."""
 
     def __init__(self, *refused: int) -> None:
         self.refused = refused
@@ -132,7 +134,7 @@ class Capturing:
         return lambda: (self.ran.append(rows), compute())[1]
 
 
-def test_rows() -> None:
+def test_the_numbers_of_rows_that_are_captured() -> None:
     assert row_buckets(1) == [1]
     assert row_buckets(5) == [1, 2, 4, 5]
     assert row_buckets(16) == [1, 2, 4, 8, 16]
@@ -165,13 +167,13 @@ def test_all_graphs_share_their_outputs() -> None:
         (lambda: plan([Feed(0, [1, 2], 0, Sampling(), Features(), 0)]), 0),
     ],
 )
-def test_what_no_graph_holds_is_left(step: Callable[[], Plan], k: int) -> None:
+def test_a_step_that_fits_no_graph_is_not_run(step: Callable[[], Plan], k: int) -> None:
     made = graphs()
     made.capture(Capturing())
     assert made.run(step(), k) is None
 
 
-def test_rows_that_cannot_be_captured_take_a_larger_graph(
+def test_rows_that_cannot_be_captured_use_a_larger_graph(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     made, capture = graphs(), Capturing(4, 20)

@@ -1,4 +1,4 @@
-"""Downloads, against a server that stands for the Hugging Face hub."""
+"""Downloads from a fake Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def hub(fake_hub: FakeHub) -> FakeHub:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """huggingface_hub waits a second before it tries again."""
+    """Skips the second that huggingface_hub waits before it tries again."""
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
@@ -61,11 +61,11 @@ def test_a_model_is_downloaded_once_and_in_one_format(hub: FakeHub) -> None:
     assert MODEL in first
     assert "256 kB in 3 files" in first
     assert last.startswith("downloaded some/model: 256 kB of 256 kB")
-    hub.broken = True  # what is here is not asked for
+    hub.broken = True  # files in the cache are not asked for
     assert told([Want(MODEL)]) == []
 
 
-def test_the_small_files_can_be_had_alone(hub: FakeHub) -> None:
+def test_the_small_files_can_be_downloaded_alone(hub: FakeHub) -> None:
     told([Want(MODEL, weights=False)])
     assert not (snapshot(MODEL) / "model.safetensors").exists()
     told([Want(MODEL)])
@@ -99,7 +99,7 @@ def test_named_files_of_a_repository(hub: FakeHub) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_line_that_breaks_is_taken_up_where_it_ended(hub: FakeHub) -> None:
+def test_a_broken_download_resumes_where_it_ended(hub: FakeHub) -> None:
     told([Want(MODEL, weights=False)])
     hub.cuts = {"model.safetensors": [100_000, 50_000]}
     told([Want(MODEL)])
@@ -108,7 +108,7 @@ def test_a_line_that_breaks_is_taken_up_where_it_ended(hub: FakeHub) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_download_given_up_is_gone_on_with_at_the_next_start(
+def test_a_failed_download_resumes_at_the_next_start(
     hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told([Want(MODEL, weights=False)])
@@ -123,7 +123,7 @@ def test_a_download_given_up_is_gone_on_with_at_the_next_start(
     assert (snapshot(MODEL) / "model.safetensors").read_bytes() == WEIGHTS
 
 
-def test_a_partial_file_of_other_content_is_noticed(hub: FakeHub) -> None:
+def test_a_partial_file_with_other_content_is_detected(hub: FakeHub) -> None:
     told([Want(MODEL, weights=False)])
     blobs = snapshot(MODEL).parents[1] / "blobs"
     digest = hashlib.sha256(WEIGHTS).hexdigest()
@@ -134,14 +134,14 @@ def test_a_partial_file_of_other_content_is_noticed(hub: FakeHub) -> None:
     assert (snapshot(MODEL) / "model.safetensors").read_bytes() == WEIGHTS
 
 
-def test_progress_is_told_in_lines(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_in_lines(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloads, "_SECONDS_BETWEEN_LINES", 0)
     lines = told([Want(MODEL)])
     assert len(lines) > 100
     assert any("downloading some/model: 128 kB of 256 kB, " in line for line in lines)
 
 
-def test_a_gated_repository_says_how_to_get_in(
+def test_the_refusal_of_a_gated_repository_says_how_to_get_access(
     hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.gated.add(MODEL)
@@ -171,14 +171,14 @@ def test_an_unreachable_hub(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 @pytest.mark.usefixtures("impatient")
-def test_a_hub_in_trouble_may_get_well(hub: FakeHub, status: int) -> None:
+def test_an_error_of_the_hub_may_be_temporary(hub: FakeHub, status: int) -> None:
     hub.trouble = status
     with pytest.raises(HubUnreachable, match=f"answered {status} for some/model"):
         told([Want(MODEL)])
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
-def test_a_disk_that_fails_is_not_the_hubs_fault(
+def test_an_error_of_the_disk_is_not_taken_for_one_of_the_hub(
     hub: FakeHub, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def fail(*_: object) -> None:
@@ -190,9 +190,7 @@ def test_a_disk_that_fails_is_not_the_hubs_fault(
     assert not isinstance(failed.value, Passing)
 
 
-def test_offline_all_that_is_missing_is_named(
-    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_offline_all_missing_files_are_named(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     wants = [Want(MODEL), Want("some/saes", ("a/w.npz",))]
     with pytest.raises(HubError) as refused:
@@ -207,7 +205,9 @@ def test_offline_all_that_is_missing_is_named(
     assert hub.asked == []
 
 
-def test_a_disk_too_small(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_larger_than_the_free_disk_is_refused(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def disk_usage(path: Path) -> Any:
         return type("Usage", (), {"free": 100_000})
 
@@ -220,5 +220,5 @@ def test_a_disk_too_small(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None
     ("count", "text"),
     [(999, "1 kB"), (548_105_171, "548 MB"), (999_600_000, "1.0 GB"), (10_457_000_000, "10.5 GB")],
 )
-def test_sizes_as_people_write_them(count: int, text: str) -> None:
+def test_sizes_are_rounded_for_reading(count: int, text: str) -> None:
     assert readable(count) == text

@@ -1,4 +1,4 @@
-"""What cannot be served is refused at start, with what to change."""
+"""Models and sources that cannot be served are refused at start, with what to change."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_hook_point_the_model_lacks_is_refused(model: Path, tmp_path: Path, ho
         ("blocks.1.attn.hook_z", {"refactor_factored_attn_matrices": True}),
     ],
 )
-def test_model_processing_that_is_not_imitated_is_refused(
+def test_unsupported_model_processing_is_refused(
     model: Path, tmp_path: Path, hook: str, processing: dict[str, Any]
 ) -> None:
     sae = tiny.sae_folder(tmp_path, "standard", hook, model_from_pretrained_kwargs=processing)
@@ -64,9 +64,7 @@ def test_model_processing_that_is_not_imitated_is_refused(
         load(model, sae)
 
 
-def test_activations_scaled_by_a_factor_nobody_knows_are_refused(
-    model: Path, tmp_path: Path
-) -> None:
+def test_activations_scaled_by_an_unknown_factor_are_refused(model: Path, tmp_path: Path) -> None:
     sae = tiny.sae_folder(
         tmp_path,
         "standard",
@@ -86,7 +84,7 @@ def test_a_transcoder_is_refused(model: Path, tmp_path: Path) -> None:
         load(model, sae)
 
 
-def test_sources_of_one_name_are_refused(model: Path, tmp_path: Path) -> None:
+def test_sources_with_the_same_name_are_refused(model: Path, tmp_path: Path) -> None:
     hook = "blocks.1.hook_resid_pre"
     twins = [tiny.sae_folder(tmp_path / parent / "mine", "standard", hook) for parent in "ab"]
     with pytest.raises(SourceError, match=r"would be called model\w*/1-mine: .*=MODEL/SOURCE"):
@@ -98,7 +96,7 @@ def test_sources_of_one_name_are_refused(model: Path, tmp_path: Path) -> None:
 
 
 def test_weights_of_another_model_are_refused(model: Path, tmp_path: Path) -> None:
-    """transformers alone would put random numbers where weights are missing."""
+    """transformers by itself would fill missing weights with random numbers."""
     shutil.copytree(model, tmp_path / "model")
     config = json.loads((model / "config.json").read_text())
     (tmp_path / "model" / "config.json").write_text(json.dumps({**config, "n_layer": 4}))
@@ -108,7 +106,7 @@ def test_weights_of_another_model_are_refused(model: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_what_does_not_fit_into_memory_is_refused(
+def test_a_model_that_does_not_fit_into_memory_is_refused(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
     sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
@@ -126,10 +124,10 @@ def test_what_does_not_fit_into_memory_is_refused(
     load(model, sae)
 
 
-def test_what_a_step_takes_is_counted(
+def test_the_memory_of_a_step_is_counted(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A prompt's activations in a wide source are far more than its weights."""
+    """A wide source's activations for a prompt take far more memory than its weights."""
     sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre", d_sae=20_000)
     settings = Settings(model=str(model), sources=(str(sae),), device="cpu", prefill_tokens=100)
     monkeypatch.setattr(memory, "_available", lambda _: 50_000_000)
@@ -146,11 +144,11 @@ def model_of(folder: Path) -> LanguageModel:
     return outline("m", str(folder), device="cpu", dtype="float32")
 
 
-def test_what_the_libraries_have_taken_is_gone(
+def test_memory_that_the_libraries_use_is_not_available(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = tmp_path / "memory.max"
-    limit.write_text(f"{200 << 20}\n")  # torch alone takes more
+    limit.write_text(f"{200 << 20}\n")  # torch alone uses more
     monkeypatch.setattr(container, "_LIMITS", (limit,))
     assert memory._available(torch.device("cpu")) == 0
     limit.write_text(f"{8 << 30}\n")
@@ -159,7 +157,7 @@ def test_what_the_libraries_have_taken_is_gone(
 
 
 @pytest.mark.parametrize("files", [("memory.max",), ("missing", "memory.max")])
-def test_a_container_too_small_for_anything_is_told_before_torch_is_imported(
+def test_a_container_too_small_for_any_model_is_refused_before_torch_is_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(container, "_LIMITS", tuple(tmp_path / name for name in files))
@@ -170,7 +168,7 @@ def test_a_container_too_small_for_anything_is_told_before_torch_is_imported(
     container.require_libraries()
 
 
-def test_the_memory_needed_is_what_is_allocated(model: Path, tmp_path: Path) -> None:
+def test_the_memory_counted_is_the_memory_allocated(model: Path, tmp_path: Path) -> None:
     sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
     loaded = load(model, sae)
     needed = memory.need(loaded.runner.model, loaded.runner.cache.slots)
@@ -178,7 +176,7 @@ def test_the_memory_needed_is_what_is_allocated(model: Path, tmp_path: Path) -> 
     assert needed.cache == loaded.runner.cache.nbytes - spare
 
 
-def test_the_cache_stays_within_its_budget(model: Path, tmp_path: Path) -> None:
+def test_the_cache_stays_within_axon_cache_mb(model: Path, tmp_path: Path) -> None:
     sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
     told: list[str] = []
     settings = Settings(model=str(model), sources=(str(sae),), device="cpu")
@@ -217,7 +215,7 @@ def test_sources_that_disagree_on_bos_are_refused(model: Path, tmp_path: Path) -
 
 
 def with_added_token(model: Path, folder: Path, **named: str) -> Path:
-    """The same model whose tokenizer knows one token more than it, as Gemma 3's does."""
+    """A copy of the model whose tokenizer has one token more than the model, as Gemma 3's has."""
     from transformers import AutoTokenizer
 
     shutil.copytree(model, folder)
@@ -244,7 +242,7 @@ def test_a_token_that_the_model_does_not_know_is_refused_in_a_prompt(
 
 
 def test_a_tokenizer_that_cannot_read_a_prompt_refuses_it(model: Path, tmp_path: Path) -> None:
-    """Some without an <unk> raise where others leave out what they do not know."""
+    """Some tokenizers without an <unk> raise an error; others leave out unknown characters."""
     sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
 
     def fail(text: str) -> list[int]:
@@ -262,7 +260,7 @@ def test_a_bos_that_the_model_does_not_know_is_refused(model: Path, tmp_path: Pa
 
 
 def test_a_vocabulary_larger_than_the_tokenizers_is_served(model: Path, tmp_path: Path) -> None:
-    """Models pad theirs; what has no text may still be drawn."""
+    """Models pad their vocabulary. A padding token may be drawn, though it has no text."""
     from transformers import AutoModelForCausalLM
 
     shutil.copytree(model, tmp_path / "model")
@@ -277,8 +275,10 @@ def test_a_vocabulary_larger_than_the_tokenizers_is_served(model: Path, tmp_path
     assert decoder(loaded.tokenizer)([5, drawn, 6]) == decoder(loaded.tokenizer)([5, 6])
 
 
-def test_special_tokens_are_read_in_a_prompt_as_in_a_notebook(model: Path, tmp_path: Path) -> None:
-    """By Hugging Face and TransformerLens, whose answers people compare with these."""
+def test_special_tokens_in_a_prompt_are_read_as_by_transformerlens(
+    model: Path, tmp_path: Path
+) -> None:
+    """People compare Axon's results with those of TransformerLens and Hugging Face."""
     sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
     loaded = load(model, sae)
     bridge = reference.boot(model)
@@ -289,7 +289,7 @@ def test_special_tokens_are_read_in_a_prompt_as_in_a_notebook(model: Path, tmp_p
         assert ids.count(loaded.served.bos_id) == 1 + text.count(end)
 
 
-def test_a_source_without_bos_prepends_none(model: Path, tmp_path: Path) -> None:
+def test_a_source_trained_without_bos_prepends_none(model: Path, tmp_path: Path) -> None:
     sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_resid_pre", prepend_bos=False)
     assert load(model, sae).served.bos_id is None
 
@@ -302,16 +302,16 @@ def test_layers_that_are_not_attention_are_refused(tmp_path: Path) -> None:
         load_model("m", str(tmp_path), device="cpu", dtype="float32")
 
 
-def test_a_source_that_its_hook_point_never_feeds_is_refused(model: Path, tmp_path: Path) -> None:
+def test_a_source_whose_hook_point_gives_nothing_is_refused(model: Path, tmp_path: Path) -> None:
     sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_resid_pre")
     runner = load(model, sae).runner
-    runner.tap.close()  # as if the name resolved to a module that the forward pass goes around
+    runner.tap.close()  # as if the name meant a module that the forward pass does not call
     runner.tap._seen.clear()
     with pytest.raises(SourceError, match=r"blocks\.1\.hook_resid_pre gave nothing"):
         runner.tap.check(tokens=2)
 
 
-def test_what_is_waited_for_is_told(model: Path, tmp_path: Path, fake_hub: FakeHub) -> None:
+def test_each_stage_of_loading_is_reported(model: Path, tmp_path: Path, fake_hub: FakeHub) -> None:
     fake_hub.repositories["some/model"] = {p.name: p.read_bytes() for p in model.iterdir()}
     sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
     lines: list[str] = []
@@ -331,7 +331,7 @@ def test_attention_that_cannot_be_replaced_is_refused(tmp_path: Path) -> None:
         load_model("m", str(tmp_path), device="cpu", dtype="float32")
 
 
-def test_positions_that_follow_the_longest_request_are_refused(tmp_path: Path) -> None:
+def test_positions_that_depend_on_the_longest_request_are_refused(tmp_path: Path) -> None:
     rope = {
         "rope_type": "dynamic",
         "factor": 2.0,

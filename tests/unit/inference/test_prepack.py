@@ -1,4 +1,4 @@
-"""Packing replaces what it knows, and what it does not know stays as it is."""
+"""Packing replaces the layers that it knows, and leaves all others unchanged."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from transformers.pytorch_utils import Conv1D
 
 
 class Scaled(nn.Linear):
-    """Computes something else than its base class."""
+    """A linear layer that computes something else than its base class."""
 
     def forward(self, input: Tensor) -> Tensor:
         return 3 * super().forward(input)
 
 
 class Shifted(Conv1D):  # type: ignore[misc]
-    """The same for the layers of GPT-2."""
+    """The same for GPT-2's kind of linear layer."""
 
     def forward(self, x: Tensor) -> Tensor:
         found: Tensor = super().forward(x)
@@ -55,7 +55,7 @@ def test_a_packed_network_computes_what_the_plain_one_does() -> None:
 
 
 @pytest.mark.parametrize("able", [True, False])
-def test_bfloat16_is_packed_where_the_cpu_multiplies_it(
+def test_bfloat16_is_packed_where_the_cpu_can_multiply_it(
     monkeypatch: pytest.MonkeyPatch, able: bool
 ) -> None:
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: able)

@@ -11,7 +11,7 @@ LOGITS = torch.tensor([3.0, 1.0, 2.0, -1.0, 0.5])
 
 
 def knobs(n: int, **values: Any) -> Knobs:
-    """Knobs for n rows, the same for all; row i has drawn i tokens before."""
+    """The same knobs for n rows; row i has already drawn i tokens."""
     temperature = float(values.get("temperature", 1.0))
     top_k, top_p = int(values.get("top_k", 0)), float(values.get("top_p", 1.0))
     penalty = float(values.get("repetition_penalty", 1.0))
@@ -49,7 +49,7 @@ def test_draws_follow_the_distribution() -> None:
 
 
 def test_draw_inverts_the_distribution_function() -> None:
-    """Against the plain running sum, over more than one block, zeros included."""
+    """Compared with a simple running sum, over several blocks, with zeros among them."""
     scores = torch.randn(400, 3000, generator=torch.Generator().manual_seed(2)) * 3
     scores[:, 100:700] = -torch.inf
     scores[:200, 1000:] = -torch.inf
@@ -62,7 +62,7 @@ def test_draw_inverts_the_distribution_function() -> None:
     total = cumulative[:, -1:]
     above = cumulative.gather(-1, at) / total
     below = above - scores.softmax(-1).double().gather(-1, at) / total
-    # In single precision a block's sum is right to about 1e-7.
+    # A block's sum in single precision has an error of about 1e-7.
     assert (above.squeeze() > u - 1e-6).all()
     assert (below.squeeze() < u + 1e-6).all()
 
@@ -72,7 +72,7 @@ def test_top_k_keeps_the_likeliest() -> None:
     torch.testing.assert_close(frequencies(LOGITS, top_k=2), want, atol=0.012, rtol=0)
 
 
-def test_top_p_keeps_the_fewest_that_reach_it() -> None:
+def test_top_p_keeps_the_fewest_tokens_that_reach_it() -> None:
     # softmax: .624, .084, .230, .011, .051; .85 needs the first two by rank.
     want = torch.tensor([3.0, -torch.inf, 2.0, -torch.inf, -torch.inf]).softmax(-1)
     torch.testing.assert_close(frequencies(LOGITS, top_p=0.85), want, atol=0.012, rtol=0)
@@ -88,7 +88,7 @@ def test_top_p_counts_within_top_k() -> None:
 
 @pytest.mark.parametrize("spread", [0.1, 3.0])
 def test_top_p_in_a_large_vocabulary(spread: float) -> None:
-    """Flat rows have a nucleus of thousands, steep ones of a few; each row has knobs of its own."""
+    """The nucleus has thousands of tokens in flat rows, few in steep ones. Knobs differ by row."""
     n, vocabulary = 12, 5000
     scores = torch.randn(n, vocabulary, generator=torch.Generator().manual_seed(4)) * spread
     some = knobs(n, top_p=0.5)
@@ -103,7 +103,7 @@ def test_top_p_in_a_large_vocabulary(spread: float) -> None:
         assert abs(int((found[row] > -torch.inf).sum()) - want) <= 1
 
 
-def test_ties_with_the_last_one_kept_stay() -> None:
+def test_ties_with_the_last_token_kept_are_kept_too() -> None:
     found = frequencies(torch.tensor([1.0, 1.0, 1.0, -9.0]), top_k=2)
     assert (found[:3] > 0.3).all()
     assert found[3] == 0
@@ -162,7 +162,7 @@ def test_uniform_is_uniform_and_differs_by_seed_and_draw() -> None:
 
 
 def test_uniform_is_splitmix64() -> None:
-    """The first outputs of the published generator from state 0, to 52 bits."""
+    """The first outputs of the published generator (splitmix64) from state 0, to 52 bits."""
     published = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
     found = uniform(torch.zeros(3, dtype=torch.int64), torch.arange(3))
     assert found.tolist() == [(value >> 12) / 2**52 for value in published]
@@ -174,7 +174,7 @@ def test_uniform_is_splitmix64() -> None:
 def test_the_smallest_temperatures_draw_the_likeliest(
     temperature: float, truncation: dict[str, float], size: int
 ) -> None:
-    """Divided as they are, such scores would all be infinite, and no probability a number."""
+    """A plain division by them would make scores infinite and probabilities NaN."""
     rows = torch.randn(7, size, generator=torch.Generator().manual_seed(5)) * 100
     seen = torch.rand(7, size, generator=torch.Generator().manual_seed(6)) < 0.5
     for penalty in (0.1, 1.0, 10.0):
@@ -190,7 +190,7 @@ def test_the_smallest_temperatures_draw_the_likeliest(
 @pytest.mark.parametrize(
     "options", [{"temperature": 0}, {}, {"top_k": 3}, {"top_p": 0.5}, {"repetition_penalty": 2}]
 )
-def test_a_row_that_is_not_finite_is_told_and_leaves_the_others_alone(
+def test_a_row_that_is_not_finite_is_reported_and_does_not_affect_others(
     bad: float, everywhere: bool, options: dict[str, float]
 ) -> None:
     for size in (5, 256, 700):
@@ -205,7 +205,7 @@ def test_a_row_that_is_not_finite_is_told_and_leaves_the_others_alone(
         torch.testing.assert_close(logprobs[[0, 2]], own[[0, 2]])
 
 
-def test_a_penalty_that_overflows_is_told() -> None:
+def test_a_penalty_that_overflows_is_reported() -> None:
     rows = torch.tensor([[3e38, 1.0, -3e38]])
     seen = torch.ones(1, 3, dtype=torch.bool)
     assert sample(rows, seen, knobs(1, repetition_penalty=0.1))[1].isnan().all()

@@ -17,7 +17,7 @@ def sequence(number: int, prompt_length: int = 4) -> Sequence:
     return Sequence(number, request, Detokenizer(decoder(ByteTokenizer())), list(prompt))
 
 
-def test_admits_in_order_of_arrival_up_to_the_slots() -> None:
+def test_requests_are_admitted_in_order_while_there_are_slots() -> None:
     scheduler = Scheduler(slots=2, max_queue=5, prefill_tokens=8)
     for number in range(4):
         scheduler.submit(sequence(number))
@@ -27,7 +27,7 @@ def test_admits_in_order_of_arrival_up_to_the_slots() -> None:
     assert [s.id for s in scheduler.admit()] == [2]
 
 
-def test_refuses_beyond_slots_and_queue() -> None:
+def test_requests_beyond_slots_and_queue_are_refused() -> None:
     scheduler = Scheduler(slots=1, max_queue=2, prefill_tokens=8)
     for number in range(3):
         scheduler.submit(sequence(number))
@@ -54,12 +54,12 @@ def test_a_long_prompt_is_read_in_chunks_while_others_decode() -> None:
     assert [(s.id, n) for s, n in scheduler.prefill_batch()] == [(1, 2), (2, 3), (3, 3)]
 
 
-def test_chunks_are_larger_while_nobody_waits_for_them() -> None:
+def test_chunks_are_larger_while_no_request_decodes() -> None:
     scheduler = reading([20, 9, 9], prefill_tokens=8)
     assert [(s.id, n) for s, n in scheduler.prefill_batch()] == [(0, 20), (1, 9), (2, 3)]
 
 
-def test_releasing_one_that_waits_takes_it_from_the_queue() -> None:
+def test_releasing_a_waiting_request_takes_it_from_the_queue() -> None:
     scheduler = Scheduler(slots=1, max_queue=3, prefill_tokens=8)
     waiting = [sequence(number) for number in range(3)]
     for one in waiting:
@@ -70,7 +70,7 @@ def test_releasing_one_that_waits_takes_it_from_the_queue() -> None:
 
 
 class Cache:
-    """Holds who is in which slot, and moves them as the scheduler says."""
+    """Holds the request in each slot, and moves requests as the scheduler says."""
 
     def __init__(self, slots: int) -> None:
         self.rows: list[int | None] = [None] * slots
@@ -82,8 +82,9 @@ class Cache:
 
 
 @given(st.lists(st.integers(0, 99), max_size=80))
-def test_slots_stay_dense_with_those_that_decode_first(choices: list[int]) -> None:
-    """Whatever joins, is promoted or leaves, in any order: no holes, and the cache agrees."""
+def test_slots_stay_dense_and_decoding_requests_come_first(choices: list[int]) -> None:
+    """Requests join, are promoted and leave in any order: no slot between two is free, and the
+    cache agrees with the scheduler."""
     scheduler, cache = Scheduler(slots=5, max_queue=50, prefill_tokens=8), Cache(5)
     for number, choice in enumerate(choices):
         action, pick = choice % 3, choice // 3

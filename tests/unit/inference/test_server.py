@@ -1,4 +1,4 @@
-"""Event streams and the messages made of events."""
+"""Event streams, and the gRPC messages made from events."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def token(position: int, features: int = 0) -> Token:
     return Token(position, 7, "x", -1.0, (found,))
 
 
-async def test_tokens_that_were_not_read_yet_become_one_event() -> None:
+async def test_unread_tokens_are_joined_into_one_event() -> None:
     stream = EventStream()
     end = Finished(Reason.LENGTH, 1, 3)
     for event in (Started(), Tokens((token(0),)), Tokens((token(1), token(2))), end):
@@ -45,8 +45,8 @@ async def test_tokens_that_were_not_read_yet_become_one_event() -> None:
     assert await stream.next() is end
 
 
-async def test_a_reader_that_lags_far_costs_no_more_for_each_token() -> None:
-    """Copying what there is for each token that comes would take minutes here."""
+async def test_a_slow_reader_does_not_make_new_tokens_more_expensive() -> None:
+    """Copying all unread tokens for each new one would take minutes here."""
     stream, count = EventStream(), 300_000
     event = Tokens((token(0),))
     for _ in range(count):
@@ -56,7 +56,7 @@ async def test_a_reader_that_lags_far_costs_no_more_for_each_token() -> None:
     assert len(tokens.tokens) == count
 
 
-async def test_a_reader_waits_for_what_the_engines_thread_publishes() -> None:
+async def test_a_reader_waits_for_events_of_the_engines_thread() -> None:
     listeners = Listeners(asyncio.get_running_loop())
     stream = listeners.open(3)
     waiting = asyncio.create_task(stream.next())
@@ -65,7 +65,7 @@ async def test_a_reader_waits_for_what_the_engines_thread_publishes() -> None:
     assert isinstance(await asyncio.wait_for(waiting, 1), Started)
 
 
-def test_many_tokens_are_spread_over_messages_of_bounded_size() -> None:
+def test_many_tokens_are_split_into_messages_of_limited_size() -> None:
     event = Tokens(tuple(token(position, features=50) for position in range(100)))
     whole = list(messages.from_event(event, REQUEST, SERVED, 2 << 20))
     assert len(whole) == 1

@@ -1,4 +1,4 @@
-"""What becomes of a service whose model cannot be loaded."""
+"""A service whose model cannot be loaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from axon_inference.loading.starting import CannotServe, bring_up
 
 
 class Loader:
-    """Fails as told, then loads."""
+    """Raises the given failures one after another, then loads."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
@@ -49,7 +49,7 @@ async def test_the_process_ends_with_the_reason(
     assert (loader.loaded, clock.slept) == (False, [])
 
 
-async def test_what_never_helps_is_not_tried_again(
+async def test_a_permanent_failure_is_not_tried_again(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     loader = Loader(HubError("there is no repository a/b"))
@@ -59,7 +59,7 @@ async def test_what_never_helps_is_not_tried_again(
     assert (loader.loaded, clock.slept) == (False, [])
 
 
-async def test_what_time_mends_is_tried_again_with_growing_pauses(
+async def test_a_temporary_failure_is_tried_again_with_growing_pauses(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     loader = Loader(*[HubUnreachable("the hub is silent")] * 8)
@@ -71,7 +71,7 @@ async def test_what_time_mends_is_tried_again_with_growing_pauses(
     assert set(loader.told) == {"cannot serve: the hub is silent"}
 
 
-async def test_what_nobody_foresaw_is_logged_with_its_traceback(
+async def test_an_unexpected_failure_is_logged_with_its_traceback(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -1,4 +1,4 @@
-"""Many rows are encoded in parts: the same features in a bounded amount of memory."""
+"""Many rows are encoded in parts: the same features with limited memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ARCHITECTURES = ["standard", "jumprelu", "gated", "topk", "matching_pursuit"]
 
 
 class Memory(TorchDispatchMode):
-    """Bytes of the largest tensor that was made, and of all that there were at once."""
+    """Measures the bytes of the largest new tensor, and the most bytes of all new ones at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Memory(TorchDispatchMode):
 
 @pytest.fixture(params=["packed", "plain"])
 def weights(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a CPU, and as on a GPU."""
+    """Packed weights as on a CPU, and plain ones as on a GPU."""
     if request.param == "plain":
         monkeypatch.setattr(prepack, "available", lambda *_: False)
 
@@ -76,7 +76,7 @@ def read(reader: Reader, tokens: int = TOKENS, k: int = 40) -> tuple[Strongest, 
 
 @pytest.mark.usefixtures("weights")
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_long_prompt_takes_no_more_than_a_part_of_it(
+def test_a_long_prompt_takes_no_more_memory_than_a_part_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str
 ) -> None:
     whole, memory = read(reader(tmp_path, architecture))
@@ -94,9 +94,7 @@ def test_a_long_prompt_takes_no_more_than_a_part_of_it(
     assert bool((same | (whole.activations == 0)).all())
 
 
-def test_one_row_is_read_however_wide_the_source(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_at_least_one_row_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "_AT_ONCE", 1000)
     found, _ = read(reader(tmp_path, "standard"), tokens=3)
     assert found.ids.shape == (3, 40)

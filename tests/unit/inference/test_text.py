@@ -28,9 +28,9 @@ def test_pieces_add_up_to_the_decoded_text(text: str, tail: bytes) -> None:
     assert told == decoder(ByteTokenizer())(ids)
 
 
-# U+FFFD itself is a character like others, though it is what half a character is decoded to.
+# A text may contain U+FFFD itself, to which half a character is decoded too.
 @given(st.text(min_size=1, max_size=20) | st.text("\ufffda\u00e9\u20ac\U0001f600", min_size=1))
-def test_a_character_is_told_once_it_is_complete(text: str) -> None:
+def test_a_character_is_given_out_when_it_is_complete(text: str) -> None:
     pieces = Detokenizer(decoder(ByteTokenizer()))
     told = ""
     for character in text:
@@ -42,7 +42,7 @@ def test_a_character_is_told_once_it_is_complete(text: str) -> None:
 
 @settings(deadline=None)
 @given(st.text("\ufffda \u00e9\U0001f600", max_size=9), st.sampled_from(["bundled", "words"]))
-def test_whole_text_leaves_nothing_held_back(text: str, kind: str) -> None:
+def test_after_a_whole_text_nothing_is_held_back(text: str, kind: str) -> None:
     tokenizer = bundled_tokenizer() if kind == "bundled" else sentencepiece()
     ids = tokenizer.encode(text, add_special_tokens=False)
     pieces = Detokenizer(decoder(tokenizer))
@@ -51,7 +51,7 @@ def test_whole_text_leaves_nothing_held_back(text: str, kind: str) -> None:
     assert told == tokenizer.decode(ids, clean_up_tokenization_spaces=False)
 
 
-def test_what_was_given_out_early_is_not_given_out_again() -> None:
+def test_flushed_text_is_not_given_out_again() -> None:
     pieces = Detokenizer(decoder(ByteTokenizer()))
     assert (pieces.push(0xE2), pieces.flush()) == ("", "\ufffd")
     assert [pieces.push(byte) for byte in b"ab"] == ["a", "b"]
@@ -59,7 +59,7 @@ def test_what_was_given_out_early_is_not_given_out_again() -> None:
 
 @given(st.text(max_size=20))
 def test_pieces_of_words_with_their_spaces_add_up(text: str) -> None:
-    """Llama-2's and Gemma's tokenizers: the first space of a text is not told, all others are."""
+    """Llama-2's and Gemma's tokenizers drop the first space of a text and keep all others."""
     tokenizer = sentencepiece()
     ids = tokenizer.encode(text, add_special_tokens=False)
     pieces = Detokenizer(decoder(tokenizer))
@@ -67,9 +67,9 @@ def test_pieces_of_words_with_their_spaces_add_up(text: str) -> None:
     assert told == tokenizer.decode(ids, clean_up_tokenization_spaces=False)
 
 
-@settings(deadline=None)  # loading the tokenizer takes its time
+@settings(deadline=None)  # loading the tokenizer is slow
 @given(st.lists(st.integers(0, 3071), max_size=30))
-def test_the_tokenizer_within_gives_the_text_of_the_one_around_it(ids: list[int]) -> None:
+def test_the_fast_tokenizer_inside_gives_the_same_text_as_its_wrapper(ids: list[int]) -> None:
     tokenizer = bundled_tokenizer()
     pieces = Detokenizer(decoder(tokenizer))
     told = "".join([pieces.push(token) for token in ids]) + pieces.flush()

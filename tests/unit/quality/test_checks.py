@@ -1,4 +1,4 @@
-"""`make check-quality` against a server that is good, and against servers with one fault each."""
+"""`make check-quality` against a good server, and against servers with one fault each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = [name for name, _ in CHECKS]
 
 
 class FakeServer:
-    """Speaks as the gateway does, with a model that counts; has at most one fault."""
+    """Speaks the gateway's protocol, with a model that counts; has at most one fault."""
 
     def __init__(self, fault: str = "", context: int = 128) -> None:
         self.fault = fault
@@ -71,7 +71,7 @@ class FakeServer:
             for at, word in enumerate(prompt)
         ]
         await socket.send_json({"type": "prompt", "seq": 1, "tokens": tokens})
-        # It ends its text by itself, before the long run has all its tokens.
+        # The model ends its text before the long run has all its tokens.
         count = min(command.get("max_tokens", 60), 90)
         frames = [self._token(run, len(prompt), step, kind) for step in range(count)]
         if self.fault == "lost token" and count > 20:
@@ -122,7 +122,7 @@ class FakeServer:
 
 
 async def check_quality(url: str) -> tuple[int | None, dict[str, str], str]:
-    """The exit code, each check's verdict with what it measured, and what else was said."""
+    """The exit code, each check's line by its name, and the last line of output plus stderr."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.quality", "--first", "10", "--rate", "50", "--pause", "10"),
         env={**os.environ, "AXON_URL": url},
@@ -162,7 +162,7 @@ async def test_a_good_server_passes() -> None:
         ("no contrast", "contrast", "they share 100%"),
     ],
 )
-async def test_a_fault_fails_the_check_that_is_for_it(fault: str, check: str, says: str) -> None:
+async def test_a_fault_fails_the_check_made_for_it(fault: str, check: str, says: str) -> None:
     async with FakeServer(fault).running() as server:
         code, verdicts, _ = await check_quality(server.url)
     assert code == 1
@@ -170,14 +170,14 @@ async def test_a_fault_fails_the_check_that_is_for_it(fault: str, check: str, sa
     assert says in verdicts[check]
 
 
-async def test_a_label_that_is_no_text_fails_whatever_reads_it() -> None:
+async def test_a_label_that_is_not_text_is_a_fault() -> None:
     async with FakeServer("null labels").running() as server:
         code, verdicts, _ = await check_quality(server.url)
     assert code == 1
     assert "a token cannot be read" in verdicts["sanity"]
 
 
-async def test_a_server_that_is_not_there_or_not_ready_is_said() -> None:
+async def test_a_server_that_is_absent_or_not_ready_is_reported() -> None:
     async with FakeServer("loading").running() as server:
         code, verdicts, _ = await check_quality(server.url)
         assert code == 1
