@@ -38,7 +38,8 @@ class Chooser:
     def best(self, positions: Ints) -> tuple[list[int], bool]:
         """One statement if it is surely precise, else several, else the nearest miss.
 
-        With it, whether it is surely precise. No statement where none holds at all.
+        With it, whether it is surely precise. No statement where none holds at all. The topic of a
+        text says little of where in it a feature fires: it counts where nothing else is precise.
         """
         hits = self._facts.counts(positions)
         held = hits.nonzero()[0]
@@ -48,15 +49,17 @@ class Chooser:
         f1 = 2 * hits / (len(positions) + self._base[held])
         enough = hits >= _SAFE_RECALL * self._base[held]
         safe = (_lower_bound(hits, len(positions)) >= GOOD_PRECISION) & enough
-        if safe.any():
-            return [self._most_telling(held[safe], f1[safe])], True
+        near = (hits >= _NEAR_PRECISION * len(positions)) & enough
+        telling = self._kind[held] != Kind.TOPIC
+        if (one := safe & telling).any():
+            return [self._most_telling(held[one], f1[one])], True
         for kind in _JOINABLE:
             joined = self._join(positions, held, f1, kind)
             if joined:
                 return joined, True
-        near = (hits >= _NEAR_PRECISION * len(positions)) & enough
-        if near.any():
-            return [self._most_telling(held[near], f1[near])], False
+        for one, sure in ((safe, True), (near & telling, False), (near, False)):
+            if one.any():
+                return [self._most_telling(held[one], f1[one])], sure
         return [self._most_telling(held, hits / len(positions) + 0.1 * f1)], False
 
     def _most_telling(self, numbers: Ints, worth: NDArray[np.float64]) -> int:

@@ -80,6 +80,17 @@ def test_of_what_is_as_good_the_more_telling_is_the_label() -> None:
     assert label.description == "it rains"
 
 
+def test_a_topic_is_the_label_where_nothing_else_is_precise() -> None:
+    # Fires in one text of ten, mostly where it rains: the topic holds always, the rain nearly so.
+    rows = [[0, 1] if p < 50 else [0] if p < 100 else [] for p in range(1000)]
+    offsets = np.cumsum([0] + [len(row) for row in rows])
+    topic = ("texts about weather", Kind.TOPIC)
+    held = Facts([topic, ("it rains", Kind.WORLD)], offsets, np.concatenate(rows).astype(int))
+    mostly, seldom = fire(list(range(5, 55))), fire(list(range(40, 90)))
+    assert [label.description for label in labels.choose(mostly, held)] == ["it rains"]
+    assert [label.description for label in labels.choose(seldom, held)] == ["texts about weather"]
+
+
 def test_dead_features_get_no_label() -> None:
     assert labels.choose(fire([]), example()) == []
 
