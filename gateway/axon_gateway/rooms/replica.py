@@ -26,7 +26,7 @@ class Standing(enum.Enum):
 
     #: It reads what the home writes.
     FOLLOWER = enum.auto()
-    #: It has asked for the lease and writes nothing meanwhile.
+    #: It has asked for the lease, and writes nothing until it has it.
     CLAIMING = enum.auto()
     #: It holds the lease, as far as it knows, and alone writes.
     HOME = enum.auto()
@@ -67,7 +67,7 @@ class Replica:
         await self._moved.wait()
 
     def put(self, frame: Frame, begins: bool) -> None:
-        """Has a frame written. LeaseLost if this is not the home."""
+        """Queues a frame to be written. LeaseLost if this is not the home."""
         if self.standing is Standing.FOLLOWER:
             raise LeaseLost(f"room {self.room.id} is written by another gateway")
         self._waiting.append((frame, begins))

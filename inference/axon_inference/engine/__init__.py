@@ -1,1 +1,1 @@
-"""Who runs when: requests, slots, steps, text. Knows nothing of torch."""
+"""Decides what runs when: requests, slots, steps, text. Knows nothing of torch."""

@@ -1,4 +1,4 @@
-"""Who may call, and over what: access tokens, and TLS."""
+"""Access to the service: access tokens, and TLS."""
 
 from __future__ import annotations
 
