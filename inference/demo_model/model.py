@@ -143,18 +143,15 @@ class _Run:
         taken = {id(p) for p in matrices}
         positions = model.transformer.wpe.weight
         others = [p for p in model.parameters() if id(p) not in taken and p is not positions]
+        groups: list[dict[str, Any]] = [
+            {"params": others},
+            # Kept small, or most of what the blocks write is the position.
+            {"params": [positions], "weight_decay": recipe.position_decay},
+        ]
         self._optimizers: tuple[torch.optim.Optimizer, ...] = (
             Muon(matrices, lr=recipe.matrix_rate, weight_decay=recipe.weight_decay),
             torch.optim.AdamW(
-                [
-                    {"params": others},
-                    # Kept small, or most of what the blocks write is the position.
-                    {"params": [positions], "weight_decay": recipe.position_decay},
-                ],
-                lr=recipe.other_rate,
-                betas=_BETAS,
-                weight_decay=0.0,
-                fused=True,
+                groups, lr=recipe.other_rate, betas=_BETAS, weight_decay=0.0, fused=True
             ),
         )
         self._rates = (recipe.matrix_rate, recipe.other_rate)
