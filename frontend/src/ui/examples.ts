@@ -50,7 +50,7 @@ export const EXAMPLES: readonly Example[] = [
       "A pear costs 4 coins and a plum costs 3 coins. Mia takes a pear and a plum. That makes",
   },
   { caption: "a variable that changes", prompt: "x = 3\ny = x + 2\nx = 7\nprint(x)  #" },
-  { caption: "days", prompt: "It is Monday. Tomorrow it is" },
+  { caption: "days", prompt: "It is Monday. So tomorrow it is" },
   { caption: "a story", prompt: "Once upon a time there was" },
 ];
 
