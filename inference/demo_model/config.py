@@ -28,8 +28,10 @@ class Recipe:
     position_decay: float = 0.3  # weight decay of the positions' embeddings
     question_tokens: int = 400_000  # of text with held-out combinations, to ask what it knows
     # sparse autoencoders
-    d_sae: int = 2048  # no fewer than words: or else words are made of shared pieces
-    k: tuple[float, ...] = (4, 5, 6, 6, 6)  # by layer
+    # By layer. No fewer features than words, or words are made of shared pieces; and few at a
+    # time, so that each has one meaning.
+    d_sae: tuple[int, ...] = (1280, 2048, 2048, 2048, 2048)
+    k: tuple[float, ...] = (2, 4.5, 5, 4, 4)
     sae_tokens: int = 500_000  # distinct tokens whose residuals are kept
     sae_samples: int = 900_000
     sae_batch: int = 512
@@ -54,7 +56,7 @@ QUICK = Recipe(
     n_layers=2,
     d_model=32,
     n_heads=2,
-    d_sae=64,
+    d_sae=(64, 64),
     k=(8, 8),
     sae_tokens=10_000,
     sae_samples=40_000,

@@ -16,6 +16,8 @@ from demo_model.residuals import hook_name
 MODEL_ID = "axon-demo"
 _ROWS_PER_SAMPLE = 8
 _START_ROWS = 1024
+_DRAWN_AT_ONCE = 512
+_CLOSE = 0.8  # cosine
 _THRESHOLD_RATE = 0.02
 
 
@@ -50,7 +52,7 @@ def train(residuals: torch.Tensor, layer: int, recipe: Recipe) -> BatchTopKTrain
     sae = BatchTopKTrainingSAE(
         BatchTopKTrainingSAEConfig(
             d_in=recipe.d_model,
-            d_sae=recipe.d_sae,
+            d_sae=recipe.d_sae[layer],
             k=recipe.k[layer],
             # Features that have not fired for a while learn what the others leave.
             aux_loss_coefficient=recipe.sae_aux_loss,
@@ -86,12 +88,11 @@ def train(residuals: torch.Tensor, layer: int, recipe: Recipe) -> BatchTopKTrain
 def _start(sae: BatchTopKTrainingSAE, x: torch.Tensor, k: float) -> None:
     """Each feature begins at a residual drawn at random, less the mean; nothing is known of it.
 
-    The encoder looks along the same directions, at a size that fits the first reconstructions.
+    No two are much alike, or the commonest words would have several features each. The encoder
+    looks along the same directions, at a size that fits the first reconstructions.
     """
     mean = x.mean(dim=0)
-    drawn = x[torch.randperm(len(x))[: sae.cfg.d_sae]] - mean
-    noise = torch.randn(sae.cfg.d_sae - len(drawn), x.shape[1])
-    decoder = torch.nn.functional.normalize(torch.cat([drawn, noise]), dim=1)
+    decoder = _unlike(x[torch.randperm(len(x))] - mean, sae.cfg.d_sae)
     some = x[torch.randperm(len(x))[:_START_ROWS]] - mean
     first = _BatchTopK(k)(some @ decoder.T) @ decoder
     size = (first * some).sum() / first.pow(2).sum()
@@ -99,6 +100,23 @@ def _start(sae: BatchTopKTrainingSAE, x: torch.Tensor, k: float) -> None:
     sae.W_dec.copy_(decoder)
     sae.W_enc.copy_(size * decoder.T)
     sae.b_enc.zero_()
+
+
+def _unlike(x: torch.Tensor, n: int) -> torch.Tensor:
+    """Unit vectors [n, d]: the directions of rows of `x` that are not close to an earlier one.
+
+    Where `x` has too few of them, the rest are random.
+    """
+    chosen = torch.empty(0, x.shape[1])
+    for part in torch.split(x, _DRAWN_AT_ONCE):
+        part = torch.nn.functional.normalize(part, dim=1)
+        new = part[((part @ chosen.T) <= _CLOSE).all(dim=1)]
+        earlier = (new @ new.T).tril(diagonal=-1)
+        chosen = torch.cat([chosen, new[(earlier <= _CLOSE).all(dim=1)]])
+        if len(chosen) >= n:
+            return chosen[:n]
+    noise = torch.nn.functional.normalize(torch.randn(n - len(chosen), x.shape[1]), dim=1)
+    return torch.cat([chosen, noise])
 
 
 def save(sae: BatchTopKTrainingSAE, folder: Path) -> SAE:

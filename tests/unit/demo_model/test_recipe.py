@@ -44,7 +44,7 @@ def test_leaves_an_sae_for_every_layer(made: tuple[Path, Any]) -> None:
     out, _ = made
     for layer in LAYERS:
         sae = SAE.load_from_disk(out / "saes" / f"blocks.{layer}.hook_resid_post")
-        assert (sae.cfg.d_in, sae.cfg.d_sae) == (QUICK.d_model, QUICK.d_sae)
+        assert (sae.cfg.d_in, sae.cfg.d_sae) == (QUICK.d_model, QUICK.d_sae[layer])
         assert sae.cfg.metadata.neuronpedia_id == f"axon-demo/{layer}-res"
         assert sae.cfg.metadata.hook_name == f"blocks.{layer}.hook_resid_post"
         assert sae.cfg.metadata.prepend_bos is True
@@ -57,7 +57,7 @@ def test_leaves_a_row_for_every_feature(made: tuple[Path, Any]) -> None:
         folder = out / "labels" / "axon-demo" / f"{layer}-res"
         rows = export.read(folder / "features")
         indices = [str(row["index"]) for row in rows]
-        assert sorted(indices, key=int) == [str(index) for index in range(QUICK.d_sae)]
+        assert sorted(indices, key=int) == [str(index) for index in range(QUICK.d_sae[layer])]
         assert indices == sorted(indices)  # as Neuronpedia orders them
 
 
