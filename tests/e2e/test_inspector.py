@@ -160,9 +160,9 @@ async def test_without_label_store_the_inspector_says_that_no_more_is_known(
     ("word", "meaning"),
     [
         ("activation", "How strongly a feature fires"),
-        ("Density", "Share of all tokens"),
-        ("Label by", "Who or what wrote the label"),
-        ("Label score", "How well the label tells"),
+        ("Density", "Share of the tokens of a large text"),
+        ("Label by", "Who wrote the label"),
+        ("Label score", "How well the label predicts"),
         ("axon-demo/", "one sparse autoencoder"),
     ],
 )
