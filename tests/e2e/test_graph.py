@@ -97,12 +97,13 @@ async def test_a_frame_costs_little_while_tokens_come_and_the_camera_turns(
     assert count > before[0] + 20
     assert x != before[1]
     yardstick = await yardstick_ms(page)
+    dear = costs[int(0.95 * (len(costs) - 1))]
     print(
-        f"{len(costs)} frames, median {costs[len(costs) // 2]:.1f} ms, most {costs[-3:]},"
+        f"{len(costs)} frames, median {costs[len(costs) // 2]:.1f} ms, 95% below {dear:.1f} ms,"
         f" yardstick {yardstick:.1f} ms"
     )
     assert len(costs) >= 20
-    assert costs[int(0.95 * (len(costs) - 1))] < FRAME_BUDGET * yardstick
+    assert dear < FRAME_BUDGET * yardstick
 
 
 async def test_a_feature_stays_where_it_was_after_a_reload(
