@@ -26,7 +26,7 @@ from demo_model.facts import Facts, Ints
 from demo_model.statements import Kind, Statement
 
 _ON_ONE_WORD = 0.9
-FACTS = (Kind.WORLD, Kind.STRUCTURE, Kind.FACT_AT_WORD)  # what no single word tells
+FACTS = (Kind.WORLD, Kind.STRUCTURE)  # what no single word tells
 
 
 @dataclass(frozen=True)
