@@ -12,11 +12,10 @@ from torch import nn
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from demo_model.config import Recipe
+from demo_model.config import Course, Recipe
 from demo_model.muon import Muon
 
 Progress = Callable[[str], None]
-CHECKPOINT = "training.pt"
 _SAVE_EVERY = 500  # steps
 _REPORT_EVERY = 10.0  # seconds
 _WARM_UP = 0.02  # share of the steps in which the learning rates rise
@@ -26,7 +25,7 @@ _BETAS = (0.9, 0.95)
 # What the weights after so many steps depend on, besides the rows.
 _SETTINGS = (
     "seed", "threads", "vocab_size", "context", "n_layers", "d_model", "n_heads",
-    "bfloat16", "batch", "matrix_rate", "other_rate", "weight_decay", "position_decay",
+    "bfloat16", "batch", "weight_decay", "position_decay", "courses",
 )  # fmt: skip
 
 
@@ -58,19 +57,20 @@ def train(
     model: GPT2LMHeadModel,
     rows: torch.Tensor,
     recipe: Recipe,
-    folder: Path,
+    course: Course,
+    state: Path,
     progress: Progress,
 ) -> float:
-    """One pass over `rows` [n_rows, context] in their order; every step sees new text.
+    """One course: one pass over `rows` [n_rows, context] in their order, all of it new text.
 
     Returns the seconds that it took, over all the runs that it took.
 
-    The state is kept in `folder`; where an earlier run of the same recipe was cut off, it goes on
-    from there, to the same weights to the bit.
+    The file `state` keeps what is done; where an earlier run of the same recipe was cut off, it
+    goes on from there, to the same weights to the bit.
     """
     _prepare(recipe)
-    run = _Run(model, rows, recipe)
-    run.load(folder / CHECKPOINT, progress)
+    run = _Run(model, rows, recipe, course)
+    run.load(state, progress)
     batches = torch.split(rows, recipe.batch)
     report = _Report(run.step, len(batches), recipe.batch * rows.shape[1], progress)
     model.train()
@@ -78,7 +78,7 @@ def train(
         loss = run.advance(batch, rate_factor(run.step, len(batches)))
         report.add(loss)
         if run.step % _SAVE_EVERY == 0 or run.step == len(batches):
-            run.save(folder / CHECKPOINT)
+            run.save(state)
     model.train(False)
     return run.seconds
 
@@ -135,30 +135,34 @@ def _prepare(recipe: Recipe) -> None:
 class _Run:
     """Model and optimizers after so many steps."""
 
-    def __init__(self, model: GPT2LMHeadModel, rows: torch.Tensor, recipe: Recipe) -> None:
+    def __init__(
+        self, model: GPT2LMHeadModel, rows: torch.Tensor, recipe: Recipe, course: Course
+    ) -> None:
         self.step = 0
         self._before, self._began = 0.0, time.monotonic()
         self._model = model
         matrices = [p for p in model.transformer.h.parameters() if p.ndim == 2]
         taken = {id(p) for p in matrices}
-        positions = model.transformer.wpe.weight
-        others = [p for p in model.parameters() if id(p) not in taken and p is not positions]
+        tokens, positions = model.transformer.wte.weight, model.transformer.wpe.weight
+        taken |= {id(tokens), id(positions)}
+        others = [p for p in model.parameters() if id(p) not in taken]
         groups: list[dict[str, Any]] = [
             {"params": others},
+            {"params": [tokens], "weight_decay": course.token_decay},
             # Kept small, or most of what the blocks write is the position.
             {"params": [positions], "weight_decay": recipe.position_decay},
         ]
         self._optimizers: tuple[torch.optim.Optimizer, ...] = (
-            Muon(matrices, lr=recipe.matrix_rate, weight_decay=recipe.weight_decay),
+            Muon(matrices, lr=course.matrix_rate, weight_decay=recipe.weight_decay),
             torch.optim.AdamW(
-                groups, lr=recipe.other_rate, betas=_BETAS, weight_decay=0.0, fused=True
+                groups, lr=course.other_rate, betas=_BETAS, weight_decay=0.0, fused=True
             ),
         )
-        self._rates = (recipe.matrix_rate, recipe.other_rate)
+        self._rates = (course.matrix_rate, course.other_rate)
         self._bfloat16 = recipe.bfloat16
         settings = dataclasses.asdict(recipe)
         text = tuple(rows.shape), zlib.crc32(rows.contiguous().numpy().data)
-        self._fingerprint = repr(([(name, settings[name]) for name in _SETTINGS], text))
+        self._fingerprint = repr(([(name, settings[name]) for name in _SETTINGS], course, text))
 
     @property
     def seconds(self) -> float:

@@ -29,13 +29,13 @@ from demo_model.config import Recipe
 from demo_model.corpus import Corpus
 from demo_model.findings import Findings
 from demo_model.kept import Kept
-from demo_model.world.writer import TOPICS, Writer
+from demo_model.world.writer import PRACTICE, TOPICS, Writer
 
 Progress = Callable[[str], None]
 Metrics = dict[str, Any]
 
 # Each kind of text has a seed of its own, so that none is part of another.
-_TRAIN, _HELDOUT, _CHOICE, _TOKENIZER, _QUESTIONS = range(1, 6)
+_TRAIN, _HELDOUT, _CHOICE, _TOKENIZER, _QUESTIONS, _PRACTICE = range(1, 7)
 _AT_ONCE = 1_000_000  # tokens between two lines of progress
 PROMPTS = (
     "The capital of France is",
@@ -57,11 +57,15 @@ def run(recipe: Recipe, out: Path, work: Path, progress: Progress) -> Metrics:
     _make_reproducible(recipe)
     progress("1/5 text and tokenizer")
     words = train_tokenizer(recipe)
-    rows = training_text(recipe, words, progress)
+    texts = training_texts(recipe, words, progress)
+    rows = torch.cat(texts)
 
     progress(f"2/5 language model: {rows.numel():,} tokens")
     lm = model.create(recipe, words)
-    kept.took("model", model.train(lm, rows, recipe, work, progress))
+    for number, (course, text) in enumerate(zip(recipe.courses, texts, strict=True), start=1):
+        progress(f"  course {number} of {len(texts)}")
+        state = work / f"course-{number}.pt"
+        kept.took(f"course-{number}", model.train(lm, text, recipe, course, state, progress))
     save_model(lm, words, out / "model")
     metrics: Metrics = {"recipe": asdict(recipe), "text": text_figures(recipe)}
     metrics["model"] = kept.get("knows", lambda: model_figures(recipe, lm, words, rows))
@@ -108,17 +112,21 @@ def train_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
     return tokenizer.train(texts, recipe.vocab_size, recipe.context)
 
 
-def training_text(
+def training_texts(
     recipe: Recipe, words: PreTrainedTokenizerFast, progress: Progress
-) -> torch.Tensor:
-    """New text [n_rows, context]."""
-    writer = Writer(recipe.seed + _TRAIN, annotated=False)
-    parts: list[torch.Tensor] = []
-    for start in range(0, recipe.train_tokens, _AT_ONCE):
-        wanted = min(_AT_ONCE, recipe.train_tokens - start)
-        parts.append(corpus.build(writer, words, wanted, recipe.context).rows)
-        progress(f"  {start + wanted:,} of {recipe.train_tokens:,} tokens written")
-    return torch.cat(parts)
+) -> list[torch.Tensor]:
+    """New text [n_rows, context] for each course."""
+    texts: list[torch.Tensor] = []
+    for course, seed_offset in zip(recipe.courses, (_TRAIN, _PRACTICE), strict=True):
+        topics = PRACTICE if course.practice else TOPICS
+        writer = Writer(recipe.seed + seed_offset, topics=topics, annotated=False)
+        parts: list[torch.Tensor] = []
+        for start in range(0, course.tokens, _AT_ONCE):
+            wanted = min(_AT_ONCE, course.tokens - start)
+            parts.append(corpus.build(writer, words, wanted, recipe.context).rows)
+            progress(f"  {start + wanted:,} of {course.tokens:,} tokens written")
+        texts.append(torch.cat(parts))
+    return texts
 
 
 def annotated(

@@ -58,8 +58,8 @@ def _bill(bill: Entity, total: int) -> list[Change]:
     ]
 
 
-def _pay(scene: Scene, bill: Entity, who: Entity, total: int) -> None:
-    """Paying, with change where the two numbers may stand together."""
+def pay(scene: Scene, bill: Entity, who: Entity, total: int, *more: str) -> None:
+    """Paying, with change where the two numbers may stand together; `more` ways to tell it."""
     options = [n for n in range(total + 1, LIMIT + 1) if total in takeaways(scene, n)]
     round_ones = [n for n in (10, 15, 20) if n in options]
     if not options:
@@ -79,6 +79,7 @@ def _pay(scene: Scene, bill: Entity, who: Entity, total: int) -> None:
         "and so {who.he} gets {back!change} back.", "and the <man|woman> gives back {back!change}.",
         "~and so the change {who.he} gets is {back!change}.",
         "~and the <man|woman> gives {back!change} back.",
+        *more,
         who=who, back=coins(back),
     )  # fmt: skip
 
@@ -115,7 +116,7 @@ def sale(scene: Scene) -> None:
     )  # fmt: skip
     _total(scene, who, a + b)
     if scene.chance(0.5):
-        _pay(scene, bill, who, a + b)
+        pay(scene, bill, who, a + b)
     if scene.chance(0.3) and not scene.held_out:
         ask_price(scene, *scene.choice([(first, a), (second, b)]))
 
@@ -148,7 +149,7 @@ def running_bill(scene: Scene) -> None:
                 bill=bill, total=coins(total),
             )  # fmt: skip
     if scene.chance(0.4):
-        _pay(scene, bill, who, total)
+        pay(scene, bill, who, total)
 
 
 def cheaper(scene: Scene) -> None:
@@ -189,7 +190,7 @@ def one_thing(scene: Scene) -> None:
     scene.say("{who} <buys|takes|wants> {a food}.", '"{a food}, please," says {who}.',
               "{who} is hungry and buys {a food}.",
               who=who, food=food, after=_bill(bill, price))  # fmt: skip
-    _pay(scene, bill, who, price)
+    pay(scene, bill, who, price)
 
 
 SCENES: tuple[Writes, ...] = (

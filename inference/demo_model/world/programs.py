@@ -92,35 +92,55 @@ def assignments(scene: Scene) -> None:
             show(scene, x, now[x])
 
 
-def retell(scene: Scene) -> None:
-    """The same in words: a value, another one, and what it is now."""
-    x, y = (variable(name) for name in scene.some(VARIABLES, 2))
-    first = scene.choice(values(scene, x, last=False))
-    n, other = (scene.choice(values(scene, who)) for who in (x, y))
+def tell_first(scene: Scene, x: Entity, n: int) -> None:
+    """A variable gets its value, in words."""
     scene.line(
         "Let {x} be {n}.", "<First|At first>, {x} is {n}.", "We begin with {x} and give it {n}.",
-        "The variable {x} is {n}.", "We say that {x} is {n}.", x=x, n=first, after=holds(x, first),
+        "The variable {x} is {n}.", "We say that {x} is {n}.", x=x, n=n, after=holds(x, n),
     )  # fmt: skip
+
+
+def tell_second(scene: Scene, x: Entity, n: int) -> None:
+    """Another variable gets its value."""
     scene.say(
         "The variable {y} is {n}.", "Also, {y} is {n}.", "We give {y} the value {n}.",
-        "And let {y} be {n}.", y=y, n=other, after=holds(y, other),
+        "And let {y} be {n}.", y=x, n=n, after=holds(x, n),
     )  # fmt: skip
+
+
+def tell_change(scene: Scene, x: Entity, n: int) -> None:
+    """A variable gets another value."""
     scene.say(
         "Then {x} becomes {n}.", "Now we give {x} the value {n}.", "After that, {x} gets {n}.",
         "But {x} changes and becomes {n}.", "A line later, {x} becomes {n}.",
         x=x, n=n, after=holds(x, n),
     )  # fmt: skip
+
+
+def ask_value(scene: Scene, x: Entity, n: int) -> None:
+    """What is it now?"""
+    scene.say(
+        "What is {x} now? It is {n!variable}.",
+        "So {x} is now {n!variable}.",
+        "At the end, {x} is {n!variable}.",
+        "What does print({x}) print? It prints {n!variable}.",
+        "If we print {x}, we see {n!variable}.",
+        "~What is {x} at the end? Now it is {n!variable}.",
+        "~If we print {x} now, we see {n!variable}.",
+        x=x, n=n,
+    )  # fmt: skip
+
+
+def retell(scene: Scene) -> None:
+    """The same in words: a value, another one, and what it is now."""
+    x, y = (variable(name) for name in scene.some(VARIABLES, 2))
+    first = scene.choice(values(scene, x, last=False))
+    n, other = (scene.choice(values(scene, who)) for who in (x, y))
+    tell_first(scene, x, first)
+    tell_second(scene, y, other)
+    tell_change(scene, x, n)
     for who, value in scene.some([(x, n), (y, other)], scene.choice([1, 2])):
-        scene.say(
-            "What is {x} now? It is {n!variable}.",
-            "So {x} is now {n!variable}.",
-            "At the end, {x} is {n!variable}.",
-            "What does print({x}) print? It prints {n!variable}.",
-            "If we print {x}, we see {n!variable}.",
-            "~What is {x} at the end? Now it is {n!variable}.",
-            "~If we print {x} now, we see {n!variable}.",
-            x=who, n=value,
-        )  # fmt: skip
+        ask_value(scene, who, value)
 
 
 def adding_up(scene: Scene) -> None:

@@ -196,7 +196,7 @@ def comparing(scene: Scene) -> None:
         )  # fmt: skip
 
 
-def _goods(scene: Scene) -> Entity:
+def goods(scene: Scene) -> Entity:
     """Something that children collect and count."""
     if scene.chance(0.4):
         return lexicon.food(scene.choice(list(lexicon.FOODS)))
@@ -205,7 +205,8 @@ def _goods(scene: Scene) -> Entity:
     return lexicon.thing(scene.choice(_COUNTED))
 
 
-def _have(scene: Scene, who: Entity, had: Count) -> None:
+def have(scene: Scene, who: Entity, had: Count) -> None:
+    """Somebody has so many of something."""
     scene.say(
         "{who} has {had}.", "There {is had} {had} in {who.the}'s <bag|box|basket>.",
         "{who} <finds|takes|gets> {had}.", "In the morning {who} has {had}.",
@@ -245,12 +246,12 @@ def _now(scene: Scene, who: Entity, now: Count, task: str) -> None:
 def giving(scene: Scene) -> None:
     """Somebody gets more of something, or gives some away, and counts again."""
     who, other = people(scene, 2)
-    of = _goods(scene)
+    of = goods(scene)
     board = Board(scene)
     less = scene.chance(0.35)
     a, b = board.pair(less, 1)
     c = a - b if less else a + b
-    _have(scene, who, Count(a, of))
+    have(scene, who, Count(a, of))
     now = _holds(who, Count(c, of))
     if less:
         scene.say(

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from demo_model.world import countries, days, market, moods, programs, stories, sums
+from demo_model.world import countries, days, market, moods, practice, programs, stories, sums
 from demo_model.world.document import Document, Probe
 from demo_model.world.scene import Scene, Writes
 
@@ -17,6 +17,10 @@ TOPICS: Topics = {
     "programs": (4, programs.SCENES),
     "countries": (3, countries.SCENES),
     "days": (2, days.SCENES),
+}
+# The same at half the weight, and as much again of what takes most practice.
+PRACTICE: Topics = {name: (weight / 2, scenes) for name, (weight, scenes) in TOPICS.items()} | {
+    f"{name}, practised": weighted for name, weighted in practice.SCENES.items()
 }
 _WORDS = (150, 280)  # a document ends with the first scene after so many
 _CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
