@@ -11,7 +11,7 @@ class Course:
     matrix_rate: float  # learning rate of the blocks' matrices, by Muon
     other_rate: float  # of embeddings, head, biases and norms, by AdamW
     token_decay: float = 0.0  # weight decay of the tokens' embeddings
-    practice: bool = False  # half of its text asks after every step what holds now
+    text: str = "usual"  # "practice" and "revision" ask after every step what holds now
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Recipe:
     courses: tuple[Course, ...] = (
         Course(26_000_000, matrix_rate=0.02, other_rate=3e-3),
         # What the SAEs read is the context rather than the word where the word's part is small.
-        Course(9_000_000, matrix_rate=0.01, other_rate=1.5e-3, token_decay=0.3, practice=True),
+        Course(9_000_000, matrix_rate=0.01, other_rate=1.5e-3, token_decay=0.3, text="practice"),
+        Course(5_000_000, matrix_rate=0.006, other_rate=1e-3, token_decay=0.3, text="revision"),
     )
     bfloat16: bool = True  # products in training: 1.6 times as fast on CPUs with AVX-512 BF16
     batch: int = 8  # rows; small, for many steps
@@ -62,7 +63,7 @@ QUICK = Recipe(
     vocab_size=900,
     courses=(
         Course(20_000, matrix_rate=0.02, other_rate=3e-3),
-        Course(4_000, matrix_rate=0.01, other_rate=1.5e-3, token_decay=0.3, practice=True),
+        Course(4_000, matrix_rate=0.01, other_rate=1.5e-3, token_decay=0.3, text="practice"),
     ),
     batch=4,
     heldout_tokens=6_000,

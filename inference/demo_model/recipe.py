@@ -29,13 +29,14 @@ from demo_model.config import Recipe
 from demo_model.corpus import Corpus
 from demo_model.findings import Findings
 from demo_model.kept import Kept
-from demo_model.world.writer import PRACTICE, TOPICS, Writer
+from demo_model.world.writer import TEXTS, TOPICS, Writer
 
 Progress = Callable[[str], None]
 Metrics = dict[str, Any]
 
 # Each kind of text has a seed of its own, so that none is part of another.
-_TRAIN, _HELDOUT, _CHOICE, _TOKENIZER, _QUESTIONS, _PRACTICE = range(1, 7)
+_TRAIN, _HELDOUT, _CHOICE, _TOKENIZER, _QUESTIONS, _PRACTICE, _REVISION = range(1, 8)
+_COURSES = {"usual": _TRAIN, "practice": _PRACTICE, "revision": _REVISION}
 _AT_ONCE = 1_000_000  # tokens between two lines of progress
 PROMPTS = (
     "The capital of France is",
@@ -117,9 +118,9 @@ def training_texts(
 ) -> list[torch.Tensor]:
     """New text [n_rows, context] for each course."""
     texts: list[torch.Tensor] = []
-    for course, seed_offset in zip(recipe.courses, (_TRAIN, _PRACTICE), strict=True):
-        topics = PRACTICE if course.practice else TOPICS
-        writer = Writer(recipe.seed + seed_offset, topics=topics, annotated=False)
+    for course in recipe.courses:
+        seed = recipe.seed + _COURSES[course.text]
+        writer = Writer(seed, topics=TEXTS[course.text], annotated=False)
         parts: list[torch.Tensor] = []
         for start in range(0, course.tokens, _AT_ONCE):
             wanted = min(_AT_ONCE, course.tokens - start)

@@ -1,23 +1,41 @@
 """What takes most practice: the same questions as elsewhere, asked after every step.
 
-Only the second course of training reads these scenes.
+Only the later courses of training read these scenes.
 """
 
-from demo_model.world import lexicon, prices, programs, whereabouts
+from collections.abc import Sequence
+
+from demo_model.world import lexicon, prices, programs, sums, whereabouts
 from demo_model.world.belongings import ask_holder, begin_with, pass_on
 from demo_model.world.lexicon import PLACES, THINGS, Entity
 from demo_model.world.market import pay
 from demo_model.world.scene import Count, Scene, Writes
 from demo_model.world.shoppers import shoppers
 from demo_model.world.snippets import introduce, variable
-from demo_model.world.sums import goods, have
 from demo_model.world.telling import NAMES, animals, another, people
 
+# Names and foods that no question of the usual text is about: none of their values and holders is
+# held out, so that what must be learned is to look, not which answers there are.
+_OTHER_VARIABLES = [
+    "i",
+    "k",
+    "m",
+    "p",
+    "q",
+    "w",
+    "sum",
+    "price",
+    "height",
+    "level",
+    "points",
+    "day",
+]
 
-def variables(scene: Scene) -> None:
+
+def variables(scene: Scene, names: Sequence[str] = programs.VARIABLES) -> None:
     """Two or three variables that change, printed after most lines."""
     introduce(scene, "A variable <keeps|holds> a number until it gets another.", share=0.2)
-    named = [variable(name) for name in scene.some(programs.VARIABLES, scene.choice([2, 2, 3]))]
+    named = [variable(name) for name in scene.some(names, scene.choice([2, 2, 3]))]
     now: dict[Entity, int] = {}
     for _ in range(scene.choice([3, 4, 5, 6])):
         programs.assign(scene, scene.choice(named), now, last=True)
@@ -42,9 +60,14 @@ def _show(scene: Scene, x: Entity, n: int) -> None:
     )  # fmt: skip
 
 
-def told_variables(scene: Scene) -> None:
+def other_variables(scene: Scene) -> None:
+    """The same with variables of other names."""
+    variables(scene, _OTHER_VARIABLES)
+
+
+def told_variables(scene: Scene, names: Sequence[str] = programs.VARIABLES) -> None:
     """The same in words."""
-    x, y = (variable(name) for name in scene.some(programs.VARIABLES, 2))
+    x, y = (variable(name) for name in scene.some(names, 2))
     now = {x: 0, y: 0}
     for who, tell in ((x, programs.tell_first), (y, programs.tell_second)):
         now[who] = scene.choice(programs.values(scene, who))
@@ -71,25 +94,40 @@ def _ask_value(scene: Scene, x: Entity, n: int) -> None:
     )  # fmt: skip
 
 
-def hands(scene: Scene) -> None:
+def other_told_variables(scene: Scene) -> None:
+    """Variables of other names, in words."""
+    told_variables(scene, _OTHER_VARIABLES)
+
+
+def hands(scene: Scene, things: Sequence[str] = THINGS) -> None:
     """Things go from hand to hand, and after every step somebody asks for one."""
     cast = people(scene, 3)
     holder: dict[Entity, Entity] = {}
-    for thing in (lexicon.thing(name) for name in scene.some(THINGS, scene.choice([1, 2, 2]))):
-        fits = [who for who in cast if who.name in scene.fitting(thing.name, NAMES)]
+    for thing in (lexicon.thing(name) for name in scene.some(things, scene.choice([1, 2, 2]))):
+        fits = [who for who in cast if who.name in _holders(scene, thing)]
         if fits:
             holder[thing] = another(scene, fits, *holder.values())
             begin_with(scene, holder[thing], thing)
     for _ in range(scene.choice([1, 2, 3, 4]) if holder else 0):
         thing = scene.choice(list(holder))
         giver = holder[thing]
-        names = scene.fitting(thing.name, NAMES)
+        names = _holders(scene, thing)
         fits = [who for who in cast if who.name in names and who is not giver]
         if fits:
             holder[thing] = scene.choice(fits)
             pass_on(scene, giver, holder[thing], thing)
         asked = scene.choice(list(holder))
         _ask_holder(scene, holder[asked], asked)
+
+
+def food_in_hands(scene: Scene) -> None:
+    """The same with something to eat."""
+    hands(scene, list(lexicon.FOODS))
+
+
+def _holders(scene: Scene, thing: Entity) -> Sequence[str]:
+    """Who may have it."""
+    return scene.fitting(thing.name, NAMES) if thing.name in THINGS else NAMES
 
 
 def _ask_holder(scene: Scene, who: Entity, thing: Entity) -> None:
@@ -151,8 +189,8 @@ def finding(scene: Scene) -> None:
 def counting_again(scene: Scene) -> None:
     """Somebody has some things and counts them."""
     [who] = people(scene, 1)
-    had = Count(scene.choice(range(2, 21)), goods(scene))
-    have(scene, who, had)
+    had = Count(scene.choice(range(2, 21)), sums.goods(scene))
+    sums.have(scene, who, had)
     scene.say(
         "{who} counts them. And now {who.he} knows: {had}.",
         "{who} takes them all. So now {who.he} has {had}.",
@@ -161,9 +199,17 @@ def counting_again(scene: Scene) -> None:
     )  # fmt: skip
 
 
-SCENES: dict[str, tuple[float, tuple[Writes, ...]]] = {
+Topics = dict[str, tuple[float, tuple[Writes, ...]]]
+# What the second course adds to half of the usual text.
+SCENES: Topics = {
     "programs": (9, (variables, variables, told_variables)),
     "stories": (5, (hands, hands, hands, finding)),
     "market": (3, (price_quiz, price_quiz, shoppers, change)),
     "sums": (0.6, (counting_again,)),
+}
+# What the third adds to the usual text.
+MORE_SCENES: Topics = {
+    "programs": (4, (other_variables, other_variables, other_told_variables)),
+    "stories": (7, (food_in_hands,)),
+    "sums": (4, sums.SCENES),
 }

@@ -18,9 +18,18 @@ TOPICS: Topics = {
     "countries": (3, countries.SCENES),
     "days": (2, days.SCENES),
 }
-# The same at half the weight, and as much again of what takes most practice.
-PRACTICE: Topics = {name: (weight / 2, scenes) for name, (weight, scenes) in TOPICS.items()} | {
-    f"{name}, practised": weighted for name, weighted in practice.SCENES.items()
+
+
+def with_practice(share: float, more: Topics) -> Topics:
+    """The usual topics with a share of their weights, and more of what takes practice."""
+    usual = {name: (weight * share, scenes) for name, (weight, scenes) in TOPICS.items()}
+    return usual | {f"{name}, practised": weighted for name, weighted in more.items()}
+
+
+TEXTS: dict[str, Topics] = {
+    "usual": TOPICS,
+    "practice": with_practice(0.5, practice.SCENES),
+    "revision": with_practice(1, practice.MORE_SCENES),
 }
 _WORDS = (150, 280)  # a document ends with the first scene after so many
 _CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
