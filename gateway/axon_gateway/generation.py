@@ -319,9 +319,7 @@ class _Collector:
             return
         self._wanted.setdefault(source, set()).update(indices)
         if source not in self._tasks:
-            task = asyncio.create_task(self._run(source))
-            self._tasks[source] = task
-            task.add_done_callback(lambda _: self._tasks.pop(source, None))
+            self._tasks[source] = asyncio.create_task(self._run(source))
 
     async def _run(self, source: str) -> None:
         try:
@@ -329,3 +327,6 @@ class _Collector:
                 await self._work(source, wanted)
         except Exception:
             _log.exception("looking up labels of %s failed", source)
+        finally:
+            # Not in a callback, which runs later: what is wanted in between would be left.
+            del self._tasks[source]

@@ -14,7 +14,7 @@ from typing import Any
 import grpc.aio
 from aiohttp import web
 
-from axon_gateway import app, logs
+from axon_gateway import app, logs, tasks
 from axon_gateway.config import Settings
 from axon_gateway.web.connection import Runner
 
@@ -93,11 +93,9 @@ def _signals() -> tuple[asyncio.Event, asyncio.Event]:
 
 
 async def _first_of(*work: Coroutine[Any, Any, Any]) -> None:
-    tasks = [asyncio.create_task(one) for one in work]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    running = [asyncio.create_task(one) for one in work]
+    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    await tasks.cancel(running)
 
 
 def _explain(error: OSError, settings: Settings) -> str:

@@ -19,6 +19,7 @@ from axon_gateway.rooms.log import START, Entry, Position, RoomLog
 from axon_gateway.rooms.rounds import Rounds
 from axon_gateway.rooms.sharing import Known, Sharing
 from axon_gateway.rooms.viewer import Viewer
+from axon_gateway.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class Room:
         self._claiming = False
         self._stopped = False
         #: Generations, some of which only wait for late labels, and requests to other gateways.
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     @property
     def here(self) -> int:
@@ -197,7 +198,7 @@ class Room:
         """Lets others find the room, before anything was generated in it."""
         self._check_presenter(viewer)
         self._house.admit(self)
-        self._keep(self._tell_of_failure(self._share(), viewer))
+        self._tasks.start(self._tell_of_failure(self._share(), viewer))
 
     async def _share(self) -> None:
         await self._sharing.publish(self)
@@ -208,16 +209,20 @@ class Room:
         self._check_presenter(viewer)
         if self._running is not None:
             raise Refusal("busy", "a generation is running in this room; stop it first")
-        self._house.admit(self)
         generation = self._house.start(request, self._emitter(), viewer.client)
+        try:
+            self._house.admit(self)
+        except Refusal:
+            generation.close()
+            raise
         self._stopped = False
-        self._running = self._keep(self._run(generation, viewer))
+        self._running = self._tasks.start(self._run(generation, viewer))
 
     def stop(self, viewer: Viewer) -> None:
         """Ends the running generation at a viewer's request."""
         self._check_presenter(viewer)
         if self._running is None:
-            self._keep(self._tell_of_failure(self._sharing.stop(self), viewer))
+            self._tasks.start(self._tell_of_failure(self._sharing.stop(self), viewer))
         else:
             self.abandon()
 
@@ -286,15 +291,7 @@ class Room:
         self.abandon()
         if self._running is not None:
             await asyncio.wait([self._running], timeout=1)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        await self._tasks.cancel()
 
     def _check_presenter(self, viewer: Viewer) -> None:
         if not (viewer.presenter or self.open):

@@ -16,6 +16,7 @@ from axon_gateway.rooms.log import START, Position, RoomLog, new_epoch
 from axon_gateway.rooms.room import Room, fingerprint
 from axon_gateway.rooms.sharing import Alone, Sharing
 from axon_gateway.rooms.viewer import Viewer
+from axon_gateway.tasks import Once
 
 #: Letters of a room's id: none that is easily misheard, or misread from a projector.
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -58,7 +59,7 @@ class Rooms:
         self._admitted: set[Room] = set()
         #: When each room without viewers was left, and its timer; the one left first comes first.
         self._empty: dict[Room, tuple[float, asyncio.TimerHandle]] = {}
-        self._loading: dict[str, asyncio.Task[Room | None]] = {}
+        self._loading = Once[str, Room | None]()
 
     def __len__(self) -> int:
         return len(self._admitted)
@@ -122,7 +123,8 @@ class Rooms:
         room = self._rooms.get(id_) or await self._load(id_)
         if room is None:
             raise Refusal("unknown_room", "this room does not exist or has expired", "room")
-        return room
+        # A room just loaded is empty, so it may have made space for another one meanwhile.
+        return await self.find(id_) if room.gone else room
 
     def leave(self, room: Room, viewer: Viewer) -> None:
         """The viewer's socket is gone; after the last one, the timer starts."""
@@ -132,6 +134,7 @@ class Rooms:
 
     async def close(self) -> None:
         """Ends all rooms."""
+        await self._loading.close()
         for _, clock in self._empty.values():
             clock.cancel()
         await asyncio.gather(*(room.close() for room in self._rooms.values()))
@@ -155,20 +158,10 @@ class Rooms:
         return room.enter(token, position, client, new_token)
 
     async def _load(self, id_: str) -> Room | None:
-        """Fetches a room from another gateway, once for all who ask at the same time."""
+        """A room of another gateway."""
         if not _is_id(id_):
             return None
-        task = self._loading.get(id_)
-        if task is None:
-            task = self._loading[id_] = asyncio.create_task(self.sharing.load(id_, self))
-            task.add_done_callback(lambda done: self._loaded(id_, done))
-        return await asyncio.shield(task)
-
-    def _loaded(self, id_: str, task: asyncio.Task[Room | None]) -> None:
-        del self._loading[id_]
-        if not task.cancelled():
-            # Fetched even if nobody waits any more: asyncio logs exceptions that nobody fetched.
-            task.exception()
+        return await self._loading.do(id_, lambda: self.sharing.load(id_, self))
 
     def _watch(self, room: Room) -> None:
         """Starts the timer of a room without viewers at this gateway."""

@@ -506,6 +506,29 @@ async def test_a_log_that_redis_lost_is_written_again(
     assert (await viewer.until("finished"))[-1]["status"] == "done"
 
 
+async def test_a_room_whose_name_is_taken_does_not_stop_the_others(
+    pair: Pair, inference: FakeInference, redis: RedisServer
+) -> None:
+    """Redis lost a room, and another gateway gave its name to a new one."""
+    inference.script = LONG
+    presenter, room = await opened(pair.a)
+    other, _ = await opened(pair.a)
+    async with Redis.from_url(redis.url) as client:
+        name = f"axon:room:{room['room']}"
+        await presenter.send(prompt="x")
+        await other.send(prompt="y")
+        await presenter.until("token")
+        await other.until("token")
+        await client.hset(name, "token", "another room's")
+        await client.delete(f"{name}:log")
+        # The room goes on at its gateway alone, and tells its viewers.
+        assert (await presenter.until("error"))[-1]["error"] == "rooms_unavailable"
+        assert (await presenter.until("finished", seconds=10))[-1]["status"] == "done"
+        assert (await other.until("finished", seconds=10))[-1]["status"] == "done"
+        await presenter.send(prompt="z")
+        assert (await presenter.until("error"))[-1]["error"] == "rooms_unavailable"
+
+
 async def test_a_single_gateway_continues_without_redis(
     shared: Settings, inference: FakeInference, redis: RedisServer
 ) -> None:

@@ -253,6 +253,59 @@ async def test_a_room_loaded_for_a_viewer_that_has_left_expires() -> None:
     assert stage.rooms.get("abcdef") is None
 
 
+async def test_a_room_that_expires_as_it_is_loaded_is_loaded_again() -> None:
+    elsewhere = Elsewhere()
+    elsewhere.there.set()
+    stage = Stage(limit=1, sharing=elsewhere)
+    entering = asyncio.create_task(stage.rooms.enter("abcdef", None))
+    while stage.rooms.get("abcdef") is None:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    other, viewer = stage.rooms.open()
+    stage.rooms.admit(other)  # makes space, since nobody has entered yet
+    assert stage.rooms.get("abcdef") is None
+    stage.rooms.leave(other, viewer)
+    room, _ = await entering
+    assert not room.gone
+    assert stage.rooms.get("abcdef") is room
+    await stage.rooms.close()
+
+
+async def test_closing_ends_the_loading_of_rooms() -> None:
+    elsewhere = Elsewhere()
+    stage = Stage(sharing=elsewhere)
+    entering = asyncio.create_task(stage.rooms.enter("abcdef", None))
+    await asyncio.sleep(0)
+    await stage.rooms.close()
+    elsewhere.there.set()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    assert stage.rooms.get("abcdef") is None
+
+
+async def test_a_refused_generation_does_not_keep_its_room() -> None:
+    stage = Stage()
+
+    def refuse(*_: Any) -> FakeGeneration:
+        raise Refusal("no_access", "no")
+
+    stage.rooms.start = refuse  # type: ignore[assignment]
+    room, viewer = stage.rooms.open()
+    with pytest.raises(Refusal):
+        room.generate(pb.GenerateRequest(prompt="x"), viewer)
+    assert len(stage.rooms) == 0
+    await stage.rooms.close()
+
+
+async def test_a_generation_without_space_for_its_room_gives_its_permit_back() -> None:
+    stage = Stage(limit=1)
+    await begin(stage)
+    room, viewer = stage.rooms.open()
+    with pytest.raises(Refusal):
+        room.generate(pb.GenerateRequest(prompt="x"), viewer)
+    assert all(generation.closed for generation in stage.generations[1:])
+    await stage.rooms.close()
+
+
 async def test_a_cancelled_claim_gives_its_permit_back() -> None:
     elsewhere = Elsewhere()
     elsewhere.claims = False
