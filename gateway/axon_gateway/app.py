@@ -13,17 +13,19 @@ from axon_gateway.backends.backends import Backends
 from axon_gateway.backends.upstream import Access
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
-from axon_gateway.generation import Emit, Generation, Running
+from axon_gateway.frames import Emit
+from axon_gateway.generations.generation import Generation
+from axon_gateway.generations.running import Running
 from axon_gateway.labels.files import LabelFiles
 from axon_gateway.labels.labels import Labels, Origins
 from axon_gateway.labels.neuronpedia import BulkExport, FeatureApi, Http
 from axon_gateway.labels.search import LabelSearch
 from axon_gateway.labels.store import LabelStore
 from axon_gateway.limits import Client, Limits
+from axon_gateway.replication.redis_sharing import RedisSharing
 from axon_gateway.requests import Generate
-from axon_gateway.rooms.redis_sharing import RedisSharing
 from axon_gateway.rooms.rooms import Rooms
-from axon_gateway.tasks import Tasks
+from axon_gateway.tasks import Tasks, cancel
 from axon_gateway.web import middleware, page, routes
 from axon_gateway.web.state import GATEWAY, Gateway
 
@@ -129,7 +131,7 @@ async def _warm_up(app: web.Application) -> AsyncIterator[None]:
     # Stop watching first: the rest of the clean-up may wait for Redis, and a service that comes
     # up in the meantime needs no labels.
     await gateway.backends.unwatch()
-    await tasks.cancel()
+    await cancel(tasks)
 
 
 async def _prepare(labels: Labels, model: Model) -> None:

@@ -18,22 +18,15 @@ async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class Tasks:
+class Tasks(set[asyncio.Task[Any]]):
     """The tasks of one owner that have not ended. asyncio itself would let them be collected."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, _Result]) -> asyncio.Task[_Result]:
         """Begins to work, and returns at once."""
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.add(task)
+        task.add_done_callback(self.discard)
         return task
-
-    async def cancel(self) -> None:
-        """Ends all of them."""
-        await cancel(self._tasks)
 
 
 class Once(Generic[_Key, _Result]):

@@ -15,7 +15,7 @@ from axon.v1 import inference_pb2 as pb
 
 from axon_gateway.backends.upstream import PLAIN, Access, Upstream
 from axon_gateway.errors import Refusal
-from axon_gateway.tasks import Tasks
+from axon_gateway.tasks import Tasks, cancel
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Backends:
 
     async def unwatch(self) -> None:
         """Stops watching: `ready` stays as it is, and `met` is not called again."""
-        await self._watching.cancel()
+        await cancel(self._watching)
 
     def choose(self, model: str | None, request: pb.GenerateRequest) -> Upstream:
         """The service that runs a request: one with `model`, healthy if possible, and the fewest

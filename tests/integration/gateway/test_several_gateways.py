@@ -370,13 +370,13 @@ async def test_a_refused_generation_does_not_end_the_next_ones_lease(
 ) -> None:
     """A late release of one generation's lease in Redis must not release the next one's."""
     store = pair.a.gateway.rooms.sharing._store  # type: ignore[attr-defined]
-    release = store.release
+    release = store.release_lease
 
     async def slowly(*what: Any) -> None:
         await asyncio.sleep(0.2)
         await release(*what)
 
-    monkeypatch.setattr(store, "release", slowly)
+    monkeypatch.setattr(store, "release_lease", slowly)
     presenter, room = await opened(pair.a)
     same = await joined(pair.b, room, token=room["presenter_token"])
     inference.script.refusal = Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry_seconds=1)
@@ -405,9 +405,9 @@ async def test_resuming_from_another_epoch_reads_the_log_from_its_start(
     while (second := epoch_of([room, *await presenter.until("room")])) == first:
         pass
 
-    async def resumed(position: str) -> int:
+    async def resumed(offset: str) -> int:
         raw = await pair.b.http.ws_connect(
-            f"{pair.b.url}/ws", params={"room": room["room"], "from": position}
+            f"{pair.b.url}/ws", params={"room": room["room"], "from": offset}
         )
         seq = 0
         while not seq:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from axon_gateway.generation import _Collector
+from axon_gateway.generations.label_feed import _Collector
 
 
 async def test_features_wanted_as_a_look_up_ends_are_looked_up_too() -> None:

@@ -49,7 +49,7 @@ end
 """
 
 #: KEYS meta, log. What is known of the room, and the number of its newest frame.
-LOOK = (
+META = (
     _COMMON
     + """
 return {redis.call('HGETALL', meta), newest()}
@@ -108,7 +108,7 @@ return {'restored', last}
 
 #: KEYS meta, log. ARGV gateway, and the epoch and newest number that it knows. Gives it the lease
 #: if it knows the whole log and nobody else generates: `ours`, the lease's epoch and since.
-CLAIM = (
+ACQUIRE = (
     _COMMON
     + """
 local found = redis.call('HMGET', meta, 'home', 'running', 'epoch', 'since')
@@ -134,7 +134,7 @@ return 1
 
 #: KEYS meta, log. ARGV gateway, the dead one, epoch, newest number known, the frame that ends the
 #: dead gateway's generation, numbered one more. 1 if it was ended.
-BURY = (
+END_LOST = (
     _COMMON
     + """
 local found = redis.call('HMGET', meta, 'home', 'running', 'epoch')
@@ -152,7 +152,7 @@ return 1
 #: KEYS meta, log. ARGV gateway, viewers here, "1" if a presenter is among them, open ("" leaves
 #: it), view ("" leaves it), milliseconds an empty room is kept, "1" if it has expired here, epoch,
 #: first frame kept, last one of the head. 0 if there is no such room.
-TELL = (
+PRESENCE = (
     _COMMON
     + """
 local gateway = ARGV[1]
