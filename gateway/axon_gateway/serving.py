@@ -82,13 +82,13 @@ def _signals() -> tuple[asyncio.Event, asyncio.Event]:
     """The events to stop and to stop without waiting. Ctrl-C or a second signal sets both."""
     stop, hurry = asyncio.Event(), asyncio.Event()
 
-    def told(number: int) -> None:
+    def handle(number: int) -> None:
         if stop.is_set() or number == signal.SIGINT:
             hurry.set()
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told, number)
+        asyncio.get_running_loop().add_signal_handler(number, handle, number)
     return stop, hurry
 
 

@@ -20,7 +20,7 @@ from axon_gateway.tasks import Tasks, cancel
 _log = logging.getLogger(__name__)
 
 #: Called with a service's model when it comes up, unless it serves the same as before.
-Met = Callable[[Model], object]
+OnModel = Callable[[Model], object]
 
 
 class Backends:
@@ -32,13 +32,13 @@ class Backends:
         self.all = tuple(Upstream(target, generation_timeout, access) for target in targets)
         self._watching = Tasks()
 
-    def watch(self, met: Met) -> None:
-        """Watches all services from now on, and calls `met` with their models."""
+    def watch(self, on_model: OnModel) -> None:
+        """Watches all services from now on, and calls `on_model` with their models."""
         for backend in self.all:
-            self._watching.start(_watch(backend, met))
+            self._watching.start(_watch(backend, on_model))
 
     async def unwatch(self) -> None:
-        """Stops watching: `ready` stays as it is, and `met` is not called again."""
+        """Stops watching: `ready` stays as it is, and nothing is called again."""
         await cancel(self._watching)
 
     def choose(self, model: str | None, request: pb.GenerateRequest) -> Upstream:
@@ -127,11 +127,11 @@ class Backends:
         return Refusal("unknown_model", message, "model")
 
 
-async def _watch(backend: Upstream, met: Met) -> None:
-    told = ""
+async def _watch(backend: Upstream, on_model: OnModel) -> None:
+    logged = ""
     async for model in backend.watch():
         serves = f"{model.model}: {', '.join(source.id for source in model.sources)}"
-        if serves != told:  # connections are renewed all the time
+        if serves != logged:  # connections are renewed all the time
             _log.info("inference at %s serves %s", backend.target, serves)
-            met(model)
-            told = serves
+            on_model(model)
+            logged = serves

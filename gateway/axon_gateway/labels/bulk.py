@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 #: Seconds after which an export is fetched again: if batches failed, and if there was none.
 _PARTIAL, _ABSENT = 600.0, 3600.0
 #: Seconds between two lines in the log.
-_TELL_EVERY = 5.0
+_LOG_EVERY = 5.0
 
 
 class Progress(Protocol):
@@ -87,7 +87,7 @@ class LoggedProgress:
         self._expected = metrics.LABEL_EXPORT_BATCHES_EXPECTED.labels(source)
         self._done.set(0)
         self._batches = self._count = 0
-        self._told = time.monotonic()
+        self._logged_at = time.monotonic()
 
     def expect(self, batches: int) -> None:
         """The export has `batches` batches."""
@@ -102,6 +102,6 @@ class LoggedProgress:
         """One more batch is here, or has failed for good."""
         self._batches += 1
         self._done.set(self._batches)
-        if time.monotonic() - self._told >= _TELL_EVERY:
-            self._told = time.monotonic()
+        if time.monotonic() - self._logged_at >= _LOG_EVERY:
+            self._logged_at = time.monotonic()
             _log.info("%s: %d of %d batches", self._source, self._batches, self._count)

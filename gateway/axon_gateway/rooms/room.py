@@ -17,7 +17,7 @@ from axon_gateway.limits import Client
 from axon_gateway.requests import Generate, View
 from axon_gateway.rooms.epochs import START, Offset
 from axon_gateway.rooms.log import Entry, RoomLog
-from axon_gateway.rooms.rounds import Rounds
+from axon_gateway.rooms.rounds import Delay, Rounds
 from axon_gateway.rooms.sharing import Presence
 from axon_gateway.rooms.viewer import Viewer
 from axon_gateway.tasks import Tasks, cancel
@@ -77,8 +77,8 @@ class Room:
         #: Where the presenter looks, as viewers see it: the newest only, and not too often.
         self.view: View | None = None
         self._next_view: View | None = None
-        self._view_timer: asyncio.TimerHandle | None = None
-        self._announce_timer: asyncio.TimerHandle | None = None
+        self._showing = Delay(self._viewers, _VIEW_EVERY, _VIEW_RATE, self._show)
+        self._announcing = Delay(self._viewers, _ANNOUNCE_EVERY, _ANNOUNCE_RATE, self._announce)
         self._running: asyncio.Task[None] | None = None
         self._acquiring = False
         self._stopped = False
@@ -135,7 +135,7 @@ class Room:
         viewer = Viewer(self, proven, self.log.resume(offset), new_token, client)
         self._viewers.add(viewer)
         self._presenters += viewer.presenter
-        self._announce()
+        self._announcing.soon()
         self._sharing.publish_presence(self)
         return viewer
 
@@ -143,7 +143,7 @@ class Room:
         """The viewer's socket is gone."""
         self._viewers.discard(viewer)
         self._presenters -= viewer.presenter
-        self._announce()
+        self._announcing.soon()
         self._sharing.publish_presence(self)
 
     def set_open(self, viewer: Viewer, is_open: bool) -> None:
@@ -157,30 +157,24 @@ class Room:
         """Shows viewers where the presenter looks."""
         if not viewer.presenter:
             raise Refusal("not_presenter", "only the one who opened this room can show a view")
-        self._show(view)
+        self._next_view = view
+        self._showing.soon()
         self._sharing.publish_presence(self, view=view)
 
     def update_presence(self, presence: Presence) -> None:
         """Takes over what other gateways have published."""
         self._set_state(presence.open, presence.viewers, presence.presenting)
         if presence.view is not None and presence.view != self._next_view:
-            self._show(presence.view)
+            self._next_view = presence.view
+            self._showing.soon()
 
     def _set_state(self, is_open: bool, remote_viewers: int, remote_presenter: bool) -> None:
         state = (is_open, remote_viewers, remote_presenter)
         if state != (self.open, self._remote_viewers, self._remote_presenter):
             self.open, self._remote_viewers, self._remote_presenter = state
-            self._announce()
+            self._announcing.soon()
 
-    def _show(self, view: View) -> None:
-        """Shows viewers the view soon, and the newest one only, however often it changes."""
-        self._next_view = view
-        if self._view_timer is None:
-            delay = max(_VIEW_EVERY, len(self._viewers) / _VIEW_RATE)
-            self._view_timer = asyncio.get_running_loop().call_later(delay, self._show_now)
-
-    def _show_now(self) -> None:
-        self._view_timer = None
+    def _show(self) -> None:
         self.view = self._next_view
         self._rounds.now()
 
@@ -242,7 +236,7 @@ class Room:
         """
         epoch, fits = self.log.epoch, all(map(self.log.append_entry, entries))
         if self.log.epoch != epoch:
-            self._announce()
+            self._announcing.soon()
         self._rounds.soon()
         return fits
 
@@ -250,7 +244,7 @@ class Room:
         """Another epoch begins at frame `since`, which is the next one."""
         if epoch != self.log.epoch:
             self.log.epochs.begin(epoch, since)
-            self._announce()
+            self._announcing.soon()
 
     def replace_log(self, log: RoomLog) -> None:
         """Makes all viewers here read another log, from its start."""
@@ -258,7 +252,7 @@ class Room:
         self.log = log
         for viewer in self._viewers:
             viewer.cursor = 0
-        self._announce_now()
+        self._announcing.now()
         self._rounds.soon()
 
     def mark_published(self) -> None:
@@ -266,7 +260,7 @@ class Room:
         if not self.published:
             self.published = True
             # At once, since the page then shows the room's address, which may be passed on.
-            self._announce_now()
+            self._announcing.now()
 
     def notify(self, refusal: Refusal) -> None:
         """Puts an error into the stream of each viewer here; it is no part of the log."""
@@ -275,9 +269,8 @@ class Room:
 
     async def close(self) -> None:
         """Ends everything; viewers at other gateways see that the generation was stopped."""
-        for timer in (self._announce_timer, self._view_timer):
-            if timer is not None:
-                timer.cancel()
+        self._announcing.cancel()
+        self._showing.cancel()
         self.cancel_generation()
         if self._running is not None:
             await asyncio.wait([self._running], timeout=1)
@@ -343,18 +336,5 @@ class Room:
             viewer.notify(refusal)
 
     def _announce(self) -> None:
-        """Tells everybody about the room soon, once for all who come and go until then.
-
-        Otherwise a crowd that enters would cost frames by the square of its size.
-        """
-        if self._announce_timer is None:
-            delay = max(_ANNOUNCE_EVERY, len(self._viewers) / _ANNOUNCE_RATE)
-            loop = asyncio.get_running_loop()
-            self._announce_timer = loop.call_later(delay, self._announce_now)
-
-    def _announce_now(self) -> None:
-        if self._announce_timer is not None:
-            self._announce_timer.cancel()
-        self._announce_timer = None
         self.announcement += 1
         self._rounds.now()
