@@ -16,9 +16,11 @@ from axon_gateway.errors import Refusal
 from axon_gateway.frames import Emit
 from axon_gateway.generations.generation import Generation
 from axon_gateway.generations.running import Running
+from axon_gateway.labels.api import FeatureApi
+from axon_gateway.labels.export import BulkExport
 from axon_gateway.labels.files import LabelFiles
+from axon_gateway.labels.http import Http
 from axon_gateway.labels.labels import Labels, Origins
-from axon_gateway.labels.neuronpedia import BulkExport, FeatureApi, Http
 from axon_gateway.labels.search import LabelSearch
 from axon_gateway.labels.store import LabelStore
 from axon_gateway.limits import Client, Limits

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterable
 
 from axon_gateway.errors import Refusal
+from axon_gateway.labels.api import FeatureApi
 from axon_gateway.labels.link import Link
 from axon_gateway.labels.memory import Memory
-from axon_gateway.labels.neuronpedia import FeatureApi
 from axon_gateway.labels.records import FeatureRecord
 from axon_gateway.labels.store import Entry, LabelStore
 from axon_gateway.tasks import Once

@@ -14,12 +14,13 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
 
 from axon_gateway.errors import Refusal
-from axon_gateway.labels import bulk
 from axon_gateway.labels.answers import Answers
+from axon_gateway.labels.api import FeatureApi
+from axon_gateway.labels.export import BulkExport, LoggedProgress, fingerprint
 from axon_gateway.labels.files import LabelFiles
+from axon_gateway.labels.http import Http, Unavailable
 from axon_gateway.labels.link import Link
 from axon_gateway.labels.memory import Memory, Overrides
-from axon_gateway.labels.neuronpedia import BulkExport, FeatureApi, Http, Unavailable
 from axon_gateway.labels.records import FeatureRecord
 from axon_gateway.labels.store import Kept, LabelStore
 from axon_gateway.labels.table import LabelTable
@@ -233,7 +234,7 @@ class Labels:
         if id_ is None:
             return _AGAIN
         filling = kept.filling
-        return filling.left() if filling and filling.fingerprint == bulk.fingerprint(id_) else 0.0
+        return filling.left() if filling and filling.fingerprint == fingerprint(id_) else 0.0
 
     async def _fill(self, source: str) -> None:
         """Fills Redis from the export, which one gateway does for all, and reads it."""
@@ -250,15 +251,14 @@ class Labels:
 
     async def _filled(self, source: str, id_: str) -> bool:
         filling = await self._store.filling(source)
-        if filling is None or filling.fingerprint != bulk.fingerprint(id_):
+        if filling is None or filling.fingerprint != fingerprint(id_):
             return False
         return filling.left() > 0
 
     async def _fetch(self, source: str, id_: str) -> None:
         assert self._origins.export is not None
-        progress = bulk.LoggedProgress(source)
-        exported = await bulk.read(self._origins.export, id_, progress)
-        await self._store.fill(source, bulk.fingerprint(id_), exported.records, exported.lasts)
+        exported = await self._origins.export.read(id_, LoggedProgress(source))
+        await self._store.fill(source, fingerprint(id_), exported.records, exported.lasts)
 
     def _exported_id(self, source: str) -> str | None:
         return self._origins.neuronpedia_id(source) if self._origins.export else None
