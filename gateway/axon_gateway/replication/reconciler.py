@@ -29,11 +29,16 @@ class Reconciler:
         """Makes a copy and Redis' log agree.
 
         If one of them is the beginning of the other, it is given the rest. Otherwise Redis' log
-        counts, and viewers here read it from its start.
+        counts, and viewers here read it from its start. Refusal if Redis has another room of this
+        name.
         """
         room = replica.room
         while not room.expired:
             [meta] = await self._store.metas([room.id])
+            if meta is not None and meta.token_hash != room.token_hash:
+                _log.error("room %s: another room has this name; it is not shared", room.id)
+                message = "another room has this name; open a new one"
+                raise Refusal("rooms_unavailable", message)
             if meta is None or _continues(room.log, meta):
                 if await self._restore(replica, meta):
                     return
@@ -77,7 +82,7 @@ class Reconciler:
     async def _restore(self, replica: Replica, meta: Meta | None) -> bool:
         """Gives Redis what it lacks; False if it has changed meanwhile."""
         room, ours = replica.room, replica.home == self._gateway
-        answer = await self._store.restore(
+        restored = await self._store.restore(
             room.id,
             room.token_hash,
             meta,
@@ -86,11 +91,8 @@ class Reconciler:
             home=replica.home,
             running=not room.log.ended or (ours and room.running),
         )
-        if answer == "foreign":
-            _log.error("room %s: Redis has another room of this name; it is not shared", room.id)
-            raise Refusal("rooms_unavailable", "another room has this name; open a new one")
         self._restored(replica)
-        return answer == "restored"
+        return restored
 
 
 def _continues(log: RoomLog, meta: Meta) -> bool:

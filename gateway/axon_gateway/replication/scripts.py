@@ -86,11 +86,14 @@ return {'appended', last}
 RESTORE = (
     _COMMON
     + """
-local epoch = redis.call('HGET', meta, 'epoch')
-if epoch and redis.call('HGET', meta, 'token') ~= ARGV[1] then return {'foreign', 0} end
+local found = redis.call('HMGET', meta, 'epoch', 'token')
+local epoch = found[1]
 if not epoch then redis.call('DEL', log) end
 local last = newest()
-if (epoch or '') ~= ARGV[2] or last ~= tonumber(ARGV[3]) then return {'changed', last} end
+local same = not epoch or found[2] == ARGV[1]
+if not same or (epoch or '') ~= ARGV[2] or last ~= tonumber(ARGV[3]) then
+  return {'changed', last}
+end
 redis.call('HSET', meta, 'token', ARGV[1], 'open', ARGV[4], 'home', ARGV[5], 'epoch', ARGV[6],
   'since', ARGV[7], 'running', ARGV[8])
 for i = 10, #ARGV, 5 do

@@ -145,11 +145,10 @@ class RoomStore:
         is_open: bool,
         home: str,
         running: bool,
-    ) -> str:
+    ) -> bool:
         """Gives Redis what it lacks of a room; `known` is what it has.
 
-        The answer is restored; changed (it has something else by now); or foreign (another room has
-        this name).
+        False if it has something else by now.
         """
         epoch, last = (known.epoch, known.last) if known else ("", 0)
         lease = (int(is_open), home, log.epoch, log.epochs.since, int(running), self._idle_ms)
@@ -161,7 +160,7 @@ class RoomStore:
             call = (scripts.RESTORE, id_, (token_hash, epoch, last, *lease, *frames))
             [(answer, last)] = await self._pipelined([call])
             if answer != b"restored" or last >= log.last or not entries:
-                return str(answer, "ascii")
+                return bool(answer == b"restored")
             epoch = log.epoch
 
     async def acquire_lease(self, id_: str, log: RoomLog) -> tuple[str, int, int]:

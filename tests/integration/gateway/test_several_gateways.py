@@ -506,10 +506,11 @@ async def test_a_log_that_redis_lost_is_written_again(
     assert (await viewer.until("finished"))[-1]["status"] == "done"
 
 
-async def test_a_room_whose_name_is_taken_does_not_stop_the_others(
-    pair: Pair, inference: FakeInference, redis: RedisServer
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_room_whose_name_is_taken_goes_on_alone_and_stops_no_other(
+    pair: Pair, inference: FakeInference, redis: RedisServer, begun: bool
 ) -> None:
-    """Redis lost a room, and another gateway gave its name to a new one."""
+    """Redis lost a room, and another gateway gave its name to a new one, which may have `begun`."""
     inference.script = LONG
     presenter, room = await opened(pair.a)
     other, _ = await opened(pair.a)
@@ -519,9 +520,15 @@ async def test_a_room_whose_name_is_taken_does_not_stop_the_others(
         await other.send(prompt="y")
         await presenter.until("token")
         await other.until("token")
-        await client.hset(name, "token", "another room's")
-        await client.delete(f"{name}:log")
-        # The room goes on at its gateway alone, and tells its viewers.
+        async with client.pipeline(transaction=True) as pipeline:
+            pipeline.hset(name, "token", "another room's")
+            pipeline.delete(f"{name}:log")
+            if begun:
+                epoch = time.time_ns() // 1000
+                pipeline.hset(name, mapping={"epoch": epoch, "since": 1, "home": "another"})
+                fields = {"b": "1", "e": epoch, "s": 1, "f": b'{"type":"secret","seq":1}'}
+                pipeline.xadd(f"{name}:log", fields, "1-0")
+            await pipeline.execute()
         assert (await presenter.until("error"))[-1]["error"] == "rooms_unavailable"
         assert (await presenter.until("finished", seconds=10))[-1]["status"] == "done"
         assert (await other.until("finished", seconds=10))[-1]["status"] == "done"
