@@ -13,16 +13,21 @@ from axon_gateway.backends.backends import Backends
 from axon_gateway.backends.upstream import Access
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
-from axon_gateway.generation import Emit, Generation, Running
+from axon_gateway.frames import Emit
+from axon_gateway.generations.generation import Generation
+from axon_gateway.generations.running import Running
+from axon_gateway.labels.api import FeatureApi
+from axon_gateway.labels.export import BulkExport
 from axon_gateway.labels.files import LabelFiles
+from axon_gateway.labels.http import Http
 from axon_gateway.labels.labels import Labels, Origins
-from axon_gateway.labels.neuronpedia import BulkExport, FeatureApi, Http
 from axon_gateway.labels.search import LabelSearch
 from axon_gateway.labels.store import LabelStore
 from axon_gateway.limits import Client, Limits
+from axon_gateway.replication.redis_sharing import RedisSharing
 from axon_gateway.requests import Generate
-from axon_gateway.rooms.redis_sharing import RedisSharing
 from axon_gateway.rooms.rooms import Rooms
+from axon_gateway.tasks import Tasks, cancel
 from axon_gateway.web import middleware, page, routes
 from axon_gateway.web.state import GATEWAY, Gateway
 
@@ -122,21 +127,13 @@ def _labels(settings: Settings, backends: Backends) -> Labels:
 async def _warm_up(app: web.Application) -> AsyncIterator[None]:
     """Loads the labels of a service's sources as soon as the service is up."""
     gateway = app[GATEWAY]
-    tasks: set[asyncio.Task[None]] = set()
-
-    def met(model: Model) -> None:
-        task = asyncio.create_task(_prepare(gateway.labels, model))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    gateway.backends.watch(met)
+    tasks = Tasks()
+    gateway.backends.watch(lambda model: tasks.start(_prepare(gateway.labels, model)))
     yield
     # Stop watching first: the rest of the clean-up may wait for Redis, and a service that comes
     # up in the meantime needs no labels.
     await gateway.backends.unwatch()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await cancel(tasks)
 
 
 async def _prepare(labels: Labels, model: Model) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import struct
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -20,6 +20,8 @@ from axon_gateway import metrics
 from axon_gateway.errors import Refusal
 
 Frame = dict[str, Any]
+#: Takes each frame in turn; may make the generation wait (a slow HTTP client does).
+Emit = Callable[[Frame], Awaitable[None]]
 #: The label of a feature (source, index) as far as it is known without waiting.
 LabelOf = Callable[[str, int], str | None]
 #: The largest activation of a feature (source, index), in the same way.
@@ -165,7 +167,7 @@ class TokenFrames:
         self._label_of = label_of
         self._maximum_of = maximum_of
         #: Features whose maximum was sent. It does not change, so once is enough.
-        self._told: set[tuple[str, int]] = set()
+        self._sent_maxima: set[tuple[str, int]] = set()
         self._steps = 0
 
     @property
@@ -225,18 +227,18 @@ class TokenFrames:
                 if (label := self._label_of(source, id_)) is not None:
                     feature["label"] = label
                 feature |= {"activation": _digits(activation), "layer": layer, "source": source}
-                if (maximum := self._untold(source, id_)) is not None:
+                if (maximum := self._new_maximum(source, id_)) is not None:
                     feature["max"] = maximum
                 features.append(feature)
         return features
 
-    def _untold(self, source: str, id_: int) -> float | None:
+    def _new_maximum(self, source: str, id_: int) -> float | None:
         """A feature's maximum, the first time that it is known."""
-        if (source, id_) in self._told:
+        if (source, id_) in self._sent_maxima:
             return None
         maximum = self._maximum_of(source, id_)
         if maximum is not None:
-            self._told.add((source, id_))
+            self._sent_maxima.add((source, id_))
         return maximum
 
 

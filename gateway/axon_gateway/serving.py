@@ -14,7 +14,7 @@ from typing import Any
 import grpc.aio
 from aiohttp import web
 
-from axon_gateway import app, logs
+from axon_gateway import app, logs, tasks
 from axon_gateway.config import Settings
 from axon_gateway.web.connection import Runner
 
@@ -82,22 +82,20 @@ def _signals() -> tuple[asyncio.Event, asyncio.Event]:
     """The events to stop and to stop without waiting. Ctrl-C or a second signal sets both."""
     stop, hurry = asyncio.Event(), asyncio.Event()
 
-    def told(number: int) -> None:
+    def handle(number: int) -> None:
         if stop.is_set() or number == signal.SIGINT:
             hurry.set()
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told, number)
+        asyncio.get_running_loop().add_signal_handler(number, handle, number)
     return stop, hurry
 
 
 async def _first_of(*work: Coroutine[Any, Any, Any]) -> None:
-    tasks = [asyncio.create_task(one) for one in work]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    running = [asyncio.create_task(one) for one in work]
+    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    await tasks.cancel(running)
 
 
 def _explain(error: OSError, settings: Settings) -> str:

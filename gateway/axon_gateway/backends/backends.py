@@ -15,11 +15,12 @@ from axon.v1 import inference_pb2 as pb
 
 from axon_gateway.backends.upstream import PLAIN, Access, Upstream
 from axon_gateway.errors import Refusal
+from axon_gateway.tasks import Tasks, cancel
 
 _log = logging.getLogger(__name__)
 
 #: Called with a service's model when it comes up, unless it serves the same as before.
-Met = Callable[[Model], None]
+OnModel = Callable[[Model], object]
 
 
 class Backends:
@@ -29,18 +30,16 @@ class Backends:
         self, targets: Sequence[str], generation_timeout: float, access: Access = PLAIN
     ) -> None:
         self.all = tuple(Upstream(target, generation_timeout, access) for target in targets)
-        self._watching: list[asyncio.Task[None]] = []
+        self._watching = Tasks()
 
-    def watch(self, met: Met) -> None:
-        """Watches all services from now on, and calls `met` with their models."""
-        self._watching = [asyncio.create_task(_watch(backend, met)) for backend in self.all]
+    def watch(self, on_model: OnModel) -> None:
+        """Watches all services from now on, and calls `on_model` with their models."""
+        for backend in self.all:
+            self._watching.start(_watch(backend, on_model))
 
     async def unwatch(self) -> None:
-        """Stops watching: `ready` stays as it is, and `met` is not called again."""
-        for task in self._watching:
-            task.cancel()
-        await asyncio.gather(*self._watching, return_exceptions=True)
-        self._watching.clear()
+        """Stops watching: `ready` stays as it is, and nothing is called again."""
+        await cancel(self._watching)
 
     def choose(self, model: str | None, request: pb.GenerateRequest) -> Upstream:
         """The service that runs a request: one with `model`, healthy if possible, and the fewest
@@ -128,11 +127,11 @@ class Backends:
         return Refusal("unknown_model", message, "model")
 
 
-async def _watch(backend: Upstream, met: Met) -> None:
-    told = ""
+async def _watch(backend: Upstream, on_model: OnModel) -> None:
+    logged = ""
     async for model in backend.watch():
         serves = f"{model.model}: {', '.join(source.id for source in model.sources)}"
-        if serves != told:  # connections are renewed all the time
+        if serves != logged:  # connections are renewed all the time
             _log.info("inference at %s serves %s", backend.target, serves)
-            met(model)
-            told = serves
+            on_model(model)
+            logged = serves

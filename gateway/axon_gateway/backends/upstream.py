@@ -109,7 +109,7 @@ class Upstream:
     async def watch(self) -> AsyncGenerator[Model, None]:
         """Keeps `ready` and `last_model` up to date; yields the model when the service comes up."""
         up = metrics.BACKEND_UP.labels(self.target)
-        told = ""
+        logged = ""
         while True:
             state = self._channel.get_state(try_to_connect=True)
             self.ready = state is grpc.ChannelConnectivity.READY
@@ -117,11 +117,11 @@ class Upstream:
             if self.ready:
                 try:
                     yield await self.model()
-                    told = ""
+                    logged = ""
                 except Refusal as refusal:
-                    if refusal.message != told:
+                    if refusal.message != logged:
                         _log.warning("%s", refusal.message)
-                        told = refusal.message
+                        logged = refusal.message
                     # The service has gone again, or is about to: the state will show it.
                     await asyncio.sleep(_RETRY)
                     continue

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable
 
 from axon_gateway.errors import Refusal
+from axon_gateway.labels.api import FeatureApi
 from axon_gateway.labels.link import Link
 from axon_gateway.labels.memory import Memory
-from axon_gateway.labels.neuronpedia import FeatureApi
-from axon_gateway.labels.once import once
 from axon_gateway.labels.records import FeatureRecord
 from axon_gateway.labels.store import Entry, LabelStore
+from axon_gateway.tasks import Once
 
 
 class Answers:
@@ -32,10 +31,10 @@ class Answers:
         self._store = store
         self._link = link
         self._memory = memory
-        self._asking: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._asking = Once[tuple[str, int], None]()
         #: What is to be read from Redis, by source, and the reading under way.
         self._wanted: dict[str, set[int]] = {}
-        self._recalling: dict[str, asyncio.Task[None]] = {}
+        self._recalling = Once[None, None]()
 
     def can_come(self, source: str) -> bool:
         """Whether the API can be asked about a source."""
@@ -49,18 +48,16 @@ class Answers:
         wanted = set(indices)
         self._wanted.setdefault(source, set()).update(wanted)
         while wanted & self._wanted.get(source, set()):
-            await once(self._recalling, "", self._recall_wanted)
+            await self._recalling.do(None, self._recall_wanted)
 
     async def ask(self, source: str, index: int) -> None:
         """Asks the API once for all callers. Raises Unavailable."""
-        await once(self._asking, (source, index), lambda: self._ask(source, index))
+        await self._asking.do((source, index), lambda: self._ask(source, index))
 
     async def close(self) -> None:
         """Ends unfinished work."""
-        tasks = [*self._asking.values(), *self._recalling.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._asking.close()
+        await self._recalling.close()
 
     async def _recall_wanted(self) -> None:
         wanted, self._wanted = self._wanted, {}

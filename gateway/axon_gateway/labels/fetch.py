@@ -13,9 +13,9 @@ from redis.exceptions import RedisError
 from tqdm import tqdm
 
 from axon_gateway.config import Settings
-from axon_gateway.labels import bulk, files
-from axon_gateway.labels.bulk import Exported
-from axon_gateway.labels.neuronpedia import BulkExport, Http, Unavailable
+from axon_gateway.labels import files
+from axon_gateway.labels.export import BulkExport, Exported, fingerprint
+from axon_gateway.labels.http import Http, Unavailable
 from axon_gateway.labels.records import Records
 from axon_gateway.labels.store import LabelStore
 
@@ -73,9 +73,9 @@ async def _to_redis(export: BulkExport, source: str, id_: str, url: str, bar: Ba
     try:
         # Asked first, so that a missing Redis is noticed before minutes of fetching.
         await store.filling(source)
-        exported = await bulk.read(export, id_, bar)
+        exported = await export.read(id_, bar)
         _check(exported, bar)
-        await store.fill(source, bulk.fingerprint(id_), exported.records)
+        await store.fill(source, fingerprint(id_), exported.records)
     except RedisError as error:
         raise Failed(f"Redis at {url} does not answer (AXON_REDIS_URL): {error}") from None
     finally:
@@ -93,7 +93,7 @@ def _check(exported: Exported, bar: Bar) -> None:
 async def _to_files(export: BulkExport, source: str, id_: str, folder: Path, bar: Bar) -> str:
     records, failed = Records(), 0
     try:
-        async with contextlib.aclosing(bulk.walk(export, id_, bar)) as batches:
+        async with contextlib.aclosing(export.walk(id_, bar)) as batches:
             async for kind, batch in batches:
                 failed += batch.failed
                 if not batch.failed:

@@ -14,16 +14,17 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
 
 from axon_gateway.errors import Refusal
-from axon_gateway.labels import bulk
 from axon_gateway.labels.answers import Answers
+from axon_gateway.labels.api import FeatureApi
+from axon_gateway.labels.export import BulkExport, LoggedProgress, fingerprint
 from axon_gateway.labels.files import LabelFiles
+from axon_gateway.labels.http import Http, Unavailable
 from axon_gateway.labels.link import Link
 from axon_gateway.labels.memory import Memory, Overrides
-from axon_gateway.labels.neuronpedia import BulkExport, FeatureApi, Http, Unavailable
-from axon_gateway.labels.once import once
 from axon_gateway.labels.records import FeatureRecord
 from axon_gateway.labels.store import Kept, LabelStore
 from axon_gateway.labels.table import LabelTable
+from axon_gateway.tasks import Once
 
 _log = logging.getLogger(__name__)
 
@@ -60,8 +61,8 @@ class Labels:
         self._store = store
         self._origins = origins
         self._memory = Memory(origins.overrides, most)
-        self._reading: dict[str, asyncio.Task[None]] = {}
-        self._filling: dict[str, asyncio.Task[None]] = {}
+        self._reading = Once[str, None]()
+        self._filling = Once[str, None]()
         #: Sources are read one at a time, since each keeps a thread busy.
         self._one = asyncio.Lock()
         self._link = Link()
@@ -108,7 +109,7 @@ class Labels:
         if not self._memory.holds(source):
             await self._read_once(source)
         if not self._memory.fresh(source):
-            await once(self._filling, source, lambda: self._fill(source))
+            await self._filling.do(source, lambda: self._fill(source))
 
     async def look_up(self, source: str, indices: Iterable[int]) -> dict[int, str]:
         """The labels that files, export and earlier answers have for `indices`.
@@ -170,11 +171,8 @@ class Labels:
 
     async def close(self) -> None:
         """Ends unfinished work and the connections."""
-        await self._answers.close()
-        tasks = [*self._reading.values(), *self._filling.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for work in (self._answers, self._filling, self._reading):
+            await work.close()
         await self._store.close()
         if self._origins.http is not None:
             await self._origins.http.close()
@@ -204,7 +202,7 @@ class Labels:
             _log.exception("%s: its labels could not be read", source)
 
     async def _read_once(self, source: str) -> None:
-        await once(self._reading, source, lambda: self._read(source))
+        await self._reading.do(source, lambda: self._read(source))
 
     async def _read(self, source: str) -> None:
         """Reads what this machine or Redis has of a source into memory."""
@@ -236,7 +234,7 @@ class Labels:
         if id_ is None:
             return _AGAIN
         filling = kept.filling
-        return filling.left() if filling and filling.fingerprint == bulk.fingerprint(id_) else 0.0
+        return filling.left() if filling and filling.fingerprint == fingerprint(id_) else 0.0
 
     async def _fill(self, source: str) -> None:
         """Fills Redis from the export, which one gateway does for all, and reads it."""
@@ -253,15 +251,14 @@ class Labels:
 
     async def _filled(self, source: str, id_: str) -> bool:
         filling = await self._store.filling(source)
-        if filling is None or filling.fingerprint != bulk.fingerprint(id_):
+        if filling is None or filling.fingerprint != fingerprint(id_):
             return False
         return filling.left() > 0
 
     async def _fetch(self, source: str, id_: str) -> None:
         assert self._origins.export is not None
-        progress = bulk.LoggedProgress(source)
-        exported = await bulk.read(self._origins.export, id_, progress)
-        await self._store.fill(source, bulk.fingerprint(id_), exported.records, exported.lasts)
+        exported = await self._origins.export.read(id_, LoggedProgress(source))
+        await self._store.fill(source, fingerprint(id_), exported.records, exported.lasts)
 
     def _exported_id(self, source: str) -> str | None:
         return self._origins.neuronpedia_id(source) if self._origins.export else None

@@ -83,16 +83,16 @@ class Oddities:
         return self.left_out > 0 or self.cut > 0
 
     def __str__(self) -> str:
-        told = []
+        parts = []
         if self.left_out:
             rows = "1 row is" if self.left_out == 1 else f"{self.left_out} rows are"
             more = "; ..." if self.left_out > len(self.named) else ""
-            told.append(f"{rows} left out ({'; '.join(self.named)}{more})")
+            parts.append(f"{rows} left out ({'; '.join(self.named)}{more})")
         if self.cut:
             have = "1 label has" if self.cut == 1 else f"{self.cut} labels have"
             verb = "is" if self.cut == 1 else "are"
-            told.append(f"{have} more than {MOST_LABEL} characters and {verb} cut")
-        return ", ".join(told)
+            parts.append(f"{have} more than {MOST_LABEL} characters and {verb} cut")
+        return ", ".join(parts)
 
 
 class Records:

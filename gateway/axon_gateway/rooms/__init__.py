@@ -1,1 +1,1 @@
-"""Rooms: a bounded log of frames, viewers as cursors in it, shared among gateways through Redis."""
+"""Rooms: a bounded log of frames, and viewers as cursors in it."""

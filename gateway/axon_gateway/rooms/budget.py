@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-
-class Bounded(Protocol):
-    """What the budget needs of a log."""
-
-    @property
-    def size(self) -> int:
-        """Bytes kept."""
-
-    @property
-    def oldest(self) -> float:
-        """The number of the oldest generation that may be dropped; infinite if none may."""
-
-    def drop_oldest(self) -> bool:
-        """Drops the oldest generation; False if it still runs."""
-
-    def shrink(self) -> bool:
-        """Drops a part of what is kept; False if there is nothing to drop."""
+if TYPE_CHECKING:
+    from axon_gateway.rooms.log import RoomLog
 
 
 class Budget:
@@ -28,14 +13,14 @@ class Budget:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._logs: set[Bounded] = set()
+        self._logs: set[RoomLog] = set()
         self.bytes = 0
 
-    def join(self, log: Bounded) -> None:
+    def join(self, log: RoomLog) -> None:
         """Counts what `log` keeps from now on."""
         self._logs.add(log)
 
-    def leave(self, log: Bounded) -> None:
+    def leave(self, log: RoomLog) -> None:
         """Stops counting the log."""
         if log in self._logs:
             self._logs.discard(log)

@@ -2,24 +2,19 @@
 
 A viewer holds no copies of frames: it is a number, the last frame it was given, and reads on from
 there at its own pace. So a slow viewer costs as much as a fast one.
-
-A position in a log is an epoch and a sequence number. An epoch begins at frame `since`. Two logs
-that both know an epoch have the same frames before it, and the same frames in it. A reader whose
-epoch a log does not know reads that log from its start.
 """
 
 from __future__ import annotations
 
 import itertools
-import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 from axon_gateway.frames import Frame, encode, encode_batch, on_the_wire
 from axon_gateway.rooms.budget import Budget
+from axon_gateway.rooms.epochs import Epochs, Offset
 
 #: A viewer this many frames behind gets batches; one nearer gets frames one by one.
 _LAGS = 16
@@ -27,29 +22,8 @@ _LAGS = 16
 _BATCH_BYTES = 64 * 1024
 #: Frames of one batch: a bound for frames that are small.
 _BATCH_FRAMES = 512
-#: Epochs that a log remembers. A reader that comes back from an older one reads the log anew.
-_EPOCHS = 16
 #: The first bytes of frames that end a generation.
 _ENDS = (b'{"type":"finished"', b'{"type":"error"')
-
-
-class Position(NamedTuple):
-    """Where a reader goes on: the frame it wants next, and the epoch in which it has read so far.
-
-    The epoch of a reader that knows no epochs is None.
-    """
-
-    epoch: int | None
-    seq: int
-
-
-#: A reader that has read nothing.
-START = Position(None, 1)
-
-
-def new_epoch() -> int:
-    """A number larger than that of every earlier epoch: microseconds since 1970."""
-    return time.time_ns() // 1000
 
 
 def ends_generation(encoded: bytes) -> bool:
@@ -106,8 +80,7 @@ class RoomLog:
     def __init__(self, max_bytes: int, budget: Budget | None = None, epoch: int = 0) -> None:
         self._max_bytes = max_bytes
         self._budget = budget
-        #: The epochs known, each with the number of its first frame; the newest one is last.
-        self._epochs = [(epoch, 1)]
+        self.epochs = Epochs(epoch)
         self._frames: list[bytes] = []
         self._bytes = 0
         #: The number of each generation's first frame, ascending, and its number over all logs.
@@ -117,7 +90,7 @@ class RoomLog:
         self._head: list[bytes] = []
         self._head_first = 0
         #: The last frame of the newest generation's beginning (its prompt); 0 until it has come.
-        self._begun = 0
+        self._prompt = 0
         #: Whether the newest generation has ended. True before the first one, too.
         self.ended = True
         #: What was read last, and for which pair of frames: the one before it, and the log's last.
@@ -131,12 +104,7 @@ class RoomLog:
     @property
     def epoch(self) -> int:
         """The epoch in which the log is written now."""
-        return self._epochs[-1][0]
-
-    @property
-    def since(self) -> int:
-        """The number of that epoch's first frame."""
-        return self._epochs[-1][1]
+        return self.epochs.current
 
     @property
     def head_last(self) -> int:
@@ -168,52 +136,39 @@ class RoomLog:
             self._budget.leave(self)
             self._budget = None
 
-    def turn(self, epoch: int, since: int) -> None:
-        """Another epoch begins at frame `since`."""
-        if epoch != self.epoch:
-            known = [] if self.epoch == 0 else self._epochs
-            self._epochs = [*known, (epoch, since)][-_EPOCHS:]
-
-    def resume(self, epoch: int | None, seq: int) -> int:
-        """The last frame that a reader has if it wants frame `seq` of `epoch` next.
+    def resume(self, offset: Offset) -> int:
+        """The last frame that a reader at `offset` has.
 
         0, which means the log from its start, unless this is the log that the reader has read. If
-        `epoch` is None, that is not checked.
+        the offset has no epoch, that is not checked.
         """
+        epoch, seq = offset
         if epoch is None:
             return min(max(seq - 1, 0), self.last)
-        for index, (known, _) in enumerate(self._epochs):
-            if known == epoch:
-                following = self._epochs[index + 1 : index + 2]
-                end = following[0][1] if following else self.last + 1
-                return seq - 1 if 0 < seq <= end else 0
-        return 0
+        return seq - 1 if self.extends(epoch, seq - 1) else 0
 
-    def holds(self, epoch: int, seq: int) -> bool:
-        """Whether another log that ends with frame `seq`, in `epoch`, is the beginning of this."""
-        return self.resume(epoch, seq + 1) == seq and (seq > 0 or self.knows(epoch))
+    def extends(self, epoch: int, last: int) -> bool:
+        """Whether another log that ends with frame `last`, in `epoch`, is the beginning of this."""
+        end = self.epochs.end(epoch, self.last)
+        return end is not None and 0 <= last < end
 
-    def knows(self, epoch: int) -> bool:
-        """Whether this log was written in `epoch`, one of those that it remembers."""
-        return any(known == epoch for known, _ in self._epochs)
-
-    def begin(self) -> None:
+    def begin_generation(self) -> None:
         """Says that the next frame begins a generation, unless it is refused before."""
         start = self.last + 1
         # A refused one leaves no frame: a client that keeps trying must not make the lists grow.
         if not self._starts or self._starts[-1] != start:
             self._starts.append(start)
             self._age.append(next(self._ages))
-            self._begun = 0
+            self._prompt = 0
         self.ended = False
 
     def append(self, frame: Frame) -> int:
         """Numbers, encodes and keeps a frame; returns its number."""
         seq = self.last + 1
-        self._keep(encode(frame, seq))
+        self._add(encode(frame, seq))
         return seq
 
-    def take(self, entry: Entry) -> bool:
+    def append_entry(self, entry: Entry) -> bool:
         """Keeps the next frame of the log that this is a copy of.
 
         False if it is not the next: this copy has frames that the log does not have, or lacks some.
@@ -224,17 +179,17 @@ class RoomLog:
             entry.epoch > self.epoch and entry.since == self.last + 1
         ):
             return False
-        self.load(entry)
+        self.load_entry(entry)
         return True
 
-    def load(self, entry: Entry) -> None:
+    def load_entry(self, entry: Entry) -> None:
         """Keeps a frame of the log that this becomes a copy of; skips frames dropped before it."""
         if entry.seq != self.last + 1:
             self._skip_to(entry.seq)
-        self.turn(entry.epoch, entry.since)
+        self.epochs.begin(entry.epoch, entry.since)
         if entry.begins:
-            self.begin()
-        self._keep(entry.encoded)
+            self.begin_generation()
+        self._add(entry.encoded)
 
     def entries(self, after: int, max_bytes: int) -> list[Entry]:
         """The frames that follow `after`, as many as reach `max_bytes`, for another copy."""
@@ -256,9 +211,8 @@ class RoomLog:
 
     def _entry(self, seq: int, encoded: bytes) -> Entry:
         start = bisect_right(self._starts, seq) - 1
-        index = max(bisect_right([since for _, since in self._epochs], seq) - 1, 0)
         begins = start >= 0 and self._starts[start] == seq
-        return Entry(seq, encoded, begins, *self._epochs[index])
+        return Entry(seq, encoded, begins, *self.epochs.of(seq))
 
     def all(self) -> list[bytes]:
         """Every frame kept, from the first whole generation on if there is one."""
@@ -330,11 +284,11 @@ class RoomLog:
         self._trim(before - before // 4)
         return self._bytes < before
 
-    def _keep(self, encoded: bytes) -> None:
+    def _add(self, encoded: bytes) -> None:
         self._frames.append(encoded)
         self.ended = self.ended or ends_generation(encoded)
-        if not self._begun and encoded.startswith(b'{"type":"prompt"'):
-            self._begun = self.last
+        if not self._prompt and encoded.startswith(b'{"type":"prompt"'):
+            self._prompt = self.last
         self._grow(len(encoded))
         if self._bytes > self._max_bytes:
             self._trim(self._max_bytes)
@@ -377,8 +331,8 @@ class RoomLog:
 
     def _keep_head(self, max_bytes: int) -> None:
         """Sets the beginning of the only generation aside before its oldest frames are dropped."""
-        if self._starts and self._starts[0] == self.first and self._begun:
-            length = self._begun - self.first + 1
+        if self._starts and self._starts[0] == self.first and self._prompt:
+            length = self._prompt - self.first + 1
             if sum(map(len, self._frames[:length])) <= max_bytes:
                 self._head, self._head_first = self._frames[:length], self.first
                 del self._frames[:length]

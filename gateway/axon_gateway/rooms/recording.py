@@ -29,16 +29,16 @@ _Feature = dict[str, Any]
 
 async def lines(room: str, log: Sequence[bytes], labels: Labels) -> AsyncIterator[bytes]:
     """The lines of the recording of a log's encoded frames."""
-    told = _told(log, "labels")
-    maxima = _told(log, "max")
-    told.update(await _asked(await _unnamed(log, told), labels))
+    found = _sent_later(log, "labels")
+    maxima = _sent_later(log, "max")
+    found.update(await _look_up(await _unlabelled(log, found), labels))
     yield _line({"type": "recording", "seq": 0, "version": VERSION, "room": room})
     count = 0
     async for frame in _frames(log):
         for feature in _features(frame):
-            if (label := told.get(_name(feature))) is not None:
+            if (label := found.get(_key(feature))) is not None:
                 feature.setdefault("label", label)
-            if (maximum := maxima.pop(_name(feature), None)) is not None:
+            if (maximum := maxima.pop(_key(feature), None)) is not None:
                 feature.setdefault("max", maximum)
         yield _line(frame)
         count += 1
@@ -63,39 +63,41 @@ def _features(frame: Frame) -> Iterable[_Feature]:
         yield from token.get("features", ())
 
 
-def _name(feature: _Feature) -> tuple[str, int]:
+def _key(feature: _Feature) -> tuple[str, int]:
     return feature["source"], feature["id"]
 
 
-def _told(log: Iterable[bytes], what: str) -> dict[tuple[str, int], Any]:
+def _sent_later(log: Iterable[bytes], what: str) -> dict[tuple[str, int], Any]:
     """Labels, or largest activations, that came in frames of their own, by source and index."""
-    told: dict[tuple[str, int], Any] = {}
+    values: dict[tuple[str, int], Any] = {}
     for encoded in log:
         if encoded.startswith(_LABELS):
             frame = orjson.loads(encoded)
             found = frame.get(what, {}).items()
-            told.update({(frame["source"], int(index)): value for index, value in found})
-    return told
+            values.update({(frame["source"], int(index)): value for index, value in found})
+    return values
 
 
-async def _unnamed(log: Iterable[bytes], told: dict[tuple[str, int], str]) -> dict[str, set[int]]:
+async def _unlabelled(
+    log: Iterable[bytes], known: dict[tuple[str, int], str]
+) -> dict[str, set[int]]:
     """The features, by source, for which no label has come."""
-    unnamed: dict[str, set[int]] = {}
+    unlabelled: dict[str, set[int]] = {}
     async for frame in _frames(log):
         for feature in _features(frame):
-            if "label" not in feature and _name(feature) not in told:
-                unnamed.setdefault(feature["source"], set()).add(feature["id"])
-    return unnamed
+            if "label" not in feature and _key(feature) not in known:
+                unlabelled.setdefault(feature["source"], set()).add(feature["id"])
+    return unlabelled
 
 
-async def _asked(unnamed: dict[str, set[int]], labels: Labels) -> dict[tuple[str, int], str]:
+async def _look_up(unlabelled: dict[str, set[int]], labels: Labels) -> dict[tuple[str, int], str]:
     """Labels that are known now but were not when the room was streamed."""
-    asked: dict[tuple[str, int], str] = {}
+    answers: dict[tuple[str, int], str] = {}
     try:
         async with asyncio.timeout(_PATIENCE):
-            for source, indices in unnamed.items():
+            for source, indices in unlabelled.items():
                 found = await labels.look_up(source, indices)
-                asked.update({(source, index): label for index, label in found.items()})
+                answers.update({(source, index): label for index, label in found.items()})
     except (Refusal, TimeoutError):
         pass  # a recording without some labels is worth having
-    return asked
+    return answers

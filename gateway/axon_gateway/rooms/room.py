@@ -8,17 +8,22 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Coroutine, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from axon_gateway.errors import Refusal, our_failure
-from axon_gateway.frames import Frame
-from axon_gateway.generation import Emit, Generation
+from axon_gateway.frames import Emit, Frame
+from axon_gateway.generations.generation import Generation
 from axon_gateway.limits import Client
 from axon_gateway.requests import Generate, View
-from axon_gateway.rooms.log import START, Entry, Position, RoomLog
-from axon_gateway.rooms.rounds import Rounds
-from axon_gateway.rooms.sharing import Known, Sharing
+from axon_gateway.rooms.epochs import START, Offset
+from axon_gateway.rooms.log import Entry, RoomLog
+from axon_gateway.rooms.rounds import Delay, Rounds
+from axon_gateway.rooms.sharing import Presence
 from axon_gateway.rooms.viewer import Viewer
+from axon_gateway.tasks import Tasks, cancel
+
+if TYPE_CHECKING:
+    from axon_gateway.rooms.rooms import Rooms
 
 _log = logging.getLogger(__name__)
 
@@ -37,20 +42,6 @@ def fingerprint(token: str) -> str:
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
-class House(Protocol):
-    """What a room needs of `Rooms`."""
-
-    @property
-    def sharing(self) -> Sharing:
-        """What keeps the rooms' logs."""
-
-    def start(self, request: Generate, emit: Emit, client: Client | None) -> Generation:
-        """A generation that emits into a room; `client` is who asked for it. Raises Refusal."""
-
-    def admit(self, room: Room) -> None:
-        """Counts a room among those that are kept. Refusal if all are in use."""
-
-
 class Room:
     """A log, its viewers and at most one running generation.
 
@@ -60,7 +51,7 @@ class Room:
     """
 
     def __init__(
-        self, id_: str, log: RoomLog, house: House, token_hash: str, address: str = ""
+        self, id_: str, log: RoomLog, rooms: Rooms, token_hash: str, address: str = ""
     ) -> None:
         self.id = id_
         self.log = log
@@ -69,54 +60,54 @@ class Room:
         #: Others can find it.
         self.published = False
         #: It has expired at this gateway.
-        self.gone = False
+        self.expired = False
         #: Whether everybody in the room may generate.
         self.open = False
         #: Raised whenever viewers have to be told about the room anew.
         self.announcement = 0
-        self._house = house
-        self._sharing = house.sharing
+        self._rooms = rooms
+        self._sharing = rooms.sharing
         self._viewers: set[Viewer] = set()
         self._rounds = Rounds(self._viewers)
         #: How many of them are presenters.
         self._presenters = 0
         #: Viewers of the room at other gateways, and whether a presenter is among them.
-        self._elsewhere = 0
-        self._presenting_elsewhere = False
-        #: Where the presenter looks, as told to viewers: the newest only, and not too often.
+        self._remote_viewers = 0
+        self._remote_presenter = False
+        #: Where the presenter looks, as viewers see it: the newest only, and not too often.
         self.view: View | None = None
         self._next_view: View | None = None
-        self._viewing: asyncio.TimerHandle | None = None
-        self._announcing: asyncio.TimerHandle | None = None
+        self._showing = Delay(self._viewers, _VIEW_EVERY, _VIEW_RATE, self._show)
+        self._announcing = Delay(self._viewers, _ANNOUNCE_EVERY, _ANNOUNCE_RATE, self._announce)
         self._running: asyncio.Task[None] | None = None
-        self._claiming = False
+        self._acquiring = False
         self._stopped = False
         #: Generations, some of which only wait for late labels, and requests to other gateways.
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     @property
-    def here(self) -> int:
+    def local_viewers(self) -> int:
         """Sockets in the room at this gateway."""
         return len(self._viewers)
 
     @property
     def viewers(self) -> int:
         """Sockets in the room at all gateways."""
-        return len(self._viewers) + self._elsewhere
+        return len(self._viewers) + self._remote_viewers
 
     @property
-    def presenting_here(self) -> bool:
+    def local_presenter(self) -> bool:
         """Whether a presenter's socket is at this gateway."""
         return self._presenters > 0
 
     @property
     def presenting(self) -> bool:
         """Whether a presenter's socket is at any gateway."""
-        return self.presenting_here or self._presenting_elsewhere
+        return self.local_presenter or self._remote_presenter
 
     @property
     def newest_view(self) -> View | None:
-        """Where the presenter looks, even if viewers have not been told yet."""
+        """Where the presenter looks, even if viewers do not see it yet."""
         return self._next_view
 
     @property
@@ -131,97 +122,95 @@ class Room:
     def enter(
         self,
         token: str | None,
-        position: Position = START,
+        offset: Offset = START,
         client: Client | None = None,
         new_token: str | None = None,
     ) -> Viewer:
-        """A viewer that reads on from `position`; the room's token makes it a presenter.
+        """A viewer that reads on from `offset`; the room's token makes it a presenter.
 
         `new_token` is the token of a room just opened, to be sent to the one who opened it.
         """
         shown = token if new_token is None else new_token
         proven = shown is not None and secrets.compare_digest(fingerprint(shown), self.token_hash)
-        viewer = Viewer(self, proven, self.log.resume(*position), new_token, client)
+        viewer = Viewer(self, proven, self.log.resume(offset), new_token, client)
         self._viewers.add(viewer)
         self._presenters += viewer.presenter
-        self._announce()
-        self._sharing.changed(self)
+        self._announcing.soon()
+        self._sharing.publish_presence(self)
         return viewer
 
     def leave(self, viewer: Viewer) -> None:
         """The viewer's socket is gone."""
         self._viewers.discard(viewer)
         self._presenters -= viewer.presenter
-        self._announce()
-        self._sharing.changed(self)
+        self._announcing.soon()
+        self._sharing.publish_presence(self)
 
     def set_open(self, viewer: Viewer, is_open: bool) -> None:
         """Lets everybody generate, or the presenter alone."""
         if not viewer.presenter:
             raise Refusal("not_presenter", "only the one who opened this room can open it to all")
-        self._set(is_open, self._elsewhere, self._presenting_elsewhere)
-        self._sharing.opened(self)
+        self._set_state(is_open, self._remote_viewers, self._remote_presenter)
+        self._sharing.publish_presence(self, is_open=is_open)
 
-    def show(self, viewer: Viewer, view: View) -> None:
-        """Tells viewers where the presenter looks."""
+    def set_view(self, viewer: Viewer, view: View) -> None:
+        """Shows viewers where the presenter looks."""
         if not viewer.presenter:
             raise Refusal("not_presenter", "only the one who opened this room can show a view")
-        self._look(view)
-        self._sharing.showed(self)
-
-    def learn(self, known: Known) -> None:
-        """Takes over what other gateways have reported."""
-        self._set(known.open, known.viewers, known.presenting)
-        if known.view is not None and known.view != self._next_view:
-            self._look(known.view)
-
-    def _set(self, is_open: bool, elsewhere: int, presenting: bool) -> None:
-        told = (is_open, elsewhere, presenting)
-        if told != (self.open, self._elsewhere, self._presenting_elsewhere):
-            self.open, self._elsewhere, self._presenting_elsewhere = told
-            self._announce()
-
-    def _look(self, view: View) -> None:
-        """Tells viewers soon, and of the newest view only, however often it changes."""
         self._next_view = view
-        if self._viewing is None:
-            delay = max(_VIEW_EVERY, len(self._viewers) / _VIEW_RATE)
-            self._viewing = asyncio.get_running_loop().call_later(delay, self._look_now)
+        self._showing.soon()
+        self._sharing.publish_presence(self, view=view)
 
-    def _look_now(self) -> None:
-        self._viewing = None
+    def update_presence(self, presence: Presence) -> None:
+        """Takes over what other gateways have published."""
+        self._set_state(presence.open, presence.viewers, presence.presenting)
+        if presence.view is not None and presence.view != self._next_view:
+            self._next_view = presence.view
+            self._showing.soon()
+
+    def _set_state(self, is_open: bool, remote_viewers: int, remote_presenter: bool) -> None:
+        state = (is_open, remote_viewers, remote_presenter)
+        if state != (self.open, self._remote_viewers, self._remote_presenter):
+            self.open, self._remote_viewers, self._remote_presenter = state
+            self._announcing.soon()
+
+    def _show(self) -> None:
         self.view = self._next_view
         self._rounds.now()
 
     def share(self, viewer: Viewer) -> None:
         """Lets others find the room, before anything was generated in it."""
         self._check_presenter(viewer)
-        self._house.admit(self)
-        self._keep(self._tell_of_failure(self._share(), viewer))
+        self._rooms.admit(self)
+        self._tasks.start(self._report_refusal(self._share(), viewer))
 
     async def _share(self) -> None:
         await self._sharing.publish(self)
-        self.publish()
+        self.mark_published()
 
     def generate(self, request: Generate, viewer: Viewer) -> None:
         """Starts a generation for `viewer`, who alone is told if it is refused."""
         self._check_presenter(viewer)
         if self._running is not None:
             raise Refusal("busy", "a generation is running in this room; stop it first")
-        self._house.admit(self)
-        generation = self._house.start(request, self._emitter(), viewer.client)
+        generation = self._rooms.start(request, self._emitter(), viewer.client)
+        try:
+            self._rooms.admit(self)
+        except Refusal:
+            generation.close()
+            raise
         self._stopped = False
-        self._running = self._keep(self._run(generation, viewer))
+        self._running = self._tasks.start(self._run(generation, viewer))
 
     def stop(self, viewer: Viewer) -> None:
         """Ends the running generation at a viewer's request."""
         self._check_presenter(viewer)
         if self._running is None:
-            self._keep(self._tell_of_failure(self._sharing.stop(self), viewer))
+            self._tasks.start(self._report_refusal(self._sharing.stop(self), viewer))
         else:
-            self.abandon()
+            self.cancel_generation()
 
-    def abandon(self) -> None:
+    def cancel_generation(self) -> None:
         """Ends the running generation, if there is one here."""
         if self._running is not None and not self._stopped:
             self._stopped = True
@@ -229,72 +218,63 @@ class Room:
             asyncio.get_running_loop().call_soon(self._interrupt, self._running)
 
     def _interrupt(self, run: asyncio.Task[None]) -> None:
-        # A claim is not interrupted: after it, `_run_to_end` sees that the run was stopped.
-        if not self._claiming:
+        # To acquire the lease is not interrupted: `_run_to_end` sees that the run was stopped.
+        if not self._acquiring:
             run.cancel()
 
-    def write(self, frame: Frame, begins: bool) -> None:
+    def append(self, frame: Frame, begins: bool) -> None:
         """Adds a frame to the log of a room that no other gateway has."""
         if begins:
-            self.log.begin()
+            self.log.begin_generation()
         self.log.append(frame)
         self._rounds.soon()
 
-    def take(self, entries: Iterable[Entry]) -> bool:
+    def append_entries(self, entries: Iterable[Entry]) -> bool:
         """Adds the log's next frames to this copy.
 
         False if they are not the next ones: this copy is not the log's beginning.
         """
-        epoch, fits = self.log.epoch, all(map(self.log.take, entries))
+        epoch, fits = self.log.epoch, all(map(self.log.append_entry, entries))
         if self.log.epoch != epoch:
-            self._announce()
+            self._announcing.soon()
         self._rounds.soon()
         return fits
 
-    def turn(self, epoch: int, since: int) -> None:
+    def begin_epoch(self, epoch: int, since: int) -> None:
         """Another epoch begins at frame `since`, which is the next one."""
         if epoch != self.log.epoch:
-            self.log.turn(epoch, since)
-            self._announce()
+            self.log.epochs.begin(epoch, since)
+            self._announcing.soon()
 
-    def replace(self, log: RoomLog) -> None:
+    def replace_log(self, log: RoomLog) -> None:
         """Makes all viewers here read another log, from its start."""
         self.log.close()
         self.log = log
         for viewer in self._viewers:
             viewer.cursor = 0
-        self._announce_now()
+        self._announcing.now()
         self._rounds.soon()
 
-    def publish(self) -> None:
+    def mark_published(self) -> None:
         """Others can find the room from now on."""
         if not self.published:
             self.published = True
             # At once, since the page then shows the room's address, which may be passed on.
-            self._announce_now()
+            self._announcing.now()
 
-    def tell(self, refusal: Refusal) -> None:
-        """An error for all viewers of this gateway, which is no part of the log."""
+    def notify(self, refusal: Refusal) -> None:
+        """Puts an error into the stream of each viewer here; it is no part of the log."""
         for viewer in self._viewers:
             viewer.notify(refusal)
 
     async def close(self) -> None:
         """Ends everything; viewers at other gateways see that the generation was stopped."""
-        for timer in (self._announcing, self._viewing):
-            if timer is not None:
-                timer.cancel()
-        self.abandon()
+        self._announcing.cancel()
+        self._showing.cancel()
+        self.cancel_generation()
         if self._running is not None:
             await asyncio.wait([self._running], timeout=1)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        await cancel(self._tasks)
 
     def _check_presenter(self, viewer: Viewer) -> None:
         if not (viewer.presenter or self.open):
@@ -307,7 +287,7 @@ class Room:
         async def emit(frame: Frame) -> None:
             nonlocal begins
             first, begins = begins, False
-            self.publish()
+            self.mark_published()
             await self._sharing.append(self, frame, first)
 
         return emit
@@ -315,7 +295,7 @@ class Room:
     async def _run(self, generation: Generation, viewer: Viewer) -> None:
         try:
             try:
-                await self._claim()
+                await self._acquire_lease()
                 await self._run_to_end(generation)
             except Refusal as refusal:
                 viewer.notify(refusal)
@@ -324,23 +304,23 @@ class Room:
                 viewer.notify(our_failure())
             finally:
                 self._running = None
-                self._sharing.release(self)
+                self._sharing.release_lease(self)
             await generation.settle(_LATE_LABELS)
         finally:
             generation.close()
 
-    async def _claim(self) -> None:
-        self._claiming = True
+    async def _acquire_lease(self) -> None:
+        self._acquiring = True
         try:
-            await self._sharing.claim(self)
+            await self._sharing.acquire_lease(self)
         finally:
-            self._claiming = False
+            self._acquiring = False
 
     async def _run_to_end(self, generation: Generation) -> None:
         """Runs to the end, or until it is stopped, or another gateway writes the log."""
         with contextlib.suppress(ConnectionError):
             try:
-                if self._stopped:  # while the log was being claimed
+                if self._stopped:  # while the lease was being acquired
                     await generation.stop()
                 else:
                     await generation.run()
@@ -349,25 +329,12 @@ class Room:
                     raise
                 await generation.stop()
 
-    async def _tell_of_failure(self, work: Coroutine[Any, Any, None], viewer: Viewer) -> None:
+    async def _report_refusal(self, work: Coroutine[Any, Any, None], viewer: Viewer) -> None:
         try:
             await work
         except Refusal as refusal:
             viewer.notify(refusal)
 
     def _announce(self) -> None:
-        """Tells everybody about the room soon, once for all who come and go until then.
-
-        Otherwise a crowd that enters would cost frames by the square of its size.
-        """
-        if self._announcing is None:
-            delay = max(_ANNOUNCE_EVERY, len(self._viewers) / _ANNOUNCE_RATE)
-            loop = asyncio.get_running_loop()
-            self._announcing = loop.call_later(delay, self._announce_now)
-
-    def _announce_now(self) -> None:
-        if self._announcing is not None:
-            self._announcing.cancel()
-        self._announcing = None
         self.announcement += 1
         self._rounds.now()

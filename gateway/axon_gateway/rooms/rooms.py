@@ -8,14 +8,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from axon_gateway.errors import Refusal
-from axon_gateway.generation import Emit, Generation
+from axon_gateway.frames import Emit
+from axon_gateway.generations.generation import Generation
 from axon_gateway.limits import Client
 from axon_gateway.requests import Generate
 from axon_gateway.rooms.budget import Budget
-from axon_gateway.rooms.log import START, Position, RoomLog, new_epoch
+from axon_gateway.rooms.epochs import START, Offset, new_epoch
+from axon_gateway.rooms.log import RoomLog
 from axon_gateway.rooms.room import Room, fingerprint
-from axon_gateway.rooms.sharing import Alone, Sharing
+from axon_gateway.rooms.sharing import Sharing
 from axon_gateway.rooms.viewer import Viewer
+from axon_gateway.tasks import Once
 
 #: Letters of a room's id: none that is easily misheard, or misread from a projector.
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -43,10 +46,10 @@ class Rooms:
         total_bytes: int,
         grace: float,
         idle: float,
-        sharing: Sharing | None = None,
+        sharing: Sharing,
     ) -> None:
         self.start = start
-        self.sharing: Sharing = sharing or Alone()
+        self.sharing = sharing
         self._limit = limit
         self._log_bytes = log_bytes
         self._budget = Budget(total_bytes)
@@ -58,7 +61,7 @@ class Rooms:
         self._admitted: set[Room] = set()
         #: When each room without viewers was left, and its timer; the one left first comes first.
         self._empty: dict[Room, tuple[float, asyncio.TimerHandle]] = {}
-        self._loading: dict[str, asyncio.Task[Room | None]] = {}
+        self._loading = Once[str, Room | None]()
 
     def __len__(self) -> int:
         return len(self._admitted)
@@ -110,97 +113,89 @@ class Rooms:
         self,
         id_: str,
         token: str | None,
-        position: Position = START,
+        offset: Offset = START,
         client: Client | None = None,
     ) -> tuple[Room, Viewer]:
         """An existing room and a place in it. Refusal if it does not exist."""
         room = await self.find(id_)
-        return room, self._let_in(room, token, position, client)
+        return room, self._let_in(room, token, offset, client)
 
     async def find(self, id_: str) -> Room:
         """An existing room, of this gateway or another. Refusal if it does not exist."""
         room = self._rooms.get(id_) or await self._load(id_)
         if room is None:
             raise Refusal("unknown_room", "this room does not exist or has expired", "room")
-        return room
+        # A room just loaded is empty, so it may have made space for another one meanwhile.
+        return await self.find(id_) if room.expired else room
 
     def leave(self, room: Room, viewer: Viewer) -> None:
         """The viewer's socket is gone; after the last one, the timer starts."""
         room.leave(viewer)
-        if room.here == 0 and self._rooms.get(room.id) is room:
-            self._watch(room)
+        if room.local_viewers == 0 and self._rooms.get(room.id) is room:
+            self._start_timer(room)
 
     async def close(self) -> None:
         """Ends all rooms."""
-        for _, clock in self._empty.values():
-            clock.cancel()
+        await self._loading.close()
+        for _, timer in self._empty.values():
+            timer.cancel()
         await asyncio.gather(*(room.close() for room in self._rooms.values()))
 
     def _add(self, id_: str, log: RoomLog, token_hash: str, address: str) -> Room:
         room = self._rooms[id_] = Room(id_, log, self, token_hash, address)
         # The client may leave before it enters.
-        self._watch(room)
+        self._start_timer(room)
         return room
 
     def _let_in(
         self,
         room: Room,
         token: str | None,
-        position: Position,
+        offset: Offset,
         client: Client | None,
         new_token: str | None = None,
     ) -> Viewer:
         if room in self._empty:
             self._empty.pop(room)[1].cancel()
-        return room.enter(token, position, client, new_token)
+        return room.enter(token, offset, client, new_token)
 
     async def _load(self, id_: str) -> Room | None:
-        """Fetches a room from another gateway, once for all who ask at the same time."""
+        """A room of another gateway."""
         if not _is_id(id_):
             return None
-        task = self._loading.get(id_)
-        if task is None:
-            task = self._loading[id_] = asyncio.create_task(self.sharing.load(id_, self))
-            task.add_done_callback(lambda done: self._loaded(id_, done))
-        return await asyncio.shield(task)
+        return await self._loading.do(id_, lambda: self.sharing.follow(id_, self))
 
-    def _loaded(self, id_: str, task: asyncio.Task[Room | None]) -> None:
-        del self._loading[id_]
-        if not task.cancelled():
-            # Fetched even if nobody waits any more: asyncio logs exceptions that nobody fetched.
-            task.exception()
-
-    def _watch(self, room: Room) -> None:
+    def _start_timer(self, room: Room) -> None:
         """Starts the timer of a room without viewers at this gateway."""
-        self._set_clock(room, asyncio.get_running_loop().time(), self._grace)
+        self._set_timer(room, asyncio.get_running_loop().time(), self._grace)
 
-    def _set_clock(self, room: Room, left_at: float, seconds: float) -> None:
+    def _set_timer(self, room: Room, left_at: float, seconds: float) -> None:
         if room in self._empty:
             self._empty[room][1].cancel()
-        clock = asyncio.get_running_loop().call_later(seconds, self._look, room)
-        self._empty[room] = left_at, clock
+        timer = asyncio.get_running_loop().call_later(seconds, self._check_empty, room)
+        self._empty[room] = left_at, timer
 
-    def _look(self, room: Room) -> None:
+    def _check_empty(self, room: Room) -> None:
         """The timer of an empty room has run out: expires the room, or sets the timer anew."""
         left_at, _ = self._empty[room]
         empty = asyncio.get_running_loop().time() - left_at
         watched = room.running and room.viewers > 0  # by those at other gateways
         if not watched:
-            room.abandon()
+            room.cancel_generation()
             if empty >= self._idle or room not in self._admitted:
                 self._expire(room)
                 return
         rest = self._grace if watched else self._idle - empty
-        self._set_clock(room, left_at, max(rest, 0.01))
+        self._set_timer(room, left_at, max(rest, 0.01))
 
     def _make_space(self, address: str, own: bool) -> None:
         """Expires an empty room for `address`: one of its `own`, or of the address with most."""
-        quiet = [
+        idle = [
             room
             for room in self._empty
             if room in self._admitted and not room.running and (room.address == address or not own)
         ]
-        room = max(quiet, key=lambda room: self._kept[room.address], default=None)
+        room = max(idle, key=lambda room: self._kept[room.address], default=None)
         if room is None or self._kept[room.address] < self._kept[address]:
             message = "all rooms that you may have are in use; try again later"
             raise Refusal("too_many_rooms", message, retry_after=_RETRY_FULL)
@@ -208,12 +203,12 @@ class Rooms:
 
     def _expire(self, room: Room) -> None:
         self._drop(room)
-        room.abandon()
-        self.sharing.forget(room)
+        room.cancel_generation()
+        self.sharing.publish_presence(room)
 
     def _drop(self, room: Room) -> None:
         del self._rooms[room.id]
-        room.gone = True
+        room.expired = True
         if room in self._empty:
             self._empty.pop(room)[1].cancel()
         if room in self._admitted:

@@ -1,10 +1,10 @@
-"""Wakes a room's viewers together, in rounds."""
+"""Wakes a room's viewers together: in rounds, and not too often for what may wait."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from axon_gateway import metrics
 from axon_gateway.rooms.viewer import Viewer
@@ -50,3 +50,41 @@ class Rounds:
             # Once for all viewers: to read the clock for each would cost as much as waking it.
             metrics.EVENT_TO_SOCKET.observe(ended - self._kept_at)
         self._due = False
+
+
+class Delay:
+    """Does `work` after a while, once for all who want it until then.
+
+    The while is `seconds`, in large rooms viewers / `rate`: a crowd that enters would otherwise
+    cost frames by the square of its size.
+    """
+
+    def __init__(
+        self,
+        viewers: Collection[Viewer],
+        seconds: float,
+        rate: float,
+        work: Callable[[], None],
+    ) -> None:
+        self._viewers = viewers
+        self._seconds = seconds
+        self._rate = rate
+        self._work = work
+        self._timer: asyncio.TimerHandle | None = None
+
+    def soon(self) -> None:
+        """Does it after the while, which begins with the first call."""
+        if self._timer is None:
+            seconds = max(self._seconds, len(self._viewers) / self._rate)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self.now)
+
+    def now(self) -> None:
+        """Does it at once."""
+        self.cancel()
+        self._work()
+
+    def cancel(self) -> None:
+        """Does not do it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None

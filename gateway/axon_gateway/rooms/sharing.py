@@ -1,11 +1,10 @@
-"""What a room needs from the keeper of its log. With Redis that is `redis_sharing`."""
+"""What a room needs to be the same at several gateways: `replication` provides it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame
 from axon_gateway.requests import View
 
@@ -15,19 +14,19 @@ if TYPE_CHECKING:
 
 
 class Sharing(Protocol):
-    """Keeps the logs of rooms, tells other gateways of them, and finds theirs."""
+    """Keeps the logs of rooms, publishes them to other gateways, and follows theirs."""
 
-    async def load(self, id_: str, rooms: Rooms) -> Room | None:
+    async def follow(self, id_: str, rooms: Rooms) -> Room | None:
         """A copy of another gateway's room, made by `rooms.add`; None if there is no such room."""
 
     async def publish(self, room: Room) -> None:
         """Lets other gateways find the room. Without Redis it stays here alone."""
 
-    async def claim(self, room: Room) -> None:
+    async def acquire_lease(self, room: Room) -> None:
         """Returns once this gateway may write into the log. Refusal if another one does."""
 
-    def release(self, room: Room) -> None:
-        """The generation for which the log was claimed is over; its late labels may follow."""
+    def release_lease(self, room: Room) -> None:
+        """The generation for which the lease was acquired is over; its late labels may follow."""
 
     async def append(self, room: Room, frame: Frame, begins: bool) -> None:
         """Brings a frame into the log, soon. ConnectionError if this gateway may not write."""
@@ -35,63 +34,22 @@ class Sharing(Protocol):
     async def stop(self, room: Room) -> None:
         """Ends the generation that another gateway runs in the room. Refusal if there is none."""
 
-    def changed(self, room: Room) -> None:
-        """Who is in the room, or whether it is open, has changed."""
+    def publish_presence(
+        self, room: Room, is_open: bool | None = None, view: View | None = None
+    ) -> None:
+        """Tells other gateways who is in the room, or that it has expired here.
 
-    def opened(self, room: Room) -> None:
-        """The presenter has opened the room to all, or closed it again."""
-
-    def showed(self, room: Room) -> None:
-        """The presenter looks elsewhere."""
-
-    def forget(self, room: Room) -> None:
-        """The room has expired here."""
-
-
-class Alone:
-    """Keeps rooms in this process alone."""
-
-    async def load(self, id_: str, rooms: Rooms) -> Room | None:
-        """No other gateway has rooms."""
-        return None
-
-    async def publish(self, room: Room) -> None:
-        """All clients are here already."""
-
-    async def claim(self, room: Room) -> None:
-        """No other gateway writes."""
-
-    def release(self, room: Room) -> None:
-        """No other gateway waits for it."""
-
-    async def append(self, room: Room, frame: Frame, begins: bool) -> None:
-        """Numbers the frame and keeps it."""
-        room.write(frame, begins)
-
-    async def stop(self, room: Room) -> None:
-        """No other gateway generates."""
-        raise Refusal("not_running", "no generation is running in this room")
-
-    def changed(self, room: Room) -> None:
-        """There is no other gateway to tell."""
-
-    def opened(self, room: Room) -> None:
-        """There is no other gateway to tell."""
-
-    def showed(self, room: Room) -> None:
-        """There is no other gateway to tell."""
-
-    def forget(self, room: Room) -> None:
-        """There is no other gateway to tell."""
+        Also who may generate, and where the presenter looks, if these are given.
+        """
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What a gateway knows of a room beside its log, as far as the other gateways tell."""
+class Presence:
+    """What other gateways have published of a room beside its log."""
 
     open: bool
     #: Sockets in the room at other gateways, and whether a presenter's is among them.
     viewers: int
     presenting: bool
-    #: Where the presenter looks; None if that was never told.
+    #: Where the presenter looks; None if that was never published.
     view: View | None

@@ -5,36 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from axon_gateway import frames
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame
 from axon_gateway.limits import Client
 from axon_gateway.requests import View
-from axon_gateway.rooms.log import Chunk, RoomLog
+from axon_gateway.rooms.log import Chunk
+
+if TYPE_CHECKING:
+    from axon_gateway.rooms.room import Room
 
 #: Errors that wait for one viewer; a client that provokes more without reading loses the oldest.
 _MAX_NOTICES = 32
-
-
-class Watched(Protocol):
-    """What a viewer looks at: a room."""
-
-    id: str
-    log: RoomLog
-    open: bool
-    announcement: int
-    published: bool
-    view: View | None
-
-    @property
-    def viewers(self) -> int:
-        """Sockets in the room."""
-
-    @property
-    def presenting(self) -> bool:
-        """Whether a presenter is in the room."""
 
 
 class Viewer:
@@ -44,7 +28,7 @@ class Viewer:
     """
 
     def __init__(
-        self, room: Watched, presenter: bool, cursor: int, token: str | None, client: Client | None
+        self, room: Room, presenter: bool, cursor: int, token: str | None, client: Client | None
     ) -> None:
         self.presenter = presenter
         #: Reads one frame a message: a client of the earlier demo knows no batches.
@@ -57,50 +41,45 @@ class Viewer:
         #: Shown once, to the one who opened the room.
         self._token = token
         self._notices: deque[Frame] = deque(maxlen=_MAX_NOTICES)
-        self._seen = -1
-        self._told: tuple[object, ...] | None = None
-        self._viewed: View | None = None
+        #: The last announcement, room state and view that were sent.
+        self._announcement = -1
+        self._state: tuple[object, ...] | None = None
+        self._view: View | None = None
         self._waiting: asyncio.Future[None] | None = None
-        self._ended = False
 
     def notify(self, refusal: Refusal) -> None:
         """Puts an error into this viewer's stream alone."""
-        self.tell(frames.error(refusal))
+        self.send(frames.error(refusal))
 
-    def tell(self, frame: Frame) -> None:
+    def send(self, frame: Frame) -> None:
         """Puts a frame that is no part of the log into this viewer's stream alone."""
         self._notices.append(frame)
         self.wake()
-
-    def end(self, refusal: Refusal) -> None:
-        """Closes the socket after this last error; the client may come back."""
-        self._ended = True
-        self.notify(refusal)
 
     def wake(self) -> None:
         """There is something new to read."""
         if self._waiting is None or self._waiting.done():
             return  # the writer is busy with this socket, and will read on
-        if self.push is None or self._ended or not self.push():
+        if self.push is None or not self.push():
             self._waiting.set_result(None)
 
     async def read(self) -> list[bytes]:
-        """The next messages for the socket; waits until there are any. Empty after the end."""
-        while not (messages := self._take()) and not self._ended:
+        """The next messages for the socket; waits until there are any."""
+        while not (messages := self._messages()):
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
         return messages
 
-    def take_wire(self) -> tuple[bytes, bool]:
+    def read_wire(self) -> tuple[bytes, bool]:
         """What there is as bytes of WebSocket frames, and whether that was all of it."""
-        own, chunk = self._own(), self._advance()
+        own, chunk = self._own_messages(), self._advance()
         wire = b"".join(map(frames.on_the_wire, chunk.frames)) if self.plain else chunk.wire
         if own:
             wire = b"".join([*map(frames.on_the_wire, own), wire])
         return wire, self.cursor >= self._room.log.last
 
-    def _take(self) -> list[bytes]:
-        own, chunk = self._own(), self._advance()
+    def _messages(self) -> list[bytes]:
+        own, chunk = self._own_messages(), self._advance()
         return own + (chunk.frames if self.plain else chunk.messages)
 
     def _advance(self) -> Chunk:
@@ -108,19 +87,19 @@ class Viewer:
         self.cursor = chunk.last
         return chunk
 
-    def _own(self) -> list[bytes]:
+    def _own_messages(self) -> list[bytes]:
         """Messages for this viewer alone: the room's state, where its presenter looks, errors."""
         messages = []
-        if self._seen != self._room.announcement:
-            self._seen = self._room.announcement
-            room = self._room
-            told = (room.viewers, room.presenting, room.open, room.published, room.log.epoch)
-            if self._told != told:
-                self._told = told
+        room = self._room
+        if self._announcement != room.announcement:
+            self._announcement = room.announcement
+            state = (room.viewers, room.presenting, room.open, room.published, room.log.epoch)
+            if self._state != state:
+                self._state = state
                 messages.append(frames.encode(self._room_frame(), self.cursor))
-        view = self._room.view
-        if view is not None and view is not self._viewed and not self.presenter:
-            self._viewed = view
+        view = room.view
+        if view is not None and view is not self._view and not self.presenter:
+            self._view = view
             frame = frames.view(view.pose, view.feature, view.token)
             messages.append(frames.encode(frame, self.cursor))
         while self._notices:

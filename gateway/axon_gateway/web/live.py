@@ -12,7 +12,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from axon_gateway import frames, logs, requests
 from axon_gateway.errors import Refusal
 from axon_gateway.limits import Client, Pace, client_of, too_fast
-from axon_gateway.rooms.log import Position
+from axon_gateway.rooms.epochs import Offset
 from axon_gateway.rooms.room import Room
 from axon_gateway.rooms.viewer import Viewer
 from axon_gateway.web.state import GATEWAY, Gateway
@@ -26,7 +26,7 @@ _WRITE_BUFFER = 64 * 2**10
 _DIRECT = 16 * 2**10
 #: Seconds between pings; a peer that is silent for half as long after one is given up.
 _HEARTBEAT = 30.0
-_POSITION = re.compile(r"(?:(?P<epoch>[0-9]{1,18}):)?(?P<seq>[0-9]{1,15})", re.ASCII)
+_OFFSET = re.compile(r"(?:(?P<epoch>[0-9]{1,18}):)?(?P<seq>[0-9]{1,15})", re.ASCII)
 #: Seconds that a socket has to answer our close.
 _CLOSE_TIMEOUT = 2.0
 
@@ -82,18 +82,18 @@ async def _enter(gateway: Gateway, request: web.Request, client: Client) -> tupl
     room = request.query.get("room")
     if not room:
         return gateway.rooms.open(client)
-    position = _position(request.query.get("from", "1"))
-    return await gateway.rooms.enter(room, request.query.get("token"), position, client)
+    offset = _offset(request.query.get("from", "1"))
+    return await gateway.rooms.enter(room, request.query.get("token"), offset, client)
 
 
-def _position(text: str) -> Position:
+def _offset(text: str) -> Offset:
     """EPOCH:SEQ, or SEQ alone: the first frame that the client wants. Raises Refusal."""
-    found = _POSITION.fullmatch(text)
+    found = _OFFSET.fullmatch(text)
     if found is None:
         message = "from must be EPOCH:SEQ, or the number of a frame"
         raise Refusal("wrong_type", message, "from")
     epoch = found["epoch"]
-    return Position(None if epoch is None else int(epoch), int(found["seq"]))
+    return Offset(None if epoch is None else int(epoch), int(found["seq"]))
 
 
 def _direct(
@@ -110,7 +110,7 @@ def _direct(
             return True  # the client has left
         if transport.get_write_buffer_size() > _DIRECT:
             return False
-        wire, everything = viewer.take_wire()
+        wire, everything = viewer.read_wire()
         if wire:
             transport.write(wire)
         return everything
@@ -145,10 +145,9 @@ async def _serve(
 async def _write(socket: web.WebSocketResponse, viewer: Viewer) -> None:
     """Sends what the viewer reads. Waiting here for a slow socket delays nobody else."""
     with contextlib.suppress(ConnectionError):
-        while messages := await viewer.read():
-            for message in messages:
+        while True:
+            for message in await viewer.read():
                 await socket.send_frame(message, WSMsgType.TEXT)
-        await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
 
 
 def _handle(gateway: Gateway, room: Room, viewer: Viewer, message: WSMessage) -> None:
@@ -163,9 +162,9 @@ def _handle(gateway: Gateway, room: Room, viewer: Viewer, message: WSMessage) ->
         case requests.Share():
             room.share(viewer)
         case requests.View():
-            room.show(viewer, command)
+            room.set_view(viewer, command)
         case requests.Ping():
-            viewer.tell(frames.pong())
+            viewer.send(frames.pong())
         case requests.Generate():
             viewer.plain = not command.typed
             room.generate(command, viewer)

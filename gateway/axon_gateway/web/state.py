@@ -9,7 +9,7 @@ from aiohttp import web
 
 from axon_gateway.backends.backends import Backends
 from axon_gateway.config import Settings
-from axon_gateway.generation import Running
+from axon_gateway.generations.running import Running
 from axon_gateway.labels.labels import Labels
 from axon_gateway.labels.search import LabelSearch
 from axon_gateway.limits import Limits

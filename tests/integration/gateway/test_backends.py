@@ -13,7 +13,7 @@ import grpc
 import pytest
 import pytest_asyncio
 from axon_gateway.config import Settings
-from axon_gateway.rooms.redis_sharing import RedisSharing
+from axon_gateway.replication.redis_sharing import RedisSharing
 
 from ...ports import free_port
 from . import harness

@@ -19,10 +19,12 @@ import pytest
 import pytest_asyncio
 from axon_gateway import metrics
 from axon_gateway.config import Settings
-from axon_gateway.labels import fetch, neuronpedia
+from axon_gateway.labels import fetch
+from axon_gateway.labels.api import FeatureApi
+from axon_gateway.labels.export import BulkExport
 from axon_gateway.labels.files import LabelFiles
+from axon_gateway.labels.http import Http, Unavailable
 from axon_gateway.labels.labels import Labels, Origins
-from axon_gateway.labels.neuronpedia import BulkExport, FeatureApi, Http, Unavailable
 from axon_gateway.labels.records import FeatureRecord
 from axon_gateway.labels.store import LabelStore
 from redis import Redis
@@ -151,8 +153,8 @@ class TestExport:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(neuronpedia, "_BATCH_TIMEOUT", aiohttp.ClientTimeout(total=0.1))
-        monkeypatch.setattr("axon_gateway.labels.bulk._PARTIAL", 0.5)
+        monkeypatch.setattr("axon_gateway.labels.export._TIMEOUT", aiohttp.ClientTimeout(total=0.1))
+        monkeypatch.setattr("axon_gateway.labels.export._PARTIAL", 0.5)
         fake.file_faults["explanations/batch-1.jsonl.gz"] = deque([fault] * 4)
         found = await labels.look_up(SOURCE, range(40))
         assert len(found) == 32
@@ -181,7 +183,7 @@ class TestExport:
     async def test_answers_are_kept_when_the_export_is_asked_for_again(
         self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("axon_gateway.labels.bulk._ABSENT", 0.2)
+        monkeypatch.setattr("axon_gateway.labels.export._ABSENT", 0.2)
         fake.labels = {}
         async with opened(fake, redis) as labels:
             await labels.look_up(SOURCE, [100])
@@ -196,7 +198,7 @@ class TestExport:
     async def test_answers_are_kept_when_a_partial_export_is_fetched_again(
         self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("axon_gateway.labels.bulk._PARTIAL", 0.2)
+        monkeypatch.setattr("axon_gateway.labels.export._PARTIAL", 0.2)
         fake.file_faults["explanations/batch-1.jsonl.gz"] = deque(["500"] * 4)
         async with opened(fake, redis) as labels:
             await labels.look_up(SOURCE, [100])
@@ -337,8 +339,8 @@ class TestApi:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(neuronpedia, "_FEATURE_TIMEOUT", aiohttp.ClientTimeout(total=0.1))
-        monkeypatch.setattr(neuronpedia, "_FAILED", (0.3, 0.3))
+        monkeypatch.setattr("axon_gateway.labels.api._TIMEOUT", aiohttp.ClientTimeout(total=0.1))
+        monkeypatch.setattr("axon_gateway.labels.api._FAILED", (0.3, 0.3))
         fake.api_faults.append(fault)
         async with opened(fake, redis) as labels:
             await labels.look_up(SOURCE, [100])
@@ -488,7 +490,7 @@ class TestFetch:
         monkeypatch: pytest.MonkeyPatch,
         to_files: bool,
     ) -> None:
-        monkeypatch.setattr(neuronpedia, "_TRIES", 1)
+        monkeypatch.setattr("axon_gateway.labels.export._TRIES", 1)
         fake.file_faults["features/batch-0.jsonl.gz"] = deque(["500"])
         settings = Settings(redis_url=redis.url, neuronpedia_export=fake.export)
         to = ["--to", str(tmp_path)] if to_files else []

@@ -370,13 +370,13 @@ async def test_a_refused_generation_does_not_end_the_next_ones_lease(
 ) -> None:
     """A late release of one generation's lease in Redis must not release the next one's."""
     store = pair.a.gateway.rooms.sharing._store  # type: ignore[attr-defined]
-    release = store.release
+    release = store.release_lease
 
     async def slowly(*what: Any) -> None:
         await asyncio.sleep(0.2)
         await release(*what)
 
-    monkeypatch.setattr(store, "release", slowly)
+    monkeypatch.setattr(store, "release_lease", slowly)
     presenter, room = await opened(pair.a)
     same = await joined(pair.b, room, token=room["presenter_token"])
     inference.script.refusal = Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry_seconds=1)
@@ -405,9 +405,9 @@ async def test_resuming_from_another_epoch_reads_the_log_from_its_start(
     while (second := epoch_of([room, *await presenter.until("room")])) == first:
         pass
 
-    async def resumed(position: str) -> int:
+    async def resumed(offset: str) -> int:
         raw = await pair.b.http.ws_connect(
-            f"{pair.b.url}/ws", params={"room": room["room"], "from": position}
+            f"{pair.b.url}/ws", params={"room": room["room"], "from": offset}
         )
         seq = 0
         while not seq:
@@ -504,6 +504,36 @@ async def test_a_log_that_redis_lost_is_written_again(
     assert logged(await late.until("finished")) == logged(here)
     await presenter.send(prompt="y")
     assert (await viewer.until("finished"))[-1]["status"] == "done"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_room_whose_name_is_taken_goes_on_alone_and_stops_no_other(
+    pair: Pair, inference: FakeInference, redis: RedisServer, begun: bool
+) -> None:
+    """Redis lost a room, and another gateway gave its name to a new one, which may have `begun`."""
+    inference.script = LONG
+    presenter, room = await opened(pair.a)
+    other, _ = await opened(pair.a)
+    async with Redis.from_url(redis.url) as client:
+        name = f"axon:room:{room['room']}"
+        await presenter.send(prompt="x")
+        await other.send(prompt="y")
+        await presenter.until("token")
+        await other.until("token")
+        async with client.pipeline(transaction=True) as pipeline:
+            pipeline.hset(name, "token", "another room's")
+            pipeline.delete(f"{name}:log")
+            if begun:
+                epoch = time.time_ns() // 1000
+                pipeline.hset(name, mapping={"epoch": epoch, "since": 1, "home": "another"})
+                fields = {"b": "1", "e": epoch, "s": 1, "f": b'{"type":"secret","seq":1}'}
+                pipeline.xadd(f"{name}:log", fields, "1-0")
+            await pipeline.execute()
+        assert (await presenter.until("error"))[-1]["error"] == "rooms_unavailable"
+        assert (await presenter.until("finished", seconds=10))[-1]["status"] == "done"
+        assert (await other.until("finished", seconds=10))[-1]["status"] == "done"
+        await presenter.send(prompt="z")
+        assert (await presenter.until("error"))[-1]["error"] == "rooms_unavailable"
 
 
 async def test_a_single_gateway_continues_without_redis(

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from axon_gateway.rooms.budget import Budget
+from axon_gateway.rooms.epochs import Offset
 from axon_gateway.rooms.log import RoomLog
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -45,7 +46,7 @@ def test_an_empty_log_has_nothing_to_read() -> None:
 def test_generations_refused_before_their_first_frame_leave_nothing() -> None:
     log = filled(3)
     for _ in range(1000):
-        log.begin()
+        log.begin_generation()
     assert len(log._starts) == len(log._age) == 1
 
 
@@ -76,7 +77,7 @@ def test_each_frame_is_encoded_once() -> None:
 def test_the_oldest_generation_is_dropped_first_and_completely() -> None:
     log = RoomLog(1000)
     for _ in range(3):
-        log.begin()
+        log.begin_generation()
         for _ in range(10):
             log.append({"type": "token", "seq": 0, "text": "x" * 5})
     assert log.size <= 1000
@@ -86,7 +87,7 @@ def test_the_oldest_generation_is_dropped_first_and_completely() -> None:
 
 def test_a_generation_larger_than_the_log_keeps_its_newest_frames() -> None:
     log = RoomLog(1000)
-    log.begin()
+    log.begin_generation()
     for _ in range(200):
         log.append({"type": "token", "seq": 0})
     assert log.size <= 1000
@@ -94,7 +95,7 @@ def test_a_generation_larger_than_the_log_keeps_its_newest_frames() -> None:
 
 
 def generation(log: RoomLog, tokens: int, size: int = 60) -> None:
-    log.begin()
+    log.begin_generation()
     log.append({"type": "started", "seq": 0})
     log.append({"type": "prompt", "seq": 0})
     for _ in range(tokens):
@@ -127,7 +128,7 @@ def test_a_late_reader_starts_at_the_first_whole_generation() -> None:
 def copied(log: RoomLog, max_bytes: int = BIG) -> RoomLog:
     copy = RoomLog(max_bytes)
     for entry in log.entries(0, BIG):
-        copy.load(entry)
+        copy.load_entry(entry)
     return copy
 
 
@@ -138,11 +139,11 @@ def test_a_copy_reads_like_its_original() -> None:
     copy = copied(log)
     assert read_all(copy, 0) == read_all(log, 0)
     assert copy.entries(0, BIG) == log.entries(0, BIG)
-    assert copy.take(log.entries(log.last - 1, BIG)[0]), "the copy has this frame already"
+    assert copy.append_entry(log.entries(log.last - 1, BIG)[0]), "the copy has this frame already"
     assert copy.last == log.last
     late = RoomLog(3000)
     for entry in log.entries(20, BIG):
-        late.load(entry)
+        late.load_entry(entry)
     assert late.first == max(21, log.first)
 
 
@@ -154,7 +155,7 @@ def test_a_copy_of_a_shortened_log_has_the_generations_beginning() -> None:
 
 
 def written(log: RoomLog, epoch: int, count: int) -> None:
-    log.turn(epoch, log.last + 1)
+    log.epochs.begin(epoch, log.last + 1)
     for _ in range(count):
         log.append({"type": "token", "seq": 0, "epoch": epoch})
 
@@ -165,39 +166,39 @@ def test_a_copy_accepts_only_frames_that_continue_it() -> None:
     behind, copy, ahead = copied(log), copied(log), copied(log)
     written(copy, 1, 3)  # `log` takes these frames below
     for entry in copy.entries(10, BIG):
-        assert log.take(entry)
+        assert log.append_entry(entry)
     written(ahead, 1, 5)  # `log` never gets the last two
     written(log, 2, 4)
     new = log.entries(13, BIG)
     assert {(entry.epoch, entry.since) for entry in new} == {(2, 14)}
-    assert all(copy.take(entry) for entry in new)
+    assert all(copy.append_entry(entry) for entry in new)
     assert read_all(copy, 0) == read_all(log, 0)
-    assert not ahead.take(new[2]), "the frame 14 in `ahead` is another one"
-    assert not behind.take(new[0]), "`behind` lacks frames 11 to 13"
+    assert not ahead.append_entry(new[2]), "the frame 14 in `ahead` is another one"
+    assert not behind.append_entry(new[0]), "`behind` lacks frames 11 to 13"
     # An entry of an earlier epoch adds nothing.
-    assert copy.take(ahead.entries(13, BIG)[0])
+    assert copy.append_entry(ahead.entries(13, BIG)[0])
     assert copy.last == log.last == 17
 
 
 def test_a_reader_resumes_only_in_a_log_that_it_has_read() -> None:
     log = RoomLog(BIG, epoch=5)
     written(log, 5, 10)
-    assert log.resume(5, 8) == 7
-    assert log.resume(5, 11) == 10
-    assert log.resume(5, 12) == 0, "the reader has read frame 11, which this log never had"
-    assert log.resume(4, 8) == 0
-    assert log.resume(5, 0) == 0
+    assert log.resume(Offset(5, 8)) == 7
+    assert log.resume(Offset(5, 11)) == 10
+    assert log.resume(Offset(5, 12)) == 0, "the reader has read frame 11, which this log never had"
+    assert log.resume(Offset(4, 8)) == 0
+    assert log.resume(Offset(5, 0)) == 0
     written(log, 6, 10)
-    assert log.resume(5, 11) == 10
-    assert log.resume(5, 12) == 0, "the reader's frame 11 was another one"
-    assert log.resume(6, 21) == 20
+    assert log.resume(Offset(5, 11)) == 10
+    assert log.resume(Offset(5, 12)) == 0, "the reader's frame 11 was another one"
+    assert log.resume(Offset(6, 21)) == 20
     # A position without an epoch is trusted, but not beyond the end of the log.
-    assert log.resume(None, 8) == 7
-    assert log.resume(None, 10**9) == 20
-    assert log.resume(None, 0) == 0
+    assert log.resume(Offset(None, 8)) == 7
+    assert log.resume(Offset(None, 10**9)) == 20
+    assert log.resume(Offset(None, 0)) == 0
     for epoch in range(7, 40):
         written(log, epoch, 1)
-    assert log.resume(5, 3) == 0, "the log no longer remembers this epoch"
+    assert log.resume(Offset(5, 3)) == 0, "the log no longer remembers this epoch"
 
 
 def test_the_oldest_generation_of_all_logs_is_dropped_first() -> None:
@@ -272,7 +273,7 @@ class Viewers(RuleBasedStateMachine):
     @rule()
     def begin(self) -> None:
         self.starts.append(self.written + 1)
-        self.log.begin()
+        self.log.begin_generation()
 
     @rule(after=st.integers(0, 200))
     def join(self, after: int) -> None:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from axon_gateway.rooms.peers import Peers
+from axon_gateway.replication.peers import Peers
 
 
 def looked(peers: Peers, *looks: dict[str, int]) -> Peers:
     for counts in looks:
-        peers.saw(counts)
+        peers.update(counts)
     return peers
 
 
 def test_a_gateway_that_counts_up_is_alive() -> None:
     peers = looked(Peers("me"), *({"me": i, "b": i} for i in range(1, 20)))
     assert peers.alive == {"b"}
-    assert not peers.buried
+    assert not peers.dead
 
 
 def test_a_gateway_that_stops_counting_is_dead_after_four_looks() -> None:
     peers = looked(Peers("me"), {"b": 7})
     for _ in range(3):
         looked(peers, {"b": 7})
-        assert not peers.dead("b")
+        assert not peers.is_dead("b")
     looked(peers, {"b": 7})
-    assert peers.dead("b")
-    assert peers.buried == {"b"}
+    assert peers.is_dead("b")
+    assert peers.dead == {"b"}
     # If it counts again, it is alive again.
     looked(peers, {"b": 8})
     assert peers.alive == {"b"}
@@ -34,23 +34,23 @@ def test_an_outage_of_redis_makes_no_gateway_dead() -> None:
     """The first look after an outage of any length finds all counts unchanged."""
     peers = looked(Peers("me"), {"me": 1, "b": 7})
     looked(peers, {"me": 2, "b": 7})
-    assert not peers.dead("b")
+    assert not peers.is_dead("b")
     # Redis came back empty, and this gateway was the first to count.
     looked(peers, {"me": 1})
     looked(peers, {"me": 2})
-    assert not peers.dead("b")
+    assert not peers.is_dead("b")
 
 
 def test_a_gateway_that_was_never_seen_is_dead_after_four_looks() -> None:
     peers = Peers("me")
-    assert not peers.dead("gone")
+    assert not peers.is_dead("gone")
     looked(peers, *({"me": i} for i in range(3)))
-    assert not peers.dead("gone")
+    assert not peers.is_dead("gone")
     looked(peers, {"me": 4})
-    assert peers.dead("gone")
+    assert peers.is_dead("gone")
 
 
 def test_a_gateway_never_takes_itself_for_dead() -> None:
     peers = looked(Peers("me"), *({"me": 1} for _ in range(10)))
-    assert not peers.dead("me")
+    assert not peers.is_dead("me")
     assert peers.alive == set()

@@ -12,13 +12,13 @@ import pytest
 import pytest_asyncio
 from axon.v1 import inference_pb2 as pb
 from axon_gateway.errors import Refusal
-from axon_gateway.frames import Frame
-from axon_gateway.generation import Emit
+from axon_gateway.frames import Emit, Frame
 from axon_gateway.limits import Client
-from axon_gateway.rooms.log import Position
+from axon_gateway.requests import View
+from axon_gateway.rooms.epochs import Offset
 from axon_gateway.rooms.room import Room
 from axon_gateway.rooms.rooms import Rooms
-from axon_gateway.rooms.sharing import Alone, Known
+from axon_gateway.rooms.sharing import Presence
 from axon_gateway.rooms.viewer import Viewer
 
 
@@ -51,13 +51,40 @@ class FakeGeneration:
         await self.emit({"type": "token", "seq": 0})
 
 
+class Alone:
+    """Keeps rooms in this process alone."""
+
+    async def follow(self, id_: str, rooms: Rooms) -> Room | None:
+        return None
+
+    async def publish(self, room: Room) -> None:
+        return
+
+    async def acquire_lease(self, room: Room) -> None:
+        return
+
+    def release_lease(self, room: Room) -> None:
+        return
+
+    async def append(self, room: Room, frame: Frame, begins: bool) -> None:
+        room.append(frame, begins)
+
+    async def stop(self, room: Room) -> None:
+        raise Refusal("not_running", "no generation is running in this room")
+
+    def publish_presence(
+        self, room: Room, is_open: bool | None = None, view: View | None = None
+    ) -> None:
+        return
+
+
 class Stage:
     """Rooms with fake generations."""
 
     def __init__(self, **bounds: Any) -> None:
         self.generations: list[FakeGeneration] = []
         bounds = {"limit": 10, "grace": 60.0, "idle": 60.0, **bounds}
-        bounds = {"log_bytes": 10**6, "total_bytes": 10**7, **bounds}
+        bounds = {"log_bytes": 10**6, "total_bytes": 10**7, "sharing": Alone(), **bounds}
         self.rooms = Rooms(self._start, **bounds)  # type: ignore[arg-type]
 
     def _start(
@@ -85,7 +112,7 @@ async def read(viewer: Viewer) -> list[Frame]:
 async def begin(stage: Stage) -> tuple[Any, Viewer, FakeGeneration]:
     room, viewer = stage.rooms.open()
     assert [frame["published"] for frame in await read(viewer)] == [False]
-    room.publish()
+    room.mark_published()
     assert [frame["published"] for frame in await read(viewer)] == [True]
     room.generate(pb.GenerateRequest(prompt="x"), viewer)
     await asyncio.sleep(0)
@@ -114,7 +141,7 @@ async def test_a_client_of_the_earlier_demo_gets_one_frame_a_message(stage: Stag
     assert types == ["token"] * 1000
     for _ in range(100):
         await generation.token()
-    wire, everything = viewer.take_wire()
+    wire, everything = viewer.read_wire()
     assert everything
     assert b'"batch"' not in wire
     assert wire.count(b'"token"') == 100
@@ -138,7 +165,7 @@ async def test_frames_are_collected_after_a_slow_round(
     rounds: list[int] = []
 
     def push() -> bool:
-        viewer.take_wire()
+        viewer.read_wire()
         if viewer.cursor not in rounds:
             rounds.append(viewer.cursor)
         if len(rounds) == 1:
@@ -186,7 +213,7 @@ async def test_many_new_viewers_are_announced_once(stage: Stage) -> None:
 async def test_a_position_beyond_the_end_of_the_log_is_corrected(stage: Stage) -> None:
     room, _, generation = await begin(stage)
     await generation.token()
-    _, viewer = await stage.rooms.enter(room.id, None, Position(None, 10**9))
+    _, viewer = await stage.rooms.enter(room.id, None, Offset(None, 10**9))
     await read(viewer)
     await generation.token()
     assert [frame["seq"] for frame in await read(viewer)] == [2]
@@ -224,20 +251,20 @@ async def test_rooms_in_use_are_not_expired_to_make_space() -> None:
 
 
 class Elsewhere(Alone):
-    """Sharing whose rooms are loaded, and whose logs are claimed, only when the test allows it."""
+    """Sharing that loads rooms, and acquires leases, only when the test allows it."""
 
     def __init__(self) -> None:
         self.there = asyncio.Event()
-        self.claimed = asyncio.Event()
-        self.claims = True
+        self.granted = asyncio.Event()
+        self.grants = True
 
-    async def load(self, id_: str, rooms: Rooms) -> Room:
+    async def follow(self, id_: str, rooms: Rooms) -> Room:
         await self.there.wait()
         return rooms.add(id_, rooms.new_log(), "hash")
 
-    async def claim(self, room: Room) -> None:
-        if not self.claims:
-            await self.claimed.wait()
+    async def acquire_lease(self, room: Room) -> None:
+        if not self.grants:
+            await self.granted.wait()
 
 
 async def test_a_room_loaded_for_a_viewer_that_has_left_expires() -> None:
@@ -247,15 +274,68 @@ async def test_a_room_loaded_for_a_viewer_that_has_left_expires() -> None:
     await asyncio.sleep(0)
     entering.cancel()
     elsewhere.there.set()
-    await asyncio.sleep(0.02)
-    assert stage.rooms.get("abcdef") is not None
+    while stage.rooms.get("abcdef") is None:  # noqa: ASYNC110
+        await asyncio.sleep(0)
     await asyncio.sleep(0.3)
     assert stage.rooms.get("abcdef") is None
 
 
-async def test_a_cancelled_claim_gives_its_permit_back() -> None:
+async def test_a_room_that_expires_as_it_is_loaded_is_loaded_again() -> None:
     elsewhere = Elsewhere()
-    elsewhere.claims = False
+    elsewhere.there.set()
+    stage = Stage(limit=1, sharing=elsewhere)
+    entering = asyncio.create_task(stage.rooms.enter("abcdef", None))
+    while stage.rooms.get("abcdef") is None:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    other, viewer = stage.rooms.open()
+    stage.rooms.admit(other)  # makes space, since nobody has entered yet
+    assert stage.rooms.get("abcdef") is None
+    stage.rooms.leave(other, viewer)
+    room, _ = await entering
+    assert not room.expired
+    assert stage.rooms.get("abcdef") is room
+    await stage.rooms.close()
+
+
+async def test_closing_ends_the_loading_of_rooms() -> None:
+    elsewhere = Elsewhere()
+    stage = Stage(sharing=elsewhere)
+    entering = asyncio.create_task(stage.rooms.enter("abcdef", None))
+    await asyncio.sleep(0)
+    await stage.rooms.close()
+    elsewhere.there.set()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    assert stage.rooms.get("abcdef") is None
+
+
+async def test_a_refused_generation_does_not_keep_its_room() -> None:
+    stage = Stage()
+
+    def refuse(*_: Any) -> FakeGeneration:
+        raise Refusal("no_access", "no")
+
+    stage.rooms.start = refuse  # type: ignore[assignment]
+    room, viewer = stage.rooms.open()
+    with pytest.raises(Refusal):
+        room.generate(pb.GenerateRequest(prompt="x"), viewer)
+    assert len(stage.rooms) == 0
+    await stage.rooms.close()
+
+
+async def test_a_generation_without_space_for_its_room_gives_its_permit_back() -> None:
+    stage = Stage(limit=1)
+    await begin(stage)
+    room, viewer = stage.rooms.open()
+    with pytest.raises(Refusal):
+        room.generate(pb.GenerateRequest(prompt="x"), viewer)
+    assert all(generation.closed for generation in stage.generations[1:])
+    await stage.rooms.close()
+
+
+async def test_a_cancelled_request_for_the_lease_gives_its_permit_back() -> None:
+    elsewhere = Elsewhere()
+    elsewhere.grants = False
     stage = Stage(sharing=elsewhere)
     _, _, generation = await begin(stage)
     await asyncio.sleep(0)
@@ -263,14 +343,14 @@ async def test_a_cancelled_claim_gives_its_permit_back() -> None:
     assert generation.closed
 
 
-async def test_a_stop_while_the_log_is_claimed_ends_the_generation() -> None:
+async def test_a_stop_while_the_lease_is_acquired_ends_the_generation() -> None:
     elsewhere = Elsewhere()
-    elsewhere.claims = False
+    elsewhere.grants = False
     stage = Stage(sharing=elsewhere)
     room, viewer, generation = await begin(stage)
     room.stop(viewer)
     await asyncio.sleep(0.01)
-    elsewhere.claimed.set()
+    elsewhere.granted.set()
     while "finished" not in [frame["type"] for frame in await read(viewer)]:
         pass
     await asyncio.sleep(0)
@@ -285,7 +365,7 @@ async def test_a_viewer_that_comes_and_goes_leaves_one_timer() -> None:
     failures: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(what))
     # A viewer at another gateway keeps the room alive, so its timer is set again and again.
-    room.learn(Known(open=False, viewers=1, presenting=False, view=None))
+    room.update_presence(Presence(open=False, viewers=1, presenting=False, view=None))
     stage.rooms.leave(room, viewer)
     for _ in range(5):
         await asyncio.sleep(0.05)
@@ -293,7 +373,7 @@ async def test_a_viewer_that_comes_and_goes_leaves_one_timer() -> None:
         stage.rooms.leave(room, again)
     assert stage.rooms.get(room.id) is room
     assert not generation.closed
-    room.learn(Known(open=False, viewers=0, presenting=False, view=None))
+    room.update_presence(Presence(open=False, viewers=0, presenting=False, view=None))
     await asyncio.sleep(0.4)
     assert stage.rooms.get(room.id) is None
     assert generation.closed

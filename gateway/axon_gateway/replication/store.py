@@ -13,11 +13,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from axon_gateway.errors import Refusal
+from axon_gateway.replication import scripts
 from axon_gateway.requests import View
-from axon_gateway.rooms import scripts
 from axon_gateway.rooms.log import Entry, RoomLog, ends_generation
 
-_logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 #: Seconds for one answer of Redis, and for a connection to become free.
 _TIMEOUT = 2.0
@@ -26,12 +27,16 @@ _CONNECTIONS = 32
 #: Seconds that one read waits for something new.
 _BLOCK = 1.0
 _GATEWAYS = "axon:gateways"
+#: Redis' failures, and those of the connection to it.
+FAILURES = (RedisError, OSError, TimeoutError)
 #: Entries of one read of a log.
 _PAGE = 500
 #: Bytes of frames in one write of a room.
 WRITE_BYTES = 256 * 1024
+#: Seconds between two tries while Redis is gone.
+RETRY = 0.5
 #: Requests kept for a gateway that does not read them.
-_INBOX = 1000
+_MOST_REQUESTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,8 @@ class Meta:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a gateway reports of a room; if `is_open` or `view` is None, that stays as it is."""
+class PresenceReport:
+    """What a gateway says of a room; if `is_open` or `view` is None, that stays as it is."""
 
     id: str
     viewers: int
@@ -64,7 +69,7 @@ class Told:
     is_open: bool | None
     view: View | None
     #: The room has expired at this gateway.
-    gone: bool
+    expired: bool
     #: The log's epoch, its first frame kept, and the last one of its head.
     epoch: int
     first: int
@@ -95,7 +100,7 @@ class RoomStore:
         """Closes the connections."""
         await self._redis.aclose()
 
-    async def beat(self) -> dict[str, int]:
+    async def heartbeat(self) -> dict[str, int]:
         """Says that this gateway lives; returns how often each gateway has said so."""
         async with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.hincrby(_GATEWAYS, self._gateway, 1)
@@ -104,21 +109,19 @@ class RoomStore:
             counts = (await pipeline.execute())[-1]
         return {name.decode(): int(count) for name, count in counts.items()}
 
-    async def resign(self, gateway: str) -> None:
+    async def sign_off(self, gateway: str) -> None:
         """Says that a gateway lives no longer."""
         await self._redis.hdel(_GATEWAYS, gateway)
 
-    async def look(self, ids: Sequence[str]) -> list[Meta | None]:
+    async def metas(self, ids: Sequence[str]) -> list[Meta | None]:
         """What is known of each room; None for those that are not there."""
-        answers = await self._pipelined([(scripts.LOOK, id_, ()) for id_ in ids])
+        answers = await self._pipelined([(scripts.META, id_, ()) for id_ in ids])
         return [_meta(fields, last) for fields, last in answers]
 
-    async def append(
-        self, writes: Sequence[tuple[str, RoomLog, Sequence[Entry]]]
-    ) -> list[tuple[str, int]]:
+    async def append(self, writes: Sequence[tuple[str, RoomLog, Sequence[Entry]]]) -> list[str]:
         """Adds frames to several rooms' logs, under the lease whose epoch the log has.
 
-        For each, the newest number and: appended; absent (there is no such room); stale (the lease
+        For each, the answer is: appended; absent (there is no such room); stale (the lease
         is another gateway's); behind (Redis has lost frames that come before these); or failed
         (Redis refuses this write; the log says why).
         """
@@ -142,14 +145,13 @@ class RoomStore:
         is_open: bool,
         home: str,
         running: bool,
-    ) -> str:
+    ) -> bool:
         """Gives Redis what it lacks of a room; `known` is what it has.
 
-        The answer is restored; changed (it has something else by now); or foreign (another room has
-        this name).
+        False if it has something else by now.
         """
         epoch, last = (known.epoch, known.last) if known else ("", 0)
-        lease = (int(is_open), home, log.epoch, log.since, int(running), self._idle_ms)
+        lease = (int(is_open), home, log.epoch, log.epochs.since, int(running), self._idle_ms)
         while True:
             entries = log.entries(last, WRITE_BYTES)
             frames: list[Any] = []
@@ -158,68 +160,68 @@ class RoomStore:
             call = (scripts.RESTORE, id_, (token_hash, epoch, last, *lease, *frames))
             [(answer, last)] = await self._pipelined([call])
             if answer != b"restored" or last >= log.last or not entries:
-                return str(answer, "ascii")
+                return bool(answer == b"restored")
             epoch = log.epoch
 
-    async def claim(self, id_: str, log: RoomLog) -> tuple[str, int, int]:
+    async def acquire_lease(self, id_: str, log: RoomLog) -> tuple[str, int, int]:
         """Asks for the lease of a room: an answer, and the lease's epoch and since.
 
         The answer is ours; busy (another gateway generates); changed (`log` is not all there is);
         or absent.
         """
-        call = (scripts.CLAIM, id_, (self._gateway, log.epoch, log.last))
+        call = (scripts.ACQUIRE, id_, (self._gateway, log.epoch, log.last))
         [(answer, epoch, since)] = await self._pipelined([call])
         return answer.decode(), int(epoch), int(since)
 
-    async def release(self, id_: str, epoch: int) -> None:
+    async def release_lease(self, id_: str, epoch: int) -> None:
         """Says that this gateway generates no longer in the room."""
         await self._pipelined([(scripts.RELEASE, id_, (self._gateway, epoch))])
 
-    async def bury(self, id_: str, dead: str, log: RoomLog, frame: bytes) -> bool:
+    async def end_lost(self, id_: str, dead: str, log: RoomLog, frame: bytes) -> bool:
         """Ends a dead gateway's generation with `frame`; False if there is nothing to end."""
         args = (self._gateway, dead, log.epoch, log.last, frame)
-        [done] = await self._pipelined([(scripts.BURY, id_, args)])
+        [done] = await self._pipelined([(scripts.END_LOST, id_, args)])
         return bool(done)
 
-    async def tell(self, told: Sequence[Told]) -> list[bool]:
+    async def publish_presence(self, reports: Sequence[PresenceReport]) -> list[bool]:
         """Reports who is in several rooms, and their state; False for those that are not there."""
         calls = []
-        for room in told:
+        for room in reports:
             is_open = "" if room.is_open is None else int(room.is_open)
             view = b"" if room.view is None else orjson.dumps(room.view)
             here = (room.viewers, int(room.presenting), is_open, view)
-            kept = (self._idle_ms, int(room.gone), room.epoch, room.first, room.head_last)
-            calls.append((scripts.TELL, room.id, (self._gateway, *here, *kept)))
+            kept = (self._idle_ms, int(room.expired), room.epoch, room.first, room.head_last)
+            calls.append((scripts.PRESENCE, room.id, (self._gateway, *here, *kept)))
         return [bool(found) for found in await self._pipelined(calls)]
 
     async def entries(self, id_: str, after: int) -> list[Entry]:
         """Frames that follow `after`, a page of them; empty when there are no more."""
-        found: Any = await self._redis.xrange(_log(id_), min=f"{after + 1}-0", count=_PAGE)
+        found: Any = await self._redis.xrange(_log_key(id_), min=f"{after + 1}-0", count=_PAGE)
         return [_entry(entry) for entry in found or ()]
 
-    async def news(
-        self, inbox: str, cursors: Mapping[str, int]
+    async def read_news(
+        self, last: str, offsets: Mapping[str, int]
     ) -> tuple[list[tuple[str, str]], dict[str, list[Entry]]]:
-        """Waits for what is asked of this gateway after entry `inbox`, and for frames of rooms
-        after their `cursors`. What is asked: (entry, request)."""
-        streams: dict[Any, Any] = {_inbox(self._gateway): inbox}
-        names = {_log(id_).encode(): id_ for id_ in cursors}
-        streams |= {_log(id_): f"{cursor}-0" for id_, cursor in cursors.items()}
+        """Waits for requests to this gateway after the `last` one, and for frames of rooms after
+        their `offsets`. A request is (entry, text)."""
+        streams: dict[Any, Any] = {_requests_key(self._gateway): last}
+        names = {_log_key(id_).encode(): id_ for id_ in offsets}
+        streams |= {_log_key(id_): f"{seq}-0" for id_, seq in offsets.items()}
         found: Any = await self._redis.xread(streams, count=_PAGE, block=int(_BLOCK * 1000))
-        asked: list[tuple[str, str]] = []
+        requests: list[tuple[str, str]] = []
         frames: dict[str, list[Entry]] = {}
         for name, entries in found or ():
             if name in names:
                 frames[names[name]] = [_entry(entry) for entry in entries]
             else:
-                asked += [(key.decode(), fields[b"ask"].decode()) for key, fields in entries]
-        return asked, frames
+                requests += [(key.decode(), fields[b"ask"].decode()) for key, fields in entries]
+        return requests, frames
 
-    async def ask(self, gateway: str, request: str) -> None:
+    async def request(self, gateway: str, request: str) -> None:
         """Asks something of a gateway."""
-        key = _inbox(gateway)
+        key = _requests_key(gateway)
         async with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.xadd(key, {"ask": request}, maxlen=_INBOX)
+            pipeline.xadd(key, {"ask": request}, maxlen=_MOST_REQUESTS)
             pipeline.expire(key, scripts.LIFETIME)
             await pipeline.execute()
 
@@ -232,27 +234,33 @@ class RoomStore:
         async with self._redis.pipeline(transaction=False) as pipeline:
             for script, id_, args in calls:
                 # EVAL, since EVALSHA in a pipeline costs a further round trip every time.
-                await pipeline.eval(script, 2, _name(id_), _log(id_), *args)
+                await pipeline.eval(script, 2, _meta_key(id_), _log_key(id_), *args)
             answers: list[Any] = await pipeline.execute(raise_on_error)
         return answers
 
 
-def _appended(answer: Any) -> tuple[str, int]:
+def unavailable() -> Refusal:
+    """What viewers of a shared room are told while Redis is gone."""
+    message = "this room waits for Redis, which does not answer; it goes on once Redis does"
+    return Refusal("rooms_unavailable", message, None, RETRY * 4)
+
+
+def _appended(answer: Any) -> str:
     if isinstance(answer, RedisError):
-        _logger.warning("Redis refuses to keep a frame: %s", answer)
-        return "failed", 0
-    return answer[0].decode(), answer[1]
+        _log.warning("Redis refuses to keep a frame: %s", answer)
+        return "failed"
+    return str(answer[0], "ascii")
 
 
-def _name(id_: str) -> str:
+def _meta_key(id_: str) -> str:
     return f"axon:room:{id_}"
 
 
-def _log(id_: str) -> str:
+def _log_key(id_: str) -> str:
     return f"axon:room:{id_}:log"
 
 
-def _inbox(gateway: str) -> str:
+def _requests_key(gateway: str) -> str:
     return f"axon:gateway:{gateway}"
 
 

@@ -5,73 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Iterable
 
 from axon.v1 import inference_pb2 as pb
 
-from axon_gateway import frames, metrics
+from axon_gateway import frames
 from axon_gateway.account import Account
 from axon_gateway.backends.upstream import Upstream
 from axon_gateway.errors import Refusal, our_failure
-from axon_gateway.frames import Frame, TokenFrames
+from axon_gateway.frames import Emit, Frame, TokenFrames
+from axon_gateway.generations.label_feed import LabelFeed
+from axon_gateway.generations.running import Running
 from axon_gateway.labels.labels import Labels
 from axon_gateway.limits import Permit
 
 _log = logging.getLogger(__name__)
 
-_HITS, _MISSES = metrics.LABELS_SENT.labels("hit"), metrics.LABELS_SENT.labels("miss")
-
-#: Takes each frame in turn; may make the generation wait (a slow HTTP client does).
-Emit = Callable[[Frame], Awaitable[None]]
-
-#: Seconds that interrupted generations have to send their error.
-_INTERRUPTED = 2.0
-
 #: Seconds that `finished` waits for labels under way, so that most streams end with it.
 _LABELS_BEFORE_END = 0.3
-
-
-class Running:
-    """The generations of this gateway, from their request to their last token."""
-
-    def __init__(self) -> None:
-        self._generations: set[Generation] = set()
-        self._none = asyncio.Event()
-        self._none.set()
-        #: Why no generation may begin any more; None while they may.
-        self._refusal: Refusal | None = None
-
-    def check(self) -> None:
-        """Refusal if no generation may begin any more."""
-        if self._refusal is not None:
-            raise self._refusal
-
-    def add(self, generation: Generation) -> None:
-        """A generation has begun."""
-        self._generations.add(generation)
-        self._none.clear()
-
-    def discard(self, generation: Generation) -> None:
-        """A generation has ended."""
-        self._generations.discard(generation)
-        if not self._generations:
-            self._none.set()
-
-    async def drain(self, seconds: float, refusal: Refusal) -> None:
-        """Lets no generation begin, and ends those still running after `seconds` with `refusal`."""
-        self._refusal = refusal
-        if await self._end_within(seconds):
-            return
-        _log.info("%d generations are interrupted", len(self._generations))
-        for generation in tuple(self._generations):
-            generation.interrupt(refusal)
-        await self._end_within(_INTERRUPTED)
-
-    async def _end_within(self, seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._none.wait()
-        return not self._generations
 
 
 class Generation:
@@ -242,90 +193,3 @@ class Generation:
             for found in token.source_features:
                 self._feed.want(self._sources[found.source], found.ids)
         await self._put(frame)
-
-
-class LabelFeed:
-    """Looks up labels while a stream runs.
-
-    A source has one look-up at a time; further features wait together for the next. Features that
-    only Neuronpedia's API may know are asked for one by one, beside the look-ups.
-    """
-
-    def __init__(self, labels: Labels, emit: Emit) -> None:
-        self._labels = labels
-        self._emit = emit
-        #: Everything asked for so far, so that a frequent feature is not asked for at every token.
-        self._asked: dict[str, set[int]] = {}
-        self._known = _Collector(self._look_up)
-        self._unknown = _Collector(self._ask)
-
-    def want(self, source: str, indices: Collection[int]) -> None:
-        """Asks for labels; those found go out in a `labels` frame. Returns at once."""
-        asked = self._asked.setdefault(source, set())
-        unknown = self._labels.missing(source, indices)
-        _MISSES.inc(len(unknown))
-        _HITS.inc(len(indices) - len(unknown))
-        missing = unknown - asked
-        asked |= missing
-        self._known.add(source, missing)
-
-    async def settle(self, seconds: float) -> None:
-        """Waits until nothing is under way, at most `seconds`."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while tasks := self._known.tasks + self._unknown.tasks:
-                    await asyncio.wait(tasks)
-
-    def cancel(self) -> None:
-        """Gives up what is under way."""
-        for task in self._known.tasks + self._unknown.tasks:
-            task.cancel()
-
-    async def _look_up(self, source: str, wanted: set[int]) -> None:
-        try:
-            if found := await self._labels.look_up(source, wanted):
-                await self._emit(frames.labels(source, found, self._labels.maximum))
-            self._unknown.add(source, self._labels.missing(source, wanted))
-        except (Refusal, ConnectionError):
-            # Redis fails (already logged), or the reader has left. Features that come again are
-            # asked for again.
-            self._asked.pop(source, None)
-
-    async def _ask(self, source: str, wanted: set[int]) -> None:
-        with contextlib.suppress(ConnectionError):
-            async with contextlib.aclosing(self._labels.ask(source, wanted)) as answers:
-                async for found in answers:
-                    await self._emit(frames.labels(source, found, self._labels.maximum))
-        # Features without an answer are asked for again when they come again.
-        self._asked.get(source, set()).difference_update(self._labels.missing(source, wanted))
-
-
-class _Collector:
-    """Runs `work` on features of a source; those added meanwhile are worked on together next."""
-
-    def __init__(self, work: Callable[[str, set[int]], Awaitable[None]]) -> None:
-        self._work = work
-        self._wanted: dict[str, set[int]] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-
-    @property
-    def tasks(self) -> list[asyncio.Task[None]]:
-        """The work under way."""
-        return list(self._tasks.values())
-
-    def add(self, source: str, indices: set[int]) -> None:
-        """Queues these features for work. Returns at once."""
-        if not indices:
-            return
-        self._wanted.setdefault(source, set()).update(indices)
-        if source not in self._tasks:
-            task = asyncio.create_task(self._run(source))
-            self._tasks[source] = task
-            task.add_done_callback(lambda _: self._tasks.pop(source, None))
-
-    async def _run(self, source: str) -> None:
-        try:
-            while wanted := self._wanted.pop(source, None):
-                await self._work(source, wanted)
-        except Exception:
-            _log.exception("looking up labels of %s failed", source)

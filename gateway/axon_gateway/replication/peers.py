@@ -16,23 +16,23 @@ class Peers:
         self._name = name
         self._looks = 0
         self._counts: Mapping[str, int] = {}
-        #: The other gateways that are not dead, and the dead ones whose counts Redis still has.
+        #: The other gateways that live, and the dead ones whose counts Redis still has.
         self.alive: set[str] = set()
-        self.buried: set[str] = set()
+        self.dead: set[str] = set()
         #: For each gateway ever asked about or seen: its count, and the look that found it first.
         self._seen: dict[str, tuple[int | None, int]] = {}
 
-    def saw(self, counts: Mapping[str, int]) -> None:
+    def update(self, counts: Mapping[str, int]) -> None:
         """Redis has answered with the count of each gateway."""
         self._looks += 1
         self._counts = counts
         for name in {*counts, *self._seen}:
             self._note(name)
         others = counts.keys() - {self._name}
-        self.buried = {name for name in others if self.dead(name)}
-        self.alive = others - self.buried
+        self.dead = {name for name in others if self.is_dead(name)}
+        self.alive = others - self.dead
 
-    def dead(self, name: str) -> bool:
+    def is_dead(self, name: str) -> bool:
         """Whether the gateway's count has not changed for `_LOOKS` looks."""
         self._note(name)
         return name != self._name and self._looks - self._seen[name][1] >= _LOOKS

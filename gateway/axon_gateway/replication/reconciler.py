@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable
 
 from axon_gateway.errors import Refusal
+from axon_gateway.replication.replica import Replica, Role
+from axon_gateway.replication.store import Meta, RoomStore
 from axon_gateway.rooms.log import RoomLog
-from axon_gateway.rooms.replica import Replica, Standing
 from axon_gateway.rooms.room import Room
-from axon_gateway.rooms.store import Meta, RoomStore
 
 _log = logging.getLogger(__name__)
 
@@ -17,41 +17,38 @@ _log = logging.getLogger(__name__)
 class Reconciler:
     """Compares copies with what Redis has. The caller holds the replica's lock.
 
-    `lost_lease` is called if this gateway is no longer a room's home, `restored` after Redis may
-    have been given a room anew.
+    `restored` is called after Redis may have been given a room anew.
     """
 
-    def __init__(
-        self,
-        store: RoomStore,
-        gateway: str,
-        lost_lease: Callable[[Replica], None],
-        restored: Callable[[Room], None],
-    ) -> None:
+    def __init__(self, store: RoomStore, gateway: str, restored: Callable[[Replica], None]) -> None:
         self._store = store
         self._gateway = gateway
-        self._lost_lease = lost_lease
         self._restored = restored
 
     async def reconcile(self, replica: Replica) -> None:
         """Makes a copy and Redis' log agree.
 
         If one of them is the beginning of the other, it is given the rest. Otherwise Redis' log
-        counts, and viewers here read it from its start.
+        counts, and viewers here read it from its start. Refusal if Redis has another room of this
+        name.
         """
         room = replica.room
-        while not room.gone:
-            [meta] = await self._store.look([room.id])
+        while not room.expired:
+            [meta] = await self._store.metas([room.id])
+            if meta is not None and meta.token_hash != room.token_hash:
+                _log.error("room %s: another room has this name; it is not shared", room.id)
+                message = "another room has this name; open a new one"
+                raise Refusal("rooms_unavailable", message)
             if meta is None or _continues(room.log, meta):
                 if await self._restore(replica, meta):
                     return
                 continue
             replica.home = meta.home
-            if replica.standing is Standing.HOME and meta.home != self._gateway:
-                self._lost_lease(replica)
+            if replica.role is Role.HOME and meta.home != self._gateway:
+                replica.lose_lease()
             same = (meta.epoch, meta.last) == (room.log.epoch, room.log.last)
             if not (same or await self._read_on(room, meta)):
-                room.replace(await self.read(room.log.fresh(), room.id, meta))
+                room.replace_log(await self.read(room.log.fresh(), room.id, meta))
             return
 
     async def read(self, log: RoomLog, id_: str, meta: Meta) -> RoomLog:
@@ -60,13 +57,13 @@ class Reconciler:
         try:
             while entries := await self._store.entries(id_, after):
                 for entry in entries:
-                    log.load(entry)
+                    log.load_entry(entry)
                 after = entries[-1].seq
         except BaseException:
             log.close()
             raise
         if log.epoch < meta.epoch:
-            log.turn(meta.epoch, meta.since)
+            log.epochs.begin(meta.epoch, meta.since)
         return log
 
     async def _read_on(self, room: Room, meta: Meta) -> bool:
@@ -77,15 +74,15 @@ class Reconciler:
             return False
         while room.log.last < meta.last:
             entries = await self._store.entries(room.id, room.log.last)
-            if not entries or not room.take(entries):
+            if not entries or not room.append_entries(entries):
                 return False
-        room.turn(meta.epoch, meta.since)
+        room.begin_epoch(meta.epoch, meta.since)
         return True
 
     async def _restore(self, replica: Replica, meta: Meta | None) -> bool:
         """Gives Redis what it lacks; False if it has changed meanwhile."""
         room, ours = replica.room, replica.home == self._gateway
-        answer = await self._store.restore(
+        restored = await self._store.restore(
             room.id,
             room.token_hash,
             meta,
@@ -94,14 +91,11 @@ class Reconciler:
             home=replica.home,
             running=not room.log.ended or (ours and room.running),
         )
-        if answer == "foreign":
-            _log.error("room %s: Redis has another room of this name; it is not shared", room.id)
-            raise Refusal("rooms_unavailable", "another room has this name; open a new one")
-        self._restored(room)
-        return answer == "restored"
+        self._restored(replica)
+        return restored
 
 
 def _continues(log: RoomLog, meta: Meta) -> bool:
     """Whether a copy has all that Redis has, and more."""
     ahead = (meta.epoch, meta.last) != (log.epoch, log.last)
-    return ahead and log.holds(meta.epoch, meta.last)
+    return ahead and log.extends(meta.epoch, meta.last)

@@ -49,7 +49,7 @@ end
 """
 
 #: KEYS meta, log. What is known of the room, and the number of its newest frame.
-LOOK = (
+META = (
     _COMMON
     + """
 return {redis.call('HGETALL', meta), newest()}
@@ -86,11 +86,14 @@ return {'appended', last}
 RESTORE = (
     _COMMON
     + """
-local epoch = redis.call('HGET', meta, 'epoch')
-if epoch and redis.call('HGET', meta, 'token') ~= ARGV[1] then return {'foreign', 0} end
+local found = redis.call('HMGET', meta, 'epoch', 'token')
+local epoch = found[1]
 if not epoch then redis.call('DEL', log) end
 local last = newest()
-if (epoch or '') ~= ARGV[2] or last ~= tonumber(ARGV[3]) then return {'changed', last} end
+local same = not epoch or found[2] == ARGV[1]
+if not same or (epoch or '') ~= ARGV[2] or last ~= tonumber(ARGV[3]) then
+  return {'changed', last}
+end
 redis.call('HSET', meta, 'token', ARGV[1], 'open', ARGV[4], 'home', ARGV[5], 'epoch', ARGV[6],
   'since', ARGV[7], 'running', ARGV[8])
 for i = 10, #ARGV, 5 do
@@ -108,7 +111,7 @@ return {'restored', last}
 
 #: KEYS meta, log. ARGV gateway, and the epoch and newest number that it knows. Gives it the lease
 #: if it knows the whole log and nobody else generates: `ours`, the lease's epoch and since.
-CLAIM = (
+ACQUIRE = (
     _COMMON
     + """
 local found = redis.call('HMGET', meta, 'home', 'running', 'epoch', 'since')
@@ -134,7 +137,7 @@ return 1
 
 #: KEYS meta, log. ARGV gateway, the dead one, epoch, newest number known, the frame that ends the
 #: dead gateway's generation, numbered one more. 1 if it was ended.
-BURY = (
+END_LOST = (
     _COMMON
     + """
 local found = redis.call('HMGET', meta, 'home', 'running', 'epoch')
@@ -152,7 +155,7 @@ return 1
 #: KEYS meta, log. ARGV gateway, viewers here, "1" if a presenter is among them, open ("" leaves
 #: it), view ("" leaves it), milliseconds an empty room is kept, "1" if it has expired here, epoch,
 #: first frame kept, last one of the head. 0 if there is no such room.
-TELL = (
+PRESENCE = (
     _COMMON
     + """
 local gateway = ARGV[1]

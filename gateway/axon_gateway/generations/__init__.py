@@ -1,0 +1,1 @@
+"""Generations: the service's events become frames, and their labels follow."""

@@ -1,0 +1,323 @@
+"""Several gateways, one room: Redis keeps its only log, and every gateway shows what is in it.
+
+One gateway, the room's home, holds the lease and writes. It shows a frame to its own viewers once
+Redis has it; the other gateways follow the stream. So viewers only see frames that are in the log,
+and gateways cannot disagree. While Redis is gone, a shared room waits, and its viewers are told; a
+gateway that knew of no other goes on alone, in a new epoch. When Redis comes back, any gateway with
+a copy restores what it lacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from axon_gateway import frames
+from axon_gateway.errors import Refusal
+from axon_gateway.replication.leases import Leases, gateway_lost
+from axon_gateway.replication.peers import Peers
+from axon_gateway.replication.presence import PresencePublisher
+from axon_gateway.replication.reconciler import Reconciler
+from axon_gateway.replication.replica import Replica, Role
+from axon_gateway.replication.store import FAILURES, RETRY, Meta, RoomStore, unavailable
+from axon_gateway.replication.writer import Writer
+from axon_gateway.requests import View
+from axon_gateway.rooms.room import Room
+from axon_gateway.rooms.rooms import Rooms
+from axon_gateway.tasks import Tasks
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two heartbeats.
+_HEARTBEAT = 0.35
+#: Seconds between two looks whether Redis knows that a room has expired here.
+_POLL = 0.01
+#: Seconds that a request for the lease waits for frames on their way.
+_PATIENCE = 2.0
+
+
+class RedisSharing:
+    """Keeps the rooms of this gateway and their copies at others the same, through Redis.
+
+    `idle` is how many seconds a room without viewers is kept.
+    """
+
+    def __init__(self, url: str, idle: float) -> None:
+        self.name = secrets.token_hex(6)
+        self._store = RoomStore(url, self.name, idle)
+        self._replicas: dict[Room, Replica] = {}
+        self._peers = Peers(self.name)
+        self._presence = PresencePublisher(self._store, self._peers, self._has_expired)
+        self._reconciler = Reconciler(self._store, self.name, self._presence.mark)
+        self._leases = Leases(self._store, self.name, self._reconciler)
+        self._writer = Writer(self._store, self._reconcile)
+        #: The last request of another gateway that was read.
+        self._last_request = "0"
+        self._tasks = Tasks()
+        self._rooms: Rooms | None = None
+        self._closing = False
+        #: False from the first failure of Redis to the next success.
+        self.available = True
+
+    def start(self, rooms: Rooms) -> None:
+        """Begins to share `rooms`."""
+        self._rooms = rooms
+        loops = (self._writer.write, self._presence.publish_changes, self._heartbeat, self._follow)
+        for work in loops:
+            self._tasks.start(self._forever(work))
+
+    async def close(self) -> None:
+        """Writes what is left and signs off."""
+        await self.flush()
+        self._closing = True
+        # Repeatedly: redis-py may swallow a cancellation that comes while it connects.
+        while pending := tuple(self._tasks):
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=RETRY)
+        with contextlib.suppress(*FAILURES):
+            async with asyncio.timeout(self._brief()):
+                await self._presence.publish()
+                await self._store.sign_off(self.name)
+        await self._store.close()
+
+    async def flush(self) -> None:
+        """Waits briefly until Redis has, and viewers see, what was written so far."""
+        with contextlib.suppress(*FAILURES):
+            async with asyncio.timeout(self._brief()):
+                await self._writer.flush()
+
+    # What rooms ask for.
+
+    async def publish(self, room: Room) -> None:
+        """Brings a room to Redis, or finds it there. While Redis is gone, it stays here alone."""
+        if room not in self._replicas and self.available:
+            replica = self._replicas[room] = Replica(room, self.name)
+            try:
+                async with replica.lock:
+                    await self._reconciler.reconcile(replica)
+            except BaseException as error:
+                self._replicas.pop(room, None)
+                if not isinstance(error, FAILURES):
+                    raise
+                self._redis_failed(error)
+            else:
+                self._presence.mark(replica)
+
+    async def follow(self, id_: str, rooms: Rooms) -> Room | None:
+        """A copy of another gateway's room. Refusal while Redis is gone."""
+        # It may have expired here just now: wait until Redis knows that.
+        while self.available and any(room.id == id_ for room in self._replicas):  # noqa: ASYNC110
+            await asyncio.sleep(_POLL)
+        try:
+            [meta] = await self._store.metas([id_])
+            if meta is None:
+                return None
+            log = await self._reconciler.read(rooms.new_log(), id_, meta)
+        except FAILURES:
+            raise unavailable() from None
+        room = rooms.add(id_, log, meta.token_hash)
+        replica = self._replicas[room] = Replica(room, meta.home)
+        self._presence.mark(replica)
+        room.mark_published()
+        self._presence.update(replica, meta)
+        await self._restart_following()
+        return room
+
+    async def acquire_lease(self, room: Room) -> None:
+        """Makes this gateway the room's home. Refusal if another one generates, or Redis is gone.
+
+        A room that is here alone needs no lease.
+        """
+        await self.publish(room)
+        if (replica := self._replicas.get(room)) is None:
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await replica.flushed()
+            await self._leases.acquire(replica)
+        except FAILURES as error:
+            self._redis_failed(error)
+            if room in self._replicas:
+                raise unavailable() from None
+
+    def release_lease(self, room: Room) -> None:
+        """Ends the lease. If a frame has ended the generation, Redis knows already."""
+        replica = self._replicas.get(room)
+        if replica is None:
+            if room.published and self.available:
+                self._tasks.start(self._publish_late(room))
+        elif replica.role is Role.HOME and not replica.pending:
+            self._tasks.start(self._leases.release(replica))
+
+    async def append(self, room: Room, frame: frames.Frame, begins: bool) -> None:
+        """Queues the frame to be written. ConnectionError if another gateway holds the lease."""
+        while (replica := self._replicas.get(room)) and replica.full(frame):
+            await replica.progress()
+        if replica is None:
+            room.append(frame, begins)
+        else:
+            self._writer.append(replica, frame, begins)
+
+    async def stop(self, room: Room) -> None:
+        """Asks the room's home to end its generation."""
+        try:
+            [meta] = await self._store.metas([room.id])
+            if meta is None or not meta.running:
+                raise Refusal("not_running", "no generation is running in this room")
+            await self._store.request(meta.home, f"stop {room.id}")
+        except FAILURES:
+            raise unavailable() from None
+
+    def publish_presence(
+        self, room: Room, is_open: bool | None = None, view: View | None = None
+    ) -> None:
+        """Publishes who is in the room, soon, and what else is given."""
+        if replica := self._replicas.get(room):
+            if is_open is not None:
+                replica.unpublished_open = is_open
+            if view is not None:
+                replica.unpublished_view = view
+            self._presence.mark(replica)
+
+    # The loops; the writer and the publisher of presence have one each.
+
+    async def _forever(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Repeats `work` until the end, with a pause after each failure."""
+        while not self._closing:
+            try:
+                await work()
+            except FAILURES as error:
+                self._redis_failed(error)
+                await asyncio.sleep(RETRY)
+            except Exception:
+                _log.exception("sharing rooms failed")
+                await asyncio.sleep(RETRY)
+
+    async def _heartbeat(self) -> None:
+        """Says that this gateway lives, sees which others live, and checks the rooms."""
+        before = self._peers.alive
+        counts = await self._store.heartbeat()
+        if not self.available:
+            self._redis_answers()
+        self._peers.update(counts)
+        for name in self._peers.dead:
+            await self._store.sign_off(name)
+        if others_changed := self._peers.alive != before:
+            await self._restart_following()
+        # A count of 1: Redis has lost what it had, or another gateway took this one for dead.
+        everything = others_changed or counts[self.name] == 1
+        replicas = [r for r in self._replicas.values() if everything or self._concerns_others(r)]
+        metas = await self._store.metas([replica.room.id for replica in replicas])
+        for replica, meta in zip(replicas, metas, strict=True):
+            await self._check(replica, meta)
+        self._presence.refresh(self._replicas.values())
+        await asyncio.sleep(_HEARTBEAT)
+
+    async def _follow(self) -> None:
+        """Waits for frames and requests from other gateways."""
+        offsets = {
+            room.id: room.log.last
+            for room, replica in self._replicas.items()
+            if not (replica.role is Role.HOME and (room.running or not self._peers.alive))
+        }
+        requests, found = await self._store.read_news(self._last_request, offsets)
+        for key, request in requests:
+            self._last_request = key
+            self._answer(request)
+        for room, replica in tuple(self._replicas.items()):
+            if (entries := found.get(room.id)) and not room.append_entries(entries):
+                await self._reconcile(replica)
+
+    async def _restart_following(self) -> None:
+        """Ends our own wait for news, since there is another room to follow, or another gateway."""
+        with contextlib.suppress(*FAILURES):
+            await self._store.request(self.name, "look")
+
+    def _answer(self, request: str) -> None:
+        what, _, id_ = request.partition(" ")
+        room = self._rooms.get(id_) if self._rooms is not None else None
+        if what == "stop" and room is not None:
+            room.cancel_generation()
+
+    # One room.
+
+    async def _check(self, replica: Replica, meta: Meta | None) -> None:
+        room, log = replica.room, replica.room.log
+        if meta is None or meta.epoch != log.epoch or meta.last < log.last:
+            await self._reconcile(replica)
+            return
+        async with replica.lock:
+            if lost := meta.running and self._peers.is_dead(meta.home):
+                await self._leases.end_lost(replica, meta.home)
+            elif meta.running and meta.home == self.name and not (room.running or replica.pending):
+                # The answer to a request for the lease was lost.
+                await self._store.release_lease(room.id, log.epoch)
+        self._presence.update(replica, meta)
+        if lost:
+            await self._reconcile(replica)
+
+    async def _reconcile(self, replica: Replica) -> None:
+        """Makes a copy and Redis' log agree. If the room must not be shared, it stays here."""
+        try:
+            async with replica.lock:
+                await self._reconciler.reconcile(replica)
+        except Refusal as refusal:
+            self._presence.forget(replica)
+            self._continue_alone(replica)
+            replica.room.notify(refusal)
+
+    async def _publish_late(self, room: Room) -> None:
+        """Shares a room that was opened while Redis was gone."""
+        with contextlib.suppress(Refusal):
+            await self.publish(room)
+
+    def _continue_alone(self, replica: Replica) -> None:
+        room = replica.room
+        self._forget(replica)
+        replica.continue_alone()
+        if not (room.log.ended or room.running):
+            room.append(frames.error(gateway_lost()), begins=False)
+
+    def _has_expired(self, replica: Replica) -> None:
+        """Redis knows that the room has expired here."""
+        self._forget(replica)
+        replica.become_follower()
+
+    def _forget(self, replica: Replica) -> None:
+        self._replicas.pop(replica.room, None)
+        self._writer.forget(replica)
+
+    def _concerns_others(self, replica: Replica) -> bool:
+        """Whether other gateways may change the room."""
+        in_use = replica.room.local_viewers > 0 or replica.room.running
+        return in_use and (bool(self._peers.alive) or replica.home != self.name)
+
+    # Redis.
+
+    def _redis_failed(self, error: Exception) -> None:
+        if self.available:
+            alone = not self._peers.alive
+            what = "rooms stay at this gateway" if alone else "shared rooms wait"
+            _log.warning("Redis does not answer; %s until it does: %s", what, error)
+            for replica in tuple(self._replicas.values()):
+                if alone:
+                    self._continue_alone(replica)
+                else:
+                    replica.room.notify(unavailable())
+        self.available = False
+
+    def _redis_answers(self) -> None:
+        _log.info("Redis answers again; shared rooms go on")
+        self.available = True
+        for room in self._rooms.all() if self._rooms is not None else ():
+            if room.published and room not in self._replicas and not room.running:
+                self._tasks.start(self._publish_late(room))
+
+    def _brief(self) -> float:
+        """Seconds for what is worth a short wait."""
+        return RETRY if self.available else 0.05
