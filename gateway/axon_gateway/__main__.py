@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 
-from axon_gateway import config
-from axon_gateway.config import ConfigError
+from axon_service import logs, process
+from axon_service.settings import SettingsError
+
+from axon_gateway.config import Settings
 
 
 def main() -> int:
@@ -20,16 +21,14 @@ def main() -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     command, arguments = _command(sys.argv[1:])
     try:
-        settings = config.from_environment(os.environ)
-    except ConfigError as error:
-        return _fail(error, wait=command == "serve" and config.waits(os.environ))
+        settings = Settings.from_environment(os.environ)
+    except SettingsError as error:
+        return _failed(error, serving=command == "serve")
     if command == "healthcheck":
         from axon_gateway import healthcheck
 
         return healthcheck.main(arguments, settings)
-    from axon_gateway import logs
-
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format, clock="%H:%M:%S")
     if command == "labels":
         from axon_gateway.labels import fetch
 
@@ -39,7 +38,7 @@ def main() -> int:
     try:
         serving.run(settings)
     except serving.CannotListen as error:
-        return _fail(error, wait=config.waits(os.environ))
+        return _failed(error, serving=True)
     return 0
 
 
@@ -52,23 +51,15 @@ def _command(arguments: list[str]) -> tuple[str, list[str]]:
         description="Axon's gateway: the page, its socket and its JSON interface.",
         epilog="`python -m axon_gateway labels SOURCE` fetches labels ahead,\n"
         "`python -m axon_gateway healthcheck` checks whether a gateway answers.\n\n"
-        "environment variables:\n" + config.describe(),
+        "environment variables:\n" + Settings.help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args(arguments)
     return "serve", []
 
 
-def _fail(error: Exception, *, wait: bool) -> int:
-    """Prints why the gateway cannot start; with `wait`, then waits for a signal.
-
-    For containers: a restart policy would start the process again at once, for ever.
-    """
+def _failed(error: Exception, *, serving: bool) -> int:
     print(f"axon_gateway: {error}", file=sys.stderr, flush=True)
-    if wait:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: sys.exit(1))
-        signal.pause()
-    return 1
+    return process.give_up(os.environ) if serving else 1
 
 
 if __name__ == "__main__":

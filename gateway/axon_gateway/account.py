@@ -7,6 +7,7 @@ import secrets
 import time
 
 from axon.v1 import inference_pb2 as pb
+from axon_service import logs
 
 from axon_gateway import metrics
 
@@ -17,7 +18,6 @@ class Account:
     """Counts what a generation does from its request on; `close` logs it."""
 
     def __init__(self, backend: str) -> None:
-        self._id = secrets.token_hex(4)
         self._backend = backend
         self._began = time.monotonic()
         self._first: float | None = None
@@ -55,23 +55,16 @@ class Account:
         self._enter(None)
         metrics.GENERATIONS.labels(self.outcome).inc()
         metrics.GENERATION.observe(seconds)
-        fields = {
-            "generation": self._id,
-            "backend": self._backend,
-            "model": self._model,
-            "sources": self._sources,
-            "outcome": self.outcome,
-            "prompt_tokens": self._tokens["prompt"],
-            "generated_tokens": self._tokens["generated"],
-            "first_token_ms": None if self._first is None else round(self._first * 1000, 1),
-            "duration_ms": round(seconds * 1000, 1),
-        }
-        counts = (self._tokens["prompt"], self._tokens["generated"], seconds)
-        _log.info(
-            "generation %s: %d prompt + %d generated tokens in %.2f s",
+        logs.generation(
+            _log,
             self.outcome,
-            *counts,
-            extra={"fields": fields},
+            self._tokens,
+            seconds,
+            generation=secrets.token_hex(4),
+            backend=self._backend,
+            model=self._model,
+            sources=self._sources,
+            first_token_ms=logs.milliseconds(self._first),
         )
 
     def _enter(self, state: str | None) -> None:

@@ -1,15 +1,17 @@
-"""One frozen settings object from the environment; nothing else here reads `os.environ`."""
+"""The gateway's settings; nothing else here reads the environment."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
+from axon_service import readers as read
+from axon_service.settings import FromEnvironment, setting
 
 if TYPE_CHECKING:
     from axon.channel import Tls
@@ -23,66 +25,8 @@ _INDEX = re.compile(r"[0-9]{1,10}", re.ASCII)
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-class ConfigError(ValueError):
-    """A variable with a value that cannot be used; the message names it."""
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError("it must be a whole number") from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("it must be a number") from None
-
-
-def _port(text: str) -> int:
-    port = _whole(text)
-    if not 0 <= port <= 65535:
-        raise ValueError("it must be a port, 0 to 65535")
-    return port
-
-
-def _count(text: str) -> int:
-    count = _whole(text)
-    if count < 1:
-        raise ValueError("it must be at least 1")
-    return count
-
-
-def _seconds(text: str) -> float:
-    seconds = _number(text)
-    if not 0 <= seconds < float("inf"):
-        raise ValueError("it must be a finite number, 0 or more")
-    return seconds
-
-
-def _positive(text: str) -> float:
-    number = _number(text)
-    if not 0 < number < float("inf"):
-        raise ValueError("it must be a finite number above 0")
-    return number
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
 def _networks(text: str) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(word) for word in _words(text))
-
-
-def _folder(text: str) -> Path | None:
-    return Path(text) if text else None
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip().rstrip("/") for name in text.split(",") if name.strip())
+    return tuple(ipaddress.ip_network(word) for word in read.words(text))
 
 
 def _targets(text: str) -> tuple[str, ...]:
@@ -97,31 +41,24 @@ def _targets(text: str) -> tuple[str, ...]:
     return tuple(targets)
 
 
-def _choice(*allowed: str) -> Callable[[str], str]:
-    def choose(text: str) -> str:
-        if text.lower() not in allowed:
-            raise ValueError(f"it must be one of {', '.join(allowed)}")
-        return text.lower()
-
-    return choose
-
-
 def _tls(text: str) -> Tls:
     tls: Tls = {"": False, "system": True}.get(text, Path(text).expanduser())
-    _try(tls=tls)
+    if tls:
+        _try(tls=tls)
     return tls
 
 
 def _token(text: str) -> str:
     """The first of several, so that the value of AXON_GRPC_TOKENS can be used here, too."""
-    token = next(iter(_words(text)), "")
-    _try(token=token)
+    token = next(iter(read.words(text)), "")
+    if token:
+        _try(token=token)
     return token
 
 
 def _try(tls: Tls = False, token: str = "") -> None:
     """Checks TLS files and token now, before the first call would fail."""
-    # Imported here, since it loads gRPC, which is not needed (and slow) without either.
+    # Imported here: it loads gRPC, which is slow, and which a health check does without.
     from axon import channel
     from axon.errors import AxonError
 
@@ -138,8 +75,12 @@ def _base(text: str) -> str:
     return text.rstrip("/")
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    return tuple(word.rstrip("/") for word in read.words(text))
+
+
 def _ids(text: str) -> tuple[tuple[str, str], ...]:
-    pairs = [name.partition("=") for name in _names(text)]
+    pairs = [word.rstrip("/").partition("=") for word in read.words(text)]
     if not all(served and id_ for served, _, id_ in pairs):
         raise ValueError("it must be SOURCE=ID,SOURCE=ID")
     return tuple((served.strip(), id_.strip()) for served, _, id_ in pairs)
@@ -182,244 +123,216 @@ def _bundled(folder: str) -> Path | None:
 BUNDLED_LABELS = _bundled("inference/demo_model/labels")
 
 
-def _setting(
-    variable: str, read: Callable[[str], Any], default: Any, about: str, *, secret: bool = False
-) -> Any:
-    metadata = {"variable": variable, "read": read, "about": about, "secret": secret}
-    if callable(default):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata, repr=not secret)
-
-
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(FromEnvironment):
     """Everything that can be set, with its variable, default and meaning."""
 
-    host: str = _setting("AXON_HOST", _text, "127.0.0.1", "address to listen on")
-    port: int = _setting("AXON_PORT", _port, 8000, "port to listen on; 0 picks a free one")
-    inference: str = _setting(
-        "AXON_INFERENCE", _text, "127.0.0.1:50051", "gRPC target of the inference service"
+    host: str = setting("AXON_HOST", "127.0.0.1", "address to listen on", _text)
+    port: int = setting("AXON_PORT", 8000, "port to listen on; 0 picks a free one", read.port)
+    inference: str = setting(
+        "AXON_INFERENCE", "127.0.0.1:50051", "gRPC target of the inference service", _text
     )
-    backends: tuple[str, ...] = _setting(
+    backends: tuple[str, ...] = setting(
         "AXON_BACKENDS",
-        _targets,
         (),
         "gRPC targets in place of AXON_INFERENCE, for several models or replicas, separated by "
         "spaces; the first one's model is the default",
+        _targets,
     )
-    backend_tls: Tls = _setting(  # noqa: RUF009 (it is a dataclass field)
+    backend_tls: Tls = setting(
         "AXON_BACKEND_TLS_CA",
-        _tls,
         False,
         "authority that signs the certificates of inference services: a PEM file, or `system` for "
         "those that the system trusts; empty: no TLS",
+        _tls,
     )
-    backend_tls_name: str = _setting(
-        "AXON_BACKEND_TLS_NAME",
-        str,
-        "",
-        "name in those certificates, if it differs from the target's",
+    backend_tls_name: str = setting(
+        "AXON_BACKEND_TLS_NAME", "", "name in those certificates, if it differs from the target's"
     )
-    backend_token: str = _setting(
+    backend_token: str = setting(
         "AXON_BACKEND_TOKEN",
-        _token,
         "",
         "access token for inference services (one of their AXON_GRPC_TOKENS; of several, "
         "the first is sent)",
+        _token,
         secret=True,
     )
-    redis_url: str = _setting(
+    redis_url: str = setting(
         "AXON_REDIS_URL",
-        _text,
         "redis://127.0.0.1:6379/0",
         "Redis, which keeps the labels; gateways with the same one share their rooms",
+        _text,
     )
-    labels: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
+    labels: Path | None = setting(
         "AXON_LABELS",
-        _folder,
         lambda: BUNDLED_LABELS,
         "folder of label files, {model}/{source}/explanations/*.jsonl.gz",
+        read.path,
     )
-    label_overrides: Mapping[tuple[str, int], str] = _setting(
+    label_overrides: Mapping[tuple[str, int], str] = setting(
         "AXON_LABEL_OVERRIDES",
-        _overrides,
         dict,
         'JSON file of labels that come before all others, {"model/source/index": "label"}',
+        _overrides,
     )
-    neuronpedia_export: str = _setting(
+    neuronpedia_export: str = setting(
         "AXON_NEURONPEDIA_EXPORT",
-        _base,
         "https://neuronpedia-datasets.s3.us-east-1.amazonaws.com/v1",
         "address of Neuronpedia's bulk export of labels; empty: do not use it",
-    )
-    neuronpedia_api: str = _setting(
-        "AXON_NEURONPEDIA_API",
         _base,
+    )
+    neuronpedia_api: str = setting(
+        "AXON_NEURONPEDIA_API",
         "https://www.neuronpedia.org/api/feature",
         "address of Neuronpedia's API, for labels that the export lacks; empty: do not use it",
+        _base,
     )
-    neuronpedia_rate: float = _setting(
-        "AXON_NEURONPEDIA_RATE", _positive, 3.0, "most features a second to ask that API for"
+    neuronpedia_rate: float = setting(
+        "AXON_NEURONPEDIA_RATE", 3.0, "most features a second to ask that API for", read.positive
     )
-    neuronpedia_ids: tuple[tuple[str, str], ...] = _setting(
+    neuronpedia_ids: tuple[tuple[str, str], ...] = setting(
         "AXON_NEURONPEDIA_IDS",
-        _ids,
         (),
         "Neuronpedia's ids of sources that do not state one themselves (SOURCE=ID, ...)",
+        _ids,
     )
-    page: Path | None = _setting(  # noqa: RUF009 (it is a dataclass field)
-        "AXON_PAGE", _folder, lambda: _bundled("frontend/dist"), "folder of the built page"
+    page: Path | None = setting(
+        "AXON_PAGE", lambda: _bundled("frontend/dist"), "folder of the built page", read.path
     )
-    origins: tuple[str, ...] = _setting(
+    origins: tuple[str, ...] = setting(
         "AXON_ORIGINS",
-        _names,
         (),
         "origins, besides the page's own, whose scripts may connect (https://lab.example, ...)",
+        _origins,
     )
-    generation_timeout: float = _setting(
-        "AXON_GENERATION_TIMEOUT", _seconds, 900.0, "seconds a generation may take, queue included"
+    generation_timeout: float = setting(
+        "AXON_GENERATION_TIMEOUT",
+        900.0,
+        "seconds a generation may take, queue included",
+        read.number,
     )
-    room_grace: float = _setting(
-        "AXON_ROOM_GRACE", _seconds, 10.0, "seconds a generation goes on without any viewer"
+    room_grace: float = setting(
+        "AXON_ROOM_GRACE", 10.0, "seconds a generation goes on without any viewer", read.number
     )
-    room_idle: float = _setting(
-        "AXON_ROOM_IDLE", _seconds, 600.0, "seconds an empty room is kept for people to come back"
+    room_idle: float = setting(
+        "AXON_ROOM_IDLE",
+        600.0,
+        "seconds an empty room is kept for people to come back",
+        read.number,
     )
-    max_rooms: int = _setting(
+    max_rooms: int = setting(
         "AXON_MAX_ROOMS",
-        _count,
         4096,
         "rooms at once in which something was generated, or which are shared; one address may "
         "have half of them",
+        read.at_least(1),
     )
-    room_log_bytes: int = _setting(
-        "AXON_ROOM_LOG_BYTES", _count, 16 * 2**20, "bytes of frames a room keeps for late viewers"
+    room_log_bytes: int = setting(
+        "AXON_ROOM_LOG_BYTES",
+        16 * 2**20,
+        "bytes of frames a room keeps for late viewers",
+        read.at_least(1),
     )
-    rooms_bytes: int = _setting(
+    rooms_bytes: int = setting(
         "AXON_ROOMS_BYTES",
-        _count,
         192 * 2**20,
         "bytes of frames that all rooms keep together; the oldest generations are dropped first",
+        read.at_least(1),
     )
-    client_sockets: int = _setting(
+    client_sockets: int = setting(
         "AXON_CLIENT_SOCKETS",
-        _count,
         4000,
         "sockets of one address (a lecture hall may be behind one)",
+        read.at_least(1),
     )
-    client_generations: int = _setting(
-        "AXON_CLIENT_GENERATIONS", _count, 16, "generations of one address at once"
+    client_generations: int = setting(
+        "AXON_CLIENT_GENERATIONS", 16, "generations of one address at once", read.at_least(1)
     )
-    client_searches: int = _setting(
-        "AXON_CLIENT_SEARCHES", _count, 32, "label searches of one address at once"
+    client_searches: int = setting(
+        "AXON_CLIENT_SEARCHES", 32, "label searches of one address at once", read.at_least(1)
     )
-    client_messages: float = _setting(
-        "AXON_CLIENT_MESSAGES", _positive, 100.0, "messages a second that one socket may send"
+    client_messages: float = setting(
+        "AXON_CLIENT_MESSAGES", 100.0, "messages a second that one socket may send", read.positive
     )
-    max_prompt: int = _setting(
-        "AXON_MAX_PROMPT", _count, 20_000, "most characters of a prompt, if the model takes more"
+    max_prompt: int = setting(
+        "AXON_MAX_PROMPT",
+        20_000,
+        "most characters of a prompt, if the model takes more",
+        read.at_least(1),
     )
-    drain_seconds: float = _setting(
+    drain_seconds: float = setting(
         "AXON_DRAIN_SECONDS",
-        _seconds,
         10.0,
         "seconds that running generations get to end when the gateway is told to stop",
+        read.number,
     )
-    body_timeout: float = _setting(
-        "AXON_BODY_TIMEOUT", _positive, 10.0, "seconds that a request body may take to arrive"
+    body_timeout: float = setting(
+        "AXON_BODY_TIMEOUT", 10.0, "seconds that a request body may take to arrive", read.positive
     )
-    write_timeout: float = _setting(
+    write_timeout: float = setting(
         "AXON_WRITE_TIMEOUT",
-        _positive,
         30.0,
         "seconds after which a client that reads nothing is cut off",
+        read.positive,
     )
-    idle_timeout: float = _setting(
+    idle_timeout: float = setting(
         "AXON_IDLE_TIMEOUT",
-        _positive,
         75.0,
         "seconds that a connection has to send the whole head of its next request (more than the "
         "60 s for which nginx keeps one open)",
+        read.positive,
     )
-    generate_tokens: tuple[str, ...] = _setting(
+    generate_tokens: tuple[str, ...] = setting(
         "AXON_GENERATE_TOKENS",
-        _words,
         (),
         "access tokens, comma separated: a client needs one to generate; empty: nobody does",
+        read.words,
+        secret=True,
     )
-    join_tokens: tuple[str, ...] = _setting(
+    join_tokens: tuple[str, ...] = setting(
         "AXON_JOIN_TOKENS",
-        _words,
         (),
         "access tokens, comma separated: a client needs one (or one to generate) to watch; empty: "
         "nobody does",
+        read.words,
+        secret=True,
     )
-    trusted_proxies: tuple[Network, ...] = _setting(
+    trusted_proxies: tuple[Network, ...] = setting(
         "AXON_TRUSTED_PROXIES",
-        _networks,
         (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")),
         "addresses of proxies whose X-Forwarded-For names the client (10.0.0.0/8, ...)",
+        _networks,
     )
-    max_message_bytes: int = _setting(
-        "AXON_MAX_MESSAGE_BYTES", _count, 64 * 2**10, "bytes of one message or request body"
+    max_message_bytes: int = setting(
+        "AXON_MAX_MESSAGE_BYTES",
+        64 * 2**10,
+        "bytes of one message or request body",
+        read.at_least(1),
     )
-    label_mb: int = _setting(
+    label_mb: int = setting(
         "AXON_LABEL_MB",
-        _count,
         256,
         "MB of memory for labels; sources that do not fit have none",
+        read.at_least(1),
     )
-    on_failure: str = _setting(
+    on_failure: str = setting(
         "AXON_ON_FAILURE",
-        _choice("exit", "wait"),
         "exit",
         "what the process does if it cannot start: exit, or wait until it is told to stop (for "
         "containers, which would be started again at once)",
+        read.one_of("exit", "wait"),
     )
-    log_level: str = _setting(
+    log_level: str = setting(
         "AXON_LOG_LEVEL",
-        _choice("debug", "info", "warning", "error"),
         "info",
         "least severe messages to log: debug, info, warning or error",
+        read.one_of("debug", "info", "warning", "error"),
     )
-    log_format: str = _setting(
-        "AXON_LOG_FORMAT", _choice("plain", "json"), "plain", "form of the log: plain or json"
+    log_format: str = setting(
+        "AXON_LOG_FORMAT", "plain", "form of the log: plain or json", read.one_of("plain", "json")
     )
 
     @property
     def targets(self) -> tuple[str, ...]:
         """The gRPC targets of all inference services."""
         return self.backends or (self.inference,)
-
-
-def from_environment(environment: Mapping[str, str]) -> Settings:
-    """The settings in `environment`; ConfigError names the first variable that is wrong."""
-    values: dict[str, object] = {}
-    for setting in fields(Settings):
-        variable = setting.metadata["variable"]
-        if variable in environment:
-            try:
-                values[setting.name] = setting.metadata["read"](environment[variable])
-            except ValueError as error:
-                shown = "" if setting.metadata["secret"] else f"={environment[variable]!r}"
-                raise ConfigError(f"{variable}{shown} cannot be used: {error}") from None
-    return Settings(**values)  # type: ignore[arg-type]
-
-
-def waits(environment: Mapping[str, str]) -> bool:
-    """Whether a process that cannot start should wait, whatever else is wrong in `environment`."""
-    return environment.get("AXON_ON_FAILURE", "").lower() == "wait"
-
-
-def describe() -> str:
-    """The variables, their defaults and meanings, for `--help`."""
-    defaults = Settings()
-    lines = []
-    for setting in fields(Settings):
-        value = getattr(defaults, setting.name)
-        shown = "none" if value in (None, False, (), {}, "") else value
-        if isinstance(value, tuple) and value:
-            shown = ", ".join(map(str, value))
-        lines.append(f"  {setting.metadata['variable']:24} {setting.metadata['about']}")
-        lines.append(f"  {'':24} (default: {shown})")
-    return "\n".join(lines)

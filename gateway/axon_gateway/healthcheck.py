@@ -7,10 +7,9 @@ import http.client
 import json
 from collections.abc import Sequence
 
-from axon_gateway.config import Settings
+from axon_service.process import local_address
 
-#: The address to ask if the gateway listens on every address.
-_HERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
+from axon_gateway.config import Settings
 
 
 def main(arguments: Sequence[str], settings: Settings) -> int:
@@ -29,15 +28,14 @@ def main(arguments: Sequence[str], settings: Settings) -> int:
         help="seconds to wait for the answer (default: 5)",
     )
     options = parser.parse_args(arguments)
-    path = "/readyz" if options.ready else "/healthz"
-    host = _HERE.get(settings.host, settings.host)
-    connection = http.client.HTTPConnection(host, settings.port, timeout=options.timeout)
+    address = local_address(settings.host, settings.port)
+    connection = http.client.HTTPConnection(address, timeout=options.timeout)
     try:
-        connection.request("GET", path)
+        connection.request("GET", "/readyz" if options.ready else "/healthz")
         answer = connection.getresponse()
         state = json.loads(answer.read())
     except (OSError, http.client.HTTPException, ValueError) as error:
-        print(f"axon_gateway: no answer from {host}:{settings.port}: {error}")
+        print(f"axon_gateway: no answer from {address}: {error}")
         return 1
     finally:
         connection.close()

@@ -6,26 +6,12 @@ viewers, how far they lag) is read at each request for `/metrics`, in `page`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-)
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector
+from axon_service.metrics import registry
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-# Otherwise every counter would have a second sample with the time of its creation.
-disable_created_metrics()  # type: ignore[no-untyped-call]
-REGISTRY = CollectorRegistry()
-ProcessCollector(registry=REGISTRY)
+REGISTRY = registry()
 
 TOKENS = Counter(
     "axon_tokens_total",
@@ -121,28 +107,18 @@ class State:
 
 def page(state: State) -> bytes:
     """The text of `/metrics`."""
-    registry = CollectorRegistry()
-    registry.register(_Gauges(state))
-    return generate_latest(REGISTRY) + generate_latest(registry)
-
-
-class _Gauges(Collector):
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    def collect(self) -> Iterable[Metric]:
-        state = self._state
-        yield GaugeMetricFamily("axon_rooms", "Rooms of this gateway", state.rooms)
-        yield GaugeMetricFamily("axon_sockets", "Open WebSockets", state.sockets)
-        yield GaugeMetricFamily("axon_viewers", "Viewers in rooms", len(state.lags))
-        yield from _lags(state.lags)
-        yield GaugeMetricFamily("axon_labels_available", "1 if Redis answers", int(state.labels))
-
-
-def _lags(lags: list[int]) -> Iterator[Metric]:
-    yield GaugeMetricFamily(
-        "axon_viewer_lag_frames", "Frames that the slowest viewer is behind", max(lags, default=0)
-    )
-    yield GaugeMetricFamily(
-        "axon_viewers_lagging", "Viewers that are behind", sum(lag > 0 for lag in lags)
-    )
+    now = CollectorRegistry()
+    for name, about, value in (
+        ("rooms", "Rooms of this gateway", state.rooms),
+        ("sockets", "Open WebSockets", state.sockets),
+        ("viewers", "Viewers in rooms", len(state.lags)),
+        (
+            "viewer_lag_frames",
+            "Frames that the slowest viewer is behind",
+            max(state.lags, default=0),
+        ),
+        ("viewers_lagging", "Viewers that are behind", sum(lag > 0 for lag in state.lags)),
+        ("labels_available", "1 if Redis answers", int(state.labels)),
+    ):
+        Gauge(f"axon_{name}", about, registry=now).set(value)
+    return generate_latest(REGISTRY) + generate_latest(now)

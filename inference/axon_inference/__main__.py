@@ -13,8 +13,10 @@ import signal
 import sys
 from collections.abc import Callable
 
-from axon_inference import logs
-from axon_inference.config import Settings, SettingsError
+from axon_service import logs, process
+from axon_service.settings import SettingsError
+
+from axon_inference.config import Settings
 
 _log = logging.getLogger("axon_inference")
 
@@ -25,15 +27,16 @@ def main() -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     arguments = _parser().parse_args()
     try:
-        settings = Settings.from_env(os.environ)
+        settings = Settings.from_environment(os.environ)
     except SettingsError as error:
         print(f"axon-inference: {error}", file=sys.stderr, flush=True)
-        return _give_up(arguments.command)
+        return process.give_up(os.environ) if arguments.command in ("serve", None) else 1
     if arguments.command == "healthcheck":
         from axon_inference.serving import healthcheck
 
         return healthcheck.main(settings)
     logs.configure(settings.log_level, settings.log_format)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells every request at INFO
     match arguments.command:
         case "models":
             return _told(lambda: _list(settings, arguments.names))
@@ -50,16 +53,7 @@ def _served(settings: Settings) -> int:
         return asyncio.run(_serve(settings))
     except (PortInUse, SettingsError) as error:
         _log.error("%s", error)
-    return _give_up("serve")
-
-
-def _give_up(command: str | None) -> int:
-    """The exit code, 1. If AXON_ON_FAILURE is wait, a service first waits for a signal."""
-    if command in ("serve", None) and Settings.waits(os.environ):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: sys.exit(1))
-        signal.pause()
-    return 1
+    return process.give_up(os.environ)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import redis
-from axon_gateway import config
-from axon_gateway.config import ConfigError, Settings
+from axon_gateway.config import Settings
+from axon_service.settings import SettingsError
 from hypothesis import strategies as st
 
 from ..integration.gateway import harness
@@ -134,8 +134,8 @@ def test_overrides_are_read_or_refused_by_name(folder: Path, drawn: Any) -> None
     text = json.dumps(document, ensure_ascii=escaped).encode(errors="surrogatepass")
     path.write_bytes(mutation.bytes_edited(text, edits))
     try:
-        found = config.from_environment({"AXON_LABEL_OVERRIDES": str(path)}).label_overrides
-    except ConfigError:
+        found = Settings.from_environment({"AXON_LABEL_OVERRIDES": str(path)}).label_overrides
+    except SettingsError:
         return
     for (source, index), label in found.items():
         source.encode()

@@ -13,8 +13,8 @@ import grpc
 import pytest
 import pytest_asyncio
 from axon import cli
-from axon_inference.config import SettingsError
 from axon_inference.serving.service import Service
+from axon_service.settings import SettingsError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 

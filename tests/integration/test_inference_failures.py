@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 from axon.v1 import inference_pb2 as pb
-from axon_inference import logs
+from axon_service import logs
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
@@ -158,7 +158,7 @@ async def test_the_reason_of_a_failure_is_in_the_log(
     assert "not finite" in line
     [record] = [record for record in caplog.records if record.getMessage() == line]
     assert record.levelno == logging.ERROR
-    entry = json.loads(logs._JsonFormatter().format(record))
+    entry = json.loads(logs.JsonFormatter().format(record))
     assert "not finite" in entry["error"]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import socket
 import urllib.request
@@ -12,7 +11,6 @@ from typing import Any
 import grpc
 import pytest
 from axon.v1 import inference_pb2 as pb
-from axon_inference import logs
 from axon_inference.serving.service import PortInUse
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -58,28 +56,6 @@ async def test_the_line_says_how_it_ended(rig: Rig, caplog: pytest.LogCaptureFix
     await rig.until(lambda load: load.running == 0)
     await asyncio.sleep(0.05)
     assert [line["outcome"] for line in lines(caplog)] == ["invalid", "cancelled"]
-
-
-def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    root.handlers.clear()
-    try:
-        logs.configure("INFO", "json")
-        log = logging.getLogger("axon_inference.test")
-        log.info("two\nlines of %s", "ключ", extra={"fields": {"request_id": "a"}})
-        try:
-            raise ValueError("broken")
-        except ValueError:
-            log.exception("failed")
-    finally:
-        root.handlers[:] = before
-        root.setLevel(level)
-    told, failed = map(json.loads, capsys.readouterr().err.splitlines())
-    assert (told["message"], told["request_id"]) == ("two\nlines of ключ", "a")
-    assert (told["level"], told["logger"]) == ("info", "axon_inference.test")
-    assert told["time"].endswith("Z")
-    assert "ValueError: broken" in failed["exception"]
 
 
 async def scrape(port: int) -> dict[str, float]:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from axon_inference.logs import describe
+from axon_service.logs import describe
 
 AGAIN = "copy or download it again"
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from collections.abc import Sequence as Row
 from typing import NamedTuple
 
+from axon_service.logs import describe
+
 from axon_inference.engine.failures import Causes
 from axon_inference.engine.found import StepFeatures
 from axon_inference.engine.requests import (
@@ -31,7 +33,6 @@ from axon_inference.engine.scheduler import Move, Scheduler
 from axon_inference.engine.sequence import Sequence
 from axon_inference.engine.step import DeviceLost, Feed, Runner, StepResult
 from axon_inference.engine.text import Detokenizer, Tokenizer, decoder
-from axon_inference.logs import describe
 
 _log = logging.getLogger(__name__)
 

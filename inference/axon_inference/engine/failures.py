@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from types import CodeType
 
-from axon_inference.logs import describe
+from axon_service.logs import describe
 
 
 class Causes:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from axon_service.logs import describe
 from safetensors import safe_open
 from torch import nn
 
 from axon_inference.catalog.files import AGAIN, Unservable, read_json, require_file, weight_map
-from axon_inference.logs import describe
 
 _INDEX = "model.safetensors.index.json"
 _WEIGHTS = "model.safetensors"

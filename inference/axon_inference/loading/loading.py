@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from axon.v1 import inference_pb2 as pb
+from axon_service.logs import describe
 
 from axon_inference.catalog.catalog import Selection, SourceSpec, select
 from axon_inference.catalog.files import Unservable
@@ -41,7 +42,6 @@ from axon_inference.forward.sources import Source, SourceError, check, load_sour
 from axon_inference.loading import memory
 from axon_inference.loading.container import MemoryTooSmall
 from axon_inference.loading.selfcheck import SelfCheck
-from axon_inference.logs import describe
 
 _log = logging.getLogger(__name__)
 

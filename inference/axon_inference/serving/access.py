@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 
 import grpc
 from axon.v1 import inference_pb2 as pb
+from axon_service.settings import SettingsError
 
-from axon_inference.config import Settings, SettingsError
+from axon_inference.config import Settings
 
 _NAME = pb.DESCRIPTOR.services_by_name["InferenceService"].full_name
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-import re
-import secrets
 import time
 from typing import Self
 
 import grpc
+from axon_service import logs
 
 from axon_inference.engine.requests import Event, Failed, Finished, Tokens
-from axon_inference.logs import describe
 from axon_inference.serving.metrics import Metrics
 
 _log = logging.getLogger(__name__)
-
-_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 class Account:
@@ -26,8 +22,7 @@ class Account:
     """
 
     def __init__(self, metrics: Metrics, given_id: str | None) -> None:
-        fit = given_id and _GIVEN_ID.fullmatch(given_id)
-        self._id = given_id if fit else secrets.token_hex(8)
+        self._id = logs.request_id(given_id)
         self._metrics = metrics
         self._began = time.monotonic()
         self._tokens = {"prompt": 0, "generated": 0}
@@ -55,28 +50,20 @@ class Account:
     def __exit__(self, kind: object, error: BaseException | None, *trace: object) -> None:
         # gRPC raises its own if a call was refused or its caller has gone: `outcome` says which.
         if isinstance(error, Exception) and not isinstance(error, grpc.aio.BaseError):
-            self.outcome, self._error = "failed", describe(error)
+            self.outcome, self._error = "failed", logs.describe(error)
         seconds = time.monotonic() - self._began
         self._metrics.generations.labels(self.outcome).inc()
         for origin, count in self._tokens.items():
             self._metrics.tokens.labels(origin).inc(count)
         if self._queue_ns is not None:
             self._metrics.queue_seconds.observe(self._queue_ns / 1e9)
-        fields = {
-            "request_id": self._id,
-            "outcome": self.outcome,
-            "prompt_tokens": self._tokens["prompt"],
-            "generated_tokens": self._tokens["generated"],
-            "queue_ms": None if self._queue_ns is None else round(self._queue_ns / 1e6, 1),
-            "duration_ms": round(seconds * 1000, 1),
-            **({"error": self._error} if self._error else {}),
-        }
-        _log.log(
-            logging.ERROR if self._error else logging.INFO,
-            "generation %s: %d prompt + %d generated tokens in %.2f s%s",
+        queue_seconds = None if self._queue_ns is None else self._queue_ns / 1e9
+        logs.generation(
+            _log,
             self.outcome,
-            *self._tokens.values(),
+            self._tokens,
             seconds,
-            f": {self._error}" if self._error else "",
-            extra={"fields": fields},
+            self._error,
+            request_id=self._id,
+            queue_ms=logs.milliseconds(queue_seconds),
         )

@@ -13,19 +13,17 @@ from typing import Any
 import grpc
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as pb_grpc
+from axon_service.process import local_address
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from axon_inference.config import Settings
 
-#: The address to ask if the service listens on every address.
-_HERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}
 _SECONDS = 5.0
 
 
 def main(settings: Settings) -> int:
     """Print the service's state in one line; the exit code is 0 if it serves, otherwise 1."""
-    host = _HERE.get(settings.host, settings.host)
-    address = f"{host}:{settings.port}"
+    address = local_address(settings.host, settings.port)
     try:
         serves, line = _ask(address, settings)
     except (OSError, grpc.RpcError) as error:

@@ -8,18 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-    start_http_server,
-)
-from prometheus_client.process_collector import ProcessCollector
-
-# Otherwise every counter would have a second sample with the time of its creation.
-disable_created_metrics()  # type: ignore[no-untyped-call]
+from axon_service.metrics import registry as process_registry
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 
 class Metrics:
@@ -35,8 +25,7 @@ class Metrics:
         queued: Callable[[], int],
         slots: Callable[[], int],
     ) -> None:
-        registry = self._registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
+        registry = self._registry = process_registry()
         gauges = {
             "queue_length": ("Requests that wait for a slot", queued),
             "running": ("Requests that generate", running),

@@ -10,7 +10,7 @@ import time
 import pytest
 from aiohttp import WSMsgType
 from axon_gateway import limits
-from axon_gateway.config import Settings, from_environment
+from axon_gateway.config import Settings
 
 from . import harness
 from .fake_inference import FakeInference, Script
@@ -183,7 +183,7 @@ async def counted(gateway: Running) -> set[str]:
 async def test_the_address_of_a_client_behind_a_proxy(
     settings: Settings, trusted: str, forwarded: str, client: str
 ) -> None:
-    proxies = from_environment({"AXON_TRUSTED_PROXIES": trusted}).trusted_proxies
+    proxies = Settings.from_environment({"AXON_TRUSTED_PROXIES": trusted}).trusted_proxies
     async with harness.running(limited(settings, trusted_proxies=proxies)) as gateway:
         headers = {"X-Forwarded-For": forwarded}
         socket = await gateway.http.ws_connect(f"{gateway.url}/ws", headers=headers)

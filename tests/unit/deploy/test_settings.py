@@ -18,7 +18,7 @@ from .manifests import BASE, GPU, documents
 ROOT = Path(__file__).resolve().parents[3]
 
 GATEWAY = {field.metadata["variable"] for field in fields(axon_gateway.config.Settings)}
-INFERENCE = {field.metadata["env"] for field in fields(axon_inference.config.Settings)}
+INFERENCE = {field.metadata["variable"] for field in fields(axon_inference.config.Settings)}
 #: The variables that each service reads, including those of its libraries and nginx' template.
 KNOWN = {
     "gateway": GATEWAY,

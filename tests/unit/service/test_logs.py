@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextvars
 import io
 import json
 import logging
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
-from axon_gateway import logs
+from axon_service import logs
 
 #: Line ends, cursor movement, colour, bell, right-to-left text, and half a surrogate pair.
 HOSTILE = "a\nb\r\x1b[31mc\x07\x7f\x85\x9b2J\u2028\u202e\ud800d"
@@ -54,3 +56,28 @@ def test_the_text_of_an_exception_cannot_forge_a_line(lines: io.StringIO) -> Non
     assert "it failed" in first
     # In the plain format a traceback has several lines. All but the first are indented.
     assert all(line.isprintable() and line.startswith("  ") for line in more)
+
+
+@pytest.mark.parametrize("lines", ["json"], indirect=True)
+def test_a_json_line_says_when_where_and_what(lines: io.StringIO) -> None:
+    log = logging.getLogger("axon.test")
+    with_id = contextvars.copy_context()
+    with_id.run(logs.context.set, {"request_id": "a"})
+    with_id.run(log.info, "%d tokens", 3, extra={"fields": {"room": "b"}})
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        log.exception("failed")
+    told, failed = map(json.loads, lines.getvalue().splitlines())
+    time = told.pop("time")
+    assert datetime.fromisoformat(time).tzinfo is UTC
+    assert told == {
+        "level": "info",
+        "logger": "axon.test",
+        "message": "3 tokens",
+        "request_id": "a",
+        "room": "b",
+    }
+    assert (failed["level"], failed["message"]) == ("error", "failed")
+    assert failed["exception"].splitlines()[-1] == "ValueError: broken"
+    assert "request_id" not in failed
