@@ -90,8 +90,7 @@ labels: ## Download labels from Neuronpedia in advance (SOURCE=gpt2-small/8-res-
 	@test -n "$(SOURCE)" || \
 	  { echo "axon: SOURCE is missing. For example: make labels SOURCE=gpt2-small/8-res-jb" >&2; exit 1; }
 	$(DEV) install
-	@$(VENV_PYTHON) -m axon_gateway labels $(subst $(COMMA), ,$(SOURCE)) \
-	  $(if $(TO),--to "$(TO)",$(if $(AXON_REDIS_URL),,--to .axon/labels))
+	@$(VENV_PYTHON) -m axon_gateway labels $(subst $(COMMA), ,$(SOURCE)) $(if $(TO),--to "$(TO)",$(if $(AXON_REDIS_URL),,--to .axon/labels))
 
 bench: install ## Run the benchmark on this machine, about twenty minutes (ARGS="--quick", ARGS="--only KEY,...")
 	@$(VENV_PYTHON) -m tests.bench $(ARGS)

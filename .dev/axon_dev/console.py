@@ -63,7 +63,7 @@ def run_step(
     title: str,
     command: Sequence[str | Path],
     *,
-    cwd: Path = ROOT,
+    cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> None:
     """Run a command. One line names it and shows its newest output; a log has all of it.
@@ -80,7 +80,7 @@ def run_step(
         # Inherits the lock that is held around the set-up, until the command has ended.
         process = subprocess.Popen(
             command,
-            cwd=cwd,
+            cwd=cwd or ROOT,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=file,

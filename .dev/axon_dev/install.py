@@ -22,7 +22,8 @@ from pathlib import Path
 
 from axon_dev.console import FRONTEND, ROOT, STATE, VENV, Problem, run_step, say
 
-PYTHON = VENV / "bin" / "python"
+PYTHON = str(VENV / "bin" / "python")
+UV = str(VENV / "bin" / "uv")
 LOCK = ROOT / "requirements.lock"
 REQUIREMENTS = ROOT / ".dev" / "requirements"
 PACKAGES = [ROOT / name for name in ("proto", "inference", "gateway")]
@@ -142,7 +143,7 @@ def _environment(tools: list[str]) -> None:
     """Bring .venv up to date. One that is unfinished, moved or of another Python is made anew."""
     owner, stamp, build_file = VENV / "owner", VENV / "stamp", VENV / "torch"
     identity = f"{sys.version} {sys.base_prefix} {ROOT}"  # an environment cannot be moved
-    whole = stamp.is_file() and PYTHON.exists() and owner.read_text() == identity
+    whole = stamp.is_file() and Path(PYTHON).exists() and owner.read_text() == identity
     asked = os.environ.get("TORCH", "")
     if asked not in ("", "cpu", "cuda"):
         raise Problem(f"TORCH={asked} is not a build of torch: use TORCH=cpu or TORCH=cuda.")
@@ -184,7 +185,7 @@ def _make_venv() -> None:
 
 def uv(title: str, *arguments: str | Path) -> None:
     """Run `uv pip` with these arguments on .venv, as a step with this title."""
-    run_step(title, [VENV / "bin" / "uv", "pip", *arguments], env=uv_environment())
+    run_step(title, [UV, "pip", *arguments], env=uv_environment())
 
 
 def uv_environment() -> dict[str, str]:
@@ -214,7 +215,7 @@ def cpu_build() -> list[str]:
     configured to find one, uv asks PyTorch's own index.
     """
     wanted = f"torch=={_torch()}+cpu"
-    probe = [VENV / "bin" / "uv", "pip", "install", "--dry-run", "--no-deps", "--reinstall", wanted]
+    probe = [UV, "pip", "install", "--dry-run", "--no-deps", "--reinstall", wanted]
     known = subprocess.run(probe, env=uv_environment(), capture_output=True).returncode == 0
     return [wanted] if known else ["--torch-backend=cpu", wanted]
 
@@ -259,13 +260,13 @@ def lock() -> None:
     env = uv_environment()
     env.pop("UV_INDEX", None)  # the hashes shall be those of every file on the package index
     more = shlex.split(os.environ.get("ARGS", ""))
-    common = [VENV / "bin" / "uv", "pip", "compile", "--universal", "--generate-hashes", "--quiet"]
+    common = [UV, "pip", "compile", "--universal", "--generate-hashes", "--quiet"]
     common += ["--no-header", "--python-version", "3.11", *more]
-    (STATE / "excluded").write_text("axon-client\n")  # ours
-    (STATE / "overrides").write_text(f"{(torch := cpu_build())[-1]}\n")
-    options = ["--all-extras", "--excludes", STATE / "excluded", "--overrides", STATE / "overrides"]
-    options += [*torch[:-1], "--no-emit-package", "torch"]
-    inputs = [path.relative_to(ROOT) for path in (*PROJECTS, REQUIREMENTS / "dev.in")]
+    *backend, torch = cpu_build()
+    (STATE / "torch").write_text(torch)
+    options = ["--all-extras", "--excludes", f"{REQUIREMENTS}/ours.txt", *backend]
+    options += ["--overrides", str(STATE / "torch"), "--no-emit-package", "torch"]
+    inputs = [str(path.relative_to(ROOT)) for path in (*PROJECTS, REQUIREMENTS / "dev.in")]
     run_step("Locking", [*common, *options, *inputs, "--output-file", LOCK.name], env=env)
     for name in ("uv", *TOOLS):
         files = [f".dev/requirements/{name}.in", "-o", f".dev/requirements/{name}.lock"]

@@ -115,14 +115,14 @@ def run() -> int:
     """Run Axon until Ctrl-C; the exit code is 0 then, and 1 when a service ended by itself."""
     audience = Audience()
     host = os.environ.get("AXON_HOST") or "127.0.0.1"
-    ports = {"AXON_PORT": port("AXON_PORT", 8000), "AXON_GRPC_PORT": port("AXON_GRPC_PORT", 50051)}
-    require_free(host, ports)
+    page, grpc = port("AXON_PORT", 8000), port("AXON_GRPC_PORT", 50051)
+    require_free(host, {"AXON_PORT": page, "AXON_GRPC_PORT": grpc})
     setup()
     with tempfile.TemporaryDirectory(prefix="axon-") as private:
         return serve(
-            services(host, *ports.values(), Path(private, "redis.sock")),
-            f"http://{reachable(host)}:{ports['AXON_PORT']}",
-            f"{reachable(host)}:{ports['AXON_GRPC_PORT']}",
+            services(host, page, grpc, Path(private, "redis.sock")),
+            f"http://{reachable(host)}:{page}",
+            f"{reachable(host)}:{grpc}",
             audience,
         )
 
