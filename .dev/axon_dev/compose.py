@@ -66,24 +66,24 @@ def _wait(file: str, page: str) -> None:
     """
     news, since = ("", ""), time.monotonic()
     while reason := why_not(page):
-        troubled = [one["Service"] for one in _containers(file) if _in_trouble(one)]
+        troubled = [
+            f"{one['Service']} is {one.get('Health') or one['State']}"
+            for one in _containers(file)
+            if one["State"] != "running" or one.get("Health") == "unhealthy"
+        ]
         if reason != news[1]:
             say(f"Waiting: {reason}")
         if (current := (" ".join(troubled), reason)) != news or not troubled:
             news, since = current, time.monotonic()
         if time.monotonic() - since > PATIENCE:
-            name = troubled[0]
+            name = troubled[0].partition(" ")[0]
             lines = _ask(file, "logs", "--no-log-prefix", "--tail", "5", name).splitlines()
             raise Problem(
-                f"{name} does not run or is unhealthy. The containers are left as they are: read "
+                f"{troubled[0]}. The containers are left as they are: read "
                 f"docker compose logs {name}, then stop them with make down. Its last lines:\n"
                 + "\n".join(f"    {line}" for line in lines)
             )
         time.sleep(1)
-
-
-def _in_trouble(container: dict[str, Any]) -> bool:
-    return container["State"] != "running" or container.get("Health") == "unhealthy"
 
 
 def _containers(file: str) -> list[dict[str, Any]]:

@@ -149,8 +149,8 @@ def _environment(tools: list[str]) -> None:
         raise Problem(f"TORCH={asked} is not a build of torch: use TORCH=cpu or TORCH=cuda.")
     # With TORCH unset, an installed build stays, whichever it is.
     build = asked or (build_file.read_text() if whole else "cpu")
-    if whole and build != build_file.read_text():
-        stamp.unlink()
+    if not whole or build != build_file.read_text():
+        stamp.unlink(missing_ok=True)
     locks = [REQUIREMENTS / f"{name}.lock" for name in ("uv", *tools)]
 
     def step() -> None:
