@@ -1,11 +1,18 @@
-# Axon's commands. Each target runs Python from .dev/axon_dev, which uses only the standard library.
+# Axon's commands.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run up up-gpu down test test-compose check check-quality fmt setup proto demo-model labels bench bench-docs fuzz soak lock clean
+.PHONY: help run up up-gpu down test test-nightly test-compose check check-quality fmt setup install proto demo-model labels bench bench-docs fuzz soak lock clean
+CHECKS := check-format check-lint check-contract check-stubs check-layers check-types check-page
+.PHONY: $(CHECKS)
 
-# Variables given on the command line (make run AXON_PORT=8080) reach the commands through the environment.
+# What must work before anything is installed is Python in .dev. Variables given on the command line
+# (make run AXON_PORT=8080) reach all commands through the environment.
 DEV := @sh .dev/launch.sh
+VENV_PYTHON := .venv/bin/python
+# .venv/bin has Node where the machine has none.
+NPM := cd frontend && PATH="$(CURDIR)/.venv/bin:$$PATH" npm --silent
+COMMA := ,
 
 help: ## Show this
 	@echo "make TARGET [VARIABLE=value ...]"
@@ -26,50 +33,82 @@ up-gpu: ## The same with GPT-2 small on an NVIDIA GPU
 down: ## Stop the containers; labels, rooms and models are kept
 	$(DEV) down
 
-test: ## Run every test: Python, page, browser (installs what it needs; ARGS="-k name" goes to pytest)
+test: ## Run all quick tests: Python, page, browser (installs what it needs; ARGS="-k name" goes to pytest)
 	$(DEV) test
+
+test-nightly: ## Run the slow tests: training, a soak, more fuzz inputs, what a frame of the page costs
+	$(DEV) test-nightly
 
 test-compose: ## Build the images, start the containers and test them (needs a Docker Engine; about ten minutes)
 	$(DEV) test-compose
 
-check: ## Check format, lint, types, layers, the gRPC contract and its stubs
-	$(DEV) check
+check: install ## Check format, lint, types, layers, the gRPC contract and its stubs
+	@$(MAKE) --keep-going --no-print-directory $(CHECKS) || \
+	  { echo "axon: make check failed; see above. (make fmt fixes format and simple lint.)" >&2; exit 1; }
 
-check-quality: ## Check a running server from outside: the one at AXON_URL, or the one that `make run` started
-	$(DEV) check-quality
+check-format:
+	@.venv/bin/ruff format --check
 
-fmt: ## Format everything
-	$(DEV) fmt
+check-lint:
+	@.venv/bin/ruff check
+
+check-contract:
+	@cd proto && ../.venv/bin/buf lint && echo "The contract passes buf lint"
+
+check-stubs:
+	@$(VENV_PYTHON) proto/generate.py --check
+
+check-layers:
+	@.venv/bin/lint-imports --no-cache
+
+check-types:
+	@$(VENV_PYTHON) -m mypy
+
+check-page:
+	@$(NPM) run check
+
+check-quality: install ## Check a running server from outside: the one at AXON_URL, or the one that `make run` started
+	@$(VENV_PYTHON) -m tests.quality $(ARGS)
+
+fmt: install ## Format everything
+	@.venv/bin/ruff check --fix; code=$$?; .venv/bin/ruff format && (cd proto && ../.venv/bin/buf format --write) && \
+	  ($(NPM) run format) && exit $$code
 
 setup: ## Install and build what `make run` needs, without starting it
 	$(DEV) setup
 
-proto: ## Regenerate the gRPC stubs of proto/axon/v1
-	$(DEV) proto
+install:
+	$(DEV) install
 
-demo-model: ## Train the bundled model and its SAEs again (about 90 minutes on two cores; a stopped run resumes)
-	$(DEV) demo-model
+proto: install ## Regenerate the gRPC stubs of proto/axon/v1
+	@$(VENV_PYTHON) proto/generate.py
+
+demo-model: install ## Train the bundled model and its SAEs again (about 90 minutes on two cores; a stopped run resumes)
+	@cd inference && ../$(VENV_PYTHON) -m demo_model
 
 labels: ## Download labels from Neuronpedia in advance (SOURCE=gpt2-small/8-res-jb, TO=folder to copy elsewhere)
-	$(DEV) labels
+	@test -n "$(SOURCE)" || \
+	  { echo "axon: SOURCE is missing. For example: make labels SOURCE=gpt2-small/8-res-jb" >&2; exit 1; }
+	$(DEV) install
+	@$(VENV_PYTHON) -m axon_gateway labels $(subst $(COMMA), ,$(SOURCE)) $(if $(TO),--to "$(TO)",$(if $(AXON_REDIS_URL),,--to .axon/labels))
 
-bench: ## Run the benchmark on this machine, about twenty minutes (ARGS="--quick", ARGS="--only KEY,...")
-	$(DEV) bench
+bench: install ## Run the benchmark on this machine, about twenty minutes (ARGS="--quick", ARGS="--only KEY,...")
+	@$(VENV_PYTHON) -m tests.bench $(ARGS)
 
-bench-docs: ## Write docs/performance.md from the results in docs/performance
-	$(DEV) bench-docs
+bench-docs: install ## Write docs/performance.md from the results in docs/performance
+	@$(VENV_PYTHON) -m tests.bench.docs
 
-fuzz: ## Run the fuzz tests with many more inputs (ARGS="--inputs 100000 --kind NAME")
-	$(DEV) fuzz
+fuzz: install ## Run the fuzz tests with many more inputs (ARGS="--inputs 100000 --kind NAME")
+	@$(VENV_PYTHON) -m tests.fuzz $(ARGS)
 
-soak: ## Kill gateways and Redis under 200 viewers for ten minutes; check that no viewer misses a frame
-	$(DEV) soak
+soak: install ## Kill gateways and Redis under 200 viewers for ten minutes; check that no viewer misses a frame
+	@$(VENV_PYTHON) -m tests.soak $(ARGS)
 
-lock: ## Recompile requirements.lock (ARGS=--upgrade takes newer versions)
+lock: ## Recompile requirements.lock and .dev/requirements/*.lock (ARGS=--upgrade takes newer versions)
 	$(DEV) lock
 
 clean: ## Remove what make created: .venv, the built page, labels, logs, Redis' data, caches, the benchmark's model
-	$(DEV) clean
+	@rm -rf .venv .axon build frontend/dist frontend/node_modules .pytest_cache .mypy_cache .ruff_cache
 
 #: AXON_PORT        Port of the page (default: 8000)
 #: AXON_GRPC_PORT   Port of gRPC (default: 50051)
@@ -90,6 +129,6 @@ clean: ## Remove what make created: .venv, the built page, labels, logs, Redis' 
 #: AXON_METRICS_PORT  Port where inference serves metrics to Prometheus, such as its queue length (default: off)
 #: AXON_GRPC_TOKENS  Access tokens; a gRPC caller needs one of them (default: none needed)
 #: AXON_GRPC_TLS_CERT  Certificate (PEM) for gRPC over TLS; needs AXON_GRPC_TLS_KEY too (default: no TLS)
-#: PYTHON           The Python that makes .venv (default: the one .venv has, else the first 3.11 or 3.12 on PATH)
+#: PYTHON           The Python that makes .venv (default: the one .venv has, else the first 3.11 to 3.13 on PATH)
 #: TORCH            Build of torch: cpu, or cuda (Linux with an NVIDIA GPU, several GB)
 #: ARGS             More arguments, for the targets whose help names them

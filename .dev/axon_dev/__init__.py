@@ -1,4 +1,1 @@
-"""The commands of `make`: set up the environment, run Axon, test it, check it.
-
-These modules run before anything is installed, so they import only the standard library.
-"""
+"""What must work before anything is installed. These modules import only the standard library."""

@@ -1,14 +1,14 @@
-"""`make up`, `make down` and `make test-compose`, with a fake docker."""
+"""`make up` and `make test-compose`, with a fake docker."""
 
-from __future__ import annotations
-
+import json
+import socket
 from pathlib import Path
 
 import pytest
-from axon_dev import compose, engine, test
-from axon_dev.console import Problem
-from axon_dev.paths import ROOT, STATE
-from axon_dev.steps import StepFailed
+from axon_dev import compose, test
+from axon_dev.console import ROOT, Problem
+
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -32,107 +32,84 @@ def compose_is(version: str) -> str:
     return f'"compose version"*) echo "{version}";;'
 
 
-def test_without_docker_a_line_says_what_to_install(path: Path) -> None:
-    assert "no docker on PATH: install Docker Engine" in str(engine.why_none())
-    with pytest.raises(Problem, match="no docker on PATH"):
-        engine.require()
-
-
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("cases", "told"),
     [
-        ("Cannot connect to the Docker daemon", "No Docker Engine answers"),
-        ("permission denied while trying to connect", "to the group docker"),
+        (None, "no docker on PATH: install Docker Engine"),
+        (['*) echo "Cannot connect to the daemon" >&2; exit 1;;'], "No Docker Engine answers"),
+        (['*) echo "permission denied while" >&2; exit 1;;'], "to the group docker"),
+        ([RUNS, compose_is("1.29.2")], "2.20 or newer is needed, not 1.29.2"),
+        ([RUNS, compose_is("2.19.1")], "2.20 or newer is needed, not 2.19.1"),
     ],
 )
-def test_an_engine_that_does_not_answer_is_explained(path: Path, said: str, told: str) -> None:
-    docker(path, f'version*) echo "{said}" >&2; exit 1;;')
-    assert told in str(engine.why_none())
-
-
-@pytest.mark.parametrize("version", ["1.29.2", "2.19.1", "nothing"])
-def test_a_compose_that_is_too_old_is_refused(path: Path, version: str) -> None:
-    docker(path, RUNS, compose_is(version))
-    assert f"2.20 or newer is needed, and there is {version}" in str(engine.why_none())
+def test_an_engine_that_cannot_be_used_is_explained(
+    path: Path, monkeypatch: pytest.MonkeyPatch, cases: list[str] | None, told: str
+) -> None:
+    if cases:
+        docker(path, *cases)
+    with pytest.raises(Problem, match=told):
+        compose.up()
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(Problem, match=told):
+        test.test_compose()
 
 
 @pytest.mark.parametrize("version", ["2.20.0", "v2.26.1-4", "5.0.0"])
 def test_a_compose_that_is_new_enough_is_accepted(path: Path, version: str) -> None:
     docker(path, RUNS, compose_is(version))
-    assert engine.why_none() is None
+    assert compose.why_no_engine() is None
 
 
-def test_containers_are_read_from_older_and_newer_versions_of_compose(path: Path) -> None:
-    one, two = '{"Service":"redis"}', '{"Service":"gateway"}'
-    for told in (f"{one}\\n{two}\\n", f"[{one},{two}]"):
-        docker(path, f"*ps*) /usr/bin/printf '{told}';;")
-        assert [found["Service"] for found in engine.containers("compose.yaml")] == [
-            "redis",
-            "gateway",
-        ]
-    docker(path, "*ps*) ;;")
-    assert engine.containers("compose.yaml") == []
+def stack(path: Path, page: int, *cases: str) -> None:
+    """Installs a docker whose Compose publishes the page on a port."""
+    ports = [{"target": 8080, "published": str(page), "host_ip": "127.0.0.1"}]
+    ports += [{"target": 50051, "published": str(free_port())}]
+    config = json.dumps({"services": {"frontend": {"ports": ports}}})
+    docker(path, RUNS, compose_is("2.26"), f"*config*) echo '{config}';;", *cases)
+
+
+def test_a_port_in_use_is_reported_before_the_build(path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        stack(path, port, "*build*) exit 9;;")
+        with pytest.raises(Problem, match=rf"Port {port} .* make up AXON_PORT={port + 1}"):
+            compose.up()
+
+
+@pytest.mark.parametrize("lines", [True, False])
+@pytest.mark.parametrize("state", [("running", "unhealthy"), ("restarting", ""), ("exited", "")])
+def test_a_service_that_stays_in_trouble_is_named_with_its_last_lines(
+    path: Path, monkeypatch: pytest.MonkeyPatch, lines: bool, state: tuple[str, str]
+) -> None:
+    """Older versions of Compose print an array, newer ones an object a line."""
+    containers = [
+        {"Service": "gateway", "State": "running", "Health": "starting"},
+        {"Service": "inference", "State": state[0], "Health": state[1]},
+    ]
+    text = "\n".join(map(json.dumps, containers)) if lines else json.dumps(containers)
+    listed = f"*ps*--all*) echo '{text}';;"
+    stack(path, free_port(), listed, "*logs*) echo 'no such model';;", "*build*) ;;", "*up*) ;;")
+    monkeypatch.setattr(compose, "PATIENCE", 0.1)
+    monkeypatch.setattr(compose, "why_not", lambda page: "the model is loading")
+    with pytest.raises(Problem, match=f"inference is {state[1] or state[0]}") as problem:
+        compose.up()
+    assert str(problem.value).endswith("    no such model")
+
+
+def test_up_returns_when_the_page_is_ready(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack(path, port := free_port())
+    monkeypatch.setattr(compose, "why_not", lambda page: None)
+    compose.up()
+    assert f"Axon is ready:  http://127.0.0.1:{port}\n" in capsys.readouterr().out
 
 
 def test_the_last_line_of_an_error_of_compose_is_the_problem(path: Path) -> None:
-    docker(path, '*) echo "first" >&2; echo "no such file" >&2; exit 14;;')
+    failing = '*) echo "first" >&2; echo "no such file" >&2; exit 14;;'
+    docker(path, RUNS, compose_is("2.26"), failing)
     with pytest.raises(Problem, match=r"^no such file$"):
-        engine.config("compose.yaml")
-
-
-def test_published_ports_are_read_from_composes_config() -> None:
-    ports = [
-        {"target": 8080, "published": "80"},
-        {"target": 50051, "published": "50052", "host_ip": "127.0.0.1"},
-    ]
-    assert compose.published({"services": {"frontend": {"ports": ports}}}) == {
-        "AXON_PORT": ("0.0.0.0", 80),
-        "AXON_GRPC_PORT": ("127.0.0.1", 50052),
-    }
-
-
-@pytest.mark.parametrize(
-    ("state", "health", "trouble"),
-    [
-        ("running", "healthy", False),
-        ("running", "starting", False),
-        ("running", "", False),
-        ("running", "unhealthy", True),
-        ("restarting", "", True),
-        ("exited", "", True),
-    ],
-)
-def test_containers_in_trouble_are_recognised(state: str, health: str, trouble: bool) -> None:
-    assert compose.in_trouble({"State": state, "Health": health}) is trouble
-
-
-@pytest.mark.parametrize(
-    ("line", "shown"),
-    [
-        ("#14 [inference packages 3/5] RUN pip install", "inference: RUN pip install"),
-        ("#14 2.41 Collecting numpy", None),
-        ("#14 DONE 3.2s", None),
-    ],
-)
-def test_progress_is_taken_from_lines_of_output(line: str, shown: str | None) -> None:
-    assert compose.built(line) == shown
-
-
-@pytest.mark.parametrize(
-    ("output", "help_line"),
-    [
-        (
-            'could not select device driver "nvidia" with capabilities: [[gpu]]',
-            "install the NVIDIA driver and the NVIDIA container toolkit",
-        ),
-        ("Bind for 0.0.0.0:8000 failed: port is already allocated", "A port is in use"),
-        ("write /var/lib: no space left on device", "The disk is full"),
-        ("lookup registry.example: no such host", "is this machine on a network"),
-    ],
-)
-def test_known_errors_of_the_engine_are_explained_in_one_line(output: str, help_line: str) -> None:
-    failure = StepFailed("Starting the services", output, STATE / "logs" / "x.log")
-    assert help_line in compose.explain(failure).splitlines()[0]
+        compose.up()
 
 
 def test_without_an_engine_ci_skips_the_tests_and_says_so(
@@ -142,11 +119,4 @@ def test_without_an_engine_ci_skips_the_tests_and_says_so(
     assert test.test_compose() == 0
     assert "skipped" in (said := capsys.readouterr().out)
     assert "no docker on PATH" in said
-    monkeypatch.delenv("CI")
-    with pytest.raises(Problem, match="no docker on PATH"):
-        test.test_compose()
-
-
-def test_ci_runs_test_compose() -> None:
-    text = (ROOT / ".ci" / "run").read_text()
-    assert "make --keep-going check test test-compose" in text
+    assert "make --keep-going check test test-compose" in (ROOT / ".ci" / "run").read_text()

@@ -46,14 +46,14 @@ def assert_runs(result: subprocess.CompletedProcess[str], python: Path, machine:
     assert result.stdout.strip() == f"{python} {machine.checkout}/.dev/dev.py run -x"
 
 
-@pytest.mark.parametrize("version", ["3.11.0", "3.12.9"])
+@pytest.mark.parametrize("version", ["3.11.0", "3.12.9", "3.13.0"])
 def test_a_python3_of_a_supported_version_is_used(machine: Machine, version: str) -> None:
     python = machine.python("python3", version)
     machine.python("python3.12", "3.12.1")
     assert_runs(machine.launch(), python, machine)
 
 
-@pytest.mark.parametrize("unfit", ["3.9.2", "3.13.0", None])
+@pytest.mark.parametrize("unfit", ["3.9.2", "3.14.0", None])
 def test_a_python3_of_another_version_is_not_used(machine: Machine, unfit: str | None) -> None:
     machine.python("python3", unfit)
     machine.python("python3.12", None)
@@ -62,13 +62,13 @@ def test_a_python3_of_another_version_is_not_used(machine: Machine, unfit: str |
 
 
 def test_without_a_supported_python_a_line_names_what_was_found(machine: Machine) -> None:
-    machine.python("python3", "3.13.0")
+    machine.python("python3", "3.14.0")
     machine.python("python3.11", "3.1.1")
     result = machine.launch()
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
-    assert "Python 3.11 or 3.12 is needed" in result.stderr
-    assert "found: python3 is 3.13.0, python3.11 is 3.1.1." in result.stderr
+    assert "Python 3.11, 3.12 or 3.13 is needed" in result.stderr
+    assert "found: python3 is 3.14.0, python3.11 is 3.1.1." in result.stderr
 
 
 def test_without_any_python_a_line_says_so(machine: Machine) -> None:

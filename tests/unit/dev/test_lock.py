@@ -1,73 +1,58 @@
-"""The lock pins everything that is declared, for every supported Python."""
+"""The locks pin, with hashes, everything that is declared, for every supported Python."""
 
 import re
+import tomllib
 from itertools import chain
-from pathlib import Path
 
 import pytest
-from axon_dev import environment, lock, node, redis, torch
-from axon_dev.paths import LOCK, PACKAGES, REQUIREMENTS
+from axon_dev.install import LOCK, PROJECTS, REQUIREMENTS, TOOLS
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-LINES = [
-    line for line in LOCK.read_text().splitlines() if line and not line.lstrip().startswith("#")
+LOCKS = [LOCK, *(REQUIREMENTS / f"{name}.lock" for name in ("uv", *TOOLS))]
+#: A pin with its marker, and its hashes; comments left out.
+ENTRIES = [
+    re.split(r"\s*\\\n\s*", entry.strip())
+    for lock in LOCKS
+    for entry in re.split(r"\n(?=[a-z])", re.sub(r"^\s*#.*\n?", "", lock.read_text(), flags=re.M))
 ]
-PINS = {canonicalize_name(pin.name): pin for pin in map(Requirement, LINES)}
+PINS = {canonicalize_name(pin.name): pin for pin in (Requirement(entry[0]) for entry in ENTRIES)}
 
 
-def developers() -> list[str]:
-    lines = chain(*(file.read_text().splitlines() for file in sorted(REQUIREMENTS.glob("*.in"))))
-    return [need for line in lines if (need := line.partition("#")[0].strip())]
+def declared() -> set[str]:
+    needs = chain(*(file.read_text().splitlines() for file in REQUIREMENTS.glob("*.in")))
+    found = {need for line in needs if (need := line.partition("#")[0].strip())}
+    for path in PROJECTS:
+        about = tomllib.loads(path.read_text())
+        extras = about["project"].get("optional-dependencies", {}).values()
+        found |= {*about["build-system"]["requires"], *chain(*extras)}
+        found |= set(about["project"]["dependencies"])
+    return {need for need in found if not need.startswith(("axon-", "torch=="))}
 
 
-DECLARED = sorted({*developers(), *chain(*(environment.declared(package) for package in PACKAGES))})
-
-
-@pytest.mark.parametrize("text", DECLARED)
+@pytest.mark.parametrize("text", sorted(declared()))
 def test_each_declared_requirement_is_pinned(text: str) -> None:
     need = Requirement(text)
     pin = PINS[canonicalize_name(need.name)]
     assert need.specifier.contains(str(pin.specifier).removeprefix("=="))
 
 
-@pytest.mark.parametrize("line", LINES)
-def test_each_line_is_a_pin_for_every_machine(line: str) -> None:
-    """No hash, address or path, and no build (+cpu): each machine chooses its own."""
-    assert re.fullmatch(r"[a-z0-9.-]+==[0-9][0-9a-z.]*( ; [^@/]+)?", line)
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry[0])
+def test_each_entry_is_a_pin_with_hashes_and_no_address(entry: list[str]) -> None:
+    pin, *hashes = entry
+    assert re.fullmatch(r"[a-z0-9.-]+==[0-9][0-9a-z.]*( ; [^@/]+)?", pin)
+    assert hashes
+    assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in hashes)
 
 
-def test_the_lock_has_no_cuda() -> None:
-    assert not lock.CUDA.findall("\n".join(PINS))
-    assert lock.CUDA.findall("numpy==2\nnvidia-cublas==13\ntriton==3\ncuda-bindings==1") == [
-        "nvidia-",
-        "triton",
-        "cuda-",
-    ]
+def test_each_machine_chooses_its_build_of_torch() -> None:
+    """So the lock has neither torch nor CUDA. Our own packages are on no index."""
+    assert not [pin for pin in PINS if re.match(r"axon|torch$|nvidia-|cuda-|triton", pin)]
+    text = LOCK.parent.joinpath("inference/pyproject.toml").read_text()
+    assert len(re.findall(r'"torch==[\d.]+"', text)) == 1
 
 
-def test_the_lock_does_not_choose_a_build_of_torch() -> None:
-    text = lock.clean("torch==2.13.0+cpu\n    # via x\nnumpy==2.4.6\n")
-    assert text == lock.HEADER + "torch==2.13.0\n    # via x\nnumpy==2.4.6\n"
-    assert torch.locked() == str(PINS["torch"].specifier).removeprefix("==")
-
-
-def test_our_own_packages_are_not_in_the_lock() -> None:
-    assert not any(name.startswith("axon") for name in PINS)
-    assert not any(need.startswith("axon") for need in DECLARED)
-
-
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
-def test_the_build_backend_of_a_package_is_declared(package: Path) -> None:
-    """Our packages are installed without build isolation, so that pip fetches only pinned ones."""
-    needs = {Requirement(need).name for need in environment.declared(package)}
-    assert needs & {"hatchling", "setuptools"}
-
-
-def test_fallbacks_are_installed_only_where_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node, "on_path", lambda: True)
-    monkeypatch.setattr(redis, "on_path", lambda: "/usr/bin/redis-server")
-    assert environment.sections() == ["dev"]
-    monkeypatch.setattr(node, "on_path", lambda: False)
-    monkeypatch.setattr(redis, "on_path", lambda: None)
-    assert environment.sections() == ["dev", "node", "redis"]
+def test_wheels_of_compiled_packages_are_there_for_each_python() -> None:
+    """One hash would mean the wheel of one machine."""
+    counts = {entry[0].partition("==")[0]: len(entry) - 1 for entry in ENTRIES}
+    assert all(counts[name] > 12 for name in ("numpy", "aiohttp", "grpcio", "orjson"))

@@ -1,8 +1,10 @@
-"""The part of `make run` that runs services, in a separate process that gets real signals."""
+"""`make run` in a process of its own that gets real signals, with small services."""
 
 import os
 import pty
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,8 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from axon_dev import redis, run
+from axon_dev import run
 from axon_dev.console import Problem
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
 
 from tests.ports import free_port
 
@@ -30,39 +35,76 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps({"error": "not_ready", "message": "a model loads"}).encode())
     def log_message(self, *_): pass
+print("10%\\r99%")
 http.server.HTTPServer(("127.0.0.1", int(os.environ["AXON_PORT"])), Handler).serve_forever()
 """
+# Starts a child that it does not stop.
 INFERENCE = """
-import os, signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("inference ends")))
-print("serving", os.environ.get("AXON_MODEL"))
-time.sleep(float(os.environ.get("DIES_AFTER", 60)))
+import os, signal, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+def end(*_):
+    if "STUBBORN" not in os.environ:
+        sys.exit(print("inference ends"))
+signal.signal(signal.SIGTERM, end)
+print("serving", os.environ.get("AXON_MODEL"), f"pids={os.getpid()},{child.pid}")
+deadline = time.monotonic() + float(os.environ.get("DIES_AFTER", 60))
+while time.monotonic() < deadline: time.sleep(0.1)
 sys.exit("no memory left")
 """
 RUNNER = """
-import asyncio, os, sys
+import os, sys
 sys.path.insert(0, {dev!r})
-from axon_dev import cli, run
-from axon_dev.audience import Audience
-from axon_dev.supervisor import Service
+import dev
+from axon_dev import run
 def start():
-    settings = run.Settings.from_environment()
-    services = [Service("inference", (sys.executable, "-uc", {inference!r})),
-                Service("gateway", (sys.executable, "-uc", {gateway!r}))]
-    return asyncio.run(run.serve(settings, services, Audience()))
-cli.COMMANDS = {{"run": start}}
+    audience, port = run.Audience(), run.port("AXON_PORT", 8000)
+    env = dict(os.environ)
+    services = [run.Service("redis", (sys.executable, "-uc", "input; import time; print('hidden'); time.sleep(60)"), env, 5, True),
+                run.Service("inference", (sys.executable, "-uc", {inference!r}), env, float(os.environ.get("GRACE", 10))),
+                run.Service("gateway", (sys.executable, "-uc", {gateway!r}), env)]
+    return run.serve(services, f"http://127.0.0.1:{{port}}", "", audience)
+dev.COMMANDS = {{"run": start}}
 sys.argv = ["dev.py", "run"]
-sys.exit(cli.main())
-"""
+sys.exit(dev.main())
+"""  # noqa: E501
 PROGRAM = RUNNER.format(dev=str(DEV), inference=INFERENCE, gateway=GATEWAY)
 
 
+class Runner(subprocess.Popen[str]):
+    """A started runner, and what it has printed."""
+
+    seen = ""
+
+    def until(self, text: str) -> str:
+        assert self.stdout is not None
+        while text not in self.seen:
+            line = self.stdout.readline()
+            assert line, f"{text!r} is not in:\n{self.seen}"
+            self.seen += line
+        return self.seen
+
+    def rest(self) -> str:
+        assert self.stdout is not None
+        self.seen += self.stdout.read()
+        assert "Traceback" not in self.seen
+        assert "hidden" not in self.seen
+        return self.seen
+
+    def pids(self) -> list[int]:
+        found = re.search(r"pids=([\d,]+)", self.until("pids="))
+        assert found
+        return [int(pid) for pid in found[1].split(",")]
+
+
 @contextmanager
-def runner(**variables: str) -> Iterator[subprocess.Popen[str]]:
+def runner(*command: str, **variables: str) -> Iterator[Runner]:
     environment = os.environ | {"AXON_PORT": str(free_port()), "AXON_MODEL": "my-model"} | variables
-    command = [sys.executable, "-c", PROGRAM]
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    with Runner(
+        command or (sys.executable, "-c", PROGRAM),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         try:
             yield process
@@ -70,69 +112,101 @@ def runner(**variables: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def read_until(process: subprocess.Popen[str], text: str) -> str:
-    assert process.stdout is not None
-    seen = ""
-    for line in process.stdout:
-        seen += line
-        if text in line:
-            return seen
-    raise AssertionError(f"{text!r} is not in:\n{seen}")
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return not Path("/proc/self").exists()
 
 
-def rest(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.read()
+def assert_ended(pids: list[int]) -> None:
+    deadline = time.monotonic() + 20
+    while left := [pid for pid in pids if alive(pid)]:
+        assert time.monotonic() < deadline, f"left behind: {left}"
+        time.sleep(0.02)
 
 
 def test_the_url_is_printed_when_everything_is_ready() -> None:
     with runner(AXON_PORT=(port := str(free_port()))) as process:
-        text = read_until(process, "Axon is ready")
+        text = process.until("Axon is ready")
     assert f"Axon is ready:  http://127.0.0.1:{port}\n" in text
     assert text.index("Waiting: a model loads") < text.index("Axon is ready")
     assert "inference | serving my-model" in text
+    assert "gateway   | 99%" in text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_all_services_in_order_without_a_traceback(number: signal.Signals) -> None:
+@pytest.mark.parametrize("when", ["pids=", "Axon is ready"])
+def test_a_signal_stops_all_services_in_order(number: signal.Signals, when: str) -> None:
     with runner() as process:
-        read_until(process, "Axon is ready")
-        started = time.monotonic()
+        pids = process.pids()
+        process.until(when)
         process.send_signal(number)
-        text = rest(process)
+        text = process.rest()
         assert process.wait(10) == 0
-    assert time.monotonic() - started < 5
-    assert "Traceback" not in text
-    assert text.index("gateway ends") < text.index("inference ends") < text.index("has stopped")
+    if "ready" in when:
+        assert text.index("gateway ends") < text.index("inference ends")
+    assert text.index("inference ends") < text.index("has stopped")
+    assert_ended(pids)
 
 
-def test_a_signal_while_starting_stops_what_has_started() -> None:
-    with runner() as process:
-        read_until(process, "serving my-model")
+def test_a_service_that_does_not_stop_is_killed_after_its_grace_period() -> None:
+    with runner(STUBBORN="1", GRACE="0.2") as process:
+        pids = process.pids()
+        process.until("Axon is ready")
         process.send_signal(signal.SIGINT)
-        text = rest(process)
+        assert "inference | does not stop; killing it" in process.rest()
+    assert_ended(pids)
+
+
+def test_a_second_signal_ends_the_waiting() -> None:
+    with runner(STUBBORN="1", GRACE="50") as process:
+        process.until("Axon is ready")
+        process.send_signal(signal.SIGINT)
+        process.until("gateway ends")
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        assert "inference | does not stop; killing it" in process.rest()
         assert process.wait(10) == 0
-    assert "inference ends" in text
-    assert "Traceback" not in text
 
 
 def test_a_service_that_dies_is_named_and_ends_the_run() -> None:
     with runner(DIES_AFTER="0.5") as process:
-        text = rest(process)
+        pids = process.pids()
+        text = process.rest()
         assert process.wait(10) == 1
     assert "inference ended with exit code 1; stopping the rest." in text
     assert text.index("stopping the rest") < text.rindex("    no memory left")
-    assert "gateway ends" in text
-    assert "Traceback" not in text
+    assert_ended(pids)
+
+
+def test_a_service_that_was_killed_is_named() -> None:
+    with runner() as process:
+        os.kill(process.pids()[0], signal.SIGKILL)
+        assert "inference was killed by SIGKILL; stopping the rest." in process.rest()
+
+
+def test_nothing_outlives_a_runner_that_was_killed() -> None:
+    """The services still stop in order."""
+    with runner() as process:
+        pids = process.pids()
+        process.until("Axon is ready")
+        group = os.getpgid(pids[0])
+        assert group not in (process.pid, os.getpgid(process.pid))
+        process.kill()
+    assert_ended([*pids, group])
 
 
 def test_a_closed_terminal_stops_all_services() -> None:
     """No signal is sent here, as when the terminal has signalled only `make`."""
     ours, theirs = pty.openpty()
-    environment = os.environ | {"AXON_PORT": str(free_port())}
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
-        env=environment,
+        env=os.environ | {"AXON_PORT": str(free_port())},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -143,70 +217,129 @@ def test_a_closed_terminal_stops_all_services() -> None:
         while b"Axon is ready" not in seen:
             seen += os.read(ours, 1000)
         os.close(ours)
-        assert process.wait(10) == 0
+        assert process.wait(20) == 0
 
 
 def test_a_run_ends_with_the_make_that_started_it() -> None:
     text = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {PROGRAM!r}])"
-    environment = os.environ | {"AXON_PORT": str(free_port()), "MAKELEVEL": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-c", text], env=environment, stdout=subprocess.PIPE, text=True
-    ) as make:
-        read_until(make, "Axon is ready")
+    with runner(sys.executable, "-c", text, MAKELEVEL="1") as make:
+        make.until("Axon is ready")
         make.kill()
-        assert "Axon has stopped." in rest(make)
+        assert "Axon has stopped." in make.rest()
 
 
 @pytest.fixture
-def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in ("AXON_HOST", "AXON_PORT", "AXON_GRPC_PORT", "AXON_REDIS_URL"):
-        monkeypatch.delenv(name, raising=False)
+def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    for name in list(os.environ):
+        if name.startswith("AXON_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(run, "STATE", tmp_path)
     return monkeypatch
 
 
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("", "http://127.0.0.1:8000"),
-        ("0.0.0.0", "http://127.0.0.1:8000"),
-        ("192.168.1.5", "http://192.168.1.5:8000"),
-        ("::1", "http://[::1]:8000"),
-    ],
-)
-def test_the_url_is_one_that_works_here(variables: pytest.MonkeyPatch, host: str, url: str) -> None:
-    variables.setenv("AXON_HOST", host)
-    assert run.Settings.from_environment().url == url
+def services() -> list[run.Service]:
+    return run.services("127.0.0.1", 8000, 6000, Path("/run/x/redis.sock"))
 
 
-def test_services_get_their_settings_as_variables(
-    variables: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    variables.setenv("AXON_GRPC_PORT", "6000")
+def test_services_get_their_settings_as_variables(variables: pytest.MonkeyPatch) -> None:
     variables.setenv("AXON_SOURCES", "a,b")
     variables.setenv("MAKELEVEL", "1")
-    variables.setattr(run, "STATE", tmp_path)
-    variables.setattr(redis, "binary", lambda: "redis-server")
-    started = run.services(run.Settings.from_environment(), Path("/run/x/redis.sock"))
+    variables.setenv("AXON_GRPC_TOKENS", "x,y")
+    variables.setenv("AXON_GRPC_TLS_CERT", "cert.pem")
+    variables.setenv("AXON_BACKEND_TLS_CA", "ca.pem")
+    started = services()
     assert [service.name for service in started] == ["redis", "inference", "gateway"]
     for service in started[1:]:
         assert service.environment["AXON_INFERENCE"] == "127.0.0.1:6000"
         assert service.environment["AXON_REDIS_URL"] == "unix:///run/x/redis.sock"
         assert service.environment["AXON_SOURCES"] == "a,b"
         assert "MAKELEVEL" not in service.environment
+    # The gateway gets the token and the authority for gRPC.
+    assert started[2].environment["AXON_BACKEND_TOKEN"] == "x,y"
+    assert started[2].environment["AXON_BACKEND_TLS_CA"] == "ca.pem"
 
 
-def test_the_users_own_redis_is_used(variables: pytest.MonkeyPatch) -> None:
+def test_the_users_own_redis_and_backends_are_used(variables: pytest.MonkeyPatch) -> None:
     variables.setenv("AXON_REDIS_URL", "redis://cache:6379/1")
-    started = run.services(run.Settings.from_environment(), Path("/run/x/redis.sock"))
-    assert [service.name for service in started] == ["inference", "gateway"]
-    assert started[1].environment["AXON_REDIS_URL"] == "redis://cache:6379/1"
+    assert [service.name for service in services()] == ["inference", "gateway"]
+    variables.setenv("AXON_BACKENDS", "gpu1:50051,gpu2:50051")
+    [gateway] = services()
+    assert gateway.environment["AXON_REDIS_URL"] == "redis://cache:6379/1"
+
+
+def test_labels_that_were_fetched_are_used(variables: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert "AXON_LABELS" not in services()[-1].environment
+    (tmp_path / "labels").mkdir()
+    assert services()[-1].environment["AXON_LABELS"] == str(tmp_path / "labels")
+    variables.setenv("AXON_LABELS", "/mine")
+    assert services()[-1].environment["AXON_LABELS"] == "/mine"
+
+
+def test_only_this_user_can_reach_the_redis_of_a_run(
+    variables: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Uses the real redis-server of this machine."""
+    path = tmp_path / "s"
+    with subprocess.Popen(run.redis_command(path, 8000), stdout=subprocess.DEVNULL) as server:
+        try:
+            while not path.exists():
+                assert server.poll() is None
+                time.sleep(0.01)
+            with Redis(unix_socket_path=str(path), retry=Retry(ExponentialBackoff(), 5)) as client:
+                assert client.config_get("port") == {"port": "0"}
+                assert client.config_get("dir") == {"dir": str(tmp_path / "redis")}
+            assert path.stat().st_mode & 0o077 == 0
+        finally:
+            server.terminate()
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("0.0.0.0", "127.0.0.1"), ("192.168.1.5", "192.168.1.5"), ("::1", "[::1]")],
+)
+def test_the_url_is_one_that_works_here(host: str, url: str) -> None:
+    assert run.reachable(host) == url
 
 
 def test_a_port_in_use_is_reported_before_the_set_up(variables: pytest.MonkeyPatch) -> None:
-    import socket
+    """Also one that is shared by SO_REUSEPORT, as gRPC's is, and one taken on all addresses."""
+    variables.setattr(run, "setup", lambda: pytest.fail("the set-up has begun"))
+    for address, reuse in (("127.0.0.1", False), ("127.0.0.1", True), ("", False)):
+        with socket.create_server((address, 0), reuse_port=reuse) as server:
+            port = server.getsockname()[1]
+            variables.setenv("AXON_PORT", str(free_port()))
+            variables.setenv("AXON_GRPC_PORT", str(port))
+            said = rf"Port {port} on 127.0.0.1 is in use.*make run AXON_GRPC_PORT={port + 1}$"
+            with pytest.raises(Problem, match=said):
+                run.run()
 
-    variables.setattr(run.environment, "setup", lambda: pytest.fail("the set-up has begun"))
+
+def test_a_port_whose_last_connection_is_closing_is_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        variables.setenv("AXON_PORT", str(server.getsockname()[1]))
-        with pytest.raises(Problem, match="in use"):
-            run.run()
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            server.accept()[0].close()  # closes first, so that its port stays in TIME_WAIT
+    run.require_free("127.0.0.1", {"AXON_PORT": port})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"AXON_PORT": "8000", "AXON_GRPC_PORT": "8000"}, "must differ; both are 8000"),
+        ({"AXON_HOST": "192.0.2.1"}, "AXON_HOST=192.0.2.1 is not an address of this machine"),
+        ({"AXON_HOST": "no such host"}, "AXON_HOST=no such host is not an address"),
+        *(
+            ({"AXON_PORT": text}, f"AXON_PORT={text} is not")
+            for text in ("0", "65536", "80.5", "٨")
+        ),
+    ],
+)
+def test_a_wrong_address_is_refused_in_one_line(
+    variables: pytest.MonkeyPatch, settings: dict[str, str], said: str
+) -> None:
+    for name, value in settings.items():
+        variables.setenv(name, value)
+    variables.setattr(run, "setup", lambda: pytest.fail("the set-up has begun"))
+    with pytest.raises(Problem, match=said) as problem:
+        run.run()
+    assert "\n" not in str(problem.value)
