@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run up up-gpu down test test-compose check check-quality fmt setup proto demo-model labels bench bench-docs fuzz soak lock clean
+.PHONY: help run up up-gpu down test test-nightly test-compose check check-quality fmt setup proto demo-model labels bench bench-docs fuzz soak lock clean
 
 # Variables given on the command line (make run AXON_PORT=8080) reach the commands through the environment.
 DEV := @sh .dev/launch.sh
@@ -26,8 +26,11 @@ up-gpu: ## The same with GPT-2 small on an NVIDIA GPU
 down: ## Stop the containers; labels, rooms and models are kept
 	$(DEV) down
 
-test: ## Run every test: Python, page, browser (installs what it needs; ARGS="-k name" goes to pytest)
+test: ## Run all quick tests: Python, page, browser (installs what it needs; ARGS="-k name" goes to pytest)
 	$(DEV) test
+
+test-nightly: ## Run the slow tests: training, a soak, more fuzz inputs, what a frame of the page costs
+	$(DEV) test-nightly
 
 test-compose: ## Build the images, start the containers and test them (needs a Docker Engine; about ten minutes)
 	$(DEV) test-compose

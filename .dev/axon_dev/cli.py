@@ -101,6 +101,7 @@ COMMANDS: dict[str, Callable[[], int]] = {
     "up-gpu": compose.up_gpu,
     "down": compose.down,
     "test": test.test,
+    "test-nightly": test.test_nightly,
     "test-compose": test.test_compose,
     "check": check.check,
     "check-quality": check_quality,

@@ -1,4 +1,4 @@
-"""`make test`: set up what it needs, run the page's unit tests, then pytest.
+"""`make test` and its slow relatives: set up what they need, then run pytest.
 
 pytest runs last, so that its summary is the last line printed.
 """
@@ -13,27 +13,35 @@ from axon_dev.console import Problem, say
 from axon_dev.paths import FRONTEND, ROOT, VENV_PYTHON
 from axon_dev.steps import StepFailed, run_step
 
+#: More would start more stacks than they save time.
+MOST_WORKERS = 4
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def test() -> int:
-    """Run all tests; arguments for pytest come from the variable ARGS."""
-    environment.setup()
-    page.build()
+    """Run the quick tests; arguments for pytest come from the variable ARGS."""
+    _prepare()
     page.install()
-    system_packages()
     say("\nThe page's unit tests")
     page_code = subprocess.run(
         node.npm("test"), cwd=FRONTEND, env=node.environment(), stdin=subprocess.DEVNULL
     ).returncode
     say("\nPython and browser tests")
-    arguments = shlex.split(os.environ.get("ARGS", ""))
-    code = subprocess.run(
-        [VENV_PYTHON, "-m", "pytest", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL
-    ).returncode
+    # Neighbours share fixtures: each worker takes a run of tests, and steals at the end.
+    workers = str(min(MOST_WORKERS, os.cpu_count() or 1))
+    code = _pytest("-n", workers, "--dist", "worksteal", *_arguments())
     if page_code != 0:
         raise Problem("The page's unit tests failed; see above.")
     return code
+
+
+def test_nightly() -> int:
+    """Run the tests marked nightly one by one, and the fuzz tests with more inputs."""
+    _prepare()
+    codes = [_pytest("-m", "nightly", *_arguments())]
+    os.environ["AXON_FUZZ_INPUTS"] = "2000"
+    codes.append(_pytest("tests/fuzz"))
+    return max(codes)
 
 
 def test_compose() -> int:
@@ -45,12 +53,22 @@ def test_compose() -> int:
     engine.require()
     environment.setup()
     system_packages()
-    arguments = shlex.split(os.environ.get("ARGS", ""))
-    return subprocess.run(
-        [VENV_PYTHON, "-m", "pytest", "tests/compose", *arguments],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-    ).returncode
+    return _pytest("tests/compose", *_arguments())
+
+
+def _prepare() -> None:
+    environment.setup()
+    page.build()
+    system_packages()
+
+
+def _arguments() -> list[str]:
+    return shlex.split(os.environ.get("ARGS", ""))
+
+
+def _pytest(*arguments: str) -> int:
+    command = [VENV_PYTHON, "-m", "pytest", *arguments]
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
 
 
 def system_packages() -> None:
