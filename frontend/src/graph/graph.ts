@@ -243,6 +243,7 @@ export class Graph {
   private frame(now: number): number {
     const passed = now - this.lastFrame;
     this.lastFrame = now;
+    this.settled = true;
     const step =
       passed > 4 * LONGEST_FRAME_MS ? FIRST_FRAME_MS : Math.min(passed, LONGEST_FRAME_MS);
     const motion = this.rig.update(now, this.store.chosen === null);
@@ -256,10 +257,9 @@ export class Graph {
     this.nodes.setView(this.rig.pixel, distance - radius, distance + 1.2 * radius);
     this.renderer.render(this.scene, this.rig.camera);
     this.captions.draw(now);
-    const due = Math.min(this.captions.due(now), this.web.due(now));
     const moving = motion === "moving" || !this.lights.isSettled;
-    this.settled = !moving && due === Infinity;
-    if (moving) return 0;
+    const due = moving ? 0 : Math.min(this.captions.due(now), this.web.due(now));
+    this.settled &&= due === Infinity;
     return motion === "drifting" ? Math.min(DRIFT_FRAME_MS, due) : due;
   }
 
