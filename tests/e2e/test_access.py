@@ -199,6 +199,7 @@ async def test_presets_set_the_style_and_are_remembered(
     await expect(page.get_by_label("Max tokens")).to_have_value("9")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("path", ["/", "/r/k3f9x2", REPLAY])
 async def test_the_first_paint_is_fast(open_page: Opener, gateway: Gateway, path: str) -> None:
     painted: list[float] = []
