@@ -67,8 +67,9 @@ def _arguments() -> list[str]:
 
 
 def _pytest(*arguments: str) -> int:
-    command = [VENV_PYTHON, "-m", "pytest", *arguments]
-    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
+    return subprocess.run(
+        [VENV_PYTHON, "-m", "pytest", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL
+    ).returncode
 
 
 def system_packages() -> None:
