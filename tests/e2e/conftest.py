@@ -16,6 +16,7 @@ from yarl import URL
 
 from . import fake_gateway
 from .fake_gateway import Gateway
+from .hall import Hall, open_hall
 from .looks import ARTIFACTS, SIZES
 from .pages import Opener
 from .stack import Stack, running_stack
@@ -103,6 +104,13 @@ async def open_page(browser: Browser) -> AsyncIterator[Opener]:
     for context in contexts:
         await context.close()
     assert complaints == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
+    """The real gateway with a fake model."""
+    async with open_hall(tmp_path) as hall:
+        yield hall
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -5,30 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from . import fake_stream, pages
 from .fake_gateway import Gateway
-from .hall import Hall, open_hall
+from .hall import Hall
 from .looks import keep
 from .pages import Opener
 from .test_page import recorded
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
-    """The real gateway with a fake model."""
-    async with open_hall(tmp_path) as hall:
-        yield hall
 
 
 async def finished_run(open_page: Opener, hall: Hall) -> Page:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import grpc
 import pytest
-import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from ..integration.gateway import harness
@@ -22,13 +20,6 @@ from .stack import Stack
 
 # The first test of the stack waits until torch and the model are loaded.
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
-    """The real gateway with a fake model."""
-    async with open_hall(tmp_path) as hall:
-        yield hall
 
 
 async def opened(open_page: Opener, hall: Hall, graph: bool = False, **options: Any) -> Page:
