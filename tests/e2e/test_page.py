@@ -112,9 +112,9 @@ async def test_the_inspector_shows_what_the_label_store_knows(
     open_page: Opener, gateway: Gateway
 ) -> None:
     page = await open_page(gateway.url, graph=False)
+    await pages.stop_after(page, 8)
     await pages.generate(page)
-    await pages.wait_for(page, "a.tokenCount > 8 && a.origin === 'live'")
-    await pages.stop_button(page).click()
+    await pages.end_of_run(page)
     await page.locator("#strongest-list [role=option]").first.click()
     inspector = page.get_by_label("Chosen feature")
     await expect(inspector).to_contain_text("highest known 14.5")
@@ -207,9 +207,8 @@ async def test_stop_ends_the_generation_and_keeps_its_text(
     open_page: Opener, gateway: Gateway
 ) -> None:
     page = await open_page(gateway.url, graph=False)
+    await pages.stop_after(page, 10)
     await pages.generate(page)
-    await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 10")
-    await pages.stop_button(page).click()
     await expect(page.locator("#status")).to_contain_text("Stopped after")
     assert await page.evaluate("axon.phase") == "stopped"
     await expect(pages.generate_button(page)).to_be_enabled()
