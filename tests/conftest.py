@@ -11,6 +11,8 @@ for variable in [name for name in os.environ if name.startswith("AXON_")]:
     if not variable.startswith("AXON_FUZZ_"):  # the caller may set the number of fuzz inputs
         del os.environ[variable]
 os.environ["HF_HUB_OFFLINE"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 COMPOSE = Path(__file__).parent / "compose"
 
@@ -21,3 +23,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     named = (Path(argument.partition("::")[0]).resolve() for argument in config.args)
     return None if any(path.is_relative_to(COMPOSE) for path in named) else True
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of the real stack come first, so that one worker takes them all and starts it."""
+    items.sort(key=lambda item: "stack" not in getattr(item, "fixturenames", ()))

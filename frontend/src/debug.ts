@@ -32,6 +32,8 @@ export interface DebugHandle {
   readonly nodeCount: number;
   readonly linkCount: number;
   readonly drawCalls: number;
+  /** Whether the picture is as it will stay, see `GraphStatistics`; true without a graph. */
+  readonly atRest: boolean;
   /** What drawing costs; null without a graph. */
   readonly drawing: GraphStatistics | null;
   readonly chosen: string | null;
@@ -78,6 +80,9 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
     },
     get drawCalls() {
       return statistics().drawCalls;
+    },
+    get atRest() {
+      return graph?.statistics.atRest ?? true;
     },
     get drawing() {
       return graph?.statistics ?? null;

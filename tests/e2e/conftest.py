@@ -12,9 +12,11 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page, async_playwright
+from yarl import URL
 
 from . import fake_gateway
 from .fake_gateway import Gateway
+from .hall import Hall, open_hall
 from .looks import ARTIFACTS, SIZES
 from .pages import Opener
 from .stack import Stack, running_stack
@@ -29,6 +31,7 @@ FLAGS = [
     "--no-first-run",
     "--disable-quic",
 ]
+STILL = {"reduced_motion": "reduce"}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,7 +43,7 @@ def built_page() -> Path:
     return fake_gateway.PAGE
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """The installed Chromium or Chrome, with WebGL in software."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
@@ -52,7 +55,7 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def gateway() -> AsyncIterator[Gateway]:
     """A fake gateway that serves the built page at `gateway.url`."""
     gateway = Gateway()
@@ -66,19 +69,21 @@ async def gateway() -> AsyncIterator[Gateway]:
     await server.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def open_page(browser: Browser) -> AsyncIterator[Opener]:
-    """Opens pages, each as a separate visitor.
+    """Opens pages, each as a separate visitor, who has asked for reduced motion.
 
-    The test fails if a page raises an error or calls another host.
+    A drifting graph without a graphics card keeps the processor busy. Tests of motion pass
+    `reduced_motion="no-preference"`, tests of no graph at all `graph=False`. The test fails if a
+    page raises an error or calls another host.
     """
     contexts = []
     complaints: list[str] = []
 
-    async def open_(url: str, size: str = "desktop", **options: Any) -> Page:
+    async def open_(url: str, size: str = "desktop", graph: bool = True, **options: Any) -> Page:
         width, height = SIZES[size]
-        viewport = {"width": width, "height": height}
-        context = await browser.new_context(viewport=viewport, **options)  # type: ignore[arg-type]
+        options = {"viewport": {"width": width, "height": height}, **STILL, **options}
+        context = await browser.new_context(**options)
         contexts.append(context)
         context.set_default_timeout(20_000)
         page = await context.new_page()
@@ -92,7 +97,7 @@ async def open_page(browser: Browser) -> AsyncIterator[Opener]:
 
         page.on("request", lambda request: look(request.url))
         page.on("websocket", lambda socket: look(socket.url))
-        await page.goto(url)
+        await page.goto(url if graph else str(URL(url).update_query(webgl="off")))
         return page
 
     yield open_
@@ -101,7 +106,14 @@ async def open_page(browser: Browser) -> AsyncIterator[Opener]:
     assert complaints == []
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
+async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
+    """The real gateway with a fake model."""
+    async with open_hall(tmp_path) as hall:
+        yield hall
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stack() -> AsyncIterator[Stack]:
     """Redis, inference with the bundled model, and the gateway, as processes."""
     async with running_stack() as stack:

@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.async_api import Locator, Page
 
-#: `open_page(url, size="desktop", **context_options)`.
+#: `open_page(url, size="desktop", graph=True, **context_options)`.
 Opener = Callable[..., Awaitable[Page]]
 
 RUNNING = ("requested", "queued", "generating")
@@ -118,5 +118,11 @@ async def nodes(page: Page) -> list[dict[str, Any]]:
 
 async def settled(page: Page) -> None:
     """Waits until every feature has a node, no node still grows, and the camera has arrived."""
-    await wait_for(page, "a.nodeCount > 0 && a.nodeCount === a.featureCount")
-    await page.wait_for_timeout(1200)
+    await wait_for(page, "a.nodeCount > 0 && a.atRest")
+
+
+async def painted(page: Page) -> None:
+    """Waits until the browser has shown what has changed until now."""
+    await page.evaluate(
+        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from . import pages
 from .fake_gateway import Gateway
-from .hall import Hall, open_hall
 from .looks import SIZES, keep
 from .pages import Opener
 from .test_page import REPLAY, recorded
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SIZES = {name: SIZES[name] for name in ("desktop", "phone")}
 AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 #: Milliseconds within which something useful is painted, with the server on this machine.
 FIRST_PAINT = 1000
 PAINT = "performance.getEntriesByName('first-contentful-paint')"
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
-    """The real gateway with a fake model."""
-    async with open_hall(tmp_path) as hall:
-        yield hall
 
 
 async def findings(page: Page) -> list[str]:
@@ -171,7 +161,7 @@ async def test_a_whole_session_works_by_keyboard(open_page: Opener, gateway: Gat
 
 
 async def test_keys_typed_into_a_field_are_text(open_page: Opener, gateway: Gateway) -> None:
-    page = await open_page(gateway.url)
+    page = await open_page(gateway.url, graph=False)
     prompt = page.get_by_label("Prompt")
     await prompt.fill("")
     await prompt.press_sequentially("is 1/2 what?")
@@ -182,7 +172,7 @@ async def test_keys_typed_into_a_field_are_text(open_page: Opener, gateway: Gate
 async def test_presets_set_the_style_and_are_remembered(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url)
+    page = await open_page(gateway.url, graph=False)
     await expect(pages.generate_button(page)).to_be_enabled()
     await pages.set_knobs(page, {"Max tokens": 9, "Temperature": 3})
     own = page.get_by_role("button", name="The model's own")
@@ -209,6 +199,7 @@ async def test_presets_set_the_style_and_are_remembered(
     await expect(page.get_by_label("Max tokens")).to_have_value("9")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("path", ["/", "/r/k3f9x2", REPLAY])
 async def test_the_first_paint_is_fast(open_page: Opener, gateway: Gateway, path: str) -> None:
     painted: list[float] = []

@@ -14,7 +14,7 @@ from .test_access import findings
 from .test_page import recorded
 
 # The last test waits until torch and the model are loaded.
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 CAPITAL = "The capital of France is"
 SUM = "3 + 4 ="
@@ -29,8 +29,10 @@ def example(within: Page | Locator, caption: str) -> Locator:
     return within.get_by_role("button", name=caption, exact=True)
 
 
-async def ready(open_page: Opener, gateway: Gateway, size: str = "desktop") -> Page:
-    page = await open_page(gateway.url, size)
+async def ready(
+    open_page: Opener, gateway: Gateway, size: str = "desktop", graph: bool = False
+) -> Page:
+    page = await open_page(gateway.url, size, graph)
     await expect(pages.generate_button(page)).to_be_enabled()
     return page
 
@@ -44,7 +46,7 @@ async def open_help(page: Page) -> Locator:
 
 @pytest.mark.parametrize("size", ["desktop", "projector"])
 async def test_all_captions_are_in_view(open_page: Opener, gateway: Gateway, size: str) -> None:
-    page = await ready(open_page, gateway, size)
+    page = await ready(open_page, gateway, size, graph=True)
     await expect(row(page)).to_be_visible()
     side = await page.locator("#side").bounding_box()
     assert side
@@ -123,7 +125,7 @@ async def test_a_run_hides_the_examples_and_moves_nothing_else(
     open_page: Opener, gateway: Gateway
 ) -> None:
     gateway.step_seconds = 0.2
-    page = await ready(open_page, gateway)
+    page = await ready(open_page, gateway, graph=True)
     await expect(row(page)).to_be_visible()
     before = await page.locator("summary").bounding_box()
     await pages.generate(page)
@@ -137,7 +139,7 @@ async def test_a_run_hides_the_examples_and_moves_nothing_else(
 async def test_the_help_lists_the_examples_and_says_what_the_model_has_read(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await ready(open_page, gateway)
+    page = await ready(open_page, gateway, graph=True)
     captions = await page.locator("#examples .example").all_text_contents()
     dialog = await open_help(page)
     await expect(dialog.get_by_role("heading", name="What this model knows")).to_be_visible()
@@ -168,7 +170,7 @@ async def test_another_model_has_no_examples(
 async def test_a_viewer_can_read_the_examples_but_not_use_them(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url + recorded(gateway))
+    page = await open_page(gateway.url + recorded(gateway), graph=False)
     await pages.wait_for(page, "a.phase === 'finished'")
     await expect(page.locator("#model")).to_have_text(fake_stream.MODEL)
     await expect(page.locator("#examples")).to_be_hidden()
@@ -204,7 +206,7 @@ async def test_a_phone_shows_examples_and_generate_without_scrolling(
 async def test_on_an_upright_phone_the_controls_take_less_than_a_third(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await ready(open_page, gateway, "phone")
+    page = await ready(open_page, gateway, "phone", graph=True)
     await expect(row(page)).to_be_visible()
     side = await page.locator("#side").bounding_box()
     assert side
@@ -212,7 +214,7 @@ async def test_on_an_upright_phone_the_controls_take_less_than_a_third(
 
 
 async def test_an_example_runs_on_the_bundled_model(stack: Stack, open_page: Opener) -> None:
-    page = await open_page(stack.url)
+    page = await open_page(stack.url, graph=False)
     await expect(pages.generate_button(page)).to_be_enabled(timeout=120_000)
     await pages.set_knobs(page, {"Max tokens": 4})
     await example(page, "a sum").click()

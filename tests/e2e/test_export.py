@@ -5,34 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from . import fake_stream, pages
 from .fake_gateway import Gateway
-from .hall import Hall, open_hall
+from .hall import Hall
 from .looks import keep
 from .pages import Opener
 from .test_page import recorded
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
-    """The real gateway with a fake model."""
-    async with open_hall(tmp_path) as hall:
-        yield hall
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def finished_run(open_page: Opener, hall: Hall) -> Page:
-    page = await open_page(hall.url)
+    page = await open_page(hall.url, graph=False)
     await pages.set_knobs(page, {"Temperature": 0.5, "Features per token": 2})
     await pages.generate(page, "The “capital” of\nFrance & more")
     await pages.wait_for(page, "a.origin === 'live' && a.phase === 'finished'")
@@ -90,7 +81,7 @@ def _nameless(features: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 async def test_activations_that_pass_the_filters(open_page: Opener, gateway: Gateway) -> None:
-    page = await open_page(gateway.url + recorded(gateway) + "?keep=water")
+    page = await open_page(gateway.url + recorded(gateway) + "?keep=water", graph=False)
     await pages.wait_for(page, "a.phase === 'finished'")
     await page.get_by_role("checkbox", name=fake_stream.SOURCES[0]).uncheck()
     _, content = await taken(page, "Activations that pass the filters")
@@ -139,7 +130,7 @@ async def test_a_link_makes_the_same_run(open_page: Opener, hall: Hall) -> None:
     # The server chose the seed: it has 64 bits, too many for a JavaScript number.
     assert query["seed"] == [str(2**63 + 1)]
     assert query["temperature"] == ["0.5"]
-    again = await open_page(link)
+    again = await open_page(link, graph=False)
     await expect(again.get_by_label("Prompt")).to_have_value("The “capital” of\nFrance & more")
     await expect(pages.generate_button(again)).to_be_enabled()
     # Nothing starts by itself.
@@ -153,12 +144,11 @@ async def test_a_link_makes_the_same_run(open_page: Opener, hall: Hall) -> None:
     assert second.sampling.temperature == 0.5
     assert second.features.top_k == 2
     # From now on the address describes the view, no longer the run.
-    await again.wait_for_timeout(600)
-    assert "prompt" not in again.url
+    await again.wait_for_url(lambda url: "prompt" not in url)
 
 
 async def test_a_link_to_a_model_that_is_not_here_says_so(open_page: Opener, hall: Hall) -> None:
-    page = await open_page(f"{hall.url}/?prompt=Hello&model=gpt5&seed=7")
+    page = await open_page(f"{hall.url}/?prompt=Hello&model=gpt5&seed=7", graph=False)
     await expect(page.get_by_label("Prompt")).to_have_value("Hello")
     await expect(page.locator("#status")).to_contain_text(
         "This server has no model gpt5. Generate runs fake instead."

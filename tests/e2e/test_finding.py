@@ -15,21 +15,24 @@ from .looks import SIZES, keep
 from .pages import Opener
 from .test_page import recorded
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SIZES = {name: SIZES[name] for name in ("desktop", "phone")}
 
 
-async def room(open_page: Opener, gateway: Gateway, query: str = "", size: str = "desktop") -> Page:
+async def room(
+    open_page: Opener, gateway: Gateway, size: str = "desktop", graph: bool = True
+) -> Page:
     """A page that watches a finished generation."""
-    page = await open_page(gateway.url + recorded(gateway) + query, size)
+    page = await open_page(gateway.url + recorded(gateway), size, graph)
     fired = {
         (feature["source"], feature["id"])
         for frame in gateway.log
         for token in frame.get("tokens", [frame])
         for feature in token.get("features", [])
     }
-    await pages.wait_for(page, f"a.phase === 'finished' && a.nodeCount === {len(fired)}")
+    counted = "nodeCount" if graph else "featureCount"
+    await pages.wait_for(page, f"a.phase === 'finished' && a.{counted} === {len(fired)}")
     return page
 
 
@@ -63,7 +66,7 @@ async def shown_labels(page: Page) -> list[str]:
 async def test_a_feature_is_found_by_its_label(
     open_page: Opener, gateway: Gateway, size: str
 ) -> None:
-    page = await room(open_page, gateway, size=size)
+    page = await room(open_page, gateway, size)
     await page.keyboard.press("/")
     await expect(find(page)).to_be_focused()
     await page.keyboard.type("rivers")
@@ -81,7 +84,7 @@ async def test_a_feature_is_found_by_its_label(
 async def test_a_feature_that_has_not_fired_is_found_by_its_label(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await room(open_page, gateway)
+    page = await room(open_page, gateway, graph=False)
     await find(page).fill("zebras")
     option = page.get_by_role("listbox", name="Found").get_by_role("option").first
     await expect(option).to_contain_text("rarely zebras")
@@ -112,7 +115,7 @@ async def press(page: Page, place: int) -> None:
 async def test_the_pressed_option_is_chosen_even_if_the_list_changes_before_release(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url)
+    page = await open_page(gateway.url, graph=False)
     answers = asyncio.Event()
 
     async def answer_late(route: Route) -> None:
@@ -167,7 +170,7 @@ async def test_a_feature_is_found_by_its_index(open_page: Opener, gateway: Gatew
 async def test_an_index_that_no_source_has_gives_a_message(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await room(open_page, gateway)
+    page = await room(open_page, gateway, graph=False)
     await find(page).fill("99999999")
     await find(page).press("Enter")
     await expect(page.get_by_role("alert").filter(has_text="No feature")).to_be_visible()

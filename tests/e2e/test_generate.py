@@ -13,8 +13,8 @@ from .pages import Opener
 from .runs import Run, long_run
 from .stack import Stack
 
-# The first test waits until torch and the model are loaded.
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+# A test may wait until torch and the model are loaded.
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 #: Tokens on show before the prompt's own.
 START_OF_TEXT = 1
@@ -62,13 +62,13 @@ async def test_a_node_opens_the_inspector(stack: Stack, open_page: Opener) -> No
     await expect(inspector).to_contain_text(source)
     await expect(inspector).to_contain_text(f"#{index}")
     await expect(inspector.get_by_role("option").first).to_be_visible()
-    await page.wait_for_timeout(1500)
+    await pages.settled(page)
     await keep(page, "generated-inspector")
 
 
 async def test_stop_ends_the_generation(stack: Stack, open_page: Opener) -> None:
     run = await long_run(stack, "Once upon a time", at_least=200)
-    page = await open_page(stack.url)
+    page = await open_page(stack.url, graph=False)
     await expect(pages.generate_button(page)).to_be_enabled()
     await pages.set_knobs(page, run.knobs)
     await pages.stop_after(page, START_OF_TEXT + len(run.given))
@@ -84,7 +84,7 @@ async def test_stop_ends_the_generation(stack: Stack, open_page: Opener) -> None
 
 
 async def test_bad_input_is_reported_at_its_field(stack: Stack, open_page: Opener) -> None:
-    page = await open_page(stack.url)
+    page = await open_page(stack.url, graph=False)
     await expect(pages.generate_button(page)).to_be_enabled()
     await page.locator("summary").click()
     field = page.get_by_label("Temperature")

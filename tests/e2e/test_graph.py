@@ -16,7 +16,7 @@ from .fake_gateway import Gateway
 from .looks import ARTIFACTS, SIZES, boxes, graph_light, keep, overlapping
 from .pages import Opener
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LARGE = "/?replay=/large/300.jsonl&pace=0"
 SMALL = "/?replay=capital-of-france&pace=0"
@@ -32,7 +32,7 @@ async def open_large(
     """A recording of 2,000 features, all of them in place and at rest."""
     page = await open_page(gateway.url + LARGE + more, size, **options)
     await pages.wait_for(page, f"a.phase === 'finished' && a.nodeCount === {NODES}", 50)
-    await page.wait_for_timeout(1500)
+    await pages.settled(page)
     return page
 
 
@@ -50,7 +50,7 @@ async def frames(page: Page) -> int:
 async def test_two_thousand_nodes_and_four_thousand_links_in_few_draw_calls(
     open_page: Opener, gateway: Gateway, size: str
 ) -> None:
-    page = await open_large(open_page, gateway, size, "&debug", reduced_motion="reduce")
+    page = await open_large(open_page, gateway, size, "&debug")
     await pages.wait_for(page, "a.linkCount === 4000")
     assert await page.evaluate("axon.drawCalls") <= 10
     overlay = page.locator("#overlay")
@@ -75,13 +75,16 @@ async def test_two_thousand_nodes_and_four_thousand_links_in_few_draw_calls(
     assert light["colours"] > 100
 
 
+@pytest.mark.nightly
 async def test_a_frame_costs_little_while_tokens_come_and_the_camera_turns(
     open_page: Opener, gateway: Gateway
 ) -> None:
     made = list(large_stream.generation(2000))
     gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate(made[:300], start=1)]
     # Few pixels: without a graphics card each one costs time, and they are not measured here.
-    page = await open_page(gateway.url + "/r/k3f9x2", device_scale_factor=0.25)
+    page = await open_page(
+        gateway.url + "/r/k3f9x2", device_scale_factor=0.25, reduced_motion="no-preference"
+    )
     await pages.wait_for(page, f"a.nodeCount === {NODES} && a.linkCount === 4000", 40)
 
     async def tokens() -> None:
@@ -114,7 +117,7 @@ async def test_a_feature_stays_where_it_was_after_a_reload(
         return [{**frame, "seq": seq} for seq, frame in enumerate(made, start=1)]
 
     gateway.log = room_of(1)
-    page = await open_page(gateway.url + "/r/k3f9x2", reduced_motion="reduce")
+    page = await open_page(gateway.url + "/r/k3f9x2")
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
     first = await places(page)
@@ -137,7 +140,7 @@ async def test_a_feature_stays_where_it_was_after_a_reload(
 async def test_new_tokens_move_no_node(open_page: Opener, gateway: Gateway) -> None:
     frames_of_run = list(large_stream.generation(60, 2))
     gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate(frames_of_run[:30], start=1)]
-    page = await open_page(gateway.url + "/r/k3f9x2", reduced_motion="reduce")
+    page = await open_page(gateway.url + "/r/k3f9x2")
     await pages.wait_for(page, "a.tokenCount === 29")
     await pages.settled(page)
     before = await places(page)
@@ -150,7 +153,7 @@ async def test_new_tokens_move_no_node(open_page: Opener, gateway: Gateway) -> N
 
 
 async def test_a_page_at_rest_draws_nothing(open_page: Opener, gateway: Gateway) -> None:
-    page = await open_page(gateway.url + SMALL, reduced_motion="reduce")
+    page = await open_page(gateway.url + SMALL)
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
     before = await frames(page)
@@ -158,12 +161,11 @@ async def test_a_page_at_rest_draws_nothing(open_page: Opener, gateway: Gateway)
     await asyncio.sleep(2)
     assert await frames(page) == before
     await page.locator("#tokens [role=option]").last.click()
-    await page.wait_for_timeout(500)
-    assert await frames(page) > before
+    await pages.wait_for(page, f"a.drawing.frames > {before}")
 
 
 async def test_weak_links_are_hidden_with_a_slider(open_page: Opener, gateway: Gateway) -> None:
-    page = await open_page(gateway.url + SMALL, reduced_motion="reduce")
+    page = await open_page(gateway.url + SMALL)
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
     every = await page.evaluate("axon.linkCount")
@@ -184,7 +186,7 @@ async def test_weak_links_are_hidden_with_a_slider(open_page: Opener, gateway: G
 async def test_a_feature_under_the_pointer_gets_a_ring_and_its_name(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url + SMALL, reduced_motion="reduce")
+    page = await open_page(gateway.url + SMALL)
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
     # The darkest that can be hovered: it shows no name yet.
@@ -207,7 +209,7 @@ async def test_a_feature_under_the_pointer_gets_a_ring_and_its_name(
 async def test_a_label_can_be_hovered_and_clicked_like_its_node(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url + SMALL, reduced_motion="reduce")
+    page = await open_page(gateway.url + SMALL)
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
     box = (await boxes(page, "#labels .label"))[0]
@@ -224,7 +226,7 @@ async def test_a_label_can_be_hovered_and_clicked_like_its_node(
     await page.mouse.down()
     await page.mouse.move(at[0] + 80, at[1] + 10, steps=4)
     await page.mouse.up()
-    await page.wait_for_timeout(500)
+    await pages.settled(page)
     turned = await page.evaluate("axon.graph.pose().position")
     assert turned != pytest.approx(before, abs=5)
     assert await page.evaluate("axon.chosen") is None
@@ -238,13 +240,13 @@ async def test_a_label_can_be_hovered_and_clicked_like_its_node(
 async def test_the_camera_takes_a_given_pose_and_reports_its_own_moves(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url + SMALL)
+    page = await open_page(gateway.url + SMALL, reduced_motion="no-preference")
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
     pose = {"position": [50, 40, 260], "target": [5, 10, -5]}
     await page.evaluate("window.told = []; axon.graph.onPose(pose => told.push(pose))")
     await page.evaluate("pose => axon.graph.setPose(pose)", pose)
-    await page.wait_for_timeout(1500)
+    await pages.settled(page)
     taken = await page.evaluate("axon.graph.pose()")
     assert taken["position"] == pytest.approx(pose["position"], abs=0.1)
     assert taken["target"] == pytest.approx(pose["target"], abs=0.1)
@@ -254,7 +256,7 @@ async def test_the_camera_takes_a_given_pose_and_reports_its_own_moves(
     await page.mouse.down()
     await page.mouse.move(960, 320, steps=6)
     await page.mouse.up()
-    await page.wait_for_timeout(2500)
+    await pages.settled(page)
     told = await page.evaluate("told")
     assert 1 <= len(told) < 20
     now = await page.evaluate("axon.graph.pose()")
@@ -263,7 +265,7 @@ async def test_the_camera_takes_a_given_pose_and_reports_its_own_moves(
 
 
 async def test_under_reduced_motion_the_camera_jumps(open_page: Opener, gateway: Gateway) -> None:
-    page = await open_page(gateway.url + SMALL, reduced_motion="reduce")
+    page = await open_page(gateway.url + SMALL)
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
     jumped = await page.evaluate(
@@ -279,7 +281,7 @@ async def test_under_reduced_motion_the_camera_jumps(open_page: Opener, gateway:
 async def test_a_picture_holds_the_graph_its_labels_and_what_the_hues_mean(
     open_page: Opener, gateway: Gateway, size: str
 ) -> None:
-    page = await open_page(gateway.url + SMALL, size, reduced_motion="reduce")
+    page = await open_page(gateway.url + SMALL, size)
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
     made = await page.evaluate(
@@ -327,7 +329,7 @@ async def test_a_picture_holds_the_graph_its_labels_and_what_the_hues_mean(
 async def test_the_page_reports_a_lost_graphics_context_and_recovers(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url + SMALL, reduced_motion="reduce")
+    page = await open_page(gateway.url + SMALL)
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
     await page.evaluate(
@@ -343,10 +345,11 @@ async def test_the_page_reports_a_lost_graphics_context_and_recovers(
     await keep(page, "graph-lost")
     await page.evaluate("loss.restoreContext()")
     await expect(page.locator("#notice")).not_to_contain_text("WebGL")
-    await page.wait_for_timeout(1000)
+    await pages.settled(page)
     assert (await graph_light(page))["lit"] > 0.005
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 async def test_five_thousand_tokens_need_little_heap(
     open_page: Opener, gateway: Gateway, size: str
@@ -356,7 +359,7 @@ async def test_five_thousand_tokens_need_little_heap(
     empty = await heap_bytes(page)
     await page.goto(gateway.url + "/?replay=/large/5000.jsonl&pace=0")
     await pages.wait_for(page, f"a.tokenCount === 5001 && a.nodeCount === {NODES}", 50)
-    await page.wait_for_timeout(1000)
+    await pages.settled(page)
     full = await heap_bytes(page)
     await keep(page, f"graph-5000-{size}")
     elements = await page.evaluate("document.querySelectorAll('*').length")

@@ -13,16 +13,18 @@ from .looks import SIZES as PIXELS
 from .looks import boxes, keep, overlapping
 from .pages import Opener
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SIZES = ("desktop", "phone")
 
 
-async def open_room(open_page: Opener, gateway: Gateway, size: str = "desktop") -> Page:
+async def open_room(
+    open_page: Opener, gateway: Gateway, size: str = "desktop", graph: bool = False
+) -> Page:
     """A viewer's page with a whole generation on it."""
     frames = fake_stream.generation("The capital of France is", 40, 15, fake_stream.SOURCES)
     gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate(frames, start=1)]
-    page = await open_page(gateway.url + "/r/k3f9x2", size)
+    page = await open_page(gateway.url + "/r/k3f9x2", size, graph)
     await pages.wait_for(page, "a.phase === 'finished'")
     return page
 
@@ -48,7 +50,7 @@ async def choose(page: Page, token: str = "Rome") -> str:
 async def test_the_inspector_shows_all_that_is_known(
     open_page: Opener, gateway: Gateway, size: str
 ) -> None:
-    page = await open_room(open_page, gateway, size)
+    page = await open_room(open_page, gateway, size, graph=True)
     key = await choose(page)
     source, _, index = key.rpartition("/")
     panel = inspector(page)
@@ -73,7 +75,7 @@ async def test_the_inspector_shows_all_that_is_known(
     assert overlapping(await boxes(page, "#inspector .effects li")) == []
     wide, _ = PIXELS[size]
     assert await page.evaluate("document.documentElement.scrollWidth") <= wide
-    await page.wait_for_timeout(1200)
+    await pages.settled(page)
     await keep(page, f"inspector-{size}")
 
 
@@ -81,7 +83,7 @@ async def test_the_inspector_shows_all_that_is_known(
 async def test_the_sparkline_moves_through_the_tokens(
     open_page: Opener, gateway: Gateway, size: str
 ) -> None:
-    page = await open_room(open_page, gateway, size)
+    page = await open_room(open_page, gateway, size, graph=True)
     await choose(page)
     strip = spark(page)
     await expect(strip).to_have_attribute("aria-valuenow", "14")
@@ -99,7 +101,7 @@ async def test_the_sparkline_moves_through_the_tokens(
 
 
 async def test_a_pinned_feature_stays_listed(open_page: Opener, gateway: Gateway) -> None:
-    page = await open_room(open_page, gateway)
+    page = await open_room(open_page, gateway, graph=True)
     key = await choose(page)
     await inspector(page).get_by_role("button", name="Pin").click()
     await expect(inspector(page).get_by_role("button", name="Unpin")).to_be_visible()
@@ -113,7 +115,7 @@ async def test_a_pinned_feature_stays_listed(open_page: Opener, gateway: Gateway
     await choose(page, "bread")
     await inspector(page).get_by_role("button", name="Pin").click()
     await expect(pinned).to_have_count(2)
-    await page.wait_for_timeout(900)
+    await pages.settled(page)
     await keep(page, "pinned")
     rows = await boxes(page, "#strongest-list .row, #pinned-list .row")
     assert overlapping(rows[:7]) == []

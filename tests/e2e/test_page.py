@@ -14,7 +14,7 @@ from .fake_gateway import Gateway
 from .looks import SIZES, boxes, graph_light, keep, overlapping
 from .pages import Opener
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 REPLAY = "/?replay=capital-of-france&pace=0"
 
@@ -28,8 +28,8 @@ def recorded(gateway: Gateway, per_source: int = 15, max_tokens: int = 40) -> st
     return "/r/k3f9x2"
 
 
-async def open_recording(open_page: Opener, gateway: Gateway, size: str = "desktop") -> Page:
-    page = await open_page(gateway.url + REPLAY, size)
+async def open_recording(open_page: Opener, gateway: Gateway) -> Page:
+    page = await open_page(gateway.url + REPLAY, reduced_motion="no-preference")
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
     return page
@@ -93,7 +93,7 @@ async def test_a_click_on_a_node_opens_the_inspector_and_the_camera_flies_there(
     await expect(inspector.get_by_role("heading", name=node["name"], exact=True)).to_be_visible()
     await expect(inspector).to_contain_text(f"#{node['id']}")
     await expect(inspector).to_contain_text(node["source"])
-    await page.wait_for_timeout(1500)
+    await pages.settled(page)
     await keep(page, "inspector")
     flown = next(n for n in await page.evaluate("axon.nodes()") if n["key"] == node["key"])
     stage = await page.locator("#stage").bounding_box()
@@ -111,10 +111,10 @@ async def test_a_click_on_a_node_opens_the_inspector_and_the_camera_flies_there(
 async def test_the_inspector_shows_what_the_label_store_knows(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url)
+    page = await open_page(gateway.url, graph=False)
+    await pages.stop_after(page, 8)
     await pages.generate(page)
-    await pages.wait_for(page, "a.tokenCount > 8 && a.origin === 'live'")
-    await pages.stop_button(page).click()
+    await pages.end_of_run(page)
     await page.locator("#strongest-list [role=option]").first.click()
     inspector = page.get_by_label("Chosen feature")
     await expect(inspector).to_contain_text("highest known 14.5")
@@ -128,7 +128,7 @@ async def test_the_inspector_asks_again_after_a_failed_request(
     open_page: Opener, gateway: Gateway
 ) -> None:
     gateway.labels_on = False
-    page = await open_page(gateway.url + recorded(gateway))
+    page = await open_page(gateway.url + recorded(gateway), graph=False)
     await pages.wait_for(page, "a.phase === 'finished'")
     feature = page.locator("#strongest-list [role=option]").first
     inspector = page.get_by_label("Chosen feature")
@@ -150,7 +150,7 @@ async def test_a_token_shows_its_own_features(open_page: Opener, gateway: Gatewa
     await expect(page.locator("#strongest-title")).to_have_text("Strongest at “Italy”")
     names = await page.locator("#strongest-list .name").all_text_contents()
     assert "names of countries" in names
-    await page.wait_for_timeout(600)
+    await pages.settled(page)
     await keep(page, "token")
     await page.keyboard.press("ArrowRight")
     await page.keyboard.press("Enter")
@@ -162,7 +162,7 @@ async def test_one_token_is_marked_newest_however_many_come_at_once(
 ) -> None:
     frames = list(fake_stream.generation("The capital", 60, 4, fake_stream.SOURCES))
     gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate(frames[:3], start=1)]
-    page = await open_page(gateway.url + "/r/k3f9x2")
+    page = await open_page(gateway.url + "/r/k3f9x2", graph=False)
     await pages.wait_for(page, "a.tokenCount === 4")
     await expect(page.locator("#tokens .newest")).to_have_count(1)
     await gateway.emit_at_once(frames[3:])
@@ -182,7 +182,7 @@ async def test_only_the_start_of_the_text_is_shown_as_a_sign(
     assert [token["token"] for token in prompt["tokens"][1:]] == ["Write", " <b>", " in"]
     prompt["tokens"][2]["token"] = "<b>"
     gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate([started, prompt], start=1)]
-    page = await open_page(gateway.url + "/r/k3f9x2")
+    page = await open_page(gateway.url + "/r/k3f9x2", graph=False)
     await pages.wait_for(page, "a.tokenCount === 4")
     await expect(page.locator("#tokens")).to_have_text("startWrite<b> in")
 
@@ -206,10 +206,9 @@ async def test_the_first_visit_plays_a_recording_until_generate_is_pressed(
 async def test_stop_ends_the_generation_and_keeps_its_text(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url)
+    page = await open_page(gateway.url, graph=False)
+    await pages.stop_after(page, 10)
     await pages.generate(page)
-    await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 10")
-    await pages.stop_button(page).click()
     await expect(page.locator("#status")).to_contain_text("Stopped after")
     assert await page.evaluate("axon.phase") == "stopped"
     await expect(pages.generate_button(page)).to_be_enabled()
@@ -227,7 +226,7 @@ async def test_stop_ends_the_generation_and_keeps_its_text(
 async def test_bad_input_is_reported_at_its_field(
     open_page: Opener, gateway: Gateway, label: str, value: str, message: str
 ) -> None:
-    page = await open_page(gateway.url)
+    page = await open_page(gateway.url, graph=False)
     await expect(pages.generate_button(page)).to_be_enabled()
     await page.locator("summary").click()
     field = page.get_by_label(label)
@@ -250,7 +249,7 @@ async def test_bad_input_is_reported_at_its_field(
 
 
 async def test_the_knobs_are_sent_and_remembered(open_page: Opener, gateway: Gateway) -> None:
-    page = await open_page(gateway.url)
+    page = await open_page(gateway.url, graph=False)
     await expect(pages.generate_button(page)).to_be_enabled()
     await page.locator("summary").click()
     wanted = {
@@ -294,7 +293,7 @@ async def test_sources_that_are_off_are_hidden_and_not_requested(
 async def test_a_queued_request_shows_its_position(open_page: Opener, gateway: Gateway) -> None:
     gateway.queue = 2
     gateway.step_seconds = 0.2
-    page = await open_page(gateway.url)
+    page = await open_page(gateway.url, graph=False)
     await pages.generate(page)
     await expect(page.locator("#status")).to_have_text("Waiting: 2 requests ahead.")
     await expect(page.locator("#status")).to_have_text("Waiting: one request ahead.")
@@ -303,7 +302,7 @@ async def test_a_queued_request_shows_its_position(open_page: Opener, gateway: G
 
 async def test_the_page_waits_for_a_loading_model(open_page: Opener, gateway: Gateway) -> None:
     gateway.ready = False
-    page = await open_page(gateway.url)
+    page = await open_page(gateway.url, graph=False)
     words = "The model is not ready yet: reading the weights"
     await expect(page.locator("#status")).to_have_text(words)
     await expect(pages.generate_button(page)).to_be_disabled()
@@ -317,7 +316,7 @@ async def test_the_page_waits_for_a_loading_model(open_page: Opener, gateway: Ga
 async def test_a_broken_connection_resumes_without_loss(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url)
+    page = await open_page(gateway.url, graph=False)
     await pages.generate(page)
     await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 10")
     await gateway.drop_sockets()
@@ -335,7 +334,7 @@ async def test_a_broken_connection_resumes_without_loss(
 async def test_a_viewer_sees_the_room_and_cannot_generate(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url + recorded(gateway))
+    page = await open_page(gateway.url + recorded(gateway), graph=False)
     await pages.wait_for(page, "a.phase === 'finished'")
     assert gateway.paths == ["/ws?room=k3f9x2&from=1"]
     await expect(pages.generate_button(page)).to_be_disabled()
@@ -385,5 +384,5 @@ async def test_with_reduced_motion_the_graph_stands_still(
 async def test_the_page_reports_an_unreadable_recording(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url + "/?replay=nowhere")
+    page = await open_page(gateway.url + "/?replay=nowhere", graph=False)
     await expect(page.locator("#status")).to_have_text("The recording cannot be shown: HTTP 404.")

@@ -11,7 +11,7 @@ import pytest
 from .stack import Stack
 
 # The first test waits until torch and the model are loaded.
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 
 async def test_the_bundled_model_passes_all_six_checks(stack: Stack) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import grpc
 import pytest
-import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from ..integration.gateway import harness
@@ -20,27 +19,25 @@ from .pages import Opener
 from .stack import Stack
 
 # The first test of the stack waits until torch and the model are loaded.
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
-    """The real gateway with a fake model."""
-    async with open_hall(tmp_path) as hall:
-        yield hall
-
-
-async def opened(open_page: Opener, hall: Hall, prompt: str = "The capital") -> Page:
+async def opened(open_page: Opener, hall: Hall, graph: bool = False, **options: Any) -> Page:
     """A presenter's page whose first generation has ended, or still runs if the script is slow."""
-    page = await open_page(hall.url)
-    await pages.generate(page, prompt)
+    page = await open_page(hall.url, graph=graph, **options)
+    await pages.generate(page, "The capital")
     await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 3")
     return page
 
 
+def address(page: Page) -> str:
+    """The address of a page's room."""
+    return page.url.partition("?")[0]
+
+
 async def presenting(open_page: Opener, stack: Stack) -> Page:
     """A page that has opened a room, whose address it shows."""
-    page = await open_page(stack.url)
+    page = await open_page(stack.url, graph=False)
     await pages.generate(page)
     await pages.wait_for(page, "a.origin === 'live'")
     await pages.end_of_run(page)
@@ -53,8 +50,8 @@ async def test_the_link_shows_the_same_text_and_a_reload_keeps_the_role(
 ) -> None:
     presenter = await presenting(open_page, stack)
     link = await presenter.get_by_role("link", name="Room").get_attribute("href")
-    assert presenter.url.endswith(str(link))
-    viewer = await open_page(presenter.url)
+    assert address(presenter).endswith(str(link))
+    viewer = await open_page(address(presenter), graph=False)
     await pages.end_of_run(viewer)
     assert await pages.text(viewer) == await pages.text(presenter)
     await expect(pages.generate_button(viewer)).to_be_disabled()
@@ -67,7 +64,7 @@ async def test_a_viewer_can_generate_while_the_room_is_open_to_all(
     stack: Stack, open_page: Opener
 ) -> None:
     presenter = await presenting(open_page, stack)
-    viewer = await open_page(presenter.url)
+    viewer = await open_page(address(presenter), graph=False)
     await pages.end_of_run(viewer)
     await expect(viewer.get_by_label("Open to all")).to_be_hidden()
     await presenter.get_by_label("Open to all").check()
@@ -82,13 +79,13 @@ async def test_a_recording_plays_from_a_file(
     stack: Stack, open_page: Opener, tmp_path: Path
 ) -> None:
     presenter = await presenting(open_page, stack)
-    room = presenter.url.rpartition("/")[2]
+    room = address(presenter).rpartition("/")[2]
     path = f"/api/rooms/{room}/recording.jsonl"
     async with aiohttp.ClientSession(stack.url) as http, http.get(path) as answer:
         recording = await answer.read()
     file = tmp_path / "room.jsonl"
     file.write_bytes(recording)
-    visitor = await open_page(stack.url)
+    visitor = await open_page(stack.url, graph=False)
     await visitor.get_by_label("Recording", exact=True).set_input_files(file)
     await pages.wait_for(visitor, "a.origin === 'recording' && a.phase === 'finished'")
     assert await pages.text(visitor) == await pages.text(presenter)
@@ -111,7 +108,7 @@ async def test_from_a_recording_back_to_the_room(
     hall.inference.script = Script(prompt=("<bos>", "Elsewhere"))
     elsewhere = await opened(open_page, hall)
     await pages.end_of_run(elsewhere)
-    room = elsewhere.url.rpartition("/")[2]
+    room = address(elsewhere).rpartition("/")[2]
     async with (
         aiohttp.ClientSession(hall.url) as http,
         http.get(f"/api/rooms/{room}/recording.jsonl") as answer,
@@ -137,7 +134,7 @@ async def test_from_a_recording_back_to_the_room(
 
 
 async def test_a_room_is_private_until_it_is_shared(open_page: Opener, hall: Hall) -> None:
-    presenter = await open_page(hall.url)
+    presenter = await open_page(hall.url, graph=False)
     await expect(pages.generate_button(presenter)).to_be_enabled()
     assert "/r/" not in presenter.url
     await expect(presenter.get_by_role("link", name="Room")).to_be_hidden()
@@ -145,7 +142,7 @@ async def test_a_room_is_private_until_it_is_shared(open_page: Opener, hall: Hal
     await presenter.get_by_role("button", name="Share").click()
     await expect(presenter.get_by_role("link", name="Room")).to_be_attached()
     await presenter.wait_for_url("**/r/*")
-    viewer = await open_page(presenter.url)
+    viewer = await open_page(address(presenter), graph=False)
     await expect(presenter.get_by_role("dialog", name="Watch along")).to_contain_text("1 other")
     await presenter.keyboard.press("Escape")
     await pages.generate(presenter, "The capital")
@@ -160,14 +157,14 @@ async def test_share_shows_the_link_a_qr_code_and_who_is_here(
     await presenter.get_by_role("button", name="Share").click()
     dialog = presenter.get_by_role("dialog", name="Watch along")
     link = dialog.get_by_role("link")
-    await expect(link).to_have_text(presenter.url.partition("://")[2])
+    await expect(link).to_have_text(address(presenter).partition("://")[2])
     await expect(dialog.get_by_text("Nobody else is here yet")).to_be_visible()
     code = dialog.get_by_role("img", name="QR code")
     await expect(code).to_be_visible()
     box = await code.bounding_box()
     assert box
     assert min(box["width"], box["height"]) > 500
-    await open_page(presenter.url)
+    await open_page(address(presenter), graph=False)
     await expect(dialog.get_by_text("1 other is here")).to_be_visible()
     await keep(presenter, "share-desktop")
     await presenter.keyboard.press("Escape")
@@ -177,7 +174,7 @@ async def test_share_shows_the_link_a_qr_code_and_who_is_here(
 async def test_the_page_shows_the_roles_and_that_the_presenter_has_left(
     open_page: Opener, hall: Hall
 ) -> None:
-    presenter = await opened(open_page, hall)
+    presenter = await opened(open_page, hall, graph=True)
     viewer = await open_page(presenter.url)
     await expect(presenter.locator("#connection")).to_have_text(
         "connected · you present · 1 watching"
@@ -219,9 +216,10 @@ async def drag(page: Page, by: int) -> None:
 
 
 async def test_viewers_follow_the_presenter_until_they_move(open_page: Opener, hall: Hall) -> None:
-    presenter = await opened(open_page, hall)
+    moving = {"reduced_motion": "no-preference"}
+    presenter = await opened(open_page, hall, graph=True, **moving)
     await pages.end_of_run(presenter)
-    viewer = await open_page(presenter.url)
+    viewer = await open_page(presenter.url, **moving)
     await pages.end_of_run(viewer)
     follow = viewer.get_by_role("button", name="Follow the presenter")
     await presenter.locator("#strongest-list [role=option]").nth(1).click()
@@ -256,7 +254,7 @@ async def test_the_page_reports_a_lost_connection_and_resumes(
     open_page: Opener, hall: Hall
 ) -> None:
     hall.inference.script = SLOW
-    presenter = await opened(open_page, hall)
+    presenter = await opened(open_page, hall, graph=True)
     await presenter.context.set_offline(True)
     notice = presenter.locator("#notice")
     await expect(notice).to_contain_text("This device is offline. Reconnecting in")
@@ -295,7 +293,7 @@ async def test_a_refused_generation_says_what_to_do(
     open_page: Opener, hall: Hall, failure: Failure, words: str
 ) -> None:
     hall.inference.script.refusal = failure
-    page = await open_page(hall.url)
+    page = await open_page(hall.url, graph=False)
     await pages.generate(page)
     await expect(page.locator("#status")).to_have_text(words)
     await expect(pages.generate_button(page)).to_be_enabled()
@@ -350,7 +348,7 @@ async def test_one_of_several_models_can_be_chosen(open_page: Opener, tmp_path: 
 
 async def test_the_page_asks_for_an_access_token(open_page: Opener, tmp_path: Path) -> None:
     async with open_hall(tmp_path, join_tokens=("watch",), generate_tokens=("make",)) as hall:
-        page = await open_page(hall.url)
+        page = await open_page(hall.url, graph=False)
         await expect(page.locator("#status")).to_contain_text("An access token is needed here.")
         await keep(page, "access-token")
         await page.get_by_label("Access token").fill("watch")
@@ -363,7 +361,7 @@ async def test_the_page_asks_for_an_access_token(open_page: Opener, tmp_path: Pa
         await pages.generate(page)
         await pages.wait_for(page, "a.origin === 'live' && a.phase === 'finished'")
         # The page keeps the secret, but removes it from the address, which people share.
-        other = await open_page(f"{hall.url}/?access=make")
+        other = await open_page(f"{hall.url}/?access=make", graph=False)
         await pages.wait_for(other, "a.connection === 'open'")
         assert "access" not in other.url
 
@@ -380,7 +378,7 @@ async def test_a_closed_room_leads_to_a_new_one(open_page: Opener, hall: Hall) -
 async def test_too_many_rooms(open_page: Opener, tmp_path: Path) -> None:
     async with open_hall(tmp_path, max_rooms=1) as hall:
         await opened(open_page, hall)
-        page = await open_page(hall.url)
+        page = await open_page(hall.url, graph=False)
         await pages.generate(page, "The capital")
         await expect(page.locator("#status")).to_contain_text(
             "All rooms of this server are in use."
@@ -390,13 +388,13 @@ async def test_too_many_rooms(open_page: Opener, tmp_path: Path) -> None:
 async def test_too_many_sockets(open_page: Opener, tmp_path: Path) -> None:
     async with open_hall(tmp_path, client_sockets=1) as hall:
         await opened(open_page, hall)
-        page = await open_page(hall.url)
+        page = await open_page(hall.url, graph=False)
         words = "Too many pages from your network address are connected."
         await expect(page.locator("#status")).to_contain_text(words)
 
 
 async def test_a_viewers_phone_has_text_features_and_graph(open_page: Opener, hall: Hall) -> None:
-    presenter = await opened(open_page, hall)
+    presenter = await opened(open_page, hall, graph=True)
     await pages.end_of_run(presenter)
     viewer = await open_page(presenter.url, "phone")
     await pages.end_of_run(viewer)

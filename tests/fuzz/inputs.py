@@ -1,6 +1,6 @@
 """The decorator `@fuzz(strategy)`: it calls a test with many drawn inputs.
 
-AXON_FUZZ_INPUTS sets their number (default: 2,000). Without AXON_FUZZ_SEED all runs draw the same.
+AXON_FUZZ_INPUTS sets their number (default: 200). Without AXON_FUZZ_SEED all runs draw the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 #: How many inputs each kind gets.
-INPUTS = int(os.environ.get("AXON_FUZZ_INPUTS", "2000"))
+INPUTS = int(os.environ.get("AXON_FUZZ_INPUTS", "200"))
 _SEED = os.environ.get("AXON_FUZZ_SEED")
 
 #: How many inputs each kind's tests have got.

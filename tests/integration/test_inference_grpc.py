@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import grpc
@@ -222,9 +221,8 @@ async def test_features_are_read_one_at_a_time_without_blocking_the_event_loop(r
     reader = rig.service._servicer.ready.reader  # type: ignore[union-attr]
     request = pb.GetFeatureRequest(source="fake/0-res", index=1)
     many = [asyncio.ensure_future(rig.stub.GetFeature(request)) for _ in range(20)]
-    began = time.monotonic()
     await rig.load()
-    assert time.monotonic() - began < 0.2, "the event loop was blocked"
+    assert not all(reading.done() for reading in many), "the event loop was blocked"
     await asyncio.gather(*many)
     assert reader.most_at_once == 1  # type: ignore[attr-defined]
 

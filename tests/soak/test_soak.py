@@ -10,6 +10,7 @@ from . import report, trial
 SHORT = trial.Plan(seconds=40, every=8, viewers=60, generating=4, seed=1)
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(180)
 async def test_no_viewer_misses_a_frame_when_services_are_killed() -> None:
     outcome = await trial.run(SHORT)

@@ -68,6 +68,7 @@ export class Graph {
   private knownExtent: Extent | null = null;
   private visited: number | null = null;
   private lastFrame = 0;
+  private settled = false;
   private stage: Box = { left: 0, top: 0, width: 1, height: 1 };
 
   /** Throws where there is no WebGL. */
@@ -154,6 +155,7 @@ export class Graph {
       nodes: this.placing.count,
       links: this.web.count,
       drawCalls: this.renderer.info.render.calls,
+      atRest: this.settled && this.placing.count === this.session.features.length,
       frames: statistics.frames,
       framesPerSecond: statistics.perSecond(performance.now()),
       frameMs: statistics.quantile(0.5),
@@ -162,6 +164,7 @@ export class Graph {
   }
 
   private redraw(): void {
+    this.settled = false;
     this.captions.changed();
     this.loop.wake();
   }
@@ -240,6 +243,7 @@ export class Graph {
   private frame(now: number): number {
     const passed = now - this.lastFrame;
     this.lastFrame = now;
+    this.settled = true;
     const step =
       passed > 4 * LONGEST_FRAME_MS ? FIRST_FRAME_MS : Math.min(passed, LONGEST_FRAME_MS);
     const motion = this.rig.update(now, this.store.chosen === null);
@@ -253,8 +257,9 @@ export class Graph {
     this.nodes.setView(this.rig.pixel, distance - radius, distance + 1.2 * radius);
     this.renderer.render(this.scene, this.rig.camera);
     this.captions.draw(now);
-    if (motion === "moving" || !this.lights.isSettled) return 0;
-    const due = Math.min(this.captions.due(now), this.web.due(now));
+    const moving = motion === "moving" || !this.lights.isSettled;
+    const due = moving ? 0 : Math.min(this.captions.due(now), this.web.due(now));
+    this.settled &&= due === Infinity;
     return motion === "drifting" ? Math.min(DRIFT_FRAME_MS, due) : due;
   }
 

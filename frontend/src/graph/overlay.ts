@@ -6,6 +6,8 @@ export interface GraphStatistics {
   links: number;
   /** Of the last frame, as the renderer counts them. */
   drawCalls: number;
+  /** Whether each feature has a place, and nothing moves or is due but the slow drift. */
+  atRest: boolean;
   /** Frames drawn since the start, and in the last second. */
   frames: number;
   framesPerSecond: number;

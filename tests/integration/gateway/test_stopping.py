@@ -19,6 +19,7 @@ from . import harness
 from .fake_inference import FakeInference, Script
 from .harness import Frame, Socket
 from .test_process import address, start
+from .test_several_gateways import logged
 
 #: A generation that ends within a few seconds, and one that does not end in time.
 SHORT = Script(tokens=tuple(f" t{i}" for i in range(40)), delay=0.05)
@@ -182,3 +183,31 @@ async def test_a_room_continues_at_the_other_gateway(
             frames = await viewer.until("finished", seconds=PATIENCE)
             assert frames[-1]["status"] == "done"
             assert [f["step"] for f in frames if f["type"] == "token"] == [0, 1, 2, 3]
+
+
+async def test_a_viewer_of_the_stopping_gateway_misses_nothing_at_the_other(
+    settings: Settings, inference: FakeInference
+) -> None:
+    inference.script = SHORT
+    with harness.redis_server() as redis:
+        shared = dataclasses.replace(settings, redis_url=redis.url)
+        async with process(shared, DRAIN) as a, process(shared, DRAIN) as b:
+            presenter, room = await presenting(b)
+            viewer = await a.connect(room=room["room"])
+            seen = await viewer.until("token")
+            a.running.terminate()
+            while (message := await viewer.raw.receive(PATIENCE)).type is aiohttp.WSMsgType.TEXT:
+                frame = json.loads(message.data)
+                seen += frame["frames"] if frame["type"] == "batch" else [frame]
+            assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+            await viewer.close()
+            await a.ends_well(PATIENCE)
+            # The viewer asks the other gateway for the frame after its last, as the page does.
+            [epoch] = {frame["epoch"] for frame in seen if "epoch" in frame}
+            query = {"room": room["room"], "from": f"{epoch}:{seen[-1]['seq'] + 1}"}
+            again = Socket(await b.http.ws_connect(f"{b.url}/ws", params=query), seen[-1]["seq"])
+            seen += await again.until("finished", seconds=PATIENCE)
+            late = await b.connect(room=room["room"])
+            whole = await late.until("finished", seconds=PATIENCE)
+            assert logged(seen) == logged(whole)
+            assert (await presenter.until("finished"))[-1]["status"] == "done"

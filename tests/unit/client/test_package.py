@@ -1,4 +1,4 @@
-"""The client's package: what it imports, and that its stubs match the .proto file."""
+"""The client's package: what it imports, and that outdated stubs are detected."""
 
 from __future__ import annotations
 
@@ -23,12 +23,6 @@ def test_importing_it_needs_grpcio_and_protobuf_only() -> None:
     command = [sys.executable, "-I", "-c", _IMPORTED]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
-
-
-def test_the_stubs_are_up_to_date() -> None:
-    command = [sys.executable, str(ROOT / "proto" / "generate.py"), "--check"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
 
 
 def test_outdated_stubs_are_detected(tmp_path: Path) -> None:

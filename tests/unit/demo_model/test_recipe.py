@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import torch
 from demo_model import export, recipe
-from demo_model.__main__ import main
 from demo_model.card import QUESTIONS
 from demo_model.config import QUICK
 from demo_model.kept import Kept
 from sae_lens import SAE
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-pytestmark = pytest.mark.timeout(300)  # it trains a model and SAEs, however small
+# It trains a model and SAEs, however small.
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(300)]
 
 LAYERS = range(QUICK.n_layers)
 
@@ -112,13 +112,3 @@ def contents(out: Path) -> list[Path]:
     """What the repository keeps."""
     folders = [out / name for name in ("model", "saes", "labels")]
     return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-
-
-def test_quick_needs_a_folder_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["demo_model", "--quick"])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert stopped.value.code == 2
-    assert "overwrite" in capsys.readouterr().err

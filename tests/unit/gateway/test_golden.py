@@ -124,9 +124,14 @@ def _without_time(frame: dict[str, Any]) -> dict[str, Any]:
 
 def every_code() -> list[str]:
     """Every code that a refusal can carry."""
-    folder = Path(axon_gateway.__file__).parent
-    named = {code for path in folder.rglob("*.py") for code in _NAMED.findall(path.read_text())}
+    named = {code for text in sources().values() for code in _NAMED.findall(text)}
     return sorted(named | errors._STATUS.keys() | statuses._REASONS)
+
+
+def sources() -> dict[str, str]:
+    """The text of each module of the gateway, those of its subpackages too."""
+    folder = Path(axon_gateway.__file__).parent
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.py")}
 
 
 @pytest.mark.parametrize("name", every_frame())
@@ -140,6 +145,16 @@ def test_the_golden_file_has_exactly_these_frames() -> None:
 
 def test_every_error_code_is_known_to_the_page() -> None:
     assert every_code() == json.loads((GOLDEN / "errors.json").read_text())
+
+
+def test_each_refusal_names_its_code_where_the_scan_finds_it() -> None:
+    """Only the translation of gRPC statuses computes one, from codes that it lists."""
+    unnamed = {
+        name
+        for name, text in sources().items()
+        if len(re.findall(r"(?<!class )\bRefusal\(", text)) != len(_NAMED.findall(text))
+    }
+    assert unnamed == {"backends/statuses.py"}
 
 
 def _write() -> None:
