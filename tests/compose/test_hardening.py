@@ -41,6 +41,7 @@ def test_the_file_system_is_read_only_and_resources_are_limited(stack: Stack, se
     assert "Read-only" in tried
     host = json.loads(docker("inspect", container))[0]["HostConfig"]
     assert host["Memory"] > 0
+    assert host["NanoCpus"] > 0 or service == "inference"
     assert host["PidsLimit"] > 0
     assert host["Init"]
     assert host["RestartPolicy"]["Name"] == "unless-stopped"
