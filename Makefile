@@ -83,7 +83,7 @@ install:
 proto: install ## Regenerate the gRPC stubs of proto/axon/v1
 	@$(VENV_PYTHON) proto/generate.py
 
-demo-model: install ## Train the bundled model and its SAEs again (about 90 minutes on two cores; a stopped run resumes)
+demo-model: install ## Train the bundled model and its SAEs again (about two hours on two cores; a stopped run resumes)
 	@cd inference && ../$(VENV_PYTHON) -m demo_model
 
 labels: ## Download labels from Neuronpedia in advance (SOURCE=gpt2-small/8-res-jb, TO=folder to copy elsewhere)

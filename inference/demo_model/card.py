@@ -70,7 +70,7 @@ def render(metrics: Metrics) -> str:
         megabytes=metrics["bytes"] / 1e6,
         words=metrics["text"]["words"],
         sample=_quoted(metrics["text"]["sample"]),
-        courses=" and ".join(f"{course['tokens']:,}" for course in recipe["courses"]),
+        courses=", ".join(f"{course['tokens'] / 1e6:.3g}" for course in recipe["courses"]),
         loss=model["heldout_loss"],
         perplexity=model["heldout_perplexity"],
         questions=_rows(_question_rows(model["questions"])),

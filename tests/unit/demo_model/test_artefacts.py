@@ -31,21 +31,21 @@ MEGABYTE = 1_000_000
 # held-out phrasings and combinations, each of them above what the best n-gram gets right. Where
 # that is less than it should know (`card.AIMS`), the card says so.
 RIGHT = {
-    "capital": 0.90,
-    "sums": 0.95,
-    "two moves": 0.85,
-    "holder": 0.71,
-    "variable": 0.34,
-    "agreement": 0.94,
+    "capital": 0.95,
+    "sums": 0.98,
+    "two moves": 0.95,
+    "holder": 0.77,
+    "variable": 0.75,
+    "agreement": 0.968,
     "closing": 0.99,
 }
 # ... of its SAEs,
 L0 = 24
-DEAD = (0.10, 0.10, 0.10, 0.12, 0.23)  # by layer; all should be 0.10
+DEAD = (0.10, 0.16, 0.13, 0.16, 0.33)  # by layer; all should be 0.10
 LOSS_RECOVERED = 0.95  # from mean ablation
 # ... of the labels at the layers between the first and the last,
-SINGLE_WORD = {1: 0.47, 2: 0.42, 3: 0.40}  # should be 0.40
-PRECISE_FACTS = {1: 15, 2: 29, 3: 57}  # should be 150
+SINGLE_WORD = {1: 0.36, 2: 0.34, 3: 0.29}
+PRECISE_FACTS = {1: 17, 2: 37, 3: 53}  # should be 150
 # ... and of the files.
 SIZE = 32 * MEGABYTE
 
