@@ -34,7 +34,7 @@ RIGHT = {
     "capital": 0.95,
     "sums": 0.98,
     "two moves": 0.95,
-    "holder": 0.77,
+    "holder": 0.76,
     "variable": 0.75,
     "agreement": 0.968,
     "closing": 0.99,
