@@ -20,7 +20,7 @@ const response = await fetch(new URL("/api/generate", gateway), {
     prompt: "The capital of France is",
     max_tokens: 40,
     temperature: 0.7,
-    seed: 8,
+    seed: 14,
     feat_k: 5,
   }),
 });

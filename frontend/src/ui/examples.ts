@@ -41,7 +41,7 @@ export const EXAMPLES: readonly Example[] = [
   },
   {
     caption: "two people, two feelings",
-    prompt: "Anna hears good news. Leo hears a noise in the dark. How does Leo feel? He is",
+    prompt: "Leo hears a noise in the dark. Anna hears good news. How does Leo feel? He is",
   },
   { caption: "a sum", prompt: "3 + 4 =" },
   {
