@@ -92,7 +92,7 @@ describe("passes", () => {
 describe("a feature that has not fired", () => {
   it("can be chosen, and is replaced by the real one when it fires", () => {
     const store = room();
-    store.chooseUnseen(SOURCE, 99, 2, null);
+    store.chooseUnseen(SOURCE, 99, null);
     expect(store.chosen).toMatchObject({ key: `${SOURCE}/99`, index: -1, fired: 0 });
     expect(store.session.features).toHaveLength(5);
     store.apply(token(4, 2, "!", [feature(99, 1)]));

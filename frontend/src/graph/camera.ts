@@ -27,7 +27,7 @@ export interface Extent {
   halfHeight: number;
 }
 
-/** Where the camera stands and what it looks at, in world units, as numbers that can be sent. */
+/** Where the camera stands and what it looks at, in world units. */
 export interface Pose {
   position: [number, number, number];
   target: [number, number, number];

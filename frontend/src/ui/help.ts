@@ -1,5 +1,5 @@
 /** The keys, and a dialog that lists them. */
-import { byId, h } from "./dom";
+import { byId, h, isCovered } from "./dom";
 
 /** The page's keys, as the dialog lists them. */
 const KEYS: readonly [keys: string, does: string][] = [
@@ -36,7 +36,7 @@ export function offerHelp(find: () => void): void {
   });
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-    if (document.querySelector("dialog[open]")) return;
+    if (isCovered()) return;
     if (event.key === "?") dialog.showModal();
     else if (event.key === "/") find();
     else return;

@@ -1,0 +1,172 @@
+// @vitest-environment happy-dom
+/** Parts of the page that stand in its document. */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Store } from "../src/session/store";
+import { Controls } from "../src/ui/controls";
+import { short } from "../src/ui/dom";
+import { PinnedView } from "../src/ui/pinned";
+import { Share } from "../src/ui/share";
+import { SourcesView } from "../src/ui/sources";
+import { Tip } from "../src/ui/tip";
+import type { ModelInfo } from "../src/wire/model";
+import type { Frame } from "../src/wire/types";
+import { feature, finished, SOURCE, started, token } from "./frames";
+import { openDocument, press } from "./page";
+
+const ROOM: Frame = {
+  type: "room",
+  seq: 0,
+  room: "r",
+  role: "presenter",
+  viewers: 1,
+  open: false,
+};
+
+function open(...frames: Frame[]): Store {
+  const store = new Store((run) => {
+    run();
+  });
+  store.set({ connection: { state: "open" } });
+  for (const frame of frames) store.apply(frame);
+  return store;
+}
+
+function model(...models: string[]): ModelInfo {
+  const temperature = {
+    type: "number" as const,
+    min: "0",
+    max: "2",
+    default: "0.8",
+    integer: false,
+  };
+  return {
+    model: "m",
+    models: models.map((name) => ({ model: name, ready: true })),
+    sources: [],
+    params: { temperature },
+    maxPromptCharacters: null,
+  };
+}
+
+function element(selector: string): HTMLElement {
+  const found = document.querySelector<HTMLElement>(selector);
+  if (!found) throw new Error(`there is no ${selector}`);
+  return found;
+}
+
+beforeEach(() => {
+  localStorage.clear();
+  openDocument();
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe("the controls", () => {
+  function controls(store: Store): Controls {
+    return new Controls(store, new SourcesView(store), {
+      generate: () => undefined,
+      stop: () => undefined,
+    });
+  }
+
+  it("show every token, but a screen reader is told only when the state changes", () => {
+    const store = open(ROOM);
+    controls(store);
+    store.set({ backend: { state: "ready", model: model() } });
+    const said: string[] = [];
+    const read = (): void => {
+      const live = [...document.querySelectorAll("#status, #status *")].filter(
+        ({ role, ariaLive }) => role === "status" || ariaLive === "polite",
+      );
+      const text = live.map(({ textContent }) => textContent).join();
+      if (said.at(-1) !== text) said.push(text);
+    };
+    store.subscribe(read);
+    store.apply(started(1));
+    for (let step = 0; step < 5; step += 1) {
+      store.apply(token(2 + step, step, "a", []));
+      expect(element("#status").textContent.trim()).toBe(
+        `Generating: token ${step + 1} of 8 at most`,
+      );
+    }
+    store.apply(finished(7));
+    expect(said).toEqual(["Ready.", "Generating", expect.stringContaining("Finished")]);
+  });
+
+  it("leave a setting empty that was just emptied, whatever is learned of the models", () => {
+    const store = open(ROOM);
+    controls(store);
+    store.set({ backend: { state: "ready", model: model("m") } });
+    const field = element("#knob-temperature") as HTMLInputElement;
+    expect(field.value).toBe("0.8");
+    field.value = "";
+    store.set({ backend: { state: "ready", model: model("m", "other") } });
+    expect(field.value).toBe("");
+  });
+});
+
+describe("the tip", () => {
+  it("stays while something else scrolls, and goes with what it explains", () => {
+    new Tip();
+    const anchor = element("#status-words");
+    anchor.dataset.tip = "help";
+    anchor.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, pointerType: "mouse" }));
+    const tip = element("#tip");
+    expect(tip.hidden).toBe(false);
+    element("#tokens").dispatchEvent(new Event("scroll"));
+    expect(tip.hidden).toBe(false);
+    element("#side").dispatchEvent(new Event("scroll"));
+    expect(tip.hidden).toBe(true);
+  });
+});
+
+describe("the QR code", () => {
+  it("is drawn at the next opening if its script could not be fetched", async () => {
+    const store = open(ROOM);
+    let reachable = false;
+    vi.doMock("../src/ui/qr", () => {
+      if (!reachable) throw new Error("not reachable");
+      return { drawCode: () => "data:," };
+    });
+    new Share(store, () => undefined);
+    element("#share").click();
+    await vi.waitFor(() => {
+      expect(element("#share-link").textContent).toContain("/r/r");
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(document.querySelector("#qr img")).toBeNull();
+    reachable = true;
+    vi.resetModules();
+    element("#share").click();
+    await vi.waitFor(() => {
+      expect(document.querySelector("#qr img")).not.toBeNull();
+    });
+    vi.doUnmock("../src/ui/qr");
+  });
+});
+
+describe("pins", () => {
+  it("work although the browser stores nothing", () => {
+    const store = open(ROOM, started(1), token(2, 0, "a", [feature(7, 5)]));
+    vi.spyOn(Storage.prototype, "setItem").mockImplementation(() => {
+      throw new Error("full");
+    });
+    new PinnedView(store);
+    store.pin(`${SOURCE}/7`);
+    expect(element("#pinned").hidden).toBe(false);
+    press("Escape");
+  });
+});
+
+describe("a figure", () => {
+  it("has no sign when it is nothing", () => {
+    expect([-0.001, -0.5, 0, 14.26, 1234.5].map(short)).toEqual([
+      "0.00",
+      "-0.50",
+      "0.00",
+      "14.3",
+      "1235",
+    ]);
+  });
+});
