@@ -39,6 +39,18 @@ describe("search", () => {
     expect(found("  ")).toEqual([]);
   });
 
+  it("puts whole words before beginnings of words, and those before what is inside words", () => {
+    const store = new Store((run) => {
+      run();
+    });
+    const labels = ["comparisons", "in Parisian bars", 'the word "Paris"', "names of capitals"];
+    const fired = labels.map((label, id) => feature(id, 9 - id, { label }));
+    store.apply(started(1));
+    store.apply(token(2, 0, "a", fired));
+    const hits = search(store.session, SOURCES, "Paris", 12);
+    expect(hits.map(({ label }) => label)).toEqual([labels[2], labels[1], labels[0]]);
+  });
+
   it("puts features of the whole model after those seen, each once", () => {
     const elsewhere = [
       { source: SOURCE, index: 4821, label: "capitals" },

@@ -1,5 +1,5 @@
 // @vitest-environment happy-dom
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { featureKey } from "../src/session/state";
 import { Store } from "../src/session/store";
 import { Inspector } from "../src/ui/inspector";
@@ -63,6 +63,21 @@ describe("the facts", () => {
     expect(document.activeElement).toBe(term);
     expect(facts?.textContent).toContain("Peak6.00 seen here");
     expect(facts?.textContent).toContain("Fired at2 of 2 tokens");
+  });
+});
+
+describe("features alike by their weights", () => {
+  it("can be chosen, whether they have fired or not", async () => {
+    const alike = [1, 99].map((index) => ({ index, cosine: 0.9 }));
+    const store = open({ ...INFO, neighbors: alike });
+    await vi.waitFor(() => {
+      expect(document.querySelectorAll("#inspector .effects button")).toHaveLength(2);
+    });
+    const [seen, unseen] = document.querySelectorAll<HTMLElement>("#inspector .effects button");
+    unseen?.click();
+    expect(store.wanted).toBe(featureKey(SOURCE, 99));
+    seen?.click();
+    expect(store.wanted).toBe(featureKey(SOURCE, 1));
   });
 });
 

@@ -3,10 +3,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Store } from "../src/session/store";
 import { Controls } from "../src/ui/controls";
+import { Finding } from "../src/ui/finding";
 import { short } from "../src/ui/dom";
 import { PinnedView } from "../src/ui/pinned";
 import { Share } from "../src/ui/share";
 import { SourcesView } from "../src/ui/sources";
+import { TextView } from "../src/ui/text";
 import { Tip } from "../src/ui/tip";
 import type { ModelInfo } from "../src/wire/model";
 import type { Frame } from "../src/wire/types";
@@ -103,6 +105,83 @@ describe("the controls", () => {
     field.value = "";
     store.set({ backend: { state: "ready", model: model("m", "other") } });
     expect(field.value).toBe("");
+  });
+});
+
+describe("the prompt's field", () => {
+  function field(store: Store): HTMLTextAreaElement {
+    new Controls(store, new SourcesView(store), {
+      generate: () => undefined,
+      stop: () => undefined,
+    });
+    return element("#prompt") as HTMLTextAreaElement;
+  }
+
+  it("shows the prompt of the room's run, whoever began it", () => {
+    const store = open({ ...ROOM, role: "viewer" });
+    const prompt = field(store);
+    store.apply(started(1));
+    expect(prompt.value).toBe("The capital");
+  });
+
+  it("keeps what somebody has written there", () => {
+    const store = open(ROOM);
+    const prompt = field(store);
+    prompt.value = "My own";
+    store.apply(started(1));
+    expect(prompt.value).toBe("My own");
+  });
+});
+
+describe("the text", () => {
+  it("is followed to its end after a click that scrolled nothing, until one scrolls up", async () => {
+    const list = element("#tokens");
+    const metrics = { scrollHeight: 400, clientHeight: 100, top: 300 };
+    const frame = () => new Promise((resolve) => setTimeout(resolve, 40));
+    const scrollTo = (top: number): void => {
+      metrics.top = Math.max(0, Math.min(top, metrics.scrollHeight - metrics.clientHeight));
+      list.dispatchEvent(new Event("scroll"));
+    };
+    Object.defineProperties(list, {
+      scrollHeight: { get: () => metrics.scrollHeight },
+      clientHeight: { get: () => metrics.clientHeight },
+      scrollTop: { get: () => metrics.top, set: scrollTo },
+    });
+    const store = open(ROOM, started(1));
+    new TextView(store);
+    store.apply(token(2, 0, "a", []));
+    await frame();
+    list.dispatchEvent(new Event("pointerdown"));
+    // New lines come: the list scrolls by itself, and is not at its end until the next frame.
+    metrics.scrollHeight = 600;
+    list.dispatchEvent(new Event("scroll"));
+    store.apply(token(3, 1, "b", []));
+    await frame();
+    expect(metrics.top).toBe(500);
+    list.dispatchEvent(new Event("wheel"));
+    scrollTo(200);
+    store.apply(token(4, 2, "c", []));
+    await frame();
+    expect(metrics.top).toBe(200);
+  });
+});
+
+describe("a filter", () => {
+  it("that hides nothing says so", () => {
+    const store = open(ROOM, started(1), token(2, 0, "a", [feature(7, 5, { label: "capitals" })]));
+    new Finding(store, () => Promise.resolve([]));
+    const find = element("#find") as HTMLInputElement;
+    const enter = (text: string): void => {
+      find.value = text;
+      find.dispatchEvent(new Event("input"));
+      press("Enter", find);
+    };
+    enter("hide: capitals");
+    expect(element("#find-problem").hidden).toBe(true);
+    enter("hide: punctuation");
+    expect(store.filters).toHaveLength(2);
+    expect(element("#find-problem").textContent).toContain("hides nothing so far");
+    expect(find.hasAttribute("aria-invalid")).toBe(false);
   });
 });
 

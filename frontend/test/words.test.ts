@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Session } from "../src/session/session";
 import { Store } from "../src/session/store";
 import type { ModelInfo } from "../src/wire/model";
 import type { Frame } from "../src/wire/types";
@@ -71,6 +72,17 @@ describe("statusOf", () => {
     expect(statusOf(store).text).toContain("Try again in a minute");
     const running = live(started(1), error("busy"));
     expect(statusOf(running).text).toContain("Generating");
+  });
+});
+
+describe("a recording of another model", () => {
+  it("is not passed off as one of the model that is there", () => {
+    const store = live();
+    store.show(new Session());
+    store.apply(started(1));
+    expect(bannerOf(store, false)?.text).toBe("Recording of an earlier run");
+    store.set({ backend: { state: "ready", model: { ...MODEL, model: "gpt2-small" } } });
+    expect(bannerOf(store, false)?.text).toBe("Recording of an earlier run of axon-demo");
   });
 });
 
