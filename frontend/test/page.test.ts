@@ -188,7 +188,7 @@ describe("a filter", () => {
 describe("the tip", () => {
   it("stays while something else scrolls, and goes with what it explains", () => {
     new Tip();
-    const anchor = element("#status-words");
+    const anchor = element("#status");
     anchor.dataset.tip = "help";
     anchor.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, pointerType: "mouse" }));
     const tip = element("#tip");

@@ -433,5 +433,6 @@ async def test_the_first_recording_stands_still_under_reduced_motion(
     open_page: Opener, gateway: Gateway
 ) -> None:
     page = await open_page(gateway.url, reduced_motion="reduce")
-    await pages.wait_for(page, "a.origin === 'recording' && a.phase === 'finished'", 3)
+    phase = await page.wait_for_function("axon.origin === 'recording' && axon.phase")
+    assert await phase.json_value() == "finished"
     await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()

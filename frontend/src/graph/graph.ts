@@ -281,6 +281,9 @@ export class Graph {
         this.hover(at && this.under(at.x, at.y));
       },
     });
+    stage.addEventListener("keydown", (event) => {
+      if (event.target === stage && this.rig.key(event.key)) event.preventDefault();
+    });
     canvas.addEventListener("webglcontextlost", () => {
       this.host.drawable(false);
     });

@@ -7,6 +7,7 @@ const KEYS: readonly [keys: string, does: string][] = [
   ["/", "find a feature, or filter"],
   ["Arrow keys, Home, End", "move in the text and in every list"],
   ["Arrow keys, Page keys", "on the timeline: go through the text token by token"],
+  ["Arrow keys, + and -", "on the graph: turn it, come nearer"],
   ["Enter or Space", "choose the token or feature"],
   ["Esc", "clear the choice, or close what is open"],
   ["?", "this list"],
