@@ -422,22 +422,45 @@ async def place(page: Page, key: str) -> dict[str, float]:
     return found
 
 
+async def turn_map(page: Page) -> None:
+    """Turns the map that the browser keeps by a quarter, as other visits might have made it."""
+    await page.evaluate(
+        """() => new Promise((resolve, reject) => {
+            const open = indexedDB.open("axon-places-1");
+            open.onerror = reject;
+            open.onsuccess = () => {
+                const change = open.result.transaction("charts", "readwrite");
+                const charts = change.objectStore("charts");
+                charts.openCursor().onsuccess = ({ target: { result: cursor } }) => {
+                    if (!cursor) return;
+                    const chart = cursor.value;
+                    for (let i = 0; i < (chart.spots?.length ?? 0); i += 3) {
+                        const [x, z] = [chart.spots[i], chart.spots[i + 2]];
+                        [chart.spots[i], chart.spots[i + 2]] = [-z, x];
+                    }
+                    cursor.update(chart);
+                    cursor.continue();
+                };
+                change.oncomplete = resolve;
+            };
+        })"""
+    )
+
+
 async def test_a_viewer_sees_the_presenters_feature_though_its_own_map_differs(
     open_page: Opener, hall: Hall
 ) -> None:
     # Cameras that jump and few pixels: two pages draw at once.
     look = {"reduced_motion": "reduce", "device_scale_factor": 0.5}
-    hall.inference.script = Script(prompt=("<bos>", "Elsewhere"), tokens=(" in", " a", " town"))
-    viewer = await open_page(hall.url, **look)
-    await pages.generate(viewer, "Elsewhere")
-    await pages.end_of_run(viewer)
-    await pages.settled(viewer)
-    hall.inference.script = Script()
     presenter = await open_page(hall.url, **look)
     await pages.generate(presenter, "The capital")
     await pages.end_of_run(presenter)
     await pages.settled(presenter)
-    await viewer.goto(presenter.url)
+    viewer = await open_page(presenter.url, **look)
+    await pages.end_of_run(viewer)
+    await pages.settled(viewer)
+    await turn_map(viewer)
+    await viewer.reload()
     await pages.end_of_run(viewer)
     await pages.settled(viewer)
     rows = presenter.locator("#strongest-list [role=option]")
