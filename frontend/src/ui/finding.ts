@@ -279,7 +279,9 @@ export class Finding {
     }
     const { source, id, label, feature } = offer.hit;
     const hidden = feature && !this.store.passes(feature) ? ", hidden by a filter" : "";
-    const where = `#${id} of ${shortOf(source)}${feature ? hidden : ", not seen yet"}`;
+    const where = feature
+      ? `${shortOf(source)} #${id}${hidden}`
+      : `#${id} of ${shortOf(source)}, not seen yet`;
     const sources = this.store.sourceIds();
     const dot = dotOf(css(hueOf(sources.indexOf(source), sources.length)));
     const name = h("span", { class: "name" }, label ?? `feature ${id}`);
