@@ -4,12 +4,21 @@ import { browserEnvironment, type Resume, RoomSocket } from "./net/room-socket";
 import type { Backend, Store } from "./session/store";
 import { loadAccess, loadToken, saveAccess, saveToken } from "./ui/settings";
 import { ADVICE, mayGenerate, sayProblem } from "./ui/words";
-import type { ErrorFrame, Frame, RoomFrame } from "./wire/types";
+import type { ErrorFrame, Frame, RoomFrame, ViewFrame } from "./wire/types";
 
 /** Time between two queries of the model. */
 const MODEL_MS = 30_000;
+const BEGINNINGS: ReadonlySet<string> = new Set(["queued", "started"]);
 /** Errors after which the model may have changed or gone. */
 const MODEL_ERRORS = new Set(["not_ready", "backend_lost", "unknown_source", "unknown_model"]);
+
+/** What the room's frames mean for the rest of the page. */
+export interface Told {
+  /** A generation begins. */
+  begun(): void;
+  /** The presenter looks elsewhere. */
+  view(frame: ViewFrame): void;
+}
 
 export class Live {
   private roomWanted = /^\/r\/([\w-]+)\/?$/.exec(location.pathname)?.[1] ?? null;
@@ -18,11 +27,10 @@ export class Live {
   private readonly socket: RoomSocket;
   private readonly models: ModelWatch;
 
-  /** `take` gets every frame in turn. */
   constructor(
     private readonly store: Store,
     query: URLSearchParams,
-    private readonly take: (frame: Frame) => void,
+    private readonly told: Told,
   ) {
     this.token = query.get("access") ?? loadAccess();
     saveAccess(this.token);
@@ -39,7 +47,7 @@ export class Live {
           this.receive(frame);
         },
         state: (connection) => {
-          if (connection.state === "waiting") store.session.interrupted();
+          if (connection.state === "waiting") store.live.interrupted();
           // After a break, another model may be running.
           if (connection.state === "open") this.models.look();
           store.set({ connection });
@@ -91,11 +99,6 @@ export class Live {
     this.socket.hurry();
   }
 
-  /** Joins the room again and gets what it has streamed from the beginning. */
-  comeBack(): void {
-    this.socket.reopen();
-  }
-
   chooseModel(model: string | null): void {
     this.models.choose(model);
   }
@@ -104,7 +107,7 @@ export class Live {
   enter(token: string): void {
     this.token = token;
     saveAccess(token);
-    this.store.session.problem = null;
+    this.store.live.problem = null;
     this.socket.reopen();
   }
 
@@ -117,11 +120,9 @@ export class Live {
 
   /** The room to join: the one the page was in, the one in the address, or a new one (null). */
   private resume(): Resume | null {
-    const { room, lastSeq } = this.store.session;
+    const { room, lastSeq } = this.store.live;
     if (room) {
       const token = room.presenter_token ?? loadToken(room.room) ?? null;
-      // While a recording is shown, `lastSeq` counts its frames and not the room's.
-      if (this.store.origin !== "live") return { room: room.room, from: 1, token };
       return { room: room.room, epoch: room.epoch, from: lastSeq + 1, token };
     }
     if (this.roomWanted === null) return null;
@@ -131,7 +132,10 @@ export class Live {
   private receive(frame: Frame): void {
     if (frame.type === "room") moveIn(frame);
     if (this.tellsOfAnotherModel(frame)) this.models.look();
-    this.take(frame);
+    if (frame.type === "view") this.told.view(frame);
+    else if (this.store.apply(frame, this.store.live) && BEGINNINGS.has(frame.type)) {
+      this.told.begun();
+    }
   }
 
   private tellsOfAnotherModel(frame: Frame): boolean {
@@ -152,7 +156,7 @@ export class Live {
     if (error !== "unknown_room") return true;
     if (this.watches) return this.gone(error);
     this.roomWanted = null;
-    this.store.session.leave();
+    this.store.live.leave();
     return true;
   }
 

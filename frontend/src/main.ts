@@ -15,10 +15,10 @@ import { Facts } from "./net/facts";
 import { browserWait, Player, type Start } from "./net/player";
 import { loadRecording } from "./net/replay";
 import { readRun } from "./session/address";
-import { type Origin, Store } from "./session/store";
+import { Store } from "./session/store";
 import { AccessField } from "./ui/access";
 import { AddressBar } from "./ui/address-bar";
-import { BackToRoom } from "./ui/back-to-room";
+import { offerTheRoom } from "./ui/back-to-room";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
 import { ExamplesView } from "./ui/examples";
@@ -41,59 +41,45 @@ import { TextView } from "./ui/text";
 import { Timeline } from "./ui/timeline";
 import { Tip } from "./ui/tip";
 import type { Recording } from "./wire/recording";
-import type { Frame, GenerateRequest, OpenRequest, ShareRequest } from "./wire/types";
+import type { GenerateRequest, OpenRequest, ShareRequest } from "./wire/types";
 
 const FIRST_RECORDING = "capital-of-france";
 const FROM_THE_START: Start = { speed: 1, at: null, run: null };
-const BESIDE_THE_LOG: ReadonlySet<string> = new Set(["room", "error"]);
+/** Nobody has asked for the first recording: under reduced motion it stands still. */
+const UNASKED: Start = matchMedia("(prefers-reduced-motion: reduce)").matches
+  ? { ...FROM_THE_START, speed: Infinity }
+  : FROM_THE_START;
 
 const query = new URLSearchParams(location.search);
 const store = new Store((run) => setTimeout(run, 0));
 const player = new Player(store, browserWait);
 
-const live = new Live(store, query, receive);
-
-/**
- * A generation that begins in the room replaces a recording. Other frames of the log are ignored
- * while one is shown; room and error frames still apply.
- */
-function receive(frame: Frame): void {
-  if (frame.type === "view") {
+const live = new Live(store, query, {
+  begun: showRoom,
+  view: (frame) => {
     follow.take(frame);
-    return;
-  }
-  if (!BESIDE_THE_LOG.has(frame.type)) backToRoom.heard();
-  if (frame.type === "queued" || frame.type === "started") goLive();
-  else if (!BESIDE_THE_LOG.has(frame.type) && store.origin === "recording") return;
-  store.apply(frame);
-}
+  },
+});
 
-function goLive(): void {
+/** What the room streams takes the place of a recording. */
+function showRoom(): void {
   player.close();
   recordings.say("");
-  if (store.origin !== "live") putAway("live");
-}
-
-/** Clears what is shown; the room stays. */
-function putAway(origin: Origin = "none"): void {
-  player.close();
-  recordings.say("");
-  const { room } = store.session;
-  store.restart(origin);
-  store.session.room = room;
+  if (store.session !== store.live) store.show(store.live);
 }
 
 function generate(request: GenerateRequest): void {
   if (!live.send(request)) return;
   store.lookAt(null);
-  store.session.requested();
+  store.live.requested();
   addressBar.forgetRun();
   store.changed();
 }
 
 async function replay(nameOrUrl: string, start: Start): Promise<void> {
   const recording = await loadRecording(nameOrUrl);
-  if (store.origin !== "live") show(recording, start);
+  // Something else may have come while it was fetched.
+  if (store.origin === "none") show(recording, start);
 }
 
 function show(recording: Recording, start: Start): void {
@@ -135,7 +121,7 @@ new ExamplesView(store, (prompt) => {
 });
 new ModelView(store, (model) => {
   // Choosing another model ends the recording of this one.
-  if (store.origin === "recording") putAway();
+  if (store.origin === "recording") showRoom();
   live.chooseModel(model);
 });
 new AccessField(store, (token) => {
@@ -155,10 +141,7 @@ const recordings = new Recordings((recording) => {
 new Tip();
 new TextView(store);
 new Timeline(store, player);
-const backToRoom = new BackToRoom(store, () => {
-  putAway("live");
-  live.comeBack();
-});
+offerTheRoom(store, showRoom);
 new StrongestView(store);
 new PinnedView(store);
 new Inspector(
@@ -182,7 +165,7 @@ const notice = new Notice(store, {
   },
 });
 const graph = makeGraph(notice);
-const follow = new Follow(store, graph, (view) => live.send(view));
+const follow = new Follow(store, graph?.gaze ?? null, (view) => live.send(view));
 new ExportMenu(store, {
   picture: () => graph?.picture() ?? null,
   view: () => addressBar.view,
@@ -209,11 +192,9 @@ if (wanted !== null) {
     });
   });
 } else {
-  // The first recording is optional: if it is missing, nothing plays.
-  if (!live.watches) {
-    void replay(FIRST_RECORDING, FROM_THE_START).catch(() => undefined);
-  }
   const run = readRun(query);
+  // The first recording is optional: if it is missing, nothing plays.
+  if (!live.watches && !run) void replay(FIRST_RECORDING, UNASKED).catch(() => undefined);
   if (run) {
     controls.fill(run);
     live.chooseModel(run.model);

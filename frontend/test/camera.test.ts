@@ -63,6 +63,26 @@ describe("CameraRig", () => {
     expect(rig.pose).toEqual(pose());
   });
 
+  it("is turned and brought nearer by keys, around what it looks at", () => {
+    const { rig, moved } = rigOf(false);
+    const told = vi.fn();
+    rig.onPose(told);
+    const [{ position, target }, distance] = [rig.pose, rig.distance];
+    moved.mockClear();
+    const press = (key: string): void => {
+      expect(rig.key(key)).toBe(true);
+      for (let i = 0; i < 100; i += 1) rig.update(performance.now() + i * FRAME, true);
+    };
+    press("ArrowRight");
+    expect(moved).toHaveBeenCalled();
+    expect(rig.pose.position[0]).toBeGreaterThan(position[0] + 10);
+    expect([rig.pose.target, Math.round(rig.distance)]).toEqual([target, Math.round(distance)]);
+    press("+");
+    expect(rig.distance).toBeLessThan(0.95 * distance);
+    expect(told).toHaveBeenCalled();
+    expect([rig.free, rig.key("a")]).toEqual([false, false]);
+  });
+
   it("tells its pose when a button has moved it, but not when it fits by itself", () => {
     const told: unknown[] = [];
     const { rig } = rigOf(false);

@@ -23,6 +23,17 @@ describe("Patches", () => {
     expect(patched(999).updateRanges).toEqual([{ start: 3 * 992, count: 3 * 8 }]);
   });
 
+  it("keeps no list that grows while nothing is drawn, and loses no change", () => {
+    const patches = new Patches(new BufferAttribute(new Float32Array(300), 3));
+    for (let i = 0; i < 5000; i += 1) {
+      patches.touch(i % 100);
+      patches.send();
+    }
+    const { updateRanges } = patches.attribute;
+    expect(updateRanges.length).toBeLessThan(1100);
+    expect(updateRanges[0]).toEqual({ start: 0, count: 300 });
+  });
+
   it("sends nothing twice, and nothing if nothing was touched", () => {
     const patches = new Patches(new BufferAttribute(new Float32Array(30), 3));
     patches.send();

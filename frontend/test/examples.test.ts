@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { judgeOf, parseFilter } from "../src/session/filters";
+import { Session } from "../src/session/session";
 import { Store } from "../src/session/store";
 import { BUNDLED_MODEL, EXAMPLES, firstLine, knowsExamples, rowState } from "../src/ui/examples";
 import { FILTERS } from "../src/ui/help";
@@ -13,7 +14,6 @@ function live(model = BUNDLED_MODEL): Store {
   });
   const info: ModelInfo = { model, models: [], sources: [], params: {}, maxPromptCharacters: null };
   store.set({ backend: { state: "ready", model: info }, connection: { state: "open" } });
-  store.restart("live");
   return store;
 }
 
@@ -80,10 +80,10 @@ describe("the row of examples", () => {
 
   it("stays while a recording plays, since nothing runs then", () => {
     const store = live();
-    store.restart("recording");
+    store.show(new Session());
     store.apply(started(1));
     expect(rowState(store)).toBe("shown");
-    store.session.requested();
+    store.live.requested();
     expect(rowState(store)).toBe("kept");
   });
 });

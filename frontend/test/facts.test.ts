@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Facts } from "../src/net/facts";
 import type { Filter } from "../src/session/filters";
+import { Session } from "../src/session/session";
 import { Store } from "../src/session/store";
 import type { ModelInfo } from "../src/wire/model";
 import { feature, SOURCE, started, token } from "./frames";
@@ -8,7 +9,9 @@ import { feature, SOURCE, started, token } from "./frames";
 const MODEL: ModelInfo = {
   model: "axon-demo",
   models: [],
-  sources: [],
+  sources: [
+    { id: SOURCE, hook: "", layer: 2, width: 99, architecture: "topk", neuronpedia_url: null },
+  ],
   params: {},
   maxPromptCharacters: null,
 };
@@ -16,20 +19,23 @@ const DENSE: Filter = { kind: "density", low: 0, high: 0.1 };
 /** Longer than any pause between queries. */
 const ROUND_MS = 15_000;
 
-function setUp(origin: "live" | "recording") {
+function setUp(origin: "live" | "recording" = "live") {
   const store = new Store((run) => {
     run();
   });
-  store.restart(origin);
+  if (origin === "recording") store.show(new Session());
   store.set({ backend: { state: "ready", model: MODEL } });
   const asked: number[][] = [];
+  const failing = { times: 0 };
   new Facts(store, (_, indices) => {
     asked.push([...indices]);
+    failing.times -= 1;
+    if (failing.times >= 0) return Promise.resolve(null);
     const facts = { label: null, density: 0.01, max_activation: 20 };
     return Promise.resolve(new Map(indices.map((index) => [index, facts])));
   });
   store.apply(started(1));
-  return { store, asked };
+  return { store, asked, failing };
 }
 
 describe("Facts", () => {
@@ -73,10 +79,33 @@ describe("Facts", () => {
     expect(asked).toEqual([[4]]);
   });
 
-  it("asks nothing about a recording without such a filter", async () => {
+  it("asks about a recording only what the server has: nothing of another model", async () => {
     const { store, asked } = setUp("recording");
+    const other = feature(5, 5, { source: "other/0" });
+    store.filter([DENSE]);
+    store.apply(token(2, 0, "a", [other, feature(4, 5)]));
+    await vi.advanceTimersByTimeAsync(3 * ROUND_MS);
+    expect(asked).toEqual([[4]]);
+  });
+
+  it("asks nothing if there is no server", async () => {
+    const { store, asked } = setUp("recording");
+    store.model = null;
+    store.filter([DENSE]);
     store.apply(token(2, 0, "a", [feature(4, 5)]));
     await vi.advanceTimersByTimeAsync(3 * ROUND_MS);
     expect(asked).toEqual([]);
+  });
+
+  it("repeats a question that failed, after a while", async () => {
+    const { store, asked, failing } = setUp();
+    failing.times = 2;
+    store.filter([DENSE]);
+    store.apply(token(2, 0, "a", [feature(4, 5)]));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(asked).toEqual([[4]]);
+    await vi.advanceTimersByTimeAsync(4 * ROUND_MS);
+    expect(asked).toEqual([[4], [4], [4]]);
+    expect(store.session.features[0]?.density).toBe(0.01);
   });
 });

@@ -39,6 +39,18 @@ describe("search", () => {
     expect(found("  ")).toEqual([]);
   });
 
+  it("puts whole words before beginnings of words, and those before what is inside words", () => {
+    const store = new Store((run) => {
+      run();
+    });
+    const labels = ["comparisons", "in Parisian bars", 'the word "Paris"', "names of capitals"];
+    const fired = labels.map((label, id) => feature(id, 9 - id, { label }));
+    store.apply(started(1));
+    store.apply(token(2, 0, "a", fired));
+    const hits = search(store.session, SOURCES, "Paris", 12);
+    expect(hits.map(({ label }) => label)).toEqual([labels[2], labels[1], labels[0]]);
+  });
+
   it("puts features of the whole model after those seen, each once", () => {
     const elsewhere = [
       { source: SOURCE, index: 4821, label: "capitals" },
@@ -92,7 +104,7 @@ describe("passes", () => {
 describe("a feature that has not fired", () => {
   it("can be chosen, and is replaced by the real one when it fires", () => {
     const store = room();
-    store.chooseUnseen(SOURCE, 99, 2, null);
+    store.chooseUnseen(SOURCE, 99, null);
     expect(store.chosen).toMatchObject({ key: `${SOURCE}/99`, index: -1, fired: 0 });
     expect(store.session.features).toHaveLength(5);
     store.apply(token(4, 2, "!", [feature(99, 1)]));

@@ -41,6 +41,16 @@ it("asks until a model is ready, and again on each look", async () => {
   expect(reports.at(-1)).toMatchObject({ model: { model: "b" } });
 });
 
+it("reports what is new, and nothing if every look finds the same", async () => {
+  const { watch, asked, reports } = setup(ready("a"), ready("a"), ready("a"), ready("b"));
+  for (let i = 0; i < 4; i += 1) {
+    watch.look();
+    await settle();
+  }
+  expect(asked).toHaveLength(4);
+  expect(reports).toMatchObject([{ model: { model: "a" } }, { model: { model: "b" } }]);
+});
+
 it("asks for the chosen model by name, and ignores an answer that came too late", async () => {
   const { watch, asked, reports } = setup(ready("a"), ready("b"));
   watch.look();

@@ -167,7 +167,7 @@ describe("speed", () => {
 describe("a live room", () => {
   it("can be looked back over while it goes on, and caught up with", () => {
     const { store, player, clock } = opened([]);
-    store.restart("live");
+    store.show(store.live);
     for (const frame of generation(1, 3).slice(0, -1)) store.apply(frame);
     expect(store.followsLive).toBe(true);
     player.toggle();

@@ -12,7 +12,14 @@ function pointed(): {
     tap: () => told.push("tap"),
     over: (at) => told.push(at ? `over ${at.x} ${at.y}` : "gone"),
   });
-  const place = { offsetX: 10, offsetY: 10, buttons: 0, pointerType: "mouse" };
+  const place = {
+    offsetX: 10,
+    offsetY: 10,
+    button: 0,
+    buttons: 0,
+    isPrimary: true,
+    pointerType: "mouse",
+  };
   return {
     told,
     point: (type, more = {}) => canvas.dispatchEvent(Object.assign(new Event(type), place, more)),
@@ -34,6 +41,26 @@ describe("listen", () => {
     point("pointermove", { offsetX: 15, buttons: 1 });
     point("pointerup", { offsetX: 16 });
     expect(told).toEqual(["press 10 10"]);
+  });
+
+  it("reports no tap of another button", () => {
+    const { told, point } = pointed();
+    point("pointerdown", { button: 2 });
+    point("pointerup", { button: 2 });
+    expect(told).toEqual([]);
+  });
+
+  it("reports no tap of the finger that rests while another one pinches, and one after it", () => {
+    const { told, point } = pointed();
+    const other = { isPrimary: false, pointerType: "touch", offsetX: 60 };
+    point("pointerdown", { pointerType: "touch" });
+    point("pointerdown", other);
+    point("pointerup", { ...other, offsetX: 90 });
+    point("pointerup", { pointerType: "touch" });
+    expect(told).toEqual(["press 10 10"]);
+    point("pointerdown", { pointerType: "touch" });
+    point("pointerup", { pointerType: "touch" });
+    expect(told).toEqual(["press 10 10", "press 10 10", "tap"]);
   });
 
   it("reports what a mouse is over, but not a finger", () => {

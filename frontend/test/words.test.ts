@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Session } from "../src/session/session";
 import { Store } from "../src/session/store";
 import type { ModelInfo } from "../src/wire/model";
 import type { Frame } from "../src/wire/types";
@@ -27,7 +28,6 @@ function live(...frames: Frame[]): Store {
     run();
   });
   store.set({ backend: { state: "ready", model: MODEL }, connection: { state: "open" } });
-  store.restart("live");
   for (const frame of frames) store.apply(frame);
   return store;
 }
@@ -54,7 +54,8 @@ describe("statusOf", () => {
     expect(statusOf(store).text).toBe("Waiting: 2 requests ahead.");
     store.apply(started(2));
     store.apply(token(3, 0, "a", [feature(1, 1)]));
-    expect(statusOf(store).text).toBe("Generating: token 1 of 8 at most");
+    const { text, count } = statusOf(store);
+    expect([text, count]).toEqual(["Generating", ": token 1 of 8 at most"]);
     store.apply(finished(4));
     expect(statusOf(store).text).toBe("Finished: 1 token in 2.0 s. Choose one to look at it.");
   });
@@ -71,6 +72,17 @@ describe("statusOf", () => {
     expect(statusOf(store).text).toContain("Try again in a minute");
     const running = live(started(1), error("busy"));
     expect(statusOf(running).text).toContain("Generating");
+  });
+});
+
+describe("a recording of another model", () => {
+  it("is not passed off as one of the model that is there", () => {
+    const store = live();
+    store.show(new Session());
+    store.apply(started(1));
+    expect(bannerOf(store, false)?.text).toBe("Recording of an earlier run");
+    store.set({ backend: { state: "ready", model: { ...MODEL, model: "gpt2-small" } } });
+    expect(bannerOf(store, false)?.text).toBe("Recording of an earlier run of axon-demo");
   });
 });
 

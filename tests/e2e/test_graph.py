@@ -365,3 +365,18 @@ async def test_five_thousand_tokens_need_little_heap(
     elements = await page.evaluate("document.querySelectorAll('*').length")
     print(f"heap {empty / 1e6:.1f} -> {full / 1e6:.1f} MB, {elements} elements")
     assert full - empty < HEAP_BUDGET_MB * 1e6
+
+
+async def test_a_link_to_a_feature_flies_to_it(open_page: Opener, gateway: Gateway) -> None:
+    page = await open_page(gateway.url + SMALL, reduced_motion="reduce")
+    await pages.wait_for(page, "a.phase === 'finished'")
+    await pages.settled(page)
+    far = max(await pages.nodes(page), key=lambda node: abs(node["place"][0]))
+    linked = await open_page(f"{gateway.url}{SMALL}&feature={far['key']}", reduced_motion="reduce")
+    await pages.wait_for(linked, "a.phase === 'finished'")
+    await pages.settled(linked)
+    assert await linked.evaluate("axon.chosen") == far["key"]
+    [node] = [n for n in await linked.evaluate("axon.nodes()") if n["key"] == far["key"]]
+    target = await linked.evaluate("axon.graph.pose().target")
+    assert target == pytest.approx(node["place"], abs=0.1)
+    await keep(linked, "linked-feature")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from . import fake_stream, pages
 from .fake_gateway import Gateway
@@ -386,3 +387,51 @@ async def test_the_page_reports_an_unreadable_recording(
 ) -> None:
     page = await open_page(gateway.url + "/?replay=nowhere", graph=False)
     await expect(page.locator("#status")).to_have_text("The recording cannot be shown: HTTP 404.")
+
+
+async def delayed(page: Page, start: asyncio.Event) -> None:
+    """The first recording arrives only after `start`."""
+
+    async def answer(route: Route) -> None:
+        await start.wait()
+        await route.continue_()
+
+    await page.route("**/recordings/*.jsonl", answer)
+
+
+async def test_a_first_recording_that_comes_late_replaces_nothing(
+    open_page: Opener, gateway: Gateway, tmp_path: Path
+) -> None:
+    frames = list(fake_stream.generation("Elsewhere", 5, 5, fake_stream.SOURCES))
+    lines = [json.dumps({**frame, "seq": seq}) for seq, frame in enumerate(frames, start=1)]
+    file = tmp_path / "own.jsonl"
+    file.write_text("\n".join(lines))
+    start = asyncio.Event()
+    page = await open_page(gateway.url + "/?replay=nowhere")
+    await delayed(page, start)
+    await page.goto(gateway.url)
+    await page.get_by_label("Recording", exact=True).set_input_files(file)
+    await pages.wait_for(page, "a.tokenCount > 1")
+    async with page.expect_response("**/recordings/*.jsonl"):
+        start.set()
+    await page.wait_for_timeout(500)
+    assert (await pages.text(page)).startswith("Elsewhere")
+
+
+async def test_a_link_to_a_run_does_not_show_another_text(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    page = await open_page(gateway.url + "/?prompt=In+spring&seed=7")
+    await expect(pages.generate_button(page)).to_be_enabled()
+    await page.wait_for_timeout(500)
+    assert await page.evaluate("[axon.origin, axon.tokenCount]") == ["none", 0]
+    await keep(page, "linked-run")
+
+
+async def test_the_first_recording_stands_still_under_reduced_motion(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    page = await open_page(gateway.url, reduced_motion="reduce")
+    phase = await page.wait_for_function("axon.origin === 'recording' && axon.phase")
+    assert await phase.json_value() == "finished"
+    await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()

@@ -404,3 +404,80 @@ async def test_a_viewers_phone_has_text_features_and_graph(open_page: Opener, ha
         await expect(viewer.locator(part)).to_be_in_viewport()
     assert await viewer.evaluate("document.documentElement.scrollWidth") <= 390
     await keep(viewer, "watching-phone")
+
+
+async def place(page: Page, key: str) -> dict[str, float]:
+    """Where a feature is on the screen, how far the camera is from it, and its place on the map."""
+    found: dict[str, float] = await page.evaluate(
+        """key => {
+            const { x, y, place } = axon.nodes().find(node => node.key === key);
+            const { position } = axon.graph.pose();
+            const away = Math.hypot(...position.map((p, i) => p - place[i]));
+            return { x, y, map: place[0], away };
+        }""",
+        key,
+    )
+    return found
+
+
+async def turn_map(page: Page) -> None:
+    """Turns the map that the browser keeps by a quarter, as other visits might have made it."""
+    await page.evaluate(
+        """() => new Promise((resolve, reject) => {
+            const open = indexedDB.open("axon-places-1");
+            open.onerror = reject;
+            open.onsuccess = () => {
+                const change = open.result.transaction("charts", "readwrite");
+                const charts = change.objectStore("charts");
+                charts.openCursor().onsuccess = ({ target: { result: cursor } }) => {
+                    if (!cursor) return;
+                    const chart = cursor.value;
+                    for (let i = 0; i < (chart.spots?.length ?? 0); i += 3) {
+                        const [x, z] = [chart.spots[i], chart.spots[i + 2]];
+                        [chart.spots[i], chart.spots[i + 2]] = [-z, x];
+                    }
+                    cursor.update(chart);
+                    cursor.continue();
+                };
+                change.oncomplete = resolve;
+            };
+        })"""
+    )
+
+
+async def test_a_viewer_sees_the_presenters_feature_though_its_own_map_differs(
+    open_page: Opener, hall: Hall
+) -> None:
+    # Cameras that jump and few pixels: two pages draw at once.
+    look = {"reduced_motion": "reduce", "device_scale_factor": 0.5}
+    presenter = await open_page(hall.url, **look)
+    await pages.generate(presenter, "The capital")
+    await pages.end_of_run(presenter)
+    await pages.settled(presenter)
+    viewer = await open_page(presenter.url, **look)
+    await pages.end_of_run(viewer)
+    await pages.settled(viewer)
+    await turn_map(viewer)
+    await viewer.reload()
+    await pages.end_of_run(viewer)
+    await pages.settled(viewer)
+    rows = presenter.locator("#strongest-list [role=option]")
+    maps: list[tuple[str, float]] = []
+    for row in await rows.all():
+        key = str(await row.get_attribute("data-key"))
+        ours, theirs = await place(presenter, key), await place(viewer, key)
+        maps.append((key, abs(ours["map"] - theirs["map"])))
+    key, apart = max(maps, key=lambda pair: pair[1])
+    assert apart > 5, "both browsers have the same map: this shows nothing"
+    await presenter.locator(f'#strongest-list [data-key="{key}"]').click()
+    await pages.wait_for(viewer, f"a.chosen === '{key}'")
+    await drag(presenter, 150)
+    for _ in range(50):
+        await presenter.wait_for_timeout(200)
+        ours, theirs = await place(presenter, key), await place(viewer, key)
+        if all(abs(ours[name] - theirs[name]) < 4 for name in ("x", "y", "away")):
+            break
+    else:
+        pytest.fail(f"the presenter has it at {ours}, the viewer at {theirs}")
+    await keep(viewer, "following-another-map")
+    await keep(presenter, "followed-with-another-map")

@@ -2,7 +2,7 @@
  * Keeps the features' places in the browser from one visit to the next: after a reload a feature is
  * where it was, whichever fires first.
  */
-import { createStore, delMany, get, set, update, type UseStore } from "idb-keyval";
+import { createStore, delMany, get, update, type UseStore } from "idb-keyval";
 
 /** Features kept per source, and sources kept; the least recently used go first. */
 const MOST_FEATURES = 4096;
@@ -64,9 +64,17 @@ export class Atlas {
   async keep(source: string, added: Chart): Promise<void> {
     try {
       await update<Chart>(source, (chart) => joined(chart, added), this.store);
-      const { kept, dropped } = used((await get<string[]>(SOURCES, this.store)) ?? [], source);
-      await set(SOURCES, kept, this.store);
-      await delMany(dropped, this.store);
+      let old: string[] = [];
+      await update<string[]>(
+        SOURCES,
+        (sources = []) => {
+          const { kept, dropped } = used(sources, source);
+          old = dropped;
+          return kept;
+        },
+        this.store,
+      );
+      await delMany(old, this.store);
     } catch {
       return;
     }

@@ -9,6 +9,9 @@ const FLIGHT_MS = 900;
 const FOLLOW_MS = 300;
 /** OrbitControls turns once in 60 s at speed 1: this is a turn in four minutes. */
 const DRIFT = 0.25;
+/** What one key turns, in radians, and the share of the distance that it leaves. */
+const TURN = Math.PI / 24;
+const NEARER = 0.9;
 /** Share of its speed that a turn keeps one second after the hand lets go. */
 const DAMPING = 0.0005;
 /** The drift ends this long after the last event: probably nobody is looking any more. */
@@ -27,7 +30,7 @@ export interface Extent {
   halfHeight: number;
 }
 
-/** Where the camera stands and what it looks at, in world units, as numbers that can be sent. */
+/** Where the camera stands and what it looks at, in world units. */
 export interface Pose {
   position: [number, number, number];
   target: [number, number, number];
@@ -64,6 +67,14 @@ export class CameraRig {
   private readonly poseListeners = new Set<(pose: Pose) => void>();
   private height = 1;
   private stage: Box = { left: 0, top: 0, width: 1, height: 1 };
+  private readonly keys: Readonly<Record<string, () => void>> = {
+    ArrowLeft: () => { this.controls.rotateLeft(TURN); },
+    ArrowRight: () => { this.controls.rotateLeft(-TURN); },
+    ArrowUp: () => { this.controls.rotateUp(TURN); },
+    ArrowDown: () => { this.controls.rotateUp(-TURN); },
+    "+": () => { this.controls.dollyIn(NEARER); },
+    "-": () => { this.controls.dollyOut(NEARER); },
+  }; // prettier-ignore
   private readonly stillness: MediaQueryList;
 
   constructor(
@@ -75,9 +86,7 @@ export class CameraRig {
     this.controls.enableDamping = true;
     this.controls.autoRotateSpeed = DRIFT;
     this.controls.addEventListener("start", () => {
-      this.free = false;
-      this.byUser = true;
-      this.flight = null;
+      this.taken();
     });
     this.controls.addEventListener("change", () => {
       this.untold = this.byUser;
@@ -85,6 +94,23 @@ export class CameraRig {
       if (!this.updating) moved();
     });
     this.stillness = matchMedia("(prefers-reduced-motion: reduce)");
+  }
+
+  /** Turns the camera by arrow keys; + and - bring it nearer and farther. False for other keys. */
+  key(key: string): boolean {
+    const move = this.keys[key];
+    if (!move) return false;
+    this.taken();
+    move();
+    this.moved();
+    return true;
+  }
+
+  /** The user moves it. */
+  private taken(): void {
+    this.free = false;
+    this.byUser = true;
+    this.flight = null;
   }
 
   /** Something happened at `now`: the drift goes on for `DRIFT_MS` from here. */

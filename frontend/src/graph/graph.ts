@@ -1,17 +1,11 @@
 /** The graph: puts nodes, links, labels and camera together; draws only if something changed. */
-import {
-  ColorManagement,
-  LinearSRGBColorSpace,
-  Scene,
-  Vector2,
-  Vector3,
-  WebGLRenderer,
-} from "three";
+import { ColorManagement, LinearSRGBColorSpace, Scene, Vector2, WebGLRenderer } from "three";
 import type { FeatureKey } from "../session/state";
 import type { Store } from "../session/store";
 import { CameraRig, type Extent, type Pose } from "./camera";
 import { Captions } from "./captions";
 import { extentOf } from "./extent";
+import { Gaze } from "./gaze";
 import { Labels } from "./labels";
 import { Lights } from "./lights";
 import { FrameLoop } from "./loop";
@@ -56,6 +50,7 @@ export class Graph {
   private readonly web = new Web();
   private readonly lights = new Lights();
   private readonly loop = new FrameLoop((now) => this.frame(now));
+  readonly gaze: Gaze;
   private readonly rig: CameraRig;
   private readonly placing: Placing;
   private readonly projector: Projector;
@@ -66,7 +61,6 @@ export class Graph {
   private linkFloor = 0;
   private tokens = 0;
   private knownExtent: Extent | null = null;
-  private visited: number | null = null;
   private lastFrame = 0;
   private settled = false;
   private stage: Box = { left: 0, top: 0, width: 1, height: 1 };
@@ -87,6 +81,7 @@ export class Graph {
     this.placing = new Placing((indices) => {
       this.place(indices);
     });
+    this.gaze = new Gaze(store, this.rig, this.placing, () => this.extent());
     this.projector = new Projector(this.rig, this.placing, this.lights);
     this.captions = new Captions(new Labels(host.labels), store, this.lights, this.projector);
     this.listen();
@@ -111,7 +106,7 @@ export class Graph {
     return this.rig.pose;
   }
 
-  /** The camera glides to a pose, e.g. somebody else's; under reduced motion it jumps. */
+  /** The camera glides to a pose; under reduced motion it jumps. */
   setPose(pose: Pose): void {
     this.rig.takePose(pose, performance.now());
   }
@@ -176,8 +171,8 @@ export class Graph {
     this.lights.aim(this.store);
     this.takeEvidence();
     this.placing.request(this.session, this.sourceIds);
-    this.visitChosen();
-    this.rig.stir(performance.now());
+    this.gaze.go();
+    this.gaze.stir();
     this.redraw();
   }
 
@@ -192,19 +187,9 @@ export class Graph {
     this.linkFloor = linkFloor;
   }
 
-  /** The camera goes to a feature when it is chosen, and only then. */
-  private visitChosen(): void {
-    const chosen = this.store.chosen?.index ?? null;
-    if (chosen === this.visited) return;
-    this.visited = chosen;
-    if (chosen === null || !this.placing.has(chosen)) return;
-    const place = new Vector3().fromArray(this.placing.places, 3 * chosen);
-    this.rig.visit(place, this.extent(), performance.now());
-  }
-
   private restart(): void {
     this.session = this.store.session;
-    this.visited = null;
+    this.gaze.restart();
     this.knownExtent = null;
     this.rig.free = true;
     this.placing.restart();
@@ -236,6 +221,7 @@ export class Graph {
     }
     this.web.changed();
     this.placing.request(this.session, this.sourceIds);
+    this.gaze.go();
     this.redraw();
   }
 
@@ -299,6 +285,9 @@ export class Graph {
         this.rig.stir(performance.now());
         this.hover(at && this.under(at.x, at.y));
       },
+    });
+    stage.addEventListener("keydown", (event) => {
+      if (event.target === stage && this.rig.key(event.key)) event.preventDefault();
     });
     canvas.addEventListener("webglcontextlost", () => {
       this.host.drawable(false);

@@ -14,7 +14,7 @@ export interface PlaceReply {
 
 /** The worker's own `postMessage`; the DOM library types only the window's. */
 const scope = globalThis as unknown as {
-  onmessage: (event: MessageEvent<PlaceRequest>) => Promise<void>;
+  onmessage: (event: MessageEvent<PlaceRequest>) => void;
   postMessage(reply: PlaceReply, transfer: Transferable[]): void;
 };
 
@@ -23,14 +23,19 @@ const atlas = new Atlas();
 const loaded = new Set<string>();
 
 // The next request comes only after this one's answer, so two never overlap.
-scope.onmessage = async ({ data: { newcomers, ties } }) => {
+scope.onmessage = ({ data }) => {
+  // A rejected promise would stay in the worker; this tells the page.
+  answer(data).catch(reportError);
+};
+
+async function answer({ newcomers, ties }: PlaceRequest): Promise<void> {
   const levels = new Map(newcomers.map(({ source, level }) => [source, level]));
   await Promise.all([...levels].map(([source, level]) => load(source, level)));
   const positions = layout.add(newcomers, ties);
   for (const source of levels.keys()) keep(source, newcomers, positions);
   const indices = newcomers.map((newcomer) => newcomer.index);
   scope.postMessage({ indices, positions }, [positions.buffer]);
-};
+}
 
 async function load(source: string, level: number): Promise<void> {
   if (loaded.has(source)) return;

@@ -3,6 +3,8 @@ import type { BufferAttribute } from "three";
 
 /** Changes are kept per block of items: a few items too many cost less than one more call. */
 const BLOCK = 32;
+/** More ranges than this are sent as one. */
+const MOST_RANGES = 1000;
 
 export class Patches {
   private readonly blocks: Uint8Array;
@@ -30,6 +32,11 @@ export class Patches {
       const items = Math.min(end * BLOCK, attribute.count) - start * BLOCK;
       attribute.addUpdateRange(start * BLOCK * itemSize, items * itemSize);
       start = end;
+    }
+    // Nothing is drawn while the browser has taken WebGL away: ranges must not pile up.
+    if (attribute.updateRanges.length > MOST_RANGES) {
+      attribute.clearUpdateRanges();
+      attribute.addUpdateRange(0, attribute.array.length);
     }
     attribute.needsUpdate = true;
   }

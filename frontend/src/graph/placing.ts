@@ -9,6 +9,8 @@ const STOREY = 44;
 const TALLEST = 320;
 /** Most newcomers placed at once, so that the first lights do not wait for the last. */
 const MOST_AT_ONCE = 400;
+/** After a failure of the worker, another one takes over in this time. */
+const RETRY_MS = 2000;
 
 export class Placing {
   /** x, y, z by feature number. */
@@ -19,7 +21,9 @@ export class Placing {
   private worker = spawn();
   private asked = 0;
   private busy = false;
+  private retry: ReturnType<typeof setTimeout> | undefined;
 
+  /** `onPlaced` gets the newly placed; none of them when it is to ask anew. */
   constructor(private readonly onPlaced: (indices: readonly number[]) => void) {
     this.listen();
   }
@@ -49,7 +53,11 @@ export class Placing {
 
   /** Forgets all places, for another session or other storeys. */
   restart(): void {
-    if (this.asked === 0) return;
+    if (this.asked > 0) this.begin();
+  }
+
+  private begin(): void {
+    clearTimeout(this.retry);
     this.worker.terminate();
     this.worker = spawn();
     this.listen();
@@ -64,6 +72,13 @@ export class Placing {
       this.busy = false;
       this.keep(data);
       this.onPlaced(data.indices);
+    };
+    this.worker.onerror = () => {
+      clearTimeout(this.retry);
+      this.retry = setTimeout(() => {
+        this.begin();
+        this.onPlaced([]);
+      }, RETRY_MS);
     };
   }
 

@@ -12,13 +12,14 @@ export interface PointerEvents {
 }
 
 export function listen(canvas: HTMLCanvasElement, events: PointerEvents): void {
-  let down = { x: 0, y: 0 };
-  canvas.addEventListener("pointerdown", ({ offsetX: x, offsetY: y }) => {
-    down = { x, y };
-    events.press(x, y);
+  let down: { x: number; y: number } | null = null;
+  canvas.addEventListener("pointerdown", ({ offsetX: x, offsetY: y, button, isPrimary }) => {
+    // Neither another button nor the second finger of a pinch taps; nor does the first finger then.
+    down = button === 0 && isPrimary ? { x, y } : null;
+    if (down) events.press(x, y);
   });
-  canvas.addEventListener("pointerup", ({ offsetX: x, offsetY: y }) => {
-    if (Math.hypot(x - down.x, y - down.y) <= TAP) events.tap();
+  canvas.addEventListener("pointerup", ({ offsetX: x, offsetY: y, isPrimary }) => {
+    if (down && isPrimary && Math.hypot(x - down.x, y - down.y) <= TAP) events.tap();
   });
   canvas.addEventListener("pointermove", ({ offsetX: x, offsetY: y, buttons, pointerType }) => {
     // A finger cannot hover: what it tapped would stay lit.

@@ -32,6 +32,7 @@ export class ModelWatch {
   private again = false;
   /** The model that was asked for and is not there: the server's default takes its place. */
   private missing: string | undefined;
+  private reported = "";
 
   constructor(
     private readonly source: ModelSource,
@@ -67,19 +68,28 @@ export class ModelWatch {
       }
       const missing = this.missing;
       const inPlace = answer.state === "ready" && missing !== undefined;
-      this.report(inPlace ? { ...answer, insteadOf: missing } : answer);
+      this.tell(inPlace ? { ...answer, insteadOf: missing } : answer);
       if (answer.state === "ready") continue;
       await this.source.wait(POLL_MS);
       this.again = true;
     }
     this.asking = false;
   }
+
+  /** Reports news only: the same answer every half minute is none. */
+  private tell(backend: Backend): void {
+    const text = JSON.stringify(backend);
+    if (text === this.reported) return;
+    this.reported = text;
+    this.report(backend);
+  }
 }
 
 /** The gateway that serves this page. */
 export const gatewayModels: ModelSource = {
   ask: askForModel,
-  wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  // Spread, so that not all pages of a hall ask at once.
+  wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms * (0.75 + Math.random() / 2))),
 };
 
 async function askForModel(model: string | null): Promise<Answer> {

@@ -8,8 +8,11 @@ import type { FeatureFacts } from "../wire/model";
 
 /** Features per query. */
 const AT_ONCE = 256;
-/** Time between two queries. */
+/** Time between two queries, and after one that failed. */
 const PAUSE_MS = 500;
+const RETRY_MS = 10_000;
+
+const NOTHING: FeatureFacts = { label: null, density: null, max_activation: null };
 
 export type AskForFacts = (
   source: string,
@@ -34,33 +37,33 @@ export class Facts {
     return this.store.filters.some(({ kind }) => kind === "density");
   }
 
-  /** Asks source by source, until every feature has been asked about. */
+  /** Asks source by source, until there is an answer about every feature. */
   private async fetch(): Promise<void> {
     this.asking = true;
     for (let some = this.next(); some.length > 0; some = this.next()) {
-      for (const feature of some) this.asked.add(feature);
       const source = some[0]?.source ?? "";
       const found = await this.ask(
         source,
         some.map(({ id }) => id),
       );
-      for (const feature of some) tell(feature, found?.get(feature.id));
-      this.store.learned();
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      for (const feature of found ? some : []) {
+        this.asked.add(feature);
+        this.store.learn(feature, found?.get(feature.id) ?? NOTHING);
+      }
+      await new Promise((resolve) => setTimeout(resolve, found ? PAUSE_MS : RETRY_MS));
     }
     this.asking = false;
   }
 
   private next(): Feature[] {
     if (!this.wanted()) return [];
-    const unknown = this.store.session.features.filter(
-      (feature) => feature.density === null && !this.asked.has(feature),
+    const { session, model } = this.store;
+    // The server knows nothing of the sources of another model's recording.
+    const sources = new Set(model?.sources.map(({ id }) => id));
+    const unknown = session.features.filter(
+      (feature) =>
+        feature.density === null && sources.has(feature.source) && !this.asked.has(feature),
     );
     return unknown.filter(({ source }) => source === unknown[0]?.source).slice(0, AT_ONCE);
   }
-}
-
-function tell(feature: Feature, facts: FeatureFacts | undefined): void {
-  feature.density ??= facts?.density ?? null;
-  feature.knownMax ??= facts?.max_activation ?? null;
 }

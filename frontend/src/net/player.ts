@@ -3,6 +3,7 @@
  * recording and for what a live room has streamed so far. A recording's frames are given to the
  * store as the player reaches them.
  */
+import { Session } from "../session/session";
 import type { Playback, Store } from "../session/store";
 import type { Recorded } from "../wire/recording";
 import { BETWEEN_GENERATIONS_MS, type Generation, generationsOf, pauseBefore } from "./replay";
@@ -30,7 +31,7 @@ export class Player {
     private readonly wait: Wait,
   ) {}
 
-  /** Shows a recording. The room stays, and a generation that begins in it takes over. */
+  /** Shows a recording, until a generation begins in the room. */
   open(frames: readonly Recorded[], { speed, at, run }: Start): void {
     this.close();
     this.generations = generationsOf(frames);
@@ -134,9 +135,7 @@ export class Player {
   /** Begins a generation. The earlier ones are read first, since their features count. */
   private enter(run: number): void {
     const { store } = this;
-    const { room } = store.session;
-    store.restart("recording");
-    store.session.room = room;
+    store.show(new Session());
     for (const { frames } of this.generations.slice(0, run)) {
       for (const { frame } of frames) store.apply(frame);
     }

@@ -18,6 +18,7 @@ export interface Searched {
   width: number;
 }
 
+const LETTER = /[\p{L}\p{N}]/u;
 const INDEX = /^#?(\d{1,9})$/u;
 
 /** Whether a text is the index of a feature, rather than words of a label. */
@@ -52,17 +53,30 @@ export function search(
   return [...seen, ...unseen(session, sources, wanted), ...others].slice(0, limit);
 }
 
-/** 0 if it does not fit; the whole index or label counts most, then beginnings, then the rest. */
+/**
+ * 0 if it does not fit. The whole index or label counts most, then beginnings, then whole words,
+ * beginnings of words, and what is only inside words.
+ */
 function rankOf({ id, label }: Feature, wanted: string): number {
   const [, index] = INDEX.exec(wanted) ?? [];
-  if (index !== undefined && Number(index) === id) return 6;
+  if (index !== undefined && Number(index) === id) return 7;
   const text = label?.toLowerCase() ?? "";
-  if (text === wanted) return 5;
-  if (text.startsWith(wanted)) return 4;
-  if (text.includes(` ${wanted}`)) return 3;
+  if (text === wanted) return 6;
   const words = wanted.split(/\s+/u);
-  if (label !== null && words.every((word) => text.includes(word))) return 2;
+  if (label !== null && words.every((word) => text.includes(word))) {
+    const [begun, whole] = [false, true].map((all) => words.every((w) => atWord(text, w, all)));
+    return 2 + Number(begun) + Number(whole) + (text.startsWith(wanted) ? 0.5 : 0);
+  }
   return index !== undefined && String(id).startsWith(index) ? 1 : 0;
+}
+
+/** Whether a word is in a text at the beginning of one of its words, or `whole` as one of them. */
+function atWord(text: string, word: string, whole: boolean): boolean {
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+    const after = text[at + word.length] ?? "";
+    if (!LETTER.test(text[at - 1] ?? "") && !(whole && LETTER.test(after))) return true;
+  }
+  return false;
 }
 
 function unseen(session: Session, sources: readonly Searched[], wanted: string): Hit[] {

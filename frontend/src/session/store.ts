@@ -1,6 +1,6 @@
 /** All state of the page: a session, what is chosen, the connection, the model. Views subscribe. */
-import type { Frame } from "../wire/types";
-import type { ModelInfo } from "../wire/model";
+import type { Frame, RoomFrame } from "../wire/types";
+import type { FeatureFacts, ModelInfo, SourceInfo } from "../wire/model";
 import { type Filter, type Judge, judgeOf } from "./filters";
 import { Session } from "./session";
 import { type Feature, type FeatureKey, isRunning, type Token, unseenFeature } from "./state";
@@ -40,10 +40,14 @@ export interface Playback {
 type Listener = () => void;
 
 export class Store {
-  session = new Session();
-  origin: Origin = "none";
+  /** What this page's room has streamed, on show or not. */
+  readonly live = new Session();
+  /** What is on show: the room's, or a recording's. */
+  session = this.live;
   connection: Connection = { state: "off" };
   backend: Backend = { state: "loading", message: "looking for the model" };
+  /** The last model that was ready: a failed query does not take it away. */
+  model: ModelInfo | null = null;
   /** Sources neither shown nor asked for. */
   hidden: ReadonlySet<string> = new Set();
   /** Features that stay listed whatever is chosen. */
@@ -78,23 +82,45 @@ export class Store {
     this.scheduled = true;
     this.schedule(() => {
       this.scheduled = false;
-      for (const listener of this.listeners) listener();
+      const errors: unknown[] = [];
+      for (const listener of this.listeners) {
+        try {
+          listener();
+        } catch (error) {
+          errors.push(error);
+        }
+      }
+      // One that fails keeps none of the others from updating.
+      if (errors.length > 0) throw errors[0];
     });
   }
 
-  apply(frame: Frame): void {
-    const runs = this.session.runs;
-    this.session.apply(frame);
-    if (this.session.runs !== runs) this.tokenIndex = null;
-    if (frame.type === "labels" || this.filters.length > 0) this.passVersion += 1;
+  /** Folds a frame into what is on show, or into what the room has streamed if it is the room's. */
+  apply(frame: Frame, session = this.session): boolean {
+    const { runs } = session;
+    const fresh = session.apply(frame);
+    if (session === this.session) {
+      if (session.runs !== runs) this.tokenIndex = null;
+      if (frame.type === "labels" || this.filters.length > 0) this.passVersion += 1;
+    }
     this.changed();
+    return fresh;
   }
 
-  /** Forgets everything seen, e.g. when a recording gives way to a live room. */
-  restart(origin: Origin): void {
-    this.session = new Session();
+  /** The room as this page knows it; null before it has one. */
+  get room(): RoomFrame | null {
+    return this.live.room;
+  }
+
+  get origin(): Origin {
+    if (this.session !== this.live) return "recording";
+    return this.live.lastSeq > 0 || this.live.runs > 0 ? "live" : "none";
+  }
+
+  /** Shows what the room has streamed, or an empty session for a recording. */
+  show(session: Session): void {
+    this.session = session;
     this.passVersion += 1;
-    this.origin = origin;
     this.chosenKey = null;
     this.hoveredKey = null;
     this.tokenIndex = null;
@@ -102,11 +128,10 @@ export class Store {
   }
 
   set(
-    change: Partial<
-      Pick<Store, "connection" | "backend" | "hidden" | "linkFloor" | "origin" | "playback">
-    >,
+    change: Partial<Pick<Store, "connection" | "backend" | "hidden" | "linkFloor" | "playback">>,
   ): void {
     Object.assign(this, change);
+    if (change.backend?.state === "ready") this.model = change.backend.model;
     if (change.hidden) this.passVersion += 1;
     this.changed();
   }
@@ -128,7 +153,8 @@ export class Store {
   }
 
   /** Chooses a feature that may not have fired here. */
-  chooseUnseen(source: string, id: number, layer: number, label: string | null): void {
+  chooseUnseen(source: string, id: number, label: string | null): void {
+    const { layer } = this.sourceInfo(source) ?? { layer: 0 };
     this.guest = unseenFeature(source, id, layer, -1, label);
     this.choose(this.guest.key);
   }
@@ -197,9 +223,14 @@ export class Store {
   /** All sources in the order that gives them hue and storey: the model's, else the run's. */
   sourceIds(): string[] {
     const run = this.session.run?.sources ?? [];
-    if (this.origin === "recording" || this.backend.state !== "ready") return run;
-    const served = this.backend.model.sources.map(({ id }) => id);
+    if (this.origin === "recording" || this.model === null) return run;
+    const served = this.model.sources.map(({ id }) => id);
     return [...served, ...run.filter((id) => !served.includes(id))];
+  }
+
+  /** What is known of a source, if it is one of the model's. */
+  sourceInfo(source: string): SourceInfo | undefined {
+    return this.model?.sources.find(({ id }) => id === source);
   }
 
   shows(source: string): boolean {
@@ -207,16 +238,23 @@ export class Store {
   }
 
   /** Whether a feature is on show; `passVersion` tells when to ask again. */
-  passes(feature: Feature): boolean {
+  passes(feature: Feature, judge = this.judge): boolean {
     if (!this.shows(feature.source)) return false;
     const { id, label, density } = feature;
-    const share = this.session.strengthOf(feature, feature.peak);
-    return this.filters.length === 0 || this.judge({ id, label, share, density });
+    return judge({ id, label, share: this.session.strengthOf(feature, feature.peak), density });
   }
 
   filter(filters: readonly Filter[]): void {
     this.filters = filters;
     this.judge = judgeOf(filters);
+    this.learned();
+  }
+
+  /** Takes in what the label store knows of a feature; what is known already stays. */
+  learn(feature: Feature, { label, density, max_activation }: FeatureFacts): void {
+    feature.label ??= label;
+    feature.density ??= density;
+    feature.knownMax ??= max_activation;
     this.learned();
   }
 
@@ -228,8 +266,7 @@ export class Store {
 
   /** The sources to ask for: undefined for all. */
   wantedSources(): string[] | undefined {
-    if (this.backend.state !== "ready") return undefined;
-    const served = this.backend.model.sources.map(({ id }) => id);
+    const served = this.model?.sources.map(({ id }) => id) ?? [];
     const wanted = served.filter((id) => this.shows(id));
     return wanted.length === served.length ? undefined : wanted;
   }

@@ -2,31 +2,11 @@
 import type { Store } from "../session/store";
 import { byId } from "./dom";
 
-export class BackToRoom {
-  private readonly button = byId("back-to-room", HTMLButtonElement);
-  /** In an empty room there is nothing to go back to. */
-  private streamed = false;
-
-  constructor(
-    private readonly store: Store,
-    go: () => void,
-  ) {
-    this.button.addEventListener("click", go);
-    store.subscribe(() => {
-      this.update();
-    });
-  }
-
-  /** A frame of the room's log has come. */
-  heard(): void {
-    if (this.streamed) return;
-    this.streamed = true;
-    this.store.changed();
-  }
-
-  private update(): void {
-    const { origin, session, connection } = this.store;
-    this.button.hidden = !(this.streamed && origin === "recording" && session.room !== null);
-    this.button.disabled = connection.state !== "open";
-  }
+export function offerTheRoom(store: Store, go: () => void): void {
+  const button = byId("back-to-room", HTMLButtonElement);
+  button.addEventListener("click", go);
+  store.subscribe(() => {
+    // In an empty room there is nothing to go back to.
+    button.hidden = store.origin !== "recording" || store.live.runs === 0;
+  });
 }

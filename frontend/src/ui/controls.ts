@@ -23,19 +23,24 @@ export class Controls {
   private readonly generate = byId("generate", HTMLButtonElement);
   private readonly stop = byId("stop", HTMLButtonElement);
   private readonly status = byId("status");
+  private readonly statusWords = byId("status-words");
+  private readonly statusCount = byId("status-count");
   private readonly connection = byId("connection");
   private readonly loading = byId("loading", HTMLProgressElement);
   private readonly knobs = new Knobs();
   /** The model whose ranges the knobs show. */
   private adopted: ModelInfo | null = null;
   private shownProblem: unknown = null;
+  /** The prompt that the page has put into the field by itself, and the run that it is of. */
+  private offered: string | null;
+  private offeredOf: unknown = null;
 
   constructor(
     private readonly store: Store,
     private readonly sources: SourcesView,
     private readonly commands: Commands,
   ) {
-    this.prompt.value = loadPrompt() ?? FIRST_PROMPT;
+    this.prompt.value = this.offered = loadPrompt() ?? FIRST_PROMPT;
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
@@ -60,20 +65,21 @@ export class Controls {
     if (this.generate.disabled || this.generate.hidden) return;
     this.clearProblems();
     savePrompt(this.prompt.value);
+    this.offered = this.prompt.value;
     const unreadable = this.knobs.firstUnreadable();
     if (unreadable) {
       this.knobs.showProblem(unreadable, "This is not a number.");
       return;
     }
     const wanted = this.store.wantedSources();
-    const { backend } = this.store;
+    const { model } = this.store;
     // Named only if there are several: the name of a single one may change with a restart.
-    const named = backend.state === "ready" && backend.model.models.length > 1;
+    const named = model !== null && model.models.length > 1;
     this.commands.generate({
       type: "generate",
       prompt: this.prompt.value,
       ...this.knobs.values(),
-      ...(named ? { model: backend.model.model } : {}),
+      ...(named ? { model: model.model } : {}),
       ...(wanted ? { sources: wanted } : {}),
     });
   }
@@ -81,12 +87,14 @@ export class Controls {
   /** Fills in the settings of a run; starts nothing. */
   fill({ prompt, knobs }: RunSettings): void {
     this.prompt.value = prompt;
+    this.offered = null;
     this.knobs.fill(knobs);
   }
 
   /** Fills in a suggested prompt, and moves the focus to Generate. */
   suggest(prompt: string): void {
     this.prompt.value = prompt;
+    this.offered = null;
     this.prompt.scrollTop = 0;
     this.clearPrompt();
     this.generate.focus();
@@ -95,10 +103,10 @@ export class Controls {
   }
 
   private update(): void {
-    const { backend, connection } = this.store;
-    if (backend.state === "ready" && backend.model !== this.adopted) {
-      this.adopted = backend.model;
-      this.knobs.adopt(backend.model);
+    const { backend, connection, model } = this.store;
+    if (model !== null && model !== this.adopted) {
+      this.adopted = model;
+      this.knobs.adopt(model);
     }
     const ready = backend.state === "ready" && connection.state === "open";
     const watching = !mayGenerate(this.store);
@@ -114,11 +122,21 @@ export class Controls {
     if (focused) (running ? this.stop : this.generate).focus();
     this.say();
     this.showProblem();
+    this.offer();
+  }
+
+  /** The field shows the prompt of the room's run, whoever began it, but over nobody's own text. */
+  private offer(): void {
+    const { run } = this.store.live;
+    if (run === this.offeredOf) return;
+    this.offeredOf = run;
+    if (run && this.prompt.value === this.offered) this.prompt.value = this.offered = run.prompt;
   }
 
   private say(): void {
     const status = statusOf(this.store);
-    setText(this.status, status.text);
+    setText(this.statusWords, status.text);
+    setText(this.statusCount, status.count ?? "");
     this.status.className = status.tone;
     const connection = connectionOf(this.store);
     setText(this.connection, connection.text);
@@ -131,7 +149,7 @@ export class Controls {
 
   /** Shows a new problem at its field, once: the next keystroke there removes it. */
   private showProblem(): void {
-    const { problem } = this.store.session;
+    const { problem } = this.store.live;
     if (problem === this.shownProblem) return;
     this.shownProblem = problem;
     if (problem?.field == null) return;

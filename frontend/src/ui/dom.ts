@@ -23,6 +23,11 @@ export function byId(id: string, kind: new () => HTMLElement = HTMLElement): HTM
   return element;
 }
 
+/** Whether a dialog or a menu lies over the page: keys are for that alone. */
+export function isCovered(): boolean {
+  return document.querySelector("dialog[open], :popover-open") !== null;
+}
+
 /** Sets text only where it differs, so that a screen reader is not told the same twice. */
 export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
@@ -30,6 +35,7 @@ export function setText(element: HTMLElement, text: string): void {
 
 /** A number with up to two decimals: fewer for larger numbers. */
 export function short(value: number): string {
-  if (Math.abs(value) >= 100) return value.toFixed(0);
-  return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
+  const size = Math.abs(value);
+  const text = value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
+  return Number(text) === 0 ? text.replace("-", "") : text;
 }

@@ -54,12 +54,12 @@ export class ExportMenu {
 
   /** Offers what can be exported now. */
   private prepare(): void {
-    const { session, origin, filters, hidden } = this.store;
-    const live = origin === "live" && session.room !== null;
+    const { session, room, origin, filters, hidden } = this.store;
+    const live = origin === "live" && room !== null;
     const access = this.page.access();
     const query = access === null ? "" : `?${new URLSearchParams({ access }).toString()}`;
     this.recording.hidden = !live;
-    this.recording.href = `/api/rooms/${session.room?.room ?? ""}/recording.jsonl${query}`;
+    this.recording.href = `/api/rooms/${room?.room ?? ""}/recording.jsonl${query}`;
     this.shown.hidden = filters.length === 0 && hidden.size === 0;
     this.all.disabled = this.shown.disabled = session.tokens.length === 0;
     this.picture.hidden = document.body.matches(".no-graph");
@@ -78,8 +78,8 @@ export class ExportMenu {
 
   /** A file name from the room and the first words of the prompt. */
   private name(): string {
-    const { room, run } = this.store.session;
-    const words = (run?.prompt ?? "").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+    const { room, session } = this.store;
+    const words = (session.run?.prompt ?? "").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
     return ["axon", room?.room, ...words.slice(0, 6)].filter(Boolean).join("-");
   }
 }

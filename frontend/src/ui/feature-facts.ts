@@ -4,7 +4,7 @@ import { activationAt, newestToken } from "../session/query";
 import { type Feature, featureKey } from "../session/state";
 import type { Store } from "../session/store";
 import { visible } from "./chips";
-import { h, short } from "./dom";
+import { h, setText, short } from "./dom";
 import { explained, meaningOf, type Term } from "./terms";
 import { percent } from "./token-facts";
 
@@ -42,36 +42,41 @@ export class ActivationLine {
   }
 }
 
-/** The rows of the list of facts: term, figure, what it means. */
-export function factRows(
-  { session }: Store,
-  feature: Feature,
-  info: FeatureInfo | null,
-): HTMLElement[] {
+/** A row of the list of facts: its term, if that needs an explanation, the figure and its unit. */
+type Fact = [name: string, term: Term | null, figure: string, unit: string];
+
+export function factsOf({ session }: Store, feature: Feature, info: FeatureInfo | null): Fact[] {
   const known = info?.max_activation;
-  const rows = [
-    fact(
-      "peak",
-      "Peak",
-      short(feature.peak),
-      known == null ? "seen here" : `here, ${short(known)} known`,
-    ),
-    fact(null, "Fired at", String(feature.firings.at.length), `of ${session.told} tokens`),
-    fact("source", "Layer", String(feature.layer), ""),
+  const here = known == null ? "seen here" : `here, ${short(known)} known`;
+  const facts: Fact[] = [
+    ["Peak", "peak", short(feature.peak), here],
+    ["Fired at", null, String(feature.firings.at.length), `of ${session.told} tokens`],
+    ["Layer", "source", String(feature.layer), ""],
   ];
   if (info?.density != null) {
-    rows.push(fact("density", "Density", density(info.density), "of all tokens"));
+    facts.push(["Density", "density", density(info.density), "of all tokens"]);
   }
-  if (info?.explainer != null) rows.push(fact("explainer", "Label by", info.explainer, ""));
-  if (info?.score != null) rows.push(fact("score", "Label score", short(info.score), "of 1"));
-  return rows.flat();
+  if (info?.explainer != null) facts.push(["Label by", "explainer", info.explainer, ""]);
+  if (info?.score != null) facts.push(["Label score", "score", short(info.score), "of 1"]);
+  return facts;
 }
 
-function fact(term: Term | null, name: string, figure: string, meaning: string): HTMLElement[] {
-  return [
-    h("dt", {}, term === null ? name : explained(term, name)),
-    h("dd", {}, h("b", {}, figure), meaning === "" ? null : ` ${meaning}`),
-  ];
+/** Shows facts. New figures alone make no new elements: one of the terms may have the focus. */
+export function showFacts(list: HTMLElement, facts: readonly Fact[]): void {
+  const names = facts.map(([name]) => name).join();
+  if (list.dataset.names !== names) {
+    list.dataset.names = names;
+    const rows = facts.flatMap(([name, term]) => [
+      h("dt", {}, term === null ? name : explained(term, name)),
+      h("dd", {}, h("b"), h("span")),
+    ]);
+    list.replaceChildren(...rows);
+  }
+  for (const [i, [, , figure, unit]] of facts.entries()) {
+    const [value, rest] = list.children[2 * i + 1]?.children ?? [];
+    if (value instanceof HTMLElement) setText(value, figure);
+    if (rest instanceof HTMLElement) setText(rest, unit === "" ? "" : ` ${unit}`);
+  }
 }
 
 function density(share: number): string {
@@ -101,20 +106,18 @@ function effects(term: Term, title: string, tokens: readonly TokenEffect[]): HTM
   return [h("h3", {}, explained(term, title)), h("ul", { class: "effects" }, ...chips)];
 }
 
-/** Features of the same source that point the same way; those seen in this room can be chosen. */
+/** Features of the same source that point the same way, to be chosen. */
 export function alikeOf(store: Store, { source }: Feature, info: FeatureInfo): HTMLElement[] {
   const alike = (info.neighbors ?? []).slice(0, EFFECTS);
   if (alike.length === 0) return [];
   const chips = alike.map(({ index, cosine }) => {
     const seen = store.session.feature(featureKey(source, index));
-    const name = seen?.label ?? `#${index}`;
-    const chip = seen ? h("button", { type: "button" }, name) : h("span", {}, name);
-    chip.classList.add("token");
-    if (seen) {
-      chip.addEventListener("click", () => {
-        store.choose(seen.key);
-      });
-    }
+    const attributes = { type: "button", class: "token" };
+    const chip = h("button", attributes, seen?.label ?? `#${index}`);
+    chip.addEventListener("click", () => {
+      if (seen) store.choose(seen.key);
+      else store.chooseUnseen(source, index, null);
+    });
     return h("li", {}, chip, h("span", { class: "figure" }, cosine.toFixed(2)));
   });
   return [

@@ -1,6 +1,6 @@
 /** One field to find features and to filter them: hits to choose from, filters as chips. */
 import { css, hueOf } from "../graph/palette";
-import { type Filter, filterText, parseFilter, sameFilter } from "../session/filters";
+import { type Filter, filterText, judgeOf, parseFilter, sameFilter } from "../session/filters";
 import { type Hit, isIndex, search } from "../session/search";
 import type { Store } from "../session/store";
 import type { Labelled } from "../wire/model";
@@ -166,7 +166,7 @@ export class Finding {
     this.field.value = "";
     this.show(false);
     if (feature) this.store.choose(feature.key);
-    else this.store.chooseUnseen(source, id, this.layerOf(source), label);
+    else this.store.chooseUnseen(source, id, label);
   }
 
   /** Asks after a pause in typing, not at each key. */
@@ -194,10 +194,17 @@ export class Finding {
   }
 
   private add(filter: Filter): void {
-    const others = this.store.filters.filter((other) => !sameFilter(other, filter));
+    const { store } = this;
+    const others = store.filters.filter((other) => !sameFilter(other, filter));
     this.field.value = "";
     this.show(false);
-    this.store.filter([...others, filter]);
+    store.filter([...others, filter]);
+    if (filter.kind !== "hide") return;
+    const seen = store.session.features.filter(({ source }) => store.shows(source));
+    const judge = judgeOf([filter]);
+    if (seen.length > 0 && seen.every((feature) => store.passes(feature, judge))) {
+      this.say(`“${filterText(filter)}” hides nothing so far: no label here fits.`);
+    }
   }
 
   private remove(text: string): void {
@@ -207,9 +214,13 @@ export class Finding {
     this.show(false);
   }
 
-  private refuse(problem: string): void {
-    this.problem.textContent = problem;
+  private say(text: string): void {
+    this.problem.textContent = text;
     this.problem.hidden = false;
+  }
+
+  private refuse(problem: string): void {
+    this.say(problem);
     this.field.setAttribute("aria-invalid", "true");
     this.show(false);
   }
@@ -224,22 +235,12 @@ export class Finding {
     if (text.trim() === "") return [...BEGINNINGS];
     if (parseFilter(text) !== null) return [];
     const found = text.trim() === this.found.text ? this.found.features : [];
-    const hits = search(this.store.session, this.searched(), text, MOST_HITS, found);
+    const sources = this.store.model?.sources ?? [];
+    const hits = search(this.store.session, sources, text, MOST_HITS, found);
     const words: Offer[] = isIndex(text)
       ? []
       : (["hide", "keep"] as const).map((kind) => ({ filter: { kind, pattern: text.trim() } }));
     return [...hits.map((hit) => ({ hit })), ...words];
-  }
-
-  private searched(): { id: string; width: number }[] {
-    const { backend } = this.store;
-    return backend.state === "ready" ? backend.model.sources : [];
-  }
-
-  private layerOf(source: string): number {
-    const { backend } = this.store;
-    const sources = backend.state === "ready" ? backend.model.sources : [];
-    return sources.find(({ id }) => id === source)?.layer ?? 0;
   }
 
   private draw(): void {
@@ -278,7 +279,9 @@ export class Finding {
     }
     const { source, id, label, feature } = offer.hit;
     const hidden = feature && !this.store.passes(feature) ? ", hidden by a filter" : "";
-    const where = feature ? `#${id}${hidden}` : `#${id} of ${shortOf(source)}, not seen yet`;
+    const where = feature
+      ? `${shortOf(source)} #${id}${hidden}`
+      : `#${id} of ${shortOf(source)}, not seen yet`;
     const sources = this.store.sourceIds();
     const dot = dotOf(css(hueOf(sources.indexOf(source), sources.length)));
     const name = h("span", { class: "name" }, label ?? `feature ${id}`);

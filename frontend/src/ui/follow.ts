@@ -6,8 +6,10 @@ import { byId } from "./dom";
 
 /** The part of the graph that is needed to follow. */
 export interface Followed {
+  /** As seen from the chosen feature: its place differs from browser to browser. */
   pose(): Pose;
-  setPose(pose: Pose): void;
+  /** Glides to such a pose; null for no more following. */
+  follow(pose: Pose | null): void;
   /** `listener` is called when the user moves the camera. */
   onPose(listener: () => void): void;
 }
@@ -21,8 +23,6 @@ export class Follow {
   private readonly button = byId("follow", HTMLButtonElement);
   private following = true;
   private newest: ViewFrame | null = null;
-  /** The presenter's camera is to be taken once the other views have updated. */
-  private due = false;
   private inputAt = -Infinity;
   /** The session and the run when the view was last adopted: a new one clears what is chosen. */
   private on = { session: null as unknown, runs: 0 };
@@ -44,10 +44,10 @@ export class Follow {
     }
     camera?.onPose(() => {
       this.moved = true;
+      this.tellSoon();
       // The flight to what the presenter has chosen is not the user's movement.
       if (this.meant()) this.stop();
     });
-    // Subscribed after the graph, which flies to what is chosen: the presenter's camera has to win.
     store.subscribe(() => {
       this.update();
     });
@@ -60,15 +60,16 @@ export class Follow {
   };
 
   private stop(): void {
-    this.following = this.due = false;
+    if (!this.following) return;
+    this.following = false;
+    this.camera?.follow(null);
     this.store.changed();
   }
 
   /** Takes where the presenter looks now. */
   take(view: ViewFrame): void {
     this.newest = view;
-    this.due = this.following;
-    if (this.due) this.adopt(view);
+    if (this.following) this.adopt(view);
     this.store.changed();
   }
 
@@ -79,23 +80,22 @@ export class Follow {
     else this.store.changed();
   }
 
-  private adopt({ feature, token }: ViewFrame): void {
+  private adopt({ feature, token, pose }: ViewFrame): void {
+    // It is about the room's text, not about a recording.
+    if (this.store.origin === "recording") return;
     if (feature !== this.store.wanted) this.store.choose(feature);
     if (token !== (this.store.token?.index ?? null)) this.store.lookAt(token);
+    this.camera?.follow(readPose(pose));
   }
 
   private update(): void {
-    const { room } = this.store.session;
+    const { room } = this.store;
     const viewing = room?.role === "viewer";
-    if (viewing && this.following && this.chosenOtherwise()) this.following = false;
+    if (viewing && this.chosenOtherwise()) this.stop();
     if (viewing) this.adoptAgain();
     this.button.hidden = !viewing || this.newest === null;
     this.button.setAttribute("aria-pressed", String(this.following));
-    if (this.due && viewing) {
-      this.due = false;
-      this.look();
-    }
-    if (room?.role === "presenter" && room.viewers > 1) this.tellSoon();
+    this.tellSoon();
   }
 
   /** Adopts the view again at a new text: a late viewer gets the view before its text. */
@@ -104,9 +104,7 @@ export class Follow {
     const { runs } = session;
     if (this.on.session === session && this.on.runs === runs) return;
     this.on = { session, runs };
-    if (!this.following || this.newest === null) return;
-    this.due = true;
-    this.adopt(this.newest);
+    if (this.following && this.newest !== null) this.adopt(this.newest);
   }
 
   private meant(): boolean {
@@ -120,12 +118,10 @@ export class Follow {
     return store.wanted !== newest.feature || (store.token?.index ?? null) !== newest.token;
   }
 
-  private look(): void {
-    const pose = this.newest === null ? null : readPose(this.newest.pose);
-    if (pose) this.camera?.setPose(pose);
-  }
-
+  /** Tells the viewers, if there are any. */
   private tellSoon(): void {
+    const { room } = this.store;
+    if (room?.role !== "presenter" || room.viewers <= 1) return;
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
       this.tell();

@@ -1,5 +1,5 @@
 /** The keys, and a dialog that lists them. */
-import { byId, h } from "./dom";
+import { byId, h, isCovered } from "./dom";
 
 /** The page's keys, as the dialog lists them. */
 const KEYS: readonly [keys: string, does: string][] = [
@@ -7,6 +7,7 @@ const KEYS: readonly [keys: string, does: string][] = [
   ["/", "find a feature, or filter"],
   ["Arrow keys, Home, End", "move in the text and in every list"],
   ["Arrow keys, Page keys", "on the timeline: go through the text token by token"],
+  ["Arrow keys, + and -", "on the graph: turn it, come nearer"],
   ["Enter or Space", "choose the token or feature"],
   ["Esc", "clear the choice, or close what is open"],
   ["?", "this list"],
@@ -36,7 +37,7 @@ export function offerHelp(find: () => void): void {
   });
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-    if (document.querySelector("dialog[open]")) return;
+    if (isCovered()) return;
     if (event.key === "?") dialog.showModal();
     else if (event.key === "/") find();
     else return;

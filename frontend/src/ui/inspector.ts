@@ -6,8 +6,15 @@ import type { Feature, FeatureKey } from "../session/state";
 import type { Store } from "../session/store";
 import { nextFiring } from "../session/track";
 import { copyText } from "./copy";
-import { byId, h, setText, short } from "./dom";
-import { ActivationLine, activationOf, alikeOf, effectsOf, factRows } from "./feature-facts";
+import { byId, h, isCovered, setText, short } from "./dom";
+import {
+  ActivationLine,
+  activationOf,
+  alikeOf,
+  effectsOf,
+  factsOf,
+  showFacts,
+} from "./feature-facts";
 import { dotOf, FeatureList, type Row } from "./feature-list";
 import { Strip } from "./strip";
 import { explained } from "./terms";
@@ -88,7 +95,8 @@ export class Inspector {
       if (chosen) void copyText(`${nameOf(chosen)} (${chosen.source} #${chosen.id})`, this.copy);
     });
     addEventListener("keydown", ({ key }) => {
-      if (key !== "Escape") return;
+      // In a dialog or a menu, Escape closes that alone.
+      if (key !== "Escape" || isCovered()) return;
       if (store.chosen) store.choose(null);
       else store.lookAt(null);
     });
@@ -128,7 +136,7 @@ export class Inspector {
     const pinned = store.pinned.has(feature.key);
     setText(this.pin, pinned ? "Unpin" : "Pin");
     this.pin.setAttribute("aria-pressed", String(pinned));
-    this.facts.replaceChildren(...factRows(store, feature, info));
+    showFacts(this.facts, factsOf(store, feature, info));
     this.describeOnce(feature, knowledge, info);
     const company = neighbours(store.session, feature, NEIGHBOURS);
     this.company.hidden = company.length === 0;
@@ -180,11 +188,7 @@ export class Inspector {
   }
 
   private urlOf(feature: Feature, info: FeatureInfo | null): string | null {
-    const { backend } = this.store;
-    const served =
-      backend.state === "ready"
-        ? backend.model.sources.find(({ id }) => id === feature.source)?.neuronpedia_url
-        : null;
+    const served = this.store.sourceInfo(feature.source)?.neuronpedia_url;
     const url = info?.neuronpedia_url ?? (served == null ? null : `${served}/${feature.id}`);
     return url !== null && /^https?:\/\//.test(url) ? url : null;
   }
@@ -193,20 +197,16 @@ export class Inspector {
   private inform(feature: Feature | null): void {
     this.asked = feature;
     if (!feature) return;
-    const tell = (info: FeatureInfo): void => {
-      feature.label ??= info.label;
-      feature.knownMax = info.max_activation;
-    };
     const known = this.known.get(feature.key);
     if (typeof known === "object") {
-      tell(known);
+      this.store.learn(feature, known);
       return;
     }
     this.known.set(feature.key, "asked");
     void this.ask(feature.source, feature.id).then((info) => {
       this.known.set(feature.key, info ?? "unknown");
-      if (info) tell(info);
-      this.store.changed();
+      if (info) this.store.learn(feature, info);
+      else this.store.changed();
     });
   }
 }

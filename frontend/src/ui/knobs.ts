@@ -45,9 +45,7 @@ export class Knobs {
       const before = field.known?.default ?? "";
       field.known = model.params[name] ?? null;
       field.range.textContent = rangeText(name, field.known);
-      if (["", before].includes(field.input.value)) {
-        field.input.value = field.known?.default ?? "";
-      }
+      if (field.input.value === before) field.input.value = field.known?.default ?? "";
     }
     this.describe();
   }

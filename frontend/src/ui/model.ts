@@ -20,10 +20,8 @@ export class ModelView {
   }
 
   private update(): void {
-    const { backend } = this.store;
-    // While no model is ready, the name of the last one stays.
-    if (backend.state !== "ready") return;
-    const { model, models } = backend.model;
+    if (this.store.model === null) return;
+    const { model, models } = this.store.model;
     const several = models.length > 1;
     this.name.hidden = several;
     this.choice.hidden = !several;

@@ -4,12 +4,8 @@ import type { FeatureKey } from "../session/state";
 import type { Store } from "../session/store";
 import { byId, short } from "./dom";
 import { FeatureList, type Row } from "./feature-list";
+import { loadPins, savePins } from "./settings";
 import { percent } from "./token-facts";
-
-/** The key under which a room's pins are kept, as long as the tab is open. */
-function placeOf(store: Store): string {
-  return `axon.pinned.${store.session.room?.room ?? store.origin}`;
-}
 
 export class PinnedView {
   private readonly section = byId("pinned");
@@ -28,14 +24,14 @@ export class PinnedView {
   /** Saves this room's pins, or loads them when the room has changed. */
   private keep(): void {
     const { store } = this;
-    const place = placeOf(store);
+    const place = store.room?.room ?? store.origin;
     if (place !== this.place) {
       this.place = place;
-      store.pinned = load(place);
+      store.pinned = new Set(loadPins(place));
       this.saved = store.pinned;
     } else if (store.pinned !== this.saved) {
       this.saved = store.pinned;
-      sessionStorage.setItem(place, JSON.stringify([...store.pinned]));
+      savePins(place, [...store.pinned]);
     }
   }
 
@@ -63,14 +59,5 @@ export class PinnedView {
     // The band grows by these rows, so that the strongest keep theirs.
     byId("band").style.setProperty("--pins", String(rows.length));
     this.list.update(rows);
-  }
-}
-
-function load(place: string): ReadonlySet<FeatureKey> {
-  try {
-    const saved: unknown = JSON.parse(sessionStorage.getItem(place) ?? "[]");
-    return new Set(Array.isArray(saved) ? saved.filter((key) => typeof key === "string") : []);
-  } catch {
-    return new Set();
   }
 }

@@ -20,7 +20,7 @@ export class RoomView {
   }
 
   private update(): void {
-    const { room } = this.store.session;
+    const { room } = this.store;
     const connected = this.store.connection.state === "open";
     this.link.hidden = !room || room.published === false;
     this.choice.hidden = room?.role !== "presenter";

@@ -5,6 +5,7 @@ const PROMPT = "axon.prompt";
 const KNOB_VALUES = "axon.knobs";
 const TOKENS = "axon.rooms";
 const ACCESS = "axon.access";
+const PINS = "axon.pinned.";
 const MOST_TOKENS = 20;
 
 export type KnobValues = Partial<Record<KnobName, string>>;
@@ -50,10 +51,23 @@ export function saveAccess(access: string | null): void {
   if (access !== null) write(ACCESS, access);
 }
 
+/** The keys of the features pinned in a room; they are kept as long as the tab is open. */
+export function loadPins(room: string): string[] {
+  return list(read(PINS + room, () => sessionStorage)).filter((key) => typeof key === "string");
+}
+
+export function savePins(room: string, keys: readonly string[]): void {
+  write(PINS + room, JSON.stringify(keys), () => sessionStorage);
+}
+
 function loadTokens(): [string, string][] {
+  return list(read(TOKENS)).filter(isPair);
+}
+
+function list(json: string | null): unknown[] {
   try {
-    const value: unknown = JSON.parse(read(TOKENS) ?? "[]");
-    return Array.isArray(value) ? value.filter(isPair) : [];
+    const value: unknown = JSON.parse(json ?? "[]");
+    return Array.isArray(value) ? value : [];
   } catch {
     return [];
   }
@@ -63,18 +77,18 @@ function isPair(value: unknown): value is [string, string] {
   return Array.isArray(value) && value.length === 2 && value.every((x) => typeof x === "string");
 }
 
-/** Storage may be forbidden; then nothing is remembered. */
-function read(key: string): string | null {
+/** Storage may be forbidden or full; then nothing is remembered. */
+function read(key: string, storage = () => localStorage): string | null {
   try {
-    return localStorage.getItem(key);
+    return storage().getItem(key);
   } catch {
     return null;
   }
 }
 
-function write(key: string, value: string): void {
+function write(key: string, value: string, storage = () => localStorage): void {
   try {
-    localStorage.setItem(key, value);
+    storage().setItem(key, value);
   } catch {
     return;
   }

@@ -19,7 +19,7 @@ export class Share {
   ) {
     this.button.addEventListener("click", () => {
       this.dialog.showModal();
-      if (this.store.session.room?.published === false) publish();
+      if (this.store.room?.published === false) publish();
       void this.draw();
     });
     this.copy.addEventListener("click", () => {
@@ -31,7 +31,7 @@ export class Share {
   }
 
   private update(): void {
-    const { room } = this.store.session;
+    const { room } = this.store;
     this.button.hidden = room === null;
     if (!room || !this.dialog.open) return;
     const others = Math.max(0, room.viewers - 1);
@@ -41,7 +41,7 @@ export class Share {
   }
 
   private url(): string {
-    return new URL(`/r/${this.store.session.room?.room ?? ""}`, location.href).href;
+    return new URL(`/r/${this.store.room?.room ?? ""}`, location.href).href;
   }
 
   /** The library is loaded only now, so that the page does not wait for it. */
@@ -52,9 +52,14 @@ export class Share {
     this.link.href = url;
     setText(this.link, url.replace(/^https?:\/\//u, ""));
     this.code.replaceChildren();
-    const { drawCode } = await import("./qr");
-    const image = h("img", { alt: `QR code of ${url}`, src: drawCode(url) });
-    if (url === this.drawn) this.code.replaceChildren(image);
-    this.update();
+    try {
+      const { drawCode } = await import("./qr");
+      const image = h("img", { alt: `QR code of ${url}`, src: drawCode(url) });
+      if (url === this.drawn) this.code.replaceChildren(image);
+      this.update();
+    } catch {
+      // The link stands there; the code is tried again when the dialog opens again.
+      this.drawn = "";
+    }
   }
 }

@@ -1,7 +1,6 @@
 /** The sources: their hues, and which of them are shown and asked for. */
 import { css, hueOf } from "../graph/palette";
 import type { Store } from "../session/store";
-import type { SourceInfo } from "../wire/model";
 import { byId, h } from "./dom";
 import { dotOf } from "./feature-list";
 
@@ -35,7 +34,7 @@ export class SourcesView {
     const ids = this.store.sourceIds();
     this.field.hidden = ids.length === 0;
     // A recording's sources are known before the model's answer describes them.
-    const signature = JSON.stringify(ids.map((id) => [id, this.infoOf(id)]));
+    const signature = JSON.stringify(ids.map((id) => [id, this.store.sourceInfo(id)]));
     if (signature !== this.drawn) {
       this.drawn = signature;
       this.list.replaceChildren(...ids.map((id, place) => this.row(id, place, ids.length)));
@@ -58,17 +57,10 @@ export class SourcesView {
     return [...this.list.querySelectorAll<HTMLInputElement>("input")];
   }
 
-  private infoOf(id: string): SourceInfo | undefined {
-    const { backend } = this.store;
-    return backend.state === "ready"
-      ? backend.model.sources.find((source) => source.id === id)
-      : undefined;
-  }
-
   private row(id: string, place: number, count: number): HTMLElement {
     const box = h("input", { type: "checkbox", value: id });
     const dot = dotOf(css(hueOf(place, count)));
-    const info = this.infoOf(id);
+    const info = this.store.sourceInfo(id);
     const title = info ? `${info.hook}: ${info.width} features, ${info.architecture}` : id;
     const layer = info ? h("span", { class: "quiet" }, `layer ${info.layer}`) : null;
     return h(

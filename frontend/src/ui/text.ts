@@ -24,6 +24,9 @@ export class TextView {
   private runs = -1;
   private following = true;
   private scrolling = false;
+  /** The user may be scrolling the list. */
+  private byHand = false;
+  private scrollTop = 0;
 
   constructor(private readonly store: Store) {
     this.session = store.session;
@@ -69,6 +72,7 @@ export class TextView {
     this.shown = -1;
     this.selected = undefined;
     this.following = true;
+    this.byHand = false;
     this.blocks.clear();
     this.shading.restart();
   }
@@ -128,22 +132,24 @@ export class TextView {
 
   /** When the user scrolls up, following stops until they come back to the end. */
   private listenToScrolling(): void {
-    let byHand = false;
     for (const event of ["wheel", "touchmove", "pointerdown", "keydown"]) {
       this.list.addEventListener(
         event,
         () => {
-          byHand = true;
+          this.byHand = true;
         },
         { passive: true },
       );
     }
     // Blocks whose heights become known scroll the list, too: that does not count.
     this.list.addEventListener("scroll", () => {
-      if (byHand && this.store.token === null) this.following = this.atEnd();
+      const up = this.list.scrollTop < this.scrollTop;
+      this.scrollTop = this.list.scrollTop;
+      if (this.atEnd()) this.following = true;
+      else if (up && this.byHand && this.store.token === null) this.following = false;
     });
     this.list.addEventListener("scrollend", () => {
-      byHand = false;
+      this.byHand = false;
     });
   }
 

@@ -33,8 +33,9 @@ export class Tip {
     document.addEventListener("focusout", () => {
       this.hide();
     });
-    document.addEventListener("scroll", () => {
-      this.hide();
+    document.addEventListener("scroll", ({ target }) => {
+      // A text that streams elsewhere scrolls, too.
+      if (target instanceof Node && target.contains(this.anchor)) this.hide();
     }, true); // prettier-ignore
     // Before other listeners: at a word that has a tip, Escape hides only the tip.
     addEventListener(

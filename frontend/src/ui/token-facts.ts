@@ -1,6 +1,6 @@
 /** The facts about one token beside its features. */
 import type { Token } from "../session/state";
-import { byId, h } from "./dom";
+import { byId, h, short } from "./dom";
 import { explained, type Term } from "./terms";
 
 export interface Fact {
@@ -14,7 +14,7 @@ export function factsOf({ position, logprob, generated, details }: Token): Fact[
   const facts: Fact[] = [{ name: "position", value: String(position) }];
   if (details.token_id !== undefined) facts.push({ name: "id", value: String(details.token_id) });
   if (logprob !== null) {
-    const value = `${percent(Math.exp(logprob))} (log ${logprob.toFixed(2)})`;
+    const value = `${percent(Math.exp(logprob))} (log ${short(logprob)})`;
     facts.push({ name: "probability", value, term: "probability" });
   } else if (!generated) facts.push({ name: "from the", value: "prompt" });
   const { l0 = {}, reconstruction_error: missed = {} } = details;

@@ -1,21 +1,24 @@
 /** What the page says about its state: what happens, what went wrong, what to do. */
+import type { Session } from "../session/session";
 import { isRunning, type Problem } from "../session/state";
 import type { Store } from "../session/store";
 import { KNOBS } from "../wire/model";
 
 export interface Words {
   text: string;
+  /** What follows the text and changes with every token: it is shown, but not read out. */
+  count?: string;
   tone: "quiet" | "busy" | "problem";
 }
 
 /** The line under the buttons. */
 export function statusOf(store: Store): Words {
-  const { session, backend, connection, origin } = store;
+  const { live, backend, connection, origin } = store;
   if (connection.state === "gone") return { text: connection.message, tone: "problem" };
-  if (backend.state === "off") return outcome(store);
+  if (backend.state === "off") return outcome(store, store.session);
   if (backend.state === "unreachable" && connection.state !== "open") {
     return {
-      text: "The server does not answer. Is it running? The page keeps trying.",
+      text: `The server does not answer.${mayGenerate(store) ? " Is it running?" : ""} The page keeps trying.`,
       tone: "problem",
     };
   }
@@ -26,28 +29,28 @@ export function statusOf(store: Store): Words {
     };
   }
   if (backend.state === "loading") return loading(store, backend.message);
-  const idle = origin === "recording" || session.phase === "idle";
+  const idle = origin === "recording" || live.phase === "idle";
   if (idle && backend.state === "ready" && backend.insteadOf !== undefined) {
     const text = `This server has no model ${backend.insteadOf}. Generate runs ${backend.model.model} instead.`;
     return { text, tone: "problem" };
   }
-  if (origin === "recording" && !session.problem && session.phase !== "requested") {
+  if (origin === "recording" && !live.problem && !isRunning(live.phase)) {
     const invitation = mayGenerate(store)
       ? "Press Generate to run the model."
       : "Waiting for the presenter to begin.";
     return { text: invitation, tone: "quiet" };
   }
-  return outcome(store);
+  return outcome(store, live);
 }
 
 /** Whether this page may ask for a generation in its room. */
-export function mayGenerate({ session }: Store): boolean {
-  return session.room?.role !== "viewer" || session.room.open;
+export function mayGenerate({ room }: Store): boolean {
+  return room?.role !== "viewer" || room.open;
 }
 
 /** Whether a generation of this page's room is asked for or runs; a recording does not count. */
-export function isBusy({ origin, session: { phase } }: Store): boolean {
-  return (origin === "live" || phase === "requested") && isRunning(phase);
+export function isBusy({ live }: Store): boolean {
+  return isRunning(live.phase);
 }
 
 /** How much of a download is done, 0 to 1; null if the server does not say. */
@@ -60,22 +63,21 @@ export function progressOf(message: string): number | null {
   return share >= 0 && share <= 1 ? share : null;
 }
 
-function outcome(store: Store): Words {
-  const { problem, phase } = store.session;
+function outcome(store: Store, session: Session): Words {
+  const { problem, phase } = session;
   if (problem && !isRunning(phase)) return { text: sayProblem(problem), tone: "problem" };
-  return progress(store);
+  return progress(store, session);
 }
 
 /** A model that was there before is lost; another loads for the first time. */
-function loading({ session }: Store, message: string): Words {
+function loading({ session, room }: Store, message: string): Words {
   const detail = message === "" ? "" : `: ${message}`;
-  return session.run !== null && session.room !== null
+  return session.run !== null && room !== null
     ? { text: `The model is not there now; the page waits for it${detail}`, tone: "problem" }
     : { text: `The model is not ready yet${detail || "."}`, tone: "busy" };
 }
 
-function progress(store: Store): Words {
-  const { session } = store;
+function progress(store: Store, session: Session): Words {
   const made = session.tokens.filter((token) => token.generated).length;
   switch (session.phase) {
     case "idle":
@@ -87,7 +89,11 @@ function progress(store: Store): Words {
     case "queued":
       return { text: waiting(session.queuePosition), tone: "busy" };
     case "generating":
-      return { text: `Generating: token ${made}${ofAtMost(session.run?.params)}`, tone: "busy" };
+      return {
+        text: "Generating",
+        count: `: token ${made}${ofAtMost(session.run?.params)}`,
+        tone: "busy",
+      };
     case "stopped":
       return { text: `Stopped after ${tokens(made)}. Choose one to look at it.`, tone: "quiet" };
     case "finished":
@@ -108,9 +114,13 @@ function ofAtMost(params: Record<string, unknown> | undefined): string {
 }
 
 function finished(seconds: number | null, made: number): string {
-  const time =
-    seconds === null ? "" : ` in ${seconds < 10 ? seconds.toFixed(1) : seconds.toFixed(0)} s`;
+  const time = seconds === null ? "" : ` in ${inTenths(seconds)} s`;
   return `Finished: ${tokens(made)}${time}. Choose one to look at it.`;
+}
+
+function inTenths(seconds: number): string {
+  if (seconds < 0.1) return "under 0.1";
+  return seconds.toFixed(seconds < 10 ? 1 : 0);
 }
 
 function tokens(count: number): string {
@@ -214,8 +224,7 @@ export function connectionOf(store: Store): Words {
   }
 }
 
-function presence({ session }: Store): string[] {
-  const { room } = session;
+function presence({ room }: Store): string[] {
   if (room === null || (room.role === "presenter" && room.viewers <= 1)) return [];
   const role = room.role === "presenter" ? "you present" : "you watch";
   const watching = room.viewers - (room.presenting === false ? 0 : 1);
@@ -229,23 +238,27 @@ export interface Banner extends Words {
 
 /** The banner that matters most; null for none. `nothingShown`: filters leave no feature to see. */
 export function bannerOf(store: Store, nothingShown: boolean): Banner | null {
-  const { connection, session, origin } = store;
+  const { connection, room, origin } = store;
   if (connection.state === "gone") {
     const words: Words = { text: connection.message, tone: "problem" };
     return connection.code === "unknown_room" ? { ...words, action: "own-room" } : words;
   }
-  if (connection.state === "waiting" && session.room !== null) {
+  if (connection.state === "waiting" && room !== null) {
     const seconds = Math.ceil(connection.seconds);
-    const text = `${connection.reason}. Reconnecting in ${seconds} s; nothing is missed.`;
+    const text = `${connection.reason}. Reconnecting in ${seconds} s.`;
     return { text, tone: "problem", action: "retry" };
   }
   if (nothingShown) {
     return { text: "Your filters hide every feature.", tone: "busy", action: "clear-filters" };
   }
-  if (session.room?.role === "viewer" && session.room.presenting === false) {
+  if (room?.role === "viewer" && room.presenting === false) {
     const text = "The presenter has left. The room stays; it goes on when they return.";
     return { text, tone: "busy" };
   }
-  if (origin === "recording") return { text: "Recording of an earlier run", tone: "busy" };
+  if (origin === "recording") {
+    const made = store.session.run?.model ?? "";
+    const other = store.model !== null && made !== store.model.model ? ` of ${made}` : "";
+    return { text: `Recording of an earlier run${other}`, tone: "busy" };
+  }
   return null;
 }

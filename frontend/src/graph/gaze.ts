@@ -1,0 +1,89 @@
+/** What the camera goes to: the feature that was chosen, or the pose of somebody who is followed. */
+import { Vector3 } from "three";
+import type { Store } from "../session/store";
+import type { CameraRig, Extent, Pose } from "./camera";
+import type { Placing } from "./placing";
+
+export class Gaze {
+  private session;
+  /** The chosen feature that the camera has gone to. */
+  private visited: number | null = null;
+  private followed: Pose | null = null;
+  /** The camera is still to go to the followed pose. */
+  private due = false;
+  private seen = "";
+
+  constructor(
+    private readonly store: Store,
+    private readonly rig: Pick<CameraRig, "pose" | "takePose" | "visit" | "stir" | "onPose">,
+    private readonly placing: Pick<Placing, "has" | "places">,
+    private readonly extent: () => Extent,
+  ) {
+    this.session = store.session;
+  }
+
+  /**
+   * Where the camera stands and what it looks at, as seen from the chosen feature, else from the
+   * middle: in another browser the same feature may have another place.
+   */
+  pose(): Pose {
+    return shifted(this.rig.pose, this.anchor().negate());
+  }
+
+  /** The camera goes to such a pose as soon as the chosen feature has a place; null ends that. */
+  follow(pose: Pose | null): void {
+    this.followed = pose;
+    this.due = pose !== null;
+    this.go();
+  }
+
+  /** `listener` is called when the user moves the camera. */
+  onPose(listener: () => void): void {
+    this.rig.onPose(listener);
+  }
+
+  /** Another session: its features have other numbers. */
+  restart(): void {
+    this.session = this.store.session;
+    this.visited = null;
+  }
+
+  /** Goes to what was chosen, once it has a place; to be called when something has changed. */
+  go(): void {
+    if (this.session !== this.store.session) return;
+    const { chosen } = this;
+    if (chosen !== null && !this.placing.has(chosen)) return;
+    if (chosen === this.visited && !this.due) return;
+    this.visited = chosen;
+    this.due = false;
+    const now = performance.now();
+    if (this.followed) this.rig.takePose(shifted(this.followed, this.anchor()), now);
+    else if (chosen !== null) this.rig.visit(this.anchor(), this.extent(), now);
+  }
+
+  /** What is looked at keeps the picture drifting; a viewer who comes or goes does not. */
+  stir(): void {
+    const { session, at, wanted, hovered } = this.store;
+    const seen = [session.runs, session.tokens.length, at, wanted, hovered].join();
+    if (seen !== this.seen) this.rig.stir(performance.now());
+    this.seen = seen;
+  }
+
+  /** The number of the chosen feature, if it has fired here. */
+  private get chosen(): number | null {
+    const index = this.store.chosen?.index ?? -1;
+    return index < 0 ? null : index;
+  }
+
+  private anchor(): Vector3 {
+    const { chosen } = this;
+    return chosen !== null && this.placing.has(chosen)
+      ? new Vector3().fromArray(this.placing.places, 3 * chosen)
+      : this.extent().centre.clone();
+  }
+}
+
+function shifted({ position, target }: Pose, { x, y, z }: Vector3): Pose {
+  const moved = (at: Pose["target"]): Pose["target"] => [at[0] + x, at[1] + y, at[2] + z];
+  return { position: moved(position), target: moved(target) };
+}

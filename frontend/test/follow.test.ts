@@ -1,0 +1,119 @@
+// @vitest-environment happy-dom
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Pose } from "../src/graph/camera";
+import { Session } from "../src/session/session";
+import { featureKey } from "../src/session/state";
+import { Store } from "../src/session/store";
+import { Follow } from "../src/ui/follow";
+import type { Role, ViewFrame, ViewRequest } from "../src/wire/types";
+import { feature, SOURCE, started, token } from "./frames";
+import { openDocument } from "./page";
+
+const KEY = featureKey(SOURCE, 7);
+const POSE: Pose = { position: [1, 2, 3], target: [4, 5, 6] };
+const VIEW: ViewFrame = {
+  type: "view",
+  seq: 2,
+  pose: [1, 2, 3, 4, 5, 6],
+  feature: KEY,
+  token: null,
+};
+
+function open(role: Role) {
+  const store = new Store((run) => {
+    run();
+  });
+  store.set({ connection: { state: "open" } });
+  store.apply({ type: "room", seq: 0, room: "r", role, viewers: 2, open: false });
+  store.apply(started(1));
+  store.apply(token(2, 0, "a", [feature(7, 5)]));
+  let move = (): void => undefined;
+  const camera = {
+    pose: () => POSE,
+    follow: vi.fn(),
+    onPose: (listener: () => void) => {
+      move = listener;
+    },
+  };
+  const sent: ViewRequest[] = [];
+  const follow = new Follow(store, camera, (view) => sent.push(view) > 0);
+  return {
+    store,
+    camera,
+    follow,
+    sent,
+    move: () => {
+      move();
+    },
+  };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  openDocument();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("a presenter", () => {
+  it("tells of a drag however long it takes", async () => {
+    const { sent, move } = open("presenter");
+    await vi.advanceTimersByTimeAsync(1000);
+    sent.length = 0;
+    dispatchEvent(new Event("pointerdown"));
+    for (let i = 0; i < 30; i += 1) {
+      move();
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    expect(sent.map(({ pose }) => pose)).toEqual([[1, 2, 3, 4, 5, 6]]);
+    POSE.target[0] = 40;
+    move();
+    await vi.advanceTimersByTimeAsync(1000);
+    POSE.target[0] = 4;
+    expect(sent).toHaveLength(2);
+  });
+
+  it("tells nothing while nobody watches", async () => {
+    const { store, sent, move } = open("presenter");
+    store.apply({ type: "room", seq: 2, room: "r", role: "presenter", viewers: 1, open: false });
+    await vi.advanceTimersByTimeAsync(1000);
+    sent.length = 0;
+    move();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(sent).toEqual([]);
+  });
+});
+
+describe("a viewer", () => {
+  it("takes the presenter's feature, token and pose", () => {
+    const { store, camera, follow } = open("viewer");
+    follow.take({ ...VIEW, token: 0 });
+    expect([store.wanted, store.token?.index]).toEqual([KEY, 0]);
+    expect(camera.follow).toHaveBeenLastCalledWith(POSE);
+  });
+
+  it("flies by itself while the presenter's camera has not been moved", () => {
+    const { camera, follow } = open("viewer");
+    follow.take({ ...VIEW, pose: [] });
+    expect(camera.follow).toHaveBeenLastCalledWith(null);
+  });
+
+  it("stops at a press on the picture, and takes no more", () => {
+    const { store, camera, follow } = open("viewer");
+    follow.take(VIEW);
+    document.getElementById("canvas")?.dispatchEvent(new Event("pointerdown", { bubbles: true }));
+    expect(camera.follow).toHaveBeenLastCalledWith(null);
+    follow.take({ ...VIEW, feature: null });
+    expect(store.wanted).toBe(KEY);
+  });
+
+  it("is left alone while it looks at a recording, and taken back to the view after it", () => {
+    const { store, follow } = open("viewer");
+    store.show(new Session());
+    follow.take(VIEW);
+    expect(store.wanted).toBeNull();
+    store.show(store.live);
+    expect(store.wanted).toBe(KEY);
+  });
+});

@@ -1,0 +1,168 @@
+// @vitest-environment happy-dom
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Live } from "../src/live";
+import { Player } from "../src/net/player";
+import { Store } from "../src/session/store";
+import { isBusy, statusOf } from "../src/ui/words";
+import type { Frame } from "../src/wire/types";
+import { error, finished, started, token } from "./frames";
+
+const sockets: FakeSocket[] = [];
+
+class FakeSocket {
+  onmessage: ((event: { data: string }) => void) | null = null;
+  onclose: (() => void) | null = null;
+  readonly url: URL;
+
+  constructor(url: string | URL) {
+    this.url = new URL(url);
+    sockets.push(this);
+  }
+
+  send(): void {
+    return;
+  }
+
+  close(): void {
+    return;
+  }
+}
+
+function room(name: string, seq: number): Frame {
+  const presence = { viewers: 1, open: false, epoch: 5, presenter_token: `secret of ${name}` };
+  return { type: "room", seq, room: name, role: "presenter", ...presence };
+}
+
+/** A page in the room r1, and what main.ts wires of it. */
+function open() {
+  history.replaceState(null, "", "/r/r1");
+  const store = new Store((run) => {
+    run();
+  });
+  const player = new Player(store, () => () => undefined);
+  const live = new Live(store, new URLSearchParams(), {
+    view: () => undefined,
+    begun: () => {
+      player.close();
+      if (store.session !== store.live) store.show(store.live);
+    },
+  });
+  live.start();
+  const receive = (...frames: Frame[]): void => {
+    for (const frame of frames) sockets.at(-1)?.onmessage?.({ data: JSON.stringify(frame) });
+  };
+  const play = (...frames: Frame[]): void => {
+    const recorded = frames.map((frame) => ({ frame, time: null }));
+    player.open(recorded, { speed: 1, at: null, run: null });
+  };
+  const reconnect = (): URL | undefined => {
+    sockets.at(-1)?.onclose?.();
+    vi.advanceTimersByTime(20_000);
+    return sockets.at(-1)?.url;
+  };
+  receive(room("r1", 0));
+  return { store, live, receive, play, reconnect };
+}
+
+const RECORDED = [
+  started(1),
+  token(2, 0, "x", []),
+  token(3, 1, "y", []),
+  token(4, 2, "z", []),
+  finished(5),
+];
+
+describe("a recording on show", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+    vi.stubGlobal("WebSocket", FakeSocket);
+    vi.stubGlobal("fetch", () => new Promise(() => undefined));
+  });
+  afterEach(() => {
+    sockets.length = 0;
+    localStorage.clear();
+    vi.unstubAllGlobals();
+    vi.useRealTimers();
+  });
+
+  it("is not failed by an error of the room, which the room itself keeps", () => {
+    const { store, receive, play } = open();
+    receive(started(1), token(2, 0, "a", []));
+    play(...RECORDED);
+    receive(error("backend_lost", null, 3));
+    expect([store.origin, store.session.phase, store.session.problem]).toEqual([
+      "recording",
+      "generating",
+      null,
+    ]);
+    expect([store.live.phase, store.live.lastSeq]).toEqual(["failed", 3]);
+  });
+
+  it("is not failed when the room is gone", () => {
+    const { store, receive, play, live } = open();
+    receive(started(1));
+    play(...RECORDED);
+    live.enter("token");
+    // The server no longer knows the room.
+    sockets.at(-1)?.onmessage?.({ data: JSON.stringify(error("unknown_room")) });
+    expect([store.session.phase, store.live.phase, store.room]).toEqual([
+      "generating",
+      "failed",
+      null,
+    ]);
+  });
+
+  it("stays through a reconnect, which asks for what is new in the room alone", () => {
+    const { store, receive, play, reconnect } = open();
+    receive(started(1), token(2, 0, "a", []), finished(3));
+    play(...RECORDED);
+    expect(reconnect()?.searchParams.get("from")).toBe("5:4");
+    receive(room("r1", 3));
+    expect(store.origin).toBe("recording");
+    // The next generation takes the place of the recording, and nothing is missing.
+    receive(started(4), token(5, 0, "b", []));
+    expect([store.origin, store.session.runs, store.session.tokens[0]?.text]).toEqual([
+      "live",
+      2,
+      "b",
+    ]);
+  });
+
+  it("leaves the room as it was: back there, all that was streamed is on show", () => {
+    const { store, receive, play } = open();
+    receive(started(1), token(2, 0, "a", []));
+    play(...RECORDED);
+    receive(token(3, 1, "b", []), finished(4));
+    store.show(store.live);
+    expect(store.session.tokens.map(({ text }) => text)).toEqual(["a", "b"]);
+    expect(store.session.phase).toBe("finished");
+  });
+
+  it("cannot move the page into another room, whatever frames it holds", () => {
+    const { store, play, reconnect } = open();
+    play(room("elsewhere", 0), ...RECORDED);
+    expect(store.room?.room).toBe("r1");
+    const query = reconnect()?.searchParams;
+    expect([query?.get("room"), query?.get("token")]).toEqual(["r1", "secret of r1"]);
+  });
+
+  it("leaves Stop and the status to the room's generation", () => {
+    const { store, receive, play } = open();
+    store.set({ connection: { state: "open" }, backend: { state: "loading", message: "" } });
+    receive(started(1), token(2, 0, "a", []));
+    play(...RECORDED);
+    expect(isBusy(store)).toBe(true);
+    store.set({
+      backend: {
+        state: "ready",
+        model: { model: "m", models: [], sources: [], params: {}, maxPromptCharacters: null },
+      },
+    });
+    expect(statusOf(store).text).toBe("Generating");
+    receive(finished(3));
+    expect([isBusy(store), statusOf(store).text]).toEqual([
+      false,
+      "Press Generate to run the model.",
+    ]);
+  });
+});
