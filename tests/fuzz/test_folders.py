@@ -109,7 +109,7 @@ def test_an_sae_is_refused_or_all_its_weights_are_finite(
     except Exception as error:
         _ours(error, folder)
         return
-    assert source.width == 128
+    assert source.sae.width == 128
     assert _finite(folder)
 
 

@@ -13,7 +13,6 @@ from axon_inference.forward import prepack
 from axon_inference.forward.batch import layout, plan
 from axon_inference.forward.runner import ModelRunner
 from axon_inference.forward.sampling import Knobs, sample
-from axon_inference.forward.tap import Tap
 from axon_inference.loading import loading
 
 from .. import tiny
@@ -48,9 +47,6 @@ def on_gpu(gpu: FakeGpu, folder: Path, family: str, architectures: list[str]) ->
     settings = Settings(model=str(model), sources=names, slots=4, device="cpu", dtype=dtype)
     runner = loading.load(settings).runner
     gpu.move([runner.model.network, *(source.sae for source in runner.tap.sources)])
-    runner.tap.close()
-    with gpu:
-        runner.tap = Tap(runner.tap.sources)
     runner.cache.keys.clear()
     runner.cache.values.clear()
     return runner
@@ -71,7 +67,7 @@ def test_a_decode_step_of_each_family_stays_on_the_device(
     decode(gpu, on_gpu(gpu, tmp_path, family, ["standard"]))
 
 
-@pytest.mark.parametrize("architectures", [["jumprelu", "gated"], ["topk"]])
+@pytest.mark.parametrize("architectures", [["jumprelu", "gated"], ["topk", "standard"]])
 def test_a_decode_step_of_each_architecture_stays_on_the_device(
     gpu: FakeGpu, tmp_path: Path, architectures: list[str]
 ) -> None:
@@ -98,13 +94,14 @@ def test_an_operation_that_leaves_the_device_is_detected(
     gpu: FakeGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = on_gpu(gpu, tmp_path, "gpt2", ["standard"])
-    read = runner.tap._readers[0]._encode
+    sae = runner.tap.sources[0].sae
+    activations = sae._activations
     for leave in (
-        lambda x: read(x.cpu()),
-        lambda x: read(x[[0]]),
-        lambda x: read(x * x.sum().item()),
+        lambda x: activations(x.cpu()),
+        lambda x: activations(x[[0]]),
+        lambda x: activations(x * x.sum().item()),
     ):
-        monkeypatch.setattr(runner.tap._readers[0], "_encode", leave)
+        monkeypatch.setattr(sae, "_activations", leave)
         with pytest.raises((AssertionError, RuntimeError)):
             decode(gpu, runner)
 

@@ -129,16 +129,14 @@ class _Decoder:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        metadata = source.sae.cfg.metadata
-        # A transcoder reads at one hook point and writes at another.
-        self._hook = str(metadata.get("hook_name_out") or source.hook.name)
 
     def direction(self, index: int) -> Tensor:
         """What one unit of the feature's activation adds to the residual stream, [d_model]."""
-        if self._hook.rpartition(".")[2] not in _WRITTEN:
+        hook = self._source.writes_to
+        if hook.rpartition(".")[2] not in _WRITTEN:
             raise Unreadable(
                 f"features of {self._source.id} do not write to the residual stream "
-                f"({self._hook}), so they have no direct effect on logits"
+                f"({hook}), so they have no direct effect on logits"
             )
         row: Tensor = self._rows[index]
         return row
@@ -151,8 +149,7 @@ class _Decoder:
 
     @property
     def _rows(self) -> Tensor:
-        rows: Tensor = self._source.sae.W_dec
-        return rows
+        return self._source.sae.W_dec
 
     @cached_property
     def _norms(self) -> Tensor:

@@ -28,7 +28,7 @@ from axon_inference.engine.requests import Features, Sampling
 from axon_inference.engine.step import DeviceLost, Feed
 from axon_inference.forward.batch import Plan, plan
 from axon_inference.forward.device import current, lost
-from axon_inference.forward.tap import Strongest
+from axon_inference.forward.sae import Strongest
 
 _log = logging.getLogger(__name__)
 

@@ -3,72 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from axon_inference.forward.encoding import Reconstruction, encoder, rows_at_once, strongest
 from axon_inference.forward.model import HookPoint
+from axon_inference.forward.sae import Strongest
 from axon_inference.forward.sources import Source, SourceError
-
-
-@dataclass(frozen=True)
-class Strongest:
-    """The strongest features of R rows: ids and activations [R, k] in falling order, l0 and
-    reconstruction error [R]."""
-
-    ids: Tensor
-    activations: Tensor
-    l0: Tensor
-    error: Tensor
-
-    @classmethod
-    def joined(cls, parts: Sequence[Strongest]) -> Strongest:
-        """The rows of all parts, one part's behind another's."""
-        return cls(
-            ids=torch.cat([part.ids for part in parts]),
-            activations=torch.cat([part.activations for part in parts]),
-            l0=torch.cat([part.l0 for part in parts]),
-            error=torch.cat([part.error for part in parts]),
-        )
-
-
-class Reader:
-    """One source's way from activation vectors to features."""
-
-    def __init__(self, source: Source) -> None:
-        self._width = source.width
-        self._centers = source.centers
-        self._dtype = source.sae.dtype
-        self._rows = rows_at_once(source.width, self._dtype.itemsize)
-        self._encode = encoder(source.sae)
-        self._reconstruction = Reconstruction(source.sae)
-
-    def read(self, residual: Tensor, k: int) -> Strongest:
-        """The k strongest features, at most the width, of vectors [R, d_in] at the hook point.
-
-        Many rows are read in parts, so that the memory it takes has a bound.
-        """
-        parts = [self._read(rows, k) for rows in torch.split(residual, self._rows)]
-        return parts[0] if len(parts) == 1 else Strongest.joined(parts)
-
-    def _read(self, residual: Tensor, k: int) -> Strongest:
-        x = residual.to(self._dtype)
-        if self._centers:
-            x = x - x.mean(-1, keepdim=True)
-        activations = self._encode(x)
-        k = min(k, self._width)
-        l0 = (activations > 0).sum(-1)
-        # Without a device to wait for, the reconstruction can be built from active features.
-        few = self._reconstruction.candidates(int(l0.max())) if l0.device.type == "cpu" else 0
-        values, ids = strongest(activations, min(max(k, few), self._width))
-        if few:
-            error = self._reconstruction.error_of_few(x, ids, values)
-        else:
-            error = self._reconstruction.error(x, activations)
-        return Strongest(ids[:, :k], values[:, :k].float(), l0, error)
 
 
 class Tap:
@@ -76,7 +18,6 @@ class Tap:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self.sources = tuple(sources)
-        self._readers = [Reader(source) for source in self.sources]
         self._seen: dict[str, Tensor] = {}
         self._handles = [self._watch(hook) for hook in _distinct(self.sources)]
 
@@ -87,7 +28,8 @@ class Tap:
 
     def read(self, source: int, k: int) -> Strongest:
         """The k strongest features of one source, at all N tokens of the last forward pass."""
-        return self._readers[source].read(self._seen[self.sources[source].hook.name][0], k)
+        wanted = self.sources[source]
+        return wanted.sae.read(self._seen[wanted.hook.name][0], k)
 
     def check(self, tokens: int) -> None:
         """See that the forward pass of `tokens` tokens just made reached every hook point.
@@ -97,7 +39,7 @@ class Tap:
         """
         for source in self.sources:
             seen = self._seen.get(source.hook.name)
-            wanted = (1, tokens, int(source.sae.cfg.d_in))
+            wanted = (1, tokens, source.sae.d_in)
             if seen is None or seen.shape != wanted:
                 shape = "nothing" if seen is None else f"a tensor of shape {tuple(seen.shape)}"
                 raise SourceError(

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from axon_inference.engine.requests import Activations
 from axon_inference.engine.step import Feed, SourceRows
+from axon_inference.forward.sae import Strongest
 from axon_inference.forward.sampling import Knobs, seed_bits
-from axon_inference.forward.tap import Strongest
 
 
 def knobs(feeds: Sequence[Feed], device: torch.device) -> Knobs:

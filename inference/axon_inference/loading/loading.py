@@ -266,7 +266,7 @@ def _describe(source: Source) -> pb.Source:
         id=source.id,
         hook_name=source.hook.name,
         layer=source.hook.layer,
-        width=source.width,
+        width=source.sae.width,
         architecture=source.architecture,
         neuronpedia_url=source.neuronpedia_url,
     )

@@ -14,7 +14,7 @@ from axon_inference.engine.step import DeviceLost, Feed
 from axon_inference.forward import device
 from axon_inference.forward.batch import Plan, plan
 from axon_inference.forward.graphs import CudaCapture, Graphs, Outputs, Replay, row_buckets
-from axon_inference.forward.tap import Strongest
+from axon_inference.forward.sae import Strongest
 
 from ...fake_cuda import FakeCuda
 
