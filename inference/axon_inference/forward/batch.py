@@ -1,23 +1,54 @@
-"""How one step's tokens lie in the packed batch: all sequences behind one another, no padding.
+"""How one step's tokens lie in the packed batch, and the step's two copies: its numbers to the
+device, and all that was found back.
 
 A step feeds some sequences one token (decode) and others a part of their prompt (prefill). All
-tokens go through the model as one row [1, N], so that every weight is read once a step for all
-of them; only attention looks at who is who.
+tokens go through the model as one row [1, N], one sequence behind another without padding, so that
+every weight is read once a step for all of them; only attention looks at who is who.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum, auto
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from axon_inference.engine.requests import Sampling
 from axon_inference.engine.step import Feed
+from axon_inference.forward.sampling import Knobs, seed_bits
 
 Ints = npt.NDArray[np.int64]
+
+
+class Row(IntEnum):
+    """The rows of the matrix of a step's numbers, int64 [len(Row), N].
+
+    The first four say of each of the N tokens its id, its position, its slot, and the position
+    where its key and value are written. The others are about the feeds that draw a next token, one
+    column each, from column 0: its last token, its slot, and its knobs.
+    """
+
+    ID = 0
+    POSITION = auto()
+    SLOT = auto()
+    TARGET = auto()
+    LAST = auto()
+    OWNER = auto()
+    TOP_K = auto()
+    SEED = auto()
+    DRAWN = auto()
+    # These are float64, bit for bit.
+    TEMPERATURE = auto()
+    TOP_P = auto()
+    PENALTY = auto()
+
+
+_FLOATS = slice(Row.TEMPERATURE, Row.PENALTY + 1)
 
 
 @dataclass(frozen=True)
@@ -90,36 +121,35 @@ def visible(query: Tensor, key: Tensor, window: int | None) -> Tensor:
 
 @dataclass(frozen=True)
 class Plan:
-    """A step's arrays on the host, before any of them goes to the device.
+    """A step on the host.
 
-    `tokens` holds, for each of the N tokens, its id, its position, its slot and the position
-    where its key and value are written.
+    `drawing` are the feeds that draw a next token, `sampling` their knobs.
     """
 
-    tokens: Ints  # [4, N]
+    numbers: Ints  # [len(Row), N]
     offsets: Ints  # [n feeds], the first batch row of each
-    last: Ints  # [n feeds], the last batch row of each
     n_decode: int
     spans: tuple[Span, ...]
+    drawing: list[int]
+    sampling: list[Sampling]
 
-    @classmethod
-    def nothing(cls) -> Plan:
-        """A step without a token, to be padded."""
-        none = np.empty((4, 0), dtype=np.int64)
-        return cls(none, none[0], none[0], 0, ())
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens are fed."""
+        return int(self.numbers.shape[1])
 
     @property
     def decode_length(self) -> int:
         """Positions that the longest decoding sequence sees, 0 if none decodes."""
-        return int(self.tokens[1, : self.n_decode].max()) + 1 if self.n_decode else 0
+        return int(self.numbers[Row.POSITION, : self.n_decode].max()) + 1 if self.n_decode else 0
 
-    def padded(self, rows: int, spare: int) -> Ints:
-        """The tokens of a step that only decodes, [4, rows]: rows to spare are in the slots that
-        follow, look at one position, and write to the spare one."""
-        tokens = np.zeros((4, rows), dtype=np.int64)
-        tokens[2], tokens[3] = np.arange(rows), spare
-        tokens[:, : self.n_decode] = self.tokens
-        return tokens
+
+def padding(rows: int, spare: int) -> Ints:
+    """The numbers of a step of `rows` slots in which nobody decodes: each looks at one position,
+    and writes to the spare one."""
+    numbers = np.zeros((len(Row), rows), dtype=np.int64)
+    numbers[Row.SLOT], numbers[Row.TARGET] = np.arange(rows), spare
+    return numbers
 
 
 def plan(feeds: Sequence[Feed]) -> Plan:
@@ -127,53 +157,151 @@ def plan(feeds: Sequence[Feed]) -> Plan:
     counts = np.array([len(feed.ids) for feed in feeds], dtype=np.int64)
     starts = np.array([feed.start for feed in feeds], dtype=np.int64)
     slots = np.array([feed.slot for feed in feeds], dtype=np.int64)
-    offsets = np.cumsum(counts) - counts
+    ends = np.cumsum(counts)
+    offsets = ends - counts
     several = np.flatnonzero(counts != 1)
     n_decode = int(several[0]) if len(several) else len(feeds)
-    positions = np.arange(int(counts.sum())) - np.repeat(offsets - starts, counts)
-    ids = [token_id for feed in feeds for token_id in feed.ids]
+    numbers = np.zeros((len(Row), int(ends[-1])), dtype=np.int64)
+    numbers[Row.ID] = [token_id for feed in feeds for token_id in feed.ids]
+    numbers[Row.POSITION] = np.arange(int(ends[-1])) - np.repeat(offsets - starts, counts)
+    numbers[Row.SLOT] = np.repeat(slots, counts)
+    numbers[Row.TARGET] = numbers[Row.POSITION]
+    drawing = [index for index, feed in enumerate(feeds) if feed.draws is not None]
+    sampling = [feeds[index].sampling for index in drawing]
+    if n := len(drawing):
+        numbers[Row.LAST, :n] = ends[drawing] - 1
+        numbers[Row.OWNER, :n] = slots[drawing]
+        numbers[Row.TOP_K : Row.DRAWN + 1, :n] = np.array(
+            [
+                (knobs.top_k, seed_bits(knobs.seed), feeds[index].draws or 0)
+                for knobs, index in zip(sampling, drawing, strict=True)
+            ]
+        ).T
+        numbers[_FLOATS, :n].view(np.float64)[:] = np.array(
+            [(k.temperature, k.top_p, k.repetition_penalty) for k in sampling]
+        ).T
     return Plan(
-        tokens=np.stack([ids, positions, np.repeat(slots, counts), positions]),
+        numbers=numbers,
         offsets=offsets,
-        last=offsets + counts - 1,
         n_decode=n_decode,
         spans=tuple(
             Span(feed.slot, int(offset), feed.start, len(feed.ids))
             for feed, offset in zip(feeds[n_decode:], offsets[n_decode:], strict=True)
         ),
+        drawing=drawing,
+        sampling=sampling,
     )
 
 
-def layout(plan: Plan, tokens: Tensor) -> Layout:
-    """The layout of a plan whose tokens [4, N] are on the device."""
+def layout(plan: Plan, numbers: Tensor) -> Layout:
+    """The layout of a plan whose numbers are on the device."""
     n = plan.n_decode
-    decode = plan.tokens[2, :n]
+    decode = plan.numbers[Row.SLOT, :n]
     first = int(decode[0]) if n else 0
     # A slice is a view: decoding sequences sit in neighbouring slots, so nothing is copied.
     contiguous = bool((decode == np.arange(first, first + n)).all())
     length = plan.decode_length
     return Layout(
-        positions=tokens[1],
-        slots=tokens[2],
-        targets=tokens[3],
+        positions=numbers[Row.POSITION],
+        slots=numbers[Row.SLOT],
+        targets=numbers[Row.TARGET],
         n_decode=n,
-        decode_slots=slice(first, first + n) if contiguous else tokens[2, :n],
+        decode_slots=slice(first, first + n) if contiguous else numbers[Row.SLOT, :n],
         length=length,
-        ragged=bool((plan.tokens[1, :n] + 1 < length).any()),
+        ragged=bool((plan.numbers[Row.POSITION, :n] + 1 < length).any()),
         spans=plan.spans,
-        only=(first, int(plan.tokens[3, 0])) if plan.tokens.shape[1] == n == 1 else None,
+        only=(first, int(plan.numbers[Row.TARGET, 0])) if plan.n_tokens == n == 1 else None,
     )
 
 
-def decode_layout(tokens: Tensor, length: int) -> Layout:
-    """The layout of slots 0, 1, ... that decode, of tokens [4, rows] not known on the host."""
-    rows = tokens.shape[1]
+def decode_layout(numbers: Tensor, length: int) -> Layout:
+    """The layout of slots 0, 1, ... that decode, of numbers not known on the host."""
+    rows = numbers.shape[1]
     return Layout(
-        positions=tokens[1],
-        slots=tokens[2],
-        targets=tokens[3],
+        positions=numbers[Row.POSITION],
+        slots=numbers[Row.SLOT],
+        targets=numbers[Row.TARGET],
         n_decode=rows,
         decode_slots=slice(0, rows),
         length=length,
         ragged=True,
     )
+
+
+def knobs(plan: Plan, numbers: Tensor) -> Knobs:
+    """The sampling knobs of the feeds that draw, of numbers that are on the device."""
+    asked, n = plan.sampling, len(plan.sampling)
+    floats = numbers[_FLOATS, :n].view(torch.float64).float()
+    return Knobs(
+        temperature=floats[0],
+        top_p=floats[1],
+        repetition_penalty=floats[2],
+        top_k=numbers[Row.TOP_K, :n],
+        seed=numbers[Row.SEED, :n],
+        draw=numbers[Row.DRAWN, :n],
+        any_sampled=any(k.temperature > 0 for k in asked),
+        any_penalty=any(k.repetition_penalty != 1 for k in asked),
+        any_top_p=any(k.top_p < 1 for k in asked),
+        largest_top_k=max(k.top_k for k in asked),
+    )
+
+
+class Buffers:
+    """Memory for a step's two copies. Its addresses stay while no step is larger than those before.
+
+    For a GPU the host's side is pinned, so that no copy waits. On a CPU both sides are the same.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._sent = self._received = self._memory(0, torch.int64)
+        self._there = self._sent
+
+    def send(self, numbers: Ints) -> Tensor:
+        """A step's numbers on the device, valid until the next step's are sent."""
+        if numbers.size > len(self._sent):
+            self._sent = self._memory(numbers.size, torch.int64)
+            self._there = self._sent if self._on_cpu else self._sent.to(self._device)
+        self._sent.numpy()[: numbers.size] = numbers.ravel()
+        found = self._there[: numbers.size]
+        if not self._on_cpu:
+            found.copy_(self._sent[: numbers.size], non_blocking=True)
+        return found.view(numbers.shape)
+
+    def fetch(self, tensors: list[Tensor]) -> list[npt.NDArray[Any]]:
+        """What a step found, on the host: integers as int32 or int64, others as float32."""
+        if self._on_cpu:
+            # Copies: the next step may write where these are.
+            return [tensor.numpy().copy() for tensor in tensors]
+        flat = packed(tensors)
+        if len(flat) > len(self._received):
+            self._received = self._memory(len(flat), torch.int32)
+        self._received[: len(flat)].copy_(flat, non_blocking=True)
+        torch.cuda.current_stream(self._device).synchronize()
+        return unpacked(self._received.numpy()[: len(flat)].copy(), tensors)
+
+    @property
+    def _on_cpu(self) -> bool:
+        return self._device.type == "cpu"
+
+    def _memory(self, size: int, dtype: torch.dtype) -> Tensor:
+        return torch.zeros(size, dtype=dtype, pin_memory=not self._on_cpu)
+
+
+def packed(tensors: list[Tensor]) -> Tensor:
+    """All values in one int32 tensor: integers, and other numbers as float32 bit for bit."""
+    return torch.cat(
+        [
+            (t.float().view(torch.int32) if t.is_floating_point() else t.int()).flatten()
+            for t in tensors
+        ]
+    )
+
+
+def unpacked(flat: npt.NDArray[np.int32], like: list[Tensor]) -> list[npt.NDArray[Any]]:
+    """The arrays whose values were packed, of the shapes and kinds of these tensors."""
+    ends = np.cumsum([tensor.numel() for tensor in like])
+    return [
+        (part.view(np.float32) if tensor.is_floating_point() else part).reshape(tensor.shape)
+        for part, tensor in zip(np.split(flat, ends[:-1]), like, strict=True)
+    ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
@@ -89,7 +89,7 @@ class FeatureReader:
         self, unembedding: Unembedding, sources: Sequence[Source], tokenizer: Tokenizer
     ) -> None:
         self._unembedding = unembedding
-        self._decoders = [_Decoder(source) for source in sources]
+        self._sources = sources
         self._tokenizer = tokenizer
         self._decode = decoder(tokenizer)
         self._ranked = lru_cache(maxsize=_REMEMBERED)(self._rank)
@@ -112,48 +112,16 @@ class FeatureReader:
             return self._rank_here(source, index)
 
     def _rank_here(self, source: int, index: int) -> tuple[_Ranked, _Ranked, _Ranked]:
-        decoder = self._decoders[source]
-        effects = self._unembedding.effects(decoder.direction(index))[: len(self._tokenizer)]
+        one = self._sources[source]
+        effects = self._unembedding.effects(_direction(one, index))[: len(self._tokenizer)]
         raising, lowering = _Ranked.largest(effects), _Ranked.largest(-effects)
-        cosines = decoder.cosines(index)
+        cosines = _cosines(one.sae.W_dec, index)
         # Among them it would be the nearest to itself.
         cosines[index] = -torch.inf
         return raising.above(0), lowering.above(0).negated(), _Ranked.largest(cosines).above(0)
 
     def _effect(self, token_id: int, logit: float) -> TokenEffect:
         return TokenEffect(token_id, self._decode([token_id]), logit)
-
-
-class _Decoder:
-    """The rows of one source's decoder [width, d_model], each what a feature writes."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-
-    def direction(self, index: int) -> Tensor:
-        """What one unit of the feature's activation adds to the residual stream, [d_model]."""
-        hook = self._source.writes_to
-        if hook.rpartition(".")[2] not in _WRITTEN:
-            raise Unreadable(
-                f"features of {self._source.id} do not write to the residual stream "
-                f"({hook}), so they have no direct effect on logits"
-            )
-        row: Tensor = self._rows[index]
-        return row
-
-    def cosines(self, index: int) -> Tensor:
-        """Cosine similarity of every row with one of them, [width]; 0 for rows of zeros."""
-        row = self._rows[index].float()
-        lengths: Tensor = self._norms * row.norm()
-        return _product(self._rows, row) / lengths.clamp_min(1e-12)
-
-    @property
-    def _rows(self) -> Tensor:
-        return self._source.sae.W_dec
-
-    @cached_property
-    def _norms(self) -> Tensor:
-        return torch.cat([some.float().norm(dim=-1) for some in torch.split(self._rows, _ROWS)])
 
 
 @dataclass(frozen=True)
@@ -179,6 +147,19 @@ class _Ranked:
         return list(zip(self.ids[:count].tolist(), self.values[:count].tolist(), strict=True))
 
 
-def _product(rows: Tensor, vector: Tensor) -> Tensor:
-    """rows [n, d] times vector [d], in float32."""
-    return torch.cat([some.float() @ vector for some in torch.split(rows, _ROWS)])
+def _direction(source: Source, index: int) -> Tensor:
+    """What one unit of a feature's activation adds to the residual stream, [d_model]."""
+    if source.writes_to.rpartition(".")[2] not in _WRITTEN:
+        raise Unreadable(
+            f"features of {source.id} do not write to the residual stream ({source.writes_to}), "
+            "so they have no direct effect on logits"
+        )
+    return source.sae.W_dec[index]
+
+
+def _cosines(rows: Tensor, index: int) -> Tensor:
+    """Cosine similarity of every row [n, d] with one of them, [n]; 0 for rows of zeros."""
+    row = rows[index].float()
+    parts = [(some @ row, some.norm(dim=-1)) for some in map(torch.Tensor.float, rows.split(_ROWS))]
+    products, norms = map(torch.cat, zip(*parts, strict=True))
+    return products / (norms * row.norm()).clamp_min(1e-12)

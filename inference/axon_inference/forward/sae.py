@@ -38,6 +38,11 @@ class Strongest(NamedTuple):
     l0: Tensor
     error: Tensor
 
+    def first(self, rows: int, k: int) -> Strongest:
+        """The first k features of the first rows."""
+        ids, activations = self.ids[:rows, :k], self.activations[:rows, :k]
+        return Strongest(ids, activations, self.l0[:rows], self.error[:rows])
+
 
 def rows_at_once(width: int, itemsize: int) -> int:
     """How many vectors are encoded together by an SAE with so many features."""
@@ -68,19 +73,19 @@ class SAE(nn.Module):
         self._centers = centers
         self._normalize = theirs.cfg.normalize_activations
         self._shifts = bool(theirs.cfg.apply_b_dec_to_input)
+        self._fold(theirs)
         self._take(theirs)
         self.W_dec, self.b_dec = _fixed(theirs.W_dec), _fixed(theirs.b_dec)
         if self.W_dec.device.type == "cpu":
             prepack.unmap(self)
 
-    def _take(self, theirs: Any) -> None:
-        """Take what encodes, after folding the norms of the decoder's rows into it, so that they
-        are 1, as on Neuronpedia."""
+    def _fold(self, theirs: Any) -> None:
+        """Fold the norms of the decoder's rows into the encoder, as Neuronpedia does."""
         theirs.fold_W_dec_norm()
-        self._take_product(theirs, theirs.b_enc)
 
-    def _take_product(self, theirs: Any, bias: Tensor | None) -> None:
-        self.product = _layer(theirs.W_enc.t(), bias)
+    def _take(self, theirs: Any) -> None:
+        """Take what encodes."""
+        self.product = _layer(theirs.W_enc.t(), theirs.b_enc)
         theirs.W_enc = _fixed(theirs.W_enc.new_empty(0))
 
     def _activations(self, z: Tensor) -> Tensor:
@@ -165,8 +170,7 @@ class Gated(SAE):
     """One product decides which features are active and, scaled, how much."""
 
     def _take(self, theirs: Any) -> None:
-        theirs.fold_W_dec_norm()
-        self._take_product(theirs, None)
+        super()._take(theirs)
         self.b_gate, self.b_mag = _fixed(theirs.b_gate), _fixed(theirs.b_mag)
         self.magnitude = _fixed(theirs.r_mag.exp())
 
@@ -183,15 +187,14 @@ class TopK(SAE):
     folding would choose others, so the norms stay as they are, as on Neuronpedia.
     """
 
-    def _take(self, theirs: Any) -> None:
+    def _fold(self, theirs: Any) -> None:
         self.k = int(theirs.cfg.k)
         if theirs.cfg.rescale_acts_by_decoder_norm:
-            theirs.fold_W_dec_norm()
+            super()._fold(theirs)
             norms = theirs.W_dec.norm(dim=-1)  # 1, but for rounding and rows of zeros
             theirs.W_enc.mul_(norms)
             theirs.b_enc.mul_(norms)
             theirs.W_dec.div_(norms.clamp_min(1e-8)[:, None])
-        self._take_product(theirs, theirs.b_enc)
 
     def _active(self, z: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         values, ids = strongest(self.product(z), self.k)
@@ -205,13 +208,15 @@ class TopK(SAE):
 class MatchingPursuit(SAE):
     """Features are chosen one by one, each by what those before it leave of the vector."""
 
+    def _fold(self, theirs: Any) -> None:
+        if not self._shifts:
+            theirs.b_dec.zero_()  # then SAELens' decoder does not add it either
+
     def _take(self, theirs: Any) -> None:
-        self.product = _plain(theirs.W_dec, None)  # of the decoder's rows, which stay plain
+        self.product = _plain(theirs.W_dec, None)  # it encodes with its decoder
         self.iterations = theirs.cfg.max_iterations or self.d_in
         self._least = float(theirs.cfg.residual_threshold)
         self._until_repeated = bool(theirs.cfg.stop_on_duplicate_support)
-        if not self._shifts:
-            theirs.b_dec.zero_()  # then SAELens' decoder does not add it either
 
     def _activations(self, z: Tensor) -> Tensor:
         found = z.new_zeros(len(z), self.width)
