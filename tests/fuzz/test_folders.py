@@ -15,7 +15,7 @@ from axon.v1 import inference_pb2 as pb
 from axon_inference.catalog.catalog import SourceSpec
 from axon_inference.config import Settings
 from axon_inference.forward import sources
-from axon_inference.forward.model import LanguageModel, load_model
+from axon_inference.forward.model import LanguageModel, load_weights, outline
 from axon_inference.loading import loading, starting
 from axon_inference.serving.service import Service
 from hypothesis import strategies as st
@@ -93,7 +93,8 @@ def _ours(error: Exception, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def served(tiny_model: tuple[Path, Path]) -> LanguageModel:
-    return load_model("tiny", str(tiny_model[0]), device="cpu", dtype="float32")
+    folder = str(tiny_model[0])
+    return load_weights(outline("tiny", folder, device="cpu", dtype="float32"), folder)
 
 
 @fuzz(_of_sae, share=0.9)

@@ -75,9 +75,7 @@ class Layout:
     slots. They look at positions below `length`, each up to its own. The others are `spans`.
     """
 
-    positions: Tensor  # [N], for the model's position embedding
-    slots: Tensor  # [N], where keys and values are written ...
-    targets: Tensor  # [N], ... and at which position; may be the spare one
+    numbers: Tensor  # [len(Row), N], on the device
     n_decode: int
     decode_slots: slice | Tensor
     length: int
@@ -85,32 +83,26 @@ class Layout:
     spans: tuple[Span, ...] = ()
     only: tuple[int, int] | None = None  # slot and target of the only token, if there is one
     # All layers of a kind look alike, so each mask is made once.
-    _decode_masks: dict[int | None, Tensor | None] = field(default_factory=dict)
-    _span_masks: dict[tuple[Span, int | None], Tensor] = field(default_factory=dict)
+    _masks: dict[tuple[Span | None, int | None], Tensor | None] = field(default_factory=dict)
 
-    def decode_mask(self, window: int | None) -> Tensor | None:
-        """Which of `length` positions each decoding token sees, bool [n_decode, 1, 1, length].
+    def mask(self, window: int | None, span: Span | None = None) -> Tensor | None:
+        """Which positions each decoding token sees, bool [n_decode, 1, 1, length], or each token of
+        a span, [count, end]. None where it is all of them.
 
-        None where it is all of them. `window` is the layer's sliding window, in tokens.
+        `window` is the layer's sliding window, in tokens.
         """
-        if window not in self._decode_masks:
-            self._decode_masks[window] = self._decode_mask(window)
-        return self._decode_masks[window]
+        if (span, window) not in self._masks:
+            self._masks[span, window] = self._mask(window, span)
+        return self._masks[span, window]
 
-    def span_mask(self, span: Span, window: int | None) -> Tensor:
-        """Which positions of its sequence each token of a span sees, bool [count, end]."""
-        key = (span, window)
-        if key not in self._span_masks:
-            positions = torch.arange(span.end, device=self.positions.device)
-            self._span_masks[key] = visible(positions[span.start :, None], positions, window)
-        return self._span_masks[key]
-
-    def _decode_mask(self, window: int | None) -> Tensor | None:
-        crossed = window is not None and self.length > window
-        if not self.ragged and not crossed:
+    def _mask(self, window: int | None, span: Span | None) -> Tensor | None:
+        keys = torch.arange(span.end if span else self.length, device=self.numbers.device)
+        if span:
+            return visible(keys[span.start :, None], keys, window)
+        if not self.ragged and (window is None or self.length <= window):
             return None
-        query = self.positions[: self.n_decode, None]
-        return visible(query, torch.arange(self.length, device=query.device), window)[:, None, None]
+        queries = self.numbers[Row.POSITION, : self.n_decode, None]
+        return visible(queries, keys, window)[:, None, None]
 
 
 def visible(query: Tensor, key: Tensor, window: int | None) -> Tensor:
@@ -202,9 +194,7 @@ def layout(plan: Plan, numbers: Tensor) -> Layout:
     contiguous = bool((decode == np.arange(first, first + n)).all())
     length = plan.decode_length
     return Layout(
-        positions=numbers[Row.POSITION],
-        slots=numbers[Row.SLOT],
-        targets=numbers[Row.TARGET],
+        numbers,
         n_decode=n,
         decode_slots=slice(first, first + n) if contiguous else numbers[Row.SLOT, :n],
         length=length,
@@ -217,15 +207,7 @@ def layout(plan: Plan, numbers: Tensor) -> Layout:
 def decode_layout(numbers: Tensor, length: int) -> Layout:
     """The layout of slots 0, 1, ... that decode, of numbers not known on the host."""
     rows = numbers.shape[1]
-    return Layout(
-        positions=numbers[Row.POSITION],
-        slots=numbers[Row.SLOT],
-        targets=numbers[Row.TARGET],
-        n_decode=rows,
-        decode_slots=slice(0, rows),
-        length=length,
-        ragged=True,
-    )
+    return Layout(numbers, n_decode=rows, decode_slots=slice(0, rows), length=length, ragged=True)
 
 
 def knobs(plan: Plan, numbers: Tensor) -> Knobs:
@@ -253,39 +235,32 @@ class Buffers:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._sent = self._received = self._memory(0, torch.int64)
-        self._there = self._sent
+        self._device, self._gpu = device, device.type != "cpu"
+        self._sent = self._there = torch.empty(0, dtype=torch.int64)
+        self._received = torch.empty(0, dtype=torch.int32)
 
     def send(self, numbers: Ints) -> Tensor:
         """A step's numbers on the device, valid until the next step's are sent."""
-        if numbers.size > len(self._sent):
-            self._sent = self._memory(numbers.size, torch.int64)
-            self._there = self._sent if self._on_cpu else self._sent.to(self._device)
-        self._sent.numpy()[: numbers.size] = numbers.ravel()
-        found = self._there[: numbers.size]
-        if not self._on_cpu:
-            found.copy_(self._sent[: numbers.size], non_blocking=True)
-        return found.view(numbers.shape)
+        size = numbers.size
+        if size > len(self._sent):
+            self._sent = torch.empty(size, dtype=torch.int64, pin_memory=self._gpu)
+            self._there = self._sent.to(self._device)
+        self._sent.numpy()[:size] = numbers.ravel()
+        if self._gpu:
+            self._there[:size].copy_(self._sent[:size], non_blocking=True)
+        return self._there[:size].view(numbers.shape)
 
     def fetch(self, tensors: list[Tensor]) -> list[npt.NDArray[Any]]:
         """What a step found, on the host: integers as int32 or int64, others as float32."""
-        if self._on_cpu:
+        if not self._gpu:
             # Copies: the next step may write where these are.
             return [tensor.numpy().copy() for tensor in tensors]
         flat = packed(tensors)
         if len(flat) > len(self._received):
-            self._received = self._memory(len(flat), torch.int32)
+            self._received = torch.empty(len(flat), dtype=torch.int32, pin_memory=True)
         self._received[: len(flat)].copy_(flat, non_blocking=True)
         torch.cuda.current_stream(self._device).synchronize()
         return unpacked(self._received.numpy()[: len(flat)].copy(), tensors)
-
-    @property
-    def _on_cpu(self) -> bool:
-        return self._device.type == "cpu"
-
-    def _memory(self, size: int, dtype: torch.dtype) -> Tensor:
-        return torch.zeros(size, dtype=dtype, pin_memory=not self._on_cpu)
 
 
 def packed(tensors: list[Tensor]) -> Tensor:

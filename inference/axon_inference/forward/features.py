@@ -7,7 +7,7 @@ for; nothing is precomputed or copied, and answers are remembered.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -30,6 +30,7 @@ _REMEMBERED = 4096
 # Rows of a decoder looked at together, so that one of half precision is never there in float32
 # as a whole.
 _ROWS = 8192
+_Ranked = tuple[Tensor, Tensor]
 
 
 class Tokenizer(Protocol):
@@ -100,51 +101,36 @@ class FeatureReader:
         Raises:
             Unreadable: the source's decoder does not write to the residual stream.
         """
-        promoted, suppressed, neighbors = self._ranked(source, index)
+        raising, lowering, near = self._ranked(source, index)
         return Feature(
-            promoted=tuple(self._effect(i, v) for i, v in promoted.first(limit)),
-            suppressed=tuple(self._effect(i, v) for i, v in suppressed.first(limit)),
-            neighbors=tuple(Neighbor(i, v) for i, v in neighbors.first(limit)),
+            promoted=tuple(self._effect(i, v) for i, v in _first(raising, limit)),
+            suppressed=tuple(self._effect(i, -v) for i, v in _first(lowering, limit)),
+            neighbors=tuple(Neighbor(i, v) for i, v in _first(near, limit)),
         )
 
     def _rank(self, source: int, index: int) -> tuple[_Ranked, _Ranked, _Ranked]:
-        with inference(self._unembedding.gain.device):
-            return self._rank_here(source, index)
-
-    def _rank_here(self, source: int, index: int) -> tuple[_Ranked, _Ranked, _Ranked]:
         one = self._sources[source]
-        effects = self._unembedding.effects(_direction(one, index))[: len(self._tokenizer)]
-        raising, lowering = _Ranked.largest(effects), _Ranked.largest(-effects)
-        cosines = _cosines(one.sae.W_dec, index)
-        # Among them it would be the nearest to itself.
-        cosines[index] = -torch.inf
-        return raising.above(0), lowering.above(0).negated(), _Ranked.largest(cosines).above(0)
+        with inference(self._unembedding.gain.device):
+            effects = self._unembedding.effects(_direction(one, index))[: len(self._tokenizer)]
+            cosines = _cosines(one.sae.W_dec, index)
+            # Among them it would be the nearest to itself.
+            cosines[index] = -torch.inf
+            return _largest(effects), _largest(-effects), _largest(cosines)
 
     def _effect(self, token_id: int, logit: float) -> TokenEffect:
         return TokenEffect(token_id, self._decode([token_id]), logit)
 
 
-@dataclass(frozen=True)
-class _Ranked:
-    """Indices and values, largest first, both [k] on the host."""
+def _largest(values: Tensor) -> _Ranked:
+    """The largest of some values and where they are, if above 0: both [k], on the host."""
+    top = values.topk(min(MAX_FEATURE_ENTRIES, len(values)))
+    kept = top.values > 0
+    return top.indices[kept].to("cpu", torch.int32), top.values[kept].cpu()
 
-    ids: Tensor
-    values: Tensor
 
-    @classmethod
-    def largest(cls, values: Tensor) -> _Ranked:
-        top = values.topk(min(MAX_FEATURE_ENTRIES, len(values)))
-        return cls(top.indices.to("cpu", torch.int32), top.values.cpu())
-
-    def above(self, bound: float) -> _Ranked:
-        kept = self.values > bound
-        return _Ranked(self.ids[kept], self.values[kept])
-
-    def negated(self) -> _Ranked:
-        return _Ranked(self.ids, -self.values)
-
-    def first(self, count: int) -> list[tuple[int, float]]:
-        return list(zip(self.ids[:count].tolist(), self.values[:count].tolist(), strict=True))
+def _first(ranked: _Ranked, count: int) -> Iterable[tuple[int, float]]:
+    ids, values = ranked
+    return zip(ids[:count].tolist(), values[:count].tolist(), strict=True)
 
 
 def _direction(source: Source, index: int) -> Tensor:
@@ -160,6 +146,6 @@ def _direction(source: Source, index: int) -> Tensor:
 def _cosines(rows: Tensor, index: int) -> Tensor:
     """Cosine similarity of every row [n, d] with one of them, [n]; 0 for rows of zeros."""
     row = rows[index].float()
-    parts = [(some @ row, some.norm(dim=-1)) for some in map(torch.Tensor.float, rows.split(_ROWS))]
-    products, norms = map(torch.cat, zip(*parts, strict=True))
+    parts = [(some.float() @ row, some.float().norm(dim=-1)) for some in torch.split(rows, _ROWS)]
+    products, norms = (torch.cat(kind) for kind in zip(*parts, strict=True))
     return products / (norms * row.norm()).clamp_min(1e-12)

@@ -56,9 +56,8 @@ class Outputs:
 
     def copied(self) -> Outputs:
         """The same in memory of its own."""
-        logits, *rest = [tensor.clone() for tensor in self.tensors()]
-        features = [Strongest(*rest[at : at + 4]) for at in range(0, len(rest), 4)]
-        return Outputs(logits, tuple(features))
+        features = tuple(Strongest(*map(torch.clone, found)) for found in self.features)
+        return Outputs(self.logits.clone(), features)
 
 
 Compute = Callable[[Tensor], Outputs]

@@ -87,7 +87,21 @@ class LanguageModel:
         Raises:
             ModelError: the model has no such hook point, or Axon cannot observe it.
         """
-        return _resolve(self, name)
+        blocks, _, rest = name.partition(".")
+        number, _, hook = rest.partition(".")
+        if blocks != "blocks" or not number.isdigit() or not hook:
+            raise ModelError(f"hook point {name!r}: Axon reads blocks.LAYER.hook_NAME only")
+        layer = int(number)
+        if layer >= self.n_layers:
+            raise ModelError(f"hook point {name!r}: the model has layers 0 to {self.n_layers - 1}")
+        target = _target(self.adapter.get_component_mapping()["blocks"], hook)
+        component, _, end = target.rpartition(".")
+        if end not in ("hook_in", "hook_out"):
+            raise ModelError(f"hook point {name!r}: this model has none that Axon can read")
+        path = f"blocks.{layer}.{component}".rstrip(".")
+        module = self.adapter.get_component(self.network, path)
+        width = _inputs(module) if hook == _HEADS else self.d_model
+        return HookPoint(name, layer, module, "in" if end == "hook_in" else "out", width)
 
     @property
     def has_layer_norm(self) -> bool:
@@ -179,14 +193,6 @@ def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
     return replace(model, network=network)
 
 
-def load_model(
-    model_id: str, folder: str, *, device: str, dtype: str, context_length: int = 0
-) -> LanguageModel:
-    """Load a folder in Hugging Face format for inference; errors are those of the two steps."""
-    empty = outline(model_id, folder, device=device, dtype=dtype, context_length=context_length)
-    return load_weights(empty, folder)
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence transformers' bar, and its table of unexpected weights (vision, old buffers)."""
@@ -219,24 +225,6 @@ def _adapter(config: Any, architecture: str, model_id: str, dtype: torch.dtype) 
         raise ModelError(
             f"TransformerLens does not know {architecture}, so its hook points have no names"
         ) from error
-
-
-def _resolve(model: LanguageModel, name: str) -> HookPoint:
-    blocks, _, rest = name.partition(".")
-    number, _, hook = rest.partition(".")
-    if blocks != "blocks" or not number.isdigit() or not hook:
-        raise ModelError(f"hook point {name!r}: Axon reads blocks.LAYER.hook_NAME only")
-    layer = int(number)
-    if layer >= model.n_layers:
-        raise ModelError(f"hook point {name!r}: the model has layers 0 to {model.n_layers - 1}")
-    target = _target(model.adapter.get_component_mapping()["blocks"], hook)
-    component, _, end = target.rpartition(".")
-    if end not in ("hook_in", "hook_out"):
-        raise ModelError(f"hook point {name!r}: this model has none that Axon can read")
-    path = f"blocks.{layer}.{component}".rstrip(".")
-    module = model.adapter.get_component(model.network, path)
-    width = _inputs(module) if hook == _HEADS else model.d_model
-    return HookPoint(name, layer, module, "in" if end == "hook_in" else "out", width)
 
 
 def _target(block: Any, hook: str) -> str:

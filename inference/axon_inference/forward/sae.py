@@ -23,6 +23,7 @@ _SPARSE = 512
 _AT_ONCE = 256 << 20
 # The most such tensors there are at once, with some room.
 _TENSORS = 5
+_Layer = nn.Linear | prepack.PackedLinear
 
 
 class PackingError(Unservable):
@@ -85,7 +86,7 @@ class SAE(nn.Module):
 
     def _take(self, theirs: Any) -> None:
         """Take what encodes."""
-        self.product = _layer(theirs.W_enc.t(), theirs.b_enc)
+        self.product: _Layer = _layer(theirs.W_enc.t(), theirs.b_enc)
         theirs.W_enc = _fixed(theirs.W_enc.new_empty(0))
 
     def _activations(self, z: Tensor) -> Tensor:
@@ -108,7 +109,7 @@ class SAE(nn.Module):
 
         Many rows are read in parts, so that the memory it takes has a bound.
         """
-        parts = vectors.split(rows_at_once(self.width, self.dtype.itemsize))
+        parts = torch.split(vectors, rows_at_once(self.width, self.dtype.itemsize))
         found = [self._read(rows, k) for rows in parts]
         if len(found) == 1:
             return found[0]
@@ -130,7 +131,7 @@ class SAE(nn.Module):
 
     def _enter(self, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Vectors as the encoder reads them, and the way back from what the decoder writes."""
-        leave: Callable[[Tensor], Tensor] = _same
+        leave: Callable[[Tensor], Tensor] = lambda y: y  # noqa: E731
         if self._normalize == "layer_norm":
             mean = x.mean(-1, keepdim=True)
             x = x - mean
@@ -146,8 +147,7 @@ class SAE(nn.Module):
     def reads(self, features: Tensor) -> Tensor:
         """The encoder's columns of some features [n], as rows [n, d_in]. If the weights are packed,
         all of them are unpacked for it."""
-        weight: Tensor = self.product.weight
-        return weight[features]
+        return self.product.weight[features]
 
     def writes(self, features: Tensor) -> Tensor:
         """The decoder's rows of some features [n]: [n, d_in]."""
@@ -258,10 +258,6 @@ def _fixed(weight: Tensor) -> nn.Parameter:
     return nn.Parameter(weight.detach(), requires_grad=False)
 
 
-def _same(y: Tensor) -> Tensor:
-    return y
-
-
 def _plain(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
     layer.weight = _fixed(weight)
@@ -270,7 +266,7 @@ def _plain(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     return layer
 
 
-def _layer(weight: Tensor, bias: Tensor | None) -> nn.Module:
+def _layer(weight: Tensor, bias: Tensor | None) -> _Layer:
     """x [R, d_in] to x W^T + b, by packed weights where that is possible."""
     if not prepack.available(weight.device, weight.dtype):
         return _plain(weight, bias)

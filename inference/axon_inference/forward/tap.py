@@ -19,7 +19,9 @@ class Tap:
     def __init__(self, sources: Sequence[Source]) -> None:
         self.sources = tuple(sources)
         self._seen: dict[str, Tensor] = {}
-        self._handles = [self._watch(hook) for hook in _distinct(self.sources)]
+        # Several SAEs may read one hook point; it is watched once.
+        hooks = {source.hook.name: source.hook for source in self.sources}
+        self._handles = [self._watch(hook) for hook in hooks.values()]
 
     def close(self) -> None:
         """Take the hooks off the network."""
@@ -60,8 +62,3 @@ class Tap:
         if hook.side == "in":
             return hook.module.register_forward_pre_hook(entering, with_kwargs=True)
         return hook.module.register_forward_hook(leaving)
-
-
-def _distinct(sources: Sequence[Source]) -> list[HookPoint]:
-    """Several SAEs may read one hook point; it is watched once."""
-    return list({source.hook.name: source.hook for source in sources}.values())

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from axon.v1 import inference_pb2 as pb
 
-from axon_inference.catalog.catalog import Selection, SourceSpec, select
+from axon_inference.catalog.catalog import Selection, select
 from axon_inference.catalog.files import Unservable
 from axon_inference.catalog.hub import Want, fetch, require_network, snapshot
 from axon_inference.config import Settings
@@ -98,7 +98,10 @@ def _load(
     report: Callable[[str], None],
 ) -> Loaded:
     model, slots, selfcheck = _load_model(selection, settings, device, report)
-    sources = [_load_source(spec, model, report) for spec in selection.sources]
+    sources = []
+    for spec in selection.sources:
+        report(f"loading source {spec}")
+        sources.append(load_source(spec, model))
     _require_distinct(sources)
     if capture is None and model.device.type == "cuda" and settings.graphs == "auto":
         capture = CudaCapture(model.device)
@@ -201,11 +204,6 @@ def _load_model(
     if prepack.available(model.device, model.dtype):
         prepack.prepack(model.network)
     return model, slots, selfcheck
-
-
-def _load_source(spec: SourceSpec, model: LanguageModel, report: Callable[[str], None]) -> Source:
-    report(f"loading source {spec}")
-    return load_source(spec, model)
 
 
 def _require_distinct(sources: list[Source]) -> None:

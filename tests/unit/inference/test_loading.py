@@ -15,7 +15,7 @@ from axon_inference.config import Settings
 from axon_inference.engine.text import decoder
 from axon_inference.engine.validation import InvalidRequest, resolve
 from axon_inference.forward.configuration import ModelError
-from axon_inference.forward.model import LanguageModel, load_model, outline
+from axon_inference.forward.model import LanguageModel, outline
 from axon_inference.forward.sources import Size, SourceError
 from axon_inference.loading import container, loading, memory
 
@@ -299,7 +299,7 @@ def test_layers_that_are_not_attention_are_refused(tmp_path: Path) -> None:
 
     Qwen3NextConfig(num_hidden_layers=4).save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="linear_attention"):
-        load_model("m", str(tmp_path), device="cpu", dtype="float32")
+        outline("m", str(tmp_path), device="cpu", dtype="float32")
 
 
 def test_a_source_whose_hook_point_gives_nothing_is_refused(model: Path, tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_attention_that_cannot_be_replaced_is_refused(tmp_path: Path) -> None:
     tiny.tokenizer_folder(tmp_path)
     GPTJConfig(n_layer=1, n_embd=32, n_head=4, rotary_dim=8).save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="gptj brings its own attention"):
-        load_model("m", str(tmp_path), device="cpu", dtype="float32")
+        outline("m", str(tmp_path), device="cpu", dtype="float32")
 
 
 def test_positions_that_depend_on_the_longest_request_are_refused(tmp_path: Path) -> None:
@@ -340,5 +340,5 @@ def test_positions_that_depend_on_the_longest_request_are_refused(tmp_path: Path
     }
     folder = tiny.untested_folder(tmp_path, "llama", rope_parameters=rope)
     with pytest.raises(ModelError, match=r"passes 32 tokens: set AXON_CONTEXT_LENGTH"):
-        load_model("m", str(folder), device="cpu", dtype="float32")
-    load_model("m", str(folder), device="cpu", dtype="float32", context_length=32)
+        outline("m", str(folder), device="cpu", dtype="float32")
+    outline("m", str(folder), device="cpu", dtype="float32", context_length=32)
