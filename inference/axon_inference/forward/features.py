@@ -148,4 +148,5 @@ def _cosines(rows: Tensor, index: int) -> Tensor:
     row = rows[index].float()
     parts = [(some.float() @ row, some.float().norm(dim=-1)) for some in torch.split(rows, _ROWS)]
     products, norms = (torch.cat(kind) for kind in zip(*parts, strict=True))
-    return products / (norms * row.norm()).clamp_min(1e-12)
+    found: Tensor = products / (norms * row.norm()).clamp_min(1e-12)
+    return found
