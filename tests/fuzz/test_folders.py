@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from axon.v1 import inference_pb2 as pb
-from axon_inference.catalog.catalog import SourceSpec
+from axon_inference.catalog.selection import SourceSpec
 from axon_inference.config import Settings
-from axon_inference.forward import sources
-from axon_inference.forward.model import LanguageModel, load_weights, outline
-from axon_inference.loading import loading, starting
+from axon_inference.loading import ready, starting
+from axon_inference.model import sources
+from axon_inference.model.network import LanguageModel, load_weights, outline
 from axon_inference.serving.service import Service
 from hypothesis import strategies as st
 
@@ -138,7 +138,7 @@ def test_a_model_is_refused_in_one_line_or_generates(
 async def _bring_up(model: Path, sae: Path) -> None:
     """Loads the model as the service does, and generates if the service is ready."""
     settings = Settings(model=str(model), sources=(str(sae),), device="cpu", port=0, slots=2)
-    service = Service(settings, on_fatal=pytest.fail, load=loading.load)
+    service = Service(settings, on_fatal=pytest.fail, load=ready.load)
     try:
         await starting.bring_up(service, wait=False)
     except starting.CannotServe:

@@ -18,12 +18,12 @@ import torch
 from axon_inference.config import Settings
 from axon_inference.engine.requests import Features, Sampling
 from axon_inference.engine.step import Feed
-from axon_inference.forward import prepack
-from axon_inference.forward.batch import Buffers, Ints, packed
-from axon_inference.forward.graphs import Graphs
-from axon_inference.forward.runner import ModelRunner
-from axon_inference.forward.sampling import Knobs, sample
-from axon_inference.loading import loading
+from axon_inference.loading import ready
+from axon_inference.model import prepack
+from axon_inference.step.batch import Buffers, Ints, packed
+from axon_inference.step.graphs import Graphs
+from axon_inference.step.runner import ModelRunner
+from axon_inference.step.sampling import Knobs, sample
 from torch import Tensor
 
 from .. import tiny
@@ -56,7 +56,7 @@ def on_gpu(gpu: FakeGpu, folder: Path, family: str, architectures: list[str]) ->
     dtype = "bfloat16" if family == "qwen3_moe" else "float32"
     names = tuple(map(str, saes))
     settings = Settings(model=str(model), sources=names, slots=4, device="cpu", dtype=dtype)
-    runner = loading.load(settings).runner
+    runner = ready.load(settings).runner
     gpu.move([runner.model.network, *(source.sae for source in runner.tap.sources)])
     runner._seen = gpu.tensor(runner._seen)
     runner.cache.keys.clear()

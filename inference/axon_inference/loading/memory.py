@@ -10,10 +10,10 @@ import psutil
 import torch
 
 from axon_inference.catalog.downloads import readable
-from axon_inference.forward import prepack, sae
-from axon_inference.forward.model import LanguageModel
-from axon_inference.forward.sources import Size
 from axon_inference.loading.container import MemoryTooSmall, memory_limit
+from axon_inference.model import prepack, sae
+from axon_inference.model.network import LanguageModel
+from axon_inference.model.sources import Size
 
 # How many float32 tensors [slots, vocabulary] there are at once when all knobs are in use.
 _SCORES = 10

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from axon_inference.engine.requests import Features, Sampling
 from axon_inference.engine.step import Feed
-from axon_inference.forward.batch import (
+from axon_inference.step.batch import (
     Buffers,
     Row,
     knobs,
@@ -14,8 +14,8 @@ from axon_inference.forward.batch import (
     plan,
     unpacked,
 )
-from axon_inference.forward.cache import SlotCache
-from axon_inference.forward.sampling import seed_bits
+from axon_inference.step.cache import SlotCache
+from axon_inference.step.sampling import seed_bits
 
 HEADS, D_HEAD, CONTEXT = 2, 3, 6
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from axon_inference.engine.requests import Unreadable
-from axon_inference.forward.features import FeatureReader, Unembedding
+from axon_inference.model.features import FeatureReader, Unembedding
 
 HOOK = "blocks.1.hook_resid_post"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from axon_inference.forward import prepack, sae
+from axon_inference.model import prepack, sae
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from axon_inference.forward.sampling import Knobs, draw, sample, seed_bits, truncate, uniform
+from axon_inference.step.sampling import Knobs, draw, sample, seed_bits, truncate, uniform
 
 LOGITS = torch.tensor([3.0, 1.0, 2.0, -1.0, 0.5])
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from axon_inference.engine.requests import Sampling
 from axon_inference.engine.step import Feed
-from axon_inference.forward.sampling import Knobs, seed_bits
+from axon_inference.step.sampling import Knobs, seed_bits
 
 Ints = npt.NDArray[np.int64]
 

@@ -14,12 +14,12 @@ from typing import Any
 from huggingface_hub import hf_hub_download
 from safetensors import safe_open
 
-from axon_inference.catalog.catalog import SourceSpec
 from axon_inference.catalog.files import Unservable, read_json
-from axon_inference.forward.configuration import ModelError
-from axon_inference.forward.model import HookPoint, LanguageModel
-from axon_inference.forward.reading import reading, require_finite, tensors_in
-from axon_inference.forward.sae import ARCHITECTURES, SAE, of
+from axon_inference.catalog.selection import SourceSpec
+from axon_inference.model.configuration import ModelError
+from axon_inference.model.network import HookPoint, LanguageModel
+from axon_inference.model.reading import reading, require_finite, tensors_in
+from axon_inference.model.sae import ARCHITECTURES, SAE, of
 
 # What `from_pretrained` settings of an SAE's model mean for the raw model we run. These change
 # weights, but no vector where SAEs read; all others that are set are refused, except centring.

@@ -22,26 +22,25 @@ from typing import Any
 import torch
 from axon.v1 import inference_pb2 as pb
 
-from axon_inference.catalog.catalog import Selection, select
 from axon_inference.catalog.files import Unservable
 from axon_inference.catalog.hub import Want, fetch, require_network, snapshot
+from axon_inference.catalog.selection import Selection, select
 from axon_inference.config import Settings
-from axon_inference.engine.requests import Features, Sampling
+from axon_inference.engine.requests import MAX_FEATURES, Features, Sampling, Served
 from axon_inference.engine.scheduler import Scheduler
 from axon_inference.engine.step import DeviceLost, Feed
-from axon_inference.engine.validation import MAX_FEATURES, Served
-from axon_inference.forward import prepack
-from axon_inference.forward.configuration import ModelError
-from axon_inference.forward.device import choose, current
-from axon_inference.forward.features import FeatureReader, Unembedding
-from axon_inference.forward.graphs import Capture, CudaCapture, GraphError
-from axon_inference.forward.model import LanguageModel, load_weights, outline
-from axon_inference.forward.runner import ModelRunner
-from axon_inference.forward.sources import Source, SourceError, check, load_source
 from axon_inference.loading import memory
 from axon_inference.loading.container import MemoryTooSmall
 from axon_inference.loading.selfcheck import SelfCheck
 from axon_inference.logs import describe
+from axon_inference.model import prepack
+from axon_inference.model.configuration import ModelError
+from axon_inference.model.device import choose, current
+from axon_inference.model.features import FeatureReader, Unembedding
+from axon_inference.model.network import LanguageModel, load_weights, outline
+from axon_inference.model.sources import Source, SourceError, check, load_source
+from axon_inference.step.graphs import Capture, CudaCapture, GraphError
+from axon_inference.step.runner import ModelRunner
 
 _log = logging.getLogger(__name__)
 

@@ -23,8 +23,7 @@ from transformers import (
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
-from axon_inference.forward import attention
-from axon_inference.forward.configuration import (
+from axon_inference.model.configuration import (
     ModelError,
     bos_id,
     eos_ids,
@@ -32,7 +31,7 @@ from axon_inference.forward.configuration import (
     refuse_odd_vocabulary,
     refuse_shared_stretching,
 )
-from axon_inference.forward.reading import (
+from axon_inference.model.reading import (
     reading,
     require_configuration,
     require_finite,
@@ -40,6 +39,8 @@ from axon_inference.forward.reading import (
     weights_file,
 )
 
+# The name under which transformers finds the attention of a packed batch (step/attention.py).
+ATTENTION = "axon_slots"
 # Where nothing else bounds it: keys and values of a slot grow with it.
 _LONGEST_CONTEXT = 2048
 # The heads' outputs before they are mixed: the one hook point inside attention that SAEs read.
@@ -175,7 +176,7 @@ def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
             folder,
             config=model.config,
             dtype=model.dtype,
-            attn_implementation=attention.NAME,
+            attn_implementation=ATTENTION,
             key_mapping=_TEXT_OF_MULTIMODAL if text_only else None,
             ignore_mismatched_sizes=True,  # they are told below
             output_loading_info=True,

@@ -15,11 +15,16 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from axon_inference.engine.requests import Feature, Neighbor, TokenEffect, Unreadable
+from axon_inference.engine.requests import (
+    MAX_FEATURE_ENTRIES,
+    Feature,
+    Neighbor,
+    TokenEffect,
+    Unreadable,
+)
 from axon_inference.engine.text import decoder
-from axon_inference.engine.validation import MAX_FEATURE_ENTRIES
-from axon_inference.forward.device import inference
-from axon_inference.forward.sources import Source
+from axon_inference.model.device import inference
+from axon_inference.model.sources import Source
 
 # What these hook points hold is added to the residual stream as it is.
 _WRITTEN = frozenset(

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from axon_inference.forward.model import HookPoint
-from axon_inference.forward.sae import Strongest
-from axon_inference.forward.sources import Source, SourceError
+from axon_inference.model.network import HookPoint
+from axon_inference.model.sae import Strongest
+from axon_inference.model.sources import Source, SourceError
 
 
 class Tap:

@@ -16,7 +16,11 @@ from torch import Tensor
 
 from axon_inference.engine.requests import Activations, Features, Sampling
 from axon_inference.engine.step import DeviceLost, Feed, SourceRows, StageTimes, StepResult
-from axon_inference.forward.batch import (
+from axon_inference.model.device import inference, lost
+from axon_inference.model.network import LanguageModel
+from axon_inference.model.sources import Source
+from axon_inference.step import attention  # noqa: F401  (registers itself)
+from axon_inference.step.batch import (
     Buffers,
     Ints,
     Layout,
@@ -27,13 +31,10 @@ from axon_inference.forward.batch import (
     layout,
     plan,
 )
-from axon_inference.forward.cache import SlotCache
-from axon_inference.forward.device import inference, lost
-from axon_inference.forward.graphs import Capture, Graphs, Outputs
-from axon_inference.forward.model import LanguageModel
-from axon_inference.forward.sampling import sample
-from axon_inference.forward.sources import Source
-from axon_inference.forward.tap import Tap
+from axon_inference.step.cache import SlotCache
+from axon_inference.step.graphs import Capture, Graphs, Outputs
+from axon_inference.step.sampling import sample
+from axon_inference.step.tap import Tap
 
 
 class ModelRunner:

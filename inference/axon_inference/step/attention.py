@@ -1,4 +1,4 @@
-"""Attention of a packed batch over the slots, registered with transformers under `NAME`.
+"""Attention of a packed batch over the slots, registered with transformers under `ATTENTION`.
 
 transformers hands every layer's queries, keys and values to a function chosen by name, with all
 that its architecture does differently as arguments (scale, shared heads, sliding window, soft
@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from axon_inference.forward.batch import Layout
-
-NAME = "axon_slots"
+from axon_inference.model.network import ATTENTION
+from axon_inference.step.batch import Layout
 
 
 def attend(
@@ -103,4 +102,4 @@ def _core(
     return scores.softmax(-1, dtype=torch.float32).to(values.dtype) @ values
 
 
-AttentionInterface.register(NAME, attend)
+AttentionInterface.register(ATTENTION, attend)

@@ -27,9 +27,9 @@ from torch import Tensor
 
 from axon_inference.engine.requests import Features, Sampling
 from axon_inference.engine.step import DeviceLost, Feed
-from axon_inference.forward.batch import Buffers, Plan, Row, padding, plan
-from axon_inference.forward.device import current, lost
-from axon_inference.forward.sae import Strongest
+from axon_inference.model.device import current, lost
+from axon_inference.model.sae import Strongest
+from axon_inference.step.batch import Buffers, Plan, Row, padding, plan
 
 _log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, linear
 
 from axon_inference.catalog.files import Unservable
-from axon_inference.forward import prepack
+from axon_inference.model import prepack
 
 # Beyond this many active features a dense product is as fast as gathering rows.
 _SPARSE = 512

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
-from axon_inference.forward.batch import Layout, Row
+from axon_inference.step.batch import Layout, Row
 
 
 class SlotCache(Cache):
