@@ -238,6 +238,7 @@ class Buffers:
         self._device, self._gpu = device, device.type != "cpu"
         self._sent = self._there = torch.empty(0, dtype=torch.int64)
         self._received = torch.empty(0, dtype=torch.int32)
+        self._copied = torch.cuda.Event() if self._gpu else None  # type: ignore[no-untyped-call]
 
     def send(self, numbers: Ints) -> Tensor:
         """A step's numbers on the device, valid until the next step's are sent."""
@@ -245,9 +246,12 @@ class Buffers:
         if size > len(self._sent):
             self._sent = torch.empty(size, dtype=torch.int64, pin_memory=self._gpu)
             self._there = self._sent.to(self._device)
+        if self._copied:  # a step that failed may not have reached the device yet
+            self._copied.synchronize()
         self._sent.numpy()[:size] = numbers.ravel()
-        if self._gpu:
+        if self._copied:
             self._there[:size].copy_(self._sent[:size], non_blocking=True)
+            self._copied.record()
         return self._there[:size].view(numbers.shape)
 
     def fetch(self, tensors: list[Tensor]) -> list[npt.NDArray[Any]]:
