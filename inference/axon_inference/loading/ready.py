@@ -123,7 +123,13 @@ def _load(
             encode=_encoder(model.tokenizer),
             piece=lambda token_id: str(model.tokenizer.convert_ids_to_tokens(token_id)),
         ),
-        info=_info(model),
+        info=pb.ModelInfo(
+            n_layers=model.n_layers,
+            d_model=model.d_model,
+            vocab_size=model.vocab_size,
+            device=str(model.device),
+            dtype=str(model.dtype).removeprefix("torch."),
+        ),
         sources=[_describe(source) for source in sources],
         slots=slots,
         cache_bytes=runner.cache.nbytes,
@@ -246,16 +252,6 @@ def _encoder(tokenizer: Any) -> Callable[[str], list[int]]:
         return ids
 
     return encode
-
-
-def _info(model: LanguageModel) -> pb.ModelInfo:
-    return pb.ModelInfo(
-        n_layers=model.n_layers,
-        d_model=model.d_model,
-        vocab_size=model.vocab_size,
-        device=str(model.device),
-        dtype=str(model.dtype).removeprefix("torch."),
-    )
 
 
 def _describe(source: Source) -> pb.Source:

@@ -270,7 +270,8 @@ def _layer(weight: Tensor, bias: Tensor | None) -> _Layer:
     """x [R, d_in] to x W^T + b, by packed weights where that is possible."""
     if not prepack.available(weight.device, weight.dtype):
         return _plain(weight, bias)
-    packed, some = prepack.PackedLinear(weight, bias), weight[:3]
+    packed = prepack.PackedLinear(weight, bias)
+    some = weight[:3] / torch.stack(weight.aminmax()).abs().max().clamp_min(1e-30)
     found, wanted = packed(some).float(), linear(some, weight, bias).float()
     bound = (1e-4 if weight.dtype == torch.float32 else 2e-2) * wanted.abs().max()
     if not bool(((found - wanted).abs() <= bound).all()):

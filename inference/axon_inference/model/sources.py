@@ -19,7 +19,7 @@ from axon_inference.catalog.selection import SourceSpec
 from axon_inference.model.configuration import ModelError
 from axon_inference.model.network import HookPoint, LanguageModel
 from axon_inference.model.reading import reading, require_finite, tensors_in
-from axon_inference.model.sae import ARCHITECTURES, SAE, of
+from axon_inference.model.sae import ARCHITECTURES, SAE, PackingError, of
 
 # What `from_pretrained` settings of an SAE's model mean for the raw model we run. These change
 # weights, but no vector where SAEs read; all others that are set are refused, except centring.
@@ -92,8 +92,11 @@ def load_source(spec: SourceSpec, model: LanguageModel) -> Source:
         sae = _load_sae(spec, str(model.device))
     require_finite(sae, lambda tensor: spec.folder / _WEIGHTS if spec.folder else str(spec))
     hook, centers = _place(spec, sae.cfg, model)
-    with reading(f"the SAE {spec}"):
-        ours = of(sae, centers=centers)
+    try:
+        with reading(f"the SAE {spec}"):
+            ours = of(sae, centers=centers)
+    except PackingError as error:
+        raise SourceError(f"source {spec}: {error}") from error
     metadata = sae.cfg.metadata
     listed = spec.neuronpedia_id
     return Source(

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from axon_inference.engine.requests import Sampling
 from axon_inference.engine.step import Feed
-from axon_inference.step.sampling import Knobs, seed_bits
+from axon_inference.step.sampling import Knobs, signed
 
 Ints = npt.NDArray[np.int64]
 
@@ -165,7 +165,7 @@ def plan(feeds: Sequence[Feed]) -> Plan:
         numbers[Row.OWNER, :n] = slots[drawing]
         numbers[Row.TOP_K : Row.DRAWN + 1, :n] = np.array(
             [
-                (knobs.top_k, seed_bits(knobs.seed), feeds[index].draws or 0)
+                (knobs.top_k, signed(knobs.seed), feeds[index].draws or 0)
                 for knobs, index in zip(sampling, drawing, strict=True)
             ]
         ).T
@@ -238,7 +238,7 @@ class Buffers:
         self._device, self._gpu = device, device.type != "cpu"
         self._sent = self._there = torch.empty(0, dtype=torch.int64)
         self._received = torch.empty(0, dtype=torch.int32)
-        self._copied = torch.cuda.Event() if self._gpu else None  # type: ignore[no-untyped-call]
+        self._copied: torch.cuda.Event | None = None
 
     def send(self, numbers: Ints) -> Tensor:
         """A step's numbers on the device, valid until the next step's are sent."""
@@ -249,9 +249,9 @@ class Buffers:
         if self._copied:  # a step that failed may not have reached the device yet
             self._copied.synchronize()
         self._sent.numpy()[:size] = numbers.ravel()
-        if self._copied:
+        if self._gpu:
             self._there[:size].copy_(self._sent[:size], non_blocking=True)
-            self._copied.record()
+            self._copied = torch.cuda.current_stream(self._device).record_event()
         return self._there[:size].view(numbers.shape)
 
     def fetch(self, tensors: list[Tensor]) -> list[npt.NDArray[Any]]:

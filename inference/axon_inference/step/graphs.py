@@ -88,7 +88,8 @@ class Graphs:
         self.top_k = top_k
         self._compute = compute
         self._slots = slots
-        self._padding = padding(slots, spare=context_length)
+        self._spare = context_length
+        self._padding = padding(slots, self._spare)
         self._buffers = Buffers(device)
         #: Those of the last step that was run, one column for each slot.
         self.numbers = self._buffers.send(self._padding)
@@ -146,8 +147,7 @@ class Graphs:
                     )
 
     def _feed(self, slot: int, number: int) -> Feed:
-        spare = int(self._padding[Row.TARGET, 0])
-        token, position = number % self._outputs.logits.shape[-1], number % spare
+        token, position = number % self._outputs.logits.shape[-1], number % self._spare
         return Feed(slot, [token], position, Sampling(temperature=0), Features(), 0)
 
     def run(self, step: Plan, k: int) -> Outputs | None:

@@ -19,18 +19,8 @@ from axon_inference.engine.step import DeviceLost, Feed, SourceRows, StageTimes,
 from axon_inference.model.device import inference, lost
 from axon_inference.model.network import LanguageModel
 from axon_inference.model.sources import Source
-from axon_inference.step import attention  # noqa: F401  (registers itself)
-from axon_inference.step.batch import (
-    Buffers,
-    Ints,
-    Layout,
-    Plan,
-    Row,
-    decode_layout,
-    knobs,
-    layout,
-    plan,
-)
+from axon_inference.step import attention, batch  # noqa: F401  (attention registers itself)
+from axon_inference.step.batch import Buffers, Ints, Layout, Plan, Row
 from axon_inference.step.cache import SlotCache
 from axon_inference.step.graphs import Capture, Graphs, Outputs
 from axon_inference.step.sampling import sample
@@ -110,7 +100,7 @@ class ModelRunner:
 
     def _run(self, feeds: Sequence[Feed]) -> StepResult:
         clock = _Clock(self.model.device)
-        step = plan(feeds)
+        step = batch.plan(feeds)
         for feed in feeds:  # also if the step fails: it may have written by then
             self._lengths[feed.slot] = feed.start + len(feed.ids)
         sources, k = _wanted(feeds)
@@ -122,8 +112,7 @@ class ModelRunner:
             features = [captured.features[source].first(step.n_tokens, k) for source in sources]
             clock.lap("forward_ns")
         else:
-            numbers = self._buffers.send(step.numbers)
-            logits = self._network(numbers, layout(step, numbers), _last(step, numbers))
+            numbers, logits = self._forward(step)
             clock.lap("forward_ns")
             features = [self.tap.read(source, k) for source in sources]
             clock.lap("sae_ns")
@@ -164,6 +153,11 @@ class ModelRunner:
             self.cache.clear(slot, self._lengths[slot])
         self._lengths[slot] = 0
 
+    def _forward(self, step: Plan) -> tuple[Tensor, Tensor]:
+        """A step's numbers on the device, and logits of those that draw, one kernel at a time."""
+        numbers = self._buffers.send(step.numbers)
+        return numbers, self._network(numbers, batch.layout(step, numbers), _last(step, numbers))
+
     def _network(self, numbers: Tensor, where: Layout, last: Tensor) -> Tensor:
         """Logits [len(last), vocabulary] after these of a step's tokens."""
         self.cache.layout = where
@@ -185,19 +179,14 @@ class ModelRunner:
         slots, context = self.cache.slots, self.model.context_length
         graphs = Graphs(self._decode, slots, context, self._top_k, self.model.device)
         graphs.capture(capture)
-        graphs.check(self._eager)
+        graphs.check(lambda step: self._outputs(self._forward(step)[1]))
         for slot in range(slots):
             self.cache.clear(slot)
         return graphs
 
-    def _eager(self, step: Plan) -> Outputs:
-        """A decode step one kernel at a time, as other steps run."""
-        numbers = self._buffers.send(step.numbers)
-        return self._outputs(self._network(numbers, layout(step, numbers), _last(step, numbers)))
-
     def _decode(self, numbers: Tensor) -> Outputs:
         """A decode step as a graph runs it: no kernel depends on a value."""
-        where = decode_layout(numbers, self.model.context_length)
+        where = batch.decode_layout(numbers, self.model.context_length)
         everyone = torch.arange(numbers.shape[1], device=numbers.device)
         return self._outputs(self._network(numbers, where, everyone))
 
@@ -220,7 +209,7 @@ class ModelRunner:
         """Next ids and their log-probabilities, one of each a feed that draws."""
         if not step.drawing:
             return numbers.new_empty(0), logits.new_empty(0, dtype=torch.float32)
-        wanted = knobs(step, numbers)
+        wanted = batch.knobs(step, numbers)
         slots = numbers[Row.OWNER, : len(step.drawing)]
         seen = self._seen[slots] if wanted.any_penalty else self._seen[:0]
         chosen, logprobs = sample(logits, seen, wanted)

@@ -15,7 +15,7 @@ from axon_inference.step.batch import (
     unpacked,
 )
 from axon_inference.step.cache import SlotCache
-from axon_inference.step.sampling import seed_bits
+from axon_inference.step.sampling import signed
 
 HEADS, D_HEAD, CONTEXT = 2, 3, 6
 
@@ -117,7 +117,7 @@ def test_what_draws_has_its_knobs_in_the_plan() -> None:
         assert got == [torch.tensor(value, dtype=torch.float32) for value in want]
         assert (found.top_k[index], found.seed[index], found.draw[index]) == (
             one.top_k,
-            seed_bits(one.seed),
+            signed(one.seed),
             draws,
         )
     assert (found.any_sampled, found.any_penalty, found.any_top_p) == (True, True, True)

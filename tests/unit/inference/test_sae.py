@@ -130,6 +130,13 @@ def test_a_wrongly_packed_encoder_is_refused(
         sae.of(theirs(tmp_path, "standard"))
 
 
+@pytest.mark.parametrize("large", [1e18, 1e30])
+def test_a_very_large_weight_is_not_taken_for_wrong_packing(tmp_path: Path, large: float) -> None:
+    one = theirs(tmp_path, "standard")
+    one.W_enc[3, 1] = large
+    assert sae.of(one).reads(torch.tensor([1]))[0, 3] >= large / 2
+
+
 @pytest.mark.parametrize("k", [1, 40])
 def test_few_active_features_are_reconstructed_without_the_others(tmp_path: Path, k: int) -> None:
     """Not by a product with the whole decoder, unless there are too many."""
