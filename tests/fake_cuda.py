@@ -163,9 +163,10 @@ class FakeGpu:
 
     def tensor(self, real: Tensor) -> Tensor:
         """A tensor like `real`, on the fake device."""
-        fake = self._mode.from_tensor(real.detach())
         with self._mode:
-            return fake.to(self.device)
+            return torch.empty_strided(
+                real.shape, real.stride(), dtype=real.dtype, device=self.device
+            )
 
     def move(self, modules: Iterable[nn.Module]) -> None:
         """Replace all parameters and buffers by fake tensors."""
@@ -239,9 +240,10 @@ def _get(tensor: Tensor, index: Any) -> Tensor:
 
 def _set(tensor: Tensor, index: Any, value: Any) -> None:
     view, rest = _parts(tensor, index)
-    if not isinstance(value, Tensor):
-        assert all(part is None for part in rest)
+    if not isinstance(value, Tensor) and all(part is None for part in rest):
         view.fill_(value)
+    elif not isinstance(value, Tensor):
+        torch.ops.aten.index_put_(view, rest, view.new_full((), value))
     elif all(part is None for part in rest):
         view.copy_(value)
     else:
@@ -252,4 +254,5 @@ _DISPATCHED = {
     Tensor.__getitem__: _get,
     Tensor.__setitem__: _set,
     Tensor.__invert__: torch.bitwise_not,
+    Tensor.copy_: torch.ops.aten.copy_,
 }

@@ -96,8 +96,8 @@ def _list(settings: Settings, names: list[str]) -> None:
 
 
 def _download(settings: Settings) -> None:
-    from axon_inference.catalog.catalog import select
     from axon_inference.catalog.hub import fetch
+    from axon_inference.catalog.selection import select
 
     wanted = select(settings.model, settings.sources).wanted
     fetch(wanted)

@@ -42,9 +42,9 @@ def growth(requests: int) -> dict[str, float]:
     from axon_inference.engine.engine import Engine
     from axon_inference.engine.requests import Features, Finished, Request, Sampling
     from axon_inference.engine.scheduler import Scheduler
-    from axon_inference.loading import loading
+    from axon_inference.loading import ready
 
-    loaded = loading.load(Settings(slots=_SLOTS, device="cpu"))
+    loaded = ready.load(Settings(slots=_SLOTS, device="cpu"))
     finished: deque[int] = deque()
 
     def publish(events: list[tuple[int, Any]]) -> None:
@@ -77,14 +77,14 @@ def growth(requests: int) -> dict[str, float]:
 def held() -> dict[str, float]:
     """Load the benchmark's model with a cache small enough to fill in seconds, and fill it."""
     from axon_inference.config import Settings
-    from axon_inference.loading import loading
+    from axon_inference.loading import ready
 
     from .bandwidth import weights_held
     from .ours import Ours
 
     made = subject.prepare()
     # First load the bundled model, to measure the imports: it is small itself.
-    loading.load(Settings(slots=1, device="cpu"))
+    ready.load(Settings(slots=1, device="cpu"))
     bare = _resident()
     ours = Ours(made, device="cpu", slots=_SLOTS, context=_CONTEXT)
     ids = [index % 1000 for index in range(_CONTEXT - 8)]

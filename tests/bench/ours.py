@@ -13,7 +13,7 @@ from axon_inference.config import Settings
 from axon_inference.engine.engine import Engine
 from axon_inference.engine.requests import Event, Failed, Features, Request, Sampling, Token, Tokens
 from axon_inference.engine.scheduler import Scheduler
-from axon_inference.loading import loading
+from axon_inference.loading import ready
 
 from .subject import Subject
 
@@ -64,7 +64,7 @@ class Ours:
             context_length=context,
             graphs=graphs,
         )
-        self.loaded = loading.load(self.settings)
+        self.loaded = ready.load(self.settings)
         self._thread = ThreadPoolExecutor(1, "engine")
 
     def prompt_ids(self, text: str) -> list[int]:

@@ -40,7 +40,7 @@ def test_the_gpu_file_is_complete_and_differs_only_in_inference() -> None:
 
 
 def test_gpt2_small_alone_means_its_source_of_layer_8() -> None:
-    from axon_inference.catalog.catalog import select
+    from axon_inference.catalog.selection import select
 
     (source,) = select("gpt2-small", ()).sources
     assert source.neuronpedia_id == "gpt2-small/8-res-jb"

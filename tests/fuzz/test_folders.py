@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from axon.v1 import inference_pb2 as pb
-from axon_inference.catalog.catalog import SourceSpec
+from axon_inference.catalog.selection import SourceSpec
 from axon_inference.config import Settings
-from axon_inference.forward import sources
-from axon_inference.forward.model import LanguageModel, load_model
-from axon_inference.loading import loading, starting
+from axon_inference.loading import ready, starting
+from axon_inference.model import sources
+from axon_inference.model.network import LanguageModel, load_weights, outline
 from axon_inference.serving.service import Service
 from hypothesis import strategies as st
 
@@ -93,7 +93,8 @@ def _ours(error: Exception, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def served(tiny_model: tuple[Path, Path]) -> LanguageModel:
-    return load_model("tiny", str(tiny_model[0]), device="cpu", dtype="float32")
+    folder = str(tiny_model[0])
+    return load_weights(outline("tiny", folder, device="cpu", dtype="float32"), folder)
 
 
 @fuzz(_of_sae, share=0.9)
@@ -109,7 +110,7 @@ def test_an_sae_is_refused_or_all_its_weights_are_finite(
     except Exception as error:
         _ours(error, folder)
         return
-    assert source.width == 128
+    assert source.sae.width == 128
     assert _finite(folder)
 
 
@@ -137,7 +138,7 @@ def test_a_model_is_refused_in_one_line_or_generates(
 async def _bring_up(model: Path, sae: Path) -> None:
     """Loads the model as the service does, and generates if the service is ready."""
     settings = Settings(model=str(model), sources=(str(sae),), device="cpu", port=0, slots=2)
-    service = Service(settings, on_fatal=pytest.fail, load=loading.load)
+    service = Service(settings, on_fatal=pytest.fail, load=ready.load)
     try:
         await starting.bring_up(service, wait=False)
     except starting.CannotServe:

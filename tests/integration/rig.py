@@ -13,9 +13,8 @@ import pytest
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as pb_grpc
 from axon_inference.config import Settings
-from axon_inference.engine.requests import Feature, Neighbor, TokenEffect, Unreadable
-from axon_inference.engine.validation import Served
-from axon_inference.loading.loading import Loaded
+from axon_inference.engine.requests import Feature, Neighbor, Served, TokenEffect, Unreadable
+from axon_inference.loading.ready import Loaded
 from axon_inference.serving.service import Service
 
 from ..unit.inference.fakes import ByteTokenizer, FakeRunner

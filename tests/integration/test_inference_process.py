@@ -151,7 +151,7 @@ LOSES_ITS_DEVICE = """
 import sys
 import time
 from axon_inference import __main__
-from axon_inference.forward import runner
+from axon_inference.step import runner
 run = runner.ModelRunner.run
 def lose(self, feeds):
     if feeds[0].start > 10:

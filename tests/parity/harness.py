@@ -20,8 +20,8 @@ from axon_inference.engine.requests import (
     Tokens,
 )
 from axon_inference.engine.scheduler import Scheduler
-from axon_inference.forward.graphs import Capture
-from axon_inference.loading import loading
+from axon_inference.loading import ready
+from axon_inference.step.graphs import Capture
 
 from .reference import Reference
 
@@ -30,7 +30,7 @@ from .reference import Reference
 class Bench:
     """A loaded model; `run` steps an engine over it in the test's own thread."""
 
-    loaded: loading.Loaded
+    loaded: ready.Loaded
     slots: int
     prefill_tokens: int
     events: dict[int, list[Event]] = field(default_factory=lambda: defaultdict(list))
@@ -48,7 +48,7 @@ class Bench:
     ) -> Bench:
         names = tuple(str(source) for source in sources)
         settings = Settings(model=str(model), sources=names, slots=slots, device="cpu", dtype=dtype)
-        return cls(loading.load(settings, capture), slots, prefill_tokens)
+        return cls(ready.load(settings, capture), slots, prefill_tokens)
 
     def run(self, requests: list[Request], steps_between: int = 0) -> list[list[Event]]:
         """All events of each request; requests are submitted `steps_between` steps apart."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from axon_inference.engine.requests import Tokens
-from axon_inference.forward import prepack
+from axon_inference.model import prepack
 
 from .. import tiny
 from . import reference

@@ -1,20 +1,30 @@
-"""Decode steps on a fake GPU without data: no step waits for the device or leaves it."""
+"""Whole steps on a fake GPU without data.
+
+Nothing waits for the device or leaves it between the copy of a step's numbers to it and the copy of
+what was found.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from axon_inference.config import Settings
 from axon_inference.engine.requests import Features, Sampling
 from axon_inference.engine.step import Feed
-from axon_inference.forward import prepack
-from axon_inference.forward.batch import layout, plan
-from axon_inference.forward.runner import ModelRunner
-from axon_inference.forward.sampling import Knobs, sample
-from axon_inference.forward.tap import Tap
-from axon_inference.loading import loading
+from axon_inference.loading import ready
+from axon_inference.model import prepack
+from axon_inference.step.batch import Buffers, Ints, packed
+from axon_inference.step.graphs import Graphs
+from axon_inference.step.runner import ModelRunner
+from axon_inference.step.sampling import Knobs, sample
+from torch import Tensor
 
 from .. import tiny
 from ..fake_cuda import FakeGpu
@@ -46,67 +56,105 @@ def on_gpu(gpu: FakeGpu, folder: Path, family: str, architectures: list[str]) ->
     dtype = "bfloat16" if family == "qwen3_moe" else "float32"
     names = tuple(map(str, saes))
     settings = Settings(model=str(model), sources=names, slots=4, device="cpu", dtype=dtype)
-    runner = loading.load(settings).runner
+    runner = ready.load(settings).runner
     gpu.move([runner.model.network, *(source.sae for source in runner.tap.sources)])
-    runner.tap.close()
-    with gpu:
-        runner.tap = Tap(runner.tap.sources)
+    runner._seen = gpu.tensor(runner._seen)
     runner.cache.keys.clear()
     runner.cache.values.clear()
     return runner
 
 
-def decode(gpu: FakeGpu, runner: ModelRunner) -> None:
-    tokens = gpu.tensor(torch.zeros(4, ROWS, dtype=torch.int64))
-    with gpu, torch.inference_mode():
-        outputs = runner._decode(tokens)
-    assert outputs.logits.shape == (ROWS, runner.model.vocab_size)
-    assert {tensor.device for tensor in outputs.tensors()} == {gpu.device}
+KNOBS = [
+    Sampling(temperature=0),
+    Sampling(temperature=1, top_k=5, top_p=0.5, repetition_penalty=1.2, seed=2**64 - 1),
+    Sampling(temperature=0.7),
+]
+
+
+def decoding(*draws: int | None) -> list[Feed]:
+    """Feeds of one token each, with all knobs in use; those of None draw nothing."""
+    return [
+        Feed(slot, [1], 9 + slot, KNOBS[slot % 3], Features((0,), 5), number)
+        for slot, number in enumerate(draws)
+    ]
+
+
+@contextmanager
+def copies(gpu: FakeGpu) -> Iterator[list[Tensor]]:
+    """Replaces a step's two copies, and gives all that the second one takes."""
+    found: list[Tensor] = []
+
+    def send(self: Buffers, numbers: Ints) -> Tensor:
+        return gpu.tensor(torch.from_numpy(numbers))
+
+    def fetch(self: Buffers, tensors: list[Tensor]) -> list[Any]:
+        found.extend([*tensors, packed(tensors)])
+        return [np.ones(tensor.shape, np.float32) for tensor in tensors]
+
+    with pytest.MonkeyPatch.context() as patch, gpu:
+        patch.setattr(Buffers, "send", send)
+        patch.setattr(Buffers, "fetch", fetch)
+        yield found
+
+
+def run(gpu: FakeGpu, runner: ModelRunner, feeds: list[Feed]) -> None:
+    """One whole step, which raises if anything between its two copies leaves the device."""
+    with copies(gpu) as copied:
+        result = runner.run(feeds)
+    assert len(result.next_ids) == len(feeds)
+    assert len(copied) == 3 + 4 * len(result.sources)
+    assert {tensor.device for tensor in copied} == {gpu.device}
+
+
+def capture(gpu: FakeGpu, runner: ModelRunner) -> None:
+    """Have decode steps run as captured ones do."""
+    slots, context = runner.cache.slots, runner.model.context_length
+    with copies(gpu), torch.inference_mode():
+        runner._graphs = Graphs(runner._decode, slots, context, 8, gpu.device)
+        runner._graphs.capture(lambda compute: compute)
 
 
 @pytest.mark.parametrize("family", sorted(tiny.FAMILIES))
-def test_a_decode_step_of_each_family_stays_on_the_device(
+def test_a_step_of_each_family_stays_on_the_device(
     gpu: FakeGpu, tmp_path: Path, family: str
 ) -> None:
-    decode(gpu, on_gpu(gpu, tmp_path, family, ["standard"]))
+    """Steps that decode, eager and captured; that read prompts too; and of which some rows, or
+    none, draw a next token."""
+    runner = on_gpu(gpu, tmp_path, family, ["standard"])
+    prompt = Feed(3, [1] * 11, 2, KNOBS[1], Features((0,), 5), 0)
+    part = Feed(2, [1] * 11, 2, KNOBS[1], Features((0,), 5), None)
+    for feeds in (decoding(0, 5, 2), [*decoding(1, None), prompt], [part], [part, prompt]):
+        run(gpu, runner, feeds)
+    capture(gpu, runner)
+    for feeds in (decoding(0, 5, 2, 9), decoding(1, None, 3), decoding(None, None)):
+        run(gpu, runner, feeds)
 
 
-@pytest.mark.parametrize("architectures", [["jumprelu", "gated"], ["topk"]])
-def test_a_decode_step_of_each_architecture_stays_on_the_device(
+@pytest.mark.parametrize("architectures", [["jumprelu", "gated"], ["topk", "standard"]])
+def test_a_step_of_each_architecture_stays_on_the_device(
     gpu: FakeGpu, tmp_path: Path, architectures: list[str]
 ) -> None:
-    decode(gpu, on_gpu(gpu, tmp_path, "gpt2", architectures))
-
-
-@pytest.mark.parametrize("family", ["gpt2", "gemma2"])
-def test_a_step_that_reads_prompts_too_stays_on_the_device(
-    gpu: FakeGpu, tmp_path: Path, family: str
-) -> None:
-    runner = on_gpu(gpu, tmp_path, family, ["standard"])
-    feeds = [
-        Feed(0, [1], 9, Sampling(), Features(), 0),
-        Feed(1, [1] * 11, 2, Sampling(), Features(), 0),
-    ]
-    step = plan(feeds)
-    tokens, last = gpu.tensor(torch.from_numpy(step.tokens)), gpu.tensor(torch.tensor(step.last))
-    with gpu, torch.inference_mode():
-        logits = runner._network(tokens, layout(step, tokens), last)
-        assert logits.device == runner.tap.read(0, 5).activations.device == gpu.device
+    runner = on_gpu(gpu, tmp_path, "gpt2", architectures)
+    feeds = [replace(feed, features=Features((0, 1), 5)) for feed in decoding(0, 5)]
+    run(gpu, runner, feeds)
+    capture(gpu, runner)
+    run(gpu, runner, feeds)
 
 
 def test_an_operation_that_leaves_the_device_is_detected(
     gpu: FakeGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner = on_gpu(gpu, tmp_path, "gpt2", ["standard"])
-    read = runner.tap._readers[0]._encode
+    sae = runner.tap.sources[0].sae
+    activations = sae._activations
     for leave in (
-        lambda x: read(x.cpu()),
-        lambda x: read(x[[0]]),
-        lambda x: read(x * x.sum().item()),
+        lambda x: activations(x.cpu()),
+        lambda x: activations(x[[0]]),
+        lambda x: activations(x * x.sum().item()),
     ):
-        monkeypatch.setattr(runner.tap._readers[0], "_encode", leave)
+        monkeypatch.setattr(sae, "_activations", leave)
         with pytest.raises((AssertionError, RuntimeError)):
-            decode(gpu, runner)
+            run(gpu, runner, decoding(0))
 
 
 @pytest.mark.parametrize("top_k", [0, 5])

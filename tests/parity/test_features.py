@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 from axon_inference.config import Settings
-from axon_inference.forward.features import FeatureReader, Unembedding
-from axon_inference.loading.loading import load
+from axon_inference.loading.ready import load
+from axon_inference.model.features import FeatureReader, Unembedding
 from transformers import AutoModelForCausalLM
 
 from .. import tiny

@@ -14,12 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from axon_inference.engine.requests import Event, Failed, Features, Sampling, Token, Tokens
+from axon_inference.engine.requests import (
+    MAX_FEATURES,
+    Event,
+    Failed,
+    Features,
+    Sampling,
+    Token,
+    Tokens,
+)
 from axon_inference.engine.step import DeviceLost, Feed, StepResult
-from axon_inference.engine.validation import MAX_FEATURES
-from axon_inference.forward.batch import Plan
-from axon_inference.forward.graphs import GraphError, Graphs, Outputs, Replay
-from axon_inference.forward.runner import ModelRunner
+from axon_inference.step.batch import Plan
+from axon_inference.step.graphs import GraphError, Graphs, Outputs, Replay
+from axon_inference.step.runner import ModelRunner
 
 from .. import tiny
 from . import reference
@@ -202,7 +209,7 @@ def test_only_a_lost_device_ends_the_engine(
         raise torch.AcceleratorError("CUDA error: invalid configuration argument")
 
     monkeypatch.setattr(runner, "_run", fail)
-    monkeypatch.setattr("axon_inference.forward.runner.lost", lambda _: lost)
+    monkeypatch.setattr("axon_inference.step.runner.lost", lambda _: lost)
     if lost:
         with pytest.raises(DeviceLost, match="invalid configuration"):
             bench.run([bench.request("a", 1)])

@@ -151,7 +151,7 @@ def test_a_lost_device_is_distinguished_from_a_failure(
 
     runner = bench.loaded.runner
     arguments = {"run": ([],), "begin": (0, [1]), "swap": (0, 1), "free": (0,)}[work]
-    monkeypatch.setattr("axon_inference.forward.runner.lost", lambda device: gone)
+    monkeypatch.setattr("axon_inference.step.runner.lost", lambda device: gone)
     monkeypatch.setattr(type(runner), "_run", fail)
     monkeypatch.setattr(type(runner.cache), "_tensors", fail)
     monkeypatch.setattr(torch, "tensor", fail)

@@ -8,19 +8,21 @@ from typing import Any
 import pytest
 import torch
 from axon_inference.config import Settings
-from axon_inference.forward import attention, prepack
-from axon_inference.forward.configuration import ModelError
-from axon_inference.loading import loading
+from axon_inference.loading import ready
 from axon_inference.loading.selfcheck import TESTED
+from axon_inference.model import prepack
+from axon_inference.model.configuration import ModelError
+from axon_inference.model.network import ATTENTION
+from axon_inference.step import attention
 from transformers import AttentionInterface, AutoConfig
 
 from .. import tiny
 
 
-def load(folder: Path, *, slots: int = 2, dtype: str = "float32") -> loading.Loaded:
+def load(folder: Path, *, slots: int = 2, dtype: str = "float32") -> ready.Loaded:
     sae = tiny.sae_folder(folder / "sae", "standard", "blocks.1.hook_resid_pre")
     sources = (str(sae),)
-    return loading.load(
+    return ready.load(
         Settings(model=str(folder), sources=sources, slots=slots, device="cpu", dtype=dtype)
     )
 
@@ -46,7 +48,7 @@ def test_a_family_that_fails_the_check_is_refused(
     def other(*args: Any, scaling: float | None = None, **kwargs: Any) -> Any:
         return attention.attend(*args, scaling=2 * (scaling or 1), **kwargs)
 
-    monkeypatch.setitem(AttentionInterface._global_mapping, attention.NAME, other)
+    monkeypatch.setitem(AttentionInterface._global_mapping, ATTENTION, other)
     with pytest.raises(ModelError, match="olmo2 gives other probabilities in Axon's batch"):
         load(olmo)
 

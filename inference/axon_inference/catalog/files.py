@@ -15,6 +15,10 @@ class Unservable(ValueError):
     """What the settings name cannot be served; the message says why, and what to do."""
 
 
+class Passing(Exception):
+    """Beside another base class: a failure that may be over when the same is tried again."""
+
+
 def require_file(path: Path) -> None:
     """Refuse what is no file.
 

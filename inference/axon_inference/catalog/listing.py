@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from axon_inference.catalog.catalog import BUNDLED_ID, CatalogError, SourceSpec
 from axon_inference.catalog.downloads import HubError, readable
 from axon_inference.catalog.hub import Want, remote_files
 from axon_inference.catalog.presets import PRESETS, Preset
 from axon_inference.catalog.registry import Release
+from axon_inference.catalog.selection import BUNDLED_ID, CatalogError, SourceSpec
 from axon_inference.config import BUNDLED_MODEL
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}

@@ -1,1 +1,1 @@
-"""Decides what runs when: requests, slots, steps, text. Knows nothing of torch."""
+"""Decides what runs when: requests, slots, steps, text. Knows nothing of torch or protobuf."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -10,6 +11,11 @@ import numpy.typing as npt
 
 Ids = npt.NDArray[np.int64]
 Activations = npt.NDArray[np.float32]
+# The most features of a token and source, and entries of a list that describes a feature.
+MAX_FEATURES = 256
+MAX_FEATURE_ENTRIES = 100
+# A token of running prose is 4 characters or so; 16 leaves room for code and tables.
+CHARACTERS_PER_TOKEN = 16
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,28 @@ class Token:
     text: str
     logprob: float | None
     source_features: tuple[SourceFeatures, ...]
+
+
+@dataclass(frozen=True)
+class Served:
+    """What requests are checked against: the server's own description, and a tokenizer.
+
+    The model knows the ids below `vocab_size`; a tokenizer may have more.
+    """
+
+    model: str
+    sources: tuple[str, ...]
+    context_length: int
+    vocab_size: int
+    bos_id: int | None
+    encode: Callable[[str], list[int]]
+    #: How the tokenizer writes one token, for messages.
+    piece: Callable[[int], str] = str
+
+    @property
+    def max_prompt_characters(self) -> int:
+        """Longer prompts are refused before they are tokenised."""
+        return self.context_length * CHARACTERS_PER_TOKEN
 
 
 class Reason(Enum):

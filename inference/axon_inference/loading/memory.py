@@ -10,10 +10,10 @@ import psutil
 import torch
 
 from axon_inference.catalog.downloads import readable
-from axon_inference.forward import encoding, prepack
-from axon_inference.forward.model import LanguageModel
-from axon_inference.forward.sources import Size
 from axon_inference.loading.container import MemoryTooSmall, memory_limit
+from axon_inference.model import prepack, sae
+from axon_inference.model.network import LanguageModel
+from axon_inference.model.sources import Size
 
 # How many float32 tensors [slots, vocabulary] there are at once when all knobs are in use.
 _SCORES = 10
@@ -51,7 +51,7 @@ def need(model: LanguageModel, slots: int, sources: Sequence[Size] = (), tokens:
         step=max(
             [
                 _SCORES * 4 * slots * model.vocab_size,
-                *(encoding.most_bytes(source.width, tokens) for source in sources),
+                *(sae.most_bytes(source.width, tokens) for source in sources),
             ]
         ),
     )

@@ -15,11 +15,10 @@ import torch
 
 from axon_inference.engine.requests import Features, Sampling
 from axon_inference.engine.step import Feed
-from axon_inference.forward import attention
-from axon_inference.forward.configuration import ModelError
-from axon_inference.forward.device import inference
-from axon_inference.forward.model import LanguageModel
-from axon_inference.forward.runner import ModelRunner
+from axon_inference.model.configuration import ModelError
+from axon_inference.model.device import inference
+from axon_inference.model.network import ATTENTION, LanguageModel
+from axon_inference.step.runner import ModelRunner
 
 # By model_type. tests/parity checks all of these, at every position and beside any other requests.
 # In half precision they are not checked here, since rounding alone can come near the tolerance.
@@ -99,6 +98,6 @@ def _plain(model: LanguageModel, ids: list[int]) -> list[float]:
         with inference(model.device):
             logits = network(torch.tensor([ids], device=model.device), use_cache=False).logits
     finally:
-        network.set_attn_implementation(attention.NAME)
+        network.set_attn_implementation(ATTENTION)
     found: list[float] = logits[0, -1].float().log_softmax(-1).tolist()
     return found

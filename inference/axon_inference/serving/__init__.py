@@ -1,1 +1,1 @@
-"""The engine over gRPC: the service, who may call it, health, metrics."""
+"""The engine over gRPC: the service, checks of requests, who may call it, health, metrics."""

@@ -16,6 +16,7 @@ from axon_inference.engine.requests import (
     Reason,
     Request,
     Sampling,
+    Served,
     SourceFeatures,
     Started,
     Timings,
@@ -23,7 +24,6 @@ from axon_inference.engine.requests import (
     TokenEffect,
     Tokens,
 )
-from axon_inference.engine.validation import Served
 
 _REASONS = {
     Reason.STOP: pb.FINISH_REASON_STOP,

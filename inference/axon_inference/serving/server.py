@@ -20,22 +20,22 @@ from axon_inference.engine.requests import (
     Feature,
     Finished,
     Request,
+    Served,
     Token,
     Tokens,
     Unreadable,
 )
 from axon_inference.engine.scheduler import QueueFull
-from axon_inference.engine.validation import (
-    InvalidRequest,
-    Served,
-    UnknownSource,
-    resolve,
-    resolve_feature,
-)
 from axon_inference.serving import messages
 from axon_inference.serving.account import Account
 from axon_inference.serving.metrics import Metrics
 from axon_inference.serving.refusals import abort, refuse_failed, refuse_fields, refuse_full
+from axon_inference.serving.validation import (
+    InvalidRequest,
+    UnknownSource,
+    resolve,
+    resolve_feature,
+)
 
 _log = logging.getLogger(__name__)
 

@@ -16,17 +16,17 @@ from grpc_reflection.v1alpha import reflection
 
 from axon_inference.config import Settings
 from axon_inference.engine.engine import Engine
-from axon_inference.engine.requests import Features, Sampling
+from axon_inference.engine.requests import MAX_FEATURES, Features, Sampling
 from axon_inference.engine.scheduler import Scheduler
-from axon_inference.engine.validation import DEFAULT_MAX_TOKENS, MAX_FEATURES
 from axon_inference.loading.container import require_libraries
 from axon_inference.serving import access, messages
 from axon_inference.serving.failsafe import FailsafeInterceptor
 from axon_inference.serving.metrics import Metrics
 from axon_inference.serving.server import InferenceServicer, Listeners, Ready
+from axon_inference.serving.validation import DEFAULT_MAX_TOKENS
 
 if TYPE_CHECKING:
-    from axon_inference.loading.loading import Loaded
+    from axon_inference.loading.ready import Loaded
 
 _log = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ class Service:
 
     def _load_model(self, settings: Settings) -> Loaded:
         require_libraries()
-        from axon_inference.loading.loading import load  # imports torch, which takes seconds
+        from axon_inference.loading.ready import load  # imports torch, which takes seconds
 
         return load(settings, report=self._report)
 

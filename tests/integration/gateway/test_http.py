@@ -12,7 +12,7 @@ import grpc
 import pytest
 from axon_gateway.config import Settings
 from axon_gateway.frames import TokenFrames
-from axon_inference.engine.validation import MIN_TEMPERATURE
+from axon_inference.serving.validation import MIN_TEMPERATURE
 
 from . import harness
 from .fake_inference import SOURCES, Failure, FakeInference, Script

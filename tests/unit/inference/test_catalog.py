@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from axon_inference.catalog import listing, registry
-from axon_inference.catalog.catalog import CatalogError, SourceSpec, select
 from axon_inference.catalog.presets import PRESETS
+from axon_inference.catalog.selection import CatalogError, SourceSpec, select
 
 from ... import tiny
 from ...releases import HubCache

@@ -15,7 +15,7 @@ import pytest
 import torch
 from axon_inference.catalog.files import Unservable
 from axon_inference.config import Settings
-from axon_inference.loading import loading
+from axon_inference.loading import ready
 from safetensors.torch import load_file, save_file
 
 from ... import tiny
@@ -38,9 +38,9 @@ def copy(whole: Path, tmp_path: Path) -> Path:
     return shutil.copytree(whole, tmp_path / "copy")
 
 
-def load(root: Path, sae: str = "standard") -> loading.Loaded:
+def load(root: Path, sae: str = "standard") -> ready.Loaded:
     settings = Settings(model=str(root / "model"), sources=(str(root / sae),), device="cpu")
-    return loading.load(replace(settings, slots=2))
+    return ready.load(replace(settings, slots=2))
 
 
 def refusal(root: Path, part: Path, sae: str = "standard") -> str:
@@ -243,7 +243,7 @@ def test_weights_too_large_for_the_data_type_are_refused(copy: Path) -> None:
     sources = (str(copy / "standard"),)
     settings = Settings(model=str(path.parent), sources=sources, device="cpu", dtype="float16")
     with pytest.raises(Unservable, match=r"not finite in float16.*AXON_DTYPE"):
-        loading.load(settings)
+        ready.load(settings)
 
 
 def test_a_first_step_that_is_not_finite_is_refused(copy: Path) -> None:

@@ -10,9 +10,9 @@ import torch
 from axon_inference.config import Settings
 from axon_inference.engine.requests import Features, Sampling
 from axon_inference.engine.step import Feed
-from axon_inference.forward import device
-from axon_inference.forward.device import DeviceError
-from axon_inference.loading import loading, memory
+from axon_inference.loading import memory, ready
+from axon_inference.model import device
+from axon_inference.model.device import DeviceError
 
 from ... import tiny
 from ...fake_cuda import FakeCuda
@@ -64,8 +64,8 @@ def test_loading_makes_the_device_current(monkeypatch: pytest.MonkeyPatch) -> No
     def load(selection: Any, settings: Settings, where: torch.device, *_: Any) -> None:
         seen.append((where, cuda.device))
 
-    monkeypatch.setattr(loading, "_load", load)
-    loading.load(Settings(device="cuda:1"))
+    monkeypatch.setattr(ready, "_load", load)
+    ready.load(Settings(device="cuda:1"))
     assert seen == [(torch.device("cuda:1"), 1)]
     assert cuda.device == 0
 
@@ -84,15 +84,15 @@ def test_every_call_makes_the_device_current_for_its_thread(
     """The calls are the engine's steps, moves and releases, and the reading of a feature."""
     model = tiny.gpt2_folder(tmp_path / "model")
     sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_post")
-    loaded = loading.load(Settings(model=str(model), sources=(str(sae),), device="cpu"))
+    loaded = ready.load(Settings(model=str(model), sources=(str(sae),), device="cpu"))
     entered: list[torch.device] = []
 
     def inference(where: torch.device) -> AbstractContextManager[None]:
         entered.append(where)
         return device.inference(where)
 
-    monkeypatch.setattr("axon_inference.forward.runner.inference", inference)
-    monkeypatch.setattr("axon_inference.forward.features.inference", inference)
+    monkeypatch.setattr("axon_inference.step.runner.inference", inference)
+    monkeypatch.setattr("axon_inference.model.features.inference", inference)
     step = Feed(0, [1, 2], 0, Sampling(), Features(), 0)
     runner = loaded.runner
     calls: list[Callable[[], Any]] = [

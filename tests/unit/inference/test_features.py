@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from axon_inference.engine.requests import Unreadable
-from axon_inference.forward.features import FeatureReader, Unembedding
+from axon_inference.model.features import FeatureReader, Unembedding
 
 HOOK = "blocks.1.hook_resid_post"
 
@@ -23,10 +23,9 @@ class Words:
         return "abc"[ids[0]]
 
 
-def source(hook: str, **metadata: str) -> Any:
+def source(hook: str) -> Any:
     rows = torch.tensor([[1.0, 0.0], [0.0, 0.0], [3.0, 4.0], [0.5, 0.1]])
-    sae = SimpleNamespace(W_dec=rows, cfg=SimpleNamespace(metadata=metadata))
-    return SimpleNamespace(id="m/0-res", hook=SimpleNamespace(name=hook), sae=sae)
+    return SimpleNamespace(id="m/0-res", writes_to=hook, sae=SimpleNamespace(W_dec=rows))
 
 
 def reader_of(one: Any) -> FeatureReader:
@@ -51,8 +50,7 @@ def test_a_feature_that_writes_nothing_has_no_effects() -> None:
 def test_a_source_that_does_not_write_to_the_residual_stream_is_refused() -> None:
     with pytest.raises(Unreadable, match="hook_mlp_in"):
         reader_of(source("blocks.0.hook_mlp_in")).read(0, 0, 10)
-    transcoder = source("blocks.0.hook_mlp_in", hook_name_out="blocks.0.hook_mlp_out")
-    assert reader_of(transcoder).read(0, 0, 10).promoted
+    assert reader_of(source("blocks.0.hook_mlp_out")).read(0, 0, 10).promoted
 
 
 def test_the_same_question_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:

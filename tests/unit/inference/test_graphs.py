@@ -11,10 +11,10 @@ import pytest
 import torch
 from axon_inference.engine.requests import Features, Sampling
 from axon_inference.engine.step import DeviceLost, Feed
-from axon_inference.forward import device
-from axon_inference.forward.batch import Plan, plan
-from axon_inference.forward.graphs import CudaCapture, Graphs, Outputs, Replay, row_buckets
-from axon_inference.forward.tap import Strongest
+from axon_inference.model import device
+from axon_inference.model.sae import Strongest
+from axon_inference.step.batch import Plan, plan
+from axon_inference.step.graphs import CudaCapture, Graphs, Outputs, Replay, row_buckets
 
 from ...fake_cuda import FakeCuda
 

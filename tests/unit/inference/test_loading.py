@@ -13,11 +13,11 @@ import torch
 from axon.v1 import inference_pb2 as pb
 from axon_inference.config import Settings
 from axon_inference.engine.text import decoder
-from axon_inference.engine.validation import InvalidRequest, resolve
-from axon_inference.forward.configuration import ModelError
-from axon_inference.forward.model import LanguageModel, load_model, outline
-from axon_inference.forward.sources import Size, SourceError
-from axon_inference.loading import container, loading, memory
+from axon_inference.loading import container, memory, ready
+from axon_inference.model.configuration import ModelError
+from axon_inference.model.network import LanguageModel, outline
+from axon_inference.model.sources import Size, SourceError
+from axon_inference.serving.validation import InvalidRequest, resolve
 
 from ... import tiny
 from ...fake_hub import FakeHub
@@ -29,8 +29,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.gpt2_folder(tmp_path_factory.mktemp("model"))
 
 
-def load(model: Path, *sources: Path) -> loading.Loaded:
-    return loading.load(Settings(model=str(model), sources=tuple(map(str, sources)), device="cpu"))
+def load(model: Path, *sources: Path) -> ready.Loaded:
+    return ready.load(Settings(model=str(model), sources=tuple(map(str, sources)), device="cpu"))
 
 
 def test_an_sae_of_another_width_is_refused(model: Path, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_sources_with_the_same_name_are_refused(model: Path, tmp_path: Path) -> 
     with pytest.raises(SourceError, match=r"would be called model\w*/1-mine: .*=MODEL/SOURCE"):
         load(model, *twins)
     names = (f"{twins[0]}=m/1-a", f"{twins[1]}=m/1-b")
-    loaded = loading.load(Settings(model=str(model), sources=names, device="cpu"))
+    loaded = ready.load(Settings(model=str(model), sources=names, device="cpu"))
     assert loaded.served.sources == ("m/1-a", "m/1-b")
     assert [s.neuronpedia_url[-5:] for s in loaded.sources] == ["m/1-a", "m/1-b"]
 
@@ -132,8 +132,8 @@ def test_the_memory_of_a_step_is_counted(
     settings = Settings(model=str(model), sources=(str(sae),), device="cpu", prefill_tokens=100)
     monkeypatch.setattr(memory, "_available", lambda _: 50_000_000)
     with pytest.raises(memory.MemoryTooSmall, match=r"a step 160 MB.*AXON_PREFILL_TOKENS \(a"):
-        loading.load(settings)
-    loading.load(replace(settings, prefill_tokens=10))
+        ready.load(settings)
+    ready.load(replace(settings, prefill_tokens=10))
     wide = memory.need(model_of(model), 16, [Size(weights=0, width=1 << 20)], tokens=2048)
     assert wide.step == 5 * 256 * 2**20
     head = memory.need(model_of(model), 16, [Size(weights=0, width=8)], tokens=1)
@@ -183,13 +183,13 @@ def test_the_cache_stays_within_axon_cache_mb(model: Path, tmp_path: Path) -> No
     one = memory.need(load(model, sae).runner.model, slots=1).cache  # 49 kB
     assert one < 50_000
     small = replace(settings, slots=64, cache_mb=1)
-    loaded = loading.load(small, report=told.append)
+    loaded = ready.load(small, report=told.append)
     assert loaded.slots == loaded.runner.cache.slots == 1_000_000 // one
     assert "only 20 slots fit into AXON_CACHE_MB=1" in told
-    assert loading.load(replace(small, slots=3)).slots == 3
+    assert ready.load(replace(small, slots=3)).slots == 3
     long = tiny.gpt2_folder(tmp_path / "long", context=2048)
     with pytest.raises(memory.MemoryTooSmall, match=r"take 2 MB, more than AXON_CACHE_MB allows"):
-        loading.load(replace(small, model=str(long)))
+        ready.load(replace(small, model=str(long)))
 
 
 def test_a_model_too_large_is_refused_before_its_weights_are_downloaded(
@@ -201,7 +201,7 @@ def test_a_model_too_large_is_refused_before_its_weights_are_downloaded(
     fake_hub.repositories["some/giant"] = files
     sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
     with pytest.raises(memory.MemoryTooSmall, match=r"giant needs about \d+\.\d GB"):
-        loading.load(Settings(model="some/giant", sources=(str(sae),), device="cpu"))
+        ready.load(Settings(model="some/giant", sources=(str(sae),), device="cpu"))
     assert fake_hub.ranges("config.json") == [""]
     assert fake_hub.ranges("model.safetensors") == []
 
@@ -299,7 +299,7 @@ def test_layers_that_are_not_attention_are_refused(tmp_path: Path) -> None:
 
     Qwen3NextConfig(num_hidden_layers=4).save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="linear_attention"):
-        load_model("m", str(tmp_path), device="cpu", dtype="float32")
+        outline("m", str(tmp_path), device="cpu", dtype="float32")
 
 
 def test_a_source_whose_hook_point_gives_nothing_is_refused(model: Path, tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_each_stage_of_loading_is_reported(model: Path, tmp_path: Path, fake_hub
     sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
     lines: list[str] = []
     settings = Settings(model="some/model", sources=(str(sae),), device="cpu")
-    loading.load(settings, report=lines.append)
+    ready.load(settings, report=lines.append)
     begins = [" ".join(line.split()[:2]) for line in lines]
     assert begins[0] == "downloading some/model:"
     assert begins[-2:] == ["loading model", "loading source"]
@@ -328,7 +328,7 @@ def test_attention_that_cannot_be_replaced_is_refused(tmp_path: Path) -> None:
     tiny.tokenizer_folder(tmp_path)
     GPTJConfig(n_layer=1, n_embd=32, n_head=4, rotary_dim=8).save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="gptj brings its own attention"):
-        load_model("m", str(tmp_path), device="cpu", dtype="float32")
+        outline("m", str(tmp_path), device="cpu", dtype="float32")
 
 
 def test_positions_that_depend_on_the_longest_request_are_refused(tmp_path: Path) -> None:
@@ -340,5 +340,5 @@ def test_positions_that_depend_on_the_longest_request_are_refused(tmp_path: Path
     }
     folder = tiny.untested_folder(tmp_path, "llama", rope_parameters=rope)
     with pytest.raises(ModelError, match=r"passes 32 tokens: set AXON_CONTEXT_LENGTH"):
-        load_model("m", str(folder), device="cpu", dtype="float32")
-    load_model("m", str(folder), device="cpu", dtype="float32", context_length=32)
+        outline("m", str(folder), device="cpu", dtype="float32")
+    outline("m", str(folder), device="cpu", dtype="float32", context_length=32)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from axon_inference.forward import prepack
-from axon_inference.forward.prepack import PackedLinear
+from axon_inference.model import prepack
+from axon_inference.model.prepack import PackedLinear
 from torch import Tensor, nn
 from transformers.activations import NewGELUActivation
 from transformers.pytorch_utils import Conv1D

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from axon_inference.forward.sampling import Knobs, draw, sample, seed_bits, truncate, uniform
+from axon_inference.step.sampling import Knobs, draw, sample, signed, truncate, uniform
 
 LOGITS = torch.tensor([3.0, 1.0, 2.0, -1.0, 0.5])
 
@@ -20,7 +20,7 @@ def knobs(n: int, **values: Any) -> Knobs:
         top_k=torch.full((n,), top_k),
         top_p=torch.full((n,), top_p),
         repetition_penalty=torch.full((n,), penalty),
-        seed=torch.full((n,), seed_bits(values.get("seed", 7))),
+        seed=torch.full((n,), signed(values.get("seed", 7))),
         draw=torch.arange(n),
         any_sampled=temperature > 0,
         any_penalty=penalty != 1,
@@ -151,7 +151,7 @@ def test_rows_keep_their_own_knobs() -> None:
 
 def test_uniform_is_uniform_and_differs_by_seed_and_draw() -> None:
     draws = torch.arange(50_000)
-    u = uniform(torch.full_like(draws, seed_bits(2**64 - 1)), draws)
+    u = uniform(torch.full_like(draws, signed(2**64 - 1)), draws)
     assert ((u >= 0) & (u < 1)).all()
     histogram = torch.histc(u, bins=20, min=0, max=1) / len(u)
     torch.testing.assert_close(histogram, torch.full((20,), 0.05).double(), atol=0.005, rtol=0)

@@ -9,12 +9,12 @@ from axon_inference.engine.requests import (
     Finished,
     Reason,
     Request,
+    Served,
     SourceFeatures,
     Started,
     Token,
     Tokens,
 )
-from axon_inference.engine.validation import Served
 from axon_inference.serving import messages
 from axon_inference.serving.server import EventStream, Listeners
 

@@ -54,6 +54,12 @@ class PackedLinear(nn.Module):
         )
         return found
 
+    @property
+    def weight(self) -> Tensor:
+        """The weight [d_out, d_in], unpacked for this call."""
+        plain: Tensor = self._packed.to_dense()
+        return plain
+
 
 def prepack(network: nn.Module) -> None:
     """Replace every linear layer of a network in place; activations by equal, faster ones.

@@ -152,9 +152,9 @@ def uniform(seed: Tensor, counter: Tensor) -> Tensor:
     same alone and in any batch. The mixing is SplitMix64's finaliser (Steele, Lea and Flood
     2014, "Fast splittable pseudorandom number generators"); int64 wraps as uint64 would.
     """
-    z = seed + (counter + 1) * _signed(0x9E3779B97F4A7C15)
-    z = (z ^ _shift(z, 30)) * _signed(0xBF58476D1CE4E5B9)
-    z = (z ^ _shift(z, 27)) * _signed(0x94D049BB133111EB)
+    z = seed + (counter + 1) * signed(0x9E3779B97F4A7C15)
+    z = (z ^ _shift(z, 30)) * signed(0xBF58476D1CE4E5B9)
+    z = (z ^ _shift(z, 27)) * signed(0x94D049BB133111EB)
     z = z ^ _shift(z, 31)
     # 52 bits, not 53: then u * total stays below total in rounding too, and `draw` in range.
     return _shift(z, 12).double() * 2.0**-52
@@ -165,11 +165,6 @@ def _shift(z: Tensor, bits: int) -> Tensor:
     return (z >> bits) & ((1 << (64 - bits)) - 1)
 
 
-def _signed(value: int) -> int:
-    """The int64 with the same 64 bits as an unsigned value."""
+def signed(value: int) -> int:
+    """The int64 with the same 64 bits as an unsigned value, as torch stores a seed."""
     return value - (1 << 64) if value >= 1 << 63 else value
-
-
-def seed_bits(seed: int) -> int:
-    """A 64-bit unsigned seed as torch stores it."""
-    return _signed(seed)

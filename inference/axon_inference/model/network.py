@@ -23,8 +23,7 @@ from transformers import (
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
-from axon_inference.forward import attention
-from axon_inference.forward.configuration import (
+from axon_inference.model.configuration import (
     ModelError,
     bos_id,
     eos_ids,
@@ -32,7 +31,7 @@ from axon_inference.forward.configuration import (
     refuse_odd_vocabulary,
     refuse_shared_stretching,
 )
-from axon_inference.forward.reading import (
+from axon_inference.model.reading import (
     reading,
     require_configuration,
     require_finite,
@@ -40,6 +39,8 @@ from axon_inference.forward.reading import (
     weights_file,
 )
 
+# The name under which transformers finds the attention of a packed batch (step/attention.py).
+ATTENTION = "axon_slots"
 # Where nothing else bounds it: keys and values of a slot grow with it.
 _LONGEST_CONTEXT = 2048
 # The heads' outputs before they are mixed: the one hook point inside attention that SAEs read.
@@ -87,7 +88,21 @@ class LanguageModel:
         Raises:
             ModelError: the model has no such hook point, or Axon cannot observe it.
         """
-        return _resolve(self, name)
+        blocks, _, rest = name.partition(".")
+        number, _, hook = rest.partition(".")
+        if blocks != "blocks" or not number.isdigit() or not hook:
+            raise ModelError(f"hook point {name!r}: Axon reads blocks.LAYER.hook_NAME only")
+        layer = int(number)
+        if layer >= self.n_layers:
+            raise ModelError(f"hook point {name!r}: the model has layers 0 to {self.n_layers - 1}")
+        target = _target(self.adapter.get_component_mapping()["blocks"], hook)
+        component, _, end = target.rpartition(".")
+        if end not in ("hook_in", "hook_out"):
+            raise ModelError(f"hook point {name!r}: this model has none that Axon can read")
+        path = f"blocks.{layer}.{component}".rstrip(".")
+        module = self.adapter.get_component(self.network, path)
+        width = _inputs(module) if hook == _HEADS else self.d_model
+        return HookPoint(name, layer, module, "in" if end == "hook_in" else "out", width)
 
     @property
     def has_layer_norm(self) -> bool:
@@ -161,7 +176,7 @@ def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
             folder,
             config=model.config,
             dtype=model.dtype,
-            attn_implementation=attention.NAME,
+            attn_implementation=ATTENTION,
             key_mapping=_TEXT_OF_MULTIMODAL if text_only else None,
             ignore_mismatched_sizes=True,  # they are told below
             output_loading_info=True,
@@ -177,14 +192,6 @@ def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
     # Nothing is ever padded, and to look for padding is to wait for the device in every step.
     network.config.pad_token_id = None
     return replace(model, network=network)
-
-
-def load_model(
-    model_id: str, folder: str, *, device: str, dtype: str, context_length: int = 0
-) -> LanguageModel:
-    """Load a folder in Hugging Face format for inference; errors are those of the two steps."""
-    empty = outline(model_id, folder, device=device, dtype=dtype, context_length=context_length)
-    return load_weights(empty, folder)
 
 
 @contextmanager
@@ -219,24 +226,6 @@ def _adapter(config: Any, architecture: str, model_id: str, dtype: torch.dtype) 
         raise ModelError(
             f"TransformerLens does not know {architecture}, so its hook points have no names"
         ) from error
-
-
-def _resolve(model: LanguageModel, name: str) -> HookPoint:
-    blocks, _, rest = name.partition(".")
-    number, _, hook = rest.partition(".")
-    if blocks != "blocks" or not number.isdigit() or not hook:
-        raise ModelError(f"hook point {name!r}: Axon reads blocks.LAYER.hook_NAME only")
-    layer = int(number)
-    if layer >= model.n_layers:
-        raise ModelError(f"hook point {name!r}: the model has layers 0 to {model.n_layers - 1}")
-    target = _target(model.adapter.get_component_mapping()["blocks"], hook)
-    component, _, end = target.rpartition(".")
-    if end not in ("hook_in", "hook_out"):
-        raise ModelError(f"hook point {name!r}: this model has none that Axon can read")
-    path = f"blocks.{layer}.{component}".rstrip(".")
-    module = model.adapter.get_component(model.network, path)
-    width = _inputs(module) if hook == _HEADS else model.d_model
-    return HookPoint(name, layer, module, "in" if end == "hook_in" else "out", width)
 
 
 def _target(block: Any, hook: str) -> str:

@@ -7,19 +7,24 @@ for; nothing is precomputed or copied, and answers are remembered.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from axon_inference.engine.requests import Feature, Neighbor, TokenEffect, Unreadable
+from axon_inference.engine.requests import (
+    MAX_FEATURE_ENTRIES,
+    Feature,
+    Neighbor,
+    TokenEffect,
+    Unreadable,
+)
 from axon_inference.engine.text import decoder
-from axon_inference.engine.validation import MAX_FEATURE_ENTRIES
-from axon_inference.forward.device import inference
-from axon_inference.forward.sources import Source
+from axon_inference.model.device import inference
+from axon_inference.model.sources import Source
 
 # What these hook points hold is added to the residual stream as it is.
 _WRITTEN = frozenset(
@@ -30,6 +35,7 @@ _REMEMBERED = 4096
 # Rows of a decoder looked at together, so that one of half precision is never there in float32
 # as a whole.
 _ROWS = 8192
+_Ranked = tuple[Tensor, Tensor]
 
 
 class Tokenizer(Protocol):
@@ -89,7 +95,7 @@ class FeatureReader:
         self, unembedding: Unembedding, sources: Sequence[Source], tokenizer: Tokenizer
     ) -> None:
         self._unembedding = unembedding
-        self._decoders = [_Decoder(source) for source in sources]
+        self._sources = sources
         self._tokenizer = tokenizer
         self._decode = decoder(tokenizer)
         self._ranked = lru_cache(maxsize=_REMEMBERED)(self._rank)
@@ -100,88 +106,52 @@ class FeatureReader:
         Raises:
             Unreadable: the source's decoder does not write to the residual stream.
         """
-        promoted, suppressed, neighbors = self._ranked(source, index)
+        raising, lowering, near = self._ranked(source, index)
         return Feature(
-            promoted=tuple(self._effect(i, v) for i, v in promoted.first(limit)),
-            suppressed=tuple(self._effect(i, v) for i, v in suppressed.first(limit)),
-            neighbors=tuple(Neighbor(i, v) for i, v in neighbors.first(limit)),
+            promoted=tuple(self._effect(i, v) for i, v in _first(raising, limit)),
+            suppressed=tuple(self._effect(i, -v) for i, v in _first(lowering, limit)),
+            neighbors=tuple(Neighbor(i, v) for i, v in _first(near, limit)),
         )
 
     def _rank(self, source: int, index: int) -> tuple[_Ranked, _Ranked, _Ranked]:
+        one = self._sources[source]
         with inference(self._unembedding.gain.device):
-            return self._rank_here(source, index)
-
-    def _rank_here(self, source: int, index: int) -> tuple[_Ranked, _Ranked, _Ranked]:
-        decoder = self._decoders[source]
-        effects = self._unembedding.effects(decoder.direction(index))[: len(self._tokenizer)]
-        raising, lowering = _Ranked.largest(effects), _Ranked.largest(-effects)
-        cosines = decoder.cosines(index)
-        # Among them it would be the nearest to itself.
-        cosines[index] = -torch.inf
-        return raising.above(0), lowering.above(0).negated(), _Ranked.largest(cosines).above(0)
+            effects = self._unembedding.effects(_direction(one, index))[: len(self._tokenizer)]
+            cosines = _cosines(one.sae.W_dec, index)
+            # Among them it would be the nearest to itself.
+            cosines[index] = -torch.inf
+            return _largest(effects), _largest(-effects), _largest(cosines)
 
     def _effect(self, token_id: int, logit: float) -> TokenEffect:
         return TokenEffect(token_id, self._decode([token_id]), logit)
 
 
-class _Decoder:
-    """The rows of one source's decoder [width, d_model], each what a feature writes."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        metadata = source.sae.cfg.metadata
-        # A transcoder reads at one hook point and writes at another.
-        self._hook = str(metadata.get("hook_name_out") or source.hook.name)
-
-    def direction(self, index: int) -> Tensor:
-        """What one unit of the feature's activation adds to the residual stream, [d_model]."""
-        if self._hook.rpartition(".")[2] not in _WRITTEN:
-            raise Unreadable(
-                f"features of {self._source.id} do not write to the residual stream "
-                f"({self._hook}), so they have no direct effect on logits"
-            )
-        row: Tensor = self._rows[index]
-        return row
-
-    def cosines(self, index: int) -> Tensor:
-        """Cosine similarity of every row with one of them, [width]; 0 for rows of zeros."""
-        row = self._rows[index].float()
-        lengths: Tensor = self._norms * row.norm()
-        return _product(self._rows, row) / lengths.clamp_min(1e-12)
-
-    @property
-    def _rows(self) -> Tensor:
-        rows: Tensor = self._source.sae.W_dec
-        return rows
-
-    @cached_property
-    def _norms(self) -> Tensor:
-        return torch.cat([some.float().norm(dim=-1) for some in torch.split(self._rows, _ROWS)])
+def _largest(values: Tensor) -> _Ranked:
+    """The largest of some values and where they are, if above 0: both [k], on the host."""
+    top = values.topk(min(MAX_FEATURE_ENTRIES, len(values)))
+    kept = top.values > 0
+    return top.indices[kept].to("cpu", torch.int32), top.values[kept].cpu()
 
 
-@dataclass(frozen=True)
-class _Ranked:
-    """Indices and values, largest first, both [k] on the host."""
-
-    ids: Tensor
-    values: Tensor
-
-    @classmethod
-    def largest(cls, values: Tensor) -> _Ranked:
-        top = values.topk(min(MAX_FEATURE_ENTRIES, len(values)))
-        return cls(top.indices.to("cpu", torch.int32), top.values.cpu())
-
-    def above(self, bound: float) -> _Ranked:
-        kept = self.values > bound
-        return _Ranked(self.ids[kept], self.values[kept])
-
-    def negated(self) -> _Ranked:
-        return _Ranked(self.ids, -self.values)
-
-    def first(self, count: int) -> list[tuple[int, float]]:
-        return list(zip(self.ids[:count].tolist(), self.values[:count].tolist(), strict=True))
+def _first(ranked: _Ranked, count: int) -> Iterable[tuple[int, float]]:
+    ids, values = ranked
+    return zip(ids[:count].tolist(), values[:count].tolist(), strict=True)
 
 
-def _product(rows: Tensor, vector: Tensor) -> Tensor:
-    """rows [n, d] times vector [d], in float32."""
-    return torch.cat([some.float() @ vector for some in torch.split(rows, _ROWS)])
+def _direction(source: Source, index: int) -> Tensor:
+    """What one unit of a feature's activation adds to the residual stream, [d_model]."""
+    if source.writes_to.rpartition(".")[2] not in _WRITTEN:
+        raise Unreadable(
+            f"features of {source.id} do not write to the residual stream ({source.writes_to}), "
+            "so they have no direct effect on logits"
+        )
+    return source.sae.W_dec[index]
+
+
+def _cosines(rows: Tensor, index: int) -> Tensor:
+    """Cosine similarity of every row [n, d] with one of them, [n]; 0 for rows of zeros."""
+    row = rows[index].float()
+    parts = [(some.float() @ row, some.float().norm(dim=-1)) for some in torch.split(rows, _ROWS)]
+    products, norms = (torch.cat(kind) for kind in zip(*parts, strict=True))
+    found: Tensor = products / (norms * row.norm()).clamp_min(1e-12)
+    return found

@@ -11,15 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from huggingface_hub import hf_hub_download
 from safetensors import safe_open
 
-from axon_inference.catalog.catalog import SourceSpec
 from axon_inference.catalog.files import Unservable, read_json
-from axon_inference.forward.configuration import ModelError
-from axon_inference.forward.model import HookPoint, LanguageModel
-from axon_inference.forward.reading import reading, require_finite, tensors_in
+from axon_inference.catalog.selection import SourceSpec
+from axon_inference.model.configuration import ModelError
+from axon_inference.model.network import HookPoint, LanguageModel
+from axon_inference.model.reading import reading, require_finite, tensors_in
+from axon_inference.model.sae import ARCHITECTURES, SAE, PackingError, of
 
 # What `from_pretrained` settings of an SAE's model mean for the raw model we run. These change
 # weights, but no vector where SAEs read; all others that are set are refused, except centring.
@@ -28,10 +28,6 @@ _HARMLESS_KWARGS = frozenset(
 )
 # These do not change what an attention layer adds to the stream, but what its heads put out.
 _HARMLESS_OUTSIDE_HEADS = frozenset({"fold_value_biases", "refactor_factored_attn_matrices"})
-_NOT_FOLDABLE = frozenset({"matching_pursuit"})
-# Architectures whose features are functions of one position's vector, never negative, and whose
-# decoder gives that vector back.
-_SERVED = frozenset({"standard", "gated", "topk", "jumprelu", "matching_pursuit"})
 _WEIGHTS = "sae_weights.safetensors"
 _KINDS = {
     "d_in": int,
@@ -53,15 +49,14 @@ class SourceError(Unservable):
 
 @dataclass(frozen=True)
 class Source:
-    """A loaded SAE. `centers` subtracts the residual's mean first, as its training model did."""
+    """A loaded SAE. `writes_to` names the hook point that its decoder's rows belong to."""
 
     id: str
     hook: HookPoint
-    sae: Any
-    width: int
+    writes_to: str
+    sae: SAE
     architecture: str
     prepend_bos: bool
-    centers: bool
     neuronpedia_url: str
 
 
@@ -96,23 +91,22 @@ def load_source(spec: SourceSpec, model: LanguageModel) -> Source:
     with reading(f"the SAE {spec}"):
         sae = _load_sae(spec, str(model.device))
     require_finite(sae, lambda tensor: spec.folder / _WEIGHTS if spec.folder else str(spec))
-    sae.eval().requires_grad_(False)
     hook, centers = _place(spec, sae.cfg, model)
-    if sae.cfg.reshape_activations == "hook_z":
-        # The tensor of the module is flat already.
-        sae.turn_off_forward_pass_hook_z_reshaping()
-        sae.cfg.reshape_activations = "none"
-    fold_decoder_norm(sae)
+    try:
+        with reading(f"the SAE {spec}"):
+            ours = of(sae, centers=centers)
+    except PackingError as error:
+        raise SourceError(f"source {spec}: {error}") from error
     metadata = sae.cfg.metadata
     listed = spec.neuronpedia_id
     return Source(
         id=listed or metadata.neuronpedia_id or f"{model.id}/{hook.layer}-{_set_name(spec)}",
         hook=hook,
-        sae=sae,
-        width=int(sae.cfg.d_sae),
+        # A transcoder reads at one hook point and writes at another.
+        writes_to=str(metadata.get("hook_name_out") or hook.name),
+        sae=ours,
         architecture=sae.cfg.architecture(),
         prepend_bos=bool(metadata.get("prepend_bos", True)),
-        centers=centers,
         neuronpedia_url=f"https://www.neuronpedia.org/{listed}" if listed else "",
     )
 
@@ -151,10 +145,10 @@ def _read_config(spec: SourceSpec) -> Any:
 
 
 def _require_served(raw: dict[str, Any], spec: SourceSpec) -> None:
-    if (architecture := raw.get("architecture")) not in _SERVED:
+    if (architecture := raw.get("architecture")) not in ARCHITECTURES:
         raise SourceError(
             f"source {spec} is a {str(architecture)[:40]}; Axon shows SAEs of these architectures: "
-            f"{', '.join(sorted(_SERVED))}"
+            f"{', '.join(sorted(ARCHITECTURES))}"
         )
 
 
@@ -237,22 +231,6 @@ def _from_cache() -> Iterator[None]:
         yield
     finally:
         loaders.hf_hub_download, loaders.get_safetensors_tensor_shapes = before
-
-
-@torch.no_grad()
-def fold_decoder_norm(sae: Any) -> None:
-    """Scale features so that every decoder row has norm 1, as Neuronpedia shows them.
-
-    A top-k SAE that does not rescale by that norm chooses its k by unscaled values, and matching
-    pursuit chooses by them one by one: folding would choose others, so, as on Neuronpedia, they
-    are left as they are.
-    """
-    architecture = sae.cfg.architecture()
-    chooses_unscaled = "topk" in architecture and not getattr(
-        sae.cfg, "rescale_acts_by_decoder_norm", False
-    )
-    if architecture not in _NOT_FOLDABLE and not chooses_unscaled:
-        sae.fold_W_dec_norm()
 
 
 def _required(metadata: Any, name: str, spec: SourceSpec) -> str:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from axon.v1 import inference_pb2 as pb
 
-from axon_inference.engine.requests import Features, Request, Sampling
+from axon_inference.engine.requests import (
+    MAX_FEATURE_ENTRIES,
+    MAX_FEATURES,
+    Features,
+    Request,
+    Sampling,
+    Served,
+)
 
 DEFAULT_MAX_TOKENS = 60
-MAX_FEATURES = 256
 DEFAULT_FEATURE_ENTRIES = 10
-MAX_FEATURE_ENTRIES = 100
 MAX_STOPS = 16
 MAX_STOP_CHARACTERS = 256
 MAX_SOURCES = 1000
@@ -25,8 +30,6 @@ MIN_TEMPERATURE = 0.001
 # take 8 KB; a byte beyond ASCII takes up to six there.
 _QUOTED_BYTES = 48
 _QUOTED_NAMES = 6
-# A token of running prose is 4 characters or so; 16 leaves room for code and tables.
-CHARACTERS_PER_TOKEN = 16
 
 
 @dataclass(frozen=True)
@@ -57,28 +60,6 @@ class FeatureQuery:
     source: int
     index: int
     limit: int
-
-
-@dataclass(frozen=True)
-class Served:
-    """What requests are checked against: the server's own description, and a tokenizer.
-
-    The model knows the ids below `vocab_size`; a tokenizer may have more.
-    """
-
-    model: str
-    sources: tuple[str, ...]
-    context_length: int
-    vocab_size: int
-    bos_id: int | None
-    encode: Callable[[str], list[int]]
-    #: How the tokenizer writes one token, for messages.
-    piece: Callable[[int], str] = str
-
-    @property
-    def max_prompt_characters(self) -> int:
-        """Longer prompts are refused before they are tokenised."""
-        return self.context_length * CHARACTERS_PER_TOKEN
 
 
 def resolve(message: pb.GenerateRequest, served: Served) -> Request:

@@ -23,25 +23,24 @@ import torch
 from axon.v1 import inference_pb2 as pb
 from axon_service.logs import describe
 
-from axon_inference.catalog.catalog import Selection, SourceSpec, select
 from axon_inference.catalog.files import Unservable
 from axon_inference.catalog.hub import Want, fetch, require_network, snapshot
+from axon_inference.catalog.selection import Selection, select
 from axon_inference.config import Settings
-from axon_inference.engine.requests import Features, Sampling
+from axon_inference.engine.requests import MAX_FEATURES, Features, Sampling, Served
 from axon_inference.engine.scheduler import Scheduler
 from axon_inference.engine.step import DeviceLost, Feed
-from axon_inference.engine.validation import MAX_FEATURES, Served
-from axon_inference.forward import prepack
-from axon_inference.forward.configuration import ModelError
-from axon_inference.forward.device import choose, current
-from axon_inference.forward.features import FeatureReader, Unembedding
-from axon_inference.forward.graphs import Capture, CudaCapture, GraphError
-from axon_inference.forward.model import LanguageModel, load_weights, outline
-from axon_inference.forward.runner import ModelRunner
-from axon_inference.forward.sources import Source, SourceError, check, load_source
 from axon_inference.loading import memory
 from axon_inference.loading.container import MemoryTooSmall
 from axon_inference.loading.selfcheck import SelfCheck
+from axon_inference.model import prepack
+from axon_inference.model.configuration import ModelError
+from axon_inference.model.device import choose, current
+from axon_inference.model.features import FeatureReader, Unembedding
+from axon_inference.model.network import LanguageModel, load_weights, outline
+from axon_inference.model.sources import Source, SourceError, check, load_source
+from axon_inference.step.graphs import Capture, CudaCapture, GraphError
+from axon_inference.step.runner import ModelRunner
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +97,10 @@ def _load(
     report: Callable[[str], None],
 ) -> Loaded:
     model, slots, selfcheck = _load_model(selection, settings, device, report)
-    sources = [_load_source(spec, model, report) for spec in selection.sources]
+    sources = []
+    for spec in selection.sources:
+        report(f"loading source {spec}")
+        sources.append(load_source(spec, model))
     _require_distinct(sources)
     if capture is None and model.device.type == "cuda" and settings.graphs == "auto":
         capture = CudaCapture(model.device)
@@ -121,7 +123,13 @@ def _load(
             encode=_encoder(model.tokenizer),
             piece=lambda token_id: str(model.tokenizer.convert_ids_to_tokens(token_id)),
         ),
-        info=_info(model),
+        info=pb.ModelInfo(
+            n_layers=model.n_layers,
+            d_model=model.d_model,
+            vocab_size=model.vocab_size,
+            device=str(model.device),
+            dtype=str(model.dtype).removeprefix("torch."),
+        ),
         sources=[_describe(source) for source in sources],
         slots=slots,
         cache_bytes=runner.cache.nbytes,
@@ -203,11 +211,6 @@ def _load_model(
     return model, slots, selfcheck
 
 
-def _load_source(spec: SourceSpec, model: LanguageModel, report: Callable[[str], None]) -> Source:
-    report(f"loading source {spec}")
-    return load_source(spec, model)
-
-
 def _require_distinct(sources: list[Source]) -> None:
     names = [source.id for source in sources]
     if double := {name for name in names if names.count(name) > 1}:
@@ -251,22 +254,12 @@ def _encoder(tokenizer: Any) -> Callable[[str], list[int]]:
     return encode
 
 
-def _info(model: LanguageModel) -> pb.ModelInfo:
-    return pb.ModelInfo(
-        n_layers=model.n_layers,
-        d_model=model.d_model,
-        vocab_size=model.vocab_size,
-        device=str(model.device),
-        dtype=str(model.dtype).removeprefix("torch."),
-    )
-
-
 def _describe(source: Source) -> pb.Source:
     return pb.Source(
         id=source.id,
         hook_name=source.hook.name,
         layer=source.hook.layer,
-        width=source.width,
+        width=source.sae.width,
         architecture=source.architecture,
         neuronpedia_url=source.neuronpedia_url,
     )

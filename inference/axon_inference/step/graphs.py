@@ -2,7 +2,7 @@
 
 A graph replays fixed kernels on fixed addresses. Each graph here is made for a number of rows. All
 else is the same in all graphs: they look at the whole context, read every source, and find
-`top_k` features of each. They share one buffer of tokens and one set of outputs. A step takes the
+`top_k` features of each. They share a step's numbers and one set of outputs. A step takes the
 smallest graph with enough rows; the rows to spare are masked. A request that wants fewer
 features, or fewer sources, gets a part of the outputs. So the graphs are all made before serving
 begins, and no request can cause a capture.
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
@@ -26,9 +27,9 @@ from torch import Tensor
 
 from axon_inference.engine.requests import Features, Sampling
 from axon_inference.engine.step import DeviceLost, Feed
-from axon_inference.forward.batch import Plan, plan
-from axon_inference.forward.device import current, lost
-from axon_inference.forward.tap import Strongest
+from axon_inference.model.device import current, lost
+from axon_inference.model.sae import Strongest
+from axon_inference.step.batch import Buffers, Plan, Row, padding, plan
 
 _log = logging.getLogger(__name__)
 
@@ -51,16 +52,12 @@ class Outputs:
 
     def tensors(self) -> list[Tensor]:
         """All of it, each [rows, ...]."""
-        found = [self.logits]
-        for best in self.features:
-            found += [best.ids, best.activations, best.l0, best.error]
-        return found
+        return [self.logits, *chain.from_iterable(self.features)]
 
     def copied(self) -> Outputs:
         """The same in memory of its own."""
-        logits, *rest = [tensor.clone() for tensor in self.tensors()]
-        features = [Strongest(*rest[at : at + 4]) for at in range(0, len(rest), 4)]
-        return Outputs(logits, tuple(features))
+        features = tuple(Strongest(*map(torch.clone, found)) for found in self.features)
+        return Outputs(self.logits.clone(), features)
 
 
 Compute = Callable[[Tensor], Outputs]
@@ -73,7 +70,7 @@ class Graphs:
     """Captured decode steps by number of rows.
 
     Args:
-        compute: tokens [4, rows] on the device to their outputs, `top_k` features of each source.
+        compute: a step's numbers on the device to its outputs, `top_k` features of each source.
         slots: the most rows.
         context_length: the most positions; the one after them is the spare one.
         top_k: how many features `compute` finds.
@@ -92,8 +89,11 @@ class Graphs:
         self._compute = compute
         self._slots = slots
         self._spare = context_length
-        self._tokens = torch.from_numpy(Plan.nothing().padded(slots, self._spare)).to(device)
-        self._outputs = compute(self._tokens).copied()
+        self._padding = padding(slots, self._spare)
+        self._buffers = Buffers(device)
+        #: Those of the last step that was run, one column for each slot.
+        self.numbers = self._buffers.send(self._padding)
+        self._outputs = compute(self.numbers).copied()
         self._replays: dict[int, Replay] = {}
 
     @property
@@ -156,15 +156,17 @@ class Graphs:
         Rows beyond the step's mean nothing. The outputs are valid until the next run.
         """
         rows = next((rows for rows in self.rows if rows >= step.n_decode), None)
-        in_place = np.array_equal(step.tokens[2], np.arange(step.n_decode))
+        in_place = np.array_equal(step.numbers[Row.SLOT], np.arange(step.n_decode))
         if rows is None or step.spans or not step.n_decode or not in_place or k > self.top_k:
             return None
-        self._tokens.copy_(torch.from_numpy(step.padded(self._slots, self._spare)))
+        numbers = self._padding.copy()
+        numbers[:, : step.n_decode] = step.numbers
+        self._buffers.send(numbers)
         self._replays[rows]()
         return self._outputs
 
     def _step(self, rows: int) -> None:
-        found = self._compute(self._tokens[:, :rows])
+        found = self._compute(self.numbers[:, :rows])
         for kept, new in zip(self._outputs.tensors(), found.tensors(), strict=True):
             kept[:rows].copy_(new)
 

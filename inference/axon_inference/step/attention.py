@@ -1,4 +1,4 @@
-"""Attention of a packed batch over the slots, registered with transformers under `NAME`.
+"""Attention of a packed batch over the slots, registered with transformers under `ATTENTION`.
 
 transformers hands every layer's queries, keys and values to a function chosen by name, with all
 that its architecture does differently as arguments (scale, shared heads, sliding window, soft
@@ -7,6 +7,7 @@ cap). So one function serves every family, and no model's code is ours.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,9 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from axon_inference.forward.batch import Layout, Span
-
-NAME = "axon_slots"
+from axon_inference.model.network import ATTENTION
+from axon_inference.step.batch import Layout
 
 
 def attend(
@@ -51,23 +51,31 @@ def attend(
     if others.get("s_aux") is not None:
         raise NotImplementedError("attention sinks")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    core = partial(_core, scale=scale, softcap=softcap)
     rows = query[0].transpose(0, 1)
     parts = []
     if layout.n_decode:
         here = layout.decode_slots
-        found = _core(
+        found = core(
             _grouped(rows[: layout.n_decode], keys.shape[1]),
             keys[here, :, : layout.length],
             values[here, :, : layout.length],
-            layout.decode_mask(sliding_window),
-            scale,
-            softcap,
+            layout.mask(sliding_window),
         )
         parts.append(found.flatten(1, 2))
     for span in layout.spans:
-        queries = rows[span.first : span.first + span.count]
-        mask = layout.span_mask(span, sliding_window)
-        parts.append(_prefill(queries, span, keys, values, mask, scale, softcap))
+        queries = _grouped(rows[span.first : span.first + span.count], keys.shape[1])
+        queries = queries.permute(1, 2, 0, 3)  # [kv_heads, group, T, d]
+        mask = layout.mask(sliding_window, span)
+        assert mask is not None
+        found = core(
+            queries.flatten(1, 2)[None],
+            keys[span.slot, None, :, : span.end],
+            values[span.slot, None, :, : span.end],
+            mask.repeat(queries.shape[1], 1)[None, None],
+        )
+        heads = found[0].view(*queries.shape[:3], -1)
+        parts.append(heads.permute(2, 0, 1, 3).flatten(1, 2))
     return (parts[0] if len(parts) == 1 else torch.cat(parts))[None], None
 
 
@@ -75,31 +83,6 @@ def _grouped(rows: Tensor, kv_heads: int) -> Tensor:
     """[n, heads, d] as [n, kv_heads, heads that share one, d]: queries of one key-value head
     become its query positions, so shared keys are read once and copied never."""
     return rows.reshape(rows.shape[0], kv_heads, -1, rows.shape[-1])
-
-
-def _prefill(
-    queries: Tensor,
-    span: Span,
-    keys: Tensor,
-    values: Tensor,
-    mask: Tensor,
-    scale: float,
-    softcap: float | None,
-) -> Tensor:
-    """Attention of T consecutive tokens [T, heads, d] of one sequence; as many come back."""
-    kv_heads = keys.shape[1]
-    grouped = _grouped(queries, kv_heads).permute(1, 2, 0, 3)  # [kv_heads, group, T, d]
-    group = grouped.shape[1]
-    found = _core(
-        grouped.flatten(1, 2)[None],
-        keys[span.slot, None, :, : span.end],
-        values[span.slot, None, :, : span.end],
-        mask.repeat(group, 1)[None, None],
-        scale,
-        softcap,
-    )
-    heads = found[0].view(kv_heads, group, span.count, -1)
-    return heads.permute(2, 0, 1, 3).flatten(1, 2)
 
 
 def _core(
@@ -119,4 +102,4 @@ def _core(
     return scores.softmax(-1, dtype=torch.float32).to(values.dtype) @ values
 
 
-AttentionInterface.register(NAME, attend)
+AttentionInterface.register(ATTENTION, attend)

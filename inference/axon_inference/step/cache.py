@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
-from axon_inference.forward.batch import Layout
+from axon_inference.step.batch import Layout, Row
 
 
 class SlotCache(Cache):
@@ -49,7 +49,7 @@ class SlotCache(Cache):
             keys[slot, :, target] = key_states[0, :, 0]
             values[slot, :, target] = value_states[0, :, 0]
             return keys, values
-        slots, targets = self.layout.slots, self.layout.targets
+        slots, targets = self.layout.numbers[Row.SLOT], self.layout.numbers[Row.TARGET]
         keys[slots, :, targets] = key_states[0].transpose(0, 1)
         values[slots, :, targets] = value_states[0].transpose(0, 1)
         return keys, values

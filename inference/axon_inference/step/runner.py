@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,15 +16,15 @@ from torch import Tensor
 
 from axon_inference.engine.requests import Activations, Features, Sampling
 from axon_inference.engine.step import DeviceLost, Feed, SourceRows, StageTimes, StepResult
-from axon_inference.forward.batch import Ints, Layout, Plan, decode_layout, layout, plan
-from axon_inference.forward.cache import SlotCache
-from axon_inference.forward.device import inference, lost
-from axon_inference.forward.graphs import Capture, Graphs, Outputs
-from axon_inference.forward.model import LanguageModel
-from axon_inference.forward.sampling import sample
-from axon_inference.forward.sources import Source
-from axon_inference.forward.tap import Tap
-from axon_inference.forward.transfer import fetch, knobs
+from axon_inference.model.device import inference, lost
+from axon_inference.model.network import LanguageModel
+from axon_inference.model.sources import Source
+from axon_inference.step import attention, batch  # noqa: F401  (attention registers itself)
+from axon_inference.step.batch import Buffers, Ints, Layout, Plan, Row
+from axon_inference.step.cache import SlotCache
+from axon_inference.step.graphs import Capture, Graphs, Outputs
+from axon_inference.step.sampling import sample
+from axon_inference.step.tap import Tap
 
 
 class ModelRunner:
@@ -46,6 +48,7 @@ class ModelRunner:
         self.tap = Tap(sources)
         self.cache = SlotCache(slots, model.context_length)
         self._lengths = [0] * slots
+        self._buffers = Buffers(model.device)
         self._seen = torch.zeros(slots, model.vocab_size, dtype=torch.bool, device=model.device)
         self._capture = capture
         self._top_k = top_k
@@ -97,31 +100,35 @@ class ModelRunner:
 
     def _run(self, feeds: Sequence[Feed]) -> StepResult:
         clock = _Clock(self.model.device)
-        step = plan(feeds)
+        step = batch.plan(feeds)
         for feed in feeds:  # also if the step fails: it may have written by then
             self._lengths[feed.slot] = feed.start + len(feed.ids)
         sources, k = _wanted(feeds)
-        drawing = [index for index, feed in enumerate(feeds) if feed.draws is not None]
         if captured := self._graphs.run(step, k) if self._graphs else None:
-            everyone = len(drawing) == len(feeds)
-            logits = captured.logits[slice(len(feeds)) if everyone else drawing]
-            features = {source: captured.features[source] for source in sources}
-            clock.forward()
+            assert self._graphs
+            numbers = self._graphs.numbers
+            everyone = len(step.drawing) == len(feeds)
+            logits = captured.logits[slice(len(feeds)) if everyone else _last(step, numbers)]
+            features = [captured.features[source].first(step.n_tokens, k) for source in sources]
+            clock.lap("forward_ns")
         else:
-            logits = self._forward(step, drawing)
-            clock.forward()
-            features = {source: self.tap.read(source, k) for source in sources}
-            clock.sae()
-        chosen, logprobs = self._sample([feeds[index] for index in drawing], logits)
-        found = fetch(chosen, logprobs, features, rows=int(step.tokens.shape[1]), k=k)
-        clock.sample()
-        spread = _spread(found.logprobs, drawing, len(feeds))
+            numbers, logits = self._forward(step)
+            clock.lap("forward_ns")
+            features = [self.tap.read(source, k) for source in sources]
+            clock.lap("sae_ns")
+        chosen, logprobs = self._sample(step, numbers, logits)
+        found = self._buffers.fetch([chosen, logprobs, *chain.from_iterable(features)])
+        clock.lap("sample_ns")
+        rows = {
+            source: SourceRows(*found[2 + 4 * n : 6 + 4 * n]) for n, source in enumerate(sources)
+        }
+        next_ids, spread = (_spread(values, step.drawing, len(feeds)) for values in found[:2])
         return StepResult(
-            next_ids=_spread(found.next_ids, drawing, len(feeds)).tolist(),
+            next_ids=next_ids.tolist(),
             logprobs=spread.tolist(),
-            finite=_finite(feeds, spread, found.sources, step.offsets),
+            finite=_finite(feeds, spread, rows, step.offsets),
             offsets=step.offsets.tolist(),
-            sources=found.sources,
+            sources=rows,
             times=clock.times,
         )
 
@@ -146,18 +153,17 @@ class ModelRunner:
             self.cache.clear(slot, self._lengths[slot])
         self._lengths[slot] = 0
 
-    def _forward(self, step: Plan, drawing: list[int]) -> Tensor:
-        """Logits [len(drawing), vocabulary] after the last tokens of these feeds."""
-        device = self.model.device
-        tokens = torch.from_numpy(step.tokens).to(device)
-        last = torch.from_numpy(step.last[drawing]).to(device)
-        return self._network(tokens, layout(step, tokens), last)
+    def _forward(self, step: Plan) -> tuple[Tensor, Tensor]:
+        """A step's numbers on the device, and logits of those that draw, one kernel at a time."""
+        numbers = self._buffers.send(step.numbers)
+        return numbers, self._network(numbers, batch.layout(step, numbers), _last(step, numbers))
 
-    def _network(self, tokens: Tensor, where: Layout, last: Tensor) -> Tensor:
+    def _network(self, numbers: Tensor, where: Layout, last: Tensor) -> Tensor:
+        """Logits [len(last), vocabulary] after these of a step's tokens."""
         self.cache.layout = where
         inputs = {
-            "input_ids": tokens[:1],
-            "position_ids": tokens[1:2],
+            "input_ids": numbers[Row.ID, None],
+            "position_ids": numbers[Row.POSITION, None],
             "past_key_values": self.cache,
             "use_cache": True,
             "layout": where,
@@ -165,7 +171,7 @@ class ModelRunner:
         if not len(last):  # a part of a prompt: the head would be work for nothing
             body: Any = self.model.network.base_model
             body(**inputs)
-            return torch.empty(0, self.model.vocab_size, device=tokens.device)
+            return torch.empty(0, self.model.vocab_size, device=numbers.device)
         logits: Tensor = self.model.network(**inputs, logits_to_keep=last).logits
         return logits[0]
 
@@ -173,16 +179,16 @@ class ModelRunner:
         slots, context = self.cache.slots, self.model.context_length
         graphs = Graphs(self._decode, slots, context, self._top_k, self.model.device)
         graphs.capture(capture)
-        graphs.check(lambda step: self._outputs(self._forward(step, [*range(step.n_decode)])))
+        graphs.check(lambda step: self._outputs(self._forward(step)[1]))
         for slot in range(slots):
             self.cache.clear(slot)
         return graphs
 
-    def _decode(self, tokens: Tensor) -> Outputs:
-        """A decode step of [4, rows] tokens as a graph runs it: no kernel depends on a value."""
-        everyone = torch.arange(tokens.shape[1], device=tokens.device)
-        logits = self._network(tokens, decode_layout(tokens, self.model.context_length), everyone)
-        return self._outputs(logits)
+    def _decode(self, numbers: Tensor) -> Outputs:
+        """A decode step as a graph runs it: no kernel depends on a value."""
+        where = batch.decode_layout(numbers, self.model.context_length)
+        everyone = torch.arange(numbers.shape[1], device=numbers.device)
+        return self._outputs(self._network(numbers, where, everyone))
 
     def _outputs(self, logits: Tensor) -> Outputs:
         sources = range(len(self.tap.sources))
@@ -199,18 +205,22 @@ class ModelRunner:
             self.run([decode, prefill])
             self.swap(0, 1)
 
-    def _sample(self, feeds: Sequence[Feed], logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Next ids and their log-probabilities, one of each a feed."""
-        device = self.model.device
-        if not feeds:
-            return torch.empty(0, dtype=torch.int64, device=device), torch.empty(0, device=device)
-        wanted = knobs(feeds, device)
-        slots = torch.tensor([feed.slot for feed in feeds], device=device)
+    def _sample(self, step: Plan, numbers: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Next ids and their log-probabilities, one of each a feed that draws."""
+        if not step.drawing:
+            return numbers.new_empty(0), logits.new_empty(0, dtype=torch.float32)
+        wanted = batch.knobs(step, numbers)
+        slots = numbers[Row.OWNER, : len(step.drawing)]
         seen = self._seen[slots] if wanted.any_penalty else self._seen[:0]
         chosen, logprobs = sample(logits, seen, wanted)
         if wanted.any_penalty:
             self._seen[slots, chosen] = True
         return chosen, logprobs
+
+
+def _last(step: Plan, numbers: Tensor) -> Tensor:
+    """The batch rows after which a next token is drawn."""
+    return numbers[Row.LAST, : len(step.drawing)]
 
 
 class _Clock:
@@ -219,29 +229,13 @@ class _Clock:
     def __init__(self, device: torch.device) -> None:
         self._staged = device.type == "cpu"
         self._began = time.perf_counter_ns()
-        self._spent = {"forward": 0, "sae": 0, "sample": 0}
+        self.times = StageTimes()
 
-    def _lap(self, stage: str) -> None:
-        now = time.perf_counter_ns()
-        self._spent[stage if self._staged else "forward"] += now - self._began
-        self._began = now
-
-    def forward(self) -> None:
-        """The model has run."""
-        self._lap("forward")
-
-    def sae(self) -> None:
-        """The sources have been read."""
-        self._lap("sae")
-
-    def sample(self) -> None:
-        """Next tokens are chosen, and everything is on the host."""
-        self._lap("sample")
-
-    @property
-    def times(self) -> StageTimes:
-        """What was spent so far."""
-        return StageTimes(self._spent["forward"], self._spent["sae"], self._spent["sample"])
+    def lap(self, stage: str) -> None:
+        """A stage, named as in StageTimes, has ended."""
+        name, now = stage if self._staged else "forward_ns", time.perf_counter_ns()
+        spent = getattr(self.times, name) + now - self._began
+        self.times, self._began = replace(self.times, **{name: spent}), now
 
 
 def _wanted(feeds: Sequence[Feed]) -> tuple[tuple[int, ...], int]:

@@ -1,0 +1,1 @@
+"""What runs: the network and its hook points, packed weights, SAEs, single features."""

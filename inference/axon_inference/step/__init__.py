@@ -1,0 +1,1 @@
+"""One step for all rows: the batch, attention, the cache, the tap, sampling, captured graphs."""
