@@ -163,7 +163,7 @@ class JumpReLU(SAE):
 
     def _activations(self, z: Tensor) -> Tensor:
         found: Tensor = self.product(z)
-        return found.mul_(found > self.threshold)
+        return found.masked_fill_(found <= self.threshold, 0)
 
 
 class Gated(SAE):

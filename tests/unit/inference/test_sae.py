@@ -223,3 +223,14 @@ def test_strongest_is_topk(seed: int, k: int, width: int) -> None:
     torch.testing.assert_close(values, activations.topk(k, -1).values)
     torch.testing.assert_close(activations.gather(1, ids), values)
     assert all(len(set(row)) == k for row in ids.tolist())
+
+
+def test_a_preactivation_that_overflows_below_is_not_active(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepack, "available", lambda *_: False)
+    jumprelu = theirs(tmp_path, "jumprelu", apply_b_dec_to_input=False)
+    jumprelu.W_enc[:, 0] = -float("inf")
+    found = sae.of(jumprelu).read(vectors(5).abs(), WIDTH)
+    assert dense(found.ids, found.activations)[:, 0].eq(0).all()
+    assert found.error.isfinite().all()
