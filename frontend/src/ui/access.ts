@@ -23,8 +23,8 @@ export class AccessField {
   }
 
   private needed(): boolean {
-    const { connection, session } = this.store;
+    const { connection, live } = this.store;
     if (connection.state === "gone") return connection.code === "no_access";
-    return session.problem?.code === "no_access";
+    return live.problem?.code === "no_access";
   }
 }
