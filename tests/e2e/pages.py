@@ -70,6 +70,7 @@ async def end_of_run(page: Page, seconds: float = 40) -> None:
 
 async def text(page: Page) -> str:
     """The text on show, without the sign for the start of the text."""
+    await painted(page)  # the text follows the page's state a frame later
     return _without_start(await page.locator("#tokens").text_content() or "")
 
 
