@@ -90,7 +90,7 @@ def test_a_change_of_code_is_built_in_seconds(
     docker("image", "rm", f"axon-{service}:test-change")
     steps = dict(re.findall(r"^#(\d+) (\[.*)", done.stdout + done.stderr, re.MULTILINE))
     cached = set(re.findall(r"^#(\d+) CACHED", done.stdout + done.stderr, re.MULTILINE))
-    installs = {n for n, step in steps.items() if re.search(r"pip --python|npm ci", step)}
+    installs = {n for n, step in steps.items() if re.search(r"uv pip install|npm ci", step)}
     assert installs
     assert installs <= cached
     # On an idle machine Python takes 1 s and the page 4 s.
