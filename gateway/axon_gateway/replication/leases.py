@@ -56,7 +56,9 @@ class Leases:
     async def _acquire(self, replica: Replica) -> None:
         room = replica.room
         for _ in range(_TRIES):
-            answer, epoch, since = await self._store.acquire_lease(room.id, room.log)
+            answer, epoch, since = await self._store.acquire_lease(
+                room.id, room.token_hash, room.log
+            )
             if answer == "ours":
                 room.begin_epoch(epoch, since)
                 replica.home, replica.role = self._gateway, Role.HOME

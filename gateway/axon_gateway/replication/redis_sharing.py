@@ -28,7 +28,7 @@ from axon_gateway.replication.writer import Writer
 from axon_gateway.requests import View
 from axon_gateway.rooms.room import Room
 from axon_gateway.rooms.rooms import Rooms
-from axon_gateway.tasks import Tasks
+from axon_gateway.tasks import Once, Tasks
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +58,8 @@ class RedisSharing:
         #: The last request of another gateway that was read.
         self._last_request = "0"
         self._tasks = Tasks()
+        #: Rooms on their way to Redis. Nobody may take the lease of one before it is there.
+        self._publishing: Once[Room, None] = Once()
         self._rooms: Rooms | None = None
         self._closing = False
         #: False from the first failure of Redis to the next success.
@@ -74,6 +76,7 @@ class RedisSharing:
         """Writes what is left and signs off."""
         await self.flush()
         self._closing = True
+        await self._publishing.close()
         # Repeatedly: redis-py may swallow a cancellation that comes while it connects.
         while pending := tuple(self._tasks):
             for task in pending:
@@ -95,18 +98,22 @@ class RedisSharing:
 
     async def publish(self, room: Room) -> None:
         """Brings a room to Redis, or finds it there. While Redis is gone, it stays here alone."""
-        if room not in self._replicas and self.available:
-            replica = self._replicas[room] = Replica(room, self.name)
-            try:
-                async with replica.lock:
-                    await self._reconciler.reconcile(replica)
-            except BaseException as error:
-                self._replicas.pop(room, None)
-                if not isinstance(error, FAILURES):
-                    raise
-                self._redis_failed(error)
-            else:
-                self._presence.mark(replica)
+        await self._publishing.do(room, lambda: self._publish(room))
+
+    async def _publish(self, room: Room) -> None:
+        if room in self._replicas or not self.available:
+            return
+        replica = self._replicas[room] = Replica(room, self.name)
+        try:
+            async with replica.lock:
+                await self._reconciler.reconcile(replica)
+        except BaseException as error:
+            self._replicas.pop(room, None)
+            if not isinstance(error, FAILURES):
+                raise
+            self._redis_failed(error)
+        else:
+            self._presence.mark(replica)
 
     async def follow(self, id_: str, rooms: Rooms) -> Room | None:
         """A copy of another gateway's room. Refusal while Redis is gone."""

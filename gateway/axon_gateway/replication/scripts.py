@@ -109,17 +109,19 @@ return {'restored', last}
 """
 )
 
-#: KEYS meta, log. ARGV gateway, and the epoch and newest number that it knows. Gives it the lease
-#: if it knows the whole log and nobody else generates: `ours`, the lease's epoch and since.
+#: KEYS meta, log. ARGV gateway, the room's token, and the epoch and newest number that the gateway
+#: knows. Gives it the lease if it knows the whole log and nobody else generates: `ours`, and the
+#: epoch and since of the lease.
 ACQUIRE = (
     _COMMON
     + """
-local found = redis.call('HMGET', meta, 'home', 'running', 'epoch', 'since')
+local found = redis.call('HMGET', meta, 'home', 'running', 'epoch', 'since', 'token')
 local home, epoch, since = found[1], found[3], found[4]
 if not home then return {'absent', '0', '0'} end
+if found[5] ~= ARGV[2] then return {'changed', '0', '0'} end
 if home ~= ARGV[1] and found[2] == '1' then return {'busy', '0', '0'} end
 local last = newest()
-if epoch ~= ARGV[2] or last ~= tonumber(ARGV[3]) then return {'changed', '0', '0'} end
+if epoch ~= ARGV[3] or last ~= tonumber(ARGV[4]) then return {'changed', '0', '0'} end
 if home ~= ARGV[1] or tonumber(since) > last + 1 then
   epoch, since = next_epoch(epoch), tostring(last + 1)
 end

@@ -163,13 +163,13 @@ class RoomStore:
                 return bool(answer == b"restored")
             epoch = log.epoch
 
-    async def acquire_lease(self, id_: str, log: RoomLog) -> tuple[str, int, int]:
+    async def acquire_lease(self, id_: str, token_hash: str, log: RoomLog) -> tuple[str, int, int]:
         """Asks for the lease of a room: an answer, and the lease's epoch and since.
 
-        The answer is ours; busy (another gateway generates); changed (`log` is not all there is);
-        or absent.
+        The answer is ours; busy (another gateway generates); changed (`log` is not all there is,
+        or the room is another one of this name); or absent.
         """
-        call = (scripts.ACQUIRE, id_, (self._gateway, log.epoch, log.last))
+        call = (scripts.ACQUIRE, id_, (self._gateway, token_hash, log.epoch, log.last))
         [(answer, epoch, since)] = await self._pipelined([call])
         return answer.decode(), int(epoch), int(since)
 

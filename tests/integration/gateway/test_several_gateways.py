@@ -536,6 +536,24 @@ async def test_a_room_whose_name_is_taken_goes_on_alone_and_stops_no_other(
         assert (await presenter.until("error"))[-1]["error"] == "rooms_unavailable"
 
 
+async def test_nobody_waits_for_the_generation_of_another_room_of_this_name(
+    pair: Pair, redis: RedisServer
+) -> None:
+    """A lease is asked for while the room is still on its way to Redis."""
+    presenter = await pair.a.connect()
+    name = (await presenter.frame())["room"]
+    rooms = pair.a.gateway.rooms
+    room = rooms.get(name)
+    assert room is not None
+    async with Redis.from_url(redis.url) as client:
+        fields = {"token": "another room's", "open": 0, "home": "another", "running": 1}
+        epoch = time.time_ns() // 1000
+        await client.hset(f"axon:room:{name}", mapping={**fields, "epoch": epoch, "since": 1})
+    both = rooms.sharing.publish(room), rooms.sharing.acquire_lease(room)
+    refusals = await asyncio.gather(*both, return_exceptions=True)
+    assert [getattr(refusal, "code", refusal) for refusal in refusals] == ["rooms_unavailable"] * 2
+
+
 async def test_a_single_gateway_continues_without_redis(
     shared: Settings, inference: FakeInference, redis: RedisServer
 ) -> None:
