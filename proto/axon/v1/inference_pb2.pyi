@@ -11,6 +11,8 @@ as Neuronpedia names it (`gpt2-small/8-res-jb`). A *feature* is one column of
 an SAE, identified by its index in that SAE; its *activation* is the SAE
 encoder's output for it, after the decoder norm has been folded in as
 Neuronpedia does. A *position* counts tokens from 0, a prepended BOS included.
+A *branch* is one of several continuations of one prompt that run side by side;
+an *edit* changes one feature's activation while a branch runs.
 """
 
 from collections import abc as _abc
@@ -28,6 +30,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _EditWhere:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EditWhereEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EditWhere.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EDIT_WHERE_UNSPECIFIED: _EditWhere.ValueType  # 0
+    """The default of the change."""
+    EDIT_WHERE_WHILE_FIRING: _EditWhere.ValueType  # 1
+    """Where the feature is active: a > 0."""
+    EDIT_WHERE_EVERYWHERE: _EditWhere.ValueType  # 2
+    """At each position."""
+
+class EditWhere(_EditWhere, metaclass=_EditWhereEnumTypeWrapper):
+    """EditWhere says at which positions an edit applies."""
+
+EDIT_WHERE_UNSPECIFIED: EditWhere.ValueType  # 0
+"""The default of the change."""
+EDIT_WHERE_WHILE_FIRING: EditWhere.ValueType  # 1
+"""Where the feature is active: a > 0."""
+EDIT_WHERE_EVERYWHERE: EditWhere.ValueType  # 2
+"""At each position."""
+Global___EditWhere: _TypeAlias = EditWhere  # noqa: Y015
 
 class _TokenOrigin:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -95,6 +121,9 @@ class GenerateRequest(_message.Message):
     MAX_TOKENS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
+    BRANCHES_FIELD_NUMBER: _builtins.int
+    PACE_FIELD_NUMBER: _builtins.int
+    ALTERNATIVES_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
     """Text to continue; UTF-8, not empty. Tokenised with the model's own tokenizer;
     BOS is prepended when the sources were trained with it, also if the text
@@ -108,6 +137,15 @@ class GenerateRequest(_message.Message):
     prompt's features alone. The space that the prompt leaves in the context bounds
     it too; `started` has the resulting number. Unset: the server's default.
     """
+    pace: _builtins.float
+    """Most tokens a second of each branch, 0 or 0.01 to 1000; 0 is as fast as it
+    goes. The engine waits with the slot kept, so that an edit meets the next token.
+    """
+    alternatives: _builtins.int
+    """The likeliest next tokens to report at each position, 0 to 20
+    (Limits.max_alternatives). If set, 0 included, prompt tokens carry their
+    logprob, too. Unset: none, and no logprob of prompt tokens.
+    """
     @_builtins.property
     def sampling(self) -> Global___SamplingOptions:
         """How the next token is chosen. Unset fields: the server's defaults."""
@@ -116,6 +154,12 @@ class GenerateRequest(_message.Message):
     def features(self) -> Global___FeatureOptions:
         """Which features are reported. Unset fields: the server's defaults."""
 
+    @_builtins.property
+    def branches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Branch]:
+        """Continuations to run side by side, at most 8 (Limits.max_branches). None means
+        one without edits. Together they take as many slots and start together.
+        """
+
     def __init__(
         self,
         *,
@@ -123,16 +167,199 @@ class GenerateRequest(_message.Message):
         max_tokens: _builtins.int | None = ...,
         sampling: Global___SamplingOptions | None = ...,
         features: Global___FeatureOptions | None = ...,
+        branches: _abc.Iterable[Global___Branch] | None = ...,
+        pace: _builtins.float | None = ...,
+        alternatives: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens", "features", b"features", "max_tokens", b"max_tokens", "sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives", "_max_tokens", b"_max_tokens", "_pace", b"_pace", "alternatives", b"alternatives", "features", b"features", "max_tokens", b"max_tokens", "pace", b"pace", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens", "features", b"features", "max_tokens", b"max_tokens", "prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives", "_max_tokens", b"_max_tokens", "_pace", b"_pace", "alternatives", b"alternatives", "branches", b"branches", "features", b"features", "max_tokens", b"max_tokens", "pace", b"pace", "prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__alternatives: _TypeAlias = _typing.Literal["alternatives"]  # noqa: Y015
+    _WhichOneofArgType__alternatives: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives"]  # noqa: Y015
     _WhichOneofReturnType__max_tokens: _TypeAlias = _typing.Literal["max_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_tokens: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__pace: _TypeAlias = _typing.Literal["pace"]  # noqa: Y015
+    _WhichOneofArgType__pace: _TypeAlias = _typing.Literal["_pace", b"_pace"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alternatives) -> _WhichOneofReturnType__alternatives | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_tokens) -> _WhichOneofReturnType__max_tokens | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pace) -> _WhichOneofReturnType__pace | None: ...
 
 Global___GenerateRequest: _TypeAlias = GenerateRequest  # noqa: Y015
+
+@_typing.final
+class Branch(_message.Message):
+    """Branch is one of several continuations of a prompt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Up to 64 characters, for people. Unset: "1", "2" and so on."""
+    seed: _builtins.int
+    """The seed of this branch. Unset: the request's, so that branches differ by
+    their edits alone.
+    """
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureEdit]:
+        """Edits in force from position 0, at most 8 (Limits.max_edits)."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        edits: _abc.Iterable[Global___FeatureEdit] | None = ...,
+        seed: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "seed", b"seed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "edits", b"edits", "name", b"name", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+
+Global___Branch: _TypeAlias = Branch  # noqa: Y015
+
+@_typing.final
+class FeatureEdit(_message.Message):
+    """FeatureEdit changes one feature of one source. With x the vector at the hook
+    point, a the feature's activation by the SAE on the unedited x, a' what the edit
+    makes of it, and d the feature's decoder row, the model goes on with
+    x + (a' - a) d, mapped back through the SAE's normalisation of its input. What the
+    SAE does not explain stays. All edits of one source read a from the same x, and
+    add up; sources of later layers read what earlier edits left.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    SET_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
+    ADD_FIELD_NUMBER: _builtins.int
+    SWAP_WITH_FIELD_NUMBER: _builtins.int
+    WHERE_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    FIRST_POSITION_FIELD_NUMBER: _builtins.int
+    LAST_POSITION_FIELD_NUMBER: _builtins.int
+    INCLUDE_BOS_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """Source id, as in GetModel."""
+    feature: _builtins.int
+    """Feature index."""
+    set: _builtins.float
+    """a' = set."""
+    scale: _builtins.float
+    """a' = scale * a; 0 silences the feature."""
+    add: _builtins.float
+    """a' = a + add."""
+    swap_with: _builtins.int
+    """This feature of the same source takes its place: a' = 0, and that one's
+    activation grows by a.
+    """
+    where: Global___EditWhere.ValueType
+    """Where it applies. Unset: WHILE_FIRING, but EVERYWHERE for `add`."""
+    origin: Global___TokenOrigin.ValueType
+    """Limits it to the prompt's or to generated tokens. Unset: both."""
+    first_position: _builtins.int
+    """The first position that it may apply to. Unset: 0."""
+    last_position: _builtins.int
+    """The last position that it may apply to. Unset: none is the last."""
+    include_bos: _builtins.bool
+    """Edits a prepended BOS, too. Its features are outliers, so the default is false."""
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        feature: _builtins.int = ...,
+        set: _builtins.float = ...,
+        scale: _builtins.float = ...,
+        add: _builtins.float = ...,
+        swap_with: _builtins.int = ...,
+        where: Global___EditWhere.ValueType = ...,
+        origin: Global___TokenOrigin.ValueType = ...,
+        first_position: _builtins.int | None = ...,
+        last_position: _builtins.int | None = ...,
+        include_bos: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_first_position", b"_first_position", "_last_position", b"_last_position", "add", b"add", "change", b"change", "first_position", b"first_position", "last_position", b"last_position", "scale", b"scale", "set", b"set", "swap_with", b"swap_with"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_first_position", b"_first_position", "_last_position", b"_last_position", "add", b"add", "change", b"change", "feature", b"feature", "first_position", b"first_position", "include_bos", b"include_bos", "last_position", b"last_position", "origin", b"origin", "scale", b"scale", "set", b"set", "source", b"source", "swap_with", b"swap_with", "where", b"where"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__first_position: _TypeAlias = _typing.Literal["first_position"]  # noqa: Y015
+    _WhichOneofArgType__first_position: _TypeAlias = _typing.Literal["_first_position", b"_first_position"]  # noqa: Y015
+    _WhichOneofReturnType__last_position: _TypeAlias = _typing.Literal["last_position"]  # noqa: Y015
+    _WhichOneofArgType__last_position: _TypeAlias = _typing.Literal["_last_position", b"_last_position"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["set", "scale", "add", "swap_with"]  # noqa: Y015
+    _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__first_position) -> _WhichOneofReturnType__first_position | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_position) -> _WhichOneofReturnType__last_position | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
+
+Global___FeatureEdit: _TypeAlias = FeatureEdit  # noqa: Y015
+
+@_typing.final
+class EditRequest(_message.Message):
+    """EditRequest gives a branch other edits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    generation: _builtins.str
+    """Started.generation."""
+    branch: _builtins.int
+    """Index of the branch."""
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureEdit]:
+        """All edits that are in force from now on, at most 8; none ends all."""
+
+    def __init__(
+        self,
+        *,
+        generation: _builtins.str = ...,
+        branch: _builtins.int = ...,
+        edits: _abc.Iterable[Global___FeatureEdit] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "edits", b"edits", "generation", b"generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditRequest: _TypeAlias = EditRequest  # noqa: Y015
+
+@_typing.final
+class EditResponse(_message.Message):
+    """EditResponse says from when the edits are in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """The first position that they apply to."""
+    def __init__(
+        self,
+        *,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditResponse: _TypeAlias = EditResponse  # noqa: Y015
 
 @_typing.final
 class SamplingOptions(_message.Message):
@@ -274,6 +501,8 @@ class GenerateResponse(_message.Message):
     STARTED_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
     FINISHED_FIELD_NUMBER: _builtins.int
+    EDITED_FIELD_NUMBER: _builtins.int
+    BRANCH_ENDED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queued(self) -> Global___Queued:
         """The request waits for a slot."""
@@ -290,6 +519,14 @@ class GenerateResponse(_message.Message):
     def finished(self) -> Global___Finished:
         """The generation ended; nothing follows."""
 
+    @_builtins.property
+    def edited(self) -> Global___Edited:
+        """A branch has other edits from now on."""
+
+    @_builtins.property
+    def branch_ended(self) -> Global___BranchEnded:
+        """One of several branches ended; the others go on."""
+
     def __init__(
         self,
         *,
@@ -297,16 +534,82 @@ class GenerateResponse(_message.Message):
         started: Global___Started | None = ...,
         tokens: Global___Tokens | None = ...,
         finished: Global___Finished | None = ...,
+        edited: Global___Edited | None = ...,
+        branch_ended: Global___BranchEnded | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "finished", b"finished", "queued", b"queued", "started", b"started", "tokens", b"tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["branch_ended", b"branch_ended", "edited", b"edited", "event", b"event", "finished", b"finished", "queued", b"queued", "started", b"started", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "finished", b"finished", "queued", b"queued", "started", b"started", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_ended", b"branch_ended", "edited", b"edited", "event", b"event", "finished", b"finished", "queued", b"queued", "started", b"started", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["queued", "started", "tokens", "finished"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["queued", "started", "tokens", "finished", "edited", "branch_ended"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
 Global___GenerateResponse: _TypeAlias = GenerateResponse  # noqa: Y015
+
+@_typing.final
+class Edited(_message.Message):
+    """Edited reports that Edit has changed a branch. A request with the same seed whose
+    edits begin and end at these positions gives the same tokens.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRANCH_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    branch: _builtins.int
+    """Index of the branch."""
+    position: _builtins.int
+    """The first position that the edits apply to."""
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureEdit]:
+        """All edits in force from there on, defaults filled in."""
+
+    def __init__(
+        self,
+        *,
+        branch: _builtins.int = ...,
+        position: _builtins.int = ...,
+        edits: _abc.Iterable[Global___FeatureEdit] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "edits", b"edits", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Edited: _TypeAlias = Edited  # noqa: Y015
+
+@_typing.final
+class BranchEnded(_message.Message):
+    """BranchEnded ends one of several branches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRANCH_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    GENERATED_TOKENS_FIELD_NUMBER: _builtins.int
+    branch: _builtins.int
+    """Index of the branch."""
+    reason: Global___FinishReason.ValueType
+    """Why it ended."""
+    generated_tokens: _builtins.int
+    """Tokens that it generated."""
+    def __init__(
+        self,
+        *,
+        branch: _builtins.int = ...,
+        reason: Global___FinishReason.ValueType = ...,
+        generated_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "generated_tokens", b"generated_tokens", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BranchEnded: _TypeAlias = BranchEnded  # noqa: Y015
 
 @_typing.final
 class Queued(_message.Message):
@@ -342,12 +645,22 @@ class Started(_message.Message):
     FEATURES_FIELD_NUMBER: _builtins.int
     MAX_TOKENS_FIELD_NUMBER: _builtins.int
     PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    BRANCHES_FIELD_NUMBER: _builtins.int
+    PACE_FIELD_NUMBER: _builtins.int
+    ALTERNATIVES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model's id, as in GetModel."""
     max_tokens: _builtins.int
     """Most tokens that will be generated."""
     prompt_tokens: _builtins.int
     """Tokens of the prompt, a prepended BOS included."""
+    generation: _builtins.str
+    """Names this generation in Edit. It cannot be guessed: who has it may edit."""
+    pace: _builtins.float
+    """Most tokens a second of each branch; 0 is as fast as it goes."""
+    alternatives: _builtins.int
+    """The likeliest next tokens reported at each position; unset as in the request."""
     @_builtins.property
     def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The sources reported, in the order that SourceFeatures.source counts."""
@@ -360,6 +673,10 @@ class Started(_message.Message):
     def features(self) -> Global___FeatureOptions:
         """Feature knobs with every default filled in."""
 
+    @_builtins.property
+    def branches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Branch]:
+        """The branches, one at least, with names, seeds and each edit's defaults filled in."""
+
     def __init__(
         self,
         *,
@@ -369,19 +686,26 @@ class Started(_message.Message):
         features: Global___FeatureOptions | None = ...,
         max_tokens: _builtins.int = ...,
         prompt_tokens: _builtins.int = ...,
+        generation: _builtins.str = ...,
+        branches: _abc.Iterable[Global___Branch] | None = ...,
+        pace: _builtins.float = ...,
+        alternatives: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives", "alternatives", b"alternatives", "features", b"features", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "max_tokens", b"max_tokens", "model", b"model", "prompt_tokens", b"prompt_tokens", "sampling", b"sampling", "sources", b"sources"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives", "alternatives", b"alternatives", "branches", b"branches", "features", b"features", "generation", b"generation", "max_tokens", b"max_tokens", "model", b"model", "pace", b"pace", "prompt_tokens", b"prompt_tokens", "sampling", b"sampling", "sources", b"sources"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__alternatives: _TypeAlias = _typing.Literal["alternatives"]  # noqa: Y015
+    _WhichOneofArgType__alternatives: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alternatives) -> _WhichOneofReturnType__alternatives | None: ...
 
 Global___Started: _TypeAlias = Started  # noqa: Y015
 
 @_typing.final
 class Tokens(_message.Message):
-    """Tokens holds consecutive tokens: the whole prompt in one message (in several if
-    it would pass 2 MiB), then one token a step, or more if the reader lags.
+    """Tokens holds consecutive tokens: of each branch the whole prompt in one message
+    (in several if it would pass 2 MiB), then one token a step, or more if the reader
+    lags. Tokens of several branches may share a message.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -389,7 +713,7 @@ class Tokens(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___Token]:
-        """The tokens, positions ascending without a gap."""
+        """The tokens; of each branch positions ascend without a gap."""
 
     def __init__(
         self,
@@ -416,6 +740,8 @@ class Token(_message.Message):
     ORIGIN_FIELD_NUMBER: _builtins.int
     LOGPROB_FIELD_NUMBER: _builtins.int
     SOURCE_FEATURES_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    ALTERNATIVES_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     """Index in the sequence, from 0, a prepended BOS included."""
     token_id: _builtins.int
@@ -429,12 +755,22 @@ class Token(_message.Message):
     """Where the token came from."""
     logprob: _builtins.float
     """Natural logarithm of the probability that the model itself gave this token
-    (temperature 1, no penalty, no truncation). Set for generated tokens only.
+    (temperature 1, no penalty, no truncation), under the branch's edits. Set for
+    generated tokens, and for prompt tokens but the first if the request set
+    `alternatives`.
     """
+    branch: _builtins.int
+    """Index of its branch."""
     @_builtins.property
     def source_features(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceFeatures]:
         """The features at this position, one entry for each of Started.sources. Empty if
         FeatureOptions.top_k is 0, and for a prepended BOS without include_bos.
+        """
+
+    @_builtins.property
+    def alternatives(self) -> _containers.RepeatedCompositeFieldContainer[Global___Alternative]:
+        """The tokens most likely to follow this one, likeliest first, as many as asked
+        for; of the last token, too.
         """
 
     def __init__(
@@ -446,16 +782,48 @@ class Token(_message.Message):
         origin: Global___TokenOrigin.ValueType = ...,
         logprob: _builtins.float | None = ...,
         source_features: _abc.Iterable[Global___SourceFeatures] | None = ...,
+        branch: _builtins.int = ...,
+        alternatives: _abc.Iterable[Global___Alternative] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_logprob", b"_logprob", "logprob", b"logprob"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logprob", b"_logprob", "logprob", b"logprob", "origin", b"origin", "position", b"position", "source_features", b"source_features", "text", b"text", "token_id", b"token_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logprob", b"_logprob", "alternatives", b"alternatives", "branch", b"branch", "logprob", b"logprob", "origin", b"origin", "position", b"position", "source_features", b"source_features", "text", b"text", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__logprob: _TypeAlias = _typing.Literal["logprob"]  # noqa: Y015
     _WhichOneofArgType__logprob: _TypeAlias = _typing.Literal["_logprob", b"_logprob"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__logprob) -> _WhichOneofReturnType__logprob | None: ...
 
 Global___Token: _TypeAlias = Token  # noqa: Y015
+
+@_typing.final
+class Alternative(_message.Message):
+    """Alternative is a token that might follow."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    LOGPROB_FIELD_NUMBER: _builtins.int
+    token_id: _builtins.int
+    """The tokenizer's id."""
+    text: _builtins.str
+    """Its text alone."""
+    logprob: _builtins.float
+    """Natural logarithm of its probability, as Token.logprob."""
+    def __init__(
+        self,
+        *,
+        token_id: _builtins.int = ...,
+        text: _builtins.str = ...,
+        logprob: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["logprob", b"logprob", "text", b"text", "token_id", b"token_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Alternative: _TypeAlias = Alternative  # noqa: Y015
 
 @_typing.final
 class SourceFeatures(_message.Message):
@@ -468,6 +836,7 @@ class SourceFeatures(_message.Message):
     ACTIVATIONS_FIELD_NUMBER: _builtins.int
     L0_FIELD_NUMBER: _builtins.int
     RECONSTRUCTION_ERROR_FIELD_NUMBER: _builtins.int
+    EDITED_FIELD_NUMBER: _builtins.int
     source: _builtins.int
     """Index into Started.sources."""
     l0: _builtins.int
@@ -485,6 +854,13 @@ class SourceFeatures(_message.Message):
     def activations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Their activations, in the SAE's units, same order and length as `ids`."""
 
+    @_builtins.property
+    def edited(self) -> _containers.RepeatedCompositeFieldContainer[Global___EditedFeature]:
+        """Features of this source that edits changed here. `ids` and `activations` have
+        them with the changed activation; `l0` and `reconstruction_error` are those of the
+        unedited vector.
+        """
+
     def __init__(
         self,
         *,
@@ -493,14 +869,45 @@ class SourceFeatures(_message.Message):
         activations: _abc.Iterable[_builtins.float] | None = ...,
         l0: _builtins.int = ...,
         reconstruction_error: _builtins.float = ...,
+        edited: _abc.Iterable[Global___EditedFeature] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activations", b"activations", "ids", b"ids", "l0", b"l0", "reconstruction_error", b"reconstruction_error", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activations", b"activations", "edited", b"edited", "ids", b"ids", "l0", b"l0", "reconstruction_error", b"reconstruction_error", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SourceFeatures: _TypeAlias = SourceFeatures  # noqa: Y015
+
+@_typing.final
+class EditedFeature(_message.Message):
+    """EditedFeature is a feature whose activation edits changed at one position."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FEATURE_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    feature: _builtins.int
+    """Feature index."""
+    before: _builtins.float
+    """Its activation by the SAE on the unedited vector."""
+    after: _builtins.float
+    """The activation that the model goes on with."""
+    def __init__(
+        self,
+        *,
+        feature: _builtins.int = ...,
+        before: _builtins.float = ...,
+        after: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "feature", b"feature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditedFeature: _TypeAlias = EditedFeature  # noqa: Y015
 
 @_typing.final
 class Finished(_message.Message):
@@ -513,11 +920,11 @@ class Finished(_message.Message):
     GENERATED_TOKENS_FIELD_NUMBER: _builtins.int
     TIMINGS_FIELD_NUMBER: _builtins.int
     reason: Global___FinishReason.ValueType
-    """Why it ended."""
+    """Why it ended: why the last branch did."""
     prompt_tokens: _builtins.int
     """Tokens of the prompt, a prepended BOS included."""
     generated_tokens: _builtins.int
-    """Tokens generated and streamed."""
+    """Tokens generated and streamed, of all branches."""
     @_builtins.property
     def timings(self) -> Global___Timings:
         """Where the time went."""
@@ -663,6 +1070,7 @@ class Source(_message.Message):
     WIDTH_FIELD_NUMBER: _builtins.int
     ARCHITECTURE_FIELD_NUMBER: _builtins.int
     NEURONPEDIA_URL_FIELD_NUMBER: _builtins.int
+    NOT_EDITABLE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id as Neuronpedia names it, such as `gpt2-small/8-res-jb`."""
     hook_name: _builtins.str
@@ -675,6 +1083,8 @@ class Source(_message.Message):
     """SAELens' name of the architecture: standard, gated, jumprelu, topk ..."""
     neuronpedia_url: _builtins.str
     """Where Neuronpedia shows the source; empty where it has none."""
+    not_editable: _builtins.str
+    """Why its features cannot be edited; empty if they can."""
     def __init__(
         self,
         *,
@@ -684,10 +1094,11 @@ class Source(_message.Message):
         width: _builtins.int = ...,
         architecture: _builtins.str = ...,
         neuronpedia_url: _builtins.str = ...,
+        not_editable: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "hook_name", b"hook_name", "id", b"id", "layer", b"layer", "neuronpedia_url", b"neuronpedia_url", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "hook_name", b"hook_name", "id", b"id", "layer", b"layer", "neuronpedia_url", b"neuronpedia_url", "not_editable", b"not_editable", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -705,6 +1116,9 @@ class Limits(_message.Message):
     SLOTS_FIELD_NUMBER: _builtins.int
     MAX_QUEUE_FIELD_NUMBER: _builtins.int
     CACHE_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_BRANCHES_FIELD_NUMBER: _builtins.int
+    MAX_EDITS_FIELD_NUMBER: _builtins.int
+    MAX_ALTERNATIVES_FIELD_NUMBER: _builtins.int
     context_length: _builtins.int
     """Tokens of prompt and continuation together."""
     max_prompt_characters: _builtins.int
@@ -719,6 +1133,12 @@ class Limits(_message.Message):
     """Memory that the keys and values of all slots take, in bytes. The server has
     only as many slots as fit into its budget for this.
     """
+    max_branches: _builtins.int
+    """Branches of a request. At most `slots`."""
+    max_edits: _builtins.int
+    """Edits of a branch."""
+    max_alternatives: _builtins.int
+    """Likeliest next tokens of a position."""
     def __init__(
         self,
         *,
@@ -728,10 +1148,13 @@ class Limits(_message.Message):
         slots: _builtins.int = ...,
         max_queue: _builtins.int = ...,
         cache_bytes: _builtins.int = ...,
+        max_branches: _builtins.int = ...,
+        max_edits: _builtins.int = ...,
+        max_alternatives: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_bytes", b"cache_bytes", "context_length", b"context_length", "max_features", b"max_features", "max_prompt_characters", b"max_prompt_characters", "max_queue", b"max_queue", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_bytes", b"cache_bytes", "context_length", b"context_length", "max_alternatives", b"max_alternatives", "max_branches", b"max_branches", "max_edits", b"max_edits", "max_features", b"max_features", "max_prompt_characters", b"max_prompt_characters", "max_queue", b"max_queue", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

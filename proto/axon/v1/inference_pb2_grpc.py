@@ -33,7 +33,9 @@ class InferenceServiceStub:
 
     - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
     request is not a valid message.
-    - NOT_FOUND: GetFeature names a source that the server does not have.
+    - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
+    a generation that this server does not run (it may have ended, or run at
+    another replica).
     - FAILED_PRECONDITION: see GetFeature.
     - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
     - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
@@ -61,6 +63,11 @@ class InferenceServiceStub:
                 request_serializer=axon_dot_v1_dot_inference__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=axon_dot_v1_dot_inference__pb2.GenerateResponse.FromString,
                 _registered_method=True)
+        self.Edit = channel.unary_unary(
+                '/axon.v1.InferenceService/Edit',
+                request_serializer=axon_dot_v1_dot_inference__pb2.EditRequest.SerializeToString,
+                response_deserializer=axon_dot_v1_dot_inference__pb2.EditResponse.FromString,
+                _registered_method=True)
         self.GetModel = channel.unary_unary(
                 '/axon.v1.InferenceService/GetModel',
                 request_serializer=axon_dot_v1_dot_inference__pb2.GetModelRequest.SerializeToString,
@@ -81,7 +88,9 @@ class InferenceServiceServicer:
 
     - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
     request is not a valid message.
-    - NOT_FOUND: GetFeature names a source that the server does not have.
+    - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
+    a generation that this server does not run (it may have ended, or run at
+    another replica).
     - FAILED_PRECONDITION: see GetFeature.
     - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
     - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
@@ -100,9 +109,18 @@ class InferenceServiceServicer:
 
     def Generate(self, request, context):
         """Generate continues a prompt. The stream is: any number of `queued`, one
-        `started`, one or more `tokens` (all prompt tokens first, then generated
-        ones, positions consecutive), one `finished`. Cancelling the call frees its
-        slot within one step.
+        `started`, one or more `tokens`, one `finished`. Of each branch all prompt
+        tokens come first, then generated ones, positions consecutive. `edited` and
+        `branch_ended` come between `tokens`. Cancelling the call frees its slots
+        within one step.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Edit(self, request, context):
+        """Edit replaces the edits of one branch of a running generation. It answers once
+        they are in force: from the position that the answer names.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,6 +151,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     request_deserializer=axon_dot_v1_dot_inference__pb2.GenerateRequest.FromString,
                     response_serializer=axon_dot_v1_dot_inference__pb2.GenerateResponse.SerializeToString,
             ),
+            'Edit': grpc.unary_unary_rpc_method_handler(
+                    servicer.Edit,
+                    request_deserializer=axon_dot_v1_dot_inference__pb2.EditRequest.FromString,
+                    response_serializer=axon_dot_v1_dot_inference__pb2.EditResponse.SerializeToString,
+            ),
             'GetModel': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModel,
                     request_deserializer=axon_dot_v1_dot_inference__pb2.GetModelRequest.FromString,
@@ -159,7 +182,9 @@ class InferenceService:
 
     - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
     request is not a valid message.
-    - NOT_FOUND: GetFeature names a source that the server does not have.
+    - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
+    a generation that this server does not run (it may have ended, or run at
+    another replica).
     - FAILED_PRECONDITION: see GetFeature.
     - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
     - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
@@ -193,6 +218,33 @@ class InferenceService:
             '/axon.v1.InferenceService/Generate',
             axon_dot_v1_dot_inference__pb2.GenerateRequest.SerializeToString,
             axon_dot_v1_dot_inference__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Edit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/axon.v1.InferenceService/Edit',
+            axon_dot_v1_dot_inference__pb2.EditRequest.SerializeToString,
+            axon_dot_v1_dot_inference__pb2.EditResponse.FromString,
             options,
             channel_credentials,
             insecure,

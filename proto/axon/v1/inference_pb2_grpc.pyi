@@ -11,6 +11,8 @@ as Neuronpedia names it (`gpt2-small/8-res-jb`). A *feature* is one column of
 an SAE, identified by its index in that SAE; its *activation* is the SAE
 encoder's output for it, after the decoder norm has been folded in as
 Neuronpedia does. A *position* counts tokens from 0, a prepended BOS included.
+A *branch* is one of several continuations of one prompt that run side by side;
+an *edit* changes one feature's activation while a branch runs.
 """
 
 from axon.v1 import inference_pb2 as _inference_pb2
@@ -44,7 +46,9 @@ class InferenceServiceStub:
 
     - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
       request is not a valid message.
-    - NOT_FOUND: GetFeature names a source that the server does not have.
+    - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
+      a generation that this server does not run (it may have ended, or run at
+      another replica).
     - FAILED_PRECONDITION: see GetFeature.
     - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
     - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
@@ -67,9 +71,14 @@ class InferenceServiceStub:
     def __new__(cls, channel: _aio.Channel) -> InferenceServiceAsyncStub: ...
     Generate: _grpc.UnaryStreamMultiCallable[_inference_pb2.GenerateRequest, _inference_pb2.GenerateResponse]
     """Generate continues a prompt. The stream is: any number of `queued`, one
-    `started`, one or more `tokens` (all prompt tokens first, then generated
-    ones, positions consecutive), one `finished`. Cancelling the call frees its
-    slot within one step.
+    `started`, one or more `tokens`, one `finished`. Of each branch all prompt
+    tokens come first, then generated ones, positions consecutive. `edited` and
+    `branch_ended` come between `tokens`. Cancelling the call frees its slots
+    within one step.
+    """
+    Edit: _grpc.UnaryUnaryMultiCallable[_inference_pb2.EditRequest, _inference_pb2.EditResponse]
+    """Edit replaces the edits of one branch of a running generation. It answers once
+    they are in force: from the position that the answer names.
     """
     GetModel: _grpc.UnaryUnaryMultiCallable[_inference_pb2.GetModelRequest, _inference_pb2.GetModelResponse]
     """GetModel describes the model, its sources, its limits, the defaults of every
@@ -90,7 +99,9 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
 
     - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
       request is not a valid message.
-    - NOT_FOUND: GetFeature names a source that the server does not have.
+    - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
+      a generation that this server does not run (it may have ended, or run at
+      another replica).
     - FAILED_PRECONDITION: see GetFeature.
     - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
     - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
@@ -110,9 +121,14 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Generate: _aio.UnaryStreamMultiCallable[_inference_pb2.GenerateRequest, _inference_pb2.GenerateResponse]  # type: ignore[assignment]
     """Generate continues a prompt. The stream is: any number of `queued`, one
-    `started`, one or more `tokens` (all prompt tokens first, then generated
-    ones, positions consecutive), one `finished`. Cancelling the call frees its
-    slot within one step.
+    `started`, one or more `tokens`, one `finished`. Of each branch all prompt
+    tokens come first, then generated ones, positions consecutive. `edited` and
+    `branch_ended` come between `tokens`. Cancelling the call frees its slots
+    within one step.
+    """
+    Edit: _aio.UnaryUnaryMultiCallable[_inference_pb2.EditRequest, _inference_pb2.EditResponse]  # type: ignore[assignment]
+    """Edit replaces the edits of one branch of a running generation. It answers once
+    they are in force: from the position that the answer names.
     """
     GetModel: _aio.UnaryUnaryMultiCallable[_inference_pb2.GetModelRequest, _inference_pb2.GetModelResponse]  # type: ignore[assignment]
     """GetModel describes the model, its sources, its limits, the defaults of every
@@ -132,7 +148,9 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
 
     - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
       request is not a valid message.
-    - NOT_FOUND: GetFeature names a source that the server does not have.
+    - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
+      a generation that this server does not run (it may have ended, or run at
+      another replica).
     - FAILED_PRECONDITION: see GetFeature.
     - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
     - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
@@ -156,9 +174,20 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_inference_pb2.GenerateResponse], _abc.AsyncIterator[_inference_pb2.GenerateResponse]]:
         """Generate continues a prompt. The stream is: any number of `queued`, one
-        `started`, one or more `tokens` (all prompt tokens first, then generated
-        ones, positions consecutive), one `finished`. Cancelling the call frees its
-        slot within one step.
+        `started`, one or more `tokens`, one `finished`. Of each branch all prompt
+        tokens come first, then generated ones, positions consecutive. `edited` and
+        `branch_ended` come between `tokens`. Cancelling the call frees its slots
+        within one step.
+        """
+
+    @_abc_1.abstractmethod
+    def Edit(
+        self,
+        request: _inference_pb2.EditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_pb2.EditResponse, _abc.Awaitable[_inference_pb2.EditResponse]]:
+        """Edit replaces the edits of one branch of a running generation. It answers once
+        they are in force: from the position that the answer names.
         """
 
     @_abc_1.abstractmethod
