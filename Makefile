@@ -2,16 +2,17 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run up up-gpu down test test-nightly test-compose check check-quality fmt setup install proto demo-model labels bench bench-docs fuzz soak lock clean
+.PHONY: help run up up-gpu down test test-nightly test-compose check check-quality fmt setup install chromium proto demo-model labels bench bench-docs fuzz soak lock clean
 CHECKS := check-format check-lint check-contract check-stubs check-layers check-types check-page
 .PHONY: $(CHECKS)
 
-# What must work before anything is installed is Python in .dev. Variables given on the command line
-# (make run AXON_PORT=8080) reach all commands through the environment.
-DEV := @sh .dev/launch.sh
+# What must work before anything is installed is Python, in .dev, that .dev/launch.sh starts. Variables given on the command
+# line (make run AXON_PORT=8080) reach all commands through the environment.
 VENV_PYTHON := .venv/bin/python
-# .venv/bin has Node where the machine has none.
-NPM := cd frontend && PATH="$(CURDIR)/.venv/bin:$$PATH" npm --silent
+# .venv/bin has Node and Redis.
+WITH_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
+NPM := cd frontend && $(WITH_VENV) npm --silent
+PYTEST := $(WITH_VENV) python -m pytest </dev/null
 COMMA := ,
 
 help: ## Show this
@@ -22,25 +23,28 @@ help: ## Show this
 	@sed -n 's/^#: \([A-Z_]*\) *\(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
 
 run: ## Start Axon here and print its URL; Ctrl-C stops it
-	$(DEV) run
-
 up: ## Start Axon in containers, in the background; other machines can reach it (settings: .env)
-	$(DEV) up
-
 up-gpu: ## The same with GPT-2 small on an NVIDIA GPU
-	$(DEV) up-gpu
+setup: ## Install and build what `make run` needs, without starting it
+lock: ## Recompile requirements.lock and .dev/requirements/*.lock (ARGS=--upgrade takes newer versions)
+run up up-gpu setup lock install chromium:
+	@sh .dev/launch.sh $@
 
 down: ## Stop the containers; labels, rooms and models are kept
-	$(DEV) down
+	@docker compose --progress quiet --profile "*" down --remove-orphans
+	@echo "Labels, rooms and models are kept (docker compose down --volumes removes them)."
 
-test: ## Run all quick tests: Python, page, browser (installs what it needs; ARGS="-k name" goes to pytest)
-	$(DEV) test
+# pytest runs last, so that its summary is the last line. Neighbours share fixtures: each worker takes a run of tests.
+test: setup chromium ## Run all quick tests: Python, page, browser (installs what it needs; ARGS="-k name" goes to pytest)
+	@($(NPM) test </dev/null); page=$$?; $(PYTEST) -n auto --maxprocesses 4 --dist worksteal $(ARGS) || exit; \
+	  [ $$page = 0 ] || { echo "axon: The page's unit tests failed; see above." >&2; exit 1; }
 
-test-nightly: ## Run the slow tests: training, a soak, more fuzz inputs, what a frame of the page costs
-	$(DEV) test-nightly
+test-nightly: setup chromium ## Run the slow tests: training, a soak, more fuzz inputs, what a frame of the page costs
+	@$(PYTEST) -m nightly $(ARGS); slow=$$?; AXON_FUZZ_INPUTS=2000 $(PYTEST) tests/fuzz && exit $$slow
 
 test-compose: ## Build the images, start the containers and test them (needs a Docker Engine; about ten minutes)
-	$(DEV) test-compose
+	@if docker compose ls >/dev/null; then $(MAKE) --no-print-directory setup chromium && $(PYTEST) tests/compose $(ARGS); \
+	  elif [ "$$CI" ]; then echo "test-compose: skipped, because no Docker Engine answers here."; else exit 1; fi
 
 check: install ## Check format, lint, types, layers, the gRPC contract and its stubs
 	@$(MAKE) --keep-going --no-print-directory $(CHECKS) || \
@@ -74,12 +78,6 @@ fmt: install ## Format everything
 	@.venv/bin/ruff check --fix; code=$$?; .venv/bin/ruff format && (cd proto && ../.venv/bin/buf format --write) && \
 	  ($(NPM) run format) && exit $$code
 
-setup: ## Install and build what `make run` needs, without starting it
-	$(DEV) setup
-
-install:
-	$(DEV) install
-
 proto: install ## Regenerate the gRPC stubs of proto/axon/v1
 	@$(VENV_PYTHON) proto/generate.py
 
@@ -89,7 +87,7 @@ demo-model: install ## Train the bundled model and its SAEs again (about two hou
 labels: ## Download labels from Neuronpedia in advance (SOURCE=gpt2-small/8-res-jb, TO=folder to copy elsewhere)
 	@test -n "$(SOURCE)" || \
 	  { echo "axon: SOURCE is missing. For example: make labels SOURCE=gpt2-small/8-res-jb" >&2; exit 1; }
-	$(DEV) install
+	@sh .dev/launch.sh install
 	@$(VENV_PYTHON) -m axon_gateway labels $(subst $(COMMA), ,$(SOURCE)) $(if $(TO),--to "$(TO)",$(if $(AXON_REDIS_URL),,--to .axon/labels))
 
 bench: install ## Run the benchmark on this machine, about twenty minutes (ARGS="--quick", ARGS="--only KEY,...")
@@ -103,9 +101,6 @@ fuzz: install ## Run the fuzz tests with many more inputs (ARGS="--inputs 100000
 
 soak: install ## Kill gateways and Redis under 200 viewers for ten minutes; check that no viewer misses a frame
 	@$(VENV_PYTHON) -m tests.soak $(ARGS)
-
-lock: ## Recompile requirements.lock and .dev/requirements/*.lock (ARGS=--upgrade takes newer versions)
-	$(DEV) lock
 
 clean: ## Remove what make created: .venv, the built page, labels, logs, Redis' data, caches, the benchmark's model
 	@rm -rf .venv .axon build frontend/dist frontend/node_modules .pytest_cache .mypy_cache .ruff_cache

@@ -4,20 +4,17 @@ import signal
 import sys
 from types import FrameType
 
-from axon_dev import compose, install, run, test
+from axon_dev import compose, install, run
 from axon_dev.console import Problem, say
 
 COMMANDS = {
     "install": install.install,
     "setup": install.setup,
+    "chromium": install.chromium,
     "lock": install.lock,
     "run": run.run,
     "up": compose.up,
     "up-gpu": compose.up_gpu,
-    "down": compose.down,
-    "test": test.test,
-    "test-nightly": test.test_nightly,
-    "test-compose": test.test_compose,
 }
 
 

@@ -1,134 +1,83 @@
-"""`make up`, `make up-gpu`, `make down`: Axon in containers.
+"""`make up`, `make up-gpu`: Axon in containers.
 
-Beyond Compose: check the ports first, wait until Axon is ready, and explain failures.
+Beyond Compose: check the ports before the build, wait until Axon is ready, and explain failures.
 """
 
 import json
-import re
-import shutil
 import subprocess
 import time
-from typing import Any
 
-from axon_dev.console import ROOT, Problem, run_step, say
+from axon_dev.console import ROOT, Problem, hint, run_step, say
 from axon_dev.run import reachable, require_free, why_not
 
-CPU, GPU = "compose.yaml", "compose.gpu.yaml"
-OLDEST = (2, 20)  # the first Compose with `include`, which compose.gpu.yaml uses
-INSTALL = "install Docker Engine with its Compose plugin (on Debian docker.io and docker-compose)"
 #: Published ports of the containers, and the variables that set the host's ports.
 VARIABLES = {8080: "AXON_PORT", 50051: "AXON_GRPC_PORT"}
 #: Seconds for which services may be in trouble without any change before `make up` fails.
 PATIENCE = 30.0
 
 
-def up() -> None:
-    """Build and start Axon on this machine's CPU, and return when it is ready."""
-    _bring_up(CPU, "up")
-
-
-def up_gpu() -> None:
-    """Build and start Axon on an NVIDIA GPU, and return when it is ready."""
-    _bring_up(GPU, "up-gpu")
-
-
-def down() -> None:
-    """Stop and remove the containers; their volumes stay."""
-    require_engine()
-    # The CPU's file has all services, and both files have the same project name.
-    run_step("Stopping Axon", _command(CPU, "--profile", "*", "down", "--remove-orphans"))
-    say("Labels, rooms and models are kept (docker compose down --volumes removes them).")
-
-
-def _bring_up(file: str, target: str) -> None:
-    require_engine()
-    config = json.loads(_ask(file, "config", "--format", "json"))
+def up(file: str = "compose.yaml", target: str = "up") -> None:
+    """Build and start Axon, by default on this machine's CPU, and return when it is ready."""
+    compose = ["docker", "compose", "--file", str(ROOT / file)]
+    config = json.loads(_ask(*compose, "config", "--format", "json"))
     places = {
         VARIABLES[port["target"]]: (port.get("host_ip") or "0.0.0.0", int(port["published"]))
         for port in config["services"]["frontend"]["ports"]
     }
-    if not _ask(file, "ps", "--quiet", "frontend").strip():
+    if not _ask(*compose, "ps", "--quiet", "frontend").strip():
         for variable, (host, port) in places.items():
             require_free(host, {variable: port}, target)
-    run_step("Building the images", _command(file, "--progress", "plain", "build"))
-    run_step("Starting the services", _command(file, "up", "--detach", "--remove-orphans"))
+    run_step("Building the images", [*compose, "--progress", "plain", "build"])
+    run_step("Starting the services", [*compose, "up", "--detach", "--remove-orphans"])
     urls = {name: f"{reachable(host)}:{port}" for name, (host, port) in places.items()}
-    page = f"http://{urls['AXON_PORT']}"
-    _wait(file, page)
-    say(f"\n  Axon is ready:  {page}\n")
-    say(f"  gRPC: {urls['AXON_GRPC_PORT']}    Logs: docker compose logs    Stop: make down\n")
+    page, grpc = (urls[name] for name in VARIABLES.values())
+    _wait(compose, config["name"], f"http://{page}")
+    say(f"\n  Axon is ready:  http://{page}\n")
+    say(f"  gRPC: {grpc}    Logs: docker compose logs    Stop: make down\n")
 
 
-def _wait(file: str, page: str) -> None:
+def up_gpu() -> None:
+    """Build and start Axon on an NVIDIA GPU, and return when it is ready."""
+    up("compose.gpu.yaml", "up-gpu")
+
+
+def _wait(compose: list[str], project: str, page: str) -> None:
     """Return when the page can generate. Raises Problem when services stay in trouble.
 
     A service that is unhealthy because it downloads a large model still reports progress.
     """
+    # `docker compose ps` prints other JSON in each of its versions.
+    listing = '{{.Label "com.docker.compose.service"}} {{.State}} {{.Status}}'
+    ours = f"label=com.docker.compose.project={project}"
     news, since = ("", ""), time.monotonic()
     while reason := why_not(page):
-        troubled = [
-            f"{one['Service']} is {one.get('Health') or one['State']}"
-            for one in _containers(file)
-            if one["State"] != "running" or one.get("Health") == "unhealthy"
-        ]
         if reason != news[1]:
             say(f"Waiting: {reason}")
-        if (current := (" ".join(troubled), reason)) != news or not troubled:
-            news, since = current, time.monotonic()
+        listed = _ask("docker", "ps", "--all", "--filter", ours, "--format", listing)
+        states = [line.split(" ", 2) for line in listed.splitlines()]
+        troubled = " ".join(
+            f"{name} is {'unhealthy' if state == 'running' else state};"
+            for name, state, status in states
+            if state != "running" or "(unhealthy)" in status
+        )
+        if not troubled or (troubled, reason) != news:
+            news, since = (troubled, reason), time.monotonic()
         if time.monotonic() - since > PATIENCE:
-            name = troubled[0].partition(" ")[0]
-            lines = _ask(file, "logs", "--no-log-prefix", "--tail", "5", name).splitlines()
+            trouble, name = troubled.partition(";")[0], troubled.split()[0]
+            log = _ask(*compose, "logs", "--no-log-prefix", "--tail", "5", name).splitlines()
             raise Problem(
-                f"{troubled[0]}. The containers are left as they are: read "
-                f"docker compose logs {name}, then stop them with make down. Its last lines:\n"
-                + "\n".join(f"    {line}" for line in lines)
+                f"{trouble}. The containers are left as they are: read docker compose logs {name}, "
+                "then stop them with make down. Its last lines:\n    " + "\n    ".join(log)
             )
         time.sleep(1)
 
 
-def _containers(file: str) -> list[dict[str, Any]]:
-    # Newer versions of Compose print one object a line, older ones an array.
-    text = _ask(file, "ps", "--all", "--format", "json").strip()
-    array = text if text.startswith("[") else f"[{','.join(text.splitlines())}]"
-    found: list[dict[str, Any]] = json.loads(array)
-    return found
-
-
-def why_no_engine() -> str | None:
-    """One line that says why no Docker Engine can be used; None when one can."""
-    if shutil.which("docker") is None:
-        return f"There is no docker on PATH: {INSTALL}."
-    engine = _docker("version", "--format", "{{.Server.Version}}")
-    if engine.returncode != 0:
-        if "permission denied" in engine.stderr.lower():
-            return "This user may not use Docker's socket: add the user to the group docker."
-        return "No Docker Engine answers: start it (systemctl start docker), or " + INSTALL + "."
-    version = _docker("compose", "version", "--short").stdout.strip()
-    if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) < OLDEST:
-        least = ".".join(map(str, OLDEST))
-        return f"Docker Compose {least} or newer is needed, not {version or 'none'}: {INSTALL}."
-    return None
-
-
-def require_engine() -> None:
-    """Raise Problem unless an engine can be used."""
-    if reason := why_no_engine():
-        raise Problem(reason)
-
-
-def _command(file: str, *arguments: str) -> list[str]:
-    return ["docker", "compose", "--file", str(ROOT / file), *arguments]
-
-
-def _ask(file: str, *arguments: str) -> str:
-    done = subprocess.run(_command(file, *arguments), cwd=ROOT, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Problem((done.stderr.strip().splitlines() or [f"{file} cannot be used"])[-1])
-    return done.stdout
-
-
-def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _ask(*command: str) -> str:
     try:
-        return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=30)
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(arguments, 1, "", "no answer within 30 s")
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise Problem(hint(str(error))) from None
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or [f"{' '.join(command)} failed"])[-1]
+        raise Problem(hint(done.stderr) or last)
+    return done.stdout

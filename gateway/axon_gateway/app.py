@@ -11,6 +11,7 @@ from axon.types import Model
 from axon_gateway import config
 from axon_gateway.backends.backends import Backends
 from axon_gateway.backends.upstream import Access
+from axon_gateway.clients import Client, Permissions
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Emit
@@ -23,7 +24,7 @@ from axon_gateway.labels.http import Http
 from axon_gateway.labels.labels import Labels, Origins
 from axon_gateway.labels.search import LabelSearch
 from axon_gateway.labels.store import LabelStore
-from axon_gateway.limits import Client, Limits
+from axon_gateway.limits import Limits
 from axon_gateway.replication.redis_sharing import RedisSharing
 from axon_gateway.requests import Generate
 from axon_gateway.rooms.rooms import Rooms
@@ -96,7 +97,9 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
         sharing=sharing,
     )
     sharing.start(rooms)
-    app[GATEWAY] = Gateway(settings, backends, labels, search, rooms, limits, running, start)
+    app[GATEWAY] = Gateway(
+        settings, backends, labels, search, rooms, Permissions(settings), limits, running, start
+    )
     app[_SHARING] = sharing
     yield
     await rooms.close()

@@ -1,19 +1,13 @@
-"""What one client may do: how many sockets, generations and messages, and with which token.
-
-A client is an address. Behind a trusted proxy, it is the address that the proxy names.
-"""
+"""How much one client may do at once: sockets, generations, messages, questions, recordings."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
-import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 
-from aiohttp import web
-
+from axon_gateway.clients import Client, no_access
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 
@@ -33,14 +27,6 @@ _ADDRESSES = 8
 _RETRY_QUESTION = 1.0
 #: A burst may hold as many messages as are allowed in this many seconds.
 _BURST = 3.0
-
-
-class Client:
-    """The client behind a socket; `may_generate` if its access token allows it."""
-
-    def __init__(self, address: str, may_generate: bool = True) -> None:
-        self.address = address
-        self.may_generate = may_generate
 
 
 class Permit:
@@ -91,7 +77,7 @@ class Turns:
 
 
 class Limits:
-    """Counts by client, and checks access tokens."""
+    """Counts by client."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -132,7 +118,7 @@ class Limits:
     def generation(self, client: Client | str | None, prompt: str) -> Permit:
         """A permit for one more generation. Refusal if the client may not run it."""
         if isinstance(client, Client) and not client.may_generate:
-            raise _no_access("generate")
+            raise no_access("generate")
         if len(prompt) > self._settings.max_prompt:
             message = f"prompt may have {self._settings.max_prompt} characters, not {len(prompt)}"
             raise Refusal("prompt_too_long", message, "prompt")
@@ -142,22 +128,6 @@ class Limits:
             message = f"{limit} generations of your address are running; wait for one to end"
             raise Refusal("too_many_generations", message, retry_after=_RETRY_GENERATION)
         return Permit(self._generations, address)
-
-    def may_generate(self, request: web.Request) -> bool:
-        """Whether the request's access token lets it generate."""
-        tokens = self._settings.generate_tokens
-        return not tokens or _holds_one(request, tokens)
-
-    def check_may_generate(self, request: web.Request) -> None:
-        """Refusal unless the request's access token lets it generate."""
-        if not self.may_generate(request):
-            raise _no_access("generate")
-
-    def check_may_join(self, request: web.Request) -> None:
-        """Refusal unless the request's access token lets it watch."""
-        tokens = self._settings.join_tokens
-        if tokens and not _holds_one(request, (*tokens, *self._settings.generate_tokens)):
-            raise _no_access("watch")
 
 
 class Pace:
@@ -192,46 +162,6 @@ class Pace:
 def too_fast(rate: float, wait: float) -> Refusal:
     """The refusal of a message that came too soon."""
     return Refusal("too_fast", f"a socket may send {rate:g} messages a second", None, wait)
-
-
-def client_of(request: web.Request, settings: Settings) -> str:
-    """The address of a request's sender: the nearest one that is not a trusted proxy."""
-    address = request.remote or ""
-    named = request.headers.get("X-Forwarded-For", "").split(",")
-    while named and _is_trusted(address, settings):
-        further = named.pop().strip()
-        if not _is_address(further):
-            break
-        address = further
-    return address
-
-
-def _is_trusted(address: str, settings: Settings) -> bool:
-    if not _is_address(address):
-        return False
-    ip = ipaddress.ip_address(address)
-    return any(ip in network for network in settings.trusted_proxies)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _holds_one(request: web.Request, tokens: tuple[str, ...]) -> bool:
-    """Whether the request has one of `tokens`: as bearer, or as `access` in its query, since a
-    browser's WebSocket cannot set headers."""
-    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    shown = bearer.strip() if scheme.lower() == "bearer" else request.query.get("access", "")
-    found = shown.encode(errors="surrogatepass")
-    return any(secrets.compare_digest(found, token.encode()) for token in tokens)
-
-
-def _no_access(what: str) -> Refusal:
-    return Refusal("no_access", f"an access token is needed to {what} here", "access")
 
 
 def _count_down(counter: Counter[str], address: str) -> None:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(900)
 def make(stack: Stack, target: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs `make TARGET` as a user of this stack does."""
     return subprocess.run(
-        ["sh", ".dev/launch.sh", target],
+        ["make", "--no-print-directory", target],
         cwd=ROOT,
         env={**stack.environment, **variables},
         capture_output=True,
@@ -97,7 +97,7 @@ def test_a_port_in_use(another: Maker) -> None:
     with socket.create_server(("127.0.0.1", stack.port)):
         done = make(stack, "up")
         assert done.returncode == 1
-        (line,) = done.stderr.strip().splitlines()
+        (line, _) = done.stderr.strip().splitlines()  # the other is make's
         assert line.startswith(f"axon: Port {stack.port} on 127.0.0.1 is in use.")
         assert "make up AXON_PORT=" in line
         raw = stack.compose("up", "--detach", "--no-deps", "frontend", check=False)
@@ -108,12 +108,12 @@ def test_a_port_in_use(another: Maker) -> None:
 def test_no_engine(another: Maker) -> None:
     done = make(another(), "up", DOCKER_HOST="unix:///no/such/socket")
     assert done.returncode == 1
-    (line,) = done.stderr.strip().splitlines()
+    (line, _) = done.stderr.strip().splitlines()  # the other is make's
     assert line.startswith("axon: No Docker Engine answers")
     skipped = make(another(), "test-compose", DOCKER_HOST="unix:///no/such/socket", CI="true")
     assert skipped.returncode == 0
     assert "skipped" in skipped.stdout
-    assert "No Docker Engine answers" in skipped.stdout
+    assert "Cannot connect to the Docker daemon" in skipped.stderr
 
 
 @pytest.mark.skipif(

@@ -1,4 +1,4 @@
-"""How Compose and Swarm read our files, and what pip would install in a CUDA image."""
+"""How Compose reads our files, and what pip would install in a CUDA image."""
 
 from __future__ import annotations
 
@@ -86,18 +86,6 @@ def test_observability_is_a_profile() -> None:
             assert mount["type"] == "volume" or Path(mount["source"]).exists()
         for port in services[name].get("ports", []):
             assert port["host_ip"] == "127.0.0.1"
-
-
-@pytest.mark.parametrize("files", [["stack.yaml"], ["stack.yaml", "stack.gpu.yaml"]])
-def test_swarm_accepts_its_stack(files: list[str]) -> None:
-    parts = [part for file in files for part in ("--compose-file", f"deploy/{file}")]
-    done = subprocess.run(
-        ["docker", "stack", "config", *parts], cwd=ROOT, capture_output=True, text=True
-    )
-    if "is not a docker command" in done.stderr or "unknown" in done.stderr:
-        pytest.skip("this docker has no `stack config`")
-    assert done.returncode == 0, done.stderr
-    assert "gateway:" in done.stdout
 
 
 def test_the_cuda_image_gets_the_cuda_build(tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 Keys, all with an expiry:
 
-- `axon:room:{id}:log`, a stream with the room's frames: entry `SEQ-0` is frame SEQ. Its fields are
-  the frame `f`, the epoch `e` in which it was written, that epoch's first number `s`, and `b`, "1"
-  where it begins a generation.
-- `axon:room:{id}`, a hash: `token` (fingerprint of the presenter's), `open`, `home` (the gateway
-  that holds the lease: it alone writes), `epoch` and `since` of that lease, `running` ("1" while
-  the home generates), `view` (where the presenter looks, as JSON), and `v:{gateway}`, the viewers
-  at each gateway; `p:{gateway}` exists if a presenter is among them.
+- `axon:room:{id}:frames`, a stream, the room's log: entry `SEQ-0` is frame SEQ. Its fields are the
+  `frame`, the `epoch` in which it was written, `since`, that epoch's first number, and `begins`,
+  "1" where the frame begins a generation.
+- `axon:room:{id}:meta`, a hash: `token` (fingerprint of the presenter's), `open`, `home` (the
+  gateway that holds the lease: it alone writes), `epoch` and `since` of that lease, `running` ("1"
+  while the home generates), `view` (where the presenter looks, as JSON), and `viewers:{gateway}`,
+  how many are at each gateway; `presenter:{gateway}` exists if a presenter is among them.
 - `axon:gateways`, a hash: how often each gateway has said that it lives.
 - `axon:gateway:{gateway}`, a stream of what others ask of one gateway.
 
@@ -33,7 +33,8 @@ local function next_epoch(old)
   return string.format('%.0f', math.max(time[1] * 1000000 + time[2], (tonumber(old) or 0) + 1))
 end
 local function add(seq, begins, epoch, since, frame)
-  redis.call('XADD', log, seq .. '-0', 'b', begins, 'e', epoch, 's', since, 'f', frame)
+  redis.call('XADD', log, seq .. '-0', 'begins', begins, 'epoch', epoch, 'since', since,
+    'frame', frame)
 end
 -- Drops what the home has dropped: all before `first` except the head, which ends at `head`. The
 -- newest frame stays, since its number is the log's.
@@ -149,7 +150,7 @@ if last ~= tonumber(ARGV[4]) then return 0 end
 local epoch = next_epoch(found[3])
 add(last + 1, '0', epoch, last + 1, ARGV[5])
 redis.call('HSET', meta, 'home', ARGV[1], 'running', '0', 'epoch', epoch, 'since', last + 1)
-redis.call('HDEL', meta, 'v:' .. ARGV[2], 'p:' .. ARGV[2])
+redis.call('HDEL', meta, 'viewers:' .. ARGV[2], 'presenter:' .. ARGV[2])
 return 1
 """
 )
@@ -163,7 +164,7 @@ PRESENCE = (
 local gateway = ARGV[1]
 local found = redis.call('HMGET', meta, 'home', 'epoch')
 if not found[1] then return 0 end
-for name, here in pairs({v = ARGV[2], p = ARGV[3]}) do
+for name, here in pairs({viewers = ARGV[2], presenter = ARGV[3]}) do
   local field = name .. ':' .. gateway
   if here == '0' then redis.call('HDEL', meta, field) else redis.call('HSET', meta, field, here) end
 end
@@ -172,7 +173,7 @@ if ARGV[5] ~= '' then redis.call('HSET', meta, 'view', ARGV[5]) end
 if found[1] == gateway and found[2] == ARGV[8] then trim(tonumber(ARGV[9]), tonumber(ARGV[10])) end
 local watched = false
 for _, name in ipairs(redis.call('HKEYS', meta)) do
-  if string.sub(name, 1, 2) == 'v:' then watched = true end
+  if string.sub(name, 1, 8) == 'viewers:' then watched = true end
 end
 local kept = watched and LIFETIME or tonumber(ARGV[6])
 if not watched and ARGV[7] == '1' then kept = 1 end

@@ -253,11 +253,11 @@ def _appended(answer: Any) -> str:
 
 
 def _meta_key(id_: str) -> str:
-    return f"axon:room:{id_}"
+    return f"axon:room:{id_}:meta"
 
 
 def _log_key(id_: str) -> str:
-    return f"axon:room:{id_}:log"
+    return f"axon:room:{id_}:frames"
 
 
 def _requests_key(gateway: str) -> str:
@@ -267,7 +267,8 @@ def _requests_key(gateway: str) -> str:
 def _entry(entry: tuple[bytes, Mapping[bytes, bytes]]) -> Entry:
     key, fields = entry
     seq = int(key.partition(b"-")[0])
-    return Entry(seq, fields[b"f"], fields[b"b"] == b"1", int(fields[b"e"]), int(fields[b"s"]))
+    begins, epoch, since = (int(fields[name]) for name in (b"begins", b"epoch", b"since"))
+    return Entry(seq, fields[b"frame"], begins == 1, epoch, since)
 
 
 def _meta(found: Sequence[bytes], last: int) -> Meta | None:
@@ -282,8 +283,8 @@ def _meta(found: Sequence[bytes], last: int) -> Meta | None:
         since=int(fields[b"since"]),
         running=fields[b"running"] == b"1",
         last=last,
-        viewers={name: int(count) for name, count in _by_gateway(fields, b"v:")},
-        presenting=frozenset(name for name, _ in _by_gateway(fields, b"p:")),
+        viewers={name: int(count) for name, count in _by_gateway(fields, b"viewers:")},
+        presenting=frozenset(name for name, _ in _by_gateway(fields, b"presenter:")),
         view=_view(fields.get(b"view")),
     )
 

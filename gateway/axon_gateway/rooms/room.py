@@ -10,10 +10,10 @@ import secrets
 from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
+from axon_gateway.clients import Client
 from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.frames import Emit, Frame
 from axon_gateway.generations.generation import Generation
-from axon_gateway.limits import Client
 from axon_gateway.requests import Generate, View
 from axon_gateway.rooms.epochs import START, Offset
 from axon_gateway.rooms.log import Entry, RoomLog

@@ -7,10 +7,10 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from axon_gateway.clients import Client
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Emit
 from axon_gateway.generations.generation import Generation
-from axon_gateway.limits import Client
 from axon_gateway.requests import Generate
 from axon_gateway.rooms.budget import Budget
 from axon_gateway.rooms.epochs import START, Offset, new_epoch

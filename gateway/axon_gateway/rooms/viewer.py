@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from axon_gateway import frames
+from axon_gateway.clients import Client
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame
-from axon_gateway.limits import Client
 from axon_gateway.requests import View
 from axon_gateway.rooms.log import Chunk
 

@@ -11,8 +11,8 @@ from aiohttp import web
 from axon.types import Source, TokenEffect
 
 from axon_gateway.backends.upstream import Upstream
+from axon_gateway.clients import client_of
 from axon_gateway.errors import Refusal
-from axon_gateway.limits import client_of
 from axon_gateway.web.state import GATEWAY
 
 _INDEX = re.compile(r"[0-9]{1,10}", re.ASCII)

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from axon_gateway import frames, logs, requests
+from axon_gateway.clients import Client, access_of, client_of
 from axon_gateway.errors import Refusal
-from axon_gateway.limits import Client, Pace, client_of, too_fast
+from axon_gateway.limits import Pace, too_fast
 from axon_gateway.rooms.epochs import Offset
 from axon_gateway.rooms.room import Room
 from axon_gateway.rooms.viewer import Viewer
@@ -77,8 +78,9 @@ def _close_code(refusal: Refusal) -> WSCloseCode:
 
 
 async def _enter(gateway: Gateway, request: web.Request, client: Client) -> tuple[Room, Viewer]:
-    gateway.limits.check_may_join(request)
-    client.may_generate = gateway.limits.may_generate(request)
+    shown = access_of(request)
+    gateway.permissions.check_may_join(shown)
+    client.may_generate = gateway.permissions.may_generate(shown)
     room = request.query.get("room")
     if not room:
         return gateway.rooms.open(client)

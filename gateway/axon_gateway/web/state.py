@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from axon_gateway.backends.backends import Backends
+from axon_gateway.clients import Permissions
 from axon_gateway.config import Settings
 from axon_gateway.generations.running import Running
 from axon_gateway.labels.labels import Labels
@@ -28,6 +29,7 @@ class Gateway:
     labels: Labels
     search: LabelSearch
     rooms: Rooms
+    permissions: Permissions
     limits: Limits
     #: The generations under way; lets none begin once the gateway stops.
     running: Running

@@ -480,7 +480,7 @@ async def test_a_log_that_redis_lost_is_written_again(
     await presenter.send(prompt="x")
     here = await presenter.until("token")
     async with Redis.from_url(redis.url) as client:
-        log = f"axon:room:{room['room']}:log"
+        log = f"axon:room:{room['room']}:frames"
         await client.delete(log)
         here += [frame for _ in range(20) for frame in await presenter.until("token")]
         kept = await client.xrange(log)
@@ -494,11 +494,11 @@ async def test_a_log_that_redis_lost_is_written_again(
         assert logged(there) == logged(here)
         await asyncio.sleep(0.5)
         kept = await client.xrange(log)
-        assert [json.loads(fields[b"f"])["seq"] for _, fields in kept] == [
+        assert [json.loads(fields[b"frame"])["seq"] for _, fields in kept] == [
             frame["seq"] for frame in logged(here)
         ]
         # After the generation, delete both keys of the room. They must be written again.
-        await client.delete(log, f"axon:room:{room['room']}")
+        await client.delete(log, f"axon:room:{room['room']}:meta")
     await asyncio.sleep(1)
     late = await joined(pair.b, room)
     assert logged(await late.until("finished")) == logged(here)
@@ -521,13 +521,20 @@ async def test_a_room_whose_name_is_taken_goes_on_alone_and_stops_no_other(
         await presenter.until("token")
         await other.until("token")
         async with client.pipeline(transaction=True) as pipeline:
-            pipeline.hset(name, "token", "another room's")
-            pipeline.delete(f"{name}:log")
+            pipeline.hset(f"{name}:meta", "token", "another room's")
+            pipeline.delete(f"{name}:frames")
             if begun:
                 epoch = time.time_ns() // 1000
-                pipeline.hset(name, mapping={"epoch": epoch, "since": 1, "home": "another"})
-                fields = {"b": "1", "e": epoch, "s": 1, "f": b'{"type":"secret","seq":1}'}
-                pipeline.xadd(f"{name}:log", fields, "1-0")
+                pipeline.hset(
+                    f"{name}:meta", mapping={"epoch": epoch, "since": 1, "home": "another"}
+                )
+                fields = {
+                    "begins": "1",
+                    "epoch": epoch,
+                    "since": 1,
+                    "frame": b'{"type":"secret","seq":1}',
+                }
+                pipeline.xadd(f"{name}:frames", fields, "1-0")
             await pipeline.execute()
         assert (await presenter.until("error"))[-1]["error"] == "rooms_unavailable"
         assert (await presenter.until("finished", seconds=10))[-1]["status"] == "done"
@@ -548,7 +555,7 @@ async def test_nobody_waits_for_the_generation_of_another_room_of_this_name(
     async with Redis.from_url(redis.url) as client:
         fields = {"token": "another room's", "open": 0, "home": "another", "running": 1}
         epoch = time.time_ns() // 1000
-        await client.hset(f"axon:room:{name}", mapping={**fields, "epoch": epoch, "since": 1})
+        await client.hset(f"axon:room:{name}:meta", mapping={**fields, "epoch": epoch, "since": 1})
     both = rooms.sharing.publish(room), rooms.sharing.acquire_lease(room)
     refusals = await asyncio.gather(*both, return_exceptions=True)
     assert [getattr(refusal, "code", refusal) for refusal in refusals] == ["rooms_unavailable"] * 2

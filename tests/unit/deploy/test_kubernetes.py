@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -112,3 +114,60 @@ def test_inference_is_scaled_by_a_metric_that_it_exports() -> None:
     (rule,) = adapter["rules"]["custom"]
     assert name in rule["seriesQuery"]
     assert rule["name"]["as"] == name
+
+
+COMPOSE = yaml.safe_load((BASE.parents[2] / "compose.yaml").read_text())["services"]
+
+
+def test_kubernetes_runs_the_services_of_compose() -> None:
+    """Those that Compose starts by default, from the same images."""
+    services = {name for name, about in COMPOSE.items() if not about.get("profiles")}
+    assert {one["metadata"]["name"] for one in WORKLOADS} == services
+    for one in WORKLOADS:
+        (container,) = one["spec"]["template"]["spec"]["containers"]
+        built = "build" in COMPOSE[container["name"]]
+        assert container["image"] == (f"axon-{container['name']}" if built else "redis")
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=name_of)
+def test_a_service_is_run_as_by_compose(workload: dict[str, Any]) -> None:
+    """With the same command, limits, fixed addresses, places to write, and time to end."""
+    (container,) = workload["spec"]["template"]["spec"]["containers"]
+    about = COMPOSE[container["name"]]
+    if command := about.get("command"):
+        assert container["args"] == shlex.split(command)
+    default = re.compile(r"^\$\{\w+:?-(.*)\}$")
+    limit = default.sub(r"\1", about["mem_limit"])
+    assert container["resources"]["limits"]["memory"] == f"{limit[:-1]}{limit[-1].upper()}i"
+    given = {variable["name"]: variable.get("value") for variable in container.get("env", ())}
+    for name in ("AXON_BACKENDS", "AXON_REDIS_URL", "AXON_METRICS_PORT"):
+        value = str((about.get("environment") or {}).get(name, ""))
+        assert default.sub(r"\1", value) == (given.get(name) or "")
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+    folders = {place.partition(":")[0] for place in about.get("tmpfs", ())}
+    volumes = [mount.split(":") for mount in about.get("volumes", ()) if isinstance(mount, str)]
+    folders |= {parts[1] for parts in volumes if parts[-1] != "ro"}
+    assert mounted == folders
+    pod = workload["spec"]["template"]["spec"]
+    grace = int(about["stop_grace_period"].removesuffix("s"))
+    assert pod.get("terminationGracePeriodSeconds", 30) >= grace
+
+
+def test_the_networks_let_in_what_those_of_compose_do() -> None:
+    """Only gateways reach Redis; only nginx and Prometheus reach the gateways."""
+    assert {name for name, about in COMPOSE.items() if "data" in about["networks"]} == {
+        "gateway",
+        "redis",
+    }
+    policies = {name: one for (kind, name), one in OBJECTS.items() if kind == "NetworkPolicy"}
+    callers = {
+        name: {
+            peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
+            for rule in one["spec"]["ingress"]
+            for peer in rule.get("from", ())
+            if "app.kubernetes.io/name" in peer.get("podSelector", {}).get("matchLabels", {})
+        }
+        for name, one in policies.items()
+    }
+    assert callers["redis"] == {"gateway"}
+    assert callers["gateway"] == {"frontend", "prometheus"}

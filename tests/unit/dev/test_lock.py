@@ -5,11 +5,11 @@ import tomllib
 from itertools import chain
 
 import pytest
-from axon_dev.install import LOCK, PROJECTS, REQUIREMENTS, TOOLS
+from axon_dev.install import LOCK, PROJECTS, REQUIREMENTS
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-LOCKS = [LOCK, *(REQUIREMENTS / f"{name}.lock" for name in ("uv", *TOOLS))]
+LOCKS = [LOCK, *(REQUIREMENTS / f"{name}.lock" for name in ("uv", "tools"))]
 #: A pin with its marker, and its hashes; comments left out.
 ENTRIES = [
     re.split(r"\s*\\\n\s*", entry.strip())

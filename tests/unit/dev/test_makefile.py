@@ -2,36 +2,7 @@ import re
 import subprocess
 
 import pytest
-from axon_dev import run
 from axon_dev.console import ROOT
-
-MAKEFILE = (ROOT / "Makefile").read_text()
-TARGETS = re.findall(r"^([a-z-]+):.*##", MAKEFILE, re.MULTILINE)
-
-
-@pytest.fixture(scope="module")
-def helped() -> str:
-    return subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-
-
-@pytest.mark.parametrize("target", TARGETS)
-def test_help_lists_each_target(target: str, helped: str) -> None:
-    assert re.search(rf"^  {target} +\S", helped, re.MULTILINE)
-
-
-@pytest.mark.parametrize("name", ["AXON_PORT", "AXON_GRPC_PORT", "AXON_MODEL", "AXON_SOURCES"])
-def test_help_lists_each_variable(name: str, helped: str) -> None:
-    assert re.search(rf"^  {name} +\S", helped, re.MULTILINE)
-
-
-def test_each_target_is_phony() -> None:
-    """A file of that name must not make it "up to date"."""
-    assert set(TARGETS) <= set(" ".join(re.findall(r"^\.PHONY: (.*)", MAKEFILE, re.M)).split())
-
-
-def test_services_do_not_get_the_variables_of_make(helped: str) -> None:
-    assert {"PYTHON", "TORCH", "ARGS"} <= run.NOT_OURS
-    assert all(f"  {name} " in helped for name in ("PYTHON", "TORCH", "ARGS"))
 
 
 @pytest.mark.parametrize(

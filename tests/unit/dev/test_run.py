@@ -56,13 +56,14 @@ import os, sys
 sys.path.insert(0, {dev!r})
 import dev
 from axon_dev import run
+run.STEADY = float(os.environ.get("STEADY", 10))
 def start():
-    audience, port = run.Audience(), run.port("AXON_PORT", 8000)
+    gone, port = run.audience(), run.port("AXON_PORT", 8000)
     env = dict(os.environ)
-    services = [run.Service("redis", (sys.executable, "-uc", "input; import time; print('hidden'); time.sleep(60)"), env, 5, True),
-                run.Service("inference", (sys.executable, "-uc", {inference!r}), env, float(os.environ.get("GRACE", 10))),
+    services = [run.Service("redis", (sys.executable, "-uc", "input; import time; print('hidden'); time.sleep(60)"), env, True),
+                run.Service("inference", (sys.executable, "-uc", {inference!r}), env),
                 run.Service("gateway", (sys.executable, "-uc", {gateway!r}), env)]
-    return run.serve(services, f"http://127.0.0.1:{{port}}", "", audience)
+    return run.serve(services, f"http://127.0.0.1:{{port}}", "", gone, int(os.environ.get("GRACE", 10)))
 dev.COMMANDS = {{"run": start}}
 sys.argv = ["dev.py", "run"]
 sys.exit(dev.main())
@@ -155,7 +156,7 @@ def test_a_signal_stops_all_services_in_order(number: signal.Signals, when: str)
 
 
 def test_a_service_that_does_not_stop_is_killed_after_its_grace_period() -> None:
-    with runner(STUBBORN="1", GRACE="0.2") as process:
+    with runner(STUBBORN="1", GRACE="1") as process:
         pids = process.pids()
         process.until("Axon is ready")
         process.send_signal(signal.SIGINT)
@@ -165,13 +166,15 @@ def test_a_service_that_does_not_stop_is_killed_after_its_grace_period() -> None
 
 def test_a_second_signal_ends_the_waiting() -> None:
     with runner(STUBBORN="1", GRACE="50") as process:
+        pids = process.pids()
         process.until("Axon is ready")
         process.send_signal(signal.SIGINT)
         process.until("gateway ends")
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        assert "inference | does not stop; killing it" in process.rest()
+        assert "Killing what still runs." in process.rest()
         assert process.wait(10) == 0
+    assert_ended(pids)
 
 
 def test_a_service_that_dies_is_named_and_ends_the_run() -> None:
@@ -184,10 +187,42 @@ def test_a_service_that_dies_is_named_and_ends_the_run() -> None:
     assert_ended(pids)
 
 
-def test_a_service_that_was_killed_is_named() -> None:
+def test_a_service_that_was_killed_after_it_had_served_is_started_again() -> None:
+    with runner(STEADY="0") as process:
+        for _ in range(2):
+            process.seen = ""
+            pids = process.pids()
+            process.until("Axon is ready")
+            os.kill(pids[0], signal.SIGKILL)
+            process.until("inference was killed by SIGKILL; starting it again.")
+        process.seen = ""
+        assert process.pids() != pids
+        process.until("Axon is ready")
+        process.send_signal(signal.SIGINT)
+        text = process.rest()
+        assert process.wait(10) == 0
+    assert text.index("gateway ends") < text.index("inference ends")
+    assert_ended(pids)
+
+
+def test_a_service_that_was_killed_soon_ends_the_run() -> None:
     with runner() as process:
-        os.kill(process.pids()[0], signal.SIGKILL)
+        pids = process.pids()
+        process.until("Axon is ready")
+        os.kill(pids[0], signal.SIGKILL)
         assert "inference was killed by SIGKILL; stopping the rest." in process.rest()
+        assert process.wait(10) == 1
+    assert_ended(pids)
+
+
+def test_nothing_outlives_a_guard_that_was_killed() -> None:
+    with runner() as process:
+        pids = process.pids()
+        process.until("Axon is ready")
+        os.kill(os.getpgid(pids[0]), signal.SIGKILL)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    assert_ended(pids)
 
 
 def test_nothing_outlives_a_runner_that_was_killed() -> None:
@@ -222,7 +257,7 @@ def test_a_closed_terminal_stops_all_services() -> None:
 
 def test_a_run_ends_with_the_make_that_started_it() -> None:
     text = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {PROGRAM!r}])"
-    with runner(sys.executable, "-c", text, MAKELEVEL="1") as make:
+    with runner(sys.executable, "-c", text) as make:
         make.until("Axon is ready")
         make.kill()
         assert "Axon has stopped." in make.rest()
@@ -243,7 +278,6 @@ def services() -> list[run.Service]:
 
 def test_services_get_their_settings_as_variables(variables: pytest.MonkeyPatch) -> None:
     variables.setenv("AXON_SOURCES", "a,b")
-    variables.setenv("MAKELEVEL", "1")
     variables.setenv("AXON_GRPC_TOKENS", "x,y")
     variables.setenv("AXON_GRPC_TLS_CERT", "cert.pem")
     variables.setenv("AXON_BACKEND_TLS_CA", "ca.pem")
@@ -253,7 +287,6 @@ def test_services_get_their_settings_as_variables(variables: pytest.MonkeyPatch)
         assert service.environment["AXON_INFERENCE"] == "127.0.0.1:6000"
         assert service.environment["AXON_REDIS_URL"] == "unix:///run/x/redis.sock"
         assert service.environment["AXON_SOURCES"] == "a,b"
-        assert "MAKELEVEL" not in service.environment
     # The gateway gets the token and the authority for gRPC.
     assert started[2].environment["AXON_BACKEND_TOKEN"] == "x,y"
     assert started[2].environment["AXON_BACKEND_TLS_CA"] == "ca.pem"
@@ -280,7 +313,8 @@ def test_only_this_user_can_reach_the_redis_of_a_run(
 ) -> None:
     """Uses the real redis-server of this machine."""
     path = tmp_path / "s"
-    with subprocess.Popen(run.redis_command(path, 8000), stdout=subprocess.DEVNULL) as server:
+    redis = run.services("127.0.0.1", 8000, 6000, path)[0]
+    with subprocess.Popen(redis.command, stdout=subprocess.DEVNULL) as server:
         try:
             while not path.exists():
                 assert server.poll() is None

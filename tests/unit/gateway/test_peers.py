@@ -54,3 +54,13 @@ def test_a_gateway_never_takes_itself_for_dead() -> None:
     peers = looked(Peers("me"), *({"me": 1} for _ in range(10)))
     assert not peers.is_dead("me")
     assert peers.alive == set()
+
+
+def test_gateways_that_are_gone_are_forgotten_unless_somebody_asks_about_them() -> None:
+    """A gateway has a new name after each start."""
+    peers = Peers("me")
+    for look in range(1000):
+        looked(peers, {"me": look, f"start-{look // 10}": look})
+        peers.is_dead("home of a room")
+    assert peers.is_dead("home of a room")
+    assert len(peers._since) <= 15

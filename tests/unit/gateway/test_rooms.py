@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from axon.v1 import inference_pb2 as pb
+from axon_gateway.clients import Client
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Emit, Frame
-from axon_gateway.limits import Client
 from axon_gateway.requests import View
 from axon_gateway.rooms.epochs import Offset
 from axon_gateway.rooms.room import Room
