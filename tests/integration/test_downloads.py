@@ -16,7 +16,7 @@ from ..fake_hub import FakeHub
 from ..fake_hub import serving as serving_hub
 from ..ports import free_port
 from ..releases import HubCache
-from .process import end, healthcheck, serving
+from .process import Forked, end, forked, healthcheck, serving
 
 REPOSITORY = "openai-community/gpt2"
 START_SECONDS = 100.0
@@ -60,10 +60,23 @@ def variables(hub: FakeHub, home: Path) -> dict[str, object]:
     }
 
 
+# What the package would have read from the environment while it was imported.
+USES_THE_HUB = """
+import os
+from huggingface_hub import constants
+constants.ENDPOINT = os.environ["HF_ENDPOINT"]
+constants.HUGGINGFACE_CO_URL_TEMPLATE = (
+    constants.ENDPOINT + "/{repo_id}/resolve/{revision}/{filename}"
+)
+constants.HF_HUB_CACHE = os.environ["HF_HOME"] + "/hub"
+constants.HF_HUB_OFFLINE = False
+"""
+
+
 def test_a_preset_is_downloaded_and_served_once_the_hub_works(hub: FakeHub, tmp_path: Path) -> None:
     hub.trouble = 503
     settings = variables(hub, tmp_path) | {"AXON_ON_FAILURE": "wait"}
-    with serving(**settings) as process:
+    with forked(USES_THE_HUB, **settings) as process:
         reason = line_with(process, "cannot serve")
         assert re.search(r"answered 503 for openai-community/gpt2.*trying again in 5 s", reason)
         code, health = healthcheck(**settings)
@@ -101,9 +114,8 @@ def test_a_killed_download_resumes_where_it_ended(hub: FakeHub, tmp_path: Path) 
     assert found.read_bytes() == weights
 
 
-def line_with(process: subprocess.Popen[str], pattern: str) -> str:
+def line_with(process: Forked, pattern: str) -> str:
     """The next line of the process's log that this pattern matches."""
-    assert process.stderr
     return next(line for line in process.stderr if re.search(pattern, line))
 
 
