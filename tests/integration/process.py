@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,8 +84,16 @@ def _run(program: str, variables: dict[str, str], errors: Connection) -> None:
     errors.close()
     os.environ.update(variables)
     sys.argv = ["axon_inference"]
+    threading.Thread(target=_end_with_the_tests, daemon=True).start()
     exec(program, {})
     sys.exit(__main__.main())
+
+
+def _end_with_the_tests() -> None:
+    tests = multiprocessing.parent_process()
+    assert tests
+    tests.join()
+    os._exit(1)
 
 
 @contextmanager
