@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 from yarl import URL
 
 from . import fake_gateway
@@ -25,6 +25,10 @@ FLAGS = [
     "--no-sandbox",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
+    # Software draws the graph alone: without these it would put the whole page together, too, and
+    # compute four samples for a pixel of the graph.
+    "--disable-gpu-compositing",
+    "--webgl-antialiasing-mode=none",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -32,6 +36,8 @@ FLAGS = [
     "--disable-quic",
 ]
 STILL = {"reduced_motion": "reduce"}
+
+expect.set_options(timeout=20_000)  # milliseconds; a busy machine is slow
 
 
 @pytest.fixture(scope="session", autouse=True)

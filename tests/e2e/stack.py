@@ -37,7 +37,7 @@ class Stack:
 
 @asynccontextmanager
 async def process(module: str, **variables: object) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`python -m module` with these environment variables; terminated at the end, or killed."""
+    """`python -m module` with these environment variables; at the end a signal ends it cleanly."""
     environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
     running = await asyncio.create_subprocess_exec(sys.executable, "-m", module, env=environment)
     try:
@@ -46,10 +46,11 @@ async def process(module: str, **variables: object) -> AsyncIterator[asyncio.sub
         if running.returncode is None:
             running.terminate()
             try:
-                await asyncio.wait_for(running.wait(), 15)
+                await asyncio.wait_for(running.wait(), 60)
             except TimeoutError:
                 running.kill()
                 await running.wait()
+        assert running.returncode == 0
 
 
 async def ready(url: str, *processes: asyncio.subprocess.Process) -> None:

@@ -79,7 +79,7 @@ async def test_axe_finds_nothing_serious_while_watching(
 async def test_axe_finds_nothing_serious_in_dialogs_and_menu(
     open_page: Opener, gateway: Gateway, size: str
 ) -> None:
-    page = await watching(open_page, gateway, size)
+    page = await watching(open_page, gateway, size, "?webgl=off")
     await page.get_by_role("button", name="Share").click()
     await expect(page.get_by_role("img", name="QR code")).to_be_visible()
     assert await findings(page) == []
@@ -100,7 +100,7 @@ async def test_axe_finds_nothing_serious_when_things_go_wrong(
 ) -> None:
     gateway.ready = False
     gateway.loading = "downloading openai-community/gpt2: 137 MB of 548 MB, 20 MB/s"
-    page = await open_page(gateway.url, size)
+    page = await open_page(gateway.url, size, graph=False)
     await expect(page.locator("#status")).to_contain_text("137 MB of 548 MB")
     await expect(page.get_by_role("progressbar", name="Download")).to_have_attribute(
         "value", "0.25"

@@ -13,7 +13,7 @@ from playwright.async_api import Page, expect
 from . import large_stream, pages
 from .cost import frame_costs, heap_bytes, yardstick_ms
 from .fake_gateway import Gateway
-from .looks import ARTIFACTS, SIZES, boxes, graph_light, keep, overlapping
+from .looks import ARTIFACTS, boxes, graph_light, keep, overlapping
 from .pages import Opener
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -46,7 +46,9 @@ async def frames(page: Page) -> int:
     return drawn
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "size", ["desktop", "phone", pytest.param("projector", marks=pytest.mark.nightly)]
+)
 async def test_two_thousand_nodes_and_four_thousand_links_in_few_draw_calls(
     open_page: Opener, gateway: Gateway, size: str
 ) -> None:

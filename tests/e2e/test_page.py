@@ -29,6 +29,16 @@ def recorded(gateway: Gateway, per_source: int = 15, max_tokens: int = 40) -> st
     return "/r/k3f9x2"
 
 
+def fired_in(gateway: Gateway) -> set[tuple[str, int]]:
+    """The source and index of each feature in the room's log."""
+    return {
+        (feature["source"], feature["id"])
+        for frame in gateway.log
+        for token in frame.get("tokens", [frame])
+        for feature in token.get("features", [])
+    }
+
+
 async def open_recording(open_page: Opener, gateway: Gateway) -> Page:
     page = await open_page(gateway.url + REPLAY, reduced_motion="no-preference")
     await pages.wait_for(page, "a.phase === 'finished'")
@@ -37,7 +47,7 @@ async def open_recording(open_page: Opener, gateway: Gateway) -> Page:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_replay_shows_text_and_graph(
+async def test_a_replay_shows_text_and_graph_whole(
     open_page: Opener, gateway: Gateway, size: str
 ) -> None:
     page = await open_page(gateway.url + recorded(gateway), size)
@@ -47,32 +57,20 @@ async def test_a_replay_shows_text_and_graph(
     assert (await pages.text(page)).startswith(
         "The capital of France is Paris, and the capital of Italy"
     )
-    fired = {
-        (feature["source"], feature["id"])
-        for frame in gateway.log
-        for token in frame.get("tokens", [frame])
-        for feature in token.get("features", [])
-    }
-    assert await page.evaluate("axon.nodeCount") == len(fired)
+    assert await page.evaluate("axon.nodeCount") == len(fired_in(gateway))
     assert await page.evaluate("axon.linkCount") > 100
     assert await page.evaluate("axon.drawCalls") <= 10
     light = await graph_light(page)
     assert light["lit"] > 0.01
     assert light["colours"] > 100
+    await assert_nothing_overlaps_or_is_cut_off(page, SIZES[size][0])
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_nothing_overlaps_and_nothing_is_cut_off(
-    open_page: Opener, gateway: Gateway, size: str
-) -> None:
-    page = await open_page(gateway.url + recorded(gateway), size)
-    await pages.wait_for(page, "a.phase === 'finished'")
-    await pages.settled(page)
+async def assert_nothing_overlaps_or_is_cut_off(page: Page, width: int) -> None:
     labels = await boxes(page, "#labels .label")
     assert len(labels) >= 4
     assert overlapping(labels) == []
-    wide, _ = SIZES[size]
-    assert await page.evaluate("document.documentElement.scrollWidth") <= wide
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
     rows = await boxes(page, "#strongest-list .row")
     assert len(rows) == 5
     covered = await page.locator("#strongest-list .row").evaluate_all(
@@ -144,14 +142,12 @@ async def test_the_inspector_asks_again_after_a_failed_request(
 
 
 async def test_a_token_shows_its_own_features(open_page: Opener, gateway: Gateway) -> None:
-    page = await open_page(gateway.url + recorded(gateway))
+    page = await open_page(gateway.url + recorded(gateway), graph=False)
     await pages.wait_for(page, "a.phase === 'finished'")
-    await pages.settled(page)
     await page.locator("#tokens").get_by_role("option", name="Italy", exact=True).click()
     await expect(page.locator("#strongest-title")).to_have_text("Strongest at “Italy”")
     names = await page.locator("#strongest-list .name").all_text_contents()
     assert "names of countries" in names
-    await pages.settled(page)
     await keep(page, "token")
     await page.keyboard.press("ArrowRight")
     await page.keyboard.press("Enter")
@@ -215,35 +211,32 @@ async def test_stop_ends_the_generation_and_keeps_its_text(
     await expect(pages.generate_button(page)).to_be_enabled()
 
 
-@pytest.mark.parametrize(
-    ("label", "value", "message"),
-    [
+async def test_bad_input_is_reported_at_its_field(open_page: Opener, gateway: Gateway) -> None:
+    gateway.step_seconds = 0.01
+    page = await open_page(gateway.url, graph=False)
+    await expect(pages.generate_button(page)).to_be_enabled()
+    for label, value, message in (
         ("Temperature", "99", "must be from 0 to 10"),
         ("Top-P", "-1", "must be from 0 to 1"),
         ("Max tokens", "many", "not a number"),
         ("Prompt", "  ", "empty"),
-    ],
-)
-async def test_bad_input_is_reported_at_its_field(
-    open_page: Opener, gateway: Gateway, label: str, value: str, message: str
-) -> None:
-    page = await open_page(gateway.url, graph=False)
-    await expect(pages.generate_button(page)).to_be_enabled()
-    await page.locator("summary").click()
-    field = page.get_by_label(label)
-    good = await field.input_value()
-    await field.fill(value)
-    await page.locator("summary").click()
-    await pages.generate_button(page).click()
-    described = await field.get_attribute("aria-describedby") or ""
-    problem = page.locator(f"#{described.split()[-1]}")
-    assert await page.evaluate("axon.tokenCount") > 0  # the recording is still on show
-    await expect(problem).to_be_visible()
-    await expect(problem).to_contain_text(message)
-    await expect(field).to_have_attribute("aria-invalid", "true")
-    await keep(page, f"bad-{label.lower().replace(' ', '-')}")
-    await field.fill(good)
-    await expect(problem).to_be_hidden()
+    ):
+        await page.locator("summary").click()
+        field = page.get_by_label(label)
+        good = await field.input_value()
+        await field.fill(value)
+        await page.locator("summary").click()
+        await pages.generate_button(page).click()
+        described = await field.get_attribute("aria-describedby") or ""
+        problem = page.locator(f"#{described.split()[-1]}")
+        assert await page.evaluate("axon.tokenCount") > 0  # the recording is still on show
+        await expect(problem).to_be_visible()
+        await expect(problem).to_contain_text(message)
+        await expect(field).to_have_attribute("aria-invalid", "true")
+        await keep(page, f"bad-{label.lower().replace(' ', '-')}")
+        await field.fill(good)
+        await expect(problem).to_be_hidden()
+        await page.locator("summary").evaluate("summary => { summary.parentElement.open = false }")
     await pages.generate_button(page).click()
     await pages.end_of_run(page)
     await expect(page.locator("#status")).to_contain_text("Finished")
@@ -279,7 +272,8 @@ async def test_the_knobs_are_sent_and_remembered(open_page: Opener, gateway: Gat
 async def test_sources_that_are_off_are_hidden_and_not_requested(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url)
+    gateway.step_seconds = 0.01
+    page = await open_page(gateway.url, device_scale_factor=0.5)
     await expect(pages.generate_button(page)).to_be_enabled()
     await page.get_by_role("checkbox", name="axon-demo/0-res").uncheck()
     await pages.generate(page)
@@ -363,7 +357,7 @@ async def test_with_reduced_motion_the_graph_stands_still(
         )
 
     for motion, moves in (("reduce", False), ("no-preference", True)):
-        page = await open_page(gateway.url + REPLAY, reduced_motion=motion)
+        page = await open_page(gateway.url + REPLAY, reduced_motion=motion, device_scale_factor=0.5)
         await pages.wait_for(page, "a.phase === 'finished'")
         await pages.settled(page)
         before = await places(page)
@@ -407,9 +401,9 @@ async def test_a_first_recording_that_comes_late_replaces_nothing(
     file = tmp_path / "own.jsonl"
     file.write_text("\n".join(lines))
     start = asyncio.Event()
-    page = await open_page(gateway.url + "/?replay=nowhere")
+    page = await open_page(gateway.url + "/?replay=nowhere", graph=False)
     await delayed(page, start)
-    await page.goto(gateway.url)
+    await page.goto(gateway.url + "/?webgl=off")
     await page.get_by_label("Recording", exact=True).set_input_files(file)
     await pages.wait_for(page, "a.tokenCount > 1")
     async with page.expect_response("**/recordings/*.jsonl"):
@@ -421,7 +415,7 @@ async def test_a_first_recording_that_comes_late_replaces_nothing(
 async def test_a_link_to_a_run_does_not_show_another_text(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url + "/?prompt=In+spring&seed=7")
+    page = await open_page(gateway.url + "/?prompt=In+spring&seed=7", graph=False)
     await expect(pages.generate_button(page)).to_be_enabled()
     await page.wait_for_timeout(500)
     assert await page.evaluate("[axon.origin, axon.tokenCount]") == ["none", 0]
@@ -431,7 +425,7 @@ async def test_a_link_to_a_run_does_not_show_another_text(
 async def test_the_first_recording_stands_still_under_reduced_motion(
     open_page: Opener, gateway: Gateway
 ) -> None:
-    page = await open_page(gateway.url, reduced_motion="reduce")
+    page = await open_page(gateway.url, graph=False, reduced_motion="reduce")
     phase = await page.wait_for_function("axon.origin === 'recording' && axon.phase")
     assert await phase.json_value() == "finished"
     await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()

@@ -174,18 +174,18 @@ async def test_share_shows_the_link_a_qr_code_and_who_is_here(
 async def test_the_page_shows_the_roles_and_that_the_presenter_has_left(
     open_page: Opener, hall: Hall
 ) -> None:
-    presenter = await opened(open_page, hall, graph=True)
-    viewer = await open_page(presenter.url)
+    presenter = await opened(open_page, hall)
+    link = address(presenter)
+    viewer = await open_page(link)
     await expect(presenter.locator("#connection")).to_have_text(
         "connected · you present · 1 watching"
     )
     await expect(viewer.locator("#connection")).to_have_text("connected · you watch · 1 watching")
-    link = presenter.url
     state = await presenter.context.storage_state()
     await presenter.context.close()
     await expect(viewer.locator("#notice")).to_contain_text("The presenter has left.")
     await keep(viewer, "presenter-gone")
-    again = await open_page(link, storage_state=state)
+    again = await open_page(link, graph=False, storage_state=state)
     await expect(viewer.locator("#notice")).to_be_hidden()
     await expect(pages.generate_button(again)).to_be_enabled()
 
@@ -216,7 +216,8 @@ async def drag(page: Page, by: int) -> None:
 
 
 async def test_viewers_follow_the_presenter_until_they_move(open_page: Opener, hall: Hall) -> None:
-    moving = {"reduced_motion": "no-preference"}
+    # Few pixels, since several pages draw at once.
+    moving = {"reduced_motion": "no-preference", "device_scale_factor": 0.5}
     presenter = await opened(open_page, hall, graph=True, **moving)
     await pages.end_of_run(presenter)
     viewer = await open_page(presenter.url, **moving)
@@ -334,7 +335,7 @@ async def test_the_page_notices_another_model_after_a_restart(
 async def test_one_of_several_models_can_be_chosen(open_page: Opener, tmp_path: Path) -> None:
     async with open_hall(tmp_path, "fake", "second") as hall:
         await harness.eventually(lambda: len(hall.gateway.gateway.backends.models()) == 2)
-        page = await open_page(hall.url)
+        page = await open_page(hall.url, graph=False)
         choice = page.get_by_label("Model", exact=True)
         await expect(choice).to_have_value("fake")
         await choice.select_option("second")
@@ -367,7 +368,7 @@ async def test_the_page_asks_for_an_access_token(open_page: Opener, tmp_path: Pa
 
 
 async def test_a_closed_room_leads_to_a_new_one(open_page: Opener, hall: Hall) -> None:
-    page = await open_page(f"{hall.url}/r/aaaaaa", "phone")
+    page = await open_page(f"{hall.url}/r/aaaaaa", "phone", graph=False)
     await expect(page.locator("#notice")).to_contain_text("This room is closed.")
     await keep(page, "room-closed")
     await page.get_by_role("button", name="Open a room").click()
@@ -394,9 +395,9 @@ async def test_too_many_sockets(open_page: Opener, tmp_path: Path) -> None:
 
 
 async def test_a_viewers_phone_has_text_features_and_graph(open_page: Opener, hall: Hall) -> None:
-    presenter = await opened(open_page, hall, graph=True)
+    presenter = await opened(open_page, hall)
     await pages.end_of_run(presenter)
-    viewer = await open_page(presenter.url, "phone")
+    viewer = await open_page(address(presenter), "phone")
     await pages.end_of_run(viewer)
     await expect(viewer.get_by_label("Prompt")).to_be_hidden()
     await expect(pages.generate_button(viewer)).to_be_hidden()

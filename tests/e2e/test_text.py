@@ -121,7 +121,7 @@ async def test_tokens_are_reached_by_keyboard(open_page: Opener, gateway: Gatewa
 async def test_a_feature_shades_the_tokens_where_it_fired(
     open_page: Opener, gateway: Gateway, size: str
 ) -> None:
-    page = await finished(open_page, gateway, size)
+    page = await finished(open_page, gateway, size, graph=False)
     await token(page, "Rome").click()
     await expect(page.locator("#strongest-title")).to_have_text("Strongest at “Rome”")
     row = page.locator("#strongest-list [role=option]").first
@@ -357,7 +357,7 @@ async def test_blanks_and_line_ends_are_shown(open_page: Opener, gateway: Gatewa
     frames = generation(6)
     for frame, text in zip(frames[2:], [".\n", "\n\n", "\t", "  ", "", " end"], strict=False):
         frame["token"] = text
-    page = await open_page(run_of(gateway, frames))
+    page = await open_page(run_of(gateway, frames), graph=False)
     await pages.wait_for(page, "a.phase === 'finished'")
     marks = await page.locator("#tokens .made").evaluate_all(
         "chips => chips.map(c => c.dataset.mark ?? '')"

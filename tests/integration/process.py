@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+#: Imports torch, transformers and SAELens once, which takes most of a start, and then forks.
+_FORKING = multiprocessing.get_context("forkserver")
+_FORKING.set_forkserver_preload(
+    ["axon_inference.loading.ready", "axon_inference.serving.service", "sae_lens", __name__]
+)
+
 
 @contextmanager
-def serving(
-    *arguments: str, program: str = "", **variables: object
-) -> Iterator[subprocess.Popen[str]]:
-    """The process, with these settings in its environment; killed at the end if it still runs.
-
-    `program` is Python code to run instead of the package.
-    """
-    env = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+def serving(*arguments: str, **variables: object) -> Iterator[subprocess.Popen[str]]:
+    """The process, with these settings in its environment; killed at the end if it still runs."""
     process = subprocess.Popen(
-        [sys.executable, *(["-c", program] if program else ["-m", "axon_inference"]), *arguments],
-        env=env,
+        [sys.executable, "-m", "axon_inference", *arguments],
+        env={**os.environ, **{name: str(value) for name, value in variables.items()}},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -36,8 +40,75 @@ def serving(
         process.communicate()
 
 
-def end(process: subprocess.Popen[str], seconds: float = 50) -> tuple[int, str]:
+class Forked:
+    """A process that runs the same from its `main` on, without the seconds of imports before.
+
+    It knows as much of `subprocess.Popen` as the tests need. `program` is Python code to run
+    instead of the package. Variables that are read by imports (HF_HOME) have no effect.
+    """
+
+    def __init__(self, program: str, variables: dict[str, str]) -> None:
+        reader, writer = _FORKING.Pipe(duplex=False)
+        self._process = _FORKING.Process(target=_run, args=(program, variables, writer))
+        self._process.start()
+        writer.close()
+        self.stderr = os.fdopen(os.dup(reader.fileno()))
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self._process.pid
+        os.kill(self._process.pid, number)
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def communicate(self, timeout: float) -> tuple[None, str]:
+        """What is left of its log, once it has ended."""
+        self._process.join(timeout)
+        assert self.returncode is not None, "it did not end in time"
+        return None, self.stderr.read()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self.stderr.close()
+
+
+def _run(program: str, variables: dict[str, str], errors: Connection) -> None:
+    from axon_inference import __main__
+
+    os.dup2(errors.fileno(), 2)
+    errors.close()
+    os.environ.update(variables)
+    sys.argv = ["axon_inference"]
+    threading.Thread(target=_end_with_the_tests, daemon=True).start()
+    exec(program, {})
+    sys.exit(__main__.main())
+
+
+def _end_with_the_tests() -> None:
+    tests = multiprocessing.parent_process()
+    assert tests
+    tests.join()
+    os._exit(1)
+
+
+@contextmanager
+def forked(program: str = "", **variables: object) -> Iterator[Forked]:
+    """Such a process, killed at the end if it still runs."""
+    process = Forked(program, {name: str(value) for name, value in variables.items()})
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+def end(process: subprocess.Popen[str] | Forked, seconds: float = 50) -> tuple[int, str]:
     _, errors = process.communicate(timeout=seconds)
+    assert process.returncode is not None
     return process.returncode, errors
 
 

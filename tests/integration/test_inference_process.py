@@ -21,7 +21,10 @@ from safetensors.torch import load_file, save_file
 
 from .. import tiny
 from ..ports import free_port
-from .process import end, healthcheck, serving, wait_until_serving
+from .process import end, forked, healthcheck, serving, wait_until_serving
+
+# The first process waits until torch, transformers and SAELens are imported.
+pytestmark = pytest.mark.timeout(200)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,7 @@ def test_a_port_in_use_is_refused_before_anything_is_loaded() -> None:
 def test_an_sae_that_does_not_fit_is_refused_with_the_reason(model: Path, tmp_path: Path) -> None:
     sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_resid_pre", d_in=48)
     port = free_port()
-    with serving(AXON_MODEL=model, AXON_SOURCES=sae, AXON_GRPC_PORT=port) as process:
+    with forked(AXON_MODEL=model, AXON_SOURCES=sae, AXON_GRPC_PORT=port) as process:
         code, errors = end(process)
     assert code == 1
     assert "trained on another model" in errors.splitlines()[-1]
@@ -73,7 +76,7 @@ def test_damaged_files_are_refused_in_one_line(model: Path, tmp_path: Path) -> N
     save_file(tensors, weights, metadata={"format": "pt"})
     sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre")
     settings = {"AXON_SOURCES": sae, "AXON_GRPC_PORT": free_port()}
-    with serving(AXON_MODEL=tmp_path / "model", **settings) as process:
+    with forked(AXON_MODEL=tmp_path / "model", **settings) as process:
         code, errors = end(process)
     assert code == 1
     *before, last = errors.splitlines()
@@ -83,8 +86,7 @@ def test_damaged_files_are_refused_in_one_line(model: Path, tmp_path: Path) -> N
 
 def test_with_on_failure_wait_it_keeps_running_and_says_why() -> None:
     settings = {"AXON_MODEL": "nonsense", "AXON_GRPC_PORT": free_port(), "AXON_ON_FAILURE": "wait"}
-    with serving(**settings) as process:
-        assert process.stderr
+    with forked(**settings) as process:
         line = next(line for line in process.stderr if "ERROR" in line)
         assert "cannot serve: AXON_MODEL='nonsense' is neither a preset" in line
         with grpc.insecure_channel(f"127.0.0.1:{settings['AXON_GRPC_PORT']}") as channel:
@@ -124,7 +126,7 @@ def test_with_on_failure_wait_a_bad_setting_does_not_end_it(
 def test_a_signal_ends_it_cleanly(model: Path, tmp_path: Path, number: signal.Signals) -> None:
     sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_resid_pre")
     port = free_port()
-    with serving(AXON_MODEL=model, AXON_SOURCES=sae, AXON_GRPC_PORT=port) as process:
+    with forked(AXON_MODEL=model, AXON_SOURCES=sae, AXON_GRPC_PORT=port) as process:
         wait_until_serving(port)
         process.send_signal(number)
         code, errors = end(process, seconds=10)
@@ -148,9 +150,6 @@ def test_a_signal_while_loading_ends_it_at_once(model: Path, tmp_path: Path) -> 
 
 # The device is lost as soon as a step starts beyond position 10.
 LOSES_ITS_DEVICE = """
-import sys
-import time
-from axon_inference import __main__
 from axon_inference.step import runner
 run = runner.ModelRunner.run
 def lose(self, feeds):
@@ -158,7 +157,6 @@ def lose(self, feeds):
         raise runner.DeviceLost("uncorrectable memory error")
     return run(self, feeds)
 runner.ModelRunner.run = lose
-sys.exit(__main__.main())
 """
 
 
@@ -166,7 +164,7 @@ def test_a_lost_device_ends_the_streams_and_the_process(model: Path, tmp_path: P
     sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_resid_pre")
     port = free_port()
     settings = {"AXON_MODEL": model, "AXON_SOURCES": sae, "AXON_GRPC_PORT": port}
-    with serving(program=LOSES_ITS_DEVICE, **settings) as process:
+    with forked(LOSES_ITS_DEVICE, **settings) as process:
         wait_until_serving(port)
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             stub: Any = pb_grpc.InferenceServiceStub(channel)
@@ -174,8 +172,8 @@ def test_a_lost_device_ends_the_streams_and_the_process(model: Path, tmp_path: P
             sampling = pb.SamplingOptions(temperature=0)
             request = pb.GenerateRequest(prompt="a" * 20, max_tokens=40, sampling=sampling)
             with pytest.raises(grpc.RpcError) as failure:
-                list(stub.Generate(request, timeout=20))
-        code, errors = end(process, seconds=10)
+                list(stub.Generate(request, timeout=60))
+        code, errors = end(process)
     assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
     assert "uncorrectable memory error" in failure.value.details()
     assert code == 1

@@ -27,6 +27,9 @@ from ...ports import free_port
 
 Frame = dict[str, Any]
 
+#: Seconds that a test waits for what has to come, on a busy machine.
+PATIENCE = 20.0
+
 
 def wait_for_port(port: int, seconds: float = 10) -> None:
     """Waits until something listens on a port."""
@@ -118,7 +121,7 @@ class Socket:
     async def send(self, **message: Any) -> None:
         await self.raw.send_json(message)
 
-    async def frame(self, seconds: float = 5) -> Frame:
+    async def frame(self, seconds: float = PATIENCE) -> Frame:
         """The next frame; frames of a batch come one by one."""
         while not self._pending:
             message = await self.raw.receive(seconds)
@@ -135,7 +138,7 @@ class Socket:
             assert frame["type"] in ("room", "error", "view", "pong"), f"repeated {frame}"
         return frame
 
-    async def until(self, *types: str, seconds: float = 5) -> list[Frame]:
+    async def until(self, *types: str, seconds: float = PATIENCE) -> list[Frame]:
         """All frames up to and including the first with one of these types."""
         frames = [await self.frame(seconds)]
         while frames[-1]["type"] not in types:
@@ -257,9 +260,33 @@ def raw_url(text: str) -> URL:
     return URL(text, encoded=True)
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 5) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Waits until `condition` is true."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, "the condition did not become true"
         await asyncio.sleep(0.01)
+
+
+class Stopwatch:
+    """Counts seconds without those in which this process waited for a core, to assert what an idle
+    machine does on a busy one. It runs inside its `async with` block."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def _count(self) -> None:
+        wall, busy = time.monotonic(), time.process_time()
+        while True:
+            await asyncio.sleep(0.01)
+            wall_before, busy_before = wall, busy
+            wall, busy = time.monotonic(), time.process_time()
+            # A timer is at most a few milliseconds late unless the process works or waits.
+            self.seconds += max(min(wall - wall_before, 0.02), busy - busy_before)
+
+    async def __aenter__(self) -> Stopwatch:
+        self._counting = asyncio.create_task(self._count())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._counting.cancel()

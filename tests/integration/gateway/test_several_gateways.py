@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 
 from . import harness
 from .fake_inference import Failure, FakeInference, Script
-from .harness import Frame, RedisServer, Running, Socket, eventually
+from .harness import Frame, RedisServer, Running, Socket, Stopwatch, eventually
 from .test_process import address, start
 
 LONG = Script(tokens=tuple(f" t{i}" for i in range(400)), delay=0.01)
@@ -206,9 +206,9 @@ async def test_a_gateway_killed_during_a_generation(
         while len(mine) < 40:
             mine += await presenter.until("token")
         a.kill()  # type: ignore[attr-defined]
-        killed = time.monotonic()
-        rest = await viewer.until("error", seconds=5)
-        assert time.monotonic() - killed < 2
+        async with Stopwatch() as watch:
+            rest = await viewer.until("error", seconds=20)
+        assert watch.seconds < 2
         assert rest[-1]["error"] == "gateway_lost"
         seen = logged(seen + rest)
         # A viewer that joins now gets what the first viewer got.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import pytest_asyncio
@@ -20,6 +21,8 @@ from axon_gateway.rooms.room import Room
 from axon_gateway.rooms.rooms import Rooms
 from axon_gateway.rooms.sharing import Presence
 from axon_gateway.rooms.viewer import Viewer
+
+from ...integration.gateway.harness import eventually
 
 
 class FakeGeneration:
@@ -160,16 +163,22 @@ async def test_frames_are_collected_after_a_slow_round(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("axon_gateway.rooms.rounds._GATHER", 10)
+    now = 0.0
+    clock = SimpleNamespace(perf_counter=lambda: now)
+    monkeypatch.setattr("axon_gateway.rooms.rounds.time", clock)
+    call_later = Mock()
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", call_later)
     _, viewer, generation = await begin(stage)
-    await asyncio.sleep(0.4)  # until the number of viewers was announced
+    call_later.reset_mock()
     rounds: list[int] = []
 
     def push() -> bool:
+        nonlocal now
         viewer.read_wire()
         if viewer.cursor not in rounds:
             rounds.append(viewer.cursor)
         if len(rounds) == 1:
-            time.sleep(0.1)  # as long as writing to thousands of sockets takes
+            now += 0.1  # as long as writing to thousands of sockets takes
         return True
 
     viewer.push = push
@@ -182,7 +191,11 @@ async def test_frames_are_collected_after_a_slow_round(
         await generation.token()
         await asyncio.sleep(0)
     assert rounds == [1]
-    await asyncio.sleep(1.2)
+    rest, end_rest = call_later.call_args.args
+    assert call_later.call_count == 1
+    assert rest == pytest.approx(10 * 0.1)
+    now += rest
+    end_rest()
     assert rounds == [1, 5]
     # After a pause, the next frame is sent at once.
     await generation.token()
@@ -276,8 +289,7 @@ async def test_a_room_loaded_for_a_viewer_that_has_left_expires() -> None:
     elsewhere.there.set()
     while stage.rooms.get("abcdef") is None:  # noqa: ASYNC110
         await asyncio.sleep(0)
-    await asyncio.sleep(0.3)
-    assert stage.rooms.get("abcdef") is None
+    await eventually(lambda: stage.rooms.get("abcdef") is None)
 
 
 async def test_a_room_that_expires_as_it_is_loaded_is_loaded_again() -> None:
@@ -374,8 +386,7 @@ async def test_a_viewer_that_comes_and_goes_leaves_one_timer() -> None:
     assert stage.rooms.get(room.id) is room
     assert not generation.closed
     room.update_presence(Presence(open=False, viewers=0, presenting=False, view=None))
-    await asyncio.sleep(0.4)
-    assert stage.rooms.get(room.id) is None
+    await eventually(lambda: stage.rooms.get(room.id) is None)
     assert generation.closed
     assert not failures
     await stage.rooms.close()
