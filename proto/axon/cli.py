@@ -5,17 +5,32 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
-from axon import replay, terminal
+from axon import edits, replay, terminal
 from axon.channel import DEFAULT_ADDRESS
 from axon.client import Client
+from axon.columns import Columns
+from axon.edits import Branch, Edit
 from axon.errors import AxonError
 from axon.recording import RecordingError
-from axon.types import Event, Feature, Finished, Model, Queued, Token, Tokens
+from axon.types import (
+    BranchEnded,
+    Edited,
+    Event,
+    Feature,
+    Finished,
+    Model,
+    Queued,
+    SourceFeatures,
+    Started,
+    Token,
+    Tokens,
+)
 
 _EXIT_INTERRUPTED = 130
 #: Features shown for each token and source in the table below the text.
@@ -99,9 +114,14 @@ def _parser() -> argparse.ArgumentParser:
         help="continue a prompt",
         description="Continues a prompt: the text as it comes, then each token's strongest "
         "features. With --json: one event a line. Unset knobs are the server's defaults.",
+        epilog="An EDIT is a feature, one change, and where it applies: 'axon-demo/2-res/857 swap "
+        "804'. Changes: set V, scale S, add V, swap FEATURE, silence; V in the SAE's units. Where: "
+        "while firing (but add: everywhere), everywhere, prompt, generated, from POSITION, to "
+        "POSITION, bos.",
     )
     generate.add_argument("prompt", help="text to continue")
     _add_knobs(generate)
+    _add_edits(generate)
     generate.set_defaults(run=_asking(_generate))
     model = commands.add_parser(
         "model", parents=[shared], help="describe the model, its sources, limits and defaults"
@@ -144,6 +164,42 @@ def _add_knobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds for all of it")
 
 
+def _add_edits(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("edits")
+    group.add_argument(
+        "--edit",
+        action="append",
+        dest="edits",
+        type=_edit,
+        metavar="EDIT",
+        help="change a feature while the model runs; repeatable",
+    )
+    group.add_argument(
+        "--twin", action="store_true", help="show the text as it would be beside the edited one"
+    )
+    group.add_argument("--pace", type=float, metavar="N", help="most tokens a second")
+    group.add_argument(
+        "--alternatives", type=int, metavar="N", help="the N likeliest next tokens at each position"
+    )
+
+
+def _edit(text: str) -> Edit:
+    try:
+        return edits.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _branches(arguments: argparse.Namespace) -> list[Branch] | None:
+    """The branches that `--edit` and `--twin` mean; None: one, as it is."""
+    if arguments.twin and not arguments.edits:
+        raise AxonError("INVALID_ARGUMENT", "--twin shows what an edit changes: add --edit")
+    if not arguments.edits:
+        return None
+    edited = Branch("edited", tuple(arguments.edits))
+    return [Branch("as is"), edited] if arguments.twin else [edited]
+
+
 def _generate(client: Client, arguments: argparse.Namespace) -> None:
     with client.generate(
         arguments.prompt,
@@ -159,6 +215,9 @@ def _generate(client: Client, arguments: argparse.Namespace) -> None:
         feat_k=arguments.feat_k,
         act_threshold=arguments.act_threshold,
         include_bos=arguments.include_bos,
+        branches=_branches(arguments),
+        pace=arguments.pace,
+        alternatives=arguments.alternatives,
     ) as events:
         if arguments.json:
             for event in events:
@@ -169,27 +228,55 @@ def _generate(client: Client, arguments: argparse.Namespace) -> None:
 
 def _line(event: Event) -> str:
     """One event as JSON, its kind under "type"."""
-    return json.dumps({"type": type(event).__name__.lower(), **asdict(event)}, ensure_ascii=False)
+    kind = "branch_ended" if isinstance(event, BranchEnded) else type(event).__name__.lower()
+    return json.dumps({"type": kind, **asdict(event)}, ensure_ascii=False)
 
 
 def _tell(events: Iterator[Event]) -> None:
     """Prints the text as it comes, then the table of features, then how it ended."""
     tokens: list[Token] = []
+    branches: tuple[Branch, ...] = ()
+    columns = Columns([""])
     for event in events:
-        if isinstance(event, Queued):
-            print(f"axon: waiting, {event.position} ahead", file=sys.stderr)
-        elif isinstance(event, Tokens):
-            tokens += event.tokens
-            text = "".join(token.text for token in event.tokens)
-            print(terminal.lines(text), end="", flush=True)
-        elif isinstance(event, Finished):
-            print("\n")
-            _print_features(tokens)
-            seconds = event.timings.decode_ns / 1e9
-            print(
-                f"\n{event.prompt_tokens} prompt + {event.generated_tokens} generated tokens, "
-                f"{seconds:.2f} s of decoding, ended by {event.reason}"
-            )
+        match event:
+            case Queued():
+                print(f"axon: waiting, {event.position} ahead", file=sys.stderr)
+            case Started():
+                branches = event.branches
+                columns = Columns([branch.name for branch in branches] or [""])
+            case Tokens():
+                tokens += event.tokens
+                for token in event.tokens:
+                    columns.add(token.branch, token.text, token.generated)
+            case Edited():
+                what = ", ".join(map(edits.described, event.edits)) or "no edits"
+                where = f"branch {event.branch}, from position {event.position} on"
+                print(terminal.plain(f"axon: {where}: {what}"), file=sys.stderr)
+            case BranchEnded():
+                columns.end(event.branch)
+            case Finished():
+                columns.close()
+                _print_branches(branches, tokens)
+                seconds = event.timings.decode_ns / 1e9
+                print(
+                    f"\n{event.prompt_tokens} prompt + {event.generated_tokens} generated tokens, "
+                    f"{seconds:.2f} s of decoding, ended by {event.reason}"
+                )
+
+
+def _print_branches(branches: Sequence[Branch], tokens: Sequence[Token]) -> None:
+    """The table of each branch; of several also its name, its edits and its text."""
+    if len(branches) < 2:
+        print()
+        _print_features(tokens)
+        return
+    for number, branch in enumerate(branches):
+        own = [token for token in tokens if token.branch == number]
+        changes = ", ".join(map(edits.described, branch.edits))
+        print()
+        print(terminal.plain(f"{branch.name}: {changes}".rstrip(": ")))
+        print(terminal.lines("".join(token.text for token in own)))
+        _print_features(own)
 
 
 def _print_features(tokens: Sequence[Token]) -> None:
@@ -197,12 +284,25 @@ def _print_features(tokens: Sequence[Token]) -> None:
     for token in tokens:
         label = f"{'+' if token.generated else ' '} {token.text!r:{width}}"
         for found in token.source_features:
-            pairs = list(zip(found.ids, found.activations, strict=True))[:_SHOWN]
-            strongest = "  ".join(f"{id_}:{activation:.2f}" for id_, activation in pairs)
-            print(f"{label}  {found.source}  {strongest}")
+            print(f"{label}  {found.source}  {_strongest(found)}")
             label = " " * len(label)
         if not token.source_features:
             print(label.rstrip())
+        if token.alternatives:
+            chances = (f"{a.text!r} {math.exp(a.logprob):.1%}" for a in token.alternatives)
+            print(f"{' ' * len(label)}  next  {'  '.join(chances)}")
+
+
+def _strongest(found: SourceFeatures) -> str:
+    """The strongest features, and all that edits changed, with their activation before."""
+    before = {one.feature: one.before for one in found.edited}
+    silent = [(one.feature, one.after) for one in found.edited if one.feature not in found.ids]
+    pairs = list(zip(found.ids, found.activations, strict=True))
+    shown = pairs[:_SHOWN] + [pair for pair in pairs[_SHOWN:] if pair[0] in before] + silent
+    return "  ".join(
+        f"{id_}:{activation:.2f}" + (f" (was {before[id_]:.2f})" if id_ in before else "")
+        for id_, activation in shown
+    )
 
 
 def _model(client: Client, arguments: argparse.Namespace) -> None:
@@ -220,7 +320,8 @@ def _print_model(model: Model) -> None:
         f"vocabulary {info.vocab_size}, {info.dtype} on {info.device}"
     )
     for source in model.sources:
-        print(f"  {source.id}  {source.hook_name}  {source.width} features  {source.architecture}")
+        line = f"  {source.id}  {source.hook_name}  {source.width} features  {source.architecture}"
+        print(line + (f"  not editable: {source.not_editable}" if source.not_editable else ""))
     megabytes = limits.cache_bytes / 1e6
     print(
         f"context {limits.context_length} tokens, {limits.slots} slots in {megabytes:.0f} MB "

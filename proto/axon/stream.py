@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import grpc
 
 from axon import messages
-from axon.errors import from_call
-from axon.types import Event, Started
+from axon.errors import AxonError, from_call
+from axon.types import BranchEnded, Continuation, Edited, Event, Finished, Result, Started, Tokens
 from axon.v1 import inference_pb2 as pb
 
 
@@ -29,3 +31,26 @@ class Stream:
         """Raises AxonError for a call that failed; returns if `cancel()` was what ended it."""
         if not self._cancelled:
             raise from_call(error) from None
+
+
+def collect(events: Iterable[Event]) -> Result:
+    """The result of a whole generation. Raises AxonError if the events end before it does."""
+    events = tuple(events)
+    started = next((event for event in events if isinstance(event, Started)), None)
+    if started is None or not isinstance(finished := events[-1], Finished):
+        raise AxonError("CANCELLED", "the generation was cancelled before its end")
+    tokens = [token for event in events if isinstance(event, Tokens) for token in event.tokens]
+    edited = [event for event in events if isinstance(event, Edited)]
+    ends = {event.branch: event.reason for event in events if isinstance(event, BranchEnded)}
+    branches = tuple(
+        Continuation(
+            name=branch.name,
+            seed=branch.seed,
+            edits=branch.edits,
+            edited=tuple(event for event in edited if event.branch == number),
+            tokens=tuple(token for token in tokens if token.branch == number),
+            reason=ends.get(number, finished.reason),
+        )
+        for number, branch in enumerate(started.branches)
+    )
+    return Result(started, branches, finished)

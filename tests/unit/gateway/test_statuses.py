@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from axon.errors import AxonError, FieldViolation
-from axon.messages import FIELDS
+from axon.requests import FIELDS
 from axon.v1 import inference_pb2 as pb
 from axon_gateway.backends.statuses import translate
 
