@@ -287,7 +287,8 @@ class RoomLog:
     def _add(self, encoded: bytes) -> None:
         self._frames.append(encoded)
         self.ended = self.ended or ends_generation(encoded)
-        if not self._prompt and encoded.startswith(b'{"type":"prompt"'):
+        # Each branch has a prompt. The beginning that is kept ends with the last of them.
+        if encoded.startswith(b'{"type":"prompt"'):
             self._prompt = self.last
         self._grow(len(encoded))
         if self._bytes > self._max_bytes:

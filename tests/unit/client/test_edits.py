@@ -14,9 +14,8 @@ from axon.v1 import inference_pb2 as pb
 from hypothesis import given
 from hypothesis import strategies as st
 
-STRENGTHS = st.integers(-(2**20), 2**20).map(lambda n: n / 64) | st.floats(
-    -(2**60), 2**60, width=32
-)
+#: Without -0.0, which means the same as 0.
+STRENGTHS = st.floats(-(2**60), 2**60, width=32).map(lambda strength: strength + 0.0)
 COUNTS = st.integers(0, 2**32 - 1)
 CHANGES = st.one_of(
     *(st.builds(lambda v, n=name: {n: v}, STRENGTHS) for name in ("set", "scale", "add")),
