@@ -217,7 +217,7 @@ class Upstream:
             if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION):
                 # Or the replica that runs it can no longer be found.
                 raise Refusal("not_running", "this generation, or branch, has ended") from None
-            raise self._refusal(error, begun=False) from None
+            raise self._refusal(error, begun=True) from None
 
     async def width(self, source: str) -> int:
         """How many features a source has; 0 if there is no such source. Raises Refusal."""

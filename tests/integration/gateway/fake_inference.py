@@ -150,6 +150,7 @@ class FakeInference(stubs.InferenceServiceServicer):
         self.seen = Seen()
         self.waits_for = ""  # while set, GetModel answers UNAVAILABLE with it
         self.not_editable: dict[str, str] = {}  # why a source is not
+        self.edits_hang = False  # whether Edit never answers
         self.runs: dict[str, Run] = {}
         self.port = 0
         self._health = health.aio.HealthServicer()
@@ -159,7 +160,9 @@ class FakeInference(stubs.InferenceServiceServicer):
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    async def start(self, port: int = 0) -> FakeInference:
+    async def start(
+        self, port: int = 0, secure: grpc.ServerCredentials | None = None
+    ) -> FakeInference:
         self._server = grpc.aio.server(
             options=(
                 ("grpc.so_reuseport", 0),
@@ -170,7 +173,12 @@ class FakeInference(stubs.InferenceServiceServicer):
         )
         stubs.add_InferenceServiceServicer_to_server(self, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        address = f"127.0.0.1:{port}"
+        self.port = (
+            self._server.add_secure_port(address, secure)
+            if secure
+            else self._server.add_insecure_port(address)
+        )
         await self.serving(True)
         await self._server.start()
         return self
@@ -233,6 +241,8 @@ class FakeInference(stubs.InferenceServiceServicer):
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such generation runs here")
             raise AssertionError  # abort raises
         self.seen.edits.append(request)
+        if self.edits_hang:
+            await asyncio.Event().wait()
         if request.branch >= len(run.branches):
             await _abort(context, _bad("branch", f"must be below {len(run.branches)}"))
         await self._check(context, request.edits, "edits")
