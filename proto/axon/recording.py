@@ -95,6 +95,8 @@ def _frame(number: int, line: str) -> Frame:
 
 def _has_its_parts(frame: Frame) -> bool:
     """Whether all that a frame of this type is read for is there and of its kind."""
+    if not _is_count(frame.get("branch", 0)):
+        return False
     match frame["type"]:
         case "token":
             return _is_token(frame)
@@ -104,13 +106,7 @@ def _has_its_parts(frame: Frame) -> bool:
         case "started":
             return _are_branches(frame.get("branches", []))
         case "edited":
-            return (
-                _is_count(frame.get("branch"))
-                and _is_count(frame.get("position"))
-                and (_are_edits(frame.get("edits")))
-            )
-        case "branch_ended":
-            return _is_count(frame.get("branch"))
+            return _is_count(frame.get("position")) and _are_edits(frame.get("edits"))
         case "finished":
             return _is_whole(frame.get("generated_tokens")) and isinstance(frame.get("reason"), str)
         case "error":
@@ -122,7 +118,6 @@ def _is_token(token: Any) -> bool:
     return (
         isinstance(token, dict)
         and isinstance(token.get("token"), str)
-        and _is_count(token.get("branch", 0))
         and isinstance(token.get("features"), list)
         and all(map(_is_feature, token["features"]))
     )

@@ -83,7 +83,7 @@ def _tell(frames: Iterator[Frame]) -> None:
             case "edited":
                 print(_edited(frame))
             case "branch_ended":
-                columns.end(_within(names, frame["branch"]))
+                columns.end(_branch(names, frame))
             case "finished" | "error":
                 if any(tokens):
                     columns.close()
@@ -92,15 +92,16 @@ def _tell(frames: Iterator[Frame]) -> None:
                 tokens = [[] for _ in names]
         for token in recording.tokens(frame):
             # A prompt's tokens do not name their branch: their frame does.
-            branch = _within(names, frame.get("branch", 0))
+            branch = _branch(names, frame)
             tokens[branch].append(token)
             columns.add(branch, token["token"], "step" in token)
     if any(tokens):
         print("\n\nthe recording ends here, while this generation was running")
 
 
-def _within(names: list[str], branch: int) -> int:
-    """The branch, or the last one if there is no such branch: the file is not ours to trust."""
+def _branch(names: list[str], frame: Frame) -> int:
+    """The frame's branch; the last one if the file names one that is not there."""
+    branch: int = frame.get("branch", 0)
     return min(branch, len(names) - 1)
 
 
@@ -116,7 +117,7 @@ def _print_branches(names: list[str], tokens: list[list[Frame]]) -> None:
 
 def _edited(frame: Frame) -> str:
     what = ", ".join(map(edits.described, recording.edited(frame))) or "no edits"
-    where = f"branch {frame['branch']}, from position {frame['position']} on"
+    where = f"branch {frame.get('branch', 0)}, from position {frame['position']} on"
     return terminal.plain(f"[{where}: {what}]")
 
 
@@ -129,7 +130,7 @@ def _step(frames: Iterator[Frame]) -> None:
             print(_edited(frame))
         for token in recording.tokens(frame):
             if len(names) > 1:
-                print(terminal.plain(f"{names[_within(names, frame.get('branch', 0))]}: "), end="")
+                print(terminal.plain(f"{names[_branch(names, frame)]}: "), end="")
             _print_token(token)
             # `step` counts generated tokens; the prompt's come in one go.
             if "step" in token:
