@@ -5,7 +5,6 @@ Every frame has `type`, `seq` and `time`; `encode` fills in the last two.
 
 from __future__ import annotations
 
-import itertools
 import math
 import struct
 import time
@@ -258,15 +257,14 @@ class TokenFrames:
         }
 
     def _features(self, token: pb.Token) -> list[dict[str, Any]]:
-        features = []
+        features: list[dict[str, Any]] = []
         for found in token.source_features:
             source, layer = self._sources[found.source]
             pairs: Iterable[tuple[int, float]] = zip(found.ids, found.activations, strict=True)
-            before: dict[int, float] = {}
-            if found.edited:
-                before = {one.feature: one.before for one in found.edited}
-                silent = [one for one in found.edited if one.feature not in found.ids]
-                pairs = itertools.chain(pairs, ((one.feature, one.after) for one in silent))
+            edited, first = found.edited, len(features)
+            if edited:
+                silent = [one for one in edited if one.feature not in found.ids]
+                pairs = [*pairs, *((one.feature, one.after) for one in silent)]
             for id_, activation in pairs:
                 feature: dict[str, Any] = {"id": id_}
                 if (label := self._label_of(source, id_)) is not None:
@@ -274,9 +272,12 @@ class TokenFrames:
                 feature |= {"activation": _digits(activation), "layer": layer, "source": source}
                 if (maximum := self._new_maximum(source, id_)) is not None:
                     feature["max"] = maximum
-                if id_ in before:
-                    feature |= {"edited": True, "before": _digits(before[id_])}
                 features.append(feature)
+            if edited:
+                before = {one.feature: one.before for one in edited}
+                for feature in features[first:]:
+                    if feature["id"] in before:
+                        feature |= {"edited": True, "before": _digits(before[feature["id"]])}
         return features
 
     def _new_maximum(self, source: str, id_: int) -> float | None:

@@ -29,7 +29,7 @@ class AsyncGeneration(Stream, AsyncIterator[Event], AbstractAsyncContextManager[
     def __init__(
         self, client: AsyncClient, request: pb.GenerateRequest, timeout: float | None
     ) -> None:
-        super().__init__()
+        super().__init__(request)
         self._client = client
         self._request = request
         self._timeout = timeout

@@ -114,10 +114,10 @@ def _parser() -> argparse.ArgumentParser:
         help="continue a prompt",
         description="Continues a prompt: the text as it comes, then each token's strongest "
         "features. With --json: one event a line. Unset knobs are the server's defaults.",
-        epilog="An EDIT is a feature, one change, and where it applies: 'axon-demo/2-res/857 swap "
-        "804'. Changes: set V, scale S, add V, swap FEATURE, silence; V in the SAE's units. Where: "
-        "while firing (but add: everywhere), everywhere, prompt, generated, from POSITION, to "
-        "POSITION, bos.",
+        epilog="An EDIT is a feature, one change, and where it applies: 'axon-demo/2-res/1353 swap "
+        "1683'. Changes: set V, scale S, add V, swap FEATURE, silence; V in the SAE's units. "
+        "Where: while firing (but add: everywhere), everywhere, prompt, generated, from POSITION, "
+        "to POSITION, bos.",
     )
     generate.add_argument("prompt", help="text to continue")
     _add_knobs(generate)

@@ -26,8 +26,10 @@ from axon.v1 import inference_pb2_grpc as stubs
 class Generation(Stream, Iterator[Event], AbstractContextManager["Generation"]):
     """The events of one generation; iterate, `cancel()` from any thread, or use as `with`."""
 
-    def __init__(self, call: grpc.CallIterator[pb.GenerateResponse]) -> None:
-        super().__init__()
+    def __init__(
+        self, request: pb.GenerateRequest, call: grpc.CallIterator[pb.GenerateResponse]
+    ) -> None:
+        super().__init__(request)
         self._call = call
         self._responses = iter(call)
 
@@ -102,11 +104,10 @@ class Client(AbstractContextManager["Client"]):
         """
         request = requests.generate_request(prompt, knobs)
         self._connect()
-        return Generation(
-            self._stub.Generate(
-                request, timeout=timeout, metadata=self._metadata, wait_for_ready=True
-            )
+        call = self._stub.Generate(
+            request, timeout=timeout, metadata=self._metadata, wait_for_ready=True
         )
+        return Generation(request, call)
 
     def edit(
         self,

@@ -1,8 +1,8 @@
 """Edits of features: checked, and as the words that people write.
 
-In `axon-demo/2-res/857 swap 804 generated from 12` a feature comes first, then one change (`set V`,
-`scale S`, `add V`, `swap FEATURE`, `silence`), then where it applies (`while firing`, `everywhere`,
-`prompt`, `generated`, `from POSITION`, `to POSITION`, `bos`).
+In `axon-demo/2-res/1353 swap 1683 generated from 12` a feature comes first, then one change
+(`set V`, `scale S`, `add V`, `swap FEATURE`, `silence`), then where it applies (`while firing`,
+`everywhere`, `prompt`, `generated`, `from POSITION`, `to POSITION`, `bos`).
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def parse(text: str) -> Edit:
     feature, *words = text.split() or [""]
     source, _, index = feature.rpartition("/")
     if not source or not index.isdecimal():
-        example = "SOURCE/INDEX, as in axon-demo/2-res/857"
+        example = "SOURCE/INDEX, as in axon-demo/2-res/1353"
         raise ValueError(f"an edit begins with a feature, {example}; {feature!r} is none")
     values: dict[str, Any] = {}
     rest = iter(words)

@@ -15,7 +15,8 @@ from axon.v1 import inference_pb2 as pb
 class Stream:
     """The state of one stream of responses, whichever way they are waited for."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: pb.GenerateRequest) -> None:
+        self._branches = len(request.branches)
         self._sources: tuple[str, ...] = ()
         self._cancelled = False
 
@@ -23,9 +24,17 @@ class Stream:
         """The event in a response, None for a kind newer than this client."""
         event = messages.event(response, self._sources)
         if isinstance(event, Started):
+            if len(event.branches) < self._branches:
+                # It would run the request as if there were no edits.
+                self.cancel()
+                raise AxonError("UNIMPLEMENTED", "this server is too old for branches and edits")
             # The tokens that follow count the sources named here.
             self._sources = event.sources
         return event
+
+    def cancel(self) -> None:
+        """Ends the generation; iteration stops without an error."""
+        raise NotImplementedError
 
     def _broke_off(self, error: grpc.RpcError) -> None:
         """Raises AxonError for a call that failed; returns if `cancel()` was what ended it."""

@@ -186,6 +186,9 @@ class Generation:
 
     async def _on_started(self, started: pb.Started) -> None:
         self._account.started(started)
+        if len(self._command.request.branches) > len(started.branches):
+            # A service of an earlier version runs the request as if it had no edits.
+            raise Refusal("generation_failed", "this inference service is too old for edits")
         self._sources = tuple(started.sources)
         self._prompt_tokens = started.prompt_tokens
         self._id = started.generation

@@ -80,6 +80,8 @@ class Script:
     linger: float = 0.0
     #: Of branches that end early: how many tokens they generate.
     ends: dict[int, int] = field(default_factory=dict)
+    #: Whether it is of an earlier version, which does not see branches.
+    old: bool = False
 
 
 @dataclass
@@ -381,8 +383,8 @@ def _started(
         features=features,
         max_tokens=len(script.tokens),
         prompt_tokens=len(script.prompt),
-        generation=run.id,
-        branches=run.branches,
+        generation="" if script.old else run.id,
+        branches=[] if script.old else run.branches,
         pace=request.pace,
         alternatives=request.alternatives if request.HasField("alternatives") else None,
     )

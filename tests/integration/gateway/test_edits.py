@@ -245,6 +245,16 @@ async def test_an_edit_is_refused_to_the_one_who_asked_alone(
     assert not of(await viewer.until("finished"), "error", "edited")
 
 
+async def test_a_service_that_does_not_see_branches_is_not_believed(
+    gateway: Running, inference: FakeInference
+) -> None:
+    inference.script.old = True
+    client = await gateway.connect()
+    error = (await generated(client, edits=[SILENCE]))[-1]
+    assert (error["error"], "too old" in error["message"]) == ("generation_failed", True)
+    assert (await generated(client))[-1]["type"] == "finished"
+
+
 async def test_an_edit_in_mid_stream_is_told_to_all_and_to_those_who_come_late(
     gateway: Running, inference: FakeInference
 ) -> None:

@@ -11,6 +11,7 @@ from axon import Branch, Edit
 from axon.types import Event
 
 from tests.integration.gateway.fake_inference import SEED, SOURCES, FakeInference, Script
+from tests.integration.gateway.harness import eventually
 
 from .test_client import both, events_of
 
@@ -156,6 +157,18 @@ async def test_a_generation_that_does_not_run_cannot_be_edited(
     with pytest.raises(axon.AxonError) as failed:
         await edit()
     assert failed.value.code == "NOT_FOUND"
+
+
+@both
+async def test_a_server_that_does_not_see_branches_is_not_believed(
+    kind: str, inference: FakeInference
+) -> None:
+    inference.script = Script(tokens=(" t",) * 500, delay=0.01, old=True)
+    with pytest.raises(axon.AxonError, match="too old for branches and edits"):
+        await events_of(kind, inference, edits=SWAP)
+    await eventually(lambda: not inference.runs)
+    inference.script = Script(old=True)
+    assert isinstance((await events_of(kind, inference))[-1], axon.Finished)
 
 
 async def test_a_cancelled_generation_has_no_result(inference: FakeInference) -> None:
