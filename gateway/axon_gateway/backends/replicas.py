@@ -90,8 +90,9 @@ class Replicas:
                     raise answer
                 return answer
             failed.append(answer.error)
-            if address not in listed and answer.error.code() is grpc.StatusCode.UNAVAILABLE:
-                await self._channels.pop(address).close(None)
+            gone = address not in listed and answer.error.code() is grpc.StatusCode.UNAVAILABLE
+            if gone and (closing := self._channels.pop(address, None)) is not None:
+                await closing.close(None)
         if not failed:
             raise elsewhere.error
         # One that did not answer may run it.
