@@ -42,6 +42,11 @@ class Client:
         self.address = address
         self.may_generate = may_generate
 
+    def check_may_generate(self) -> None:
+        """Refusal unless the client's access token lets it generate."""
+        if not self.may_generate:
+            raise _no_access("generate")
+
 
 class Permit:
     """Some of the branches that a client may run at once. Only the first `release` counts."""
@@ -135,8 +140,8 @@ class Limits:
 
         Refusal if the client may not run it.
         """
-        if isinstance(client, Client) and not client.may_generate:
-            raise _no_access("generate")
+        if isinstance(client, Client):
+            client.check_may_generate()
         if len(prompt) > self._settings.max_prompt:
             message = f"prompt may have {self._settings.max_prompt} characters, not {len(prompt)}"
             raise Refusal("prompt_too_long", message, "prompt")

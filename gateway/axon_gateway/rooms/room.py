@@ -222,6 +222,8 @@ class Room:
         """Gives a branch of the running generation other edits. All see the `edited` frame; if it
         is refused, `viewer` alone is told."""
         self._check_presenter(viewer)
+        if viewer.client is not None:
+            viewer.client.check_may_generate()
         self._tasks.start(self._report_refusal(self._edit(command), viewer))
 
     async def _edit(self, command: Edit) -> None:

@@ -329,6 +329,25 @@ async def test_only_who_may_generate_may_edit(gateway: Running, inference: FakeI
     assert (await presenter.until("edited"))[-1]["edits"] == [SILENCED]
 
 
+async def test_to_edit_takes_the_token_that_generating_takes(
+    settings: Settings, inference: FakeInference
+) -> None:
+    inference.script = LONG
+    async with harness.running(dataclasses.replace(settings, generate_tokens=("t",))) as gateway:
+        presenter = await gateway.connect(access="t")
+        room = (await presenter.frame())["room"]
+        await presenter.send(type="open", open=True)
+        await presenter.send(type="generate", prompt="x")
+        await presenter.until("token")
+        viewer = await gateway.connect(room=room)
+        await viewer.until("token")
+        await viewer.send(type="edit", edits=[SILENCE])
+        assert (await viewer.until("error"))[-1]["error"] == "no_access"
+        allowed = await gateway.connect(room=room, access="t")
+        await allowed.send(type="edit", edits=[SILENCE])
+        assert (await allowed.until("edited"))[-1]["edits"] == [SILENCED]
+
+
 async def test_32_people_edit_at_once_and_the_last_one_wins(
     settings: Settings, inference: FakeInference
 ) -> None:

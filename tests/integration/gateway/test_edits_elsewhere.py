@@ -8,9 +8,12 @@ import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import grpc
+import grpc.aio
 import pytest
+from axon.v1 import inference_pb2 as pb
 from axon_gateway.backends import replicas
 from axon_gateway.config import Settings
 
@@ -138,6 +141,27 @@ async def test_a_replica_that_dies_before_it_answers_is_told_to_all(settings: Se
         await client.send(type="generate", prompt="x")
         await client.until("token")
         assert (await edited(client, 2))["type"] == "edited"
+
+
+async def test_a_replica_that_is_gone_is_asked_no_longer(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two(settings) as (gateway, first, second):
+        [upstream] = gateway.gateway.backends.all
+
+        async def asked() -> set[str]:
+            with pytest.raises(grpc.aio.AioRpcError):
+                await upstream._replicas.edit(pb.EditRequest(generation="nobody"))
+            return set(upstream._replicas._channels)
+
+        both = {f"ipv4:{service.address}" for service in (first, second)}
+        assert await asked() == both
+        # Its name does not have it any more, but it may drain: it is asked until it is gone.
+        listed = {f"ipv4:{second.address}": ()}
+        monkeypatch.setattr(replicas, "_addresses", AsyncMock(return_value=listed))
+        assert await asked() == both
+        await first.stop()
+        assert await asked() == set(listed)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,24 @@ def test_messages_name_the_json_field(path: str, description: str, message: str)
     assert translate(status, "host:1").message == message
 
 
+@pytest.mark.parametrize(
+    ("path", "reason", "code"),
+    [
+        ("branches", "OUT_OF_RANGE", "out_of_range"),
+        ("branches[1].edits[0].feature", "", "out_of_range"),
+        ("branches[1].edits[0].source", "", "unknown_source"),
+        ("edits[2].source", "NOT_EDITABLE", "not_editable"),
+        ("edits[2].source", "A_NEW_ONE", "unknown_source"),
+        ("branch", "OUT_OF_RANGE", "out_of_range"),
+    ],
+)
+def test_edits_are_named_with_their_place(path: str, reason: str, code: str) -> None:
+    status = AxonError("INVALID_ARGUMENT", "x", (FieldViolation(path, "is wrong", reason),))
+    refusal = translate(status, "host:1")
+    assert (refusal.code, refusal.field) == (code, path)
+    assert refusal.message == f"{path} is wrong"
+
+
 def test_a_refusal_without_details_still_has_a_code() -> None:
     refusal = translate(AxonError("INVALID_ARGUMENT", "bad"), "host:1")
     assert (refusal.code, refusal.field, refusal.message) == ("out_of_range", None, "bad")
