@@ -83,8 +83,8 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
     def start(command: Generate, emit: Emit, client: Client | None) -> Generation:
         backend = backends.choose(command.model, command.request)
         running.check()
-        permit = limits.generation(client, command.request.prompt)
-        return Generation(backend, labels, command.request, emit, permit, running)
+        permit = limits.generation(client, command.request.prompt, command.branches)
+        return Generation(backend, labels, command, emit, permit, running)
 
     sharing = RedisSharing(settings.redis_url, max(settings.room_idle, settings.room_grace))
     rooms = Rooms(

@@ -21,6 +21,11 @@ class Client:
         self.address = address
         self.may_generate = may_generate
 
+    def check_may_generate(self) -> None:
+        """Refusal unless the client's access token lets it generate."""
+        if not self.may_generate:
+            raise _no_access("generate")
+
 
 class Permissions:
     """What holders of an access token may do."""
@@ -36,13 +41,13 @@ class Permissions:
     def check_may_generate(self, access: str) -> None:
         """Refusal unless an access token lets its holder generate."""
         if not self.may_generate(access):
-            raise no_access("generate")
+            raise _no_access("generate")
 
     def check_may_join(self, access: str) -> None:
         """Refusal unless an access token lets its holder watch."""
         tokens = self._settings.join_tokens
         if tokens and not _is_one_of(access, (*tokens, *self._settings.generate_tokens)):
-            raise no_access("watch")
+            raise _no_access("watch")
 
 
 def client_of(request: web.Request, settings: Settings) -> str:
@@ -79,7 +84,7 @@ def access_of(request: web.Request) -> str:
     return bearer.strip() if scheme.lower() == "bearer" else request.query.get("access", "")
 
 
-def no_access(what: str) -> Refusal:
+def _no_access(what: str) -> Refusal:
     """The refusal of a client whose access token does not allow `what`."""
     return Refusal("no_access", f"an access token is needed to {what} here", "access")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 #: HTTP status by code; every code not listed is the client's mistake, 400.
 _STATUS = {
     "unknown_room": 404,
@@ -56,6 +58,11 @@ class Refusal(Exception):
         self.field = field
         self.retry_after = retry_after
 
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> Refusal:
+        """The refusal whose `body` this is."""
+        return cls(body["error"], body["message"], body["field"], body.get("retry_after"))
+
     @property
     def status(self) -> int:
         """The HTTP status that goes with the code."""
@@ -71,6 +78,11 @@ class Refusal(Exception):
         if self.retry_after is not None:
             body["retry_after"] = self.retry_after
         return body
+
+
+def not_running() -> Refusal:
+    """What a client is told who stops or edits what does not run."""
+    return Refusal("not_running", "no generation is running in this room")
 
 
 def our_failure() -> Refusal:

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from typing import Any
 
 import orjson
-from axon import messages
+from axon import edits, messages
+from axon.edits import Edit
 from axon.v1 import inference_pb2 as pb
 
 from axon_gateway import metrics
@@ -105,7 +106,33 @@ def started(event: pb.Started, prompt: str) -> Frame:
         params=params,
         prompt=prompt,
         prompt_tokens=event.prompt_tokens,
+        branches=[_branch(branch) for branch in event.branches],
+        pace=messages.shortest(event.pace),
+        # Not its `generation`, with which whoever reads this could edit.
+        alternatives=event.alternatives if event.HasField("alternatives") else None,
     )
+
+
+def _branch(message: pb.Branch) -> dict[str, Any]:
+    branch = messages.branch(message)
+    seed = None if branch.seed is None else str(branch.seed)
+    return {"name": branch.name, "edits": _edits(branch.edits), "seed": seed}
+
+
+def _edits(changes: Iterable[Edit]) -> list[dict[str, Any]]:
+    """Edits, as clients may send them again."""
+    return [edits.written(change) for change in changes]
+
+
+def edited(event: pb.Edited) -> Frame:
+    """A branch has other edits from `position` on."""
+    told = messages.edited(event)
+    return _frame("edited", branch=told.branch, position=told.position, edits=_edits(told.edits))
+
+
+def branch_ended(event: pb.BranchEnded) -> Frame:
+    """One of several branches ended; the others go on."""
+    return _frame("branch_ended", **asdict(messages.branch_ended(event)))
 
 
 def finished(event: pb.Finished) -> Frame:
@@ -153,7 +180,8 @@ def labels(source: str, found: dict[int, str], maximum_of: MaximumOf) -> Frame:
 class TokenFrames:
     """Builds the frames of one generation's tokens.
 
-    `sources` is the order that SourceFeatures.source counts, `layers` the layer of each.
+    `sources` is the order that SourceFeatures.source counts, `layers` the layer of each. The frames
+    name their branch if there are several `branches`.
     """
 
     def __init__(
@@ -162,27 +190,31 @@ class TokenFrames:
         layers: dict[str, int],
         label_of: LabelOf,
         maximum_of: MaximumOf,
+        branches: int = 1,
     ) -> None:
         self._sources = [(source, layers[source]) for source in sources]
         self._label_of = label_of
         self._maximum_of = maximum_of
         #: Features whose maximum was sent. It does not change, so once is enough.
         self._sent_maxima: set[tuple[str, int]] = set()
-        self._steps = 0
+        #: Of each branch.
+        self._steps = [0] * branches
 
     @property
     def steps(self) -> int:
-        """Generated tokens so far."""
-        return self._steps
+        """Generated tokens so far, of all branches."""
+        return sum(self._steps)
 
-    def prompt(self, tokens: Iterable[pb.Token]) -> Frame:
-        """All of the prompt in one frame."""
+    def prompt(self, tokens: Sequence[pb.Token]) -> Frame:
+        """All of a branch's prompt in one frame."""
         return _frame(
             "prompt",
+            **self._branch(tokens[0]),
             tokens=[
                 {
                     "token": token.text,
                     "position": token.position,
+                    **({"logprob": _digits(token.logprob)} if token.HasField("logprob") else {}),
                     **self._details(token),
                     "features": self._features(token),
                 }
@@ -191,22 +223,27 @@ class TokenFrames:
         )
 
     def token(self, token: pb.Token) -> Frame:
-        """One generated token; each call counts a step."""
+        """One generated token; each call counts a step of its branch."""
         frame = _frame(
             "token",
+            **self._branch(token),
             token=token.text,
-            step=self._steps,
+            step=self._steps[token.branch],
             position=token.position,
             logprob=_digits(token.logprob) if token.HasField("logprob") else None,
             **self._details(token),
             features=self._features(token),
         )
-        self._steps += 1
+        self._steps[token.branch] += 1
         return frame
 
+    def _branch(self, token: pb.Token) -> Frame:
+        return {"branch": token.branch} if len(self._steps) > 1 else {}
+
     def _details(self, token: pb.Token) -> Frame:
-        """The tokenizer's id and, by source, how many features are active at the token (L0), sent
-        or not, and the share of the activation vector that the SAE misses."""
+        """The tokenizer's id; by source, how many features are active at the token (L0), sent or
+        not, and the share of the activation vector that the SAE misses; the likeliest next tokens,
+        if they were asked for."""
         found = [(self._sources[one.source][0], one) for one in token.source_features]
         return {
             "token_id": token.token_id,
@@ -216,13 +253,19 @@ class TokenFrames:
                 for source, one in found
                 if math.isfinite(one.reconstruction_error)
             },
+            **({"alternatives": _alternatives(token)} if token.alternatives else {}),
         }
 
     def _features(self, token: pb.Token) -> list[dict[str, Any]]:
-        features = []
+        features: list[dict[str, Any]] = []
         for found in token.source_features:
             source, layer = self._sources[found.source]
-            for id_, activation in zip(found.ids, found.activations, strict=True):
+            pairs: Iterable[tuple[int, float]] = zip(found.ids, found.activations, strict=True)
+            edited, first = found.edited, len(features)
+            if edited:
+                silent = [one for one in edited if one.feature not in found.ids]
+                pairs = [*pairs, *((one.feature, one.after) for one in silent)]
+            for id_, activation in pairs:
                 feature: dict[str, Any] = {"id": id_}
                 if (label := self._label_of(source, id_)) is not None:
                     feature["label"] = label
@@ -230,6 +273,11 @@ class TokenFrames:
                 if (maximum := self._new_maximum(source, id_)) is not None:
                     feature["max"] = maximum
                 features.append(feature)
+            if edited:
+                before = {one.feature: one.before for one in edited}
+                for feature in features[first:]:
+                    if feature["id"] in before:
+                        feature |= {"edited": True, "before": _digits(before[feature["id"]])}
         return features
 
     def _new_maximum(self, source: str, id_: int) -> float | None:
@@ -240,6 +288,13 @@ class TokenFrames:
         if maximum is not None:
             self._sent_maxima.add((source, id_))
         return maximum
+
+
+def _alternatives(token: pb.Token) -> list[dict[str, Any]]:
+    return [
+        {"token": one.text, "token_id": one.token_id, "logprob": _digits(one.logprob)}
+        for one in token.alternatives
+    ]
 
 
 def _digits(value: float) -> float:

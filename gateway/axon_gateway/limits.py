@@ -7,7 +7,7 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 
-from axon_gateway.clients import Client, no_access
+from axon_gateway.clients import Client
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 
@@ -30,17 +30,18 @@ _BURST = 3.0
 
 
 class Permit:
-    """One of the generations that a client may run at once. Only the first `release` counts."""
+    """Some of the branches that a client may run at once. Only the first `release` counts."""
 
-    def __init__(self, running: Counter[str], address: str) -> None:
+    def __init__(self, running: Counter[str], address: str, branches: int) -> None:
         self._running = running
         self._address: str | None = address
-        running[address] += 1
+        self._branches = branches
+        running[address] += branches
 
     def release(self) -> None:
         """The generation has ended."""
         if self._address is not None:
-            _count_down(self._running, self._address)
+            _count_down(self._running, self._address, self._branches)
             self._address = None
 
 
@@ -115,19 +116,25 @@ class Limits:
         finally:
             self._recordings.release()
 
-    def generation(self, client: Client | str | None, prompt: str) -> Permit:
-        """A permit for one more generation. Refusal if the client may not run it."""
-        if isinstance(client, Client) and not client.may_generate:
-            raise no_access("generate")
+    def generation(self, client: Client | str | None, prompt: str, branches: int = 1) -> Permit:
+        """A permit for one more generation, each of whose branches counts as one.
+
+        Refusal if the client may not run it.
+        """
+        if isinstance(client, Client):
+            client.check_may_generate()
         if len(prompt) > self._settings.max_prompt:
             message = f"prompt may have {self._settings.max_prompt} characters, not {len(prompt)}"
             raise Refusal("prompt_too_long", message, "prompt")
         address = client.address if isinstance(client, Client) else client or ""
         limit = self._settings.client_generations
-        if self._generations[address] >= limit:
+        if branches > limit:
+            message = f"a request may have {limit} branches here, not {branches}"
+            raise Refusal("too_many_generations", message, "branches")
+        if self._generations[address] + branches > limit:
             message = f"{limit} generations of your address are running; wait for one to end"
             raise Refusal("too_many_generations", message, retry_after=_RETRY_GENERATION)
-        return Permit(self._generations, address)
+        return Permit(self._generations, address, branches)
 
 
 class Pace:
@@ -164,8 +171,8 @@ def too_fast(rate: float, wait: float) -> Refusal:
     return Refusal("too_fast", f"a socket may send {rate:g} messages a second", None, wait)
 
 
-def _count_down(counter: Counter[str], address: str) -> None:
-    counter[address] -= 1
+def _count_down(counter: Counter[str], address: str, count: int = 1) -> None:
+    counter[address] -= count
     if counter[address] <= 0:
         # Otherwise the counter would keep every address that ever came.
         del counter[address]

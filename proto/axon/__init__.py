@@ -1,15 +1,21 @@
 """Axon's client: watch a language model's features as it generates, over gRPC.
 
-`Client` (or `AsyncClient`) connects; `generate` yields `Queued`, `Started`, `Tokens` and
-`Finished`; `model` describes what is served, `feature` reads one feature off the weights. Failures
-are `AxonError`.
+`Client` (or `AsyncClient`) connects. `generate` yields `Queued`, `Started`, `Tokens`, `Edited`,
+`BranchEnded` and `Finished`; `edit` gives a running branch other edits. `model` describes what is
+served, `feature` reads one feature off the weights. Failures are `AxonError`.
 """
 
 from axon.aio import AsyncClient, AsyncGeneration
 from axon.client import Client, Generation
+from axon.edits import Branch, Edit
 from axon.errors import AxonError, FieldViolation
-from axon.messages import Knobs
+from axon.requests import Knobs
 from axon.types import (
+    Alternative,
+    BranchEnded,
+    Continuation,
+    Edited,
+    EditedFeature,
     Event,
     Feature,
     FeatureNeighbor,
@@ -20,6 +26,7 @@ from axon.types import (
     ModelInfo,
     Params,
     Queued,
+    Result,
     Source,
     SourceFeatures,
     Started,
@@ -30,10 +37,17 @@ from axon.types import (
 )
 
 __all__ = [
+    "Alternative",
     "AsyncClient",
     "AsyncGeneration",
     "AxonError",
+    "Branch",
+    "BranchEnded",
     "Client",
+    "Continuation",
+    "Edit",
+    "Edited",
+    "EditedFeature",
     "Event",
     "Feature",
     "FeatureNeighbor",
@@ -47,6 +61,7 @@ __all__ = [
     "ModelInfo",
     "Params",
     "Queued",
+    "Result",
     "Source",
     "SourceFeatures",
     "Started",

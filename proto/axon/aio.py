@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias, Unpack
 
 import grpc
 import grpc.aio
 
-from axon import channel, messages
+from axon import channel, messages, requests
 from axon.channel import DEFAULT_ADDRESS, Tls, authorization, unreachable
+from axon.edits import Edit
 from axon.errors import AxonError, from_call
-from axon.messages import Knobs
-from axon.stream import Stream
-from axon.types import Event, Feature, Model
+from axon.requests import Knobs
+from axon.stream import Stream, collect
+from axon.types import Event, Feature, Model, Result
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 
@@ -28,7 +29,7 @@ class AsyncGeneration(Stream, AsyncIterator[Event], AbstractAsyncContextManager[
     def __init__(
         self, client: AsyncClient, request: pb.GenerateRequest, timeout: float | None
     ) -> None:
-        super().__init__()
+        super().__init__(request)
         self._client = client
         self._request = request
         self._timeout = timeout
@@ -73,6 +74,10 @@ class AsyncGeneration(Stream, AsyncIterator[Event], AbstractAsyncContextManager[
             self._call = self._client._generate(self._request, self._timeout)
         return self._call
 
+    async def result(self) -> Result:
+        """Reads to the end; see `Generation.result`."""
+        return collect([event async for event in self])
+
     def cancel(self) -> None:
         """Ends the generation; the iteration stops without an error."""
         self._cancelled = True
@@ -115,7 +120,24 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         Raises AxonError here for a knob that cannot be sent at all; while iterating if no server
         answers, the request is refused or the stream breaks off.
         """
-        return AsyncGeneration(self, messages.generate_request(prompt, knobs), timeout)
+        return AsyncGeneration(self, requests.generate_request(prompt, knobs), timeout)
+
+    async def edit(
+        self,
+        generation: str,
+        branch: int,
+        edits: Edit | Sequence[Edit],
+        *,
+        timeout: float | None = 10.0,  # noqa: ASYNC109
+    ) -> int:
+        """Replaces all edits of a branch of a running generation; see `Client.edit`."""
+        request = requests.edit_request(generation, branch, edits)
+        await self._connect()
+        try:
+            response = await self._stub.Edit(request, timeout=timeout, metadata=self._metadata)
+        except grpc.aio.AioRpcError as error:
+            raise from_call(error) from None
+        return response.position
 
     # The timeout travels to the server as the call's deadline; asyncio.timeout would not.
     async def model(self, *, timeout: float | None = 10.0) -> Model:  # noqa: ASYNC109
@@ -138,7 +160,7 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         timeout: float | None = 10.0,  # noqa: ASYNC109
     ) -> Feature:
         """What one feature's weights say; see `Client.feature`."""
-        request = messages.feature_request(source, index, limit)
+        request = requests.feature_request(source, index, limit)
         await self._connect()
         try:
             response = await self._stub.GetFeature(

@@ -7,19 +7,18 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from axon import replay, terminal
+from axon import edits, replay, telling, terminal
 from axon.channel import DEFAULT_ADDRESS
 from axon.client import Client
+from axon.edits import Branch, Edit
 from axon.errors import AxonError
 from axon.recording import RecordingError
-from axon.types import Event, Feature, Finished, Model, Queued, Token, Tokens
+from axon.types import Feature, Model
 
 _EXIT_INTERRUPTED = 130
-#: Features shown for each token and source in the table below the text.
-_SHOWN = 5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,9 +98,14 @@ def _parser() -> argparse.ArgumentParser:
         help="continue a prompt",
         description="Continues a prompt: the text as it comes, then each token's strongest "
         "features. With --json: one event a line. Unset knobs are the server's defaults.",
+        epilog="An EDIT is a feature, one change, and where it applies: 'axon-demo/2-res/1353 swap "
+        "1683'. Changes: set V, scale S, add V, swap FEATURE, silence; V in the SAE's units. "
+        "Where: while firing (but add: everywhere), everywhere, prompt, generated, from POSITION, "
+        "to POSITION, bos.",
     )
     generate.add_argument("prompt", help="text to continue")
     _add_knobs(generate)
+    _add_edits(generate)
     generate.set_defaults(run=_asking(_generate))
     model = commands.add_parser(
         "model", parents=[shared], help="describe the model, its sources, limits and defaults"
@@ -144,6 +148,42 @@ def _add_knobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds for all of it")
 
 
+def _add_edits(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("edits")
+    group.add_argument(
+        "--edit",
+        action="append",
+        dest="edits",
+        type=_edit,
+        metavar="EDIT",
+        help="change a feature while the model runs; repeatable",
+    )
+    group.add_argument(
+        "--twin", action="store_true", help="show the text as it would be beside the edited one"
+    )
+    group.add_argument("--pace", type=float, metavar="N", help="most tokens a second")
+    group.add_argument(
+        "--alternatives", type=int, metavar="N", help="the N likeliest next tokens at each position"
+    )
+
+
+def _edit(text: str) -> Edit:
+    try:
+        return edits.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _branches(arguments: argparse.Namespace) -> list[Branch] | None:
+    """The branches that `--edit` and `--twin` mean; None: one, as it is."""
+    if arguments.twin and not arguments.edits:
+        raise AxonError("INVALID_ARGUMENT", "--twin shows what an edit changes: add --edit")
+    if not arguments.edits:
+        return None
+    edited = Branch("edited", tuple(arguments.edits))
+    return [Branch("as is"), edited] if arguments.twin else [edited]
+
+
 def _generate(client: Client, arguments: argparse.Namespace) -> None:
     with client.generate(
         arguments.prompt,
@@ -159,50 +199,15 @@ def _generate(client: Client, arguments: argparse.Namespace) -> None:
         feat_k=arguments.feat_k,
         act_threshold=arguments.act_threshold,
         include_bos=arguments.include_bos,
+        branches=_branches(arguments),
+        pace=arguments.pace,
+        alternatives=arguments.alternatives,
     ) as events:
         if arguments.json:
             for event in events:
-                print(_line(event), flush=True)
+                print(telling.line(event), flush=True)
         else:
-            _tell(events)
-
-
-def _line(event: Event) -> str:
-    """One event as JSON, its kind under "type"."""
-    return json.dumps({"type": type(event).__name__.lower(), **asdict(event)}, ensure_ascii=False)
-
-
-def _tell(events: Iterator[Event]) -> None:
-    """Prints the text as it comes, then the table of features, then how it ended."""
-    tokens: list[Token] = []
-    for event in events:
-        if isinstance(event, Queued):
-            print(f"axon: waiting, {event.position} ahead", file=sys.stderr)
-        elif isinstance(event, Tokens):
-            tokens += event.tokens
-            text = "".join(token.text for token in event.tokens)
-            print(terminal.lines(text), end="", flush=True)
-        elif isinstance(event, Finished):
-            print("\n")
-            _print_features(tokens)
-            seconds = event.timings.decode_ns / 1e9
-            print(
-                f"\n{event.prompt_tokens} prompt + {event.generated_tokens} generated tokens, "
-                f"{seconds:.2f} s of decoding, ended by {event.reason}"
-            )
-
-
-def _print_features(tokens: Sequence[Token]) -> None:
-    width = max((len(repr(token.text)) for token in tokens), default=0)
-    for token in tokens:
-        label = f"{'+' if token.generated else ' '} {token.text!r:{width}}"
-        for found in token.source_features:
-            pairs = list(zip(found.ids, found.activations, strict=True))[:_SHOWN]
-            strongest = "  ".join(f"{id_}:{activation:.2f}" for id_, activation in pairs)
-            print(f"{label}  {found.source}  {strongest}")
-            label = " " * len(label)
-        if not token.source_features:
-            print(label.rstrip())
+            telling.tell(events)
 
 
 def _model(client: Client, arguments: argparse.Namespace) -> None:
@@ -220,7 +225,8 @@ def _print_model(model: Model) -> None:
         f"vocabulary {info.vocab_size}, {info.dtype} on {info.device}"
     )
     for source in model.sources:
-        print(f"  {source.id}  {source.hook_name}  {source.width} features  {source.architecture}")
+        line = f"  {source.id}  {source.hook_name}  {source.width} features  {source.architecture}"
+        print(line + (f"  not editable: {source.not_editable}" if source.not_editable else ""))
     megabytes = limits.cache_bytes / 1e6
     print(
         f"context {limits.context_length} tokens, {limits.slots} slots in {megabytes:.0f} MB "

@@ -6,18 +6,19 @@ frees its slot within one step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Unpack
 
 import grpc
 
-from axon import channel, messages
+from axon import channel, messages, requests
 from axon.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, Tls, authorization, unreachable
+from axon.edits import Edit
 from axon.errors import from_call
-from axon.messages import Knobs
-from axon.stream import Stream
-from axon.types import Event, Feature, Model
+from axon.requests import Knobs
+from axon.stream import Stream, collect
+from axon.types import Event, Feature, Model, Result
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 
@@ -25,8 +26,10 @@ from axon.v1 import inference_pb2_grpc as stubs
 class Generation(Stream, Iterator[Event], AbstractContextManager["Generation"]):
     """The events of one generation; iterate, `cancel()` from any thread, or use as `with`."""
 
-    def __init__(self, call: grpc.CallIterator[pb.GenerateResponse]) -> None:
-        super().__init__()
+    def __init__(
+        self, request: pb.GenerateRequest, call: grpc.CallIterator[pb.GenerateResponse]
+    ) -> None:
+        super().__init__(request)
         self._call = call
         self._responses = iter(call)
 
@@ -44,6 +47,10 @@ class Generation(Stream, Iterator[Event], AbstractContextManager["Generation"]):
         except grpc.RpcError as error:
             self._broke_off(error)
             return None
+
+    def result(self) -> Result:
+        """Reads to the end: what became of each branch. AxonError if it is cancelled before."""
+        return collect(self)
 
     def cancel(self) -> None:
         """Ends the generation; iteration stops without an error."""
@@ -95,13 +102,33 @@ class Client(AbstractContextManager["Client"]):
         Raises AxonError here if no server answers or a knob cannot be sent at all, and while
         iterating if the server refuses the request or breaks off.
         """
-        request = messages.generate_request(prompt, knobs)
+        request = requests.generate_request(prompt, knobs)
         self._connect()
-        return Generation(
-            self._stub.Generate(
-                request, timeout=timeout, metadata=self._metadata, wait_for_ready=True
-            )
+        call = self._stub.Generate(
+            request, timeout=timeout, metadata=self._metadata, wait_for_ready=True
         )
+        return Generation(request, call)
+
+    def edit(
+        self,
+        generation: str,
+        branch: int,
+        edits: Edit | Sequence[Edit],
+        *,
+        timeout: float | None = 10.0,
+    ) -> int:
+        """Replaces all edits of a branch of a running generation, by `Started.generation`.
+
+        Returns the first position that they apply to. Raises AxonError: NOT_FOUND if this server
+        does not run it (any more), INVALID_ARGUMENT for an edit that it refuses.
+        """
+        request = requests.edit_request(generation, branch, edits)
+        self._connect()
+        try:
+            response = self._stub.Edit(request, timeout=timeout, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise from_call(error) from None
+        return response.position
 
     def model(self, *, timeout: float | None = 10.0) -> Model:
         """What the server serves, its limits, defaults and present load."""
@@ -122,7 +149,7 @@ class Client(AbstractContextManager["Client"]):
         `limit` bounds each list. Raises AxonError: NOT_FOUND for a source that is not served,
         INVALID_ARGUMENT for an index or a limit out of range.
         """
-        request = messages.feature_request(source, index, limit)
+        request = requests.feature_request(source, index, limit)
         self._connect()
         try:
             response = self._stub.GetFeature(request, timeout=timeout, metadata=self._metadata)

@@ -1,46 +1,22 @@
-"""Between the generated messages and the client's dataclasses, in both directions."""
+"""From the generated messages to the client's dataclasses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, TypedDict
+import ctypes
+from collections.abc import Mapping
+from typing import Any
 
 from axon import types
-from axon.errors import AxonError, FieldViolation
+from axon.edits import Branch, Edit, Origin, Where
 from axon.v1 import inference_pb2 as pb
 
-
-class Knobs(TypedDict, total=False):
-    """What a generation may be asked for; what is left out or None means the server's default."""
-
-    max_tokens: int | None
-    temperature: float | None
-    top_k: int | None
-    top_p: float | None
-    repetition_penalty: float | None
-    seed: int | None
-    stop: str | Sequence[str] | None
-    sources: str | Sequence[str] | None
-    feat_k: int | None
-    act_threshold: float | None
-    include_bos: bool | None
-
-
-#: Where each knob lies in GenerateRequest.
-FIELDS: Mapping[str, str] = {
-    "prompt": "prompt",
-    "max_tokens": "max_tokens",
-    "temperature": "sampling.temperature",
-    "top_k": "sampling.top_k",
-    "top_p": "sampling.top_p",
-    "repetition_penalty": "sampling.repetition_penalty",
-    "seed": "sampling.seed",
-    "stop": "sampling.stop",
-    "sources": "features.sources",
-    "feat_k": "features.top_k",
-    "act_threshold": "features.threshold",
-    "include_bos": "features.include_bos",
+_WHERE_NAMES: Mapping[int, Where] = {
+    pb.EDIT_WHERE_WHILE_FIRING: "while_firing",
+    pb.EDIT_WHERE_EVERYWHERE: "everywhere",
+}
+_ORIGIN_NAMES: Mapping[int, Origin] = {
+    pb.TOKEN_ORIGIN_PROMPT: "prompt",
+    pb.TOKEN_ORIGIN_GENERATED: "generated",
 }
 
 _REASONS = {
@@ -50,61 +26,7 @@ _REASONS = {
 }
 
 
-def generate_request(prompt: str, knobs: Mapping[str, Any]) -> pb.GenerateRequest:
-    """The message for a prompt and `Knobs`.
-
-    Raises AxonError (INVALID_ARGUMENT, naming the field) for a value that the message cannot hold,
-    such as a negative or a fractional count; ranges are the server's to judge. TypeError for a knob
-    that does not exist.
-    """
-    if unknown := knobs.keys() - FIELDS.keys() | ({"prompt"} & knobs.keys()):
-        raise TypeError(f"unknown knob: {', '.join(sorted(unknown))}")
-    request = pb.GenerateRequest()
-    for name, value in {"prompt": prompt, **knobs}.items():
-        if value is not None:
-            _assign(request, name, value)
-    return request
-
-
-def feature_request(source: str, index: int, limit: int | None) -> pb.GetFeatureRequest:
-    """The message for one feature; `limit` None means the server's default.
-
-    Raises AxonError (INVALID_ARGUMENT, naming the field) for a value that it cannot hold.
-    """
-    request = pb.GetFeatureRequest()
-    given = {"source": source, "index": index, **({} if limit is None else {"limit": limit})}
-    for name, value in given.items():
-        with _naming(name, name, value):
-            setattr(request, name, value)
-    return request
-
-
-def _assign(request: pb.GenerateRequest, name: str, value: object) -> None:
-    """Sets one knob, or raises AxonError naming it."""
-    owner, _, field = FIELDS[name].rpartition(".")
-    message = getattr(request, owner) if owner else request
-    with _naming(name, FIELDS[name], value):
-        if name in ("stop", "sources"):
-            values = [value] if isinstance(value, str) else value
-            getattr(message, field).extend(values)
-        else:
-            setattr(message, field, value)
-
-
-@contextmanager
-def _naming(name: str, field: str, value: object) -> Iterator[None]:
-    """A block that sets a field: a value that it cannot hold becomes an AxonError naming it."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        violation = FieldViolation(field, f"{value!r} does not fit: {error}")
-        message_text = f"{name}: {violation.description}"
-        raise AxonError("INVALID_ARGUMENT", message_text, (violation,)) from error
-
-
-def event(
-    response: pb.GenerateResponse, sources: tuple[str, ...]
-) -> types.Queued | types.Started | types.Tokens | types.Finished | None:
+def event(response: pb.GenerateResponse, sources: tuple[str, ...]) -> types.Event | None:
     """The event in a response, None for a kind newer than this client.
 
     `sources` are those of the stream's `started` event; they name each token's features.
@@ -116,6 +38,10 @@ def event(
             return types.Queued(response.queued.position)
         case "started":
             return _started(response.started)
+        case "edited":
+            return edited(response.edited)
+        case "branch_ended":
+            return branch_ended(response.branch_ended)
         case "finished":
             return _finished(response.finished)
     return None
@@ -135,8 +61,15 @@ def _token(token: pb.Token, sources: tuple[str, ...]) -> types.Token:
                 activations=tuple(found.activations),
                 l0=found.l0,
                 reconstruction_error=found.reconstruction_error,
+                edited=tuple(
+                    types.EditedFeature(one.feature, one.before, one.after) for one in found.edited
+                ),
             )
             for found in token.source_features
+        ),
+        branch=token.branch,
+        alternatives=tuple(
+            types.Alternative(one.token_id, one.text, one.logprob) for one in token.alternatives
         ),
     )
 
@@ -147,7 +80,45 @@ def _started(started: pb.Started) -> types.Started:
         sources=tuple(started.sources),
         params=params(started.max_tokens, started.sampling, started.features),
         prompt_tokens=started.prompt_tokens,
+        generation=started.generation,
+        branches=tuple(map(branch, started.branches)),
+        pace=shortest(started.pace),
+        alternatives=started.alternatives if started.HasField("alternatives") else None,
     )
+
+
+def branch(message: pb.Branch) -> Branch:
+    """A branch with its defaults filled in."""
+    seed = message.seed if message.HasField("seed") else None
+    return Branch(message.name, tuple(map(edit, message.edits)), seed)
+
+
+def edit(message: pb.FeatureEdit) -> Edit:
+    """An edit with its defaults filled in."""
+    change: dict[str, Any] = {}
+    if name := message.WhichOneof("change"):
+        value = getattr(message, name)
+        change[name] = shortest(value) if isinstance(value, float) else value
+    return Edit(
+        source=message.source,
+        feature=message.feature,
+        **change,
+        where=_WHERE_NAMES.get(message.where),
+        origin=_ORIGIN_NAMES.get(message.origin),
+        first_position=message.first_position if message.HasField("first_position") else None,
+        last_position=message.last_position if message.HasField("last_position") else None,
+        include_bos=message.include_bos,
+    )
+
+
+def edited(message: pb.Edited) -> types.Edited:
+    """The edits that are in force from a position on."""
+    return types.Edited(message.branch, message.position, tuple(map(edit, message.edits)))
+
+
+def branch_ended(message: pb.BranchEnded) -> types.BranchEnded:
+    """How one of several branches ended."""
+    return types.BranchEnded(message.branch, reason(message.reason), message.generated_tokens)
 
 
 def _finished(finished: pb.Finished) -> types.Finished:
@@ -195,8 +166,12 @@ def params(
 
 
 def shortest(value: float) -> float:
-    """A 32-bit float as people write it: 0.8, not 0.800000011920929."""
-    return float(f"{value:.7g}")
+    """A 32-bit float as people write it, 0.8 and not 0.800000011920929, and still the same one."""
+    for digits in (7, 8):
+        short = float(f"{value:.{digits}g}")
+        if ctypes.c_float(short).value == value:
+            return short
+    return float(f"{value:.9g}")
 
 
 def model(response: pb.GetModelResponse) -> types.Model:
@@ -212,6 +187,7 @@ def model(response: pb.GetModelResponse) -> types.Model:
                 width=source.width,
                 architecture=source.architecture,
                 neuronpedia_url=source.neuronpedia_url,
+                not_editable=source.not_editable,
             )
             for source in response.sources
         ),
@@ -222,6 +198,9 @@ def model(response: pb.GetModelResponse) -> types.Model:
             slots=limits.slots,
             max_queue=limits.max_queue,
             cache_bytes=limits.cache_bytes,
+            max_branches=limits.max_branches,
+            max_edits=limits.max_edits,
+            max_alternatives=limits.max_alternatives,
         ),
         defaults=params(
             response.defaults.max_tokens, response.defaults.sampling, response.defaults.features

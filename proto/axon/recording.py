@@ -11,6 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from axon import edits
+from axon.edits import Edit, EditError
+
 #: Newer files may mean something else by the same names.
 VERSION = 1
 #: Seconds that playing waits at most between two frames, at speed 1: people went for coffee.
@@ -18,6 +21,8 @@ LONGEST_PAUSE = 5.0
 
 #: Seconds since 1970 that a frame may have been made at: beyond the year 30,000 it was not.
 _LATEST = 1e12
+#: Columns that a terminal could show at most.
+_MOST_BRANCHES = 8
 
 Frame = dict[str, Any]
 
@@ -59,6 +64,16 @@ def tokens(frame: Frame) -> list[Frame]:
     return [frame] if frame["type"] == "token" else []
 
 
+def branches(frame: Frame) -> list[str]:
+    """The names of the branches that a `started` frame tells of; one, of no name, in old files."""
+    return [branch["name"] for branch in frame.get("branches") or ()] or [""]
+
+
+def edited(frame: Frame) -> list[Edit]:
+    """The edits that a frame `edited` puts in force."""
+    return [edits.read(one) for one in frame["edits"]]
+
+
 def _frame(number: int, line: str) -> Frame:
     try:
         frame = json.loads(line)
@@ -80,12 +95,18 @@ def _frame(number: int, line: str) -> Frame:
 
 def _has_its_parts(frame: Frame) -> bool:
     """Whether all that a frame of this type is read for is there and of its kind."""
+    if not _is_count(frame.get("branch", 0)):
+        return False
     match frame["type"]:
         case "token":
             return _is_token(frame)
         case "prompt":
             found = frame.get("tokens")
             return isinstance(found, list) and all(map(_is_token, found))
+        case "started":
+            return _are_branches(frame.get("branches", []))
+        case "edited":
+            return _is_count(frame.get("position")) and _are_edits(frame.get("edits"))
         case "finished":
             return _is_whole(frame.get("generated_tokens")) and isinstance(frame.get("reason"), str)
         case "error":
@@ -110,11 +131,31 @@ def _is_feature(feature: Any) -> bool:
         and isinstance(feature.get("source"), str)
         # Recordings of earlier versions have null where there is no label.
         and isinstance(feature.get("label"), str | None)
+        and _is_number(feature.get("before", 0))
     )
+
+
+def _are_branches(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= _MOST_BRANCHES
+        and all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in value)
+    )
+
+
+def _are_edits(value: Any) -> bool:
+    try:
+        return isinstance(value, list) and all(edits.read(one) for one in value)
+    except EditError:
+        return False
 
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64
+
+
+def _is_count(value: Any) -> bool:
+    return _is_whole(value) and value >= 0
 
 
 def _is_number(value: Any) -> bool:

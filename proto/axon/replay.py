@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from axon import recording, terminal
+from axon import edits, recording, terminal
+from axon.columns import Columns
 from axon.recording import Frame, RecordingError
 
 #: Features shown for each token and source in the table below the text.
@@ -71,26 +72,65 @@ def _lines(file: str) -> list[str]:
 
 def _tell(frames: Iterator[Frame]) -> None:
     """Prints each generation's text as it comes, and then its features."""
-    tokens: list[Frame] = []
+    names = [""]
+    tokens: list[list[Frame]] = [[]]
+    columns = Columns(names)
     for frame in frames:
-        if frame["type"] == "started":
-            tokens = []
+        match frame["type"]:
+            case "started":
+                names = recording.branches(frame)
+                tokens, columns = [[] for _ in names], Columns(names)
+            case "edited":
+                print(_edited(frame))
+            case "branch_ended":
+                columns.end(_branch(names, frame))
+            case "finished" | "error":
+                if any(tokens):
+                    columns.close()
+                _print_branches(names, tokens)
+                print(_ending(frame))
+                tokens = [[] for _ in names]
         for token in recording.tokens(frame):
-            tokens.append(token)
-            print(terminal.lines(token["token"]), end="", flush=True)
-        if frame["type"] in ("finished", "error"):
-            print("\n" if tokens else "", end="\n" if tokens else "")
-            for token in tokens:
-                _print_token(token)
-            print(_ending(frame))
-            tokens = []
-    if tokens:
+            # A prompt's tokens do not name their branch: their frame does.
+            branch = _branch(names, frame)
+            tokens[branch].append(token)
+            columns.add(branch, token["token"], "step" in token)
+    if any(tokens):
         print("\n\nthe recording ends here, while this generation was running")
 
 
+def _branch(names: list[str], frame: Frame) -> int:
+    """The frame's branch; the last one if the file names one that is not there."""
+    branch: int = frame.get("branch", 0)
+    return min(branch, len(names) - 1)
+
+
+def _print_branches(names: list[str], tokens: list[list[Frame]]) -> None:
+    for name, own in zip(names, tokens, strict=True):
+        if own:
+            print()
+        if len(names) > 1:
+            print(terminal.plain(name))
+        for token in own:
+            _print_token(token)
+
+
+def _edited(frame: Frame) -> str:
+    what = ", ".join(map(edits.described, recording.edited(frame))) or "no edits"
+    where = f"branch {frame.get('branch', 0)}, from position {frame['position']} on"
+    return terminal.plain(f"[{where}: {what}]")
+
+
 def _step(frames: Iterator[Frame]) -> None:
+    names = [""]
     for frame in frames:
+        if frame["type"] == "started":
+            names = recording.branches(frame)
+        if frame["type"] == "edited":
+            print(_edited(frame))
         for token in recording.tokens(frame):
+            if len(names) > 1:
+                print(terminal.plain(f"{names[_branch(names, frame)]}: "), end="")
             _print_token(token)
             # `step` counts generated tokens; the prompt's come in one go.
             if "step" in token:
@@ -116,10 +156,12 @@ def _print_token(token: Frame) -> None:
     for feature in token["features"]:
         by_source.setdefault(feature["source"], []).append(feature)
     for source, features in by_source.items():
-        shown = "; ".join(_name(feature) for feature in features[:_SHOWN])
+        strongest = [f for n, f in enumerate(features) if n < _SHOWN or "before" in f]
+        shown = "; ".join(map(_name, strongest))
         print(terminal.plain(f"    {source}  {shown}"))
 
 
 def _name(feature: Frame) -> str:
     label = f" {feature['label']}" if feature.get("label") else ""
-    return f"{feature['id']}:{feature['activation']:.2f}{label}"
+    was = f" (was {feature['before']:.2f})" if "before" in feature else ""
+    return f"{feature['id']}:{feature['activation']:.2f}{was}{label}"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from axon.edits import Branch, Edit
+
 
 @dataclass(frozen=True, slots=True)
 class Params:
@@ -46,6 +48,25 @@ class Started:
     sources: tuple[str, ...]
     params: Params
     prompt_tokens: int
+    #: Names the generation in `Client.edit`. Whoever has it may edit: it is a secret.
+    generation: str = ""
+    #: With names, seeds and each edit's defaults filled in.
+    branches: tuple[Branch, ...] = ()
+    #: Most tokens a second of each branch; 0: as fast as it goes.
+    pace: float = 0.0
+    #: Likeliest next tokens that each position carries; None: none, and no prompt's logprobs.
+    alternatives: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EditedFeature:
+    """A feature whose activation edits changed at one position."""
+
+    feature: int
+    #: On the unedited vector, in the SAE's units.
+    before: float
+    #: What the model goes on with.
+    after: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +82,18 @@ class SourceFeatures:
     l0: int
     #: |x - x_hat|^2 / |x|^2 of the SAE's reconstruction; 0 is perfect.
     reconstruction_error: float
+    #: What edits changed here; `ids` and `activations` are those after it.
+    edited: tuple[EditedFeature, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A token that might follow."""
+
+    token_id: int
+    text: str
+    #: Natural logarithm of its probability.
+    logprob: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +106,42 @@ class Token:
     text: str
     #: False for a token of the prompt.
     generated: bool
-    #: Natural logarithm of the model's own probability; generated tokens only.
+    #: Natural logarithm of the model's own probability. Of the prompt, only with `alternatives`,
+    #: and never of its first token.
     logprob: float | None
     source_features: tuple[SourceFeatures, ...]
+    #: Index of its branch.
+    branch: int = 0
+    #: The tokens most likely to follow, likeliest first.
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Consecutive tokens: the whole prompt at once, then one or more a step."""
+    """Consecutive tokens of each branch: the whole prompt at once, then one or more a step."""
 
     tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A branch has other edits from now on."""
+
+    branch: int
+    #: The first position that they apply to.
+    position: int
+    #: All that are in force from there on, with each one's defaults filled in.
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BranchEnded:
+    """One of several branches ended; the others go on."""
+
+    branch: int
+    #: "stop", "length" or "cancelled".
+    reason: str
+    generated_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +160,45 @@ class Timings:
 class Finished:
     """The generation ended well."""
 
-    #: "stop", "length" or "cancelled".
+    #: "stop", "length" or "cancelled"; of several branches, why the last one ended.
     reason: str
     prompt_tokens: int
+    #: Of all branches.
     generated_tokens: int
     timings: Timings
 
 
-Event = Queued | Started | Tokens | Finished
+Event = Queued | Started | Tokens | Edited | BranchEnded | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What became of one branch."""
+
+    name: str
+    seed: int | None
+    #: In force at the start.
+    edits: tuple[Edit, ...]
+    #: What changed them later.
+    edited: tuple[Edited, ...]
+    #: The prompt's first.
+    tokens: tuple[Token, ...]
+    #: "stop", "length" or "cancelled".
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """The generated text."""
+        return "".join(token.text for token in self.tokens if token.generated)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A whole generation."""
+
+    started: Started
+    branches: tuple[Continuation, ...]
+    finished: Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +213,8 @@ class Source:
     architecture: str
     #: Empty where Neuronpedia does not show the source.
     neuronpedia_url: str
+    #: Why its features cannot be edited; empty if they can.
+    not_editable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +231,12 @@ class Limits:
     max_queue: int
     #: Of the keys and values of all slots.
     cache_bytes: int
+    #: Of a request.
+    max_branches: int = 0
+    #: Of a branch.
+    max_edits: int = 0
+    #: Likeliest next tokens of a position.
+    max_alternatives: int = 0
 
 
 @dataclass(frozen=True, slots=True)

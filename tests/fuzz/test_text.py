@@ -73,10 +73,35 @@ _MESSAGE = {
     "act_threshold": 0.1,
     "sources": ["fake/0-res"],
     "include_bos": True,
+    "pace": 10,
+    "alternatives": 3,
+    "branches": [
+        {
+            "name": "twin",
+            "seed": 3,
+            "edits": [{"source": "fake/0-res", "feature": 7, "set": 2, "unit": "max"}],
+        }
+    ],
+}
+_EDIT = {
+    "type": "edit",
+    "branch": 1,
+    "edits": [
+        {
+            "source": "fake/0-res",
+            "feature": 7,
+            "swap_with": 9,
+            "where": "everywhere",
+            "origin": "generated",
+            "first_position": 3,
+            "last_position": 9,
+            "include_bos": True,
+        }
+    ],
 }
 _VIEW = {"type": "view", "pose": [1.0, 2.0], "feature": "fake/0-res/7", "token": 3}
 _message = st.tuples(
-    st.sampled_from([_MESSAGE, _VIEW, {"type": "open", "open": True}]), mutation.edits
+    st.sampled_from([_MESSAGE, _EDIT, _VIEW, {"type": "open", "open": True}]), mutation.edits
 )
 
 
@@ -90,6 +115,10 @@ def test_a_message_is_read_or_refused_by_name(drawn: Any) -> None:
     except Refusal as refusal:
         refusal.message.encode()
     else:
-        if isinstance(command, requests.Generate):
+        if isinstance(command, requests.Generate | requests.Edit):
             command.request.SerializeToString()
+        if isinstance(command, requests.Edit):
+            # Another gateway reads it again.
+            assert requests.edit(json.loads(command.text)).request == command.request
+        if isinstance(command, requests.Generate):
             (command.model or "").encode()

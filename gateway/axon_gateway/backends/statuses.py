@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from axon import messages
 from axon.errors import AxonError
+from axon.requests import FIELDS
 
 from axon_gateway.errors import Refusal
 
@@ -17,11 +17,20 @@ _TLS_FAILURES = {
 #: Parts of gRPC's messages for a broken connection that comes under another status.
 _BROKEN_STREAM = ("RST_STREAM", "Stream removed")
 
-_JSON_NAMES = {path: name for name, path in messages.FIELDS.items()}
+_JSON_NAMES = {path: name for name, path in FIELDS.items()}
 #: Codes that the service may give as the reason of a field violation.
 _REASONS = frozenset(
-    {"empty_prompt", "prompt_too_long", "out_of_range", "wrong_type", "unknown_source"}
+    {
+        "empty_prompt",
+        "prompt_too_long",
+        "out_of_range",
+        "wrong_type",
+        "unknown_source",
+        "not_editable",
+    }
 )
+#: Fields whose index and parts clients are told, since they are named alike in JSON.
+_WHOLE = ("branches", "edits", "branch")
 
 
 def translate(status: AxonError, target: str) -> Refusal:
@@ -79,11 +88,17 @@ def _invalid(status: AxonError) -> Refusal:
         return Refusal("out_of_range", status.message)
     violation = status.violations[0]
     # A repeated field may be named with its index: "sampling.stop[2]".
-    path = violation.field.partition("[")[0]
+    owner = violation.field.partition("[")[0]
+    path = violation.field if owner in _WHOLE else owner
     field = _JSON_NAMES.get(path, path)
-    defaults = {"prompt": "prompt_too_long", "sources": "unknown_source"}
+    defaults = {
+        "prompt": "prompt_too_long",
+        "sources": "unknown_source",
+        "source": "unknown_source",
+    }
     reason = violation.reason.lower()
-    code = reason if reason in _REASONS else defaults.get(field, "out_of_range")
+    last = field.rpartition(".")[2]
+    code = reason if reason in _REASONS else defaults.get(last, "out_of_range")
     # The service names fields as in the .proto file; clients know their JSON names.
     text = (violation.description or status.message).replace(path, field)
     return Refusal(code, text if text.startswith(field) else f"{field} {text}", field)

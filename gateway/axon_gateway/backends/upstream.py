@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import grpc
 import grpc.aio
-from axon import channel, messages
+from axon import channel, messages, requests
 from axon.channel import CHANNEL_OPTIONS, Metadata, Options, Tls
 from axon.errors import from_call
 from axon.types import Feature, Model
@@ -19,6 +19,7 @@ from axon.v1 import inference_pb2_grpc as stubs
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from axon_gateway import logs, metrics
+from axon_gateway.backends.replicas import Replicas
 from axon_gateway.backends.statuses import broken, loading, translate, unavailable
 from axon_gateway.errors import Refusal
 
@@ -98,6 +99,13 @@ class Upstream:
         # are waiting for.
         self._questions = channel.aio_channel(target, access.secure, (*_OPTIONS, *access.options))
         self._unbalanced = stubs.InferenceServiceStub(self._questions)
+        self._replicas = Replicas(
+            target,
+            self._stub,
+            access.secure,
+            (*_OPTIONS, *access.options),
+            access.metadata,
+        )
         self._health = health_pb2_grpc.HealthStub(self._channel)
         #: The last description received; None until the service has answered once.
         self.last_model: Model | None = None
@@ -155,7 +163,7 @@ class Upstream:
 
     async def feature(self, source: str, index: int) -> Feature:
         """What one feature's weights say. Raises Refusal."""
-        request = messages.feature_request(source, index, None)
+        request = requests.feature_request(source, index, None)
         try:
             answer = await self._stub.GetFeature(
                 request, timeout=_SHORT, metadata=self._access.metadata
@@ -183,7 +191,9 @@ class Upstream:
         )
         streams = metrics.UPSTREAM_STREAMS.labels(self.target)
         streams.inc()
-        self.streams += 1
+        # Each branch takes a slot.
+        slots = max(1, len(request.branches))
+        self.streams += slots
         begun = finished = False
         try:
             async for response in call:
@@ -194,10 +204,26 @@ class Upstream:
             raise await self._explained(self._refusal(error, begun)) from None
         finally:
             streams.dec()
-            self.streams -= 1
+            self.streams -= slots
             call.cancel()
         if not finished:
             raise _lost(self._who(await call.initial_metadata()), "the stream ended early")
+
+    async def edit(self, request: pb.EditRequest) -> None:
+        """Gives a branch of a running generation other edits, wherever it runs. Raises Refusal."""
+        try:
+            await self._replicas.edit(request)
+        except grpc.aio.AioRpcError as error:
+            if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION):
+                # Or the replica that runs it can no longer be found.
+                raise Refusal("not_running", "this generation, or branch, has ended") from None
+            raise self._refusal(error, begun=True) from None
+
+    async def width(self, source: str) -> int:
+        """How many features a source has; 0 if there is no such source. Raises Refusal."""
+        await self.layers((source,))
+        served = self.last_model.sources if self.last_model is not None else ()
+        return next((one.width for one in served if one.id == source), 0)
 
     def _metadata(self) -> Metadata:
         """The token, and the id under which the service is to log the request."""
@@ -229,6 +255,7 @@ class Upstream:
 
     async def close(self) -> None:
         """Ends every stream and the connection."""
+        await self._replicas.close()
         await self._channel.close(None)
         await self._questions.close(None)
 

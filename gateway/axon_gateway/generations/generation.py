@@ -16,8 +16,10 @@ from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.frames import Emit, Frame, TokenFrames
 from axon_gateway.generations.label_feed import LabelFeed
 from axon_gateway.generations.running import Running
+from axon_gateway.generations.strengths import in_sae_units
 from axon_gateway.labels.labels import Labels
 from axon_gateway.limits import Permit
+from axon_gateway.requests import Edit, Generate
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ class Generation:
         self,
         upstream: Upstream,
         labels: Labels,
-        request: pb.GenerateRequest,
+        command: Generate,
         emit: Emit,
         permit: Permit,
         running: Running,
@@ -45,15 +47,18 @@ class Generation:
         self._interruption: Refusal | None = None
         self._reading: asyncio.Timeout | None = None
         self._upstream = upstream
-        self._request = request
+        self._command = command
         self._emit = emit
         self._permit = permit
         self._feed = LabelFeed(labels, emit)
         self._labels = labels
         self._tokens = TokenFrames((), {}, labels.known, labels.maximum)
         self._sources: tuple[str, ...] = ()
-        self._prompt: list[pb.Token] = []
+        #: By branch, as long as it is not complete.
+        self._prompts: dict[int, list[pb.Token]] = {}
         self._prompt_tokens = 0
+        #: What inference calls it, once it has started. A secret: whoever has it may edit.
+        self._id = ""
         self._account = Account(upstream.target)
         #: True once a frame has gone out.
         self.begun = False
@@ -90,8 +95,18 @@ class Generation:
         finally:
             self._reading = None
 
+    async def edit(self, command: Edit) -> None:
+        """Gives a branch other edits; an `edited` frame says from when. Refusal if that fails."""
+        if not self._id:
+            raise Refusal("not_running", "the generation has not started yet; edit it once it has")
+        await in_sae_units(command.in_maxima, self._labels, self._upstream)
+        command.request.generation = self._id
+        await self._upstream.edit(command.request)
+
     async def _read_all(self) -> None:
-        async with contextlib.aclosing(self._upstream.generate(self._request)) as responses:
+        await in_sae_units(self._command.in_maxima, self._labels, self._upstream)
+        request = self._command.request
+        async with contextlib.aclosing(self._upstream.generate(request)) as responses:
             async for response in responses:
                 await self._handle(response)
                 if response.HasField("finished"):
@@ -103,6 +118,7 @@ class Generation:
         try:
             await self._read()
         except Refusal as refusal:
+            self._rename(refusal)
             self._account.outcome = refusal.code
             if not self.begun:
                 raise
@@ -131,6 +147,13 @@ class Generation:
         self._over()
         self._feed.cancel()
 
+    def _rename(self, refusal: Refusal) -> None:
+        """Names an edit as the client did, if the edits stood alone and not in a branch."""
+        branch = "branches[0]."
+        if self._command.edits_alone and refusal.field and refusal.field.startswith(branch):
+            refusal.field = refusal.field.removeprefix(branch)
+            refusal.message = refusal.message.replace(branch, "")
+
     def _over(self) -> None:
         self._permit.release()
         self._running.discard(self)
@@ -148,8 +171,14 @@ class Generation:
                 await self._put(frames.queued(response.queued))
             case "started":
                 await self._on_started(response.started)
+            case "edited":
+                await self._put(frames.edited(response.edited))
+            case "branch_ended":
+                await self._flush_prompt(response.branch_ended.branch)
+                await self._put(frames.branch_ended(response.branch_ended))
             case "finished":
-                await self._flush_prompt()
+                for branch in tuple(self._prompts):
+                    await self._flush_prompt(branch)
                 await self._feed.settle(_LABELS_BEFORE_END)
                 frame = frames.finished(response.finished)
                 self._account.outcome = frame["status"]
@@ -157,29 +186,39 @@ class Generation:
 
     async def _on_started(self, started: pb.Started) -> None:
         self._account.started(started)
+        if len(self._command.request.branches) > len(started.branches):
+            # A service of an earlier version runs the request as if it had no edits.
+            raise Refusal("generation_failed", "this inference service is too old for edits")
         self._sources = tuple(started.sources)
         self._prompt_tokens = started.prompt_tokens
+        self._id = started.generation
         layers = await self._upstream.layers(self._sources)
         # Waits only once in a process. So labels on this machine come with the first token.
         await self._labels.hold(self._sources)
-        self._tokens = TokenFrames(self._sources, layers, self._labels.known, self._labels.maximum)
-        await self._put(frames.started(started, self._request.prompt))
+        self._tokens = TokenFrames(
+            self._sources,
+            layers,
+            self._labels.known,
+            self._labels.maximum,
+            max(1, len(started.branches)),
+        )
+        await self._put(frames.started(started, self._command.request.prompt))
 
     async def _on_tokens(self, tokens: Iterable[pb.Token]) -> None:
         for token in tokens:
             if token.origin == pb.TOKEN_ORIGIN_PROMPT:
-                self._prompt.append(token)
-                if len(self._prompt) == self._prompt_tokens:
-                    await self._flush_prompt()
+                prompt = self._prompts.setdefault(token.branch, [])
+                prompt.append(token)
+                if len(prompt) == self._prompt_tokens:
+                    await self._flush_prompt(token.branch)
             else:
-                await self._flush_prompt()
+                await self._flush_prompt(token.branch)
                 self._account.tokens("generated", 1)
                 await self._put_tokens(self._tokens.token(token), [token])
 
-    async def _flush_prompt(self) -> None:
-        """Sends the prompt, which belongs in one frame however many messages it came in."""
-        if self._prompt:
-            prompt, self._prompt = self._prompt, []
+    async def _flush_prompt(self, branch: int) -> None:
+        """Sends a branch's prompt, which belongs in one frame however many messages it came in."""
+        if prompt := self._prompts.pop(branch, None):
             self._account.tokens("prompt", len(prompt))
             await self._put_tokens(self._tokens.prompt(prompt), prompt)
 
@@ -192,4 +231,7 @@ class Generation:
         for token in tokens:
             for found in token.source_features:
                 self._feed.want(self._sources[found.source], found.ids)
+                if found.edited:
+                    changed = [one.feature for one in found.edited]
+                    self._feed.want(self._sources[found.source], changed)
         await self._put(frame)

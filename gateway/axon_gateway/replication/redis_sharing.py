@@ -16,8 +16,10 @@ import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from axon_gateway import frames
-from axon_gateway.errors import Refusal
+import orjson
+
+from axon_gateway import frames, requests
+from axon_gateway.errors import Refusal, not_running, our_failure
 from axon_gateway.replication.leases import Leases, gateway_lost
 from axon_gateway.replication.peers import Peers
 from axon_gateway.replication.presence import PresencePublisher
@@ -25,7 +27,7 @@ from axon_gateway.replication.reconciler import Reconciler
 from axon_gateway.replication.replica import Replica, Role
 from axon_gateway.replication.store import FAILURES, RETRY, Meta, RoomStore, unavailable
 from axon_gateway.replication.writer import Writer
-from axon_gateway.requests import View
+from axon_gateway.requests import Edit, View
 from axon_gateway.rooms.room import Room
 from axon_gateway.rooms.rooms import Rooms
 from axon_gateway.tasks import Once, Tasks
@@ -36,6 +38,8 @@ _log = logging.getLogger(__name__)
 _HEARTBEAT = 0.35
 #: Seconds between two looks whether Redis knows that a room has expired here.
 _POLL = 0.01
+#: Seconds that another gateway has to answer.
+_ANSWER = 10.0
 #: Seconds that a request for the lease waits for frames on their way.
 _PATIENCE = 2.0
 
@@ -55,6 +59,8 @@ class RedisSharing:
         self._reconciler = Reconciler(self._store, self.name, self._presence.mark)
         self._leases = Leases(self._store, self.name, self._reconciler)
         self._writer = Writer(self._store, self._reconcile)
+        #: What other gateways were asked, by ticket.
+        self._answers: dict[str, asyncio.Future[Any]] = {}
         #: The last request of another gateway that was read.
         self._last_request = "0"
         self._tasks = Tasks()
@@ -175,10 +181,39 @@ class RedisSharing:
         try:
             [meta] = await self._store.metas([room.id])
             if meta is None or not meta.running:
-                raise Refusal("not_running", "no generation is running in this room")
+                raise not_running()
             await self._store.request(meta.home, f"stop {room.id}")
         except FAILURES:
             raise unavailable() from None
+
+    async def edit(self, room: Room, command: Edit) -> None:
+        """Has the room's home edit its generation, and waits for the answer. Raises Refusal."""
+        ticket = secrets.token_hex(8)
+        answer = self._answers[ticket] = asyncio.get_running_loop().create_future()
+        try:
+            [meta] = await self._store.metas([room.id])
+            if meta is None or not meta.running or meta.home == self.name:
+                raise not_running()
+            ask = f"edit {room.id} {self.name} {ticket} {command.text}"
+            await self._store.request(meta.home, ask)
+            body = await self._answer_of(meta.home, answer)
+        except FAILURES:
+            raise unavailable() from None
+        finally:
+            del self._answers[ticket]
+        if body is not None:
+            raise Refusal.of(body)
+
+    async def _answer_of(self, home: str, answer: asyncio.Future[Any]) -> Any:
+        """What a gateway has answered. Refusal if it is dead, or takes too long."""
+        deadline = asyncio.get_running_loop().time() + _ANSWER
+        while not answer.done():
+            late = asyncio.get_running_loop().time() >= deadline
+            if late or self._peers.is_dead(home):
+                message = "the gateway that runs this generation does not answer"
+                raise Refusal("gateway_lost", message, None, RETRY * 4)
+            await asyncio.wait([answer], timeout=_HEARTBEAT)
+        return answer.result()
 
     def publish_presence(
         self, room: Room, is_open: bool | None = None, view: View | None = None
@@ -232,8 +267,8 @@ class RedisSharing:
             for room, replica in self._replicas.items()
             if not (replica.role is Role.HOME and (room.running or not self._peers.alive))
         }
-        requests, found = await self._store.read_news(self._last_request, offsets)
-        for key, request in requests:
+        asked, found = await self._store.read_news(self._last_request, offsets)
+        for key, request in asked:
             self._last_request = key
             self._answer(request)
         for room, replica in tuple(self._replicas.items()):
@@ -246,10 +281,35 @@ class RedisSharing:
             await self._store.request(self.name, "look")
 
     def _answer(self, request: str) -> None:
-        what, _, id_ = request.partition(" ")
-        room = self._rooms.get(id_) if self._rooms is not None else None
-        if what == "stop" and room is not None:
-            room.cancel_generation()
+        what, _, rest = request.partition(" ")
+        match what:
+            case "stop" if room := self._room(rest):
+                room.cancel_generation()
+            case "edit":
+                self._tasks.start(self._edit_here(*rest.split(" ", 3)))
+            case "answer":
+                ticket, _, body = rest.partition(" ")
+                answer = self._answers.get(ticket)
+                if answer is not None and not answer.done():
+                    answer.set_result(orjson.loads(body))
+
+    def _room(self, id_: str) -> Room | None:
+        return self._rooms.get(id_) if self._rooms is not None else None
+
+    async def _edit_here(self, id_: str, asker: str, ticket: str, text: str) -> None:
+        """Edits a generation of this gateway for another one, and answers that."""
+        body: dict[str, object] | None = None
+        try:
+            if (room := self._room(id_)) is None:
+                raise not_running()
+            await room.edit_here(requests.edit(orjson.loads(text)))
+        except Refusal as refusal:
+            body = refusal.body()
+        except Exception:
+            _log.exception("room %s: an edit failed", id_)
+            body = our_failure().body()
+        with contextlib.suppress(*FAILURES):
+            await self._store.request(asker, f"answer {ticket} {orjson.dumps(body).decode()}")
 
     # One room.
 

@@ -89,8 +89,8 @@ class RoomLog:
         #: The first frames of a generation that has lost its middle, and their first number.
         self._head: list[bytes] = []
         self._head_first = 0
-        #: The last frame of the newest generation's beginning (its prompt); 0 until it has come.
-        self._prompt = 0
+        #: The prompts of the newest generation's branches, with which its beginning ends.
+        self._prompts: list[int] = []
         #: Whether the newest generation has ended. True before the first one, too.
         self.ended = True
         #: What was read last, and for which pair of frames: the one before it, and the log's last.
@@ -159,7 +159,7 @@ class RoomLog:
         if not self._starts or self._starts[-1] != start:
             self._starts.append(start)
             self._age.append(next(self._ages))
-            self._prompt = 0
+            self._prompts.clear()
         self.ended = False
 
     def append(self, frame: Frame) -> int:
@@ -287,8 +287,8 @@ class RoomLog:
     def _add(self, encoded: bytes) -> None:
         self._frames.append(encoded)
         self.ended = self.ended or ends_generation(encoded)
-        if not self._prompt and encoded.startswith(b'{"type":"prompt"'):
-            self._prompt = self.last
+        if encoded.startswith(b'{"type":"prompt"'):
+            self._prompts.append(self.last)
         self._grow(len(encoded))
         if self._bytes > self._max_bytes:
             self._trim(self._max_bytes)
@@ -331,12 +331,15 @@ class RoomLog:
 
     def _keep_head(self, max_bytes: int) -> None:
         """Sets the beginning of the only generation aside before its oldest frames are dropped."""
-        if self._starts and self._starts[0] == self.first and self._prompt:
-            length = self._prompt - self.first + 1
+        if not self._starts or self._starts[0] != self.first:
+            return
+        for prompt in reversed(self._prompts):
+            length = prompt - self.first + 1
             if sum(map(len, self._frames[:length])) <= max_bytes:
                 self._head, self._head_first = self._frames[:length], self.first
                 del self._frames[:length]
                 self.first += length
+                return
 
     def _drop_head(self) -> None:
         head, self._head = self._head, []

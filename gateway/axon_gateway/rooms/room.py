@@ -7,14 +7,14 @@ import contextlib
 import hashlib
 import logging
 import secrets
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from axon_gateway.clients import Client
-from axon_gateway.errors import Refusal, our_failure
+from axon_gateway.errors import Refusal, not_running, our_failure
 from axon_gateway.frames import Emit, Frame
 from axon_gateway.generations.generation import Generation
-from axon_gateway.requests import Generate, View
+from axon_gateway.requests import Edit, Generate, View
 from axon_gateway.rooms.epochs import START, Offset
 from axon_gateway.rooms.log import Entry, RoomLog
 from axon_gateway.rooms.rounds import Delay, Rounds
@@ -35,6 +35,9 @@ _VIEW_EVERY = 0.2
 _VIEW_RATE = 5000
 #: Seconds that labels may come in after their generation.
 _LATE_LABELS = 60.0
+#: Edits that wait for their turn, and after which time to try again if these are too many.
+_MOST_EDITS = 64
+_RETRY_EDIT = 1.0
 
 
 def fingerprint(token: str) -> str:
@@ -80,6 +83,10 @@ class Room:
         self._showing = Delay(self._viewers, _VIEW_EVERY, _VIEW_RATE, self._show)
         self._announcing = Delay(self._viewers, _ANNOUNCE_EVERY, _ANNOUNCE_RATE, self._announce)
         self._running: asyncio.Task[None] | None = None
+        self._generation: Generation | None = None
+        #: One edit at a time, so that the last one to come is the one in force.
+        self._editing = asyncio.Lock()
+        self._edits = 0
         self._acquiring = False
         self._stopped = False
         #: Generations, some of which only wait for late labels, and requests to other gateways.
@@ -200,6 +207,7 @@ class Room:
             generation.close()
             raise
         self._stopped = False
+        self._generation = generation
         self._running = self._tasks.start(self._run(generation, viewer))
 
     def stop(self, viewer: Viewer) -> None:
@@ -209,6 +217,41 @@ class Room:
             self._tasks.start(self._report_refusal(self._sharing.stop(self), viewer))
         else:
             self.cancel_generation()
+
+    def edit(self, command: Edit, viewer: Viewer) -> None:
+        """Gives a branch of the running generation other edits. All see the `edited` frame; if it
+        is refused, `viewer` alone is told."""
+        self._check_presenter(viewer)
+        if viewer.client is not None:
+            viewer.client.check_may_generate()
+        self._tasks.start(self._report_refusal(self._edit(command), viewer))
+
+    async def _edit(self, command: Edit) -> None:
+        if self._generation is not None:
+            await self.edit_here(command)
+        else:
+            async with self._next_edit():
+                await self._sharing.edit(self, command)
+
+    async def edit_here(self, command: Edit) -> None:
+        """Edits the generation at this gateway; returns once that is in force. Raises Refusal."""
+        async with self._next_edit():
+            if self._generation is None:
+                raise not_running()
+            await self._generation.edit(command)
+
+    @contextlib.asynccontextmanager
+    async def _next_edit(self) -> AsyncIterator[None]:
+        """A block for one edit, in the order in which they came. Refusal if too many wait."""
+        if self._edits >= _MOST_EDITS:
+            message = f"{_MOST_EDITS} edits wait in this room already"
+            raise Refusal("too_fast", message, None, _RETRY_EDIT)
+        self._edits += 1
+        try:
+            async with self._editing:
+                yield
+        finally:
+            self._edits -= 1
 
     def cancel_generation(self) -> None:
         """Ends the running generation, if there is one here."""
@@ -303,7 +346,7 @@ class Room:
                 _log.exception("room %s: the generation failed", self.id)
                 viewer.notify(our_failure())
             finally:
-                self._running = None
+                self._running = self._generation = None
                 self._sharing.release_lease(self)
             await generation.settle(_LATE_LABELS)
         finally:
@@ -334,6 +377,9 @@ class Room:
             await work
         except Refusal as refusal:
             viewer.notify(refusal)
+        except Exception:
+            _log.exception("room %s: a request failed", self.id)
+            viewer.notify(our_failure())
 
     def _announce(self) -> None:
         self.announcement += 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from axon_gateway.frames import Frame
-from axon_gateway.requests import View
+from axon_gateway.requests import Edit, View
 
 if TYPE_CHECKING:
     from axon_gateway.rooms.room import Room
@@ -33,6 +33,9 @@ class Sharing(Protocol):
 
     async def stop(self, room: Room) -> None:
         """Ends the generation that another gateway runs in the room. Refusal if there is none."""
+
+    async def edit(self, room: Room, command: Edit) -> None:
+        """Edits the generation that another gateway runs in the room. Raises Refusal."""
 
     def publish_presence(
         self, room: Room, is_open: bool | None = None, view: View | None = None

@@ -159,6 +159,8 @@ def _handle(gateway: Gateway, room: Room, viewer: Viewer, message: WSMessage) ->
     match command:
         case requests.Stop():
             room.stop(viewer)
+        case requests.Edit():
+            room.edit(command, viewer)
         case requests.Open():
             room.set_open(viewer, command.open)
         case requests.Share():

@@ -23,6 +23,7 @@ def describe(model: Model, settings: Settings) -> dict[str, Any]:
                 "width": source.width,
                 "architecture": source.architecture,
                 "neuronpedia_url": source.neuronpedia_url or None,
+                "not_editable": source.not_editable or None,
             }
             for source in model.sources
         ],
@@ -32,6 +33,8 @@ def describe(model: Model, settings: Settings) -> dict[str, Any]:
             "max_prompt_characters": min(limits.max_prompt_characters, settings.max_prompt),
             "slots": limits.slots,
             "max_queue": limits.max_queue,
+            "branches": min(limits.max_branches, settings.client_generations),
+            "edits": limits.max_edits,
             "max_message_bytes": settings.max_message_bytes,
             "generations": settings.client_generations,
             "messages_per_second": settings.client_messages,
@@ -54,8 +57,11 @@ def _params(model: Model) -> dict[str, dict[str, Any]]:
         "seed": _range("integer", 0, str(2**64 - 1)),
         "feat_k": _range("integer", 0, model.limits.max_features),
         "act_threshold": _range("number", 0, None),
+        # 0 is as fast as it goes.
+        "pace": {**_range("number", 0, 1000), "min_above_zero": 0.01},
+        "alternatives": _range("integer", 0, model.limits.max_alternatives),
     }
-    defaults = asdict(model.defaults)
+    defaults = {**asdict(model.defaults), "pace": 0, "alternatives": None}
     return {name: {**range_, "default": defaults[name]} for name, range_ in ranges.items()}
 
 

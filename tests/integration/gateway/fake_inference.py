@@ -7,6 +7,7 @@ for tests that kill it. Each generation has TOKENS tokens, SECONDS apart.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sys
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ SERVICE = "axon.v1.InferenceService"
 MODEL = "fake"
 SOURCES = ("fake/0-res", "fake/1-res")
 WIDTH = 64
+MOST_BRANCHES = MOST_EDITS = 8
 
 
 @dataclass
@@ -76,6 +78,10 @@ class Script:
     per_message: int = 1
     #: Seconds that the stream stays open after `finished`.
     linger: float = 0.0
+    #: Of branches that end early: how many tokens they generate.
+    ends: dict[int, int] = field(default_factory=dict)
+    #: Whether it is of an earlier version, which does not see branches.
+    old: bool = False
 
 
 @dataclass
@@ -85,9 +91,56 @@ class Seen:
     requests: list[pb.GenerateRequest] = field(default_factory=list)
     metadata: list[dict[str, Any]] = field(default_factory=list)
     features: list[pb.GetFeatureRequest] = field(default_factory=list)
+    edits: list[pb.EditRequest] = field(default_factory=list)
     running: int = 0
     most_at_once: int = 0
     cancelled: int = 0
+
+
+@dataclass
+class Run:
+    """One running generation: the edits in force, and those that come with the next step."""
+
+    branches: list[pb.Branch]
+    prompt_tokens: int
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    steps: int = 0
+    ended: set[int] = field(default_factory=set)
+    waiting: list[tuple[pb.EditRequest, asyncio.Future[int]]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, request: pb.GenerateRequest, prompt_tokens: int, seed: int) -> Run:
+        branches = []
+        for number, asked in enumerate(request.branches or [pb.Branch()]):
+            branch = pb.Branch(name=str(number + 1), seed=seed)
+            branch.MergeFrom(asked)
+            resolve(branch.edits)
+            branches.append(branch)
+        return cls(branches, prompt_tokens)
+
+    def change(self) -> list[pb.GenerateResponse]:
+        """Puts into force what waits, and reports it."""
+        events = []
+        for request, answer in self.waiting:
+            del self.branches[request.branch].edits[:]
+            self.branches[request.branch].edits.extend(request.edits)
+            resolve(self.branches[request.branch].edits)
+            position = self.prompt_tokens + self.steps
+            edited = pb.Edited(branch=request.branch, position=position, edits=request.edits)
+            resolve(edited.edits)
+            events.append(pb.GenerateResponse(edited=edited))
+            if not answer.done():
+                answer.set_result(position)
+        self.waiting.clear()
+        return events
+
+
+def resolve(edits: Iterable[pb.FeatureEdit]) -> None:
+    """Fills in where each edit applies."""
+    for edit in edits:
+        if edit.where == pb.EDIT_WHERE_UNSPECIFIED:
+            adds = edit.HasField("add")
+            edit.where = pb.EDIT_WHERE_EVERYWHERE if adds else pb.EDIT_WHERE_WHILE_FIRING
 
 
 class FakeInference(stubs.InferenceServiceServicer):
@@ -98,6 +151,9 @@ class FakeInference(stubs.InferenceServiceServicer):
         self.script = script or Script()
         self.seen = Seen()
         self.waits_for = ""  # while set, GetModel answers UNAVAILABLE with it
+        self.not_editable: dict[str, str] = {}  # why a source is not
+        self.edits_hang = False  # whether Edit never answers
+        self.runs: dict[str, Run] = {}
         self.port = 0
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
@@ -106,7 +162,9 @@ class FakeInference(stubs.InferenceServiceServicer):
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    async def start(self, port: int = 0) -> FakeInference:
+    async def start(
+        self, port: int = 0, secure: grpc.ServerCredentials | None = None
+    ) -> FakeInference:
         self._server = grpc.aio.server(
             options=(
                 ("grpc.so_reuseport", 0),
@@ -117,7 +175,12 @@ class FakeInference(stubs.InferenceServiceServicer):
         )
         stubs.add_InferenceServiceServicer_to_server(self, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        address = f"127.0.0.1:{port}"
+        self.port = (
+            self._server.add_secure_port(address, secure)
+            if secure
+            else self._server.add_insecure_port(address)
+        )
         await self.serving(True)
         await self._server.start()
         return self
@@ -148,9 +211,23 @@ class FakeInference(stubs.InferenceServiceServicer):
         try:
             if script.refusal:
                 await _abort(context, script.refusal)
+            for number, branch in enumerate(request.branches):
+                await self._check(context, branch.edits, f"branches[{number}].edits")
+            if len(request.branches) > MOST_BRANCHES:
+                why = f"has {len(request.branches)} branches; it may have {MOST_BRANCHES}"
+                await _abort(context, _bad("branches", why))
             await context.send_initial_metadata((("axon-server", f"fake:{self.port}"),))
-            async for response in _play(script, request, self.name):
-                yield response
+            sampling = defaults()[0]
+            sampling.MergeFrom(request.sampling)
+            run = Run.of(request, len(script.prompt), sampling.seed or SEED)
+            self.runs[run.id] = run
+            try:
+                async for response in _play(script, request, self.name, run):
+                    yield response
+            finally:
+                del self.runs[run.id]
+                for _, answer in run.waiting:
+                    answer.cancel()
             await asyncio.sleep(script.linger)
             if script.failure:
                 await _abort(context, script.failure)
@@ -160,10 +237,47 @@ class FakeInference(stubs.InferenceServiceServicer):
         finally:
             seen.running -= 1
 
+    async def Edit(self, request: pb.EditRequest, context: Any) -> pb.EditResponse:
+        run = self.runs.get(request.generation)
+        if run is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such generation runs here")
+            raise AssertionError  # abort raises
+        self.seen.edits.append(request)
+        if self.edits_hang:
+            await asyncio.Event().wait()
+        if request.branch >= len(run.branches):
+            await _abort(context, _bad("branch", f"must be below {len(run.branches)}"))
+        await self._check(context, request.edits, "edits")
+        answer = asyncio.get_running_loop().create_future()
+        run.waiting.append((request, answer))
+        await asyncio.wait([answer])
+        if answer.cancelled():
+            await context.abort(grpc.StatusCode.NOT_FOUND, "the generation has ended")
+        return pb.EditResponse(position=answer.result())
+
+    async def _check(self, context: Any, edits: Iterable[pb.FeatureEdit], path: str) -> None:
+        """Ends the call if an edit cannot be made."""
+        edits = list(edits)
+        if len(edits) > MOST_EDITS:
+            await _abort(context, _bad(path, f"has {len(edits)} edits; it may have {MOST_EDITS}"))
+        for number, edit in enumerate(edits):
+            field = f"{path}[{number}].source"
+            if edit.source not in sources_of(self.name):
+                await _abort(context, _bad(field, "is not served here", "UNKNOWN_SOURCE"))
+            if why := self.not_editable.get(edit.source):
+                await _abort(context, _bad(field, f"cannot be edited: {why}", "NOT_EDITABLE"))
+            for name, value in (("feature", edit.feature), ("swap_with", edit.swap_with)):
+                if value >= WIDTH:
+                    why = f"is {value}; it must be 0 to {WIDTH - 1}"
+                    await _abort(context, _bad(f"{path}[{number}].{name}", why, "OUT_OF_RANGE"))
+
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
         if self.waits_for:
             await context.abort(grpc.StatusCode.UNAVAILABLE, self.waits_for)
-        return model(self.name)
+        answer = model(self.name)
+        for source in answer.sources:
+            source.not_editable = self.not_editable.get(source.id, "")
+        return answer
 
     async def GetFeature(
         self, request: pb.GetFeatureRequest, context: Any
@@ -182,41 +296,84 @@ async def _abort(context: Any, failure: Failure) -> None:
     await context.abort(failure.code, failure.message, failure.trailers())
 
 
+def _bad(field: str, why: str, reason: str = "OUT_OF_RANGE") -> Failure:
+    return Failure(grpc.StatusCode.INVALID_ARGUMENT, f"{field} {why}", field, reason)
+
+
 async def _play(
-    script: Script, request: pb.GenerateRequest, name: str
+    script: Script, request: pb.GenerateRequest, name: str, run: Run
 ) -> AsyncIterator[pb.GenerateResponse]:
     for position in script.queue:
         yield pb.GenerateResponse(queued=pb.Queued(position=position))
         await asyncio.sleep(script.delay)
     sources = tuple(request.features.sources) or sources_of(name)
-    yield pb.GenerateResponse(started=_started(script, request, name, sources))
-    prompt = [
-        _token(position, text, pb.TOKEN_ORIGIN_PROMPT, sources)
-        for position, text in enumerate(script.prompt)
-    ]
-    yield pb.GenerateResponse(tokens=pb.Tokens(tokens=prompt))
-    for step in range(0, len(script.tokens), script.per_message):
-        await asyncio.sleep(script.delay)
-        some = [
-            _token(len(script.prompt) + i, script.tokens[i], pb.TOKEN_ORIGIN_GENERATED, sources)
-            for i in range(step, min(step + script.per_message, len(script.tokens)))
+    yield pb.GenerateResponse(started=_started(script, request, name, sources, run))
+    asked = request.alternatives if request.HasField("alternatives") else None
+    for number, branch in enumerate(run.branches):
+        prompt = [
+            _token(position, text, False, sources, number, branch.edits, asked)
+            for position, text in enumerate(script.prompt)
         ]
-        yield pb.GenerateResponse(tokens=pb.Tokens(tokens=some))
+        yield pb.GenerateResponse(tokens=pb.Tokens(tokens=prompt))
+    asks_for_none = request.HasField("max_tokens") and request.max_tokens == 0
+    steps = () if asks_for_none else script.tokens
+    for first in range(0, len(steps), script.per_message):
+        await asyncio.sleep(script.delay)
+        for event in run.change():
+            yield event
+        some = []
+        for text in steps[first : first + script.per_message]:
+            some += _step(run, text, script, sources, asked)
+        if some:
+            yield pb.GenerateResponse(tokens=pb.Tokens(tokens=some))
+        for number, most in script.ends.items():
+            if number not in run.ended and run.steps >= most and number < len(run.branches):
+                run.ended.add(number)
+                yield pb.GenerateResponse(
+                    branch_ended=pb.BranchEnded(
+                        branch=number, reason=pb.FINISH_REASON_STOP, generated_tokens=most
+                    )
+                )
     if not (script.failure or script.cut_off):
+        branches = range(len(run.branches))
         finished = pb.Finished(
             reason=pb.FINISH_REASON_LENGTH,
             prompt_tokens=len(script.prompt),
-            generated_tokens=len(script.tokens),
+            generated_tokens=sum(min(run.steps, script.ends.get(n, run.steps)) for n in branches),
             timings=pb.Timings(queue_ns=1, prefill_ns=2, decode_ns=3),
         )
         yield pb.GenerateResponse(finished=finished)
 
 
+def _step(
+    run: Run, text: str, script: Script, sources: Iterable[str], asked: int | None
+) -> list[pb.Token]:
+    """A token of each branch that goes on; one with edits in force says another one."""
+    position = run.prompt_tokens + run.steps
+    run.steps += 1
+    return [
+        _token(
+            position,
+            f"{text}~" if branch.edits else text,
+            True,
+            sources,
+            number,
+            branch.edits,
+            asked,
+        )
+        for number, branch in enumerate(run.branches)
+        if run.steps <= script.ends.get(number, run.steps)
+    ]
+
+
+SEED = 2**63 + 1
+
+
 def _started(
-    script: Script, request: pb.GenerateRequest, name: str, sources: Iterable[str]
+    script: Script, request: pb.GenerateRequest, name: str, sources: Iterable[str], run: Run
 ) -> pb.Started:
     sampling, features = defaults()
-    sampling.seed = 2**63 + 1
+    sampling.seed = SEED
     sampling.MergeFrom(request.sampling)
     features.MergeFrom(request.features)
     return pb.Started(
@@ -226,6 +383,10 @@ def _started(
         features=features,
         max_tokens=len(script.tokens),
         prompt_tokens=len(script.prompt),
+        generation="" if script.old else run.id,
+        branches=[] if script.old else run.branches,
+        pace=request.pace,
+        alternatives=request.alternatives if request.HasField("alternatives") else None,
     )
 
 
@@ -236,28 +397,66 @@ def features_at(position: int, source: int) -> list[tuple[int, float]]:
     return [((position * 7 + source + rank) % WIDTH, 3.0 - rank) for rank in range(2)]
 
 
-def _token(
-    position: int, text: str, origin: pb.TokenOrigin.ValueType, sources: Iterable[str]
-) -> pb.Token:
-    generated = origin == pb.TOKEN_ORIGIN_GENERATED
-    found = [
-        pb.SourceFeatures(
-            source=number,
-            ids=[id_ for id_, _ in features_at(position, number)],
-            activations=[activation for _, activation in features_at(position, number)],
-            l0=2,
-            reconstruction_error=0.01,
-        )
-        for number, _ in enumerate(sources)
-        if position > 0
+def _edited_at(
+    position: int, source: int, name: str, edits: Iterable[pb.FeatureEdit]
+) -> tuple[list[tuple[int, float]], list[pb.EditedFeature]]:
+    """The features of `features_at` after edits, and what the edits changed."""
+    before = dict(features_at(position, source))
+    after = dict(before)
+    for edit in edits:
+        firing = before.get(edit.feature, 0.0) > 0
+        if edit.source != name or not (firing or edit.where == pb.EDIT_WHERE_EVERYWHERE):
+            continue
+        a = before.get(edit.feature, 0.0)
+        values = {"set": edit.set, "scale": edit.scale * a, "add": a + edit.add, "swap_with": 0.0}
+        after[edit.feature] = values[edit.WhichOneof("change") or "set"]
+        if edit.HasField("swap_with"):
+            after[edit.swap_with] = before.get(edit.swap_with, 0.0) + a
+    changed = [
+        pb.EditedFeature(feature=id_, before=before.get(id_, 0.0), after=value)
+        for id_, value in after.items()
+        if value != before.get(id_, 0.0)
     ]
+    shown = [(id_, value) for id_, value in after.items() if value > 0]
+    return sorted(shown, key=lambda pair: -pair[1]), changed
+
+
+def _token(
+    position: int,
+    text: str,
+    generated: bool,
+    sources: Iterable[str],
+    branch: int = 0,
+    edits: Iterable[pb.FeatureEdit] = (),
+    alternatives: int | None = None,
+) -> pb.Token:
+    found = []
+    for number, name in enumerate(sources):
+        features, changed = _edited_at(position, number, name, edits)
+        if position > 0:
+            found.append(
+                pb.SourceFeatures(
+                    source=number,
+                    ids=[id_ for id_, _ in features],
+                    activations=[activation for _, activation in features],
+                    l0=2,
+                    reconstruction_error=0.01,
+                    edited=changed,
+                )
+            )
+    scored = generated or (alternatives is not None and position > 0)
     return pb.Token(
         position=position,
         token_id=position,
         text=text,
-        origin=origin,
-        logprob=-0.5 if generated else None,
+        origin=pb.TOKEN_ORIGIN_GENERATED if generated else pb.TOKEN_ORIGIN_PROMPT,
+        logprob=-0.5 if scored else None,
         source_features=found,
+        branch=branch,
+        alternatives=[
+            pb.Alternative(token_id=position + 1 + rank, text=f" a{rank}", logprob=-0.5 - rank)
+            for rank in range(alternatives or 0)
+        ],
     )
 
 
@@ -289,7 +488,14 @@ def model(name: str = MODEL) -> pb.GetModelResponse:
             for layer, id_ in enumerate(sources_of(name))
         ],
         limits=pb.Limits(
-            context_length=128, max_prompt_characters=512, max_features=64, slots=4, max_queue=8
+            context_length=128,
+            max_prompt_characters=512,
+            max_features=64,
+            slots=4,
+            max_queue=8,
+            max_branches=MOST_BRANCHES,
+            max_edits=MOST_EDITS,
+            max_alternatives=20,
         ),
         defaults=pb.Defaults(max_tokens=60, sampling=sampling, features=features),
         load=pb.Load(running=1, queued=0),

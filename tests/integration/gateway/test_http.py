@@ -141,6 +141,7 @@ async def test_the_model_is_described(gateway: Running) -> None:
         "width": 64,
         "architecture": "topk",
         "neuronpedia_url": None,
+        "not_editable": None,
     }
     assert model["params"]["temperature"] == {
         "type": "number",

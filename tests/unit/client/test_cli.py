@@ -105,3 +105,62 @@ async def test_a_closed_pipe_causes_no_error_message(inference: FakeInference) -
     out, err = await asyncio.wait_for(process.communicate(), 20)
     assert json.loads(out)["type"] == "started"
     assert err == b""
+
+
+async def test_a_twin_is_shown_side_by_side(inference: FakeInference) -> None:
+    inference.script = Script(tokens=(" a", " b", " c"), ends={1: 2})
+    code, out, err = await axon(
+        *("generate", "x", "--edit", "fake/0-res/21 swap 5", "--twin", "--pace", "1000"),
+        *("--alternatives", "1", "--address", inference.address),
+    )
+    assert (code, err) == (0, "")
+    lines = [line.rstrip() for line in out.splitlines()]
+    assert lines[:6] == [
+        "<bos>The capital",
+        "",
+        "  as is                  edited",
+        "* ' a'                   ' a~'",
+        "* ' b'                   ' b~'",
+        "* ' c'",
+    ]
+    assert lines[7:9] == ["as is", "<bos>The capital a b c"]
+    at = lines.index("edited: fake/0-res/21 swap 5")
+    assert lines[at + 1] == "<bos>The capital a~ b~"
+    assert "+ ' a~'       fake/0-res  5:3.00 (was 0.00)  22:2.00  21:0.00 (was 3.00)" in lines
+    assert "              next  ' a0' 60.7%" in lines
+    [request] = inference.seen.requests
+    assert [branch.name for branch in request.branches] == ["as is", "edited"]
+    assert (request.pace, request.alternatives) == (1000, 1)
+
+
+async def test_an_edit_alone_is_one_text(inference: FakeInference) -> None:
+    code, out, _ = await axon(
+        *("generate", "x", "--edit", "fake/0-res/21 silence", "--address", inference.address)
+    )
+    assert code == 0
+    assert out.startswith("<bos>The capital of~ France~ is~ Paris~\n")
+
+
+async def test_json_has_the_branches_and_their_ends(inference: FakeInference) -> None:
+    inference.script = Script(ends={1: 2})
+    code, out, _ = await axon(
+        *("generate", "x", "--json", "--edit", "fake/0-res/21 add 2", "--twin"),
+        *("--address", inference.address),
+    )
+    assert code == 0
+    events = [json.loads(line) for line in out.splitlines()]
+    [edit] = events[0]["branches"][1]["edits"]
+    assert (edit["add"], edit["where"]) == (2, "everywhere")
+    ended = {"type": "branch_ended", "branch": 1, "reason": "stop", "generated_tokens": 2}
+    assert ended in events
+
+
+async def test_a_wrong_edit_is_explained(inference: FakeInference) -> None:
+    address = ("--address", inference.address)
+    code, _, err = await axon("generate", "x", "--edit", "fake/0-res/21 swp 5", *address)
+    assert code == 2
+    assert "argument --edit: 'swp' is not known; there are set V" in err
+    code, _, err = await axon("generate", "x", "--edit", "fake/0-res/64 silence", *address)
+    assert (code, err) == (1, "axon: branches[0].edits[0].feature is 64; it must be 0 to 63\n")
+    code, _, err = await axon("generate", "x", "--twin", *address)
+    assert (code, err) == (1, "axon: --twin shows what an edit changes: add --edit\n")

@@ -26,6 +26,25 @@ FRAMES: list[dict[str, Any]] = [
     {"type": "finished", "seq": 5, "time": 99.0, "reason": "length", "generated_tokens": 2},
     {"type": "end", "seq": 0, "frames": 5},
 ]
+EDIT = {"source": "fake/0-res", "feature": 7, "swap_with": 9, "origin": "generated"}
+EDITED = {**FEATURE, "activation": 0.0, "edited": True, "before": 2.5}
+TWIN: list[dict[str, Any]] = [
+    {"type": "recording", "seq": 0, "version": 1, "room": "k3f9x2"},
+    {
+        "type": "started",
+        "seq": 1,
+        "branches": [{"name": "as is", "edits": []}, {"name": "edited", "edits": [EDIT]}],
+    },
+    {"type": "prompt", "seq": 2, "branch": 0, "tokens": [{"token": "A", "features": []}]},
+    {"type": "prompt", "seq": 3, "branch": 1, "tokens": [{"token": "A", "features": []}]},
+    {"type": "token", "seq": 4, "branch": 0, "token": " b", "step": 0, "features": [FEATURE]},
+    {"type": "token", "seq": 5, "branch": 1, "token": " z", "step": 0, "features": [EDITED]},
+    {"type": "edited", "seq": 6, "branch": 0, "position": 2, "edits": [EDIT]},
+    {"type": "branch_ended", "seq": 7, "branch": 1, "reason": "stop", "generated_tokens": 1},
+    {"type": "token", "seq": 8, "branch": 0, "token": " c", "step": 1, "features": [NAMELESS]},
+    {"type": "finished", "seq": 9, "time": 99.0, "reason": "length", "generated_tokens": 3},
+    {"type": "end", "seq": 0, "frames": 9},
+]
 #: Characters that must not reach a terminal: control characters (except line ends), text
 #: direction, and half surrogate pairs.
 _UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -75,6 +94,25 @@ def test_a_complete_recording_is_played(tmp_path: Path) -> None:
     assert "A b c" in played.out
     assert "7:2.50 cats" in played.out
     assert "8:1.50\n" in played.out
+
+
+def test_branches_are_played_side_by_side(tmp_path: Path) -> None:
+    played = Played(text_of(TWIN), tmp_path)
+    assert (played.code, played.err) == (0, "")
+    lines = [line.rstrip() for line in played.out.splitlines()]
+    assert lines[:6] == [
+        "A",
+        "",
+        "  as is                  edited",
+        "* ' b'                   ' z'",
+        "[branch 0, from position 2 on: fake/0-res/7 swap 9 generated]",
+        "* ' c'",
+    ]
+    assert lines[7:11] == ["as is", "  'A'", "+ ' b'", "    fake/0-res  7:2.50 cats"]
+    assert "    fake/0-res  7:0.00 (was 2.50) cats" in lines
+    steps = Played(text_of(TWIN), tmp_path, "--step").out.splitlines()
+    assert "edited: + ' z'" in steps
+    assert "[branch 0, from position 2 on: fake/0-res/7 swap 9 generated]" in steps
 
 
 def test_control_characters_are_shown_escaped(tmp_path: Path) -> None:
@@ -131,7 +169,7 @@ def places(container: Any) -> list[tuple[Any, Any]]:
 def test_any_value_in_any_place_is_played_or_refused_in_one_line(
     tmp_path: Path, data: st.DataObject
 ) -> None:
-    frames = copy.deepcopy(FRAMES)
+    frames = copy.deepcopy(data.draw(st.sampled_from([FRAMES, TWIN])))
     for _ in range(data.draw(st.integers(1, 3))):
         container, key = data.draw(st.sampled_from(places(frames)))
         if data.draw(st.integers(0, 9)) == 0:
@@ -148,7 +186,7 @@ def test_any_value_in_any_place_is_played_or_refused_in_one_line(
 def test_any_damage_to_bytes_is_played_or_refused_in_one_line(
     tmp_path: Path, data: st.DataObject
 ) -> None:
-    content = bytearray(text_of(FRAMES))
+    content = bytearray(text_of(data.draw(st.sampled_from([FRAMES, TWIN]))))
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, max(0, len(content) - 1)))
         length = data.draw(st.sampled_from([0, 1, 8, len(content)]))

@@ -36,7 +36,31 @@ def every_frame() -> dict[str, dict[str, Any]]:
         sampling=sampling,
         features=features,
         prompt_tokens=2,
+        generation="secret",
+        branches=[pb.Branch(name="1", seed=2**64 - 1)],
     )
+    silence = pb.FeatureEdit(
+        source=sources[1], feature=7, scale=0, where=pb.EDIT_WHERE_WHILE_FIRING
+    )
+    swap = pb.FeatureEdit(
+        source=sources[1],
+        feature=7,
+        swap_with=9,
+        where=pb.EDIT_WHERE_WHILE_FIRING,
+        origin=pb.TOKEN_ORIGIN_GENERATED,
+        first_position=3,
+        last_position=8,
+        include_bos=True,
+    )
+    twin = pb.Started()
+    twin.CopyFrom(started)
+    twin.pace, twin.alternatives = 10, 2
+    twin.branches[0].name = "as is"
+    twin.branches.add(name="silent", seed=2**64 - 1, edits=[silence])
+    of_twin = frames.TokenFrames(
+        sources, {sources[0]: 1, sources[1]: 2}, _label, _maximum, branches=2
+    )
+    ended = pb.BranchEnded(branch=1, reason=pb.FINISH_REASON_STOP, generated_tokens=1)
     done = pb.Finished(
         reason=pb.FINISH_REASON_LENGTH,
         prompt_tokens=2,
@@ -66,6 +90,13 @@ def every_frame() -> dict[str, dict[str, Any]]:
             presenter_token="secret",
         ),
         "queued": frames.queued(pb.Queued(position=2)),
+        "started_twin": frames.started(twin, "The capital"),
+        "prompt_of_branch": of_twin.prompt(
+            [_token(0, "<|endoftext|>", [], branch=1), _silenced(1, "The", -3.5)]
+        ),
+        "token_of_branch": of_twin.token(_silenced(2, " Rome", -1.25)),
+        "edited": frames.edited(pb.Edited(branch=1, position=3, edits=[silence, swap])),
+        "branch_ended": frames.branch_ended(ended),
         "started": frames.started(started, "The capital"),
         "prompt": tokens.prompt([_token(0, "<|endoftext|>", []), _token(1, "The", [(7, 1.5)])]),
         "token": tokens.token(_token(2, " Paris", [(7, 2.25), (9, 0.5)], logprob=-0.5)),
@@ -92,7 +123,11 @@ def _maximum(source: str, index: int) -> float:
 
 
 def _token(
-    position: int, text: str, active: list[tuple[int, float]], logprob: float | None = None
+    position: int,
+    text: str,
+    active: list[tuple[int, float]],
+    logprob: float | None = None,
+    branch: int = 0,
 ) -> pb.Token:
     found = pb.SourceFeatures(
         source=1,
@@ -107,7 +142,17 @@ def _token(
         text=text,
         logprob=logprob,
         source_features=[found] if active else [],
+        branch=branch,
     )
+
+
+def _silenced(position: int, text: str, logprob: float) -> pb.Token:
+    """A token of branch 1, in which feature 7 is silenced, with two alternatives."""
+    token = _token(position, text, [(9, 0.5)], logprob, branch=1)
+    token.source_features[0].edited.add(feature=7, before=2.25, after=0)
+    token.alternatives.add(token_id=1001, text=" Paris", logprob=-0.75)
+    token.alternatives.add(token_id=1002, text=" Rome", logprob=-1.25)
+    return token
 
 
 def _without_time(frame: dict[str, Any]) -> dict[str, Any]:

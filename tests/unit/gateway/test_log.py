@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from axon_gateway.rooms.budget import Budget
 from axon_gateway.rooms.epochs import Offset
 from axon_gateway.rooms.log import RoomLog
@@ -111,6 +112,21 @@ def test_a_late_reader_of_a_shortened_generation_gets_its_beginning() -> None:
         assert [frame["seq"] for frame in frames[2 - after :]] == list(range(log.first, 203))
     assert read_all(log, 2)[0]["seq"] == log.first > 100
     assert [json.loads(frame) for frame in log.all()] == read_all(log, 0)
+    assert log.size <= 4000
+
+
+@pytest.mark.parametrize(("size", "kept"), [(100, 3), (700, 2), (1200, 1)])
+def test_the_beginning_has_the_prompts_of_the_branches_that_fit(size: int, kept: int) -> None:
+    log = RoomLog(4000)
+    log.begin_generation()
+    log.append({"type": "started", "seq": 0})
+    for branch in range(3):
+        log.append({"type": "prompt", "seq": 0, "branch": branch, "text": "x" * size})
+    for _ in range(200):
+        log.append({"type": "token", "seq": 0})
+    frames = read_all(log, 0)
+    assert [frame["seq"] for frame in frames[: kept + 1]] == list(range(1, kept + 2))
+    assert frames[kept + 1]["seq"] == log.first > 100
     assert log.size <= 4000
 
 

@@ -15,7 +15,7 @@ from axon.v1 import inference_pb2 as pb
 from axon_gateway.clients import Client
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Emit, Frame
-from axon_gateway.requests import View
+from axon_gateway.requests import Edit, View
 from axon_gateway.rooms.epochs import Offset
 from axon_gateway.rooms.room import Room
 from axon_gateway.rooms.rooms import Rooms
@@ -73,6 +73,9 @@ class Alone:
         room.append(frame, begins)
 
     async def stop(self, room: Room) -> None:
+        raise Refusal("not_running", "no generation is running in this room")
+
+    async def edit(self, room: Room, command: Edit) -> None:
         raise Refusal("not_running", "no generation is running in this room")
 
     def publish_presence(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from axon.errors import AxonError, FieldViolation
-from axon.messages import FIELDS
+from axon.requests import FIELDS
 from axon.v1 import inference_pb2 as pb
 from axon_gateway.backends.statuses import translate
 
@@ -46,6 +46,24 @@ def test_messages_name_the_json_field(path: str, description: str, message: str)
     violation = FieldViolation(path, description)
     status = AxonError("INVALID_ARGUMENT", "prompt: the status", (violation,))
     assert translate(status, "host:1").message == message
+
+
+@pytest.mark.parametrize(
+    ("path", "reason", "code"),
+    [
+        ("branches", "OUT_OF_RANGE", "out_of_range"),
+        ("branches[1].edits[0].feature", "", "out_of_range"),
+        ("branches[1].edits[0].source", "", "unknown_source"),
+        ("edits[2].source", "NOT_EDITABLE", "not_editable"),
+        ("edits[2].source", "A_NEW_ONE", "unknown_source"),
+        ("branch", "OUT_OF_RANGE", "out_of_range"),
+    ],
+)
+def test_edits_are_named_with_their_place(path: str, reason: str, code: str) -> None:
+    status = AxonError("INVALID_ARGUMENT", "x", (FieldViolation(path, "is wrong", reason),))
+    refusal = translate(status, "host:1")
+    assert (refusal.code, refusal.field) == (code, path)
+    assert refusal.message == f"{path} is wrong"
 
 
 def test_a_refusal_without_details_still_has_a_code() -> None:

@@ -1,0 +1,32 @@
+"""What clients send: JSON, checked here for form; the inference service checks ranges.
+
+Whatever is wrong with a message by itself (not JSON, wrong type, a number no field can hold) is
+refused here with the name of the field. What depends on the model (the longest prompt, which
+sources exist) is refused by the inference service; `backends.statuses` translates that.
+"""
+
+from axon_gateway.requests.commands import (
+    Edit,
+    Generate,
+    Open,
+    Ping,
+    Share,
+    Stop,
+    View,
+    edit,
+    parse,
+)
+from axon_gateway.requests.edits import InMaxima
+
+__all__ = [
+    "Edit",
+    "Generate",
+    "InMaxima",
+    "Open",
+    "Ping",
+    "Share",
+    "Stop",
+    "View",
+    "edit",
+    "parse",
+]

@@ -1,0 +1,201 @@
+"""The messages of a socket, and of `/api/generate`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from axon.requests import edit_request, generate_request
+from axon.v1 import inference_pb2 as pb
+
+from axon_gateway.errors import Refusal
+from axon_gateway.requests.edits import InMaxima, read_branches, read_edits
+from axon_gateway.requests.fields import (
+    MAX_NAME,
+    UINT32,
+    boolean,
+    decode,
+    integer,
+    nonzero,
+    number,
+    seed,
+    sources,
+    string,
+    strings,
+    wrong_type,
+)
+
+#: Numbers of a camera's pose: more than any page needs, and few enough to keep.
+_MAX_POSE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """The client asks for a generation."""
+
+    request: pb.GenerateRequest
+    #: The model that is to run it; None: the default one.
+    model: str | None = None
+    #: Whether the message named its type. Clients of the earlier demo do not.
+    typed: bool = True
+    in_maxima: tuple[InMaxima, ...] = ()
+    #: Whether `edits` stood alone, and not in a branch.
+    edits_alone: bool = False
+
+    @property
+    def branches(self) -> int:
+        """How many continuations it asks for."""
+        return max(1, len(self.request.branches))
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """The client gives a branch of the running generation other edits."""
+
+    #: Without the generation.
+    request: pb.EditRequest
+    in_maxima: tuple[InMaxima, ...]
+    #: The message again, for the gateway that runs the generation.
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The client asks to stop the running one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The presenter lets everybody in the room generate, or only itself again."""
+
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The presenter makes the room available to others."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where the presenter looks: the camera, the chosen feature and token, None where none is."""
+
+    pose: tuple[float, ...]
+    feature: str | None
+    token: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """The client has heard nothing for a while and checks the connection."""
+
+
+Command = Generate | Edit | Stop | Open | Share | View | Ping
+
+
+def parse(data: bytes | str, max_bytes: int) -> Command:
+    """A socket's message. Without `type` it is a generate request. Raises Refusal."""
+    fields = decode(data, max_bytes)
+    typed = "type" in fields
+    kind = fields.pop("type", "generate")
+    if not isinstance(kind, str):
+        raise Refusal("wrong_type", "type must be a string", "type")
+    match kind:
+        case "generate":
+            return _generate(fields, typed)
+        case "edit":
+            return edit(fields)
+        case "stop":
+            return Stop()
+        case "open":
+            return Open(boolean("open", fields.get("open")))
+        case "share":
+            return Share()
+        case "view":
+            return _view(fields)
+        case "ping":
+            return Ping()
+    known = "generate, edit, stop, open, share, view or ping"
+    raise Refusal("unknown_type", f"type must be {known}, not {kind[:40]!a}", "type")
+
+
+def _generate(fields: dict[str, object], typed: bool) -> Generate:
+    model = fields.pop("model", None)
+    prompt = fields.pop("prompt", "")
+    _check_names(fields, (*_KNOBS, "branches", "edits"), "model, ")
+    if prompt == "":
+        raise Refusal("empty_prompt", "prompt must not be empty", "prompt")
+    branches, edits = fields.pop("branches", None), fields.pop("edits", None)
+    if branches is not None and edits is not None:
+        message = "edits go into the branches, or, without branches, into the only one"
+        raise Refusal("out_of_range", message, "edits")
+    # null means the same as leaving the field out.
+    knobs = {name: _KNOBS[name](name, value) for name, value in fields.items() if value is not None}
+    if branches is not None:
+        read = read_branches("branches", branches)
+        knobs["branches"], found = [branch for branch, _ in read], [own for _, own in read]
+    else:
+        found = [] if edits is None else [read_edits("edits", edits)]
+        knobs["edits"] = found[0].edits if found else None
+    request = generate_request(string("prompt", prompt), knobs)
+    in_maxima = (
+        one
+        for own, branch in zip(found, request.branches, strict=True)
+        for one in own.among(branch.edits)
+    )
+    name = None if model is None else string("model", model)
+    return Generate(request, name, typed, tuple(in_maxima), edits is not None)
+
+
+def edit(fields: dict[str, object]) -> Edit:
+    """The edit in a decoded object without its `type`. Raises Refusal."""
+    _check_names(fields, ("branch", "edits"))
+    if (edits := fields.get("edits")) is None:
+        raise wrong_type("edits", "a list of edits, empty to end all", None)
+    found = read_edits("edits", edits)
+    branch = fields.get("branch")
+    index = 0 if branch is None else integer(UINT32)("branch", branch)
+    request = edit_request("", index, found.edits)
+    return Edit(request, tuple(found.among(request.edits)), json.dumps(fields))
+
+
+def _check_names(fields: dict[str, object], known: tuple[str, ...], also: str = "") -> None:
+    for name in fields:
+        if name not in known:
+            shown = ascii(name[:40])[1:-1]
+            there = f"{also}{', '.join(known)}"
+            raise Refusal("unknown_field", f"there is no field {shown}; there are: {there}", shown)
+
+
+def _view(fields: dict[str, object]) -> View:
+    pose, feature, token = (fields.get(name) for name in ("pose", "feature", "token"))
+    if not isinstance(pose, list):
+        raise wrong_type("pose", "a list of numbers", pose)
+    if len(pose) > _MAX_POSE:
+        raise Refusal("out_of_range", f"pose may have {_MAX_POSE} numbers", "pose")
+    name = None if feature is None else string("feature", feature)
+    if name is not None and len(name) > MAX_NAME:
+        raise Refusal("out_of_range", f"feature may have {MAX_NAME} characters", "feature")
+    return View(
+        pose=tuple(number("pose", one) for one in pose),
+        feature=name,
+        token=None if token is None else integer(UINT32)("token", token),
+    )
+
+
+_KNOBS: dict[str, Callable[[str, object], object]] = {
+    "max_tokens": integer(UINT32),
+    "temperature": nonzero,
+    "top_k": integer(UINT32),
+    "top_p": nonzero,
+    "repetition_penalty": nonzero,
+    "seed": seed,
+    "stop": strings,
+    "feat_k": integer(UINT32),
+    "act_threshold": nonzero,
+    "sources": sources,
+    "include_bos": boolean,
+    "pace": nonzero,
+    "alternatives": integer(UINT32),
+}
