@@ -19,6 +19,7 @@ from .. import tiny
 from . import reference
 from .driver import Driven, dense, drive
 from .harness import Bench
+from .test_graphs import Rerun
 
 ATOL = 5e-4
 PROMPTS = [
@@ -62,8 +63,10 @@ class Subject:
     saes: list[Any]
 
     @classmethod
-    def load(cls, folder: Path, saes: Sequence[Path], **processing: bool) -> Subject:
-        bench = Bench.load(folder, saes, slots=8)
+    def load(
+        cls, folder: Path, saes: Sequence[Path], capture: Rerun | None = None, **processing: bool
+    ) -> Subject:
+        bench = Bench.load(folder, saes, slots=8, capture=capture)
         theirs = reference.load_saes(saes)
         bridge = reference.boot(folder, **processing)
         return cls(bench.loaded.runner, bench, bridge, theirs)
@@ -295,3 +298,24 @@ def test_what_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: 
                 assert found.tolist() == best.indices[position].tolist()
                 np.testing.assert_allclose(logprobs, best.values[position], atol=2e-4)
             assert len(sequence.following) == len(ids)
+
+
+def test_captured_steps_between_edited_ones(tmp_path: Path) -> None:
+    """Edits that end let captured steps run again; and what follows is read off those too."""
+    folder = tiny.gpt2_folder(tmp_path / "model")
+    sae = tiny.sae_folder(tmp_path / "sae", "jumprelu", "blocks.1.hook_resid_post")
+    rerun = Rerun()
+    subject = Subject.load(folder, [sae], rerun)
+    prompt, other = subject.prompt(PROMPTS[0]), subject.prompt(PROMPTS[3])
+    end = len(prompt) + 2
+    limited = Edit(0, 9, Change.ADD, 3.0, everywhere=True, last=end)
+    before = rerun.replayed
+    for sequence in drive(
+        subject.runner, [Driven(prompt, 9, (limited,)), Driven(other, len(prompt) + 8, (), 4)]
+    ):
+        subject.check(sequence)
+        assert any(sequence.edited) is bool(sequence.edits)
+        for position, (ids, _) in enumerate(sequence.following[:-1]):
+            if position >= len(sequence.prompt) - 1:
+                assert ids[0] == sequence.ids[position + 1]
+    assert rerun.replayed - before >= 5

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from axon_inference.engine.requests import Activations, Features, Sampling
+from axon_inference.engine.requests import Activations, Change, Edit, Features, Sampling
 from axon_inference.engine.step import (
     DeviceLost,
     Feed,
@@ -231,7 +231,8 @@ class ModelRunner:
         return Outputs(logits, tuple(self.tap.read(source, self._top_k) for source in sources))
 
     def _rehearse(self, features: Features) -> None:
-        """Take a step that samples with every knob, and one that decodes and prefills."""
+        """Take a step that samples with every knob; one that decodes and prefills; and one with
+        edits of every source that can be edited, of which it is asked what follows."""
         knobs = Sampling(temperature=1, top_k=1, top_p=0.5, repetition_penalty=1.1)
         self.begin(0, [0])
         self.run([Feed(0, [0], 0, knobs, features, 0)])
@@ -240,6 +241,13 @@ class ModelRunner:
             decode, prefill = (Feed(n, [0] * (n + 1), 1 - n, knobs, features, 0) for n in (0, 1))
             self.run([decode, prefill])
             self.swap(0, 1)
+        edits = tuple(
+            Edit(index, 0, change, value=1.0)
+            for index, source in enumerate(self.tap.sources)
+            if not source.not_editable
+            for change in (Change.SET, Change.SWAP)
+        )
+        self.run([Feed(0, [0, 0], 0, knobs, features, None, edits, alternatives=1)])
 
     def _sample(self, step: Plan, numbers: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Next ids and their log-probabilities, one of each a feed that draws."""
