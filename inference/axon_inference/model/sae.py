@@ -24,7 +24,6 @@ _AT_ONCE = 256 << 20
 # The most such tensors there are at once, with some room.
 _TENSORS = 5
 _Layer = nn.Linear | prepack.PackedLinear
-_ALL = slice(None)
 
 
 class PackingError(Unservable):
@@ -44,6 +43,17 @@ class Strongest(NamedTuple):
         """The first k features of the first rows."""
         ids, activations = self.ids[:rows, :k], self.activations[:rows, :k]
         return Strongest(ids, activations, self.l0[:rows], self.error[:rows])
+
+
+class Some(NamedTuple):
+    """Weights of F features: their indices, the encoder's columns [F, d_in], biases, what else
+    there is of each, and the decoder's rows [F, d_in]."""
+
+    features: Tensor
+    reads: Tensor
+    bias: Tensor | None
+    each: tuple[Tensor, ...]
+    writes: Tensor
 
 
 def rows_at_once(width: int, itemsize: int) -> int:
@@ -92,17 +102,30 @@ class SAE(nn.Module):
 
     def _activations(self, z: Tensor) -> Tensor:
         """All activations [R, width], of vectors as the encoder reads them."""
-        return self._activate(self.product(z), _ALL)
+        return self._activate(self.product(z), *self._each())
 
-    def _activate(self, product: Tensor, features: Tensor | slice) -> Tensor:
-        """Activations of some features, from their products with the vectors, which it changes."""
+    def _each(self) -> tuple[Tensor, ...]:
+        """What there is of each feature beside its column, bias and row, each [width]."""
+        return ()
+
+    def _activate(self, product: Tensor, *each: Tensor) -> Tensor:
+        """Activations of features, from their products with the vectors, which it changes."""
         return product.relu_()
 
-    def _some(self, z: Tensor, features: Tensor) -> Tensor:
-        """Activations [R, F] of some features [F], at the price of these alone where possible."""
+    def some(self, features: Tensor) -> Some:
+        """The weights of some features [F]."""
         bias = self.product.bias
-        product = linear(z, self.reads(features), None if bias is None else bias[features])
-        return self._activate(product, features)
+        return Some(
+            features,
+            self.reads(features),
+            None if bias is None else bias[features],
+            tuple(every[features] for every in self._each()),
+            self.writes(features),
+        )
+
+    def _read_some(self, z: Tensor, some: Some) -> Tensor:
+        """Activations [R, F] of some features, at the price of these alone where possible."""
+        return self._activate(linear(z, some.reads, some.bias), *some.each)
 
     def _active(self, z: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """The strongest activations in falling order and their ids [R, k or more], and how many
@@ -160,7 +183,7 @@ class SAE(nn.Module):
         return (x - self.b_dec if self._shifts else x), scale, mean
 
     def edit(
-        self, vectors: Tensor, features: Tensor, change: Callable[[Tensor], Tensor]
+        self, vectors: Tensor, some: Some, change: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Change activations in vectors [R, d_in]: what has to be added to them is (a' - a) d,
         times the factor by which the SAE scales its input down. All else stays, the SAE's error
@@ -171,16 +194,16 @@ class SAE(nn.Module):
 
         Args:
             vectors: [R, d_in] of any type.
-            features: [F], those that are read or changed.
+            some: the F features that are read or changed.
             change: from their activations a [R, F] to a' - a.
 
         Returns:
             a and a' [R, F], and what is added [R, d_in], of the SAE's type.
         """
         z, scale, _ = self._enter(self._centered(vectors.to(self.dtype)))
-        before = self._some(z, features)
+        before = self._read_some(z, some)
         more = change(before)
-        push = more @ self.writes(features)
+        push = more @ some.writes
         return before, before + more, push if scale is None else push * scale
 
     def reads(self, features: Tensor) -> Tensor:
@@ -201,8 +224,12 @@ class JumpReLU(SAE):
         super()._take(theirs)
         self.threshold = _fixed(theirs.threshold.clamp_min(0))
 
-    def _activate(self, product: Tensor, features: Tensor | slice) -> Tensor:
-        return product.masked_fill_(product <= self.threshold[features], 0)
+    def _each(self) -> tuple[Tensor, ...]:
+        return (self.threshold,)
+
+    def _activate(self, product: Tensor, *each: Tensor) -> Tensor:
+        (threshold,) = each
+        return product.masked_fill_(product <= threshold, 0)
 
 
 class Gated(SAE):
@@ -213,17 +240,21 @@ class Gated(SAE):
         self.b_gate, self.b_mag = _fixed(theirs.b_gate), _fixed(theirs.b_mag)
         self.magnitude = _fixed(theirs.r_mag.exp())
 
-    def _activate(self, product: Tensor, features: Tensor | slice) -> Tensor:
-        found = torch.addcmul(self.b_mag[features], product, self.magnitude[features]).relu_()
-        return found.mul_(product.add_(self.b_gate[features]) > 0)
+    def _each(self) -> tuple[Tensor, ...]:
+        return self.b_gate, self.b_mag, self.magnitude
+
+    def _activate(self, product: Tensor, *each: Tensor) -> Tensor:
+        b_gate, b_mag, magnitude = each
+        found = torch.addcmul(b_mag, product, magnitude).relu_()
+        return found.mul_(product.add_(b_gate) > 0)
 
 
 class _Competing(SAE):
     """Whether a feature is active depends on the others, so all are read for any."""
 
-    def _some(self, z: Tensor, features: Tensor) -> Tensor:
+    def _read_some(self, z: Tensor, some: Some) -> Tensor:
         parts = torch.split(z, rows_at_once(self.width, self.dtype.itemsize))
-        return torch.cat([self._activations(part).index_select(1, features) for part in parts])
+        return torch.cat([self._activations(part)[:, some.features] for part in parts])
 
 
 class TopK(_Competing):

@@ -15,16 +15,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from axon_inference.engine.requests import Change, Edit
-from axon_inference.engine.step import EditedRows, Feed
-from axon_inference.model.sae import SAE, Strongest
+from axon_inference.engine.requests import Activations, Change, Edit
+from axon_inference.engine.step import EditedRows, Feed, SourceRows
+from axon_inference.model.sae import SAE, Some
 from axon_inference.step.batch import Buffers, Ints
 
 
@@ -114,6 +114,7 @@ class SourceEdits:
     def __init__(self, layout: _Layout, features: Tensor, numbers: Sequence[Tensor]) -> None:
         self.layout = layout
         self._features = features
+        self._some: Some | None = None
         self._rows, self._read, self._write, gain, offset, always, written = numbers
         self._gain = gain.view(torch.float64).float()
         self._offset = offset.view(torch.float64).float() if layout.offset.any() else None
@@ -122,8 +123,6 @@ class SourceEdits:
         self._always = always.bool() if conditional else None
         self._is_padding = written < 0 if (layout.written < 0).any() else None
         self._at = written.clamp_min(0)
-        ids = features[self._at]
-        self._ids = ids if self._is_padding is None else ids.masked_fill(self._is_padding, -1)
         #: Of the features written in each row, activations before and after [U, W].
         self.before = self.after = self._gain[:0]
 
@@ -140,10 +139,13 @@ class SourceEdits:
             read: the unedited vectors, which all sources at one hook point read.
             left: what the sources before this one at the hook point left of them.
         """
-        before, after, push = sae.edit(read[self._rows], self._features, self._change)
+        if self._some is None:
+            self._some = sae.some(self._features)
+        vectors = read[self._rows]
+        before, after, push = sae.edit(vectors, self._some, self._change)
         self.before, self.after = self._written(before), self._written(after)
-        new = left[self._rows].to(push.dtype) + push
-        return left.index_copy(0, self._rows, new.to(left.dtype))
+        old = vectors if left is read else left[self._rows]
+        return left.index_copy(0, self._rows, (old.to(push.dtype) + push).to(left.dtype))
 
     def _written(self, activations: Tensor) -> Tensor:
         """Of all features' [U, F], those that each row's edits write [U, W]."""
@@ -166,25 +168,7 @@ class SourceEdits:
             change.scatter_add_(1, write, by)
         return change
 
-    def reported(self, found: Strongest, k: int) -> Strongest:
-        """The k strongest features as the edits leave them, from k + most_written of the unedited
-        vectors [N]."""
-        ids, values = found.ids[self._rows], found.activations[self._rows]
-        changed = (ids[:, :, None] == self._ids[:, None]).any(-1)
-        # What is 0 or below is never reported, so it may stay.
-        ids = torch.cat([ids, self._ids], 1)
-        values = torch.cat([values.masked_fill(changed, 0), self.after], 1)
-        width = min(k, ids.shape[1])
-        best = values.topk(width, -1)
-        all_ids, all_values = (_widened(t, width) for t in (found.ids, found.activations))
-        return Strongest(
-            all_ids.index_copy(0, self._rows, ids.gather(1, best.indices)),
-            all_values.index_copy(0, self._rows, best.values),
-            found.l0,
-            found.error,
-        )
-
-    def told(self, before: npt.NDArray[np.float32], after: npt.NDArray[np.float32]) -> EditedRows:
+    def told(self, before: Activations, after: Activations) -> EditedRows:
         """What changed, from the activations of the features written [U, W] on the host."""
         row, column = np.nonzero((self.layout.written >= 0) & (before != after))
         return EditedRows(
@@ -194,11 +178,28 @@ class SourceEdits:
             after=after[row, column],
         )
 
+    def reported(self, found: SourceRows, after: Activations, k: int) -> SourceRows:
+        """The k strongest features as the edits leave them, from k + most_written of the unedited
+        vectors, on the host."""
+        rows, written = self.layout.rows, self.layout.written
+        ids = np.where(written < 0, -1, self.layout.features[written])
+        kept = found.activations[rows]
+        # What is 0 or below is never reported, so it may stay.
+        kept[(found.ids[rows][:, :, None] == ids[:, None]).any(-1)] = 0
+        values = np.concatenate([kept, after], 1)
+        every = np.concatenate([found.ids[rows], ids], 1)
+        best = np.argsort(-values, 1, kind="stable")[:, :k]
+        width = best.shape[1]
+        all_ids, all_values = _widened(found.ids, width), _widened(found.activations, width)
+        all_ids[rows] = np.take_along_axis(every, best, 1)
+        all_values[rows] = np.take_along_axis(values, best, 1)
+        return SourceRows(all_ids, all_values, found.l0, found.error)
 
-def _widened(values: Tensor, width: int) -> Tensor:
-    """The first `width` columns of [N, some], filled up with zeros."""
-    lacking = width - values.shape[1]
-    return values[:, :width] if lacking <= 0 else torch.nn.functional.pad(values, (0, lacking))
+
+def _widened(values: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
+    """The first `width` columns of [N, some], filled up with zeros, as a copy."""
+    lacking = max(0, width - values.shape[1])
+    return np.pad(values[:, :width], ((0, 0), (0, lacking)))
 
 
 class Edits:

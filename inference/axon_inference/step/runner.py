@@ -140,7 +140,7 @@ class ModelRunner:
         parts = [(chosen, logprobs), *features, *changes, *([scores] if scores else [])]
         found = self._buffers.fetch(list(chain.from_iterable(parts)))
         clock.lap("sample_ns")
-        return _result(feeds, step, sources, edits, found, clock.times)
+        return _result(feeds, step, sources, k, edits, found, clock.times)
 
     def _captured(self, step: Plan, k: int) -> Outputs | None:
         """A step's outputs by a captured graph, or None if it has to run eagerly.
@@ -291,6 +291,7 @@ def _result(
     feeds: Sequence[Feed],
     step: Plan,
     sources: Sequence[int],
+    k: int,
     edits: Mapping[int, SourceEdits],
     found: list[npt.NDArray[Any]],
     times: StageTimes,
@@ -300,7 +301,12 @@ def _result(
     arrays = iter(found)
     next_ids, logprobs = (_spread(array, step.drawing, len(feeds)) for array in islice(arrays, 2))
     rows = {source: SourceRows(*islice(arrays, 4)) for source in sources}
-    edited = {source: one.told(*islice(arrays, 2)) for source, one in edits.items()}
+    edited = {}
+    for source, one in edits.items():
+        before, after = islice(arrays, 2)
+        edited[source] = one.told(before, after)
+        if source in rows:
+            rows[source] = one.reported(rows[source], after, k)
     finite = _finite(feeds, logprobs, rows, step.offsets)
     told = None
     if step.n_asked:

@@ -43,14 +43,12 @@ class Tap:
             handle.remove()
 
     def read(self, source: int, k: int) -> Strongest:
-        """The k strongest features of one source, at all N tokens of the last forward pass, with
-        the activations that edits gave them."""
-        wanted, edits = self.sources[source], self.edits.get(source)
-        vectors = self._seen[wanted.hook.name][0]
-        if edits is None:
-            return wanted.sae.read(vectors, k)
-        # Those that edits silence make room for as many others.
-        return edits.reported(wanted.sae.read(vectors, k + edits.most_written), k)
+        """The k strongest features of one source, at all N tokens of the last forward pass, before
+        edits. With edits there are some more: those silenced make room for as many others."""
+        wanted = self.sources[source]
+        if source in self.edits:
+            k += self.edits[source].most_written
+        return wanted.sae.read(self._seen[wanted.hook.name][0], k)
 
     def check(self, tokens: int) -> None:
         """See that the forward pass of `tokens` tokens just made reached every hook point.
