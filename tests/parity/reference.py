@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from axon_inference.engine.requests import Change, Edit, Origin
 
 
 @dataclass(frozen=True)
@@ -83,3 +85,85 @@ def _flat(seen: torch.Tensor, sae: Any) -> torch.Tensor:
     Gemma Scope 2 do not."""
     themselves = sae.cfg.reshape_activations == "hook_z"
     return seen if seen.ndim == 2 or themselves else seen.flatten(-2)
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What a forward pass with edits finds: logits [tokens, vocabulary]; and of each source the
+    dense activations of the unedited vectors, and those that edits leave, [tokens, width]."""
+
+    logits: torch.Tensor
+    before: list[torch.Tensor]
+    after: list[torch.Tensor]
+
+
+@torch.no_grad()
+def touched(
+    bridge: Any, saes: list[Any], ids: list[int], edits: Sequence[Edit], n_prompt: int
+) -> Touched:
+    """One forward pass with TransformerLens' hooks, which move x by (a' - a) times the decoder's
+    row, mapped back through the SAE's normalisation. The first token is a BOS."""
+    before: dict[int, torch.Tensor] = {}
+    after: dict[int, torch.Tensor] = {}
+
+    def act(x: torch.Tensor, hook: Any, name: str) -> torch.Tensor:
+        new = x
+        for index, sae in enumerate(saes):
+            if sae.cfg.metadata.hook_name != name:
+                continue
+            flat = _flat(x[0], sae)
+            a = before[index] = sae.encode(flat)
+            after[index] = changed(a, [e for e in edits if e.source == index], n_prompt)
+            rows = (after[index] - a) @ sae.W_dec
+            back = sae.run_time_activation_norm_fn_out
+            moved, still = back(torch.stack([rows, torch.zeros_like(rows)]))
+            push = (moved - still).reshape(x[0].shape)
+            edited = (after[index] != a).any(-1)
+            new = new.clone()
+            new[0, edited] += push[edited]
+        return new
+
+    names = dict.fromkeys(sae.cfg.metadata.hook_name for sae in saes)
+    hooks = [(name, partial(act, name=name)) for name in names]
+    logits = bridge.run_with_hooks(torch.tensor([ids]), fwd_hooks=hooks)[0].float()
+    order = range(len(saes))
+    return Touched(logits, [before[n] for n in order], [after[n] for n in order])
+
+
+def changed(a: torch.Tensor, edits: Sequence[Edit], n_prompt: int) -> torch.Tensor:
+    """Activations [tokens, width] as the edits leave them: each reads a, and all add up."""
+    new = a.clone()
+    for edit in edits:
+        for position in range(len(a)):
+            own = a[position, edit.feature]
+            prompt = position < n_prompt
+            if (
+                (position == 0 and not edit.include_bos)
+                or (edit.origin is Origin.PROMPT and not prompt)
+                or (edit.origin is Origin.GENERATED and prompt)
+                or position < edit.first
+                or (edit.last is not None and position > edit.last)
+                or not (edit.everywhere or own > 0)
+            ):
+                continue
+            if edit.change is Change.SWAP:
+                new[position, edit.feature] -= own
+                new[position, edit.swap_with] += own
+            elif edit.change is Change.SET:
+                new[position, edit.feature] += edit.value - own
+            elif edit.change is Change.SCALE:
+                new[position, edit.feature] += edit.value * own - own
+            else:
+                new[position, edit.feature] += edit.value
+    return new
+
+
+@torch.no_grad()
+def continued(
+    bridge: Any, saes: list[Any], prompt: list[int], max_tokens: int, edits: Sequence[Edit]
+) -> tuple[list[int], Touched]:
+    """Continue greedily under edits, recomputing everything for every token."""
+    ids = list(prompt)
+    for _ in range(max_tokens):
+        ids.append(int(touched(bridge, saes, ids, edits, len(prompt)).logits[-1].argmax()))
+    return ids, touched(bridge, saes, ids, edits, len(prompt))

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from axon_inference.config import Settings
-from axon_inference.engine.requests import Features, Sampling
+from axon_inference.engine.requests import Change, Edit, Features, Sampling
 from axon_inference.engine.step import Feed
 from axon_inference.loading import ready
 from axon_inference.model import prepack
@@ -102,7 +102,8 @@ def run(gpu: FakeGpu, runner: ModelRunner, feeds: list[Feed]) -> None:
     with copies(gpu) as copied:
         result = runner.run(feeds)
     assert len(result.next_ids) == len(feeds)
-    assert len(copied) == 3 + 4 * len(result.sources)
+    scores = 3 if any(feed.alternatives is not None for feed in feeds) else 0
+    assert len(copied) == 3 + 4 * len(result.sources) + 2 * len(result.edited) + scores
     assert {tensor.device for tensor in copied} == {gpu.device}
 
 
@@ -139,6 +140,30 @@ def test_a_step_of_each_architecture_stays_on_the_device(
     run(gpu, runner, feeds)
     capture(gpu, runner)
     run(gpu, runner, feeds)
+
+
+@pytest.mark.parametrize("architectures", [["jumprelu", "gated"], ["topk", "standard"]])
+def test_a_step_with_edits_stays_on_the_device(
+    gpu: FakeGpu, tmp_path: Path, architectures: list[str]
+) -> None:
+    """Edits of every kind at both sources, in some rows that decode and in a part of a prompt; and
+    somebody asks what follows."""
+    runner = on_gpu(gpu, tmp_path, "gpt2", architectures)
+    edits = (
+        Edit(0, 3, Change.SWAP, swap_with=4),
+        Edit(0, 4, Change.SET, 2.0),
+        Edit(1, 5, Change.ADD, 1.0, everywhere=True),
+    )
+    prompt = Feed(3, [1] * 11, 2, KNOBS[1], Features((0, 1), 5), 0, edits[:1], 30, True, 4, None)
+    feeds = [
+        replace(feed, features=Features((0, 1), 5), edits=edits[:n], alternatives=n or None)
+        for n, feed in enumerate(decoding(0, 5, None))
+    ]
+    for several in (feeds, [*feeds, prompt], [replace(prompt, draws=None, next_id=1)], feeds[1:]):
+        run(gpu, runner, several)
+    capture(gpu, runner)
+    run(gpu, runner, feeds)
+    run(gpu, runner, [replace(feed, alternatives=3) for feed in decoding(0, 5)])
 
 
 def test_an_operation_that_leaves_the_device_is_detected(

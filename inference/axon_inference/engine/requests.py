@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,6 +15,9 @@ Activations = npt.NDArray[np.float32]
 # The most features of a token and source, and entries of a list that describes a feature.
 MAX_FEATURES = 256
 MAX_FEATURE_ENTRIES = 100
+# The most edits of a sequence, and likeliest next tokens of a position.
+MAX_EDITS = 8
+MAX_ALTERNATIVES = 20
 # A token of running prose is 4 characters or so; 16 leaves room for code and tables.
 CHARACTERS_PER_TOKEN = 16
 
@@ -38,6 +42,54 @@ class Features:
     top_k: int = 15
     threshold: float = 0.0
     include_bos: bool = False
+
+
+class Change(Enum):
+    """What becomes of an activation a; each is named as in `axon.v1.FeatureEdit`."""
+
+    SET = "set"
+    SCALE = "scale"
+    ADD = "add"
+    SWAP = "swap_with"
+
+
+class Origin(Enum):
+    """Which tokens an edit is limited to."""
+
+    ANY = "any"
+    PROMPT = "prompt"
+    GENERATED = "generated"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Changes one feature of one source, as `axon.v1.FeatureEdit` with its defaults filled in.
+
+    `source` is an index of the server's sources. `value` is what SET, SCALE and ADD are given, and
+    `swap_with` the feature that takes this one's place. The edit applies where the feature is
+    active, or `everywhere`, at positions `first` to `last`.
+    """
+
+    source: int
+    feature: int
+    change: Change
+    value: float = 0.0
+    swap_with: int = 0
+    everywhere: bool = False
+    origin: Origin = Origin.ANY
+    first: int = 0
+    last: int | None = None
+    include_bos: bool = False
+
+    def positions(self, prompt_length: int, has_bos: bool) -> range:
+        """Where it may apply in a sequence whose prompt has so many tokens, a BOS included."""
+        first = max(self.first, int(has_bos and not self.include_bos))
+        end = sys.maxsize if self.last is None else self.last + 1
+        if self.origin is Origin.GENERATED:
+            first = max(first, prompt_length)
+        elif self.origin is Origin.PROMPT:
+            end = min(end, prompt_length)
+        return range(first, end)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from axon_inference.engine.requests import Activations, Features, Ids, Sampling
+from axon_inference.engine.requests import Activations, Edit, Features, Ids, Sampling
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,13 @@ class Feed:
     """Tokens of one sequence to run through the model: `ids` go to positions `start`, ...
 
     `draws` is set when a next token is wanted: how many the sequence has drawn before.
+
+    `edits` are those in force. `prompt_length` and `has_bos` say which positions are the prompt's,
+    and whether the first is a BOS.
+
+    `alternatives` is how many likeliest next tokens are wanted of each position; with it come the
+    log-probabilities of the tokens that are known to follow: within `ids`, and `next_id` after
+    them, which is the prompt's next token if `ids` end before the prompt does.
     """
 
     slot: int
@@ -25,16 +32,51 @@ class Feed:
     sampling: Sampling
     features: Features
     draws: int | None
+    edits: tuple[Edit, ...] = ()
+    prompt_length: int = 0
+    has_bos: bool = False
+    alternatives: int | None = None
+    next_id: int | None = None
 
 
 @dataclass(frozen=True)
 class SourceRows:
-    """One source's features for all R fed tokens: ids, activations [R, k]; l0, error [R]."""
+    """One source's features for all R fed tokens: ids, activations [R, k]; l0, error [R].
+
+    Of rows with edits, ids and activations are what the model went on with, and l0 and error those
+    of the unedited vector. Activations may be 0 or below, at the end.
+    """
 
     ids: Ids
     activations: Activations
     l0: Ids
     error: Activations
+
+
+@dataclass(frozen=True)
+class EditedRows:
+    """What edits of one source changed, each [M] in the order of rows: the fed token's row, the
+    feature, and its activation before and after."""
+
+    row: Ids
+    feature: Ids
+    before: Activations
+    after: Activations
+
+
+@dataclass(frozen=True)
+class Following:
+    """What may follow the M tokens of the feeds that set `alternatives`, feed by feed.
+
+    `offsets[i]` is the first row of feed i, or -1 if it asks for none. `ids` and `logprobs` [M, n]
+    are the likeliest next tokens, likeliest first, n being the most that any feed asks for. `known`
+    [M] is the log-probability of the token known to follow, NaN where there is none.
+    """
+
+    offsets: list[int]
+    ids: Ids
+    logprobs: Activations
+    known: Activations
 
 
 @dataclass(frozen=True)
@@ -50,7 +92,8 @@ class StageTimes:
 class StepResult:
     """What a step found, for n feeds of R tokens in all; feed i's tokens begin at `offsets[i]`.
 
-    `next_ids` and `logprobs` mean something for feeds whose `draws` is set.
+    `next_ids` and `logprobs` mean something for feeds whose `draws` is set. `edited` has an entry
+    for each source that a feed edits; `following` is set if a feed asks for it.
     """
 
     next_ids: list[int]
@@ -58,6 +101,8 @@ class StepResult:
     finite: list[bool]
     offsets: list[int]
     sources: dict[int, SourceRows]
+    edited: dict[int, EditedRows] = field(default_factory=dict)
+    following: Following | None = None
     times: StageTimes = field(default_factory=StageTimes)
 
 

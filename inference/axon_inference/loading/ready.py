@@ -262,4 +262,5 @@ def _describe(source: Source) -> pb.Source:
         width=source.sae.width,
         architecture=source.architecture,
         neuronpedia_url=source.neuronpedia_url,
+        not_editable=source.not_editable,
     )

@@ -54,7 +54,9 @@ class HookPoint:
     """A module, and whether the tensor is what goes into it or what comes out of it.
 
     `width` is the length of the vectors there: that of the residual stream, except at
-    `attn.hook_z`, where it is all heads' outputs side by side.
+    `attn.hook_z`, where it is all heads' outputs side by side. What is put in the tensor's place
+    reaches all that depends on it, unless the stream `passes_by`: `hook_resid_mid` is what a norm
+    reads, and the residual stream goes on beside it.
     """
 
     name: str
@@ -62,6 +64,7 @@ class HookPoint:
     module: nn.Module
     side: Literal["in", "out"]
     width: int
+    passes_by: bool
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,9 @@ class LanguageModel:
         path = f"blocks.{layer}.{component}".rstrip(".")
         module = self.adapter.get_component(self.network, path)
         width = _inputs(module) if hook == _HEADS else self.d_model
-        return HookPoint(name, layer, module, "in" if end == "hook_in" else "out", width)
+        passes_by = hook.startswith("hook_resid") and bool(component)
+        side: Literal["in", "out"] = "in" if end == "hook_in" else "out"
+        return HookPoint(name, layer, module, side, width, passes_by)
 
     @property
     def has_layer_norm(self) -> bool:

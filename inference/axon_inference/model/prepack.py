@@ -14,6 +14,8 @@ from transformers.pytorch_utils import Conv1D
 
 # What the rearranged form is optimised for; it is right for any number of rows.
 _ROWS = 16
+# Rows kept in plain form, of each layer.
+_REMEMBERED = 4096
 
 
 def available(device: torch.device, dtype: torch.dtype) -> bool:
@@ -44,6 +46,7 @@ class PackedLinear(nn.Module):
         super().__init__()
         self.out_features, self.in_features = weight.shape
         self.bias = bias
+        self._rows: dict[int, Tensor] = {}
         # Not a buffer: opaque to everything but the one operation that reads it.
         self._packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), _ROWS)
 
@@ -53,6 +56,15 @@ class PackedLinear(nn.Module):
             x, self._packed, self.bias, "none", [], ""
         )
         return found
+
+    def rows(self, features: list[int]) -> Tensor:
+        """Some rows of the weight [n, d_in]. For those not kept from earlier, all is unpacked."""
+        if any(feature not in self._rows for feature in features):
+            if len(self._rows) + len(features) > _REMEMBERED:
+                self._rows.clear()
+            weight = self.weight
+            self._rows |= {feature: weight[feature].clone() for feature in features}
+        return torch.stack([self._rows[feature] for feature in features])
 
     @property
     def weight(self) -> Tensor:

@@ -45,6 +45,17 @@ class Strongest(NamedTuple):
         return Strongest(ids, activations, self.l0[:rows], self.error[:rows])
 
 
+class Some(NamedTuple):
+    """Weights of F features: their indices, the encoder's columns [F, d_in], biases, what else
+    there is of each, and the decoder's rows [F, d_in]."""
+
+    features: Tensor
+    reads: Tensor
+    bias: Tensor | None
+    each: tuple[Tensor, ...]
+    writes: Tensor
+
+
 def rows_at_once(width: int, itemsize: int) -> int:
     """How many vectors are encoded together by an SAE with so many features."""
     return max(1, _AT_ONCE // (width * itemsize))
@@ -91,8 +102,30 @@ class SAE(nn.Module):
 
     def _activations(self, z: Tensor) -> Tensor:
         """All activations [R, width], of vectors as the encoder reads them."""
-        found: Tensor = self.product(z).relu_()
-        return found
+        return self._activate(self.product(z), *self._each())
+
+    def _each(self) -> tuple[Tensor, ...]:
+        """What there is of each feature beside its column, bias and row, each [width]."""
+        return ()
+
+    def _activate(self, product: Tensor, *each: Tensor) -> Tensor:
+        """Activations of features, from their products with the vectors, which it changes."""
+        return product.relu_()
+
+    def some(self, features: Tensor) -> Some:
+        """The weights of some features [F]."""
+        bias = self.product.bias
+        return Some(
+            features,
+            self.reads(features),
+            None if bias is None else bias[features],
+            tuple(every[features] for every in self._each()),
+            self.writes(features),
+        )
+
+    def _read_some(self, z: Tensor, some: Some) -> Tensor:
+        """Activations [R, F] of some features, at the price of these alone where possible."""
+        return self._activate(linear(z, some.reads, some.bias), *some.each)
 
     def _active(self, z: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """The strongest activations in falling order and their ids [R, k or more], and how many
@@ -116,37 +149,67 @@ class SAE(nn.Module):
         return Strongest(*map(torch.cat, zip(*found, strict=True)))
 
     def _read(self, vectors: Tensor, k: int) -> Strongest:
-        x = vectors.to(self.dtype)
-        if self._centers:
-            x = x - x.mean(-1, keepdim=True)
-        z, leave = self._enter(x)
+        x = self._centered(vectors.to(self.dtype))
+        z, scale, mean = self._enter(x)
         values, ids, l0, every = self._active(z, k)
         if every is None:
             y = embedding_bag(ids, self.W_dec, mode="sum", per_sample_weights=values)
         else:
             y = every @ self.W_dec
-        missed = (x - leave(y + self.b_dec)).float().square().sum(-1)
+        y = y + self.b_dec
+        if scale is not None:
+            y = y * scale
+        if mean is not None:
+            y = y + mean
+        missed = (x - y).float().square().sum(-1)
         error = missed / x.float().square().sum(-1).clamp_min(1e-12)
         return Strongest(ids[:, :k], values[:, :k].float(), l0, error)
 
-    def _enter(self, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """Vectors as the encoder reads them, and the way back from what the decoder writes."""
-        leave: Callable[[Tensor], Tensor] = lambda y: y  # noqa: E731
+    def _centered(self, x: Tensor) -> Tensor:
+        return x - x.mean(-1, keepdim=True) if self._centers else x
+
+    def _enter(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Vectors as the encoder reads them; and the factor and the offset [R, 1] by which what the
+        decoder writes goes back, where there are such."""
+        scale = mean = None
         if self._normalize == "layer_norm":
             mean = x.mean(-1, keepdim=True)
             x = x - mean
-            deviation = x.std(-1, keepdim=True)
-            x = x / (deviation + 1e-5)
-            leave = lambda y: y * deviation + mean  # noqa: E731
+            scale = x.std(-1, keepdim=True)
+            x = x / (scale + 1e-5)
         elif self._normalize == "constant_norm_rescale":
-            scale = self.d_in**0.5 / x.norm(dim=-1, keepdim=True)
-            x = x * scale
-            leave = lambda y: y / scale  # noqa: E731
-        return (x - self.b_dec if self._shifts else x), leave
+            scale = x.norm(dim=-1, keepdim=True) / self.d_in**0.5
+            x = x / scale
+        return (x - self.b_dec if self._shifts else x), scale, mean
+
+    def edit(
+        self, vectors: Tensor, some: Some, change: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Change activations in vectors [R, d_in]: what has to be added to them is (a' - a) d,
+        times the factor by which the SAE scales its input down. All else stays, the SAE's error
+        included.
+
+        A source that reads centred vectors needs no more: such a model ignores a vector's mean, and
+        wherever vectors are read it is taken out again.
+
+        Args:
+            vectors: [R, d_in] of any type.
+            some: the F features that are read or changed.
+            change: from their activations a [R, F] to a' - a.
+
+        Returns:
+            a and a' [R, F], and what is added [R, d_in], of the SAE's type.
+        """
+        z, scale, _ = self._enter(self._centered(vectors.to(self.dtype)))
+        before = self._read_some(z, some)
+        more = change(before)
+        push = more @ some.writes
+        return before, before + more, push if scale is None else push * scale
 
     def reads(self, features: Tensor) -> Tensor:
-        """The encoder's columns of some features [n], as rows [n, d_in]. If the weights are packed,
-        all of them are unpacked for it."""
+        """The encoder's columns of some features [n], as rows [n, d_in]."""
+        if isinstance(self.product, prepack.PackedLinear):
+            return self.product.rows(features.tolist())
         return self.product.weight[features]
 
     def writes(self, features: Tensor) -> Tensor:
@@ -161,9 +224,12 @@ class JumpReLU(SAE):
         super()._take(theirs)
         self.threshold = _fixed(theirs.threshold.clamp_min(0))
 
-    def _activations(self, z: Tensor) -> Tensor:
-        found: Tensor = self.product(z)
-        return found.masked_fill_(found <= self.threshold, 0)
+    def _each(self) -> tuple[Tensor, ...]:
+        return (self.threshold,)
+
+    def _activate(self, product: Tensor, *each: Tensor) -> Tensor:
+        (threshold,) = each
+        return product.masked_fill_(product <= threshold, 0)
 
 
 class Gated(SAE):
@@ -174,13 +240,24 @@ class Gated(SAE):
         self.b_gate, self.b_mag = _fixed(theirs.b_gate), _fixed(theirs.b_mag)
         self.magnitude = _fixed(theirs.r_mag.exp())
 
-    def _activations(self, z: Tensor) -> Tensor:
-        shared = self.product(z)
-        found = torch.addcmul(self.b_mag, shared, self.magnitude).relu_()
-        return found.mul_(shared.add_(self.b_gate) > 0)
+    def _each(self) -> tuple[Tensor, ...]:
+        return self.b_gate, self.b_mag, self.magnitude
+
+    def _activate(self, product: Tensor, *each: Tensor) -> Tensor:
+        b_gate, b_mag, magnitude = each
+        found = torch.addcmul(b_mag, product, magnitude).relu_()
+        return found.mul_(product.add_(b_gate) > 0)
 
 
-class TopK(SAE):
+class _Competing(SAE):
+    """Whether a feature is active depends on the others, so all are read for any."""
+
+    def _read_some(self, z: Tensor, some: Some) -> Tensor:
+        parts = torch.split(z, rows_at_once(self.width, self.dtype.itemsize))
+        return torch.cat([self._activations(part)[:, some.features] for part in parts])
+
+
+class TopK(_Competing):
     """The k largest are active, so no others are looked at.
 
     An SAE may compare them in units of the decoder's norms, which are folded in then. Otherwise
@@ -205,7 +282,7 @@ class TopK(SAE):
         return values.new_zeros(len(z), self.width).scatter_(-1, ids, values)
 
 
-class MatchingPursuit(SAE):
+class MatchingPursuit(_Competing):
     """Features are chosen one by one, each by what those before it leave of the vector."""
 
     def _fold(self, theirs: Any) -> None:

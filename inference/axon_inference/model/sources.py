@@ -59,6 +59,18 @@ class Source:
     prepend_bos: bool
     neuronpedia_url: str
 
+    @property
+    def not_editable(self) -> str:
+        """Why its features cannot be edited; empty if they can."""
+        if self.writes_to != self.hook.name:
+            return (
+                f"it reads {self.hook.name} and writes {self.writes_to}, so no change of what it "
+                "writes is one of what it reads"
+            )
+        if self.hook.passes_by:
+            return f"the residual stream of this model cannot be changed at {self.hook.name}"
+        return ""
+
 
 @dataclass(frozen=True)
 class Size:

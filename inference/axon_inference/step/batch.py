@@ -29,14 +29,18 @@ class Row(IntEnum):
     """The rows of the matrix of a step's numbers, int64 [len(Row), N].
 
     The first four say of each of the N tokens its id, its position, its slot, and the position
-    where its key and value are written. The others are about the feeds that draw a next token, one
-    column each, from column 0: its last token, its slot, and its knobs.
+    where its key and value are written. The others begin at column 0. ASKED and FOLLOWING are about
+    the tokens of which somebody asks what follows, one column each: where its logits are, and the
+    id known to follow, 0 if none is. The rest are about the feeds that draw a next token, one
+    column each: its last token, its slot, and its knobs.
     """
 
     ID = 0
     POSITION = auto()
     SLOT = auto()
     TARGET = auto()
+    ASKED = auto()
+    FOLLOWING = auto()
     LAST = auto()
     OWNER = auto()
     TOP_K = auto()
@@ -115,7 +119,9 @@ def visible(query: Tensor, key: Tensor, window: int | None) -> Tensor:
 class Plan:
     """A step on the host.
 
-    `drawing` are the feeds that draw a next token, `sampling` their knobs.
+    `drawing` are the feeds that draw a next token, `sampling` their knobs. Of `n_asked` tokens
+    somebody asks what follows. If all of them are followed by a draw (`asked_draw`), their logits
+    are among those that a draw needs; else they are counted among all tokens.
     """
 
     numbers: Ints  # [len(Row), N]
@@ -124,6 +130,8 @@ class Plan:
     spans: tuple[Span, ...]
     drawing: list[int]
     sampling: list[Sampling]
+    n_asked: int = 0
+    asked_draw: bool = True
 
     @property
     def n_tokens(self) -> int:
@@ -172,6 +180,7 @@ def plan(feeds: Sequence[Feed]) -> Plan:
         numbers[_FLOATS, :n].view(np.float64)[:] = np.array(
             [(k.temperature, k.top_p, k.repetition_penalty) for k in sampling]
         ).T
+    n_asked, asked_draw = _ask(feeds, numbers, offsets)
     return Plan(
         numbers=numbers,
         offsets=offsets,
@@ -182,7 +191,26 @@ def plan(feeds: Sequence[Feed]) -> Plan:
         ),
         drawing=drawing,
         sampling=sampling,
+        n_asked=n_asked,
+        asked_draw=asked_draw,
     )
+
+
+def _ask(feeds: Sequence[Feed], numbers: Ints, offsets: Ints) -> tuple[int, bool]:
+    """Note of which tokens it is asked what follows: how many, and whether a draw follows all."""
+    asking = [index for index, feed in enumerate(feeds) if feed.alternatives is not None]
+    rows: list[int] = []
+    ids: list[int] = []
+    for index in asking:
+        feed, first = feeds[index], int(offsets[index])
+        rows += range(first, first + len(feed.ids))
+        ids += [*feed.ids[1:], feed.next_id or 0]
+    draw = all(len(feeds[i].ids) == 1 and feeds[i].draws is not None for i in asking)
+    if draw:
+        drawing = [index for index, feed in enumerate(feeds) if feed.draws is not None]
+        rows = [drawing.index(index) for index in asking]
+    numbers[[Row.ASKED, Row.FOLLOWING], : len(rows)] = [rows, ids]
+    return len(rows), draw
 
 
 def layout(plan: Plan, numbers: Tensor) -> Layout:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,22 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from axon_inference.engine.requests import Activations, Features, Sampling
-from axon_inference.engine.step import DeviceLost, Feed, SourceRows, StageTimes, StepResult
+from axon_inference.engine.requests import Activations, Change, Edit, Features, Sampling
+from axon_inference.engine.step import (
+    DeviceLost,
+    Feed,
+    SourceRows,
+    StageTimes,
+    StepResult,
+)
 from axon_inference.model.device import inference, lost
 from axon_inference.model.network import LanguageModel
 from axon_inference.model.sources import Source
-from axon_inference.step import attention, batch  # noqa: F401  (attention registers itself)
+from axon_inference.step import attention, batch, following  # noqa: F401  (attention registers itself)
 from axon_inference.step.batch import Buffers, Ints, Layout, Plan, Row
 from axon_inference.step.cache import SlotCache
+from axon_inference.step.edits import Edits, SourceEdits
+from axon_inference.step.following import Head, Scores
 from axon_inference.step.graphs import Capture, Graphs, Outputs
 from axon_inference.step.sampling import sample
 from axon_inference.step.tap import Tap
@@ -46,6 +55,8 @@ class ModelRunner:
     ) -> None:
         self.model = model
         self.tap = Tap(sources)
+        self._edits = Edits(model.device)
+        self._head = Head(model.network)
         self.cache = SlotCache(slots, model.context_length)
         self._lengths = [0] * slots
         self._buffers = Buffers(model.device)
@@ -97,6 +108,8 @@ class ModelRunner:
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()  # so that the same step in parts may fit
             raise
+        finally:
+            self.tap.edits = {}
 
     def _run(self, feeds: Sequence[Feed]) -> StepResult:
         clock = _Clock(self.model.device)
@@ -104,7 +117,10 @@ class ModelRunner:
         for feed in feeds:  # also if the step fails: it may have written by then
             self._lengths[feed.slot] = feed.start + len(feed.ids)
         sources, k = _wanted(feeds)
-        if captured := self._graphs.run(step, k) if self._graphs else None:
+        self.tap.edits = edits = self._edits.of(feeds)
+        n_following = max(feed.alternatives or 0 for feed in feeds)
+        scores: Scores | None = None
+        if captured := self._captured(step, k):
             assert self._graphs
             numbers = self._graphs.numbers
             everyone = len(step.drawing) == len(feeds)
@@ -112,25 +128,29 @@ class ModelRunner:
             features = [captured.features[source].first(step.n_tokens, k) for source in sources]
             clock.lap("forward_ns")
         else:
-            numbers, logits = self._forward(step)
+            numbers, logits, scores = self._forward(step, n_following)
             clock.lap("forward_ns")
             features = [self.tap.read(source, k) for source in sources]
             clock.lap("sae_ns")
         chosen, logprobs = self._sample(step, numbers, logits)
-        found = self._buffers.fetch([chosen, logprobs, *chain.from_iterable(features)])
+        if step.n_asked and step.asked_draw:
+            asked, known = _asked(step, numbers)
+            scores = following.score(logits[asked], known, n_following)
+        changes = [(one.before, one.after) for one in edits.values()]
+        parts = [(chosen, logprobs), *features, *changes, *([scores] if scores else [])]
+        found = self._buffers.fetch(list(chain.from_iterable(parts)))
         clock.lap("sample_ns")
-        rows = {
-            source: SourceRows(*found[2 + 4 * n : 6 + 4 * n]) for n, source in enumerate(sources)
-        }
-        next_ids, spread = (_spread(values, step.drawing, len(feeds)) for values in found[:2])
-        return StepResult(
-            next_ids=next_ids.tolist(),
-            logprobs=spread.tolist(),
-            finite=_finite(feeds, spread, rows, step.offsets),
-            offsets=step.offsets.tolist(),
-            sources=rows,
-            times=clock.times,
-        )
+        return _result(feeds, step, sources, k, edits, found, clock.times)
+
+    def _captured(self, step: Plan, k: int) -> Outputs | None:
+        """A step's outputs by a captured graph, or None if it has to run eagerly.
+
+        Steps with edits do: a graph has no room for what somebody may want to change. So do those
+        that ask what follows a token after which nothing is drawn, whose logits nobody keeps.
+        """
+        if not self._graphs or self.tap.edits or not step.asked_draw:
+            return None
+        return self._graphs.run(step, k)
 
     def swap(self, first: int, second: int) -> None:
         """Exchange two slots; one that was freed costs half as much."""
@@ -153,25 +173,41 @@ class ModelRunner:
             self.cache.clear(slot, self._lengths[slot])
         self._lengths[slot] = 0
 
-    def _forward(self, step: Plan) -> tuple[Tensor, Tensor]:
-        """A step's numbers on the device, and logits of those that draw, one kernel at a time."""
+    def _forward(self, step: Plan, n_following: int = 0) -> tuple[Tensor, Tensor, Scores | None]:
+        """One kernel at a time: a step's numbers on the device, logits of those that draw, and the
+        scores of what may follow, unless these logits are enough for them."""
         numbers = self._buffers.send(step.numbers)
-        return numbers, self._network(numbers, batch.layout(step, numbers), _last(step, numbers))
+        where, last = batch.layout(step, numbers), _last(step, numbers)
+        if step.asked_draw:
+            return numbers, self._network(numbers, where, last), None
+        inputs = self._inputs(numbers, where)
+        body = self._head.run_body(inputs)
+        head = partial(self._head.logits, body, inputs)
+        vocabulary = self.model.vocab_size
+        asked, known = _asked(step, numbers)
+        scores = following.score_in_parts(head, asked, known, vocabulary, n_following)
+        logits = head(last) if len(last) else self._no_logits(numbers)
+        return numbers, logits, scores
 
-    def _network(self, numbers: Tensor, where: Layout, last: Tensor) -> Tensor:
-        """Logits [len(last), vocabulary] after these of a step's tokens."""
+    def _inputs(self, numbers: Tensor, where: Layout) -> dict[str, Any]:
         self.cache.layout = where
-        inputs = {
+        return {
             "input_ids": numbers[Row.ID, None],
             "position_ids": numbers[Row.POSITION, None],
             "past_key_values": self.cache,
             "use_cache": True,
             "layout": where,
         }
+
+    def _no_logits(self, numbers: Tensor) -> Tensor:
+        return torch.empty(0, self.model.vocab_size, device=numbers.device)
+
+    def _network(self, numbers: Tensor, where: Layout, last: Tensor) -> Tensor:
+        """Logits [len(last), vocabulary] after these of a step's tokens."""
+        inputs = self._inputs(numbers, where)
         if not len(last):  # a part of a prompt: the head would be work for nothing
-            body: Any = self.model.network.base_model
-            body(**inputs)
-            return torch.empty(0, self.model.vocab_size, device=numbers.device)
+            self._head.run_body(inputs)
+            return self._no_logits(numbers)
         logits: Tensor = self.model.network(**inputs, logits_to_keep=last).logits
         return logits[0]
 
@@ -195,7 +231,8 @@ class ModelRunner:
         return Outputs(logits, tuple(self.tap.read(source, self._top_k) for source in sources))
 
     def _rehearse(self, features: Features) -> None:
-        """Take a step that samples with every knob, and one that decodes and prefills."""
+        """Take a step that samples with every knob; one that decodes and prefills; and one with
+        edits of every source that can be edited, of which it is asked what follows."""
         knobs = Sampling(temperature=1, top_k=1, top_p=0.5, repetition_penalty=1.1)
         self.begin(0, [0])
         self.run([Feed(0, [0], 0, knobs, features, 0)])
@@ -204,6 +241,13 @@ class ModelRunner:
             decode, prefill = (Feed(n, [0] * (n + 1), 1 - n, knobs, features, 0) for n in (0, 1))
             self.run([decode, prefill])
             self.swap(0, 1)
+        edits = tuple(
+            Edit(index, 0, change, value=1.0)
+            for index, source in enumerate(self.tap.sources)
+            if not source.not_editable
+            for change in (Change.SET, Change.SWAP)
+        )
+        self.run([Feed(0, [0, 0], 0, knobs, features, None, edits, alternatives=1)])
 
     def _sample(self, step: Plan, numbers: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Next ids and their log-probabilities, one of each a feed that draws."""
@@ -223,6 +267,11 @@ def _last(step: Plan, numbers: Tensor) -> Tensor:
     return numbers[Row.LAST, : len(step.drawing)]
 
 
+def _asked(step: Plan, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the logits are of tokens of which it is asked what follows, and what is known to."""
+    return numbers[Row.ASKED, : step.n_asked], numbers[Row.FOLLOWING, : step.n_asked]
+
+
 class _Clock:
     """Times the stages of a step. A GPU runs behind the host, so there it is all one stage."""
 
@@ -236,6 +285,43 @@ class _Clock:
         name, now = stage if self._staged else "forward_ns", time.perf_counter_ns()
         spent = getattr(self.times, name) + now - self._began
         self.times, self._began = replace(self.times, **{name: spent}), now
+
+
+def _result(
+    feeds: Sequence[Feed],
+    step: Plan,
+    sources: Sequence[int],
+    k: int,
+    edits: Mapping[int, SourceEdits],
+    found: list[npt.NDArray[Any]],
+    times: StageTimes,
+) -> StepResult:
+    """All that a step found: what was drawn, features of the sources, what edits changed, and what
+    may follow."""
+    arrays = iter(found)
+    next_ids, logprobs = (_spread(array, step.drawing, len(feeds)) for array in islice(arrays, 2))
+    rows = {source: SourceRows(*islice(arrays, 4)) for source in sources}
+    edited = {}
+    for source, one in edits.items():
+        before, after = islice(arrays, 2)
+        edited[source] = one.told(before, after)
+        if source in rows:
+            rows[source] = one.reported(rows[source], after, k)
+    finite = _finite(feeds, logprobs, rows, step.offsets)
+    told = None
+    if step.n_asked:
+        told, good = following.told(feeds, *arrays)
+        finite &= good
+    return StepResult(
+        next_ids=next_ids.tolist(),
+        logprobs=logprobs.tolist(),
+        finite=finite.tolist(),
+        offsets=step.offsets.tolist(),
+        sources=rows,
+        edited=edited,
+        following=told,
+        times=times,
+    )
 
 
 def _wanted(feeds: Sequence[Feed]) -> tuple[tuple[int, ...], int]:
@@ -256,7 +342,7 @@ def _spread(values: npt.NDArray[Any], at: list[int], n: int) -> npt.NDArray[Any]
 
 def _finite(
     feeds: Sequence[Feed], logprobs: Activations, sources: dict[int, SourceRows], offsets: Ints
-) -> list[bool]:
+) -> npt.NDArray[np.bool_]:
     """Whether what each feed wants is finite. A bad vector makes its reconstruction error bad."""
     good = np.isfinite(logprobs)
     for source, rows in sources.items():
@@ -265,4 +351,4 @@ def _finite(
             # Others in the step may have asked for this source, and this feed not.
             wanted = feeds[index].features
             good[index] &= not (wanted.top_k and source in wanted.sources)
-    return [bool(value) for value in good]
+    return good

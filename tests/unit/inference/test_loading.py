@@ -84,6 +84,28 @@ def test_a_transcoder_is_refused(model: Path, tmp_path: Path) -> None:
         load(model, sae)
 
 
+@pytest.mark.parametrize(
+    ("hook", "about", "why"),
+    [
+        ("blocks.1.hook_resid_pre", {}, ""),
+        ("blocks.1.hook_mlp_out", {"hook_name_out": "blocks.1.hook_mlp_out"}, ""),
+        ("blocks.1.attn.hook_z", {}, ""),
+        (
+            "blocks.1.hook_resid_pre",
+            {"hook_name_out": "blocks.1.hook_mlp_out"},
+            "reads blocks.1.hook_resid_pre and writes blocks.1.hook_mlp_out",
+        ),
+        ("blocks.1.hook_resid_mid", {}, "cannot be changed at blocks.1.hook_resid_mid"),
+    ],
+)
+def test_a_source_says_why_its_features_cannot_be_edited(
+    model: Path, tmp_path: Path, hook: str, about: dict[str, str], why: str
+) -> None:
+    [source] = load(model, tiny.sae_folder(tmp_path, "standard", hook, **about)).sources
+    assert why in source.not_editable
+    assert bool(source.not_editable) is bool(why)
+
+
 def test_sources_with_the_same_name_are_refused(model: Path, tmp_path: Path) -> None:
     hook = "blocks.1.hook_resid_pre"
     twins = [tiny.sae_folder(tmp_path / parent / "mine", "standard", hook) for parent in "ab"]
