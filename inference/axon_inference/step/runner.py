@@ -179,10 +179,14 @@ class ModelRunner:
         slots, context = self.cache.slots, self.model.context_length
         graphs = Graphs(self._decode, slots, context, self._top_k, self.model.device)
         graphs.capture(capture)
-        graphs.check(lambda step: self._outputs(self._forward(step)[1]))
+        graphs.check(self.eager)
         for slot in range(slots):
             self.cache.clear(slot)
         return graphs
+
+    def eager(self, step: Plan) -> Outputs:
+        """A decode step's outputs, found one kernel at a time."""
+        return self._outputs(self._forward(step)[1])
 
     def _decode(self, numbers: Tensor) -> Outputs:
         """A decode step as a graph runs it: no kernel depends on a value."""
