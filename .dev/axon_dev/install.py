@@ -220,6 +220,12 @@ def cpu_build() -> list[str]:
     return [wanted] if known else ["--torch-backend=cpu", wanted]
 
 
+def cuda_build() -> list[str | Path]:
+    """Arguments of `uv pip` for the package index's own build, with CUDA and what it needs."""
+    version = _torch()
+    return ["-c", LOCK, f"torch=={version},!={version}+cpu"]
+
+
 def _install_torch(build: str, fixed: bool) -> str:
     """Install torch before all other packages. Returns the build: cpu or cuda."""
     common = ("install", "--reinstall-package", "torch")
@@ -234,8 +240,7 @@ def _install_torch(build: str, fixed: bool) -> str:
             say(f"{problem}\nThe CPU build of torch cannot be installed.")
             say("Installing the package index's own build, with CUDA: several GB (Ctrl-C to stop).")
             build = "cuda"
-    version = _torch()
-    uv("Installing torch", *common, "-c", LOCK, f"torch=={version},!={version}+cpu")
+    uv("Installing torch", *common, *cuda_build())
     return build
 
 
