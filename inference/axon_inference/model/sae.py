@@ -58,8 +58,12 @@ def most_bytes(width: int, rows: int, itemsize: int = 4) -> int:
 class SAE(nn.Module):
     """One SAE of `width` features over vectors of length `d_in`, with weights of `dtype`.
 
+    The two products and the activations are of `dtype`. What is done to vectors before and after
+    is float32 at least, and so is all that is folded.
+
     Args:
         theirs: the SAE in SAELens. It loses its weights to this one.
+        dtype: of its weights here; None leaves them as they are.
         centers: whether the mean of a vector is subtracted first, as in the model it was trained
             on.
 
@@ -67,16 +71,20 @@ class SAE(nn.Module):
         PackingError: packed weights give other results than plain ones.
     """
 
-    def __init__(self, theirs: Any, centers: bool = False) -> None:
+    def __init__(
+        self, theirs: Any, centers: bool = False, dtype: torch.dtype | None = None
+    ) -> None:
         super().__init__()
         self.width, self.d_in = int(theirs.cfg.d_sae), int(theirs.cfg.d_in)
-        self.dtype: torch.dtype = theirs.W_dec.dtype
+        self.dtype: torch.dtype = dtype or theirs.W_dec.dtype
+        self._wide = torch.promote_types(self.dtype, torch.float32)
         self._centers = centers
         self._normalize = theirs.cfg.normalize_activations
         self._shifts = bool(theirs.cfg.apply_b_dec_to_input)
-        self._fold(theirs)
-        self._take(theirs)
-        self.W_dec, self.b_dec = _fixed(theirs.W_dec), _fixed(theirs.b_dec)
+        self._fold(theirs.to(self._wide))
+        self.b_dec = _fixed(theirs.b_dec.clone())
+        self._take(theirs.to(self.dtype))
+        self.W_dec = _fixed(theirs.W_dec)
         if self.W_dec.device.type == "cpu":
             prepack.unmap(self)
 
@@ -116,16 +124,16 @@ class SAE(nn.Module):
         return Strongest(*map(torch.cat, zip(*found, strict=True)))
 
     def _read(self, vectors: Tensor, k: int) -> Strongest:
-        x = vectors.to(self.dtype)
+        x = vectors.to(self._wide)
         if self._centers:
             x = x - x.mean(-1, keepdim=True)
         z, leave = self._enter(x)
-        values, ids, l0, every = self._active(z, k)
+        values, ids, l0, every = self._active(z.to(self.dtype), k)
         if every is None:
             y = embedding_bag(ids, self.W_dec, mode="sum", per_sample_weights=values)
         else:
             y = every @ self.W_dec
-        missed = (x - leave(y + self.b_dec)).float().square().sum(-1)
+        missed = (x - leave(y.to(self._wide) + self.b_dec)).float().square().sum(-1)
         error = missed / x.float().square().sum(-1).clamp_min(1e-12)
         return Strongest(ids[:, :k], values[:, :k].float(), l0, error)
 
@@ -249,9 +257,9 @@ ARCHITECTURES: dict[str, type[SAE]] = {
 
 
 @torch.no_grad()
-def of(theirs: Any, *, centers: bool = False) -> SAE:
+def of(theirs: Any, *, centers: bool = False, dtype: torch.dtype | None = None) -> SAE:
     """The SAE that computes what one of SAELens does, with its decoder norms folded in."""
-    return ARCHITECTURES[theirs.cfg.architecture()](theirs, centers)
+    return ARCHITECTURES[theirs.cfg.architecture()](theirs, centers, dtype)
 
 
 def _fixed(weight: Tensor) -> nn.Parameter:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
+from axon_inference.model import prepack
 from axon_inference.model.network import ATTENTION, HookPoint, LanguageModel
 from axon_inference.model.sae import SAE, of
 from axon_inference.model.sources import Source
@@ -113,6 +114,7 @@ def subject(case: Case) -> Subject:
         exact = _network(case)
         network = deepcopy(exact).to(case.precision)
         network.set_attn_implementation(ATTENTION)
+        prepack.fuse(network)
         text = torch.tensor([case.prompt_ids(seed, 96 % case.context) for seed in range(28)])
         vectors = residuals(exact, text.to(case.device), points(exact))
         everywhere = points(network)
@@ -199,6 +201,7 @@ def _source(case: Case, hook: HookPoint, vectors: Tensor) -> Source:
         W_dec=decoder,
         b_dec=mean,
         fold_W_dec_norm=lambda: None,  # they are 1
+        to=lambda dtype: theirs,  # it is float32 already
     )
     return Source(f"random/{hook.name}", hook, hook.name, of(theirs), "standard", True, "")
 
