@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run up up-gpu down test test-nightly test-compose check check-quality fmt setup install chromium proto demo-model labels bench bench-docs fuzz soak lock clean
+.PHONY: help run up up-gpu down test test-nightly test-compose check check-quality fmt setup install chromium proto demo-model labels bench bench-gpu bench-docs fuzz soak lock clean
 CHECKS := check-format check-lint check-contract check-stubs check-layers check-types check-page
 .PHONY: $(CHECKS)
 
@@ -92,6 +92,11 @@ labels: ## Download labels from Neuronpedia in advance (SOURCE=gpt2-small/8-res-
 
 bench: install ## Run the benchmark on this machine, about twenty minutes (ARGS="--quick", ARGS="--only KEY,...")
 	@$(VENV_PYTHON) -m tests.bench $(ARGS)
+
+# It installs nothing: any Python whose torch sees the GPU will do, also on a machine without a network.
+bench-gpu: ## Measure on an NVIDIA GPU, at most nine minutes: parity, speed, memory, timelines (installs nothing; ARGS=--rehearse)
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONPATH=proto:inference HF_HUB_OFFLINE=1 \
+	  $(or $(PYTHON),python3) -m tests.bench.gpu $(ARGS)
 
 bench-docs: install ## Write docs/performance.md from the results in docs/performance
 	@$(VENV_PYTHON) -m tests.bench.docs

@@ -245,7 +245,7 @@ def _set(tensor: Tensor, index: Any, value: Any) -> None:
     elif not isinstance(value, Tensor):
         torch.ops.aten.index_put_(view, rest, view.new_full((), value))
     elif all(part is None for part in rest):
-        view.copy_(value)
+        torch.ops.aten.copy_(view, value)
     else:
         torch.ops.aten.index_put_(view, rest, value)
 

@@ -164,6 +164,12 @@ def _cpu_build() -> list[str]:
     return [wanted] if known else ["--torch-backend=cpu", wanted]
 
 
+def cuda_build() -> list[str | Path]:
+    """Arguments of `uv pip` for the package index's own build, with CUDA and what it needs."""
+    version = torch_version()
+    return ["-c", LOCK, f"torch=={version},!={version}+cpu"]
+
+
 def _install_torch(build: str) -> None:
     """Install a build of torch before all other packages; "" is the CPU's, if there is one."""
     if build != "cuda" and sys.platform == "linux":
@@ -175,8 +181,7 @@ def _install_torch(build: str) -> None:
             # This downloads several GB, so the user is told before it begins.
             say(f"{problem}\nThe CPU build of torch cannot be installed.")
             say("Installing the package index's own build, with CUDA: several GB (Ctrl-C to stop).")
-    version = torch_version()
-    return uv("Installing torch", "install", "-c", LOCK, f"torch=={version},!={version}+cpu")
+    return uv("Installing torch", "install", *cuda_build())
 
 
 def _install_tools(lock: Path) -> None:

@@ -34,7 +34,7 @@ def main() -> int:
     if arguments.command == "healthcheck":
         from axon_inference.serving import healthcheck
 
-        return healthcheck.main(settings)
+        return healthcheck.main(settings, wait=arguments.wait)
     logs.configure(settings.log_level, settings.log_format)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells every request at INFO
     match arguments.command:
@@ -67,9 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="serve until told to stop (the default)")
     listing = commands.add_parser("models", help="list models, and which SAEs there are for them")
     listing.add_argument("names", nargs="*", metavar="NAME", help="a model, and a set of its SAEs")
-    commands.add_parser(
+    health = commands.add_parser(
         "healthcheck", help="check whether the service of these settings serves; exit code 0 if so"
     )
+    health.add_argument("--wait", action="store_true", help="while it loads, wait for the outcome")
     commands.add_parser("download", help="download AXON_MODEL and AXON_SOURCES, and end")
     return parser
 

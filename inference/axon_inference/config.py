@@ -69,6 +69,12 @@ class Settings(FromEnvironment):
     dtype: str = setting(
         "AXON_DTYPE", "float32", f"one of {', '.join(DTYPES)}", read.one_of(*DTYPES)
     )
+    sae_dtype: str = setting(
+        "AXON_SAE_DTYPE",
+        "float32",
+        f"the SAEs' weights and products: one of {', '.join(DTYPES)}",
+        read.one_of(*DTYPES),
+    )
     threads: int = setting(
         "AXON_THREADS",
         0,

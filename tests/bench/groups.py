@@ -213,7 +213,7 @@ def over_grpc(bench: Bench, results: Results) -> None:
     ours, new = bench.ours, bench.plan.new
     texts = [bench.text(seed) for seed in range(8)]
     requests = [ours.request(ours.prompt_ids(text), new) for text in texts]
-    with Server(bench.subject, slots=8) as server:
+    with Server.of(bench.subject, slots=8) as server:
         server.rate(texts, new)
         want = [[token.token_id for token in tokens] for tokens in ours.run(requests).streams]
         _same("gRPC", server.ids, want)

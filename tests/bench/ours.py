@@ -5,19 +5,21 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from axon_inference.config import Settings
-from axon_inference.engine.engine import Engine
+from axon_inference.engine.engine import Engine, Publish
 from axon_inference.engine.requests import Event, Failed, Features, Request, Sampling, Token, Tokens
 from axon_inference.engine.scheduler import Scheduler
-from axon_inference.loading import ready
+from axon_inference.step.runner import ModelRunner
 
 from .subject import Subject
 
 FEATURES = 15
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -40,38 +42,17 @@ class Run:
         return statistics.median(self.step_seconds[middle : -middle or None])
 
 
-class Ours:
-    """A loaded model and SAE; each run uses a new engine over them.
+class Runs:
+    """A runner; each run uses a new engine over it.
 
     All steps run on one separate thread, as in the service. OpenMP waits differently when several
     threads have called it. On a busy machine that alone changes the speed of steps several times.
     """
 
-    def __init__(
-        self,
-        subject: Subject,
-        *,
-        device: str,
-        slots: int,
-        context: int = 0,
-        graphs: str = "auto",
-    ) -> None:
-        self.settings = Settings(
-            model=str(subject.model),
-            sources=(str(subject.sae),),
-            device=device,
-            slots=slots,
-            context_length=context,
-            graphs=graphs,
-        )
-        self.loaded = ready.load(self.settings)
+    def __init__(self, runner: ModelRunner, tokenizer: Any, prefill_tokens: int) -> None:
+        self.runner = runner
+        self._tokenizer, self._prefill_tokens = tokenizer, prefill_tokens
         self._thread = ThreadPoolExecutor(1, "engine")
-
-    def prompt_ids(self, text: str) -> list[int]:
-        """The ids of a prompt, BOS first."""
-        bos = self.loaded.served.bos_id
-        assert bos is not None
-        return [bos, *self.loaded.served.encode(text)]
 
     def request(self, ids: Sequence[int], new: int, features: int = FEATURES) -> Request:
         """A greedy request with the strongest features of every token but BOS; 0 asks for none."""
@@ -79,21 +60,29 @@ class Ours:
             prompt_ids=tuple(ids),
             max_tokens=new,
             sampling=Sampling(temperature=0),
-            features=Features(sources=(0,) if features else (), top_k=features),
+            features=Features(sources=self._sources if features else (), top_k=features),
             has_bos=True,
         )
 
+    @property
+    def _sources(self) -> tuple[int, ...]:
+        return tuple(range(len(self.runner.tap.sources)))
+
+    def on_thread(self, call: Callable[[], Found]) -> Found:
+        """What `call` returns on the thread of all steps."""
+        return self._thread.submit(call).result()
+
     def run(self, requests: Sequence[Request], arriving_over: int = 0) -> Run:
         """Runs all requests to their end; they arrive evenly over `arriving_over` steps."""
-        return self._thread.submit(self._run, requests, arriving_over).result()
+        return self.on_thread(lambda: self._run(requests, arriving_over))
 
     def full_house(self, requests: Sequence[Request], seats: int) -> float:
         """Tokens/s while all `seats` slots are taken; when a request ends, the next one starts."""
-        return self._thread.submit(self._full_house, requests, seats).result()
+        return self.on_thread(lambda: self._full_house(requests, seats))
 
     def _run(self, requests: Sequence[Request], arriving_over: int) -> Run:
         told: list[tuple[int, Event]] = []
-        engine = self._engine(len(requests), len(requests), told)
+        engine = self.engine(len(requests), len(requests), told.extend)
         arrivals = [index * arriving_over // len(requests) for index in range(len(requests))]
         ids: list[int] = []
         steps: list[float] = []
@@ -116,7 +105,7 @@ class Ours:
 
     def _full_house(self, requests: Sequence[Request], seats: int) -> float:
         told: list[tuple[int, Event]] = []
-        engine = self._engine(seats, len(requests), told)
+        engine = self.engine(seats, len(requests), told.extend)
         ids = [engine.submit(request) for request in requests]
         began = time.perf_counter()
         while sum(engine.progress()) >= seats:
@@ -128,14 +117,47 @@ class Ours:
         engine.step()
         return made / seconds
 
-    def _engine(self, slots: int, queue: int, told: list[tuple[int, Event]]) -> Engine:
+    def engine(self, slots: int, queue: int, publish: Publish) -> Engine:
+        """A new engine, whose steps are to be called on the thread of all steps."""
         return Engine(
-            runner=self.loaded.runner,
-            tokenizer=self.loaded.tokenizer,
-            scheduler=Scheduler(slots, queue, self.loaded.prefill_tokens),
+            runner=self.runner,
+            tokenizer=self._tokenizer,
+            scheduler=Scheduler(slots, queue, self._prefill_tokens),
             eos_ids=frozenset(),  # so that every text has the length asked for
-            publish=told.extend,
+            publish=publish,
         )
+
+
+class Ours(Runs):
+    """A model and SAE, loaded as the service loads them."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        *,
+        device: str,
+        slots: int,
+        context: int = 0,
+        graphs: str = "auto",
+    ) -> None:
+        from axon_inference.loading import ready
+
+        self.settings = Settings(
+            model=str(subject.model),
+            sources=(str(subject.sae),),
+            device=device,
+            slots=slots,
+            context_length=context,
+            graphs=graphs,
+        )
+        self.loaded = ready.load(self.settings)
+        super().__init__(self.loaded.runner, self.loaded.tokenizer, self.loaded.prefill_tokens)
+
+    def prompt_ids(self, text: str) -> list[int]:
+        """The ids of a prompt, BOS first."""
+        bos = self.loaded.served.bos_id
+        assert bos is not None
+        return [bos, *self.loaded.served.encode(text)]
 
 
 def _generated(tokens: Sequence[Token]) -> int:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,24 +25,32 @@ _START_SECONDS = 180
 
 
 class Server:
-    """`python -m axon_inference` during a `with` block."""
+    """A service in a process of its own during a `with` block; `command` starts it.
 
-    def __init__(self, subject: Subject, slots: int) -> None:
+    It serves on the port in its variable AXON_GRPC_PORT.
+    """
+
+    def __init__(self, command: Sequence[str], settings: Mapping[str, str]) -> None:
         port = free_port()
         self.address = f"127.0.0.1:{port}"
-        self._env = {
-            **os.environ,
-            "AXON_MODEL": str(subject.model),
-            "AXON_SOURCES": str(subject.sae),
-            "AXON_GRPC_PORT": str(port),
-            "AXON_SLOTS": str(slots),
-            "AXON_LOG_LEVEL": "WARNING",
-        }
+        self._command = command
+        self._env = {**os.environ, **settings, "AXON_GRPC_PORT": str(port)}
         #: The token ids of each stream in the last run, including the prompt.
         self.ids: list[list[int]] = []
 
+    @classmethod
+    def of(cls, subject: Subject, slots: int) -> Self:
+        """`python -m axon_inference`."""
+        settings = {
+            "AXON_MODEL": str(subject.model),
+            "AXON_SOURCES": str(subject.sae),
+            "AXON_SLOTS": str(slots),
+            "AXON_LOG_LEVEL": "WARNING",
+        }
+        return cls([sys.executable, "-m", "axon_inference"], settings)
+
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen([sys.executable, "-m", "axon_inference"], env=self._env)
+        self._process = subprocess.Popen(self._command, env=self._env)
         try:
             self._wait()
         except BaseException:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from axon_inference.config import Settings
 from axon_inference.serving import healthcheck
+from axon_inference.serving.service import Service
 
 from .. import certificates
 from ..ports import free_port
@@ -34,6 +35,31 @@ async def test_it_says_whether_the_service_serves(capsys: pytest.CaptureFixture[
     assert serves == "axon-inference: serving"
     assert broken == "axon-inference: cannot serve: the model is broken"
     assert gone.startswith(f"axon-inference: no answer from 127.0.0.1:{settings.port}: ")
+
+
+@pytest.mark.parametrize(("code", "line"), [(0, "serving"), (1, "cannot serve: no")])
+async def test_it_can_wait_until_loading_has_ended(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, code: int, line: str
+) -> None:
+    monkeypatch.setattr(healthcheck, "_PAUSE", 0.01)
+    async with serving() as service:
+        fresh = Service(service.settings, on_fatal=pytest.fail)
+        ready, service._servicer.ready = service._servicer.ready, None
+        service._servicer.unavailable = fresh._servicer.unavailable
+        await service._say_serving(False)
+        settings = Settings(port=service.port)
+        waiting = asyncio.create_task(asyncio.to_thread(healthcheck.main, settings, wait=True))
+        for progress in ("fetching a file (1 of 2 GB)", "loading source a"):
+            await asyncio.sleep(0.2)
+            assert not waiting.done()
+            service._report(progress)
+        if code:
+            service.refuse(line)
+        else:
+            service._servicer.ready = ready
+            await service._say_serving(True)
+        assert await waiting == code
+    assert capsys.readouterr().out == f"axon-inference: {line}\n"
 
 
 @pytest.mark.parametrize("name", ["DNS:axon.lab.example", "DNS:*.lab.example", "IP:192.0.2.1"])

@@ -19,12 +19,14 @@ from axon_inference.config import Settings
 from axon_inference.engine.requests import Change, Edit, Features, Sampling
 from axon_inference.engine.step import Feed
 from axon_inference.loading import ready
-from axon_inference.model import prepack
+from axon_inference.loading.ready import Loaded
+from axon_inference.model import features, prepack
 from axon_inference.step.batch import Buffers, Ints, packed
 from axon_inference.step.graphs import Graphs
 from axon_inference.step.runner import ModelRunner
 from axon_inference.step.sampling import Knobs, sample
 from torch import Tensor
+from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from .. import tiny
 from ..fake_cuda import FakeGpu
@@ -44,24 +46,34 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (9, 0))
 
 
-def on_gpu(gpu: FakeGpu, folder: Path, family: str, architectures: list[str]) -> ModelRunner:
-    """A runner whose weights are on the device."""
+def on_gpu(
+    gpu: FakeGpu, folder: Path, family: str, architectures: list[str], **settings: Any
+) -> Loaded:
+    """A runner and a reader whose weights are on the device."""
     hooks = ["blocks.1.hook_resid_post", "blocks.2.hook_resid_pre"]
+    # Each SAE enters in another way, and the first reads centred vectors.
+    ways: list[dict[str, Any]] = [
+        {"model_from_pretrained_kwargs": {"center_writing_weights": True}},
+        {"normalize_activations": "layer_norm"},
+    ]
     saes = [
-        tiny.sae_folder(folder / name, name, hook, d_sae=8192)
-        for name, hook in zip(architectures, hooks, strict=False)
+        tiny.sae_folder(folder / name, name, hook, d_sae=8192, **way)
+        for name, hook, way in zip(architectures, hooks, ways, strict=False)
     ]
     model = tiny.family_folder(folder / "model", family)
     # Without data, torch can multiply experts' weights in half precision only.
-    dtype = "bfloat16" if family == "qwen3_moe" else "float32"
+    if family == "qwen3_moe":
+        settings = {"dtype": "bfloat16", **settings}
     names = tuple(map(str, saes))
-    settings = Settings(model=str(model), sources=names, slots=4, device="cpu", dtype=dtype)
-    runner = ready.load(settings).runner
+    loaded = ready.load(
+        Settings(model=str(model), sources=names, slots=4, device="cpu", **settings)
+    )
+    runner = loaded.runner
     gpu.move([runner.model.network, *(source.sae for source in runner.tap.sources)])
     runner._seen = gpu.tensor(runner._seen)
-    runner.cache.keys.clear()
-    runner.cache.values.clear()
-    return runner
+    for kept in (runner.cache.keys, runner.cache.values):
+        kept.update({layer: gpu.tensor(tensor) for layer, tensor in kept.items()})
+    return loaded
 
 
 KNOBS = [
@@ -121,25 +133,76 @@ def test_a_step_of_each_family_stays_on_the_device(
 ) -> None:
     """Steps that decode, eager and captured; that read prompts too; and of which some rows, or
     none, draw a next token."""
-    runner = on_gpu(gpu, tmp_path, family, ["standard"])
-    prompt = Feed(3, [1] * 11, 2, KNOBS[1], Features((0,), 5), 0)
-    part = Feed(2, [1] * 11, 2, KNOBS[1], Features((0,), 5), None)
+    every_step(gpu, on_gpu(gpu, tmp_path, family, ["standard"]).runner, Features((0,), 5))
+
+
+def every_step(gpu: FakeGpu, runner: ModelRunner, wanted: Features) -> None:
+    """Steps that decode, eager and captured; that read prompts too; and of which some rows, or
+    none, draw a next token."""
+    prompt = Feed(3, [1] * 11, 2, KNOBS[1], wanted, 0)
+    part = Feed(2, [1] * 11, 2, KNOBS[1], wanted, None)
     for feeds in (decoding(0, 5, 2), [*decoding(1, None), prompt], [part], [part, prompt]):
-        run(gpu, runner, feeds)
+        run(gpu, runner, [replace(feed, features=wanted) for feed in feeds])
     capture(gpu, runner)
     for feeds in (decoding(0, 5, 2, 9), decoding(1, None, 3), decoding(None, None)):
-        run(gpu, runner, feeds)
+        run(gpu, runner, [replace(feed, features=wanted) for feed in feeds])
 
 
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
 @pytest.mark.parametrize("architectures", [["jumprelu", "gated"], ["topk", "standard"]])
 def test_a_step_of_each_architecture_stays_on_the_device(
-    gpu: FakeGpu, tmp_path: Path, architectures: list[str]
+    gpu: FakeGpu, tmp_path: Path, architectures: list[str], family: str
 ) -> None:
-    runner = on_gpu(gpu, tmp_path, "gpt2", architectures)
-    feeds = [replace(feed, features=Features((0, 1), 5)) for feed in decoding(0, 5)]
-    run(gpu, runner, feeds)
-    capture(gpu, runner)
-    run(gpu, runner, feeds)
+    every_step(gpu, on_gpu(gpu, tmp_path, family, architectures).runner, Features((0, 1), 5))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_step_in_half_precision_stays_on_the_device(
+    gpu: FakeGpu, tmp_path: Path, dtype: str
+) -> None:
+    loaded = on_gpu(gpu, tmp_path, "llama", ["jumprelu", "standard"], dtype=dtype)
+    every_step(gpu, loaded.runner, Features((0, 1), 5))
+
+
+def test_matching_pursuit_alone_waits_for_the_device(gpu: FakeGpu, tmp_path: Path) -> None:
+    """It looks whether it has ended, so its steps cannot be captured."""
+    runner = on_gpu(gpu, tmp_path, "gpt2", ["matching_pursuit"]).runner
+    with pytest.raises(DataDependentOutputException):
+        run(gpu, runner, decoding(0))
+
+
+def test_slots_change_hands_on_the_device(gpu: FakeGpu, tmp_path: Path) -> None:
+    runner = on_gpu(gpu, tmp_path, "gpt2", ["standard"]).runner
+    with copies(gpu):
+        runner.begin(0, [1, 2])
+        runner._lengths = [5, 3, 0, 0]
+        runner.swap(0, 1)
+        runner.swap(1, 2)
+        runner.swap(1, 2)
+        runner.free(0)
+
+
+def test_what_a_feature_does_is_found_on_the_device(
+    gpu: FakeGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the lists of the answer leave it."""
+    loaded = on_gpu(gpu, tmp_path, "gpt2", ["jumprelu", "standard"])
+    reader = loaded.reader
+    unembedding = replace(reader._unembedding, gain=gpu.tensor(reader._unembedding.gain))
+    monkeypatch.setattr(reader, "_unembedding", unembedding)
+    copied: list[Tensor] = []
+
+    def on_host(ranked: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        copied.extend(ranked)
+        return torch.tensor([1]), torch.tensor([0.5])
+
+    with gpu, monkeypatch.context() as patch:
+        patch.setattr(features, "_on_host", on_host)
+        patch.setattr(features, "inference", lambda _: torch.inference_mode())
+        ranked = reader._rank(0, 3)
+    assert len(ranked) == 3
+    assert [len(tensor) for tensor in copied] == [100] * 6
+    assert {tensor.device for tensor in copied} == {gpu.device}
 
 
 @pytest.mark.parametrize("architectures", [["jumprelu", "gated"], ["topk", "standard"]])
@@ -169,7 +232,7 @@ def test_a_step_with_edits_stays_on_the_device(
 def test_an_operation_that_leaves_the_device_is_detected(
     gpu: FakeGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runner = on_gpu(gpu, tmp_path, "gpt2", ["standard"])
+    runner = on_gpu(gpu, tmp_path, "gpt2", ["standard"]).runner
     sae = runner.tap.sources[0].sae
     activations = sae._activations
     for leave in (

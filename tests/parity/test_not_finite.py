@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -154,6 +155,6 @@ def test_a_lost_device_is_distinguished_from_a_failure(
     monkeypatch.setattr("axon_inference.step.runner.lost", lambda device: gone)
     monkeypatch.setattr(type(runner), "_run", fail)
     monkeypatch.setattr(type(runner.cache), "_tensors", fail)
-    monkeypatch.setattr(torch, "tensor", fail)
+    monkeypatch.setattr(runner, "_seen", MagicMock(__setitem__=fail))
     with pytest.raises(told):
         getattr(runner, work)(*arguments)

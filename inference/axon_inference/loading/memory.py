@@ -84,13 +84,18 @@ def require(needed: Need, model: LanguageModel) -> None:
     if needed.total <= available:
         return
     half = "" if model.dtype.itemsize < 4 else "AXON_DTYPE=bfloat16 (halves the weights), "
+    sources = (
+        "AXON_SAE_DTYPE=bfloat16 (halves the sources), "
+        if needed.sources > needed.weights // 4
+        else ""
+    )
     raise MemoryTooSmall(
         f"{model.id} needs about {readable(needed.total)} (weights {readable(needed.weights)}, "
         f"sources {readable(needed.sources)}, keys and values {readable(needed.cache)}, a step "
         f"{readable(needed.step)}), but {readable(available)} of {_place(model.device)} are "
-        f"available. To need less, set {half}fewer AXON_SOURCES, fewer AXON_SLOTS or a shorter "
-        "AXON_CONTEXT_LENGTH (keys and values), or a smaller AXON_PREFILL_TOKENS (a step); or "
-        "serve a smaller model (`python -m axon_inference models`)"
+        f"available. To need less, set {half}{sources}fewer AXON_SOURCES, fewer AXON_SLOTS or a "
+        "shorter AXON_CONTEXT_LENGTH (keys and values), or a smaller AXON_PREFILL_TOKENS (a step); "
+        "or serve a smaller model (`python -m axon_inference models`)"
     )
 
 

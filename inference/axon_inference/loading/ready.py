@@ -100,7 +100,7 @@ def _load(
     sources = []
     for spec in selection.sources:
         report(f"loading source {spec}")
-        sources.append(load_source(spec, model))
+        sources.append(load_source(spec, model, settings.sae_dtype))
     _require_distinct(sources)
     if capture is None and model.device.type == "cuda" and settings.graphs == "auto":
         capture = CudaCapture(model.device)
@@ -200,12 +200,13 @@ def _load_model(
         # A few kilobytes are enough to know this before gigabytes are downloaded.
         memory.require(memory.need(empty, slots), empty)
     fetch(selection.wanted, report)
-    sizes = [check(spec, empty) for spec in selection.sources]
+    sizes = [check(spec, empty, settings.sae_dtype) for spec in selection.sources]
     tokens = _most_tokens(_prefill_tokens(settings, device), slots)
     memory.require(memory.need(empty, slots, sizes, tokens), empty)
     report(f"loading model {selection.id} from {folder}")
     model = load_weights(empty, str(folder))
     selfcheck = SelfCheck(model)
+    prepack.fuse(model.network)
     if prepack.available(model.device, model.dtype):
         prepack.prepack(model.network)
     return model, slots, selfcheck

@@ -120,17 +120,25 @@ class FeatureReader:
             cosines = _cosines(one.sae.W_dec, index)
             # Among them it would be the nearest to itself.
             cosines[index] = -torch.inf
-            return _largest(effects), _largest(-effects), _largest(cosines)
+            largest = _largest(effects), _largest(-effects), _largest(cosines)
+        raising, lowering, near = map(_on_host, largest)
+        return raising, lowering, near
 
     def _effect(self, token_id: int, logit: float) -> TokenEffect:
         return TokenEffect(token_id, self._decode([token_id]), logit)
 
 
 def _largest(values: Tensor) -> _Ranked:
-    """The largest of some values and where they are, if above 0: both [k], on the host."""
+    """Where the largest of some values are, and these: both [k]."""
     top = values.topk(min(MAX_FEATURE_ENTRIES, len(values)))
-    kept = top.values > 0
-    return top.indices[kept].to("cpu", torch.int32), top.values[kept].cpu()
+    return top.indices, top.values
+
+
+def _on_host(ranked: _Ranked) -> _Ranked:
+    """The same on the host, without values that are not above 0."""
+    ids, values = ranked[0].to("cpu", torch.int32), ranked[1].cpu()
+    kept = values > 0
+    return ids[kept], values[kept]
 
 
 def _first(ranked: _Ranked, count: int) -> Iterable[tuple[int, float]]:

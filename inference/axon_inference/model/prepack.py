@@ -74,7 +74,7 @@ class PackedLinear(nn.Module):
 
 
 def prepack(network: nn.Module) -> None:
-    """Replace every linear layer of a network in place; activations by equal, faster ones.
+    """Replace every linear layer of a network in place.
 
     Layers of derived classes stay: they may compute something else. A head that shares its weight
     with the token embedding is packed too, and the embedding keeps the plain form, as rows are
@@ -86,9 +86,15 @@ def prepack(network: nn.Module) -> None:
                 setattr(module, name, PackedLinear(child.weight, child.bias))
             elif type(child) is Conv1D:
                 setattr(module, name, PackedLinear(child.weight.t(), child.bias))
-            elif type(child) is NewGELUActivation:
-                setattr(module, name, nn.GELU(approximate="tanh"))  # one pass, not eight
     unmap(network)
+
+
+def fuse(network: nn.Module) -> None:
+    """Replace activations of a network in place by equal ones that take one pass, not eight."""
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if type(child) is NewGELUActivation:
+                setattr(module, name, nn.GELU(approximate="tanh"))
 
 
 def unmap(module: nn.Module) -> None:

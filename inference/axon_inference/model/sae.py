@@ -69,8 +69,12 @@ def most_bytes(width: int, rows: int, itemsize: int = 4) -> int:
 class SAE(nn.Module):
     """One SAE of `width` features over vectors of length `d_in`, with weights of `dtype`.
 
+    The two products and the activations are of `dtype`. What is done to vectors before and after
+    is float32 at least, and so is all that is folded.
+
     Args:
         theirs: the SAE in SAELens. It loses its weights to this one.
+        dtype: of its weights here; None leaves them as they are.
         centers: whether the mean of a vector is subtracted first, as in the model it was trained
             on.
 
@@ -78,16 +82,20 @@ class SAE(nn.Module):
         PackingError: packed weights give other results than plain ones.
     """
 
-    def __init__(self, theirs: Any, centers: bool = False) -> None:
+    def __init__(
+        self, theirs: Any, centers: bool = False, dtype: torch.dtype | None = None
+    ) -> None:
         super().__init__()
         self.width, self.d_in = int(theirs.cfg.d_sae), int(theirs.cfg.d_in)
-        self.dtype: torch.dtype = theirs.W_dec.dtype
+        self.dtype: torch.dtype = dtype or theirs.W_dec.dtype
+        self._wide = torch.promote_types(self.dtype, torch.float32)
         self._centers = centers
         self._normalize = theirs.cfg.normalize_activations
         self._shifts = bool(theirs.cfg.apply_b_dec_to_input)
-        self._fold(theirs)
-        self._take(theirs)
-        self.W_dec, self.b_dec = _fixed(theirs.W_dec), _fixed(theirs.b_dec)
+        self._fold(theirs.to(self._wide))
+        self.b_dec = _fixed(theirs.b_dec.clone())
+        self._take(theirs.to(self.dtype))
+        self.W_dec = _fixed(theirs.W_dec)
         if self.W_dec.device.type == "cpu":
             prepack.unmap(self)
 
@@ -149,14 +157,14 @@ class SAE(nn.Module):
         return Strongest(*map(torch.cat, zip(*found, strict=True)))
 
     def _read(self, vectors: Tensor, k: int) -> Strongest:
-        x = self._centered(vectors.to(self.dtype))
+        x = self._centered(vectors.to(self._wide))
         z, scale, mean = self._enter(x)
-        values, ids, l0, every = self._active(z, k)
+        values, ids, l0, every = self._active(z.to(self.dtype), k)
         if every is None:
             y = embedding_bag(ids, self.W_dec, mode="sum", per_sample_weights=values)
         else:
             y = every @ self.W_dec
-        y = y + self.b_dec
+        y = y.to(self._wide) + self.b_dec
         if scale is not None:
             y = y * scale
         if mean is not None:
@@ -198,12 +206,12 @@ class SAE(nn.Module):
             change: from their activations a [R, F] to a' - a.
 
         Returns:
-            a and a' [R, F], and what is added [R, d_in], of the SAE's type.
+            a and a' [R, F], and what is added [R, d_in], float32 at least.
         """
-        z, scale, _ = self._enter(self._centered(vectors.to(self.dtype)))
-        before = self._read_some(z, some)
+        z, scale, _ = self._enter(self._centered(vectors.to(self._wide)))
+        before = self._read_some(z.to(self.dtype), some)
         more = change(before)
-        push = more @ some.writes
+        push = (more @ some.writes).to(self._wide)
         return before, before + more, push if scale is None else push * scale
 
     def reads(self, features: Tensor) -> Tensor:
@@ -326,9 +334,9 @@ ARCHITECTURES: dict[str, type[SAE]] = {
 
 
 @torch.no_grad()
-def of(theirs: Any, *, centers: bool = False) -> SAE:
+def of(theirs: Any, *, centers: bool = False, dtype: torch.dtype | None = None) -> SAE:
     """The SAE that computes what one of SAELens does, with its decoder norms folded in."""
-    return ARCHITECTURES[theirs.cfg.architecture()](theirs, centers)
+    return ARCHITECTURES[theirs.cfg.architecture()](theirs, centers, dtype)
 
 
 def _fixed(weight: Tensor) -> nn.Parameter:

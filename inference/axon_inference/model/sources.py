@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import hf_hub_download
 from safetensors import safe_open
 
@@ -80,8 +81,10 @@ class Size:
     width: int
 
 
-def check(spec: SourceSpec, model: LanguageModel) -> Size:
+def check(spec: SourceSpec, model: LanguageModel, dtype: str = "float32") -> Size:
     """Check from its configuration alone that an SAE belongs on this model.
+
+    `dtype` is that of its weights here.
 
     Raises:
         SourceError, ModelError: it does not fit; the message says what does not.
@@ -90,11 +93,12 @@ def check(spec: SourceSpec, model: LanguageModel) -> Size:
     config = _read_config(spec)
     _place(spec, config, model)
     width = int(config.d_sae)
-    return Size(weights=2 * 4 * int(config.d_in) * width, width=width)
+    item = getattr(torch, dtype).itemsize
+    return Size(weights=2 * item * int(config.d_in) * width, width=width)
 
 
-def load_source(spec: SourceSpec, model: LanguageModel) -> Source:
-    """Load an SAE and check that it belongs on this model.
+def load_source(spec: SourceSpec, model: LanguageModel, dtype: str = "float32") -> Source:
+    """Load an SAE, with weights of `dtype`, and check that it belongs on this model.
 
     Raises:
         SourceError, ModelError: it does not fit; the message says what does not.
@@ -106,7 +110,7 @@ def load_source(spec: SourceSpec, model: LanguageModel) -> Source:
     hook, centers = _place(spec, sae.cfg, model)
     try:
         with reading(f"the SAE {spec}"):
-            ours = of(sae, centers=centers)
+            ours = of(sae, centers=centers, dtype=getattr(torch, dtype))
     except PackingError as error:
         raise SourceError(f"source {spec}: {error}") from error
     metadata = sae.cfg.metadata

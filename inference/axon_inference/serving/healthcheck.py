@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,28 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from axon_inference.config import Settings
 
+#: How the service ends what it answers while it loads.
+LOADING = "; try again in a moment"
 _SECONDS = 5.0
+_PAUSE = 1.0
 
 
-def main(settings: Settings) -> int:
-    """Print the service's state in one line; the exit code is 0 if it serves, otherwise 1."""
+def main(settings: Settings, *, wait: bool = False) -> int:
+    """Print the service's state in one line; the exit code is 0 if it serves, otherwise 1.
+
+    With `wait` it returns only once loading has ended, well or not. As long as such a check runs,
+    Docker calls the container neither healthy nor unhealthy.
+    """
     address = local_address(settings.host, settings.port)
-    try:
-        serves, line = _ask(address, settings)
-    except (OSError, grpc.RpcError) as error:
-        serves, line = False, f"no answer from {address}: {_why(error)}"
-    print(f"axon-inference: {line}")
-    return 0 if serves else 1
+    while True:
+        try:
+            serves, line = _ask(address, settings)
+        except (OSError, grpc.RpcError) as error:
+            serves, line = False, f"no answer from {address}: {_why(error)}"
+        if not (wait and line.endswith(LOADING)):
+            print(f"axon-inference: {line}")
+            return 0 if serves else 1
+        time.sleep(_PAUSE)
 
 
 def _ask(address: str, settings: Settings) -> tuple[bool, str]:

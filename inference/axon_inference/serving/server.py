@@ -28,6 +28,7 @@ from axon_inference.engine.requests import (
 from axon_inference.engine.scheduler import QueueFull
 from axon_inference.serving import messages
 from axon_inference.serving.account import Account
+from axon_inference.serving.healthcheck import LOADING
 from axon_inference.serving.metrics import Metrics
 from axon_inference.serving.refusals import abort, refuse_failed, refuse_fields, refuse_full
 from axon_inference.serving.validation import (
@@ -124,7 +125,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self.ready: Ready | None = None
-        self.unavailable = "the model is loading; try again in a moment"
+        self.unavailable = f"the model is loading{LOADING}"
         # One at a time: a reading goes through whole matrices, and competes with the engine.
         self._reading = asyncio.Lock()
 

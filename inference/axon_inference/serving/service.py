@@ -21,6 +21,7 @@ from axon_inference.engine.scheduler import Scheduler
 from axon_inference.loading.container import require_libraries
 from axon_inference.serving import access, messages
 from axon_inference.serving.failsafe import FailsafeInterceptor
+from axon_inference.serving.healthcheck import LOADING
 from axon_inference.serving.metrics import Metrics
 from axon_inference.serving.server import InferenceServicer, Listeners, Ready
 from axon_inference.serving.validation import DEFAULT_MAX_TOKENS
@@ -168,7 +169,7 @@ class Service:
     def _report(self, line: str) -> None:
         """Tell the log and callers what loading is doing; any thread may call this."""
         _log.info("%s", line)
-        self._servicer.unavailable = f"{line}; try again in a moment"
+        self._servicer.unavailable = f"{line}{LOADING}"
 
     def _build(self, listeners: Listeners) -> Ready:
         """Everything slow, on a thread of its own."""

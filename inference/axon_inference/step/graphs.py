@@ -101,6 +101,11 @@ class Graphs:
         """The numbers of rows that there is a graph for, rising."""
         return sorted(self._replays)
 
+    @property
+    def wanted(self) -> list[int]:
+        """The numbers of rows that there should be a graph for, rising."""
+        return row_buckets(self._slots)
+
     def capture(self, capture: Capture) -> None:
         """Make all graphs, the largest first: smaller ones then fit into the memory it took.
 
@@ -110,7 +115,7 @@ class Graphs:
             DeviceLost: the device failed meanwhile.
         """
         failed: dict[int, RuntimeError] = {}
-        for rows in reversed(row_buckets(self._slots)):
+        for rows in reversed(self.wanted):
             try:
                 self._replays[rows] = capture(partial(self._step, rows))
             except DeviceLost:
@@ -133,18 +138,30 @@ class Graphs:
             GraphError: they differ by more than rounding.
         """
         for rows in self.rows:
-            # Another step for each graph: what an earlier one left in the outputs must not pass.
-            step = plan([self._feed(slot, rows + 17 * slot) for slot in range(rows)])
-            captured, want = self.run(step, k=0), eager(step)
-            assert captured is not None
-            for name, found, wanted in zip(
-                *_comparable(captured), _comparable(want)[1], strict=True
-            ):
-                if not _agree(found[:rows], wanted, want.logits.dtype):
+            for name, (share, most) in self.differences(rows, eager).items():
+                if not share <= most:  # also for NaN
                     raise GraphError(
                         f"a captured decode step of {rows} rows gives other {name} than the same "
                         "step run eagerly; set AXON_GRAPHS=off to serve without captured steps"
                     )
+
+    def differences(
+        self, rows: int, eager: Callable[[Plan], Outputs]
+    ) -> dict[str, tuple[float, float]]:
+        """By how much the graph for so many rows and the same step run eagerly differ.
+
+        For logits, and each source's features and errors: the largest difference, and the most
+        that rounding explains, both as shares of the largest value.
+        """
+        # Another step for each graph: what an earlier one left in the outputs must not pass.
+        step = plan([self._feed(slot, rows + 17 * slot) for slot in range(rows)])
+        captured, want = self.run(step, k=0), eager(step)
+        assert captured is not None
+        most = 1e-4 if want.logits.dtype == torch.float32 else 0.05
+        names, found = _comparable(captured)
+        pairs = zip(found, _comparable(want)[1], strict=True)
+        shares = [_difference(ours[:rows], theirs) for ours, theirs in pairs]
+        return {name: (share, most) for name, share in zip(names, shares, strict=True)}
 
     def _feed(self, slot: int, number: int) -> Feed:
         token, position = number % self._outputs.logits.shape[-1], number % self._spare
@@ -180,11 +197,10 @@ def _comparable(outputs: Outputs) -> tuple[list[str], list[Tensor]]:
     return names, tensors
 
 
-def _agree(found: Tensor, wanted: Tensor, dtype: torch.dtype) -> bool:
-    """Whether two tensors differ by rounding in `dtype` only, measured by the largest value."""
-    share = 1e-4 if dtype == torch.float32 else 0.05
-    bound = share * wanted.float().abs().max().clamp_min(1)
-    return bool(((found.float() - wanted.float()).abs() <= bound).all())  # false for NaN
+def _difference(found: Tensor, wanted: Tensor) -> float:
+    """The largest difference between two tensors, as a share of the largest value or of 1."""
+    difference = (found.float() - wanted.float()).abs().max()
+    return float(difference / wanted.float().abs().max().clamp_min(1))
 
 
 class CudaCapture:

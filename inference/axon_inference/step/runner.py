@@ -95,10 +95,10 @@ class ModelRunner:
             raise
 
     def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
-        """Note which tokens a repetition penalty will apply to in this slot."""
+        """Forget to which tokens a repetition penalty has applied in this slot. Those of the prompt
+        are noted when they are fed."""
         with self._working():
             self._seen[slot] = False
-            self._seen[slot, torch.tensor(list(prompt_ids), device=self.model.device)] = True
 
     def run(self, feeds: Sequence[Feed]) -> StepResult:
         """Write the feeds' keys and values, read their features, and choose next tokens."""
@@ -132,6 +132,9 @@ class ModelRunner:
             clock.lap("forward_ns")
             features = [self.tap.read(source, k) for source in sources]
             clock.lap("sae_ns")
+        if any(feed.sampling.repetition_penalty != 1 for feed in feeds):
+            fed = numbers[:, : step.n_tokens]  # each token chosen is fed before the next choice
+            self._seen[fed[Row.SLOT], fed[Row.ID]] = True
         chosen, logprobs = self._sample(step, numbers, logits)
         if step.n_asked and step.asked_draw:
             asked, known = _asked(step, numbers)
@@ -164,7 +167,9 @@ class ModelRunner:
                 self.cache.move(second, first, b)
             else:
                 self.cache.swap(first, second, max(a, b))
-            self._seen[[first, second]] = self._seen[[second, first]]
+            kept = self._seen[first].clone()
+            self._seen[first] = self._seen[second]
+            self._seen[second] = kept
         self._lengths[first], self._lengths[second] = b, a
 
     def free(self, slot: int) -> None:
@@ -215,10 +220,14 @@ class ModelRunner:
         slots, context = self.cache.slots, self.model.context_length
         graphs = Graphs(self._decode, slots, context, self._top_k, self.model.device)
         graphs.capture(capture)
-        graphs.check(lambda step: self._outputs(self._forward(step)[1]))
+        graphs.check(self.eager)
         for slot in range(slots):
             self.cache.clear(slot)
         return graphs
+
+    def eager(self, step: Plan) -> Outputs:
+        """A decode step's outputs, found one kernel at a time."""
+        return self._outputs(self._forward(step)[1])
 
     def _decode(self, numbers: Tensor) -> Outputs:
         """A decode step as a graph runs it: no kernel depends on a value."""
@@ -254,12 +263,9 @@ class ModelRunner:
         if not step.drawing:
             return numbers.new_empty(0), logits.new_empty(0, dtype=torch.float32)
         wanted = batch.knobs(step, numbers)
-        slots = numbers[Row.OWNER, : len(step.drawing)]
-        seen = self._seen[slots] if wanted.any_penalty else self._seen[:0]
-        chosen, logprobs = sample(logits, seen, wanted)
-        if wanted.any_penalty:
-            self._seen[slots, chosen] = True
-        return chosen, logprobs
+        owners = numbers[Row.OWNER, : len(step.drawing)]
+        seen = self._seen[owners] if wanted.any_penalty else self._seen[:0]
+        return sample(logits, seen, wanted)
 
 
 def _last(step: Plan, numbers: Tensor) -> Tensor:

@@ -22,7 +22,10 @@ INFERENCE = {field.metadata["variable"] for field in fields(axon_inference.confi
 #: The variables that each service reads, including those of its libraries and nginx' template.
 KNOWN = {
     "gateway": GATEWAY,
-    "inference": INFERENCE | {"HF_TOKEN", "HF_HUB_OFFLINE", "HF_HOME"},
+    "inference": INFERENCE
+    | {"HF_TOKEN", "HF_HUB_OFFLINE", "HF_HOME"}
+    | {"NVIDIA_DRIVER_CAPABILITIES", "CUDA_CACHE_PATH"}
+    | {"TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"},
     "frontend": set(
         re.findall(
             r"\$\{(AXON_\w+)\}", (ROOT / "frontend/nginx/templates/axon.conf.template").read_text()

@@ -1,5 +1,6 @@
 """What `make setup` installs, and when it does so again."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -127,6 +128,27 @@ def test_cuda_replaces_an_unreachable_cpu_build_only_where_none_was_asked_for(
     install._environment()
     assert "with CUDA: several GB" in capsys.readouterr().out
     assert "torch==2.13.0,!=" in asked(machine)
+
+
+def test_cuda_means_the_build_for_the_driver_that_the_docs_name() -> None:
+    """Asks uv what it would install: torch without +cpu, and CUDA of the documented version."""
+    if not Path(install.UV).exists():
+        pytest.skip("there is no .venv with uv: run make install")
+    options = ["--dry-run", "--reinstall-package", "torch", "--python-platform", "linux"]
+    command = [install.UV, "pip", "install", *options, *map(str, install.cuda_build())]
+    found = subprocess.run(
+        command, env=install.uv_environment(), capture_output=True, text=True, timeout=50
+    )
+    if found.returncode and not re.search("No solution found|unsatisfiable", found.stderr):
+        pytest.skip(f"the package index cannot be asked: {found.stderr.strip()[-300:]}")
+    installed = dict(re.findall(r"^ \+ ([\w-]+)==(\S+)$", found.stderr, re.MULTILINE))
+    assert installed["torch"] == install._torch()
+    assert {"nvidia-cublas", "nvidia-cuda-runtime", "triton"} <= installed.keys()
+    major = installed["nvidia-cuda-runtime"].partition(".")[0]
+    page = (ROOT / "docs/gpu.md").read_text()
+    drivers = {"12": "525", "13": "580"}  # the oldest for each, by NVIDIA's table
+    assert f"driver {drivers[major]} or newer" in page
+    assert f"CUDA {major}" in page
 
 
 def test_uv_looks_where_the_users_pip_looks(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

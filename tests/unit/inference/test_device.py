@@ -3,16 +3,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from axon_inference.config import Settings
+from axon_inference.config import DTYPES, Settings
 from axon_inference.engine.requests import Features, Sampling
 from axon_inference.engine.step import Feed
 from axon_inference.loading import memory, ready
 from axon_inference.model import device
 from axon_inference.model.device import DeviceError
+from axon_inference.step.graphs import CudaCapture
+from axon_service.settings import SettingsError
 
 from ... import tiny
 from ...fake_cuda import FakeCuda
@@ -76,6 +79,52 @@ def test_the_memory_checked_is_that_of_the_device(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda where: (free[where], 10))
     assert memory._available(device.choose("cuda:1")) == 7
     assert memory._available(device.choose("cuda")) == 5
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:1"])
+@pytest.mark.parametrize("graphs", ["auto", "off"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_settings_of_a_gpu_reach_what_they_are_for(
+    monkeypatch: pytest.MonkeyPatch, name: str, graphs: str, dtype: str
+) -> None:
+    cuda = FakeCuda(monkeypatch)
+    environment = {"AXON_DEVICE": name, "AXON_GRAPHS": graphs, "AXON_DTYPE": dtype}
+    settings = Settings.from_environment({**environment, "AXON_SLOTS": "3"})
+    asked: dict[str, Any] = {}
+
+    class Reached(Exception):
+        pass
+
+    def load_model(selection: Any, settings: Settings, where: torch.device, report: Any) -> Any:
+        asked.update(dtype=settings.dtype, where=where)
+        return SimpleNamespace(device=where), 3, None
+
+    def runner(model: Any, sources: Any, slots: int, top_k: int, capture: Any) -> Any:
+        asked.update(capture=capture, current=cuda.device)
+        raise Reached
+
+    monkeypatch.setattr(ready, "_load_model", load_model)
+    monkeypatch.setattr(
+        ready, "load_source", lambda spec, model, dtype: SimpleNamespace(id=str(spec))
+    )
+    monkeypatch.setattr(ready, "ModelRunner", runner)
+    with pytest.raises(Reached):
+        ready.load(settings)
+    index = 1 if name == "cuda:1" else 0
+    assert asked["where"] == torch.device("cuda", index)
+    assert asked["current"] == index
+    assert asked["dtype"] == dtype
+    assert isinstance(asked["capture"], CudaCapture) is (graphs == "auto")
+    streams = [where for call, where in cuda.calls if call == "Stream"]
+    assert streams == ([index] if graphs == "auto" else [])
+
+
+def test_a_part_of_a_gpu_is_chosen_by_what_is_visible(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its id (MIG-...) is for CUDA_VISIBLE_DEVICES or the container; in there it is cuda:0."""
+    with pytest.raises(SettingsError, match="auto, cpu, cuda or cuda:N"):
+        Settings.from_environment({"AXON_DEVICE": "MIG-4f3c8e8a-1b5c-5a5e-9d7c-0c7c3a1c2b11"})
+    FakeCuda(monkeypatch, count=1)
+    assert device.choose("cuda") == torch.device("cuda:0")
 
 
 def test_every_call_makes_the_device_current_for_its_thread(

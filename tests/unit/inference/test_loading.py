@@ -127,6 +127,26 @@ def test_weights_of_another_model_are_refused(model: Path, tmp_path: Path) -> No
         load(tmp_path / "model", sae)
 
 
+def test_the_saes_have_a_number_format_of_their_own(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sae = tiny.sae_folder(tmp_path / "sae", "standard", "blocks.1.hook_resid_pre", d_sae=8192)
+    needed: list[memory.Need] = []
+    monkeypatch.setattr(memory, "require", lambda need, model: needed.append(need))
+    settings = Settings(model=str(model), sources=(str(sae),), device="cpu")
+    for dtype in (torch.float32, torch.bfloat16):
+        name = str(dtype).removeprefix("torch.")
+        loaded = ready.load(replace(settings, sae_dtype=name))
+        [source] = loaded.runner.tap.sources
+        assert source.sae.W_dec.dtype == source.sae.dtype == dtype
+        assert loaded.info.dtype == "float32"
+    assert needed[0].sources == 2 * needed[1].sources
+    monkeypatch.undo()
+    monkeypatch.setattr(memory, "_available", lambda device: 10**6)
+    with pytest.raises(memory.MemoryTooSmall, match="AXON_SAE_DTYPE=bfloat16"):
+        ready.load(settings)
+
+
 @pytest.mark.parametrize("version", [0, 1])
 def test_a_model_that_does_not_fit_into_memory_is_refused(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int

@@ -49,6 +49,7 @@ def test_a_packed_network_computes_what_the_plain_one_does() -> None:
     with torch.no_grad():
         want = network(x)
         prepack.prepack(network)
+        prepack.fuse(network)
         torch.testing.assert_close(network(x), want, atol=1e-5, rtol=1e-5)
     kinds = [type(module) for module in network if not isinstance(module, nn.Sequential)]
     assert kinds == [PackedLinear, Scaled, nn.GELU, Harder, PackedLinear, Shifted]

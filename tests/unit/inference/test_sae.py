@@ -70,6 +70,35 @@ def test_features_and_error_are_those_of_saelens(
     )
 
 
+#: The largest difference of an activation, as a share of the largest at its position, and the
+#: least mean share of the 15 strongest features that are the same.
+HALF = {torch.bfloat16: (0.01, 0.95), torch.float16: (0.002, 0.99)}
+
+
+@pytest.mark.usefixtures("weights")
+@pytest.mark.parametrize("architecture", sorted(sae.ARCHITECTURES.keys() - {"matching_pursuit"}))
+@pytest.mark.parametrize("dtype", HALF)
+def test_half_precision_keeps_the_features(
+    tmp_path: Path, architecture: str, dtype: torch.dtype
+) -> None:
+    exact = sae.of(theirs(tmp_path, architecture)).read(vectors(50), WIDTH)
+    half = sae.of(theirs(tmp_path, architecture), dtype=dtype)
+    assert (half.dtype, half.W_dec.dtype, half.b_dec.dtype) == (dtype, dtype, torch.float32)
+    found = half.read(vectors(50), WIDTH)
+    ours, want = (dense(some.ids, some.activations) for some in (found, exact))
+    # Near its threshold a feature may be active in one of them alone.
+    apart = (ours - want).abs().masked_fill((ours == 0) | (want == 0), 0).amax(-1)
+    largest, overlap = HALF[dtype]
+    # An error of exactly 0 would mean that nothing was rounded and nothing is tested.
+    assert 0 < float((apart / want.amax(-1)).max()) < largest
+    strongest = min(15, int(exact.l0.min()))
+    same = [
+        len(set(a.tolist()) & set(b.tolist())) / strongest
+        for a, b in zip(found.ids[:, :strongest], exact.ids[:, :strongest], strict=True)
+    ]
+    assert sum(same) / len(same) >= overlap
+
+
 @pytest.mark.usefixtures("weights")
 def test_the_mean_is_subtracted_where_the_model_had_none(tmp_path: Path) -> None:
     x = vectors(5)
