@@ -51,7 +51,6 @@ class Generation:
         self._feed = LabelFeed(labels, emit)
         self._labels = labels
         self._tokens = TokenFrames((), {}, labels.known, labels.maximum)
-        self._sources: tuple[str, ...] = ()
         self._prompt: list[pb.Token] = []
         self._prompt_tokens = 0
         self._account = Account(upstream.target)
@@ -157,12 +156,12 @@ class Generation:
 
     async def _on_started(self, started: pb.Started) -> None:
         self._account.started(started)
-        self._sources = tuple(started.sources)
+        sources = tuple(started.sources)
         self._prompt_tokens = started.prompt_tokens
-        layers = await self._upstream.layers(self._sources)
+        layers = await self._upstream.layers(sources)
         # Waits only once in a process. So labels on this machine come with the first token.
-        await self._labels.hold(self._sources)
-        self._tokens = TokenFrames(self._sources, layers, self._labels.known, self._labels.maximum)
+        await self._labels.hold(sources)
+        self._tokens = TokenFrames(sources, layers, self._labels.known, self._labels.maximum)
         await self._put(frames.started(started, self._request.prompt))
 
     async def _on_tokens(self, tokens: Iterable[pb.Token]) -> None:
@@ -174,22 +173,23 @@ class Generation:
             else:
                 await self._flush_prompt()
                 self._account.tokens("generated", 1)
-                await self._put_tokens(self._tokens.token(token), [token])
+                frame = self._tokens.token(token)
+                await self._put_tokens(frame, [frame])
 
     async def _flush_prompt(self) -> None:
         """Sends the prompt, which belongs in one frame however many messages it came in."""
         if self._prompt:
             prompt, self._prompt = self._prompt, []
             self._account.tokens("prompt", len(prompt))
-            await self._put_tokens(self._tokens.prompt(prompt), prompt)
+            frame = self._tokens.prompt(prompt)
+            await self._put_tokens(frame, frame["tokens"])
 
-    async def _put_tokens(self, frame: Frame, tokens: Iterable[pb.Token]) -> None:
-        """Asks for the labels that a frame lacks, and sends it.
+    async def _put_tokens(self, frame: Frame, tokens: Iterable[Frame]) -> None:
+        """Asks for the labels that a frame's tokens lack, and sends it.
 
         In this order, because `emit` may wait: if another stream loads a missing label meanwhile,
         it no longer counts as missing, and viewers of this frame would never get it.
         """
         for token in tokens:
-            for found in token.source_features:
-                self._feed.want(self._sources[found.source], found.ids)
+            self._feed.want(token["features"])
         await self._put(frame)
