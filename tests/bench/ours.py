@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from axon_inference.config import Settings
 from axon_inference.engine.engine import Engine
-from axon_inference.engine.requests import Event, Failed, Features, Request, Sampling, Token, Tokens
+from axon_inference.engine.events import Event, Failed, Token, Tokens
+from axon_inference.engine.requests import Features, Request, Sampling
 from axon_inference.engine.scheduler import Scheduler
 from axon_inference.loading import ready
 

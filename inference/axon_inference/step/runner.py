@@ -14,8 +14,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from axon_inference.engine.requests import Activations, Features, Sampling
-from axon_inference.engine.step import DeviceLost, Feed, SourceRows, StageTimes, StepResult
+from axon_inference.engine.requests import Features, Sampling
+from axon_inference.engine.step import (
+    Activations,
+    DeviceLost,
+    Feed,
+    SourceRows,
+    StageTimes,
+    StepResult,
+)
 from axon_inference.model.device import inference, lost
 from axon_inference.model.network import LanguageModel
 from axon_inference.model.sources import Source
