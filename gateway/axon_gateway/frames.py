@@ -195,8 +195,10 @@ class TokenFrames:
         self._sources = [(source, layers[source]) for source in sources]
         self._label_of = label_of
         self._maximum_of = maximum_of
-        #: Features whose maximum was sent. It does not change, so once is enough.
-        self._sent_maxima: set[tuple[str, int]] = set()
+        #: By source: the labels that were known, since most features come again; and the features
+        #: whose maximum was sent. It does not change, so once is enough.
+        self._labels: list[dict[int, str]] = [{} for _ in sources]
+        self._sent_maxima: list[set[int]] = [set() for _ in sources]
         #: Of each branch.
         self._steps = [0] * branches
 
@@ -256,22 +258,29 @@ class TokenFrames:
             **({"alternatives": _alternatives(token)} if token.alternatives else {}),
         }
 
-    def _features(self, token: pb.Token) -> list[dict[str, Any]]:
-        features: list[dict[str, Any]] = []
+    def _features(self, token: pb.Token) -> list[Frame]:
+        features: list[Frame] = []
         for found in token.source_features:
             source, layer = self._sources[found.source]
-            pairs: Iterable[tuple[int, float]] = zip(found.ids, found.activations, strict=True)
+            labels, sent = self._labels[found.source], self._sent_maxima[found.source]
+            pairs: Iterable[tuple[int, float]]
+            pairs = zip(found.ids[:], found.activations[:], strict=True)
             edited, first = found.edited, len(features)
             if edited:
                 silent = [one for one in edited if one.feature not in found.ids]
                 pairs = [*pairs, *((one.feature, one.after) for one in silent)]
             for id_, activation in pairs:
-                feature: dict[str, Any] = {"id": id_}
-                if (label := self._label_of(source, id_)) is not None:
-                    feature["label"] = label
-                feature |= {"activation": _digits(activation), "layer": layer, "source": source}
-                if (maximum := self._new_maximum(source, id_)) is not None:
+                feature: Frame = {"id": id_}
+                if (label := labels.get(id_)) is None:
+                    label = self._label_of(source, id_)
+                if label is not None:
+                    feature["label"] = labels[id_] = label
+                feature["activation"] = _digits(activation)
+                feature["layer"] = layer
+                feature["source"] = source
+                if id_ not in sent and (maximum := self._maximum_of(source, id_)) is not None:
                     feature["max"] = maximum
+                    sent.add(id_)
                 features.append(feature)
             if edited:
                 before = {one.feature: one.before for one in edited}
@@ -279,15 +288,6 @@ class TokenFrames:
                     if feature["id"] in before:
                         feature |= {"edited": True, "before": _digits(before[feature["id"]])}
         return features
-
-    def _new_maximum(self, source: str, id_: int) -> float | None:
-        """A feature's maximum, the first time that it is known."""
-        if (source, id_) in self._sent_maxima:
-            return None
-        maximum = self._maximum_of(source, id_)
-        if maximum is not None:
-            self._sent_maxima.add((source, id_))
-        return maximum
 
 
 def _alternatives(token: pb.Token) -> list[dict[str, Any]]:

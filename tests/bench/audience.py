@@ -21,6 +21,7 @@ import orjson
 _BATCH = b'{"type":"batch"'
 _FRAMES = b'"frames":['
 _ROOM = b'{"type":"room"'
+_TOKEN = b'{"type":"token"'
 _FINISHED = b'{"type":"finished"'
 #: Seconds that a generation may take longer than expected, and the slowest expected rate of
 #: deliveries a second.
@@ -138,6 +139,17 @@ class Viewer(asyncio.Protocol):
             self._hall.done()
 
 
+class Soloist(Viewer):
+    """The only viewer of its own room; counts tokens and compares nothing."""
+
+    tokens = 0
+
+    def _message(self, payload: bytes, now: float) -> None:
+        self.tokens += payload.count(_TOKEN)
+        if _FINISHED in payload:
+            self._hall.done()
+
+
 def split_frame(buffer: bytes, at: int) -> tuple[int, int, int] | None:
     """Opcode, start and end of the payload of the WebSocket frame at `at`; None if incomplete."""
     if len(buffer) < at + 2:
@@ -208,6 +220,20 @@ class Hall:
         await self._event.wait()
         return {"seconds": time.perf_counter() - began}
 
+    async def alone(self, viewers: int, events: int) -> dict[str, Any]:
+        """Seconds until each of the viewers has got all tokens of a generation of its own."""
+        await self._crowd("/ws", viewers, Soloist)
+        self._expect(viewers)
+        began = time.perf_counter()
+        for viewer in self.viewers:
+            viewer.tokens = 0
+            viewer.send({"type": "generate", "prompt": "The dog ran", "max_tokens": events})
+        await self._event.wait()
+        seconds = time.perf_counter() - began
+        if any(viewer.tokens != events for viewer in self.viewers):
+            raise RuntimeError("tokens were lost")
+        return {"seconds": seconds}
+
     async def frames(self) -> list[str]:
         """The token frames of the last generation, as they came."""
         frames = [frame.decode() for frame in self.transcript.frames]
@@ -257,13 +283,13 @@ class Hall:
         await asyncio.sleep(1)
         return {"stalled": len(self._stalled)}
 
-    async def _crowd(self, path: str, count: int) -> None:
+    async def _crowd(self, path: str, count: int, kind: type[Viewer] = Viewer) -> None:
         while (missing := count - len(self.viewers)) > 0:
-            await asyncio.gather(*(self._enter(path) for _ in range(min(50, missing))))
+            await asyncio.gather(*(self._enter(path, kind) for _ in range(min(50, missing))))
 
-    async def _enter(self, path: str) -> Viewer:
+    async def _enter(self, path: str, kind: type[Viewer] = Viewer) -> Viewer:
         loop = asyncio.get_running_loop()
-        viewer = Viewer(self, self.request(path))
+        viewer = kind(self, self.request(path))
         await loop.create_connection(lambda: viewer, self._host, self._port)
         self.viewers.append(viewer)
         await viewer.upgraded.wait()

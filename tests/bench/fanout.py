@@ -30,14 +30,11 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tests.integration.gateway import harness
 from tests.ports import free_port
 
+from .instant import FEATURES, MET, SOURCE, WIDTH
 from .subject import ROOT
 
-SOURCE = "bench/8-res"
-FEATURES = 15
-_WIDTH = 24_576
-#: How many different features occur. All have labels, as long as Neuronpedia's usually are.
-_MET = 2_000
 _SERVICE = "axon.v1.InferenceService"
+#: All features have labels, as long as Neuronpedia's usually are.
 _LABEL = "words and phrases about {} in descriptions of places"
 
 
@@ -77,7 +74,7 @@ class Script(stubs.InferenceServiceServicer):
 
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
         """One source, in layer 8."""
-        source = pb.Source(id=SOURCE, hook_name="blocks.8.hook_resid_pre", layer=8, width=_WIDTH)
+        source = pb.Source(id=SOURCE, hook_name="blocks.8.hook_resid_pre", layer=8, width=WIDTH)
         return pb.GetModelResponse(model="bench", sources=[source])
 
 
@@ -85,7 +82,7 @@ def _token(position: int, origin: pb.TokenOrigin.ValueType) -> pb.Token:
     choose = random.Random(position)
     found = pb.SourceFeatures(
         source=0,
-        ids=choose.sample(range(_MET), FEATURES),
+        ids=choose.sample(range(MET), FEATURES),
         activations=sorted((choose.uniform(0.5, 30) for _ in range(FEATURES)), reverse=True),
     )
     generated = origin == pb.TOKEN_ORIGIN_GENERATED
@@ -187,7 +184,13 @@ class Audience(Process):
 
 
 class Stage:
-    """A gateway with its Redis and a scripted inference service, during a `with` block."""
+    """A gateway with its Redis during a `with` block.
+
+    `inference` is the address of the service behind it; by default it is a scripted one.
+    """
+
+    def __init__(self, inference: str | None = None) -> None:
+        self._inference = inference
 
     def __enter__(self) -> Self:
         # Each process needs a little more than two thousand sockets.
@@ -206,9 +209,10 @@ class Stage:
 
     def _start(self) -> None:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        harness.write_labels(folder, SOURCE, {i: _LABEL.format(i) for i in range(_MET)})
+        harness.write_labels(folder, SOURCE, {i: _LABEL.format(i) for i in range(MET)})
         redis = self._stack.enter_context(harness.redis_server())
-        self.script, address = self._stack.enter_context(scripted())
+        if (address := self._inference) is None:
+            self.script, address = self._stack.enter_context(scripted())
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         gateway = Process(

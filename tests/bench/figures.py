@@ -75,6 +75,19 @@ GPU = (
     Figure("tokens_per_s_1", "tokens/s of one stream with one source", 3_000),
     Figure("tokens_per_s_64", "tokens/s of 64 streams with one source", 60_000),
 )
+PYTHON = (
+    Figure(
+        "python_tokens_per_s_64",
+        "tokens/s of 64 streams at a gRPC client, 15 features each, without a model: the runner "
+        "answers at once",
+        20_000,
+    ),
+    Figure(
+        "gateway_tokens_per_s_16",
+        "tokens/s of 16 such streams through the gateway, one viewer each",
+        5_000,
+    ),
+)
 FANOUT = (
     Figure(
         "fanout_p99_ms",
@@ -95,4 +108,4 @@ FANOUT = (
         "upstream_streams", "gRPC streams open for 2,000 viewers of one generation", 1, at_most=True
     ),
 )
-ALL = (*ENGINE, *MEMORY, *GPU, *FANOUT)
+ALL = (*ENGINE, *MEMORY, *GPU, *PYTHON, *FANOUT)

@@ -34,6 +34,7 @@ class Plan:
     new: int = 40
     long: int = 200
     crowd: int = 24
+    instant: int = 500
     requests: int = 10_000
     #: Fan-out: the viewers, the events of a round, the events in the log that late viewers get, and
     #: the events of a round at full speed.
@@ -48,6 +49,7 @@ QUICK = Plan(
     new=8,
     long=24,
     crowd=9,
+    instant=20,
     requests=300,
     viewers=200,
     events=40,
@@ -224,6 +226,40 @@ def over_grpc(bench: Bench, results: Results) -> None:
     results.add_rates("tokens/s", found)
 
 
+def python(bench: Bench, results: Results) -> None:
+    """A runner that answers at once: 64 streams at a gRPC client, 16 through the gateway."""
+    new = bench.plan.instant
+    used: dict[str, list[float]] = {}
+    fake = Server("-m", "tests.bench.instant", AXON_SLOTS="64")
+    with fake as server, hall.Stage(server.address) as stage:
+        audience = stage.audience()
+
+        def contestant(name: str, streams: int, run: Callable[[], float]) -> Callable[[], float]:
+            """Runs `run`, which takes so many seconds for the streams, and notes the CPU time."""
+
+            def rate() -> float:
+                processes = {"inference": server, "gateway": stage.gateway}
+                before = {of: process.cpu for of, process in processes.items()}
+                seconds = run()
+                for of, process in processes.items():
+                    spent = 1e6 * (process.cpu - before[of]) / (streams * new)
+                    used.setdefault(f"{name}, {of}: CPU us a token", []).append(spent)
+                return streams * new / seconds
+
+            return rate
+
+        found = bench.take_turns(
+            grpc=contestant("gRPC", 64, lambda: server.seconds(["The dog ran"] * 64, new)),
+            gateway=contestant(
+                "gateway", 16, lambda: audience.ask("alone", viewers=16, events=new)["seconds"]
+            ),
+        )
+    results.figures["python_tokens_per_s_64"] = Measured.of(found["grpc"])
+    results.figures["gateway_tokens_per_s_16"] = Measured.of(found["gateway"])
+    for name, values in used.items():
+        results.rates[name] = Measured.of(values)
+
+
 def _same(what: str, found: list[list[int]], want: list[list[int]]) -> None:
     if found != want:
         raise ParityFailed(f"{what} gives other tokens than the engine")
@@ -327,6 +363,7 @@ GROUPS: tuple[tuple[tuple[str, ...], Callable[[Bench, Results], None]], ...] = (
     (("ragged_vs_lockstep",), ragged),
     (("vs_hf_generate_batch", "vs_hf_generate_padded"), hugging_face),
     (("grpc_vs_engine",), over_grpc),
+    (tuple(figure.key for figure in figures.PYTHON), python),
     (("rss_growth_10000_requests_mb", "memory_vs_weights"), resident),
     (tuple(figure.key for figure in figures.FANOUT), fanout),
     (("graph_vs_eager", "tokens_per_s_1", "tokens_per_s_64"), gpu),

@@ -40,7 +40,8 @@ def growth(requests: int) -> dict[str, float]:
     """Run short requests through an engine with the bundled model, `_SLOTS` at a time."""
     from axon_inference.config import Settings
     from axon_inference.engine.engine import Engine
-    from axon_inference.engine.requests import Features, Finished, Request, Sampling
+    from axon_inference.engine.events import Finished
+    from axon_inference.engine.requests import Features, Request, Sampling
     from axon_inference.engine.scheduler import Scheduler
     from axon_inference.loading import ready
 

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from axon_inference.config import Settings
 from axon_inference.engine.engine import Engine, Publish
-from axon_inference.engine.requests import Event, Failed, Features, Request, Sampling, Token, Tokens
+from axon_inference.engine.events import Event, Failed, Token, Tokens
+from axon_inference.engine.requests import Features, Request, Sampling
 from axon_inference.engine.scheduler import Scheduler
 from axon_inference.step.runner import ModelRunner
 

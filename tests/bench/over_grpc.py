@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
-from types import TracebackType
+from collections.abc import Sequence
 from typing import Any, Self
 
 import grpc
@@ -18,57 +14,48 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.ports import free_port
 
+from .fanout import Process
 from .ours import FEATURES
 from .subject import Subject
 
 _START_SECONDS = 180
 
 
-class Server:
-    """A service in a process of its own during a `with` block; `command` starts it.
+class Server(Process):
+    """An inference service during a `with` block: `python` with these arguments.
 
     It serves on the port in its variable AXON_GRPC_PORT.
     """
 
-    def __init__(self, command: Sequence[str], settings: Mapping[str, str]) -> None:
+    def __init__(self, *arguments: str, **environment: str) -> None:
         port = free_port()
         self.address = f"127.0.0.1:{port}"
-        self._command = command
-        self._env = {**os.environ, **settings, "AXON_GRPC_PORT": str(port)}
+        environment |= {"AXON_GRPC_PORT": str(port), "AXON_LOG_LEVEL": "WARNING"}
+        super().__init__(*arguments, **environment)
         #: The token ids of each stream in the last run, including the prompt.
         self.ids: list[list[int]] = []
 
     @classmethod
     def of(cls, subject: Subject, slots: int) -> Self:
         """`python -m axon_inference`."""
-        settings = {
-            "AXON_MODEL": str(subject.model),
-            "AXON_SOURCES": str(subject.sae),
-            "AXON_SLOTS": str(slots),
-            "AXON_LOG_LEVEL": "WARNING",
-        }
-        return cls([sys.executable, "-m", "axon_inference"], settings)
+        made = {"AXON_MODEL": str(subject.model), "AXON_SOURCES": str(subject.sae)}
+        return cls("-m", "axon_inference", AXON_SLOTS=str(slots), **made)
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._command, env=self._env)
+        super().__enter__()
         try:
             self._wait()
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._process.terminate()
-        self._process.wait(30)
-
     def rate(self, prompts: Sequence[str], new: int) -> float:
         """Tokens/s that reach a client; all prompts start at once, each in its own stream."""
+        return len(prompts) * new / self.seconds(prompts, new)
+
+    def seconds(self, prompts: Sequence[str], new: int) -> float:
+        """How long the same takes."""
         return asyncio.run(self._measure(prompts, new))
 
     async def _measure(self, prompts: Sequence[str], new: int) -> float:
@@ -77,13 +64,13 @@ class Server:
             stub: Any = stubs.InferenceServiceStub(channel)
             began = time.perf_counter()
             self.ids = await asyncio.gather(*(_stream(stub, text, new) for text in prompts))
-            return len(prompts) * new / (time.perf_counter() - began)
+            return time.perf_counter() - began
 
     def _wait(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
         with grpc.insecure_channel(self.address) as channel:
             health: Any = health_pb2_grpc.HealthStub(channel)
-            while time.monotonic() < deadline and self._process.poll() is None:
+            while time.monotonic() < deadline and self.popen.poll() is None:
                 asked = health_pb2.HealthCheckRequest()
                 answer = health.Check(asked, wait_for_ready=True, timeout=_START_SECONDS)
                 if answer.status == health_pb2.HealthCheckResponse.SERVING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from axon_inference.engine.requests import SourceFeatures, Token
+from axon_inference.engine.events import Token
+from axon_inference.engine.step import SourceFeatures
 
 from .naive import Naive, Reference
 from .ours import FEATURES, Ours
@@ -39,8 +40,8 @@ def _compare(what: str, tokens: Sequence[Token], expected: Reference) -> None:
         wanted = expected.feature_ids[position], expected.activations[position]
         if not features_agree(found, *wanted):
             raise ParityFailed(
-                f"{what}: at position {position} the features are {found.ids.tolist()} "
-                f"{found.activations.tolist()}, the reference has {wanted[0].tolist()} "
+                f"{what}: at position {position} the features are {found.ids} "
+                f"{found.activations}, the reference has {wanted[0].tolist()} "
                 f"{wanted[1].tolist()}"
             )
 
@@ -53,12 +54,12 @@ def features_agree(found: SourceFeatures, ids: torch.Tensor, activations: torch.
     """
     bound = TOLERANCE * float(activations[0])
     values = torch.zeros(FEATURES)
-    values[: len(found.activations)] = torch.from_numpy(found.activations)
+    values[: len(found.activations)] = torch.tensor(found.activations)
     if bool(((values - activations).abs() > bound).any()):
         return False
     known = dict(zip(ids.tolist(), activations.tolist(), strict=True))
     last = float(activations[-1])
     return all(
         abs(activation - known.get(feature, last)) <= bound
-        for feature, activation in zip(found.ids.tolist(), found.activations.tolist(), strict=True)
+        for feature, activation in zip(found.ids, found.activations, strict=True)
     )

@@ -10,15 +10,8 @@ from pathlib import Path
 import torch
 from axon_inference.config import Settings
 from axon_inference.engine.engine import Engine
-from axon_inference.engine.requests import (
-    Event,
-    Failed,
-    Features,
-    Finished,
-    Request,
-    Sampling,
-    Tokens,
-)
+from axon_inference.engine.events import Event, Failed, Finished, Tokens
+from axon_inference.engine.requests import Features, Request, Sampling
 from axon_inference.engine.scheduler import Scheduler
 from axon_inference.loading import ready
 from axon_inference.step.graphs import Capture
@@ -104,11 +97,11 @@ def assert_same(events: list[Event], expected: Reference, *, atol: float) -> Non
         for found, dense in zip(token.source_features, expected.activations, strict=True):
             want = dense[position]
             got = torch.zeros_like(want)
-            got[torch.from_numpy(found.ids)] = torch.from_numpy(found.activations)
+            got[torch.tensor(found.ids, dtype=torch.int64)] = torch.tensor(found.activations)
             # All active features and no others: an absent feature counts as 0.
             torch.testing.assert_close(got, want.clamp_min(0), atol=atol, rtol=1e-4)
             assert abs(found.l0 - int((want > 0).sum())) <= _borderline(want, atol)
-            assert list(found.activations) == sorted(found.activations, reverse=True)
+            assert found.activations == sorted(found.activations, reverse=True)
 
 
 def _borderline(activations: torch.Tensor, atol: float) -> int:

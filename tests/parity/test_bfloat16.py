@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from axon_inference.engine.requests import Tokens
+from axon_inference.engine.events import Tokens
 from axon_inference.model import prepack
 
 from .. import tiny
@@ -74,7 +74,7 @@ def _dense(events: list[Any], source: int, shape: torch.Size) -> torch.Tensor:
     assert len(tokens) == len(found)
     for row, token in zip(found, tokens, strict=True):
         active = token.source_features[source]
-        row[torch.from_numpy(active.ids)] = torch.from_numpy(active.activations)
+        row[torch.tensor(active.ids, dtype=torch.int64)] = torch.tensor(active.activations)
     return found
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axon_inference.engine.requests import Sampling, Tokens
+from axon_inference.engine.events import Tokens
+from axon_inference.engine.requests import Sampling
 
 from .. import tiny
 from . import reference

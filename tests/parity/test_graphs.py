@@ -14,15 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from axon_inference.engine.requests import (
-    MAX_FEATURES,
-    Event,
-    Failed,
-    Features,
-    Sampling,
-    Token,
-    Tokens,
-)
+from axon_inference.engine.events import Event, Failed, Token, Tokens
+from axon_inference.engine.requests import MAX_FEATURES, Features, Sampling
 from axon_inference.engine.step import DeviceLost, Feed, StepResult
 from axon_inference.step.batch import Plan
 from axon_inference.step.graphs import GraphError, Graphs, Outputs, Replay

@@ -10,15 +10,8 @@ import numpy as np
 import pytest
 import torch
 from axon_inference.engine.engine import Engine
-from axon_inference.engine.requests import (
-    Event,
-    Failed,
-    Features,
-    Finished,
-    Request,
-    Token,
-    Tokens,
-)
+from axon_inference.engine.events import Event, Failed, Finished, Token, Tokens
+from axon_inference.engine.requests import Features, Request
 from axon_inference.engine.scheduler import Scheduler
 from axon_inference.engine.step import DeviceLost
 

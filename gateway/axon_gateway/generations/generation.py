@@ -53,7 +53,6 @@ class Generation:
         self._feed = LabelFeed(labels, emit)
         self._labels = labels
         self._tokens = TokenFrames((), {}, labels.known, labels.maximum)
-        self._sources: tuple[str, ...] = ()
         #: By branch, as long as it is not complete.
         self._prompts: dict[int, list[pb.Token]] = {}
         self._prompt_tokens = 0
@@ -189,18 +188,15 @@ class Generation:
         if len(self._command.request.branches) > len(started.branches):
             # A service of an earlier version runs the request as if it had no edits.
             raise Refusal("generation_failed", "this inference service is too old for edits")
-        self._sources = tuple(started.sources)
+        sources = tuple(started.sources)
         self._prompt_tokens = started.prompt_tokens
         self._id = started.generation
-        layers = await self._upstream.layers(self._sources)
+        layers = await self._upstream.layers(sources)
         # Waits only once in a process. So labels on this machine come with the first token.
-        await self._labels.hold(self._sources)
+        await self._labels.hold(sources)
+        branches = max(1, len(started.branches))
         self._tokens = TokenFrames(
-            self._sources,
-            layers,
-            self._labels.known,
-            self._labels.maximum,
-            max(1, len(started.branches)),
+            sources, layers, self._labels.known, self._labels.maximum, branches
         )
         await self._put(frames.started(started, self._command.request.prompt))
 
@@ -214,24 +210,22 @@ class Generation:
             else:
                 await self._flush_prompt(token.branch)
                 self._account.tokens("generated", 1)
-                await self._put_tokens(self._tokens.token(token), [token])
+                frame = self._tokens.token(token)
+                await self._put_tokens(frame, [frame])
 
     async def _flush_prompt(self, branch: int) -> None:
         """Sends a branch's prompt, which belongs in one frame however many messages it came in."""
         if prompt := self._prompts.pop(branch, None):
             self._account.tokens("prompt", len(prompt))
-            await self._put_tokens(self._tokens.prompt(prompt), prompt)
+            frame = self._tokens.prompt(prompt)
+            await self._put_tokens(frame, frame["tokens"])
 
-    async def _put_tokens(self, frame: Frame, tokens: Iterable[pb.Token]) -> None:
-        """Asks for the labels that a frame lacks, and sends it.
+    async def _put_tokens(self, frame: Frame, tokens: Iterable[Frame]) -> None:
+        """Asks for the labels that a frame's tokens lack, and sends it.
 
         In this order, because `emit` may wait: if another stream loads a missing label meanwhile,
         it no longer counts as missing, and viewers of this frame would never get it.
         """
         for token in tokens:
-            for found in token.source_features:
-                self._feed.want(self._sources[found.source], found.ids)
-                if found.edited:
-                    changed = [one.feature for one in found.edited]
-                    self._feed.want(self._sources[found.source], changed)
+            self._feed.want(token["features"])
         await self._put(frame)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Sequence
 
 from axon_gateway import frames, metrics
 from axon_gateway.errors import Refusal
-from axon_gateway.frames import Emit
+from axon_gateway.frames import Emit, Frame
 from axon_gateway.labels.labels import Labels
 
 _log = logging.getLogger(__name__)
@@ -32,15 +32,25 @@ class LabelFeed:
         self._known = _Collector(self._look_up)
         self._unknown = _Collector(self._ask)
 
-    def want(self, source: str, indices: Collection[int]) -> None:
-        """Asks for labels; those found go out in a `labels` frame. Returns at once."""
-        asked = self._asked.setdefault(source, set())
-        unknown = self._labels.missing(source, indices)
-        _MISSES.inc(len(unknown))
-        _HITS.inc(len(indices) - len(unknown))
-        missing = unknown - asked
-        asked |= missing
-        self._known.add(source, missing)
+    def want(self, features: Sequence[Frame]) -> None:
+        """Asks for the labels that a token's features lack; those found go out in `labels` frames.
+
+        Returns at once.
+        """
+        nameless: dict[str, set[int]] = {}
+        for feature in features:
+            if "label" not in feature:
+                nameless.setdefault(feature["source"], set()).add(feature["id"])
+        hits = len(features)
+        for source, indices in nameless.items():
+            unknown = self._labels.missing(source, indices)
+            hits -= len(unknown)
+            asked = self._asked.setdefault(source, set())
+            missing = unknown - asked
+            asked |= missing
+            self._known.add(source, missing)
+        _HITS.inc(hits)
+        _MISSES.inc(len(features) - hits)
 
     async def settle(self, seconds: float) -> None:
         """Waits until nothing is under way, at most `seconds`."""

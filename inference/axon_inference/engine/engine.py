@@ -10,25 +10,14 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
-from collections.abc import Sequence as Row
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from axon_service.logs import describe
 
+from axon_inference.engine.events import Event, Failed, Finished, Queued, Reason, Started, Tokens
 from axon_inference.engine.failures import Causes
-from axon_inference.engine.found import StepFeatures
-from axon_inference.engine.requests import (
-    Event,
-    Failed,
-    Finished,
-    Queued,
-    Reason,
-    Request,
-    Started,
-    Token,
-    Tokens,
-)
+from axon_inference.engine.requests import Request
 from axon_inference.engine.scheduler import Move, Scheduler
 from axon_inference.engine.sequence import Sequence
 from axon_inference.engine.step import DeviceLost, Feed, Runner, StepResult
@@ -60,11 +49,12 @@ class Engine:
     """Generates for many requests at once.
 
     `publish` is called on the engine's thread, once a step, with every event of that step as
-    (request id, event); it must not block. `on_death` is called if the thread itself fails,
+    (request id, event); it must not block. Tokens only refer to the step's columns: to read those
+    is the listener's work, beside the next step. `on_death` is called if the thread itself fails,
     after which nothing is generated any more.
 
-    An exception that concerns one request (in a step, its text or its features) fails that request
-    alone. Only a lost device ends the thread.
+    An exception that concerns one request (in a step or its text) fails that request alone. Only a
+    lost device ends the thread.
     """
 
     def __init__(
@@ -84,6 +74,7 @@ class Engine:
         self._on_death = on_death
         self._ids = itertools.count(1)
         self._sequences: dict[int, Sequence] = {}
+        self._cancelled: set[int] = set()
         self._events: list[tuple[int, Event]] = []
         self._causes = Causes(_log)
         self._closing = False
@@ -122,8 +113,8 @@ class Engine:
     def cancel(self, request_id: int) -> None:
         """End a request before the next step; one that has ended already is left alone."""
         with self._wake:
-            if sequence := self._sequences.get(request_id):
-                sequence.cancelled = True
+            if request_id in self._sequences:
+                self._cancelled.add(request_id)
                 self._wake.notify()
 
     def progress(self) -> Progress:
@@ -135,8 +126,7 @@ class Engine:
         """Cancel what still runs and end the thread."""
         with self._wake:
             self._closing = True
-            for sequence in self._sequences.values():
-                sequence.cancelled = True
+            self._cancelled.update(self._sequences)
             self._wake.notify()
         if self._thread.is_alive():
             self._thread.join()
@@ -146,12 +136,10 @@ class Engine:
         self._drop_cancelled()
         self._admit()
         with self._wake:
-            prefill = self._scheduler.prefill_batch()
-            decode = self._scheduler.decode_batch()
-        batch = [(s, s.token_ids[-1:]) for s in decode]
-        batch += [(s, s.token_ids[s.fed : s.fed + count]) for s, count in prefill]
+            batch = [(sequence, 1) for sequence in self._scheduler.decode_batch()]
+            batch += self._scheduler.prefill_batch()
         if batch:
-            self._process(batch)
+            self._process([(sequence, sequence.feed(count)) for sequence, count in batch])
         self._tell()
 
     def _loop(self) -> None:
@@ -183,8 +171,10 @@ class Engine:
 
     def _drop_cancelled(self) -> None:
         with self._wake:
-            cancelled = [s for s in self._sequences.values() if s.cancelled]
-        for sequence in cancelled:
+            cancelled, self._cancelled = self._cancelled, set()
+            # Those that are not there have ended meanwhile.
+            dropped = [self._sequences[i] for i in sorted(cancelled) if i in self._sequences]
+        for sequence in dropped:
             self._finish(sequence, Reason.CANCELLED)
 
     def _admit(self) -> None:
@@ -194,35 +184,45 @@ class Engine:
         for sequence in admitted:
             sequence.timings.queue_ns = now - sequence.arrived_ns
             sequence.stage_began_ns = now
-            self._alone(sequence, self._begin, sequence)
+            self._begin(sequence)
         for position, sequence in enumerate(waiting):
             if sequence.told_position != position:
                 sequence.told_position = position
                 self._events.append((sequence.id, Queued(position)))
 
     def _begin(self, sequence: Sequence) -> None:
-        self._runner.begin(sequence.slot, sequence.request.prompt_ids)
-        self._events.append((sequence.id, Started()))
+        try:
+            self._runner.begin(sequence.slot, sequence.request.prompt_ids)
+        except DeviceLost:
+            raise  # nothing will work any more
+        except Exception as error:
+            self._fail_by(sequence, error)
+        else:
+            self._events.append((sequence.id, Started()))
 
-    def _process(self, batch: list[tuple[Sequence, list[int]]]) -> None:
+    def _process(self, batch: list[tuple[Sequence, Feed]]) -> None:
         """Feed each sequence its tokens and move it on by what comes of them."""
         try:
-            result = self._runner.run([_feed(sequence, ids) for sequence, ids in batch])
+            result = self._runner.run([feed for _, feed in batch])
         except DeviceLost:
             raise  # nothing will work any more
         except Exception as error:
             self._isolate(batch, error)
             return
-        features = StepFeatures(result, [(len(ids), s.request.features) for s, ids in batch])
-        for row, (sequence, ids) in enumerate(batch):
+        for number, (sequence, feed) in enumerate(batch):
             if sequence.id not in self._sequences:
                 continue  # it failed when another left and slots were swapped
-            if not result.finite[row]:
-                self._fail(sequence, _NOT_FINITE)
+            if not result.finite[number]:
+                self._fail(sequence, Failed(_NOT_FINITE))
                 continue
-            self._alone(sequence, self._advance, sequence, row, len(ids), result, features)
+            try:
+                self._advance(sequence, feed, result, number)
+            except DeviceLost:
+                raise
+            except Exception as error:
+                self._fail_by(sequence, error)
 
-    def _isolate(self, batch: list[tuple[Sequence, list[int]]], error: Exception) -> None:
+    def _isolate(self, batch: list[tuple[Sequence, Feed]], error: Exception) -> None:
         """A step failed: find the request at fault by bisection, and fail only that one."""
         if len(batch) == 1:
             self._fail_by(batch[0][0], error)
@@ -230,81 +230,21 @@ class Engine:
         self._causes.note(f"a step of {len(batch)} requests failed", error)
         middle = len(batch) // 2
         for half in (batch[:middle], batch[middle:]):
-            # When one leaves, a failed swap of slots may fail another.
-            if remaining := [(s, ids) for s, ids in half if s.id in self._sequences]:
-                self._process(remaining)
+            # When one leaves, others may move to its slot, or fail by a failed swap.
+            again = [(s, s.feed(len(f.ids))) for s, f in half if s.id in self._sequences]
+            if again:
+                self._process(again)
 
-    def _alone(self, sequence: Sequence, act: Callable[..., None], *arguments: object) -> None:
-        """Act for one request; an exception fails that request alone."""
-        try:
-            act(*arguments)
-        except DeviceLost:
-            raise  # nothing will work any more
-        except Exception as error:
-            self._fail_by(sequence, error)
-
-    def _advance(
-        self, sequence: Sequence, row: int, count: int, result: StepResult, features: StepFeatures
-    ) -> None:
-        _add_times(sequence, result)
-        in_prefill = sequence.in_prefill
-        first = sequence.fed
-        sequence.fed += count
-        ending = None if sequence.in_prefill else self._ending(sequence, row, result)
-        tokens = [
-            self._token(sequence, position, features, result.offsets[row] + position - first)
-            for position in range(first, sequence.fed)
-        ]
-        tokens, ending = self._end_text(sequence, tokens, ending)
-        if in_prefill:
-            sequence.prompt_tokens += tokens
-            if sequence.in_prefill:
-                return
-            tokens, sequence.prompt_tokens = sequence.prompt_tokens, []
+    def _advance(self, sequence: Sequence, feed: Feed, result: StepResult, number: int) -> None:
+        reading = sequence.in_prefill
+        tokens, ending = sequence.advance(feed, result, number, self._eos_ids)
+        if not tokens:
+            return  # some of its prompt is still to be read
+        self._events.append((sequence.id, Tokens(tokens)))
+        if reading:
             self._leave_prefill(sequence)
-        self._events.append((sequence.id, Tokens(tuple(tokens))))
-        if ending:
+        if ending and sequence.id in self._sequences:  # which a failed swap may have ended
             self._finish(sequence, ending)
-        else:
-            sequence.token_ids.append(result.next_ids[row])
-            sequence.logprob = result.logprobs[row]
-
-    def _ending(self, sequence: Sequence, row: int, result: StepResult) -> Reason | None:
-        if sequence.generated >= sequence.request.max_tokens:
-            return Reason.LENGTH
-        return Reason.STOP if result.next_ids[row] in self._eos_ids else None
-
-    def _token(self, sequence: Sequence, position: int, found: StepFeatures, row: int) -> Token:
-        token_id = sequence.token_ids[position]
-        generated = position >= sequence.prompt_length
-        text = sequence.detokenizer.push(token_id)
-        if position == sequence.prompt_length - 1:
-            text += sequence.detokenizer.flush()  # a prompt is whole characters
-        if generated:
-            sequence.generated_text += text
-        features = sequence.request.features
-        is_bos = position == 0 and sequence.request.has_bos
-        shown = features.top_k > 0 and (features.include_bos or not is_bos)
-        return Token(
-            position=position,
-            token_id=token_id,
-            text=text,
-            logprob=sequence.logprob if generated else None,
-            source_features=found.at(features, row) if shown else (),
-        )
-
-    def _end_text(
-        self, sequence: Sequence, tokens: list[Token], ending: Reason | None
-    ) -> tuple[list[Token], Reason | None]:
-        """End at a stop string; at any end add what was held back of the last character."""
-        last = tokens[-1]
-        if last.logprob is not None and sequence.completes_stop(len(last.text)):
-            ending = Reason.STOP
-        if ending and (rest := sequence.detokenizer.flush()):
-            tokens[-1] = Token(
-                last.position, last.token_id, last.text + rest, last.logprob, last.source_features
-            )
-        return tokens, ending
 
     def _leave_prefill(self, sequence: Sequence) -> None:
         now = time.perf_counter_ns()
@@ -328,12 +268,12 @@ class Engine:
 
     def _fail_by(self, sequence: Sequence, error: Exception) -> None:
         self._causes.note("a request failed", error)
-        self._fail(sequence, f"this request could not be computed ({describe(error)})")
+        self._fail(sequence, Failed.by(error))
 
-    def _fail(self, sequence: Sequence, message: str) -> None:
+    def _fail(self, sequence: Sequence, told: Failed) -> None:
         if sequence.id not in self._sequences:
             return  # it has ended, and its caller was told
-        self._events.append((sequence.id, Failed(message)))
+        self._events.append((sequence.id, told))
         self._remove(sequence)
 
     def _remove(self, sequence: Sequence) -> None:
@@ -344,7 +284,7 @@ class Engine:
             del self._sequences[sequence.id]
         self._carry_out(moves)
 
-    def _carry_out(self, moves: Row[Move]) -> None:
+    def _carry_out(self, moves: Iterable[Move]) -> None:
         """Swap what slots hold. If a swap fails, the sequences that end up in its slots fail."""
         broken: dict[int, Exception] = {}
         for move in moves:
@@ -362,22 +302,3 @@ class Engine:
         events, self._events = self._events, []
         if events:
             self._publish(events)
-
-
-def _feed(sequence: Sequence, ids: list[int]) -> Feed:
-    reaches_end = sequence.fed + len(ids) == len(sequence.token_ids)
-    wants_next = reaches_end and sequence.generated < sequence.request.max_tokens
-    return Feed(
-        slot=sequence.slot,
-        ids=ids,
-        start=sequence.fed,
-        sampling=sequence.request.sampling,
-        features=sequence.request.features,
-        draws=sequence.generated if wants_next else None,
-    )
-
-
-def _add_times(sequence: Sequence, result: StepResult) -> None:
-    sequence.timings.forward_ns += result.times.forward_ns
-    sequence.timings.sae_ns += result.times.sae_ns
-    sequence.timings.sample_ns += result.times.sample_ns

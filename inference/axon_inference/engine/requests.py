@@ -1,17 +1,12 @@
-"""What the engine is asked and what it answers, in plain dataclasses: no torch, no protobuf."""
+"""What the service is asked, in plain dataclasses: no torch, no protobuf."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
-import numpy as np
-import numpy.typing as npt
-
-Ids = npt.NDArray[np.int64]
-Activations = npt.NDArray[np.float32]
 # The most features of a token and source, and entries of a list that describes a feature.
 MAX_FEATURES = 256
 MAX_FEATURE_ENTRIES = 100
@@ -104,28 +99,6 @@ class Request:
 
 
 @dataclass(frozen=True)
-class SourceFeatures:
-    """What one SAE found at one position: ids and activations [k], strongest first."""
-
-    source: int
-    ids: Ids
-    activations: Activations
-    l0: int
-    reconstruction_error: float
-
-
-@dataclass(frozen=True)
-class Token:
-    """One token with the features of its own position. `logprob` is None for prompt tokens."""
-
-    position: int
-    token_id: int
-    text: str
-    logprob: float | None
-    source_features: tuple[SourceFeatures, ...]
-
-
-@dataclass(frozen=True)
 class Served:
     """What requests are checked against: the server's own description, and a tokenizer.
 
@@ -145,66 +118,6 @@ class Served:
     def max_prompt_characters(self) -> int:
         """Longer prompts are refused before they are tokenised."""
         return self.context_length * CHARACTERS_PER_TOKEN
-
-
-class Reason(Enum):
-    """Why a generation ended."""
-
-    STOP = "stop"
-    LENGTH = "length"
-    CANCELLED = "cancelled"
-
-
-@dataclass
-class Timings:
-    """Wall-clock nanoseconds; a stage's time is that of the steps the request took part in."""
-
-    queue_ns: int = 0
-    prefill_ns: int = 0
-    decode_ns: int = 0
-    forward_ns: int = 0
-    sae_ns: int = 0
-    sample_ns: int = 0
-
-
-@dataclass(frozen=True)
-class Queued:
-    """The request waits; `position` requests are ahead of it."""
-
-    position: int
-
-
-@dataclass(frozen=True)
-class Started:
-    """The request has a slot."""
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """Consecutive tokens."""
-
-    tokens: tuple[Token, ...]
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The generation ended well."""
-
-    reason: Reason
-    prompt_tokens: int
-    generated_tokens: int
-    timings: Timings = field(default_factory=Timings)
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The generation ended badly: for a reason of this request alone, or with the engine."""
-
-    message: str
-    engine_died: bool = False
-
-
-Event = Queued | Started | Tokens | Finished | Failed
 
 
 @dataclass(frozen=True)

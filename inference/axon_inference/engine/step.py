@@ -5,14 +5,22 @@ The engine knows no torch, so it can be tested in milliseconds with a runner tha
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from operator import neg
+from typing import NamedTuple, Protocol
 
-from axon_inference.engine.requests import Activations, Edit, Features, Ids, Sampling
+import numpy as np
+import numpy.typing as npt
+
+from axon_inference.engine.requests import Edit, Features, Sampling
+
+Ids = npt.NDArray[np.int64]
+Activations = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Feed:
     """Tokens of one sequence to run through the model: `ids` go to positions `start`, ...
 
@@ -39,12 +47,25 @@ class Feed:
     next_id: int | None = None
 
 
+class SourceFeatures(NamedTuple):
+    """What one SAE found at one position: `ids` and `activations`, strongest first.
+
+    `source` counts the sources that the request wants.
+    """
+
+    source: int
+    ids: list[int]
+    activations: list[float]
+    l0: int
+    reconstruction_error: float
+
+
 @dataclass(frozen=True)
 class SourceRows:
     """One source's features for all R fed tokens: ids, activations [R, k]; l0, error [R].
 
-    Of rows with edits, ids and activations are what the model went on with, and l0 and error those
-    of the unedited vector. Activations may be 0 or below, at the end.
+    Activations fall along a row. Of rows with edits, ids and activations are what the model went on
+    with, and l0 and error those of the unedited vector. Activations may be 0 or below, at the end.
     """
 
     ids: Ids
@@ -90,10 +111,11 @@ class StageTimes:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step found, for n feeds of R tokens in all; feed i's tokens begin at `offsets[i]`.
+    """The columns of a step, for n feeds of R tokens in all; feed i's tokens begin at `offsets[i]`.
 
     `next_ids` and `logprobs` mean something for feeds whose `draws` is set. `edited` has an entry
-    for each source that a feed edits; `following` is set if a feed asks for it.
+    for each source that a feed edits; `following` is set if a feed asks for it. All sequences of
+    the step share the columns: a token refers to a row of them until its message is built.
     """
 
     next_ids: list[int]
@@ -104,6 +126,19 @@ class StepResult:
     edited: dict[int, EditedRows] = field(default_factory=dict)
     following: Following | None = None
     times: StageTimes = field(default_factory=StageTimes)
+
+    def features(self, row: int, wanted: Features) -> list[SourceFeatures]:
+        """What a request wants to know of the fed token `row`; nothing if its `top_k` is 0."""
+        found = []
+        for index, source in enumerate(wanted.sources if wanted.top_k else ()):
+            rows = self.sources[source]
+            activations = rows.activations[row, : wanted.top_k].tolist()
+            if activations and activations[-1] <= wanted.threshold:
+                del activations[bisect_left(activations, -wanted.threshold, key=neg) :]
+            ids = rows.ids[row, : len(activations)].tolist()
+            l0, error = rows.l0.item(row), rows.error.item(row)
+            found.append(SourceFeatures(index, ids, activations, l0, error))
+        return found
 
 
 class DeviceLost(RuntimeError):

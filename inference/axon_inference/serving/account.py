@@ -7,9 +7,11 @@ import time
 from typing import Self
 
 import grpc
+from axon.v1 import inference_pb2 as pb
 from axon_service import logs
 
-from axon_inference.engine.requests import Event, Failed, Finished, Tokens
+from axon_inference.engine.events import Failed
+from axon_inference.serving import messages
 from axon_inference.serving.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -31,18 +33,18 @@ class Account:
         #: A key of the metrics: how it ended.
         self.outcome = "cancelled"
 
-    def see(self, event: Event) -> None:
-        """Count an event."""
-        match event:
-            case Tokens(tokens):
-                generated = sum(token.logprob is not None for token in tokens)
-                self._tokens["generated"] += generated
-                self._tokens["prompt"] += len(tokens) - generated
-            case Finished(reason=reason, timings=timings):
-                self.outcome = reason.value
-                self._queue_ns = timings.queue_ns
-            case Failed(message=message):
-                self.outcome, self._error = "failed", message
+    def see(self, message: pb.GenerateResponse | Failed) -> None:
+        """Count what a message has."""
+        if isinstance(message, Failed):
+            self.outcome, self._error = "failed", message.message
+        elif message.HasField("tokens"):
+            tokens = message.tokens.tokens
+            generated = sum(token.origin == pb.TOKEN_ORIGIN_GENERATED for token in tokens)
+            self._tokens["generated"] += generated
+            self._tokens["prompt"] += len(tokens) - generated
+        elif message.HasField("finished"):
+            self.outcome = messages.outcome(message.finished)
+            self._queue_ns = message.finished.timings.queue_ns
 
     def __enter__(self) -> Self:
         return self

@@ -6,23 +6,14 @@ from collections.abc import Iterator
 
 from axon.v1 import inference_pb2 as pb
 
+from axon_inference.engine.events import Finished, Queued, Reason, Started, Timings, Token, Tokens
 from axon_inference.engine.requests import (
-    Event,
-    Failed,
     Feature,
     Features,
-    Finished,
-    Queued,
-    Reason,
     Request,
     Sampling,
     Served,
-    SourceFeatures,
-    Started,
-    Timings,
-    Token,
     TokenEffect,
-    Tokens,
 )
 
 _REASONS = {
@@ -33,21 +24,23 @@ _REASONS = {
 
 
 def from_event(
-    event: Event, request: Request, served: Served, message_bytes: int
+    event: Queued | Started | Tokens | Finished, request: Request, served: Served
 ) -> Iterator[pb.GenerateResponse]:
-    """The messages of one event: one, or several if tokens take more than `message_bytes`."""
+    """The messages of an event: one each token, else one."""
     match event:
+        case Tokens(tokens):
+            yield from map(_token, tokens)
         case Queued(position):
             yield pb.GenerateResponse(queued=pb.Queued(position=position))
         case Started():
             yield pb.GenerateResponse(started=_started(request, served))
-        case Tokens(tokens):
-            for group in _groups([_token(t) for t in tokens], message_bytes):
-                yield pb.GenerateResponse(tokens=pb.Tokens(tokens=group))
         case Finished():
             yield pb.GenerateResponse(finished=_finished(event))
-        case Failed():
-            raise AssertionError("a failure is a gRPC status, not a message")
+
+
+def outcome(finished: pb.Finished) -> str:
+    """Why a generation ended, in a word."""
+    return next(reason.value for reason, sent in _REASONS.items() if sent == finished.reason)
 
 
 def sampling_options(sampling: Sampling, *, with_seed: bool = True) -> pb.SamplingOptions:
@@ -99,39 +92,25 @@ def _started(request: Request, served: Served) -> pb.Started:
     )
 
 
-def _token(token: Token) -> pb.Token:
-    generated = token.logprob is not None
-    return pb.Token(
+def _token(token: Token) -> pb.GenerateResponse:
+    message = pb.GenerateResponse()
+    # A part that is made apart and put in would be copied.
+    added = message.tokens.tokens.add(
         position=token.position,
         token_id=token.token_id,
         text=token.text,
-        origin=pb.TOKEN_ORIGIN_GENERATED if generated else pb.TOKEN_ORIGIN_PROMPT,
+        origin=pb.TOKEN_ORIGIN_GENERATED if token.drawn else pb.TOKEN_ORIGIN_PROMPT,
         logprob=token.logprob,
-        source_features=[_source_features(found) for found in token.source_features],
     )
-
-
-def _source_features(found: SourceFeatures) -> pb.SourceFeatures:
-    return pb.SourceFeatures(
-        source=found.source,
-        ids=found.ids.tolist(),
-        activations=found.activations.tolist(),
-        l0=found.l0,
-        reconstruction_error=found.reconstruction_error,
-    )
-
-
-def _groups(tokens: list[pb.Token], message_bytes: int) -> Iterator[list[pb.Token]]:
-    group: list[pb.Token] = []
-    size = 0
-    for token in tokens:
-        token_bytes = token.ByteSize()
-        if group and size + token_bytes > message_bytes:
-            yield group
-            group, size = [], 0
-        group.append(token)
-        size += token_bytes
-    yield group
+    for found in token.source_features:
+        added.source_features.add(
+            source=found.source,
+            ids=found.ids,
+            activations=found.activations,
+            l0=found.l0,
+            reconstruction_error=found.reconstruction_error,
+        )
+    return message
 
 
 def _finished(event: Finished) -> pb.Finished:

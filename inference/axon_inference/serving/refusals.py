@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
-from axon_inference.engine.requests import Failed
+from axon_inference.engine.events import Failed
 from axon_inference.serving.validation import InvalidRequest
 
 _RETRY_SECONDS = 2

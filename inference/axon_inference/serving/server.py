@@ -14,17 +14,9 @@ from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as pb_grpc
 
 from axon_inference.engine.engine import Engine, EngineDead
-from axon_inference.engine.requests import (
-    Event,
-    Failed,
-    Feature,
-    Finished,
-    Request,
-    Served,
-    Token,
-    Tokens,
-    Unreadable,
-)
+from axon_inference.engine.events import Event, Failed, Tokens
+from axon_inference.engine.failures import Causes
+from axon_inference.engine.requests import Feature, Request, Served, Unreadable
 from axon_inference.engine.scheduler import QueueFull
 from axon_inference.serving import messages
 from axon_inference.serving.account import Account
@@ -50,18 +42,22 @@ class Listeners:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._streams: dict[int, EventStream] = {}
+        self._streams: dict[int, MessageStream] = {}
+        self._causes = Causes(_log)
 
     def publish(self, events: list[tuple[int, Event]]) -> None:
-        """Called by the engine, once a step, on its own thread: one wake-up for all streams."""
+        """Called by the engine, once a step, on its own thread: one wake-up for all streams.
+
+        So messages are made while the engine takes its next step.
+        """
         try:
             self._loop.call_soon_threadsafe(self._deliver, events)
         except RuntimeError:  # the loop has closed; nobody listens any more
             _log.debug("dropped %d events after shutdown", len(events))
 
-    def open(self, request_id: int) -> EventStream:
-        """A stream of one request's events. Call it in the same turn of the loop as `submit`."""
-        stream = self._streams[request_id] = EventStream()
+    def open(self, request_id: int, request: Request, served: Served) -> MessageStream:
+        """A stream of one request's messages. Call it in the same turn of the loop as `submit`."""
+        stream = self._streams[request_id] = MessageStream(request, served)
         return stream
 
     def close(self, request_id: int) -> None:
@@ -71,33 +67,56 @@ class Listeners:
     def _deliver(self, events: Iterable[tuple[int, Event]]) -> None:
         for request_id, event in events:
             if stream := self._streams.get(request_id):
-                stream.put(event)
+                try:
+                    stream.put(event)
+                except Exception as error:
+                    self._causes.note("a request failed", error)
+                    stream.put(Failed.by(error))
 
 
-class EventStream:
-    """One request's events, in order. Tokens a slow reader has not taken yet become one event."""
+class MessageStream:
+    """One request's messages, in order. Tokens that its reader has not taken yet share messages of
+    up to `most_bytes`."""
 
-    def __init__(self) -> None:
-        self._events: deque[Event | list[Token]] = deque()
+    def __init__(self, request: Request, served: Served, most_bytes: int = _MESSAGE_BYTES) -> None:
+        self._request, self._served, self._most_bytes = request, served, most_bytes
+        self._messages: deque[pb.GenerateResponse | Failed] = deque()
         self._ready = asyncio.Event()
+        #: The last message, if tokens may join it, and its bytes.
+        self._joined: pb.GenerateResponse | None = None
+        self._bytes = 0
 
     def put(self, event: Event) -> None:
-        """Add an event."""
-        if not isinstance(event, Tokens):
-            self._events.append(event)
-        elif self._events and isinstance(last := self._events[-1], list):
-            last += event.tokens
+        """Make the event's messages at once, so that unread tokens do not keep steps' columns."""
+        if isinstance(event, Tokens):
+            for message in messages.from_event(event, self._request, self._served):
+                self._join(message)
         else:
-            self._events.append(list(event.tokens))
+            self._joined = None
+            if isinstance(event, Failed):
+                self._messages.append(event)
+            else:
+                self._messages += messages.from_event(event, self._request, self._served)
         self._ready.set()
 
-    async def next(self) -> Event:
-        """The next event, once there is one."""
-        while not self._events:
+    async def next(self) -> pb.GenerateResponse | Failed:
+        """The next message, or why there will be no more, once there is one."""
+        while not self._messages:
             self._ready.clear()
             await self._ready.wait()
-        event = self._events.popleft()
-        return Tokens(tuple(event)) if isinstance(event, list) else event
+        message = self._messages.popleft()
+        if message is self._joined:
+            self._joined = None
+        return message
+
+    def _join(self, message: pb.GenerateResponse) -> None:
+        size = message.ByteSize()
+        if self._joined is not None and self._bytes + size <= self._most_bytes:
+            self._joined.MergeFrom(message)
+            self._bytes += size
+        else:
+            self._messages.append(message)
+            self._joined, self._bytes = message, size
 
 
 class Reader(Protocol):
@@ -153,9 +172,9 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
                 await abort(
                     context, grpc.StatusCode.UNAVAILABLE, "the server is failing; try again"
                 )
-            stream = ready.listeners.open(request_id)
+            stream = ready.listeners.open(request_id, wanted, ready.served)
             try:
-                async for message in _relay(stream, wanted, ready, context, account):
+                async for message in _relay(stream, ready.name, context, account):
                     yield message
             finally:
                 # Also if the caller has gone or its deadline has passed: frees the slot at once.
@@ -210,22 +229,20 @@ def _given_id(context: grpc.aio.ServicerContext[Any, Any]) -> str | None:
 
 
 async def _relay(
-    stream: EventStream,
-    request: Request,
-    ready: Ready,
+    stream: MessageStream,
+    name: str,
     context: grpc.aio.ServicerContext[Any, Any],
     account: Account,
 ) -> AsyncIterator[pb.GenerateResponse]:
-    event = await stream.next()
+    message = await stream.next()
     # Not earlier: until metadata is sent, a call that fails may be tried at another replica.
-    if not isinstance(event, Failed):
-        await context.send_initial_metadata((("axon-server", ready.name),))
+    if not isinstance(message, Failed):
+        await context.send_initial_metadata((("axon-server", name),))
     while True:
-        account.see(event)
-        if isinstance(event, Failed):
-            await refuse_failed(context, event)
-        for message in messages.from_event(event, request, ready.served, _MESSAGE_BYTES):
-            yield message
-        if isinstance(event, Finished):
+        account.see(message)
+        if isinstance(message, Failed):
+            await refuse_failed(context, message)
+        yield message
+        if message.HasField("finished"):
             return
-        event = await stream.next()
+        message = await stream.next()

@@ -22,8 +22,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from axon_inference.engine.requests import Activations, Change, Edit
-from axon_inference.engine.step import EditedRows, Feed, SourceRows
+from axon_inference.engine.requests import Change, Edit
+from axon_inference.engine.step import Activations, EditedRows, Feed, SourceRows
 from axon_inference.model.sae import SAE, Some
 from axon_inference.step.batch import Buffers, Ints
 

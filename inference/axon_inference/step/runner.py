@@ -15,8 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from axon_inference.engine.requests import Activations, Change, Edit, Features, Sampling
+from axon_inference.engine.requests import Change, Edit, Features, Sampling
 from axon_inference.engine.step import (
+    Activations,
     DeviceLost,
     Feed,
     SourceRows,

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from axon_inference.engine.requests import Event, Request, Sampling, Tokens
+from axon_inference.engine.events import Event, Tokens
+from axon_inference.engine.requests import Request, Sampling
 from axon_inference.model.device import inference
 from axon_inference.step.graphs import Graphs
 from axon_inference.step.runner import ModelRunner
@@ -298,9 +299,8 @@ class Bench:
         from ..over_grpc import Server
 
         case = self.case
-        command = [sys.executable, "-m", "tests.bench.gpu.serving", case.text()]
         found: dict[str, Any] = {}
-        with Server(command, {}) as server:
+        with Server("-m", "tests.bench.gpu.serving", case.text()) as server:
             for n in case.streams:
                 prompts = [text(list(request.prompt_ids)) for request in self._requests(n)]
                 server.rate(prompts, case.new)

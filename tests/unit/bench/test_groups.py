@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
-import numpy as np
 import pytest
 import torch
-from axon_inference.engine.requests import SourceFeatures
+from axon_inference.engine.step import SourceFeatures
 
 from tests.bench import __main__ as program
 from tests.bench.figures import ALL, Figure
@@ -78,8 +77,8 @@ WANTED = torch.linspace(20, 6, FEATURES)
 
 
 def found(activations: torch.Tensor, ids: list[int] | None = None) -> SourceFeatures:
-    numbers = np.array(ids or range(len(activations)))
-    return SourceFeatures(0, numbers, activations.numpy(), FEATURES, 0.1)
+    numbers = ids or list(range(len(activations)))
+    return SourceFeatures(0, numbers, activations.tolist(), FEATURES, 0.1)
 
 
 def test_features_agree_up_to_rounding() -> None:

@@ -7,18 +7,8 @@ from collections import defaultdict
 
 import pytest
 from axon_inference.engine.engine import Engine, EngineDead
-from axon_inference.engine.requests import (
-    Event,
-    Failed,
-    Features,
-    Finished,
-    Queued,
-    Reason,
-    Request,
-    Sampling,
-    Started,
-    Tokens,
-)
+from axon_inference.engine.events import Event, Failed, Finished, Queued, Reason, Started, Tokens
+from axon_inference.engine.requests import Features, Request, Sampling
 from axon_inference.engine.scheduler import QueueFull, Scheduler
 from axon_inference.engine.step import DeviceLost
 from axon_inference.engine.text import Decoder, decoder
@@ -353,15 +343,6 @@ def test_a_token_that_cannot_be_decoded_fails_its_own_request(when: str) -> None
     assert isinstance(rig.events[bad][-1], Failed)
     assert "no text for 109" in rig.events[bad][-1].message
     assert [rig.text(request) for request in good] == ["abcdefghij", "nopqrstuvw"]
-
-
-def test_missing_features_fail_only_the_request_that_wants_them() -> None:
-    rig = Rig()
-    bad = rig.engine.submit(Request((97,), 3, features=Features(sources=(0, 7), top_k=3)))
-    good = rig.submit("b", max_tokens=3)
-    rig.finish()
-    assert isinstance(rig.events[bad][-1], Failed)
-    assert rig.text(good) == "bcde"
 
 
 def test_a_failed_copy_fails_the_requests_in_its_slots() -> None:

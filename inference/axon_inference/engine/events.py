@@ -1,0 +1,114 @@
+"""What the engine answers: the events of a request, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple, Self
+
+from axon_service.logs import describe
+
+from axon_inference.engine.requests import Features
+from axon_inference.engine.step import SourceFeatures, StageTimes, StepResult
+
+
+class Reason(Enum):
+    """Why a generation ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CANCELLED = "cancelled"
+
+
+@dataclass
+class Timings:
+    """Wall-clock nanoseconds; a stage's time is that of the steps the request took part in."""
+
+    queue_ns: int = 0
+    prefill_ns: int = 0
+    decode_ns: int = 0
+    forward_ns: int = 0
+    sae_ns: int = 0
+    sample_ns: int = 0
+
+    def add(self, step: StageTimes) -> None:
+        """The request has taken part in a step."""
+        self.forward_ns += step.forward_ns
+        self.sae_ns += step.sae_ns
+        self.sample_ns += step.sample_ns
+
+
+class Place(NamedTuple):
+    """A place in a step's columns."""
+
+    step: StepResult
+    row: int
+
+
+class Token(NamedTuple):
+    """One token: its text, and where the steps have what else is known of it.
+
+    `drawn` is the feed after which it was drawn, None for tokens of the prompt. `fed` is the row of
+    the token itself. `wanted` are the features to tell.
+    """
+
+    position: int
+    token_id: int
+    text: str
+    drawn: Place | None
+    fed: Place
+    wanted: Features
+
+    @property
+    def logprob(self) -> float | None:
+        """Its log-probability; None for tokens of the prompt."""
+        return self.drawn.step.logprobs[self.drawn.row] if self.drawn else None
+
+    @property
+    def source_features(self) -> list[SourceFeatures]:
+        """The features of its own position."""
+        return self.fed.step.features(self.fed.row, self.wanted)
+
+
+@dataclass(frozen=True)
+class Queued:
+    """The request waits; `position` requests are ahead of it."""
+
+    position: int
+
+
+@dataclass(frozen=True)
+class Started:
+    """The request has a slot."""
+
+
+class Tokens(NamedTuple):
+    """Consecutive tokens."""
+
+    tokens: list[Token]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The generation ended well."""
+
+    reason: Reason
+    prompt_tokens: int
+    generated_tokens: int
+    timings: Timings = field(default_factory=Timings)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The generation ended badly: for a reason of this request alone, or with the engine."""
+
+    message: str
+    engine_died: bool = False
+
+    @classmethod
+    def by(cls, error: Exception) -> Self:
+        """An exception concerns this request alone."""
+        return cls(f"this request could not be computed ({describe(error)})")
+
+
+Event = Queued | Started | Tokens | Finished | Failed
