@@ -79,6 +79,13 @@ def _origins(text: str) -> tuple[str, ...]:
     return tuple(word.rstrip("/") for word in read.words(text))
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(word.lower().rstrip(".") for word in read.words(text))
+    if any("/" in host or ":" in host for host in hosts):
+        raise ValueError("it must be names without scheme and port (axon.lab.example, ...)")
+    return hosts
+
+
 def _ids(text: str) -> tuple[tuple[str, str], ...]:
     pairs = [word.rstrip("/").partition("=") for word in read.words(text)]
     if not all(served and id_ for served, _, id_ in pairs):
@@ -204,6 +211,13 @@ class Settings(FromEnvironment):
         (),
         "origins, besides the page's own, whose scripts may connect (https://lab.example, ...)",
         _origins,
+    )
+    hosts: tuple[str, ...] = setting(
+        "AXON_HOSTS",
+        (),
+        "names under which this server is reached without TLS, besides addresses and names of the "
+        "local network (axon.lab.example, .lab.example for all below it, * for any)",
+        _hosts,
     )
     generation_timeout: float = setting(
         "AXON_GENERATION_TIMEOUT",

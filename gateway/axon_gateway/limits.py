@@ -143,20 +143,20 @@ class Limits:
             raise Refusal("too_many_generations", message, retry_after=_RETRY_GENERATION)
         return Permit(self._generations, address)
 
-    def may_generate(self, request: web.Request) -> bool:
-        """Whether the request's access token lets it generate."""
+    def may_generate(self, access: str) -> bool:
+        """Whether an access token lets its holder generate."""
         tokens = self._settings.generate_tokens
-        return not tokens or _holds_one(request, tokens)
+        return not tokens or _is_one_of(access, tokens)
 
-    def check_may_generate(self, request: web.Request) -> None:
-        """Refusal unless the request's access token lets it generate."""
-        if not self.may_generate(request):
+    def check_may_generate(self, access: str) -> None:
+        """Refusal unless an access token lets its holder generate."""
+        if not self.may_generate(access):
             raise _no_access("generate")
 
-    def check_may_join(self, request: web.Request) -> None:
-        """Refusal unless the request's access token lets it watch."""
+    def check_may_join(self, access: str) -> None:
+        """Refusal unless an access token lets its holder watch."""
         tokens = self._settings.join_tokens
-        if tokens and not _holds_one(request, (*tokens, *self._settings.generate_tokens)):
+        if tokens and not _is_one_of(access, (*tokens, *self._settings.generate_tokens)):
             raise _no_access("watch")
 
 
@@ -206,6 +206,22 @@ def client_of(request: web.Request, settings: Settings) -> str:
     return address
 
 
+def forwarded_proto(request: web.Request, settings: Settings) -> str:
+    """The scheme that the client used, as a trusted proxy says; http if there is none."""
+    if _is_trusted(request.remote or "", settings):
+        return request.headers.get("X-Forwarded-Proto", "http").lower()
+    return "http"
+
+
+def unknown_proxy(request: web.Request, settings: Settings) -> str:
+    """The address of a proxy that is not believed, or "": all its users count as that address."""
+    address = request.remote or ""
+    if _is_trusted(address, settings):
+        # nginx in front of us knows which of its own clients are proxies.
+        return request.headers.get("X-Unknown-Proxy", "")
+    return address if "X-Forwarded-For" in request.headers else ""
+
+
 def _is_trusted(address: str, settings: Settings) -> bool:
     if not _is_address(address):
         return False
@@ -221,13 +237,15 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _holds_one(request: web.Request, tokens: tuple[str, ...]) -> bool:
-    """Whether the request has one of `tokens`: as bearer, or as `access` in its query, since a
-    browser's WebSocket cannot set headers."""
+def access_of(request: web.Request) -> str:
+    """The access token that a request shows: as bearer, or as `access` in its query."""
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    shown = bearer.strip() if scheme.lower() == "bearer" else request.query.get("access", "")
-    found = shown.encode(errors="surrogatepass")
-    return any(secrets.compare_digest(found, token.encode()) for token in tokens)
+    return bearer.strip() if scheme.lower() == "bearer" else request.query.get("access", "")
+
+
+def _is_one_of(access: str, tokens: tuple[str, ...]) -> bool:
+    shown = access.encode(errors="surrogatepass")
+    return any(secrets.compare_digest(shown, token.encode()) for token in tokens)
 
 
 def _no_access(what: str) -> Refusal:

@@ -11,7 +11,7 @@ from axon_gateway import metrics, requests
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame, encode
-from axon_gateway.limits import Client, client_of
+from axon_gateway.limits import Client, access_of, client_of
 from axon_gateway.rooms import recording
 from axon_gateway.rooms.room import Room
 from axon_gateway.web import features, model_info
@@ -80,7 +80,7 @@ async def model(request: web.Request) -> web.Response:
 async def generate(request: web.Request) -> web.StreamResponse:
     """One generation as NDJSON, an event a line, each sent as soon as it happens."""
     gateway = request.app[GATEWAY]
-    gateway.limits.check_may_generate(request)
+    gateway.limits.check_may_generate(access_of(request))
     body = await _body(request, gateway.settings)
     command = requests.parse(body, gateway.settings.max_message_bytes)
     if not isinstance(command, requests.Generate):
@@ -118,7 +118,6 @@ async def generate(request: web.Request) -> web.StreamResponse:
 async def recorded(request: web.Request) -> web.StreamResponse:
     """A room's log so far as a file, with its labels filled in."""
     gateway = request.app[GATEWAY]
-    gateway.limits.check_may_join(request)
     room = await gateway.rooms.find(request.match_info["room"])
     async with gateway.limits.recording():
         return await _recording(request, gateway, room)
