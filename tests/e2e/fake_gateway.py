@@ -143,7 +143,8 @@ async def handle_socket(request: web.Request) -> web.WebSocketResponse:
     gateway.paths.append(request.path_qs)
     socket = web.WebSocketResponse()
     await socket.prepare(request)
-    viewer = "room" in request.query and "token" not in request.query
+    entered = await socket.receive_json()
+    viewer = "room" in request.query and entered["token"] is None
     room: Frame = {"type": "room", "seq": len(gateway.log), "room": "k3f9x2", "viewers": 1}
     room |= {"role": "viewer" if viewer else "presenter", "open": False}
     if not viewer:

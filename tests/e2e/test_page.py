@@ -337,7 +337,7 @@ async def test_a_viewer_sees_the_room_and_cannot_generate(
 ) -> None:
     page = await open_page(gateway.url + recorded(gateway), graph=False)
     await pages.wait_for(page, "a.phase === 'finished'")
-    assert gateway.paths == ["/ws?room=k3f9x2&from=1"]
+    assert gateway.paths == ["/ws?enter&room=k3f9x2&from=1"]
     await expect(pages.generate_button(page)).to_be_disabled()
 
 
