@@ -18,7 +18,13 @@ from .harness import Running
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = "/api/features/fake/0-res"
 #: Everything that a viewer may ask; /api/map is one that may come.
-GUARDED = ("/api/model", f"{SOURCE}/7", f"{SOURCE}?index=7", "/api/features?label=label", "/api/map")
+GUARDED = (
+    "/api/model",
+    f"{SOURCE}/7",
+    f"{SOURCE}?index=7",
+    "/api/features?label=label",
+    "/api/map",
+)
 GUARDED += ("/api/rooms/nothing/recording.jsonl",)
 
 
@@ -195,7 +201,9 @@ async def test_every_answer_tells_browsers_what_to_forbid(gateway: Running) -> N
 
 def test_nginx_sends_the_same_headers() -> None:
     lines = (ROOT / "frontend/nginx/headers.conf").read_text().splitlines()
-    added = [line.removesuffix(" always;").split(" ", 2)[1:] for line in lines if "add_header" in line]
+    added = [
+        line.removesuffix(" always;").split(" ", 2)[1:] for line in lines if "add_header" in line
+    ]
     assert {name: value.strip('"') for name, value in added} == HEADERS
     hidden = [line.split()[1].rstrip(";") for line in lines if line.startswith("proxy_hide_header")]
     assert set(hidden) == HEADERS.keys()
