@@ -2,8 +2,8 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run up up-gpu down test test-nightly test-compose check check-quality fmt setup install proto demo-model labels bench bench-docs fuzz soak lock clean
-CHECKS := check-format check-lint check-contract check-stubs check-layers check-types check-page
+.PHONY: help run up up-gpu down bundle pin test test-nightly test-compose check check-quality fmt setup install proto demo-model labels bench bench-docs fuzz soak lock clean
+CHECKS := check-format check-lint check-contract check-stubs check-layers check-types check-page check-audit
 .PHONY: $(CHECKS)
 
 # What must work before anything is installed is Python in .dev. Variables given on the command line
@@ -24,7 +24,7 @@ help: ## Show this
 run: ## Start Axon here and print its URL; Ctrl-C stops it
 	$(DEV) run
 
-up: ## Start Axon in containers, in the background; other machines can reach it (settings: .env)
+up: ## Start Axon in containers, in the background; other machines can reach it (settings: .env.example)
 	$(DEV) up
 
 up-gpu: ## The same with GPT-2 small on an NVIDIA GPU
@@ -32,6 +32,12 @@ up-gpu: ## The same with GPT-2 small on an NVIDIA GPU
 
 down: ## Stop the containers; labels, rooms and models are kept
 	$(DEV) down
+
+bundle: ## Save images, models and settings for a machine without internet (TO=axon-bundle, a new folder)
+	$(DEV) bundle
+
+pin: ## Write the present digests of the base images into the Dockerfiles and compose.yaml (needs internet)
+	$(DEV) pin
 
 test: ## Run all quick tests: Python, page, browser (installs what it needs; ARGS="-k name" goes to pytest)
 	$(DEV) test
@@ -42,7 +48,7 @@ test-nightly: ## Run the slow tests: training, a soak, more fuzz inputs, what a 
 test-compose: ## Build the images, start the containers and test them (needs a Docker Engine; about ten minutes)
 	$(DEV) test-compose
 
-check: install ## Check format, lint, types, layers, the gRPC contract and its stubs
+check: install ## Check format, lint, types, layers, the gRPC contract and its stubs, known vulnerabilities
 	@$(MAKE) --keep-going --no-print-directory $(CHECKS) || \
 	  { echo "axon: make check failed; see above. (make fmt fixes format and simple lint.)" >&2; exit 1; }
 
@@ -66,6 +72,9 @@ check-types:
 
 check-page:
 	@$(NPM) run check
+
+check-audit:
+	$(DEV) audit
 
 check-quality: install ## Check a running server from outside: the one at AXON_URL, or the one that `make run` started
 	@$(VENV_PYTHON) -m tests.quality $(ARGS)

@@ -4,7 +4,7 @@ import signal
 import sys
 from types import FrameType
 
-from axon_dev import compose, install, run, test
+from axon_dev import audit, compose, images, install, run, test
 from axon_dev.console import Problem, say
 
 COMMANDS = {
@@ -15,6 +15,9 @@ COMMANDS = {
     "up": compose.up,
     "up-gpu": compose.up_gpu,
     "down": compose.down,
+    "pin": images.pin,
+    "bundle": images.bundle,
+    "audit": audit.audit,
     "test": test.test,
     "test-nightly": test.test_nightly,
     "test-compose": test.test_compose,

@@ -4,6 +4,7 @@ Beyond Compose: check the ports first, wait until Axon is ready, and explain fai
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -50,13 +51,40 @@ def _bring_up(file: str, target: str) -> None:
     if not _ask(file, "ps", "--quiet", "frontend").strip():
         for variable, (host, port) in places.items():
             require_free(host, {variable: port}, target)
-    run_step("Building the images", _command(file, "--progress", "plain", "build"))
+    if os.environ.get("AXON_REGISTRY") or "AXON_REGISTRY" in _kept():
+        run_step("Downloading the images", _command(file, "pull", "--quiet"))
+    else:
+        run_step("Building the images", _command(file, "--progress", "plain", "build"))
     run_step("Starting the services", _command(file, "up", "--detach", "--remove-orphans"))
     urls = {name: f"{reachable(host)}:{port}" for name, (host, port) in places.items()}
-    page = f"http://{urls['AXON_PORT']}"
+    tls = "ssl" in config["services"]["frontend"].get("environment", {}).get("AXON_LISTEN", "")
+    page = f"http{'s' if tls else ''}://{urls['AXON_PORT']}"
     _wait(file, page)
     say(f"\n  Axon is ready:  {page}\n")
     say(f"  gRPC: {urls['AXON_GRPC_PORT']}    Logs: docker compose logs    Stop: make down\n")
+    if lines := forgotten(file):
+        say("  This holds until the next `docker compose up`. To keep it, write into .env:")
+        say("".join(f"    {line}\n" for line in lines))
+
+
+def forgotten(file: str) -> list[str]:
+    """Lines that .env lacks: what of this choice a plain `docker compose up` does not know."""
+    chosen = {name: os.environ.get(name, "") for name in ("AXON_MODEL", "AXON_SOURCES")}
+    if file == GPU:
+        chosen["COMPOSE_FILE"] = GPU
+    kept = _kept()
+    return [
+        f"{name}={value}" for name, value in chosen.items() if value not in ("", kept.get(name))
+    ]
+
+
+def _kept() -> dict[str, str]:
+    """What .env sets."""
+    try:
+        text = (ROOT / ".env").read_text()
+    except OSError:
+        return {}
+    return dict(re.findall(r"^\s*(\w+)=['\"]?(.+?)['\"]?\s*$", text, re.MULTILINE))
 
 
 def _wait(file: str, page: str) -> None:

@@ -300,7 +300,7 @@ class Settings(FromEnvironment):
         "AXON_GENERATE_TOKENS",
         (),
         "access tokens, comma separated: a client needs one to generate; empty: nobody does",
-        read.words,
+        read.tokens,
         secret=True,
     )
     join_tokens: tuple[str, ...] = setting(
@@ -308,7 +308,7 @@ class Settings(FromEnvironment):
         (),
         "access tokens, comma separated: a client needs one (or one to generate) to watch; empty: "
         "nobody does",
-        read.words,
+        read.tokens,
         secret=True,
     )
     trusted_proxies: tuple[Network, ...] = setting(

@@ -120,3 +120,15 @@ def test_without_an_engine_ci_skips_the_tests_and_says_so(
     assert "skipped" in (said := capsys.readouterr().out)
     assert "no docker on PATH" in said
     assert "make --keep-going check test test-compose" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_a_choice_that_env_does_not_keep_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compose, "ROOT", tmp_path)
+    monkeypatch.setenv("AXON_MODEL", "gpt2-small")
+    monkeypatch.delenv("AXON_SOURCES", raising=False)
+    assert compose.forgotten(compose.CPU) == ["AXON_MODEL=gpt2-small"]
+    assert compose.forgotten(compose.GPU)[1:] == ["COMPOSE_FILE=compose.gpu.yaml"]
+    (tmp_path / ".env").write_text('AXON_MODEL="gpt2-small"\nCOMPOSE_FILE=compose.gpu.yaml\n')
+    assert compose.forgotten(compose.GPU) == []
