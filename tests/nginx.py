@@ -122,22 +122,30 @@ def refusal(folder: Path, tls: Certificates | None = None, **variables: str) -> 
     return log.read_text().splitlines()
 
 
+def documented(here: dict[str, str]) -> str:
+    """The configuration of a proxy in docs/deploy.md, with what is different here."""
+    text = (ROOT / "docs" / "deploy.md").read_text()
+    [block] = re.findall(r"```nginx\n(.*?)```", text, re.DOTALL)
+    for there, mine in here.items():
+        assert there in block
+        block = block.replace(there, mine)
+    return str(block)
+
+
 @contextlib.contextmanager
 def university(
     folder: Path, axon_port: int, made: Certificates, *, without: str = ""
 ) -> Iterator[str]:
-    """The proxy of docs/deploy.md, with Axon at https://.../axon/; `without` drops lines."""
-    text = (ROOT / "docs" / "deploy.md").read_text()
-    [block] = re.findall(r"```nginx\n(.*?)```", text, re.DOTALL)
+    """The documented proxy, with Axon at https://.../axon/; `without` drops lines."""
     port = free_port()
-    for documented, here in {
-        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
-        "/etc/ssl/axon.pem": str(made.cert),
-        "/etc/ssl/axon.key": str(made.key),
-        "10.0.0.7:8000": f"127.0.0.1:{axon_port}",
-    }.items():
-        assert documented in block
-        block = block.replace(documented, here)
+    block = documented(
+        {
+            "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+            "/etc/ssl/axon.pem": str(made.cert),
+            "/etc/ssl/axon.key": str(made.key),
+            "10.0.0.7:8000": f"127.0.0.1:{axon_port}",
+        }
+    )
     if without:
         assert without in block
         block = "\n".join(line for line in block.splitlines() if without not in line)
