@@ -166,6 +166,26 @@ def university(
 
 
 @contextlib.contextmanager
+def caddy(folder: Path, axon_port: int, made: Certificates, name: str) -> Iterator[str]:
+    """Caddy as in deploy/caddy.yaml, with a certificate in place of ACME."""
+    found = shutil.which("caddy")
+    if found is None:
+        pytest.skip("caddy is not installed")
+    port = free_port()
+    folder.mkdir()
+    (folder / "Caddyfile").write_text(
+        "{\n admin off\n auto_https disable_redirects\n skip_install_trust\n}\n"
+        f"https://{name}:{port}, https://127.0.0.1:{port} {{\n"
+        f" tls {made.cert} {made.key}\n reverse_proxy 127.0.0.1:{axon_port}\n}}\n"
+    )
+    # Without a PATH: nothing that could change which authorities this machine trusts.
+    environment = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PATH": ""}
+    command = [found, "run", "--config", str(folder / "Caddyfile")]
+    with _running(command, environment, port):
+        yield f"https://127.0.0.1:{port}/"
+
+
+@contextlib.contextmanager
 def _running(command: list[str], environment: dict[str, str], port: int) -> Iterator[None]:
     from .integration.gateway.harness import wait_for_port
 

@@ -44,14 +44,18 @@ def address(gateway: Running) -> str:
 BROWSER = {"Host": NAME, "Origin": f"https://{NAME}"}
 
 
-async def test_a_proxy_with_tls_and_a_sub_path(
-    gateway: Running, tmp_path: Path, made: certificates.Certificates
+@pytest.mark.parametrize("proxy", ["nginx with a sub-path", "caddy"])
+async def test_a_proxy_with_tls(
+    gateway: Running, tmp_path: Path, made: certificates.Certificates, proxy: str
 ) -> None:
     """What docs/deploy.md says is all that is needed: no AXON_HOSTS, no AXON_ORIGINS."""
-    with (
-        nginx.axon(tmp_path / "axon", address(gateway), AXON_PROXY=PROXY) as front,
-        nginx.university(tmp_path / "university", front.port, made) as url,
-    ):
+    with contextlib.ExitStack() as running:
+        front = running.enter_context(
+            nginx.axon(tmp_path / "axon", address(gateway), AXON_PROXY=PROXY)
+        )
+        place = tmp_path / "proxy", front.port, made
+        made_proxy = nginx.caddy(*place, NAME) if proxy == "caddy" else nginx.university(*place)
+        url = running.enter_context(made_proxy)
         async with people(made) as http:
             for path, title in (("", "index"), ("r/some-room", "room"), ("r/some-room/", "room")):
                 async with http.get(url + path, headers={"Host": NAME}) as page:
