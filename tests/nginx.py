@@ -49,7 +49,11 @@ class Front:
 
 
 def prepared(
-    folder: Path, gateway: str, tls: Certificates | None = None, **variables: str
+    folder: Path,
+    gateway: str,
+    tls: Certificates | None = None,
+    page: Path | None = None,
+    **variables: str,
 ) -> tuple[Front, dict[str, str]]:
     """The image's files with other paths and ports, and the environment of its programs."""
     front = Front(folder, free_port())
@@ -65,7 +69,7 @@ def prepared(
     places = {
         "/etc/nginx/mime.types": "/etc/nginx/mime.types",
         "/etc/nginx": str(conf),
-        "/usr/share/nginx/html": str(folder / "html"),
+        "/usr/share/nginx/html": str(page or folder / "html"),
         "/run/tls": str(folder / "tls"),
         "/dev/std": f"{folder}/std",
         "/tmp": str(temporary),
@@ -98,10 +102,14 @@ def prepared(
 
 @contextlib.contextmanager
 def axon(
-    folder: Path, gateway: str, tls: Certificates | None = None, **variables: str
+    folder: Path,
+    gateway: str,
+    tls: Certificates | None = None,
+    page: Path | None = None,
+    **variables: str,
 ) -> Iterator[Front]:
     """Axon's nginx in front of a gateway at HOST:PORT, started as its image starts it."""
-    front, environment = prepared(folder, gateway, tls, **variables)
+    front, environment = prepared(folder, gateway, tls, page, **variables)
     subprocess.run(["sh", folder / "30-axon.sh"], env=environment, check=True, timeout=PATIENCE_S)
     with _running([str(folder / "bin/nginx"), "-g", "daemon off;"], environment, front.port):
         yield front

@@ -36,8 +36,11 @@ done
 # nginx reads certificates at each connection, too late to complain. Here it reads them once.
 try_certificate() {
     [ -r "$2.crt" ] && [ -r "$2.key" ] || refuse "$1 and $1's key cannot be read by user $(id -u): chmod or chown them"
-    printf 'pid /tmp/try.pid; events {} http { server { listen unix:/tmp/try.sock ssl; ssl_certificate %s.crt; ssl_certificate_key %s.key; } }' \
-        "$2" "$2" >/tmp/try.conf
+    {
+        echo 'pid /tmp/try.pid; events {} http {'
+        grep _temp_path /etc/nginx/nginx.conf
+        echo "server { listen unix:/tmp/try.sock ssl; ssl_certificate $2.crt; ssl_certificate_key $2.key; } }"
+    } >/tmp/try.conf
     said=$(nginx -t -q -c /tmp/try.conf -g 'error_log stderr emerg;' 2>&1) \
         || refuse "$1 cannot be used; it must be a PEM file with a certificate, and its key must belong to it:" \
             "$(echo "$said" | sed -n 's/.*\[emerg\][^:]*: //p' | head -n 1)"

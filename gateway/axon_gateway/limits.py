@@ -151,13 +151,13 @@ class Limits:
     def check_may_generate(self, access: str) -> None:
         """Refusal unless an access token lets its holder generate."""
         if not self.may_generate(access):
-            raise _no_access("generate")
+            raise _no_access("generate", access)
 
     def check_may_join(self, access: str) -> None:
         """Refusal unless an access token lets its holder watch."""
         tokens = self._settings.join_tokens
         if tokens and not _is_one_of(access, (*tokens, *self._settings.generate_tokens)):
-            raise _no_access("watch")
+            raise _no_access("watch", access)
 
 
 class Pace:
@@ -248,8 +248,10 @@ def _is_one_of(access: str, tokens: tuple[str, ...]) -> bool:
     return any(secrets.compare_digest(shown, token.encode()) for token in tokens)
 
 
-def _no_access(what: str) -> Refusal:
-    return Refusal("no_access", f"an access token is needed to {what} here", "access")
+def _no_access(what: str, shown: str = "") -> Refusal:
+    needed = f"an access token is needed to {what} here"
+    message = f"{needed}; the one given is not one of them" if shown else needed
+    return Refusal("no_access", message, "access")
 
 
 def _count_down(counter: Counter[str], address: str) -> None:

@@ -121,6 +121,7 @@ def test_a_certificate_that_cannot_be_used_is_told(another: Maker, tmp_path: Pat
     stack = another(AXON_TLS_CERT=str(text))
     stack.up("--no-deps", "frontend")
     assert_told_once(stack, "frontend", "AXON_TLS_CERT cannot be used; it must be a PEM file")
+    assert "cannot load certificate" in stack.logs("frontend")
     missing = another(AXON_TLS_CERT=str(tmp_path / "no-such.pem"))
     done = missing.compose("up", "--detach", "--no-deps", "frontend", check=False)
     assert done.returncode != 0

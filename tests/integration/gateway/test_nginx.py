@@ -210,6 +210,10 @@ def test_certificates_that_cannot_be_used_are_told_in_one_line(
     text = tmp_path / "text"
     text.write_text("not a certificate")
     no_pem = certificates.Certificates(made.ca, text, text)
-    told(nginx.refusal(tmp_path / "pem", no_pem), "AXON_TLS_CERT cannot be used", "PEM")
+    told(
+        nginx.refusal(tmp_path / "pem", no_pem),
+        "AXON_TLS_CERT cannot be used",
+        "cannot load certificate",
+    )
     gone = nginx.refusal(tmp_path / "gone", AXON_GRPC_LISTEN="9 ssl http2")
     told(gone, "AXON_GRPC_TLS_CERT", "cannot be read by user")
