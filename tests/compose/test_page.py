@@ -32,7 +32,7 @@ async def test_the_document_is_not_cached_and_hashed_files_are_cached_for_ever(
                 assert answer.status == 200
                 assert answer.content_type == "text/html"
                 assert answer.headers["Cache-Control"] == "no-cache"
-        (script,) = re.findall(r'src="(/assets/[^"]+\.js)"', document)
+        (script,) = re.findall(r'src="\.\.(/assets/[^"]+\.js)"', document)
         async with http.get(script) as answer:
             assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         async with http.get("/assets/no-such.js") as answer:

@@ -88,6 +88,14 @@ def test_every_setting_is_passed_on_or_fixed(service: str) -> None:
     assert set(listed["environment"].values()) == {None}
 
 
+@pytest.mark.parametrize("service", list(SERVICES))
+def test_passing_on_a_variable_that_is_not_set_removes_none_of_the_image(service: str) -> None:
+    """Docker takes a variable without a value out of what the image sets."""
+    image = set(re.findall(r"(\w+)=", (ROOT / service / "Dockerfile").read_text()))
+    given = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"][service]["environment"]
+    assert image & set(WRITER["variables"](service)) <= given.keys()
+
+
 def rendered(file: str, settings: Path) -> dict[str, dict[str, Any]]:
     """The services as `docker compose --env-file` reads them, in a shell that sets nothing."""
     if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode:
