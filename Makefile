@@ -2,8 +2,8 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run up up-gpu down test test-nightly test-compose check check-quality fmt setup install chromium proto demo-model labels bench bench-gpu bench-docs fuzz soak lock clean
-CHECKS := check-format check-lint check-contract check-stubs check-layers check-types check-page
+.PHONY: help run up up-gpu down bundle pin test test-nightly test-compose check check-quality fmt setup install chromium proto demo-model labels bench bench-gpu bench-docs fuzz soak lock clean
+CHECKS := check-format check-lint check-contract check-stubs check-layers check-types check-page check-audit
 .PHONY: $(CHECKS)
 
 # What must work before anything is installed is Python, in .dev, that .dev/launch.sh starts. Variables given on the command
@@ -23,7 +23,7 @@ help: ## Show this
 	@sed -n 's/^#: \([A-Z_]*\) *\(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
 
 run: ## Start Axon here and print its URL; Ctrl-C stops it
-up: ## Start Axon in containers, in the background; other machines can reach it (settings: .env)
+up: ## Start Axon in containers, in the background; other machines can reach it (settings: .env.example)
 up-gpu: ## The same with GPT-2 small on an NVIDIA GPU
 setup: ## Install and build what `make run` needs, without starting it
 lock: ## Recompile requirements.lock and .dev/requirements/*.lock (ARGS=--upgrade takes newer versions)
@@ -33,6 +33,11 @@ run up up-gpu setup lock install chromium:
 down: ## Stop the containers; labels, rooms and models are kept
 	@docker compose --progress quiet --profile "*" down --remove-orphans
 	@echo "Labels, rooms and models are kept (docker compose down --volumes removes them)."
+
+bundle: ## Save images, models and settings for a machine without internet (TO=axon-bundle, a new folder)
+pin: ## Write the present digests of the base images into the Dockerfiles and compose.yaml (needs internet)
+bundle pin:
+	@sh .dev/launch.sh $@
 
 # pytest runs last, so that its summary is the last line. Neighbours share fixtures: each worker takes a run of tests.
 test: setup chromium ## Run all quick tests: Python, page, browser (installs what it needs; ARGS="-k name" goes to pytest)
@@ -46,7 +51,7 @@ test-compose: ## Build the images, start the containers and test them (needs a D
 	@if docker compose ls >/dev/null; then $(MAKE) --no-print-directory setup chromium && $(PYTEST) tests/compose $(ARGS); \
 	  elif [ "$$CI" ]; then echo "test-compose: skipped, because no Docker Engine answers here."; else exit 1; fi
 
-check: install ## Check format, lint, types, layers, the gRPC contract and its stubs
+check: install ## Check format, lint, types, layers, the gRPC contract and its stubs, known vulnerabilities
 	@$(MAKE) --keep-going --no-print-directory $(CHECKS) || \
 	  { echo "axon: make check failed; see above. (make fmt fixes format and simple lint.)" >&2; exit 1; }
 
@@ -70,6 +75,9 @@ check-types:
 
 check-page:
 	@$(NPM) run check
+
+check-audit:
+	@sh .dev/launch.sh audit
 
 check-quality: install ## Check a running server from outside: the one at AXON_URL, or the one that `make run` started
 	@$(VENV_PYTHON) -m tests.quality $(ARGS)

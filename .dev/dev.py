@@ -4,7 +4,7 @@ import signal
 import sys
 from types import FrameType
 
-from axon_dev import compose, install, run
+from axon_dev import audit, compose, images, install, run
 from axon_dev.console import Problem, say
 
 COMMANDS = {
@@ -15,6 +15,9 @@ COMMANDS = {
     "run": run.run,
     "up": compose.up,
     "up-gpu": compose.up_gpu,
+    "pin": images.pin,
+    "bundle": images.bundle,
+    "audit": audit.audit,
 }
 
 

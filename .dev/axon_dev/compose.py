@@ -4,6 +4,8 @@ Beyond Compose: check the ports before the build, wait until Axon is ready, and 
 """
 
 import json
+import os
+import re
 import subprocess
 import time
 
@@ -19,21 +21,49 @@ PATIENCE = 30.0
 def up(file: str = "compose.yaml", target: str = "up") -> None:
     """Build and start Axon, by default on this machine's CPU, and return when it is ready."""
     compose = ["docker", "compose", "--file", str(ROOT / file)]
-    config = json.loads(_ask(*compose, "config", "--format", "json"))
+    config = json.loads(ask(*compose, "config", "--format", "json"))
     places = {
         VARIABLES[port["target"]]: (port.get("host_ip") or "0.0.0.0", int(port["published"]))
         for port in config["services"]["frontend"]["ports"]
     }
-    if not _ask(*compose, "ps", "--quiet", "frontend").strip():
+    if not ask(*compose, "ps", "--quiet", "frontend").strip():
         for variable, (host, port) in places.items():
             require_free(host, {variable: port}, target)
-    run_step("Building the images", [*compose, "--progress", "plain", "build"])
+    if os.environ.get("AXON_REGISTRY") or "AXON_REGISTRY" in _kept():
+        run_step("Downloading the images", [*compose, "pull", "--quiet"])
+    else:
+        run_step("Building the images", [*compose, "--progress", "plain", "build"])
     run_step("Starting the services", [*compose, "up", "--detach", "--remove-orphans"])
     urls = {name: f"{reachable(host)}:{port}" for name, (host, port) in places.items()}
-    page, grpc = (urls[name] for name in VARIABLES.values())
-    _wait(compose, config["name"], f"http://{page}")
-    say(f"\n  Axon is ready:  http://{page}\n")
+    address, grpc = (urls[name] for name in VARIABLES.values())
+    tls = "ssl" in config["services"]["frontend"].get("environment", {}).get("AXON_LISTEN", "")
+    page = f"http{'s' if tls else ''}://{address}"
+    _wait(compose, config["name"], page)
+    say(f"\n  Axon is ready:  {page}\n")
     say(f"  gRPC: {grpc}    Logs: docker compose logs    Stop: make down\n")
+    if lines := forgotten(file):
+        say("  This holds until the next `docker compose up`. To keep it, write into .env:")
+        say("".join(f"    {line}\n" for line in lines))
+
+
+def forgotten(file: str) -> list[str]:
+    """Lines that .env lacks: what of this choice a plain `docker compose up` does not know."""
+    chosen = {name: os.environ.get(name, "") for name in ("AXON_MODEL", "AXON_SOURCES")}
+    if file != "compose.yaml":
+        chosen["COMPOSE_FILE"] = file
+    kept = _kept()
+    return [
+        f"{name}={value}" for name, value in chosen.items() if value not in ("", kept.get(name))
+    ]
+
+
+def _kept() -> dict[str, str]:
+    """What .env sets."""
+    try:
+        text = (ROOT / ".env").read_text()
+    except OSError:
+        return {}
+    return dict(re.findall(r"^\s*(\w+)=['\"]?(.+?)['\"]?\s*$", text, re.MULTILINE))
 
 
 def up_gpu() -> None:
@@ -53,7 +83,7 @@ def _wait(compose: list[str], project: str, page: str) -> None:
     while reason := why_not(page):
         if reason != news[1]:
             say(f"Waiting: {reason}")
-        listed = _ask("docker", "ps", "--all", "--filter", ours, "--format", listing)
+        listed = ask("docker", "ps", "--all", "--filter", ours, "--format", listing)
         states = [line.split(" ", 2) for line in listed.splitlines()]
         troubled = " ".join(
             f"{name} is {'unhealthy' if state == 'running' else state};"
@@ -64,7 +94,7 @@ def _wait(compose: list[str], project: str, page: str) -> None:
             news, since = (troubled, reason), time.monotonic()
         if time.monotonic() - since > PATIENCE:
             trouble, name = troubled.partition(";")[0], troubled.split()[0]
-            log = _ask(*compose, "logs", "--no-log-prefix", "--tail", "5", name).splitlines()
+            log = ask(*compose, "logs", "--no-log-prefix", "--tail", "5", name).splitlines()
             raise Problem(
                 f"{trouble}. The containers are left as they are: read docker compose logs {name}, "
                 "then stop them with make down. Its last lines:\n    " + "\n    ".join(log)
@@ -72,7 +102,8 @@ def _wait(compose: list[str], project: str, page: str) -> None:
         time.sleep(1)
 
 
-def _ask(*command: str) -> str:
+def ask(*command: str) -> str:
+    """What a command prints. Problem, in one line, if it fails."""
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     except FileNotFoundError as error:

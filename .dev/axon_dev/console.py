@@ -35,8 +35,8 @@ HINTS = {
         "The disk is full: Axon takes about 3 GB, its images 4 GB, with CUDA 12 GB."
     ),
     r"no match for platform|pull access denied|failed to resolve reference|lookup .* no such": (
-        "An image cannot be downloaded: is this machine on a network, and are the image names in "
-        ".env right?"
+        "An image cannot be downloaded: is this machine on a network, and are AXON_REGISTRY and "
+        "the *_IMAGE variables right, if they are set?"
     ),
     r"dns error|client error \(Connect\)|NameResolution|NewConnectionError|ENOTFOUND|EAI_AGAIN": (
         "The package index cannot be reached: is this machine on a network? (PIP_INDEX_URL names "

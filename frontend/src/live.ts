@@ -1,8 +1,9 @@
 /** The page's connection to its room: joining and rejoining, the model in use, and access. */
 import { gatewayModels, ModelWatch } from "./net/backend";
 import { browserEnvironment, type Resume, RoomSocket } from "./net/room-socket";
+import { at, showAccess } from "./net/server";
 import type { Backend, Store } from "./session/store";
-import { loadAccess, loadToken, saveAccess, saveToken } from "./ui/settings";
+import { forgetTokens, loadAccess, loadToken, saveAccess, saveToken } from "./ui/settings";
 import { ADVICE, mayGenerate, sayProblem } from "./ui/words";
 import type { ErrorFrame, Frame, RoomFrame, ViewFrame } from "./wire/types";
 
@@ -21,7 +22,7 @@ export interface Told {
 }
 
 export class Live {
-  private roomWanted = /^\/r\/([\w-]+)\/?$/.exec(location.pathname)?.[1] ?? null;
+  private roomWanted = /\/r\/([\w-]+)\/?$/.exec(location.pathname)?.[1] ?? null;
   private token: string | null;
   private connected = false;
   private readonly socket: RoomSocket;
@@ -34,6 +35,7 @@ export class Live {
   ) {
     this.token = query.get("access") ?? loadAccess();
     saveAccess(this.token);
+    showAccess(this.token);
     forgetInAddress("access");
     this.models = new ModelWatch(gatewayModels, (backend) => {
       store.set({ backend });
@@ -107,13 +109,23 @@ export class Live {
   enter(token: string): void {
     this.token = token;
     saveAccess(token);
+    showAccess(token);
+    this.models.look();
     this.store.live.problem = null;
     this.socket.reopen();
   }
 
+  /** Forgets all tokens, for the next person at this computer, and begins anew. */
+  leave(): void {
+    forgetTokens();
+    location.href = at("").href;
+  }
+
   /** A new room is opened once a model is ready; watching a room needs no model. */
   private connectOnce(backend: Backend): void {
-    if (this.connected || (backend.state !== "ready" && this.roomWanted === null)) return;
+    const locked = backend.state === "loading" && backend.locked === true;
+    const waits = backend.state !== "ready" && !locked && this.roomWanted === null;
+    if (this.connected || waits) return;
     this.connected = true;
     this.socket.connect();
   }
@@ -173,7 +185,7 @@ export class Live {
 function moveIn({ room, published, presenter_token: token }: RoomFrame): void {
   if (token !== undefined) saveToken(room, token);
   if (published === false) return;
-  const path = `/r/${room}`;
+  const path = at(`r/${room}`).pathname;
   if (location.pathname !== path) history.replaceState(null, "", path + location.search);
 }
 

@@ -14,6 +14,7 @@ import { askForFacts, askForFeature, askForLabelled } from "./net/backend";
 import { Facts } from "./net/facts";
 import { browserWait, Player, type Start } from "./net/player";
 import { loadRecording } from "./net/replay";
+import { at } from "./net/server";
 import { readRun } from "./session/address";
 import { Store } from "./session/store";
 import { AccessField } from "./ui/access";
@@ -124,9 +125,15 @@ new ModelView(store, (model) => {
   if (store.origin === "recording") showRoom();
   live.chooseModel(model);
 });
-new AccessField(store, (token) => {
-  live.enter(token);
-});
+new AccessField(
+  store,
+  (token) => {
+    live.enter(token);
+  },
+  () => {
+    live.leave();
+  },
+);
 const finding = new Finding(store, askForLabelled);
 new Facts(store, askForFacts);
 new Share(store, () => live.send({ type: "share" } satisfies ShareRequest));
@@ -161,7 +168,7 @@ const notice = new Notice(store, {
     finding.clear();
   },
   "own-room": () => {
-    location.href = "/";
+    location.href = at("").href;
   },
 });
 const graph = makeGraph(notice);

@@ -12,6 +12,7 @@ import type { Connection } from "../src/session/store";
 import type { Frame } from "../src/wire/types";
 
 class FakeSocket implements SocketLike {
+  onopen: SocketLike["onopen"] = null;
   onmessage: SocketLike["onmessage"] = null;
   onclose: SocketLike["onclose"] = null;
   readonly sent: string[] = [];
@@ -63,6 +64,7 @@ function setup(tryAgain = true) {
         };
       },
       random: () => 0.5,
+      access: () => "mine",
     },
     {
       resume: () => resume.at,
@@ -83,18 +85,11 @@ function setup(tryAgain = true) {
 }
 
 describe("socketPath", () => {
-  it("has the access token, even if no room is known", () => {
-    expect(socketPath(null, "a b")).toBe("/ws?access=a+b");
-  });
-
   it("opens a new room, or returns to one after the last frame seen", () => {
-    expect(socketPath(null)).toBe("/ws");
-    expect(socketPath({ room: "r1", from: 41, token: "a b" })).toBe(
-      "/ws?room=r1&from=41&token=a+b",
-    );
-    expect(socketPath({ room: "r1", from: 1, token: null })).toBe("/ws?room=r1&from=1");
+    expect(socketPath(null)).toBe("ws?enter");
+    expect(socketPath({ room: "r1", from: 1, token: "t" })).toBe("ws?enter&room=r1&from=1");
     expect(socketPath({ room: "r1", epoch: 1764241000123456, from: 7, token: null })).toBe(
-      "/ws?room=r1&from=1764241000123456%3A7",
+      "ws?enter&room=r1&from=1764241000123456%3A7",
     );
   });
 });
@@ -108,6 +103,15 @@ describe("backoff", () => {
 });
 
 describe("RoomSocket", () => {
+  it("shows its tokens in the first message, not in the address", () => {
+    const { socket, resume, last } = setup();
+    resume.at = { room: "r1", from: 1, token: "presenter's" };
+    socket.reopen();
+    last().onopen?.({} as Event);
+    expect(last().path).not.toContain("presenter");
+    expect(last().sent).toEqual(['{"type":"enter","access":"mine","token":"presenter\'s"}']);
+  });
+
   it("is open with the room's first frame, not before", () => {
     const { socket, states, frames, last } = setup();
     expect(socket.send({ type: "stop" })).toBe(false);
@@ -125,7 +129,7 @@ describe("RoomSocket", () => {
     last().breakOff();
     expect(states.at(-1)).toMatchObject({ state: "waiting", seconds: 0.5 });
     waits[0]?.action();
-    expect(last().path).toBe("/ws?room=r1&from=2&token=t");
+    expect(last().path).toBe("ws?enter&room=r1&from=2");
     last().receive(ROOM);
     last().receive(QUEUED);
     expect(states.at(-1)).toEqual({ state: "open" });

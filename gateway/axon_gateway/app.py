@@ -44,14 +44,17 @@ def build(settings: Settings) -> web.Application:
         middlewares=[
             middleware.identify,
             middleware.failures,
+            middleware.unknown_proxies,
+            middleware.known_host,
             middleware.same_origin,
+            middleware.admitted,
             middleware.uncompressed,
         ],
         client_max_size=settings.max_message_bytes,
     )
     app.cleanup_ctx.append(_parts)
     app.cleanup_ctx.append(_warm_up)
-    app.on_response_prepare.append(middleware.tell_identity)
+    app.on_response_prepare.append(middleware.add_headers)
     app.on_shutdown.append(_say_goodbye)
     app.add_routes(routes.routes())
     app.add_routes(page.routes(settings.page))

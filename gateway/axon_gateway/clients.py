@@ -41,13 +41,13 @@ class Permissions:
     def check_may_generate(self, access: str) -> None:
         """Refusal unless an access token lets its holder generate."""
         if not self.may_generate(access):
-            raise _no_access("generate")
+            raise _no_access("generate", access)
 
     def check_may_join(self, access: str) -> None:
         """Refusal unless an access token lets its holder watch."""
         tokens = self._settings.join_tokens
         if tokens and not _is_one_of(access, (*tokens, *self._settings.generate_tokens)):
-            raise _no_access("watch")
+            raise _no_access("watch", access)
 
 
 def client_of(request: web.Request, settings: Settings) -> str:
@@ -60,6 +60,22 @@ def client_of(request: web.Request, settings: Settings) -> str:
             break
         address = further
     return address
+
+
+def forwarded_proto(request: web.Request, settings: Settings) -> str:
+    """The scheme that the client used, as a trusted proxy says; http if there is none."""
+    if _is_trusted(request.remote or "", settings):
+        return request.headers.get("X-Forwarded-Proto", "http").lower()
+    return "http"
+
+
+def unknown_proxy(request: web.Request, settings: Settings) -> str:
+    """The address of a proxy that is not believed, or "": all its users count as that address."""
+    address = request.remote or ""
+    if _is_trusted(address, settings):
+        # nginx in front of us knows which of its own clients are proxies.
+        return request.headers.get("X-Unknown-Proxy", "")
+    return address if "X-Forwarded-For" in request.headers else ""
 
 
 def _is_trusted(address: str, settings: Settings) -> bool:
@@ -78,15 +94,16 @@ def _is_address(text: str) -> bool:
 
 
 def access_of(request: web.Request) -> str:
-    """The access token that a request shows: as bearer, or as `access` in its query, since a
-    browser's WebSocket cannot set headers."""
+    """The access token that a request shows: as bearer, or as `access` in its query."""
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     return bearer.strip() if scheme.lower() == "bearer" else request.query.get("access", "")
 
 
-def _no_access(what: str) -> Refusal:
-    """The refusal of a client whose access token does not allow `what`."""
-    return Refusal("no_access", f"an access token is needed to {what} here", "access")
+def _no_access(what: str, shown: str = "") -> Refusal:
+    """The refusal of a client whose access token, if it has `shown` one, does not allow `what`."""
+    needed = f"an access token is needed to {what} here"
+    message = f"{needed}; the one given is not one of them" if shown else needed
+    return Refusal("no_access", message, "access")
 
 
 def _is_one_of(access: str, tokens: tuple[str, ...]) -> bool:

@@ -79,6 +79,13 @@ def _origins(text: str) -> tuple[str, ...]:
     return tuple(word.rstrip("/") for word in read.words(text))
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(word.lower().rstrip(".") for word in read.words(text))
+    if any("/" in host or ":" in host for host in hosts):
+        raise ValueError("it must be names without scheme and port (axon.lab.example, ...)")
+    return hosts
+
+
 def _ids(text: str) -> tuple[tuple[str, str], ...]:
     pairs = [word.rstrip("/").partition("=") for word in read.words(text)]
     if not all(served and id_ for served, _, id_ in pairs):
@@ -205,6 +212,13 @@ class Settings(FromEnvironment):
         "origins, besides the page's own, whose scripts may connect (https://lab.example, ...)",
         _origins,
     )
+    hosts: tuple[str, ...] = setting(
+        "AXON_HOSTS",
+        (),
+        "names under which this server is reached without TLS, besides addresses and names of the "
+        "local network (axon.lab.example, .lab.example for all below it, * for any)",
+        _hosts,
+    )
     generation_timeout: float = setting(
         "AXON_GENERATION_TIMEOUT",
         900.0,
@@ -286,7 +300,7 @@ class Settings(FromEnvironment):
         "AXON_GENERATE_TOKENS",
         (),
         "access tokens, comma separated: a client needs one to generate; empty: nobody does",
-        read.words,
+        read.tokens,
         secret=True,
     )
     join_tokens: tuple[str, ...] = setting(
@@ -294,7 +308,7 @@ class Settings(FromEnvironment):
         (),
         "access tokens, comma separated: a client needs one (or one to generate) to watch; empty: "
         "nobody does",
-        read.words,
+        read.tokens,
         secret=True,
     )
     trusted_proxies: tuple[Network, ...] = setting(

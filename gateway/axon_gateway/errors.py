@@ -13,6 +13,7 @@ _STATUS = {
     "method_not_allowed": 405,
     "no_access": 401,
     "foreign_origin": 403,
+    "unknown_host": 403,
     "not_presenter": 403,
     "busy": 409,
     "not_running": 409,

@@ -15,13 +15,6 @@ BUNDLED_MODEL = Path(__file__).resolve().parents[1] / "demo_model"
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-def _tokens(text: str) -> tuple[str, ...]:
-    tokens = read.words(text)
-    if not all(token.isascii() and token.isprintable() and " " not in token for token in tokens):
-        raise ValueError("it must be printable ASCII characters without spaces")
-    return tokens
-
-
 def _device(text: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,2})?", text):
         raise ValueError("it must be auto, cpu, cuda or cuda:N")
@@ -62,7 +55,7 @@ class Settings(FromEnvironment):
         (),
         "access tokens, comma separated: callers must send one of them as metadata "
         "`authorization: Bearer TOKEN`; empty: nobody needs one",
-        _tokens,
+        read.tokens,
         secret=True,
     )
     device: str = setting("AXON_DEVICE", "auto", "auto, cpu, cuda or cuda:N", _device)

@@ -58,6 +58,14 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
+def tokens(text: str) -> tuple[str, ...]:
+    """A list of access tokens: what the header of a request can hold."""
+    found = words(text)
+    if not all(token.isascii() and token.isprintable() and " " not in token for token in found):
+        raise ValueError("it must be printable ASCII characters without spaces")
+    return found
+
+
 def path(text: str) -> Path | None:
     """A file or folder; None for an empty text."""
     return Path(text).expanduser() if text else None

@@ -19,10 +19,9 @@ MB = 10**6
 
 
 def pinned(name: str) -> str:
-    """The value of a variable in .env."""
-    lines = (ROOT / ".env").read_text().splitlines()
-    (value,) = [line.partition("=")[2] for line in lines if line.startswith(f"{name}=")]
-    return value
+    """The base image that a Dockerfile names."""
+    texts = "".join((ROOT / one / "Dockerfile").read_text() for one in ("gateway", "frontend"))
+    return re.findall(rf"^ARG {name}=(\S+)", texts, re.MULTILINE)[0]
 
 
 def size(image: str) -> int:

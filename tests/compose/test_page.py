@@ -32,7 +32,7 @@ async def test_the_document_is_not_cached_and_hashed_files_are_cached_for_ever(
                 assert answer.status == 200
                 assert answer.content_type == "text/html"
                 assert answer.headers["Cache-Control"] == "no-cache"
-        (script,) = re.findall(r'src="(/assets/[^"]+\.js)"', document)
+        (script,) = re.findall(r'src="\.\.(/assets/[^"]+\.js)"', document)
         async with http.get(script) as answer:
             assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         async with http.get("/assets/no-such.js") as answer:
@@ -50,7 +50,7 @@ async def test_static_files_are_compressed(stack: Stack) -> None:
 
 async def test_the_page_and_the_api_have_security_headers(stack: Stack) -> None:
     async with aiohttp.ClientSession(stack.url) as http:
-        for path in ("/", "/api/model", "/no-such-page"):
+        for path in ("/", "/api/model", "/api/no", "/no-such-page"):
             async with http.get(path) as answer:
                 policy = answer.headers.getall("Content-Security-Policy")
                 assert len(policy) == 1
@@ -59,6 +59,11 @@ async def test_the_page_and_the_api_have_security_headers(stack: Stack) -> None:
                 assert answer.headers.getall("X-Content-Type-Options") == ["nosniff"]
                 assert answer.headers["Referrer-Policy"] == "no-referrer"
                 assert answer.headers["Server"] == "nginx"  # without its version
+
+
+async def test_metrics_are_not_published(stack: Stack) -> None:
+    async with aiohttp.ClientSession(stack.url) as http, http.get("/metrics") as answer:
+        assert answer.status == 404
 
 
 async def test_the_page_works_under_its_policy(stack: Stack) -> None:

@@ -47,6 +47,7 @@ class Gateway:
     log: list[Frame] = field(default_factory=list)
     requests: list[Frame] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    entered: list[Frame] = field(default_factory=list)
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
     running: asyncio.Task[None] | None = None
 
@@ -143,7 +144,9 @@ async def handle_socket(request: web.Request) -> web.WebSocketResponse:
     gateway.paths.append(request.path_qs)
     socket = web.WebSocketResponse()
     await socket.prepare(request)
-    viewer = "room" in request.query and "token" not in request.query
+    entered = await socket.receive_json()
+    gateway.entered.append(entered)
+    viewer = "room" in request.query and entered["token"] is None
     room: Frame = {"type": "room", "seq": len(gateway.log), "room": "k3f9x2", "viewers": 1}
     room |= {"role": "viewer" if viewer else "presenter", "open": False}
     if not viewer:
@@ -238,9 +241,9 @@ async def handle_large(request: web.Request) -> web.StreamResponse:
     return answer
 
 
-async def handle_page(_request: web.Request) -> web.FileResponse:
+async def handle_page(request: web.Request) -> web.FileResponse:
     """The page at `/` and at `/r/{room}`."""
-    return web.FileResponse(PAGE / "index.html")
+    return web.FileResponse(PAGE / ("room.html" if "room" in request.match_info else "index.html"))
 
 
 def make_app(gateway: Gateway) -> web.Application:

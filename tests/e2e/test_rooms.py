@@ -365,6 +365,30 @@ async def test_the_page_asks_for_an_access_token(open_page: Opener, tmp_path: Pa
         other = await open_page(f"{hall.url}/?access=make", graph=False)
         await pages.wait_for(other, "a.connection === 'open'")
         assert "access" not in other.url
+        # Nothing that was asked for had a token in its address: addresses are logged.
+        asked = await page.evaluate(
+            "performance.getEntriesByType('resource').map((one) => one.name)"
+        )
+        assert any("/api/model" in url for url in asked)
+        assert not any("make" in url or "token" in url for url in asked)
+        await other.get_by_role("button", name="Sign out").click()
+        await expect(other.get_by_label("Access token")).to_be_visible()
+        await other.reload()
+        await expect(other.get_by_label("Access token")).to_be_visible()
+
+
+async def test_a_recording_is_saved_with_the_access_token(
+    open_page: Opener, tmp_path: Path
+) -> None:
+    async with open_hall(tmp_path, join_tokens=("watch",)) as hall:
+        page = await open_page(f"{hall.url}/?access=watch", graph=False)
+        await pages.generate(page)
+        await pages.wait_for(page, "a.origin === 'live' && a.phase === 'finished'")
+        await page.get_by_role("button", name="Export").click()
+        async with page.expect_download() as saving:
+            await page.get_by_text("Recording of this room").click()
+        saved = await (await saving.value).path()
+        assert '"type":"end"' in saved.read_text()
 
 
 async def test_a_closed_room_leads_to_a_new_one(open_page: Opener, hall: Hall) -> None:

@@ -10,6 +10,7 @@ import {
   parseLabelled,
   parseModel,
 } from "../wire/model";
+import { call } from "./server";
 
 const POLL_MS = 1500;
 
@@ -95,11 +96,12 @@ export const gatewayModels: ModelSource = {
 async function askForModel(model: string | null): Promise<Answer> {
   const query = model === null ? "" : `?${new URLSearchParams({ model }).toString()}`;
   try {
-    const response = await fetch(`/api/model${query}`, { headers: { accept: "application/json" } });
+    const response = await call(`api/model${query}`);
     if (response.ok) return { state: "ready", model: parseModel(await response.json()) };
     const { code, message } = await reason(response);
     if (code === "unknown_model") return { state: "unknown" };
-    if (response.status !== 503) throw new Error(`HTTP ${response.status}`);
+    if (code === "no_access") return { state: "loading", message, locked: true };
+    if (response.status !== 503) throw new Error(message || `HTTP ${response.status}`);
     return { state: "loading", message };
   } catch (error) {
     return {
@@ -132,17 +134,17 @@ export async function askForFacts(
 /** A model's features with these words in their label; null when it cannot be asked. */
 export async function askForLabelled(model: string, label: string): Promise<Labelled[] | null> {
   const query = new URLSearchParams({ model, label }).toString();
-  return ask(`/api/features?${query}`, parseLabelled);
+  return ask(`api/features?${query}`, parseLabelled);
 }
 
 /** A source is named `model/rest`; that model's name may differ from the running model's. */
 function sourcePath(source: string): string {
-  return `/api/features/${source.split("/").map(encodeURIComponent).join("/")}`;
+  return `api/features/${source.split("/").map(encodeURIComponent).join("/")}`;
 }
 
 async function ask<T>(path: string, parse: (value: unknown) => T): Promise<T | null> {
   try {
-    const response = await fetch(path);
+    const response = await call(path);
     return response.ok ? parse(await response.json()) : null;
   } catch {
     return null;

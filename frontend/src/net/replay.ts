@@ -1,4 +1,5 @@
 /** Recordings: where they come from, and how their generations and times are found. */
+import { at } from "./server";
 import { parseRecording, type Recorded, type Recording } from "../wire/recording";
 
 /** Time from one token to the next if no times are known; about reading speed. */
@@ -12,7 +13,7 @@ const SHORTEST_MS = 100;
 /** Fetches a recording, by the name of one that comes with the page or by a path on this host. */
 export async function loadRecording(nameOrUrl: string): Promise<Recording> {
   const url = /^[\w-]+$/.test(nameOrUrl)
-    ? new URL(`/recordings/${nameOrUrl}.jsonl`, location.href)
+    ? at(`recordings/${nameOrUrl}.jsonl`)
     : new URL(nameOrUrl, location.href);
   if (url.origin !== location.origin) throw new Error("a recording must be on this host");
   const response = await fetch(url);

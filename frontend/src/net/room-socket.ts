@@ -2,10 +2,12 @@
 import type { Connection } from "../session/store";
 import type { WireError } from "../wire/check";
 import { parseMessage } from "../wire/parse";
-import type { ErrorFrame, Frame, PingRequest } from "../wire/types";
+import type { EnterRequest, ErrorFrame, Frame, PingRequest } from "../wire/types";
+import { at } from "./server";
 
 /** The part of a WebSocket that is used; a test passes its own. */
 export interface SocketLike {
+  onopen: ((event: Event) => void) | null;
   onmessage: ((event: MessageEvent<unknown>) => void) | null;
   onclose: ((event: CloseEvent) => void) | null;
   send(text: string): void;
@@ -57,17 +59,15 @@ export function backoff(attempt: number, random: number): number {
   return Math.round(wait * (0.75 + random / 2));
 }
 
-/** `access` is the access token, which the server may require. */
-export function socketPath(resume: Resume | null, access: string | null = null): string {
+/** Without tokens: addresses are logged on their way. They come in the first message. */
+export function socketPath(resume: Resume | null): string {
   const query = new URLSearchParams();
   if (resume !== null) {
     query.set("room", resume.room);
     const { epoch, from } = resume;
     query.set("from", epoch === undefined ? String(from) : `${epoch}:${from}`);
-    if (resume.token !== null) query.set("token", resume.token);
   }
-  if (access !== null) query.set("access", access);
-  return query.size === 0 ? "/ws" : `/ws?${query.toString()}`;
+  return query.size === 0 ? "ws?enter" : `ws?enter&${query.toString()}`;
 }
 
 export class RoomSocket {
@@ -90,10 +90,14 @@ export class RoomSocket {
     this.cancelWait = null;
     this.hooks.state({ state: "connecting" });
     this.watch();
-    const socket = this.environment.open(
-      socketPath(this.hooks.resume(), this.environment.access?.() ?? null),
-    );
+    const resume = this.hooks.resume();
+    const socket = this.environment.open(socketPath(resume));
     this.socket = socket;
+    socket.onopen = () => {
+      const access = this.environment.access?.() ?? null;
+      const token = resume?.token ?? null;
+      socket.send(JSON.stringify({ type: "enter", access, token } satisfies EnterRequest));
+    };
     socket.onmessage = (event) => {
       if (socket === this.socket) this.receive(event.data);
     };
@@ -194,7 +198,7 @@ export class RoomSocket {
 /** The browser's own WebSocket and clock. */
 export const browserEnvironment: Environment = {
   open: (path) => {
-    const url = new URL(path, location.href);
+    const url = at(path);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     return new WebSocket(url);
   },

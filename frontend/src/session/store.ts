@@ -21,7 +21,7 @@ export type Connection =
  */
 export type Backend =
   | { state: "off" }
-  | { state: "loading"; message: string }
+  | { state: "loading"; message: string; locked?: true }
   | { state: "ready"; model: ModelInfo; insteadOf?: string }
   | { state: "unreachable"; message: string };
 

@@ -1,6 +1,7 @@
-/** A field for the access token, shown if the server requires one. */
+/** A field for the access token, shown if the server requires one, and a button to forget it. */
 import type { Store } from "../session/store";
 import { byId } from "./dom";
+import { loadAccess } from "./settings";
 
 export class AccessField {
   private readonly form = byId("access-form", HTMLFormElement);
@@ -9,7 +10,10 @@ export class AccessField {
   constructor(
     private readonly store: Store,
     enter: (token: string) => void,
+    forget: () => void,
   ) {
+    const leave = byId("forget-access", HTMLButtonElement);
+    leave.addEventListener("click", forget);
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       const token = this.field.value.trim();
@@ -19,6 +23,7 @@ export class AccessField {
     });
     store.subscribe(() => {
       this.form.hidden = !this.needed();
+      leave.hidden = loadAccess() === null || !this.form.hidden;
     });
   }
 

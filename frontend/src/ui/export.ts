@@ -1,10 +1,12 @@
 /** The export menu: the room's recording, activations, a picture, a link. */
+import { at, call } from "../net/server";
 import { runQuery, type RunSettings, type View } from "../session/address";
 import { activationLines } from "../session/export";
 import { filterText } from "../session/filters";
 import type { Run } from "../session/state";
 import type { Store } from "../session/store";
 import { KNOBS, type KnobName } from "../wire/model";
+import type { RoomFrame } from "../wire/types";
 import { copyText } from "./copy";
 import { byId, h } from "./dom";
 
@@ -31,8 +33,15 @@ export class ExportMenu {
     this.menu.addEventListener("beforetoggle", () => {
       this.prepare();
     });
-    this.recording.addEventListener("click", () => {
+    this.recording.addEventListener("click", (event) => {
       this.menu.hidePopover();
+      const { room } = this.store;
+      if (this.page.access() === null || room === null) return;
+      // A link cannot show the access token.
+      event.preventDefault();
+      void call(recordingOf(room)).then(async (response) => {
+        if (response.ok) save(await response.blob(), `axon-${room.room}.jsonl`);
+      });
     });
     this.all.addEventListener("click", () => {
       this.saveActivations(false);
@@ -56,10 +65,8 @@ export class ExportMenu {
   private prepare(): void {
     const { session, room, origin, filters, hidden } = this.store;
     const live = origin === "live" && room !== null;
-    const access = this.page.access();
-    const query = access === null ? "" : `?${new URLSearchParams({ access }).toString()}`;
     this.recording.hidden = !live;
-    this.recording.href = `/api/rooms/${room?.room ?? ""}/recording.jsonl${query}`;
+    this.recording.href = at(recordingOf(room)).href;
     this.shown.hidden = filters.length === 0 && hidden.size === 0;
     this.all.disabled = this.shown.disabled = session.tokens.length === 0;
     this.picture.hidden = document.body.matches(".no-graph");
@@ -96,7 +103,11 @@ export function linkTo(run: Run, view: View): string {
     knobs: Object.fromEntries(knobs),
   };
   const query = runQuery(settings, { ...view, sources: run.sources });
-  return new URL(`/${query}`, location.href).href;
+  return at(query).href;
+}
+
+function recordingOf(room: RoomFrame | null): string {
+  return `api/rooms/${room?.room ?? ""}/recording.jsonl`;
 }
 
 function save(content: Blob, name: string): void {

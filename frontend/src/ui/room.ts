@@ -1,4 +1,5 @@
 /** The room in the bar: its link to share, and whether everybody in it may generate. */
+import { at } from "../net/server";
 import type { Store } from "../session/store";
 import { byId, setText } from "./dom";
 
@@ -26,7 +27,7 @@ export class RoomView {
     this.choice.hidden = room?.role !== "presenter";
     this.box.disabled = !connected;
     if (!room) return;
-    this.link.href = `/r/${room.room}`;
+    this.link.href = at(`r/${room.room}`).href;
     setText(this.link, `Room ${room.room}`);
     this.box.checked = room.open;
   }

@@ -51,6 +51,15 @@ export function saveAccess(access: string | null): void {
   if (access !== null) write(ACCESS, access);
 }
 
+/** Forgets the access token and those of all rooms. */
+export function forgetTokens(): void {
+  try {
+    for (const key of [ACCESS, TOKENS]) localStorage.removeItem(key);
+  } catch {
+    return; // nothing was kept either
+  }
+}
+
 /** The keys of the features pinned in a room; they are kept as long as the tab is open. */
 export function loadPins(room: string): string[] {
   return list(read(PINS + room, () => sessionStorage)).filter((key) => typeof key === "string");

@@ -1,4 +1,5 @@
 /** The dialog that shares a room: its link in large type, and a QR code for the hall. */
+import { at } from "../net/server";
 import type { Store } from "../session/store";
 import { copyText } from "./copy";
 import { byId, h, setText } from "./dom";
@@ -41,7 +42,7 @@ export class Share {
   }
 
   private url(): string {
-    return new URL(`/r/${this.store.room?.room ?? ""}`, location.href).href;
+    return at(`r/${this.store.room?.room ?? ""}`).href;
   }
 
   /** The library is loaded only now, so that the page does not wait for it. */

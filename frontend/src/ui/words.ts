@@ -170,6 +170,8 @@ export const ADVICE: Readonly<Record<string, string>> = {
   too_slow: "The connection is too slow to send this. Try again.",
   unknown_feature: "This feature is no longer available. The model may have changed.",
   unknown_field: "This page and the server do not fit together. Reload the page.",
+  unknown_host:
+    "The server does not know the name in this page's address. Add it to AXON_HOSTS on the server.",
   unknown_model: "This model is no longer available. Choose another one.",
   unknown_room:
     "This room is closed. Ask for a new link, or open your own room from the start page.",

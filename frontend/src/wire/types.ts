@@ -158,6 +158,13 @@ export interface ShareRequest {
 /** Tells those who watch where the presenter looks. */
 export type ViewRequest = Omit<ViewFrame, "seq">;
 
+/** The first message on `/ws?enter`: the access token, and the room's presenter token. */
+export interface EnterRequest {
+  type: "enter";
+  access: string | null;
+  token: string | null;
+}
+
 /** Asks the server for a `pong`, to see that the connection works. */
 export interface PingRequest {
   type: "ping";

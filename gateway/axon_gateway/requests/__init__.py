@@ -7,6 +7,7 @@ sources exist) is refused by the inference service; `backends.statuses` translat
 
 from axon_gateway.requests.commands import (
     Edit,
+    Enter,
     Generate,
     Open,
     Ping,
@@ -14,12 +15,14 @@ from axon_gateway.requests.commands import (
     Stop,
     View,
     edit,
+    enter,
     parse,
 )
 from axon_gateway.requests.edits import InMaxima
 
 __all__ = [
     "Edit",
+    "Enter",
     "Generate",
     "InMaxima",
     "Open",
@@ -28,5 +31,6 @@ __all__ = [
     "Stop",
     "View",
     "edit",
+    "enter",
     "parse",
 ]

@@ -91,6 +91,17 @@ class Ping:
     """The client has heard nothing for a while and checks the connection."""
 
 
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """The tokens of a client that keeps them out of its address: the first message on `/ws?enter`.
+
+    `access` is its access token, `token` a room's presenter token; "" where it has none.
+    """
+
+    access: str
+    token: str
+
+
 Command = Generate | Edit | Stop | Open | Share | View | Ping
 
 
@@ -118,6 +129,15 @@ def parse(data: bytes | str, max_bytes: int) -> Command:
             return Ping()
     known = "generate, edit, stop, open, share, view or ping"
     raise Refusal("unknown_type", f"type must be {known}, not {kind[:40]!a}", "type")
+
+
+def enter(data: bytes | str, max_bytes: int) -> Enter:
+    """A socket's first message, if it has to be `enter`. Raises Refusal."""
+    fields = decode(data, max_bytes)
+    if fields.get("type") != "enter":
+        raise Refusal("unknown_type", "the first message on /ws?enter must be enter", "type")
+    tokens = {name: fields.get(name) or "" for name in ("access", "token")}
+    return Enter(**{name: string(name, value) for name, value in tokens.items()})
 
 
 def _generate(fields: dict[str, object], typed: bool) -> Generate:

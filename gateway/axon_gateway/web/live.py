@@ -33,7 +33,10 @@ _CLOSE_TIMEOUT = 2.0
 
 
 async def live(request: web.Request) -> web.WebSocketResponse:
-    """Opens a room, or enters `?room=ID` from frame `from` on; `token` makes a presenter."""
+    """Opens a room, or enters `?room=ID` from frame `from` on; `token` makes a presenter.
+
+    With `?enter`, the tokens come in the first message: addresses are logged on their way.
+    """
     gateway = request.app[GATEWAY]
     socket = web.WebSocketResponse(
         timeout=_CLOSE_TIMEOUT,
@@ -56,7 +59,8 @@ async def live(request: web.Request) -> web.WebSocketResponse:
     try:
         # Counted from here, once the socket is open, so that a refusal can be sent over it.
         with gateway.limits.socket(client_of(request, gateway.settings)) as client:
-            room, viewer = await _enter(gateway, request, client)
+            shown = await _shown(gateway, request, socket)
+            room, viewer = await _enter(gateway, request, client, shown)
             viewer.push = _direct(socket, transport, viewer)
             logs.in_room(room.id)
             await _serve(gateway, socket, room, viewer)
@@ -77,15 +81,33 @@ def _close_code(refusal: Refusal) -> WSCloseCode:
     return WSCloseCode.TRY_AGAIN_LATER if passes else WSCloseCode.POLICY_VIOLATION
 
 
-async def _enter(gateway: Gateway, request: web.Request, client: Client) -> tuple[Room, Viewer]:
-    shown = access_of(request)
-    gateway.permissions.check_may_join(shown)
-    client.may_generate = gateway.permissions.may_generate(shown)
+async def _shown(
+    gateway: Gateway, request: web.Request, socket: web.WebSocketResponse
+) -> requests.Enter:
+    """The tokens of a client, from its first message or its request."""
+    if "enter" not in request.query:
+        return requests.Enter(access_of(request), request.query.get("token", ""))
+    settings = gateway.settings
+    try:
+        message = await socket.receive(settings.body_timeout)
+    except TimeoutError:
+        refusal = f"the first message must arrive within {settings.body_timeout:g} s"
+        raise Refusal("too_slow", refusal, retry_after=1.0) from None
+    if message.type is not WSMsgType.TEXT:
+        raise Refusal("invalid_json", "the first message must be JSON text")
+    return requests.enter(message.data, settings.max_message_bytes)
+
+
+async def _enter(
+    gateway: Gateway, request: web.Request, client: Client, shown: requests.Enter
+) -> tuple[Room, Viewer]:
+    gateway.permissions.check_may_join(shown.access)
+    client.may_generate = gateway.permissions.may_generate(shown.access)
     room = request.query.get("room")
     if not room:
         return gateway.rooms.open(client)
     offset = _offset(request.query.get("from", "1"))
-    return await gateway.rooms.enter(room, request.query.get("token"), offset, client)
+    return await gateway.rooms.enter(room, shown.token, offset, client)
 
 
 def _offset(text: str) -> Offset:

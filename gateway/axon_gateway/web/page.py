@@ -15,12 +15,20 @@ _ASK_AGAIN = "no-cache"
 
 
 def routes(folder: Path | None) -> list[web.RouteDef]:
-    """`/`, `/r/{room}` and `/r/{room}/` are the document, other paths the files in `folder`."""
+    """`/` and `/r/{room}` are the document, other paths the files in `folder`."""
 
     async def document(request: web.Request) -> web.StreamResponse:
         if folder is None or not (folder / "index.html").is_file():
             return web.Response(status=503, text=_NOT_BUILT, content_type="text/html")
         return _file(folder / "index.html", _ASK_AGAIN)
+
+    async def room(request: web.Request) -> web.StreamResponse:
+        # The same document, one folder deeper: its paths are relative, for proxies with sub-paths.
+        path = _inside(folder, "room.html")
+        return await document(request) if path is None else _file(path, _ASK_AGAIN)
+
+    async def without_slash(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPPermanentRedirect(f"../{request.match_info['room']}")
 
     async def file(request: web.Request) -> web.StreamResponse:
         path = _inside(folder, request.match_info["path"])
@@ -32,16 +40,14 @@ def routes(folder: Path | None) -> list[web.RouteDef]:
 
     return [
         web.get("/", document),
-        web.get("/r/{room}", document),
-        web.get("/r/{room}/", document),
+        web.get("/r/{room}", room),
+        web.get("/r/{room}/", without_slash),
         web.get("/{path:(?s:.+)}", file),
     ]
 
 
 def _file(path: Path, cache: str) -> web.FileResponse:
-    return web.FileResponse(
-        path, headers={"Cache-Control": cache, "X-Content-Type-Options": "nosniff"}
-    )
+    return web.FileResponse(path, headers={"Cache-Control": cache})
 
 
 def _inside(folder: Path | None, name: str) -> Path | None:

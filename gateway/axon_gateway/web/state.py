@@ -37,6 +37,8 @@ class Gateway:
     start: StartGeneration
     #: Every open socket and its transport, to be closed properly when the gateway stops.
     sockets: dict[web.WebSocketResponse, asyncio.Transport] = field(default_factory=dict)
+    #: Proxies that are not believed, of which the log has told.
+    proxies: set[str] = field(default_factory=set)
     #: Bounds the handshakes in one turn of the event loop: a whole hall may connect at once.
     door: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 

@@ -47,15 +47,17 @@ def test_every_cache_is_in_the_volume() -> None:
     merged = yaml.safe_load((ROOT / "compose.yaml").read_text())["x-service"] | base
     assert merged["read_only"]
     assert merged["tmpfs"] == ["/tmp:mode=1777"]
-    assert "models:/data" in base["volumes"]
+    assert "kernels:/cache" in GPU["volumes"]
     caches = [value for name, value in GPU["environment"].items() if "CACHE_" in name]
     assert len(caches) == 3
     assert len(set(caches)) == 3
-    assert all(PurePosixPath(path).is_relative_to("/data") for path in caches)
+    assert all(PurePosixPath(path).is_relative_to("/cache") for path in caches)
     # Everything else that libraries write to a home folder goes to /tmp.
     image = (ROOT / "inference/Dockerfile").read_text()
     assert re.search(r"^ +HOME=/tmp ", image, re.MULTILINE)
     assert re.search(r"install --directory --owner axon .* /data", image)
+    # For any user (AXON_USER).
+    assert re.search(r"install --directory --mode 1777 /cache", image)
     # With numbers of its own, the user has a name, which some libraries need for their folders.
     assert "useradd --uid 10001" in image
 
@@ -86,5 +88,6 @@ def test_a_check_waits_for_a_slow_first_load_and_a_failure_is_told_within_two_mi
     "name", ["AXON_DEVICE", "AXON_GRAPHS", "AXON_PREFILL_TOKENS", "AXON_DTYPE"]
 )
 def test_every_setting_that_matters_on_a_gpu_can_be_given(name: str) -> None:
-    environment = inference("compose.yaml")["environment"] | GPU["environment"]
-    assert environment[name].startswith(f"${{{name}:-")
+    passed_on = inference("deploy/settings.yaml")["environment"]
+    assert name in passed_on
+    assert GPU["environment"].get(name, f"${{{name}:-").startswith(f"${{{name}:-")

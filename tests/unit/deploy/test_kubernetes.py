@@ -137,6 +137,7 @@ def test_a_service_is_run_as_by_compose(workload: dict[str, Any]) -> None:
     if command := about.get("command"):
         assert container["args"] == shlex.split(command)
     default = re.compile(r"^\$\{\w+:?-(.*)\}$")
+    unset = re.compile(r"\$\{\w+:?([-+])([^}]*)\}")
     limit = default.sub(r"\1", about["mem_limit"])
     assert container["resources"]["limits"]["memory"] == f"{limit[:-1]}{limit[-1].upper()}i"
     given = {variable["name"]: variable.get("value") for variable in container.get("env", ())}
@@ -145,7 +146,10 @@ def test_a_service_is_run_as_by_compose(workload: dict[str, Any]) -> None:
         assert default.sub(r"\1", value) == (given.get(name) or "")
     mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
     folders = {place.partition(":")[0] for place in about.get("tmpfs", ())}
-    volumes = [mount.split(":") for mount in about.get("volumes", ()) if isinstance(mount, str)]
+    mounts = (mount for mount in about.get("volumes", ()) if isinstance(mount, str))
+    # As they are where nobody sets anything.
+    plain = (unset.sub(lambda one: one[2] if one[1] == "-" else "", mount) for mount in mounts)
+    volumes = [mount.split(":") for mount in plain]
     folders |= {parts[1] for parts in volumes if parts[-1] != "ro"}
     assert mounted == folders
     pod = workload["spec"]["template"]["spec"]

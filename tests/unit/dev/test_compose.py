@@ -108,3 +108,15 @@ def test_without_an_engine_ci_skips_the_tests_and_says_so() -> None:
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     assert "skipped, because no Docker Engine answers" in done.stdout
     assert "make --keep-going check test test-compose" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_a_choice_that_env_does_not_keep_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compose, "ROOT", tmp_path)
+    monkeypatch.setenv("AXON_MODEL", "gpt2-small")
+    monkeypatch.delenv("AXON_SOURCES", raising=False)
+    assert compose.forgotten("compose.yaml") == ["AXON_MODEL=gpt2-small"]
+    assert compose.forgotten("compose.gpu.yaml")[1:] == ["COMPOSE_FILE=compose.gpu.yaml"]
+    (tmp_path / ".env").write_text('AXON_MODEL="gpt2-small"\nCOMPOSE_FILE=compose.gpu.yaml\n')
+    assert compose.forgotten("compose.gpu.yaml") == []
