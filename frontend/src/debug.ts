@@ -1,11 +1,10 @@
 /** `window.axon`: the page's state, for tests and the console. */
 import type { Graph } from "./graph/graph";
 import type { GraphStatistics } from "./graph/overlay";
-import { FLOOR } from "./session/fade";
-import { lightsAt } from "./session/moment";
-import { nameOf } from "./session/query";
-import type { Phase } from "./session/state";
-import type { Store } from "./session/store";
+import { FLOOR, lightsAt } from "./state/light";
+import { nameOf } from "./state/feature";
+import type { Phase } from "./state/log";
+import type { Store } from "./state/store";
 
 interface NodeReport {
   key: string;
@@ -64,7 +63,7 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
       return store.connection.state;
     },
     get lastSeq() {
-      return store.session.lastSeq;
+      return store.session.stream.lastSeq;
     },
     get tokenCount() {
       return store.session.tokens.length;
@@ -94,7 +93,7 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
       return store.chosen?.key ?? null;
     },
     get token() {
-      return store.token?.index ?? null;
+      return store.playhead.token?.index ?? null;
     },
     graph,
     nodes: () => reports(store, graph),
@@ -102,14 +101,14 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
 }
 
 function reports(store: Store, graph: Graph | null): NodeReport[] {
-  const { session, token } = store;
-  const then = token && lightsAt(session, token.index);
+  const { session, playhead } = store;
+  const lights = lightsAt(session, playhead.at);
   return (graph?.onScreen() ?? []).flatMap(({ index, x, y, radius }) => {
     const feature = session.features[index];
     if (!feature) return [];
     const { key, id, source } = feature;
     const place = graph?.placeOf(index) ?? [];
-    const glow = then ? (then.get(feature) ?? FLOOR) : session.glowOf(feature);
+    const glow = lights.get(feature) ?? FLOOR;
     return [{ key, id, source, name: nameOf(feature), x, y, radius, glow, place }];
   });
 }

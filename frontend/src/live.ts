@@ -1,7 +1,7 @@
 /** The page's connection to its room: joining and rejoining, the model in use, and access. */
 import { gatewayModels, ModelWatch } from "./net/backend";
 import { browserEnvironment, type Resume, RoomSocket } from "./net/room-socket";
-import type { Backend, Store } from "./session/store";
+import type { Backend, Store } from "./state/store";
 import { loadAccess, loadToken, saveAccess, saveToken } from "./ui/settings";
 import { ADVICE, mayGenerate, sayProblem } from "./ui/words";
 import type { ErrorFrame, Frame, RoomFrame, ViewFrame } from "./wire/types";
@@ -24,13 +24,13 @@ export class Live {
   private roomWanted = /^\/r\/([\w-]+)\/?$/.exec(location.pathname)?.[1] ?? null;
   private token: string | null;
   private connected = false;
+  private told: Told | null = null;
   private readonly socket: RoomSocket;
   private readonly models: ModelWatch;
 
   constructor(
     private readonly store: Store,
     query: URLSearchParams,
-    private readonly told: Told,
   ) {
     this.token = query.get("access") ?? loadAccess();
     saveAccess(this.token);
@@ -47,7 +47,7 @@ export class Live {
           this.receive(frame);
         },
         state: (connection) => {
-          if (connection.state === "waiting") store.live.interrupted();
+          if (connection.state === "waiting") store.room.interrupted();
           // After a break, another model may be running.
           if (connection.state === "open") this.models.look();
           store.set({ connection });
@@ -72,7 +72,8 @@ export class Live {
     return this.token;
   }
 
-  start(): void {
+  start(told: Told): void {
+    this.told = told;
     addEventListener("offline", () => {
       this.socket.giveUp("This device is offline");
     });
@@ -107,7 +108,7 @@ export class Live {
   enter(token: string): void {
     this.token = token;
     saveAccess(token);
-    this.store.live.problem = null;
+    this.store.room.stream.problem = null;
     this.socket.reopen();
   }
 
@@ -120,10 +121,11 @@ export class Live {
 
   /** The room to join: the one the page was in, the one in the address, or a new one (null). */
   private resume(): Resume | null {
-    const { room, lastSeq } = this.store.live;
-    if (room) {
-      const token = room.presenter_token ?? loadToken(room.room) ?? null;
-      return { room: room.room, epoch: room.epoch, from: lastSeq + 1, token };
+    const { room, presence } = this.store;
+    if (presence) {
+      const token = presence.presenter_token ?? loadToken(presence.room) ?? null;
+      const { epoch } = presence;
+      return { room: presence.room, epoch, from: room.stream.lastSeq + 1, token };
     }
     if (this.roomWanted === null) return null;
     return { room: this.roomWanted, from: 1, token: loadToken(this.roomWanted) ?? null };
@@ -132,10 +134,8 @@ export class Live {
   private receive(frame: Frame): void {
     if (frame.type === "room") moveIn(frame);
     if (this.tellsOfAnotherModel(frame)) this.models.look();
-    if (frame.type === "view") this.told.view(frame);
-    else if (this.store.apply(frame, this.store.live) && BEGINNINGS.has(frame.type)) {
-      this.told.begun();
-    }
+    if (frame.type === "view") this.told?.view(frame);
+    else if (this.store.apply(frame) && BEGINNINGS.has(frame.type)) this.told?.begun();
   }
 
   private tellsOfAnotherModel(frame: Frame): boolean {
@@ -156,7 +156,7 @@ export class Live {
     if (error !== "unknown_room") return true;
     if (this.watches) return this.gone(error);
     this.roomWanted = null;
-    this.store.live.leave();
+    this.store.room.leave();
     return true;
   }
 

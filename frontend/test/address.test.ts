@@ -4,12 +4,12 @@ import {
   readRun,
   readView,
   runQuery,
-  type View,
+  type AddressView,
   withoutRun,
   withView,
-} from "../src/session/address";
+} from "../src/state/address";
 
-const VIEW: View = {
+const VIEW: AddressView = {
   filters: [
     { kind: "hide", pattern: "punctuation & more" },
     { kind: "keep", pattern: "/country|capital/" },

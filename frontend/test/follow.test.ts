@@ -1,9 +1,9 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Pose } from "../src/graph/camera";
-import { Session } from "../src/session/session";
-import { featureKey } from "../src/session/state";
-import { Store } from "../src/session/store";
+import { Session } from "../src/state/session";
+import { featureKey } from "../src/state/feature";
+import { Store } from "../src/state/store";
 import { Follow } from "../src/ui/follow";
 import type { Role, ViewFrame, ViewRequest } from "../src/wire/types";
 import { feature, SOURCE, started, token } from "./frames";
@@ -20,9 +20,7 @@ const VIEW: ViewFrame = {
 };
 
 function open(role: Role) {
-  const store = new Store((run) => {
-    run();
-  });
+  const store = new Store();
   store.set({ connection: { state: "open" } });
   store.apply({ type: "room", seq: 0, room: "r", role, viewers: 2, open: false });
   store.apply(started(1));
@@ -89,7 +87,7 @@ describe("a viewer", () => {
   it("takes the presenter's feature, token and pose", () => {
     const { store, camera, follow } = open("viewer");
     follow.take({ ...VIEW, token: 0 });
-    expect([store.wanted, store.token?.index]).toEqual([KEY, 0]);
+    expect([store.wanted, store.playhead.token?.index]).toEqual([KEY, 0]);
     expect(camera.follow).toHaveBeenLastCalledWith(POSE);
   });
 

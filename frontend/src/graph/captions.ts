@@ -1,6 +1,6 @@
 /** Names on the picture: they are chosen now and then, and follow their nodes in every frame. */
-import { newestToken, strongest } from "../session/query";
-import type { Store } from "../session/store";
+import { strongest } from "../state/query";
+import { type Store, tokenOf } from "../state/store";
 import { Labels } from "./labels";
 import type { Lights } from "./lights";
 import { NAMED_FROM, nameNodes } from "./naming";
@@ -99,10 +99,9 @@ export class Captions {
   /** The first features of the list beside the text. */
   private leads(): number[] {
     const { session } = this.store;
-    const token = this.store.token ?? newestToken(session);
-    if (!token) return [];
-    const active = token.active.filter(({ feature }) => this.store.passes(feature));
-    return strongest(session, { ...token, active }, LEADS).map(({ feature }) => feature.index);
+    const token = tokenOf(this.store);
+    const active = (token?.active ?? []).filter(({ feature }) => this.store.passes(feature));
+    return strongest(session, active, LEADS).map(({ feature }) => feature.index);
   }
 
   private spotOf(index: number | null): OnScreen | null {

@@ -1,7 +1,8 @@
 /** The graph: puts nodes, links, labels and camera together; draws only if something changed. */
+import { follow } from "../state/signals";
 import { ColorManagement, LinearSRGBColorSpace, Scene, Vector2, WebGLRenderer } from "three";
-import type { FeatureKey } from "../session/state";
-import type { Store } from "../session/store";
+import type { FeatureKey } from "../state/feature";
+import type { Store } from "../state/store";
 import { CameraRig, type Extent, type Pose } from "./camera";
 import { Captions } from "./captions";
 import { extentOf } from "./extent";
@@ -86,8 +87,13 @@ export class Graph {
     this.captions = new Captions(new Labels(host.labels), store, this.lights, this.projector);
     this.listen();
     this.resize();
-    store.subscribe(() => {
+    follow(() => {
       this.sync();
+    });
+    // A hover asks for its ring and its name alone.
+    follow(() => {
+      this.gaze.stir();
+      this.redraw();
     });
   }
 
@@ -172,7 +178,6 @@ export class Graph {
     this.takeEvidence();
     this.placing.request(this.session, this.sourceIds);
     this.gaze.go();
-    this.gaze.stir();
     this.redraw();
   }
 

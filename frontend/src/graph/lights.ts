@@ -1,9 +1,7 @@
 /** The light of every node: what it should be at the token on show, and the way there. */
-import { AFTERGLOW, FLOOR } from "../session/fade";
-import { lightsAt } from "../session/moment";
-import type { Session } from "../session/session";
-import type { Token } from "../session/state";
-import type { Store } from "../session/store";
+import { AFTERGLOW, FLOOR, lightsAt } from "../state/light";
+import type { Token } from "../state/log";
+import type { Store } from "../state/store";
 
 /** Time constants: of a node's light, and of its swelling, which is gone after about 200 ms. */
 const SETTLE_MS = 70;
@@ -50,11 +48,12 @@ export class Lights {
     this.filter(store);
     this.count = session.features.length;
     this.takeTokens(store);
-    const token = store.token ?? session.tokens.at(-1);
-    const next = this.lightsOf(session, store.token);
+    const { at, token: lookedAt } = store.playhead;
+    const next = new Float32Array(this.count).fill(FLOOR);
+    for (const [feature, light] of lightsAt(session, at)) next[feature.index] = light;
     const newest = new Uint8Array(this.count);
-    for (const { feature } of token?.active ?? []) newest[feature.index] = 1;
-    this.swellAt(store.token);
+    for (const { feature } of session.tokens[at]?.active ?? []) newest[feature.index] = 1;
+    this.swellAt(lookedAt);
     dimOlder(next, newest);
     this.lendToChosen(store, next);
     for (let i = 0; i < this.count; i += 1) {
@@ -159,17 +158,6 @@ export class Lights {
     if (token === this.at) return;
     this.at = token;
     for (const { feature } of token?.active ?? []) this.fire(feature.index);
-  }
-
-  /** The features' fading glow: now, or as it was at the token looked at. */
-  private lightsOf(session: Session, token: Token | null): Float32Array {
-    const lights = new Float32Array(this.count).fill(FLOOR);
-    if (token) {
-      for (const [feature, light] of lightsAt(session, token.index)) lights[feature.index] = light;
-    } else {
-      for (const feature of session.features) lights[feature.index] = session.glowOf(feature);
-    }
-    return lights;
   }
 
   private lendToChosen({ chosen, session }: Store, lights: Float32Array): void {

@@ -1,6 +1,5 @@
 /** Which nodes get a name, the most important first. */
-import { thoughtOf } from "../session/query";
-import type { Feature } from "../session/state";
+import { type Feature, thoughtOf } from "../state/feature";
 import type { OnScreen } from "./pick";
 
 /** Other nodes than the chosen, the hovered and the strongest are named from this light on. */

@@ -1,6 +1,6 @@
 /** The layout's client: sends new features to the worker and keeps the places it answers. */
-import type { Session } from "../session/session";
-import type { Feature } from "../session/state";
+import type { Session } from "../state/session";
+import type { Feature } from "../state/feature";
 import type { Tie } from "./layout";
 import type { PlaceReply, PlaceRequest } from "./layout.worker";
 

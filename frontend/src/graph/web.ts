@@ -1,6 +1,6 @@
 /** The links on show: those with the most evidence, lit as their ends are. */
-import { LinkSet } from "../session/evidence";
-import type { Session } from "../session/session";
+import { LinkSet } from "../state/evidence";
+import type { Session } from "../state/session";
 import type { Lights } from "./lights";
 import { LinkLines, MAX_LINKS } from "./links";
 import type { Placing } from "./placing";

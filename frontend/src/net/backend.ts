@@ -1,5 +1,5 @@
 /** Asks GET /api/model, repeatedly until a model is ready, and GET /api/features. */
-import type { Backend } from "../session/store";
+import type { Backend } from "../state/store";
 import { asObject } from "../wire/check";
 import {
   type FeatureFacts,

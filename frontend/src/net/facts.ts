@@ -2,8 +2,9 @@
  * Fetches the densities of the features seen, but only while a filter needs them. What every page
  * needs comes in the frames, so that a hall of viewers sends no queries.
  */
-import type { Feature } from "../session/state";
-import type { Store } from "../session/store";
+import { follow } from "../state/signals";
+import type { Feature } from "../state/feature";
+import type { Store } from "../state/store";
 import type { FeatureFacts } from "../wire/model";
 
 /** Features per query. */
@@ -27,7 +28,7 @@ export class Facts {
     private readonly store: Store,
     private readonly ask: AskForFacts,
   ) {
-    store.subscribe(() => {
+    follow(() => {
       if (!this.asking && this.next().length > 0) void this.fetch();
     });
   }

@@ -1,5 +1,5 @@
 /** The live socket: opens a room, parses its frames, and reconnects by itself after a break. */
-import type { Connection } from "../session/store";
+import type { Connection } from "../state/store";
 import type { WireError } from "../wire/check";
 import { parseMessage } from "../wire/parse";
 import type { ErrorFrame, Frame, PingRequest } from "../wire/types";

@@ -1,5 +1,6 @@
 /** A field for the access token, shown if the server requires one. */
-import type { Store } from "../session/store";
+import { follow } from "../state/signals";
+import type { Store } from "../state/store";
 import { byId } from "./dom";
 
 export class AccessField {
@@ -17,14 +18,14 @@ export class AccessField {
       this.field.value = "";
       enter(token);
     });
-    store.subscribe(() => {
+    follow(() => {
       this.form.hidden = !this.needed();
     });
   }
 
   private needed(): boolean {
-    const { connection, live } = this.store;
+    const { connection, room } = this.store;
     if (connection.state === "gone") return connection.code === "no_access";
-    return live.problem?.code === "no_access";
+    return room.stream.problem?.code === "no_access";
   }
 }

@@ -1,5 +1,5 @@
 /** One token as a chip, and the blocks that a long text is broken into. */
-import type { Token } from "../session/state";
+import type { Token } from "../state/log";
 import { h } from "./dom";
 
 /** Blanks before a word, the word, and the line ends after it. */

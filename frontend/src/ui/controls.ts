@@ -1,6 +1,7 @@
 /** Prompt, Generate and Stop, and the status line. */
-import type { RunSettings } from "../session/address";
-import type { Store } from "../session/store";
+import { follow } from "../state/signals";
+import type { SharedRun } from "../state/address";
+import type { Store } from "../state/store";
 import type { ModelInfo } from "../wire/model";
 import type { GenerateRequest } from "../wire/types";
 import { byId, setText } from "./dom";
@@ -56,7 +57,7 @@ export class Controls {
     this.stop.addEventListener("click", () => {
       commands.stop();
     });
-    store.subscribe(() => {
+    follow(() => {
       this.update();
     });
   }
@@ -85,7 +86,7 @@ export class Controls {
   }
 
   /** Fills in the settings of a run; starts nothing. */
-  fill({ prompt, knobs }: RunSettings): void {
+  fill({ prompt, knobs }: SharedRun): void {
     this.prompt.value = prompt;
     this.offered = null;
     this.knobs.fill(knobs);
@@ -127,7 +128,7 @@ export class Controls {
 
   /** The field shows the prompt of the room's run, whoever began it, but over nobody's own text. */
   private offer(): void {
-    const { run } = this.store.live;
+    const { run } = this.store.room.stream;
     if (run === this.offeredOf) return;
     this.offeredOf = run;
     if (run && this.prompt.value === this.offered) this.prompt.value = this.offered = run.prompt;
@@ -149,7 +150,7 @@ export class Controls {
 
   /** Shows a new problem at its field, once: the next keystroke there removes it. */
   private showProblem(): void {
-    const { problem } = this.store.live;
+    const { problem } = this.store.room.stream;
     if (problem === this.shownProblem) return;
     this.shownProblem = problem;
     if (problem?.field == null) return;

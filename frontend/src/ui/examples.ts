@@ -1,5 +1,6 @@
 /** Prompts that show what the bundled model knows: a row under the prompt, a list in the help. */
-import type { Store } from "../session/store";
+import { follow } from "../state/signals";
+import type { Store } from "../state/store";
 import { byId, h } from "./dom";
 import { rovingButtons } from "./roving";
 import { isBusy, mayGenerate } from "./words";
@@ -98,7 +99,7 @@ export class ExamplesView {
       }),
     );
     byId("help-examples").append(...this.listed.flatMap(entryOf));
-    store.subscribe(() => {
+    follow(() => {
       this.update();
     });
   }

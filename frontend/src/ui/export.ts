@@ -1,9 +1,9 @@
 /** The export menu: the room's recording, activations, a picture, a link. */
-import { runQuery, type RunSettings, type View } from "../session/address";
-import { activationLines } from "../session/export";
-import { filterText } from "../session/filters";
-import type { Run } from "../session/state";
-import type { Store } from "../session/store";
+import { type AddressView, runQuery } from "../state/address";
+import { activationLines } from "../state/export";
+import { filterText } from "../state/filters";
+import type { RunSettings } from "../state/log";
+import type { Store } from "../state/store";
 import { KNOBS, type KnobName } from "../wire/model";
 import { copyText } from "./copy";
 import { byId, h } from "./dom";
@@ -12,7 +12,7 @@ import { byId, h } from "./dom";
 export interface Takeable {
   /** The graph as a PNG; null if there is no graph. */
   picture(): Promise<Blob> | null;
-  view(): View;
+  view(): AddressView;
   access(): string | null;
 }
 
@@ -54,7 +54,7 @@ export class ExportMenu {
 
   /** Offers what can be exported now. */
   private prepare(): void {
-    const { session, room, origin, filters, hidden } = this.store;
+    const { session, presence: room, origin, filters, hidden } = this.store;
     const live = origin === "live" && room !== null;
     const access = this.page.access();
     const query = access === null ? "" : `?${new URLSearchParams({ access }).toString()}`;
@@ -78,24 +78,23 @@ export class ExportMenu {
 
   /** A file name from the room and the first words of the prompt. */
   private name(): string {
-    const { room, session } = this.store;
+    const { presence: room, session } = this.store;
     const words = (session.run?.prompt ?? "").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
     return ["axon", room?.room, ...words.slice(0, 6)].filter(Boolean).join("-");
   }
 }
 
 /** A link that fills in this run's settings, with the seed that the server drew for it. */
-export function linkTo(run: Run, view: View): string {
+export function linkTo(run: RunSettings, view: AddressView): string {
   const knobs = KNOBS.flatMap((name): [KnobName, string][] => {
     const value = run.params[name];
     return typeof value === "number" || typeof value === "string" ? [[name, String(value)]] : [];
   });
-  const settings: RunSettings = {
-    prompt: run.prompt,
-    model: run.model,
-    knobs: Object.fromEntries(knobs),
-  };
-  const query = runQuery(settings, { ...view, sources: run.sources });
+  const { prompt, model } = run;
+  const query = runQuery(
+    { prompt, model, knobs: Object.fromEntries(knobs) },
+    { ...view, sources: run.sources },
+  );
   return new URL(`/${query}`, location.href).href;
 }
 

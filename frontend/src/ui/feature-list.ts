@@ -1,8 +1,7 @@
 /** A list of features with their bars: the strongest of a token, or a feature's neighbours. */
 import { css, hueOf } from "../graph/palette";
-import { nameOf, thoughtOf } from "../session/query";
-import type { Feature } from "../session/state";
-import type { Store } from "../session/store";
+import { type Feature, nameOf, thoughtOf } from "../state/feature";
+import type { Store } from "../state/store";
 import { h, setText } from "./dom";
 import { attended, makeTabStop, roving } from "./roving";
 

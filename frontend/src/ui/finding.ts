@@ -1,8 +1,9 @@
 /** One field to find features and to filter them: hits to choose from, filters as chips. */
+import { follow } from "../state/signals";
 import { css, hueOf } from "../graph/palette";
-import { type Filter, filterText, judgeOf, parseFilter, sameFilter } from "../session/filters";
-import { type Hit, isIndex, search } from "../session/search";
-import type { Store } from "../session/store";
+import { type Filter, filterText, judgeOf, parseFilter, sameFilter } from "../state/filters";
+import { type Hit, isIndex, search } from "../state/search";
+import type { Store } from "../state/store";
 import type { Labelled } from "../wire/model";
 import { byId, h, setText } from "./dom";
 import { dotOf } from "./feature-list";
@@ -80,7 +81,7 @@ export class Finding {
       const chip = target instanceof Element ? target.closest("button") : null;
       if (chip) this.remove(chip.value);
     });
-    store.subscribe(() => {
+    follow(() => {
       this.update();
     });
   }
@@ -91,8 +92,7 @@ export class Finding {
   }
 
   clear(): void {
-    this.store.set({ hidden: new Set() });
-    this.store.filter([]);
+    this.store.look({ hidden: new Set(), filters: [] });
   }
 
   private update(): void {
@@ -198,7 +198,7 @@ export class Finding {
     const others = store.filters.filter((other) => !sameFilter(other, filter));
     this.field.value = "";
     this.show(false);
-    store.filter([...others, filter]);
+    store.look({ filters: [...others, filter] });
     if (filter.kind !== "hide") return;
     const seen = store.session.features.filter(({ source }) => store.shows(source));
     const judge = judgeOf([filter]);
@@ -208,8 +208,9 @@ export class Finding {
   }
 
   private remove(text: string): void {
-    if (text === "sources") this.store.set({ hidden: new Set() });
-    else this.store.filter(this.store.filters.filter((filter) => filterText(filter) !== text));
+    const { store } = this;
+    if (text === "sources") store.look({ hidden: new Set() });
+    else store.look({ filters: store.filters.filter((filter) => filterText(filter) !== text) });
     this.field.focus();
     this.show(false);
   }

@@ -1,10 +1,12 @@
 /** The inspector: all that is known of the chosen feature. */
+import { batch, follow, signal } from "../state/signals";
 import { css, hueOf } from "../graph/palette";
 import type { FeatureInfo } from "../wire/model";
-import { type Neighbour, nameOf, neighbours } from "../session/query";
-import type { Feature, FeatureKey } from "../session/state";
-import type { Store } from "../session/store";
-import { nextFiring } from "../session/track";
+import { type Feature, type FeatureKey, nameOf } from "../state/feature";
+import { type Neighbour, neighbours } from "../state/query";
+import type { Firings } from "../state/log";
+import type { Store } from "../state/store";
+import { nextFiring } from "../state/track";
 import { copyText } from "./copy";
 import { byId, h, isCovered, setText, short } from "./dom";
 import {
@@ -47,14 +49,13 @@ export class Inspector {
   private readonly company = h("h3", {}, explained("together", "Fires together with"));
   private readonly list: FeatureList;
   private readonly strip: Strip;
-  private readonly known = new Map<FeatureKey, Knowledge>();
+  private readonly known = signal<ReadonlyMap<FeatureKey, Knowledge>>(new Map());
   /** The feature last asked about: it is asked about once each time it is chosen, until known. */
   private asked: Feature | null = null;
   private drawn = "";
 
   constructor(
     private readonly store: Store,
-    seek: (index: number) => void,
     private readonly ask: AskForFeature,
   ) {
     const listbox = h("div", {
@@ -64,14 +65,16 @@ export class Inspector {
     });
     this.list = new FeatureList(listbox, store);
     this.strip = new Strip(this.spark, {
-      seek,
+      seek: (index) => {
+        store.playhead.seek(index);
+      },
       say: (index) => this.say(index),
-      next: (index, direction) => nextFiring(store.chosen?.firings.at ?? [], index, direction),
+      next: (index, direction) => nextFiring(this.firings.at, index, direction),
     });
     this.panel.append(this.head(), this.name, this.activation.element, this.gauge, this.spark);
     this.panel.append(this.facts, this.note, this.effects, this.company, listbox, this.link);
     this.listen();
-    store.subscribe(() => {
+    follow(() => {
       this.update();
     });
   }
@@ -98,7 +101,7 @@ export class Inspector {
       // In a dialog or a menu, Escape closes that alone.
       if (key !== "Escape" || isCovered()) return;
       if (store.chosen) store.choose(null);
-      else store.lookAt(null);
+      else store.playhead.lookAt(null);
     });
   }
 
@@ -116,7 +119,7 @@ export class Inspector {
   /** Updates what changes with every token; the rest is drawn anew only when it differs. */
   private describe(feature: Feature): void {
     const { store } = this;
-    const knowledge = this.known.get(feature.key);
+    const knowledge = this.known.value.get(feature.key);
     const info = typeof knowledge === "object" ? knowledge : null;
     const { now, most } = activationOf(store, feature, info);
     const hue = this.hueOf(feature);
@@ -130,7 +133,7 @@ export class Inspector {
       values: sharesOf(store.session, feature),
       length: store.session.tokens.length,
       known: store.session.tokens.length,
-      at: store.at,
+      at: store.playhead.at,
       hue: () => hue,
     });
     const pinned = store.pinned.has(feature.key);
@@ -140,7 +143,7 @@ export class Inspector {
     this.describeOnce(feature, knowledge, info);
     const company = neighbours(store.session, feature, NEIGHBOURS);
     this.company.hidden = company.length === 0;
-    this.list.update(company.map(rowOf), store.playback.playing || store.followsLive);
+    this.list.update(company.map(rowOf), store.playhead.playing || store.playhead.followsLive);
   }
 
   /** Draws what changes only with another feature or with an answer about it. */
@@ -174,16 +177,21 @@ export class Inspector {
     setText(this.link, "Open on Neuronpedia");
   }
 
+  /** Where the chosen feature fires. */
+  private get firings(): Firings {
+    const { chosen, session } = this.store;
+    return chosen ? session.firingsOf(chosen) : { at: [], activation: [] };
+  }
+
   private hueOf(feature: Feature) {
     const sources = this.store.sourceIds();
     return hueOf(sources.indexOf(feature.source), sources.length);
   }
 
   private say(index: number): string {
-    const { chosen } = this.store;
-    const place = chosen?.firings.at.indexOf(index) ?? -1;
-    const activation = chosen?.firings.activation[place];
-    const fired = activation === undefined ? "silent" : `activation ${short(activation)}`;
+    const { at, activation } = this.firings;
+    const here = activation[at.indexOf(index)];
+    const fired = here === undefined ? "silent" : `activation ${short(here)}`;
     return `${sayToken(this.store, index)}, ${fired}`;
   }
 
@@ -193,20 +201,25 @@ export class Inspector {
     return url !== null && /^https?:\/\//.test(url) ? url : null;
   }
 
+  private know(key: FeatureKey, what: Knowledge): void {
+    this.known.value = new Map([...this.known.value, [key, what]]);
+  }
+
   /** Asks the label store about a feature just chosen; the answer redraws the panel. */
   private inform(feature: Feature | null): void {
     this.asked = feature;
     if (!feature) return;
-    const known = this.known.get(feature.key);
+    const known = this.known.value.get(feature.key);
     if (typeof known === "object") {
       this.store.learn(feature, known);
       return;
     }
-    this.known.set(feature.key, "asked");
+    this.know(feature.key, "asked");
     void this.ask(feature.source, feature.id).then((info) => {
-      this.known.set(feature.key, info ?? "unknown");
-      if (info) this.store.learn(feature, info);
-      else this.store.changed();
+      batch(() => {
+        this.know(feature.key, info ?? "unknown");
+        if (info) this.store.learn(feature, info);
+      });
     });
   }
 }

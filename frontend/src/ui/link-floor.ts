@@ -1,5 +1,6 @@
 /** The slider that hides links with little evidence. */
-import type { Store } from "../session/store";
+import { follow } from "../state/signals";
+import type { Store } from "../state/store";
 import { byId } from "./dom";
 
 export class LinkFloor {
@@ -7,9 +8,9 @@ export class LinkFloor {
 
   constructor(private readonly store: Store) {
     this.slider.addEventListener("input", () => {
-      store.set({ linkFloor: this.slider.valueAsNumber / 100 });
+      store.look({ links: this.slider.valueAsNumber / 100 });
     });
-    store.subscribe(() => {
+    follow(() => {
       this.update();
     });
   }

@@ -1,5 +1,6 @@
 /** Which model runs: its name, or a choice where the server has several. */
-import type { Store } from "../session/store";
+import { follow } from "../state/signals";
+import type { Store } from "../state/store";
 import { byId, h, setText } from "./dom";
 
 export class ModelView {
@@ -14,7 +15,7 @@ export class ModelView {
     this.choice.addEventListener("change", () => {
       choose(this.choice.value);
     });
-    store.subscribe(() => {
+    follow(() => {
       this.update();
     });
   }

@@ -1,5 +1,6 @@
 /** One line over the graph: a lost connection, filters that hide everything, a recording ... */
-import type { Store } from "../session/store";
+import { follow, signal } from "../state/signals";
+import type { Store } from "../state/store";
 import { byId, h, setText } from "./dom";
 import { type Banner, bannerOf } from "./words";
 
@@ -22,7 +23,7 @@ export class Notice {
   private readonly button = h("button", { type: "button", class: "small", hidden: "" });
   private action: Action | null = null;
   /** Shown if there is nothing more urgent. */
-  standing: string | null = null;
+  readonly standing = signal<string | null>(null);
 
   constructor(
     private readonly store: Store,
@@ -32,7 +33,7 @@ export class Notice {
     this.button.addEventListener("click", () => {
       if (this.action !== null) act[this.action]();
     });
-    store.subscribe(() => {
+    follow(() => {
       this.update();
     });
   }
@@ -40,12 +41,12 @@ export class Notice {
   private update(): void {
     const banner = bannerOf(this.store, this.nothingShown());
     const urgent = banner !== null && (banner.tone === "problem" || banner.action !== undefined);
-    const standing = this.standing !== null && !urgent;
-    const text = standing ? this.standing : (banner?.text ?? "");
-    this.action = standing ? null : (banner?.action ?? null);
+    const standing = urgent ? null : this.standing.value;
+    const text = standing ?? banner?.text ?? "";
+    this.action = standing !== null ? null : (banner?.action ?? null);
     this.element.hidden = text === "";
-    this.element.classList.toggle("problem", !standing && banner?.tone === "problem");
-    setText(this.text, text ?? "");
+    this.element.classList.toggle("problem", standing === null && banner?.tone === "problem");
+    setText(this.text, text);
     this.button.hidden = this.action === null;
     if (this.action !== null) setText(this.button, ACTIONS[this.action]);
   }

@@ -1,7 +1,7 @@
 /** Pinned features: they stay listed, with their activation at the token on show. */
-import { activationAt, newestToken } from "../session/query";
-import type { FeatureKey } from "../session/state";
-import type { Store } from "../session/store";
+import { follow } from "../state/signals";
+import type { FeatureKey } from "../state/feature";
+import { type Store, tokenOf } from "../state/store";
 import { byId, short } from "./dom";
 import { FeatureList, type Row } from "./feature-list";
 import { loadPins, savePins } from "./settings";
@@ -15,7 +15,7 @@ export class PinnedView {
 
   constructor(private readonly store: Store) {
     this.list = new FeatureList(byId("pinned-list"), store);
-    store.subscribe(() => {
+    follow(() => {
       this.keep();
       this.update();
     });
@@ -24,7 +24,7 @@ export class PinnedView {
   /** Saves this room's pins, or loads them when the room has changed. */
   private keep(): void {
     const { store } = this;
-    const place = store.room?.room ?? store.origin;
+    const place = store.presence?.room ?? store.origin;
     if (place !== this.place) {
       this.place = place;
       store.pinned = new Set(loadPins(place));
@@ -38,11 +38,11 @@ export class PinnedView {
   private update(): void {
     const { store } = this;
     const { session } = store;
-    const token = store.token ?? newestToken(session);
+    const token = tokenOf(store);
     const rows: Row[] = [...store.pinned].flatMap((key) => {
       const feature = session.feature(key);
       if (!feature) return [];
-      const activation = activationAt(token, feature);
+      const activation = token?.activationOf(feature) ?? 0;
       const share = session.strengthOf(feature, activation);
       return [
         {

@@ -69,3 +69,14 @@ export function flawsOf({ cut, skipped }: Recording): string {
   if (skipped > 1) said.push(`${skipped} lines of it could not be read and are left out.`);
   return said.join(" ");
 }
+
+/** Fetches a recording, by the name of one that comes with the page or by a path on this host. */
+export async function loadRecording(nameOrUrl: string): Promise<Recording> {
+  const url = /^[\w-]+$/.test(nameOrUrl)
+    ? new URL(`/recordings/${nameOrUrl}.jsonl`, location.href)
+    : new URL(nameOrUrl, location.href);
+  if (url.origin !== location.origin) throw new Error("a recording must be on this host");
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  return parseRecording(await response.text());
+}

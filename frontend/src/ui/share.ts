@@ -1,5 +1,6 @@
 /** The dialog that shares a room: its link in large type, and a QR code for the hall. */
-import type { Store } from "../session/store";
+import { follow } from "../state/signals";
+import type { Store } from "../state/store";
 import { copyText } from "./copy";
 import { byId, h, setText } from "./dom";
 
@@ -19,19 +20,19 @@ export class Share {
   ) {
     this.button.addEventListener("click", () => {
       this.dialog.showModal();
-      if (this.store.room?.published === false) publish();
+      if (this.store.presence?.published === false) publish();
       void this.draw();
     });
     this.copy.addEventListener("click", () => {
       void copyText(this.url(), this.copy);
     });
-    store.subscribe(() => {
+    follow(() => {
       this.update();
     });
   }
 
   private update(): void {
-    const { room } = this.store;
+    const { presence: room } = this.store;
     this.button.hidden = room === null;
     if (!room || !this.dialog.open) return;
     const others = Math.max(0, room.viewers - 1);
@@ -41,7 +42,7 @@ export class Share {
   }
 
   private url(): string {
-    return new URL(`/r/${this.store.room?.room ?? ""}`, location.href).href;
+    return new URL(`/r/${this.store.presence?.room ?? ""}`, location.href).href;
   }
 
   /** The library is loaded only now, so that the page does not wait for it. */

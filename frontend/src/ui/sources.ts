@@ -1,6 +1,7 @@
 /** The sources: their hues, and which of them are shown and asked for. */
+import { follow } from "../state/signals";
 import { css, hueOf } from "../graph/palette";
-import type { Store } from "../session/store";
+import type { Store } from "../state/store";
 import { byId, h } from "./dom";
 import { dotOf } from "./feature-list";
 
@@ -16,7 +17,7 @@ export class SourcesView {
     this.list.addEventListener("change", () => {
       this.take();
     });
-    store.subscribe(() => {
+    follow(() => {
       this.update();
     });
   }
@@ -77,6 +78,6 @@ export class SourcesView {
     const boxes = this.boxes();
     const hidden = boxes.filter((box) => !box.checked).map((box) => box.value);
     this.clearProblem();
-    this.store.set({ hidden: new Set(hidden) });
+    this.store.look({ hidden: new Set(hidden) });
   }
 }

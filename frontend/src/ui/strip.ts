@@ -1,6 +1,6 @@
 /** A strip with a tick for every token, which is also a slider over the tokens. */
 import type { Rgb } from "../graph/palette";
-import { columnsOf, indexAt, placeOf } from "../session/track";
+import { columnsOf, indexAt, placeOf } from "../state/track";
 import { h } from "./dom";
 
 /** Columns are at least this wide, in CSS pixels. */

@@ -1,6 +1,7 @@
 /** The five strongest features of the newest token, or more of the one looked at. */
-import { newestToken, type Ranked, strongest } from "../session/query";
-import type { Store } from "../session/store";
+import { follow } from "../state/signals";
+import { type Ranked, strongest } from "../state/query";
+import { type Store, tokenOf } from "../state/store";
 import { shownText } from "./chips";
 import { byId, setText, short } from "./dom";
 import { FeatureList, type Row } from "./feature-list";
@@ -19,31 +20,29 @@ export class StrongestView {
   constructor(private readonly store: Store) {
     this.list = new FeatureList(byId("strongest-list"), store);
     byId("row-terms").append(explained("feature"), " · ", explained("activation"));
-    store.subscribe(() => {
+    follow(() => {
       this.update();
     });
   }
 
   private update(): void {
-    const { session, token: lookedAt, playback } = this.store;
-    const token = lookedAt ?? newestToken(session);
-    const studied = lookedAt !== null && !playback.playing;
+    const { session, playhead } = this.store;
+    const token = tokenOf(this.store);
+    const lookedAt = playhead.token;
+    const studied = lookedAt !== null && !playhead.playing;
     this.facts.show(studied ? lookedAt : null);
     if (!token) {
       setText(this.title, "Strongest");
       this.list.update([]);
       return;
     }
-    const shown = {
-      ...token,
-      active: token.active.filter((a) => this.store.passes(a.feature)),
-    };
-    const ranked = strongest(session, shown, studied ? LOOKED_AT : LIVE);
+    const active = token.active.filter(({ feature }) => this.store.passes(feature));
+    const ranked = strongest(session, active, studied ? LOOKED_AT : LIVE);
     setText(this.title, `Strongest at “${shownText(token)}”`);
     // While tokens come, a row that stays keeps its place, so that it can be read.
     this.list.update(
       ranked.map((entry) => rowOf(entry, studied)),
-      playback.playing || this.store.followsLive,
+      playhead.playing || playhead.followsLive,
     );
   }
 }

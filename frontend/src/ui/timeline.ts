@@ -1,10 +1,11 @@
 /** The timeline: all tokens of a generation on one strip, to scrub and to play. */
+import { follow } from "../state/signals";
 import { hueOf, type Rgb } from "../graph/palette";
-import type { Player } from "../net/player";
-import type { Session } from "../session/session";
-import type { Feature, Token } from "../session/state";
-import type { Store } from "../session/store";
-import { roomFor } from "../session/track";
+import type { Session } from "../state/session";
+import type { Feature } from "../state/feature";
+import type { Token } from "../state/log";
+import type { Store } from "../state/store";
+import { roomFor } from "../state/track";
 import { byId, setText } from "./dom";
 import { shownText } from "./chips";
 import { Strip, type Track } from "./strip";
@@ -25,10 +26,8 @@ export class Timeline {
   private readonly runs = byId("runs");
   private readonly levels = new Levels();
 
-  constructor(
-    private readonly store: Store,
-    private readonly player: Player,
-  ) {
+  constructor(private readonly store: Store) {
+    const { playhead: player } = store;
     this.strip = new Strip(byId("strip"), {
       seek: (index) => {
         player.seek(index);
@@ -41,13 +40,13 @@ export class Timeline {
       },
     });
     this.listen();
-    store.subscribe(() => {
+    follow(() => {
       this.update();
     });
   }
 
   private listen(): void {
-    const { player } = this;
+    const { playhead: player } = this.store;
     const actions: [string, () => void][] = [
       ["play", () => { player.toggle(); }],
       ["step-back", () => { player.step(-1); }],
@@ -64,10 +63,10 @@ export class Timeline {
 
   private update(): void {
     const { store } = this;
-    const { at, length, playback } = store;
+    const { at, length, playing, followsLive, speed, token } = store.playhead;
     this.levels.follow(store);
     this.strip.show(this.track());
-    const moving = playback.playing || store.followsLive;
+    const moving = playing || followsLive;
     setText(this.playButton, moving ? "Pause" : "Play");
     this.playButton.classList.toggle("moving", moving);
     this.playButton.disabled = length === 0;
@@ -76,15 +75,15 @@ export class Timeline {
     setText(this.live, store.origin === "recording" ? "End" : "Live");
     this.live.title =
       store.origin === "recording" ? "To the recording's end" : "Back to the newest token";
-    this.live.disabled = store.token === null && playback.ahead === 0;
-    this.live.classList.toggle("on", store.followsLive);
+    this.live.disabled = token === null && store.session.ahead === 0;
+    this.live.classList.toggle("on", followsLive);
     setText(this.place, length === 0 ? "" : `${at + 1} / ${length}`);
-    if (document.activeElement !== this.speed) this.speed.value = String(nearest(playback.speed));
+    if (document.activeElement !== this.speed) this.speed.value = String(nearest(speed));
     this.updateRuns();
   }
 
   private updateRuns(): void {
-    const { run, runs } = this.store.playback;
+    const { run, runs } = this.store.playhead;
     this.runs.hidden = runs < 2;
     setText(byId("run"), `Generation ${run + 1} of ${runs}`);
     byId("previous-run", HTMLButtonElement).disabled = run <= 0;
@@ -93,8 +92,9 @@ export class Timeline {
 
   private track(): Track {
     const { store } = this;
-    const { at, length, session } = store;
-    const room = store.generatesLive
+    const { session, playhead } = store;
+    const { at, length } = playhead;
+    const room = store.playhead.generatesLive
       ? roomFor(length, mostOf(session))
       : Math.max(length, SHORTEST);
     const feature = store.attended;
@@ -109,7 +109,7 @@ export class Timeline {
 /** A feature's strength at every token of the run so far. */
 export function sharesOf(session: Session, feature: Feature): Float32Array {
   const shares = new Float32Array(session.tokens.length);
-  const { at, activation } = feature.firings;
+  const { at, activation } = session.firingsOf(feature);
   for (const [i, index] of at.entries()) {
     shares[index] = session.strengthOf(feature, activation[i] ?? 0);
   }
@@ -119,16 +119,14 @@ export function sharesOf(session: Session, feature: Feature): Float32Array {
 /** The text for a token on a strip: its place and its own text. */
 export function sayToken(store: Store, index: number): string {
   const token = store.session.tokens[index];
-  const place = `token ${index + 1} of ${store.length}`;
+  const place = `token ${index + 1} of ${store.playhead.length}`;
   return token ? `${place}: “${shownText(token)}”` : place;
 }
 
 /** The most tokens that a running generation can have. */
-function mostOf({ run, tokens }: Session): number {
-  const made = tokens.findIndex(({ generated }) => generated);
-  const given = made < 0 ? tokens.length : made;
+function mostOf({ run, log }: Session): number {
   const most = run?.params.max_tokens;
-  return given + (typeof most === "number" ? most : Infinity);
+  return (log?.given ?? 0) + (typeof most === "number" ? most : Infinity);
 }
 
 /** The speed on offer that is nearest to one asked for in the address. */

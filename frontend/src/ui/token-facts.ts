@@ -1,5 +1,5 @@
 /** The facts about one token beside its features. */
-import type { Token } from "../session/state";
+import type { Token } from "../state/log";
 import { byId, h, short } from "./dom";
 import { explained, type Term } from "./terms";
 

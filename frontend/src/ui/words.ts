@@ -1,7 +1,6 @@
 /** What the page says about its state: what happens, what went wrong, what to do. */
-import type { Session } from "../session/session";
-import { isRunning, type Problem } from "../session/state";
-import type { Store } from "../session/store";
+import { isRunning, type Outcome, type Phase, type Problem, type RunSettings } from "../state/log";
+import type { Store } from "../state/store";
 import { KNOBS } from "../wire/model";
 
 export interface Words {
@@ -13,7 +12,8 @@ export interface Words {
 
 /** The line under the buttons. */
 export function statusOf(store: Store): Words {
-  const { live, backend, connection, origin } = store;
+  const { backend, connection, origin, room } = store;
+  const { stream } = room;
   if (connection.state === "gone") return { text: connection.message, tone: "problem" };
   if (backend.state === "off") return outcome(store, store.session);
   if (backend.state === "unreachable" && connection.state !== "open") {
@@ -29,28 +29,29 @@ export function statusOf(store: Store): Words {
     };
   }
   if (backend.state === "loading") return loading(store, backend.message);
-  const idle = origin === "recording" || live.phase === "idle";
+  const idle = origin === "recording" || stream.phase === "idle";
   if (idle && backend.state === "ready" && backend.insteadOf !== undefined) {
     const text = `This server has no model ${backend.insteadOf}. Generate runs ${backend.model.model} instead.`;
     return { text, tone: "problem" };
   }
-  if (origin === "recording" && !live.problem && !isRunning(live.phase)) {
+  if (origin === "recording" && !stream.problem && !isRunning(stream.phase)) {
     const invitation = mayGenerate(store)
       ? "Press Generate to run the model."
       : "Waiting for the presenter to begin.";
     return { text: invitation, tone: "quiet" };
   }
-  return outcome(store, live);
+  // A text that is shown at a pace stands where it is shown.
+  return outcome(store, origin === "recording" ? stream : store.session);
 }
 
 /** Whether this page may ask for a generation in its room. */
-export function mayGenerate({ room }: Store): boolean {
+export function mayGenerate({ presence: room }: Store): boolean {
   return room?.role !== "viewer" || room.open;
 }
 
 /** Whether a generation of this page's room is asked for or runs; a recording does not count. */
-export function isBusy({ live }: Store): boolean {
-  return isRunning(live.phase);
+export function isBusy({ room }: Store): boolean {
+  return isRunning(room.stream.phase);
 }
 
 /** How much of a download is done, 0 to 1; null if the server does not say. */
@@ -63,22 +64,32 @@ export function progressOf(message: string): number | null {
   return share >= 0 && share <= 1 ? share : null;
 }
 
-function outcome(store: Store, session: Session): Words {
+/** Where a generation stands: a session's, as far as it is on show, or a stream's. */
+interface Progress {
+  readonly phase: Phase;
+  readonly problem: Problem | null;
+  readonly outcome: Outcome | null;
+  readonly queuePosition: number;
+  readonly run: RunSettings | null;
+  readonly made: number;
+}
+
+function outcome(store: Store, session: Progress): Words {
   const { problem, phase } = session;
   if (problem && !isRunning(phase)) return { text: sayProblem(problem), tone: "problem" };
   return progress(store, session);
 }
 
 /** A model that was there before is lost; another loads for the first time. */
-function loading({ session, room }: Store, message: string): Words {
+function loading({ session, presence: room }: Store, message: string): Words {
   const detail = message === "" ? "" : `: ${message}`;
   return session.run !== null && room !== null
     ? { text: `The model is not there now; the page waits for it${detail}`, tone: "problem" }
     : { text: `The model is not ready yet${detail || "."}`, tone: "busy" };
 }
 
-function progress(store: Store, session: Session): Words {
-  const made = session.tokens.filter((token) => token.generated).length;
+function progress(store: Store, session: Progress): Words {
+  const { made } = session;
   switch (session.phase) {
     case "idle":
       return mayGenerate(store)
@@ -224,7 +235,7 @@ export function connectionOf(store: Store): Words {
   }
 }
 
-function presence({ room }: Store): string[] {
+function presence({ presence: room }: Store): string[] {
   if (room === null || (room.role === "presenter" && room.viewers <= 1)) return [];
   const role = room.role === "presenter" ? "you present" : "you watch";
   const watching = room.viewers - (room.presenting === false ? 0 : 1);
@@ -238,7 +249,7 @@ export interface Banner extends Words {
 
 /** The banner that matters most; null for none. `nothingShown`: filters leave no feature to see. */
 export function bannerOf(store: Store, nothingShown: boolean): Banner | null {
-  const { connection, room, origin } = store;
+  const { connection, presence: room, origin } = store;
   if (connection.state === "gone") {
     const words: Words = { text: connection.message, tone: "problem" };
     return connection.code === "unknown_room" ? { ...words, action: "own-room" } : words;

@@ -3,21 +3,17 @@
  * again, as a query string of short readable names.
  */
 import { KNOBS, type KnobName } from "../wire/model";
-import { type Filter, FILTER_KINDS, filterValue, parseFilter } from "./filters";
-import type { FeatureKey } from "./state";
+import { FILTER_KINDS, filterValue, parseFilter } from "./filters";
+import type { View } from "./store";
 
-/** What is on show, whatever run it is. */
-export interface View {
-  filters: readonly Filter[];
+/** A view in an address, which names what is shown: it may be of another model. */
+export interface AddressView extends Pick<View, "filters" | "feature" | "links"> {
   /** The sources shown; null for all. */
   sources: readonly string[] | null;
-  feature: FeatureKey | null;
-  /** Links with less evidence are not drawn, 0 to 1. */
-  links: number;
 }
 
-/** All that a generation depends on. */
-export interface RunSettings {
+/** All that a generation depends on, as a link names it. */
+export interface SharedRun {
   prompt: string;
   /** Null for the server's default. */
   model: string | null;
@@ -28,10 +24,10 @@ export interface RunSettings {
 const RUN_NAMES: readonly string[] = ["prompt", "model", ...KNOBS];
 const VIEW_NAMES: readonly string[] = [...FILTER_KINDS, "sources", "feature", "links"];
 
-export const EVERYTHING: View = { filters: [], sources: null, feature: null, links: 0 };
+export const EVERYTHING: AddressView = { filters: [], sources: null, feature: null, links: 0 };
 
 /** The view in a query; malformed parts are ignored. */
-export function readView(query: URLSearchParams): View {
+export function readView(query: URLSearchParams): AddressView {
   const filters = FILTER_KINDS.flatMap((kind) =>
     query.getAll(kind).flatMap((value) => {
       const parsed = parseFilter(`${kind}: ${value}`);
@@ -48,7 +44,7 @@ export function readView(query: URLSearchParams): View {
 }
 
 /** The run that a query describes; null if it has no prompt. */
-export function readRun(query: URLSearchParams): RunSettings | null {
+export function readRun(query: URLSearchParams): SharedRun | null {
   const prompt = query.get("prompt");
   if (prompt === null) return null;
   const knobs = KNOBS.flatMap((name): [KnobName, string][] => {
@@ -63,7 +59,7 @@ export function readRun(query: URLSearchParams): RunSettings | null {
 }
 
 /** The query with its view replaced by this one. */
-export function withView(query: URLSearchParams, view: View): string {
+export function withView(query: URLSearchParams, view: AddressView): string {
   const others = [...query].filter(([name]) => !VIEW_NAMES.includes(name));
   return encode([...others, ...viewPairs(view)]);
 }
@@ -78,7 +74,7 @@ export function without(query: URLSearchParams, names: readonly string[]): URLSe
 }
 
 /** The query of a link that fills in a run's settings. */
-export function runQuery(run: RunSettings, view: View): string {
+export function runQuery(run: SharedRun, view: AddressView): string {
   const knobs = KNOBS.flatMap((name): [string, string][] => {
     const value = run.knobs[name];
     return value === undefined || value === "" ? [] : [[name, value]];
@@ -87,7 +83,7 @@ export function runQuery(run: RunSettings, view: View): string {
   return encode([["prompt", run.prompt], ...model, ...knobs, ...viewPairs(view)]);
 }
 
-function viewPairs(view: View): [string, string][] {
+function viewPairs(view: AddressView): [string, string][] {
   const pairs = view.filters.map((filter): [string, string] => [filter.kind, filterValue(filter)]);
   if (view.sources !== null) pairs.push(["sources", view.sources.join(",")]);
   if (view.feature !== null) pairs.push(["feature", view.feature]);

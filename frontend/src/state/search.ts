@@ -1,7 +1,7 @@
 /** Finding features by the words of their label or by their index. */
 import type { Labelled } from "../wire/model";
 import type { Session } from "./session";
-import { type Feature, featureKey } from "./state";
+import { type Feature, featureKey } from "./feature";
 
 export interface Hit {
   source: string;

@@ -1,4 +1,6 @@
-/** The arithmetic of light: how bright an activation is, and how it fades as the text goes on. */
+/** Light: how bright an activation is, how it fades as the text goes on, and who shines when. */
+import type { Feature } from "./feature";
+import type { Session } from "./session";
 
 /** Tokens after which half of a feature's light is gone. */
 export const HALF_LIFE_TOKENS = 6;
@@ -43,4 +45,24 @@ export function fullScale(feature: PeakEvidence, sourceLevel: number): number {
 export function strength(activation: number, scale: number): number {
   if (!(activation > 0) || !(scale > 0)) return 0;
   return Math.min(1, activation / scale);
+}
+
+/** Tokens after which even the strongest light has faded to the floor. */
+export const MEMORY_TOKENS = Math.ceil(HALF_LIFE_TOKENS * Math.log2(1 / FLOOR));
+
+/**
+ * The features that are brighter than the floor when token `index` is the newest, and their
+ * light. A light is the brightest of what each firing has left, and firings too long ago have left
+ * nothing above the floor: so the cost does not grow with the text.
+ */
+export function lightsAt(session: Session, index: number): Map<Feature, number> {
+  const lights = new Map<Feature, number>();
+  for (const token of session.tokens.slice(Math.max(0, index - MEMORY_TOKENS), index + 1)) {
+    const left = recency(index - token.index);
+    for (const { feature, activation } of token.active) {
+      const light = session.strengthOf(feature, activation) * left;
+      if (light > Math.max(FLOOR, lights.get(feature) ?? 0)) lights.set(feature, light);
+    }
+  }
+  return lights;
 }

@@ -1,6 +1,7 @@
 /** The activations on the page as JSON lines: a header, then one line per token. */
 import type { Session } from "./session";
-import type { Feature, Token } from "./state";
+import type { Feature } from "./feature";
+import type { Token } from "./log";
 
 /**
  * Line 1: `{"type":"activations","version":1,"model","sources","params","prompt","filters"}`.
@@ -33,7 +34,7 @@ function tokenLine(token: Token, passes: (feature: Feature) => boolean): object 
     if (!passes(feature)) continue;
     const { source, layer, id, label } = feature;
     const group = bySource.get(source) ?? { source, layer, features: [] };
-    group.features.push({ id, label, activation });
+    group.features.push({ id, label, activation: rounded(activation) });
     bySource.set(source, group);
   }
   return {
@@ -45,4 +46,9 @@ function tokenLine(token: Token, passes: (feature: Feature) => boolean): object 
     logprob: token.logprob,
     source_features: [...bySource.values()],
   };
+}
+
+/** Logs keep 32 bits of an activation: more digits than these would be made up. */
+function rounded(activation: number): number {
+  return Number(activation.toPrecision(7));
 }
