@@ -1,8 +1,8 @@
 /** `window.axon`: the page's state, for tests and the console. */
 import type { Graph } from "./graph/graph";
-import type { GraphStatistics } from "./graph/overlay";
-import { FLOOR, lightsAt } from "./state/light";
+import type { GraphStatistics } from "./graph/loop";
 import { nameOf } from "./state/feature";
+import { FLOOR, lightsAt } from "./state/light";
 import type { Phase } from "./state/log";
 import type { Store } from "./state/store";
 

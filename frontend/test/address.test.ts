@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import {
+  type AddressView,
   EVERYTHING,
   readRun,
   readView,
   runQuery,
-  type AddressView,
   withoutRun,
   withView,
 } from "../src/state/address";

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Log, Token } from "../src/state/log";
-import { isStart, shownText, visible } from "../src/ui/chips";
-import { settled, type Row } from "../src/ui/feature-list";
-import { factsOf } from "../src/ui/token-facts";
+import { type Row, settled } from "../src/ui/features";
+import { factsOf, isStart, shownText, visible } from "../src/ui/tokens";
 
 function tokenOf(text: string, more: Partial<Token> = {}): Token {
   const log = new Log([]);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { judgeOf, parseFilter } from "../src/state/filters";
 import { Store } from "../src/state/store";
-import { BUNDLED_MODEL, EXAMPLES, firstLine, knowsExamples, rowState } from "../src/ui/examples";
-import { FILTERS } from "../src/ui/help";
+import { firstLine, knowsExamples, rowState } from "../src/ui/help";
+import { BUNDLED_MODEL, EXAMPLES, FILTERS } from "../src/words/en";
 import type { ModelInfo } from "../src/wire/model";
 import type { Frame } from "../src/wire/types";
 import { finished, started } from "./frames";

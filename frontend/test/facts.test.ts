@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Facts } from "../src/net/facts";
+import { Facts } from "../src/net/backend";
 import type { Filter } from "../src/state/filters";
 import { Store } from "../src/state/store";
 import type { ModelInfo } from "../src/wire/model";

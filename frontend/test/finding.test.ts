@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { activationLines } from "../src/state/export";
-import { search } from "../src/state/search";
+import { search } from "../src/state/query";
 import { Store } from "../src/state/store";
+import { activationLines } from "../src/ui/files";
 import { feature, SOURCE, started, token } from "./frames";
 
 function room(): Store {

@@ -1,8 +1,8 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Pose } from "../src/graph/camera";
-import { Session } from "../src/state/session";
 import { featureKey } from "../src/state/feature";
+import { Session } from "../src/state/session";
 import { Store } from "../src/state/store";
 import { Follow } from "../src/ui/follow";
 import type { Role, ViewFrame, ViewRequest } from "../src/wire/types";

@@ -1,6 +1,6 @@
 /** Short ways to write frames in tests. */
-import { FLOOR, lightsAt } from "../src/state/light";
 import type { Feature } from "../src/state/feature";
+import { FLOOR, lightsAt } from "../src/state/light";
 import type { Session } from "../src/state/session";
 import { Store } from "../src/state/store";
 import type { Frame, WireFeature } from "../src/wire/types";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { streamed } from "./frames";
 import { parseMessage } from "../src/wire/parse";
 import type { Frame } from "../src/wire/types";
+import { streamed } from "./frames";
 import { FRAMES } from "./golden";
 
 function parsed(name: string): Frame[] {

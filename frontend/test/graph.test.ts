@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { extentOf } from "../src/graph/extent";
-import { fraction, Layout, type Newcomer } from "../src/graph/layout";
-import { nameNodes } from "../src/graph/naming";
+import { extentOf } from "../src/graph/camera";
+import { fraction, Layout, type Newcomer } from "../src/graph/map/layout";
+import { nameNodes } from "../src/graph/names/choose";
+import { below, type Candidate, overlap, placeLabels } from "../src/graph/names/place";
 import { nearest } from "../src/graph/pick";
-import { below, type Candidate, overlap, placeLabels } from "../src/graph/placement";
 import { feature, started, streamed, token } from "./frames";
 
 const STAGE = { left: 0, top: 0, width: 400, height: 300 };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Lights } from "../src/graph/lights";
-import { AFTERGLOW, FLOOR } from "../src/state/light";
 import { featureKey } from "../src/state/feature";
+import { AFTERGLOW, FLOOR } from "../src/state/light";
 import { Store } from "../src/state/store";
 import { feature, started, token } from "./frames";
 

@@ -1,9 +1,9 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Live } from "../src/live";
+import { Live } from "../src/net/live";
 import { Store } from "../src/state/store";
-import { isBusy, statusOf } from "../src/ui/words";
 import type { Frame } from "../src/wire/types";
+import { isBusy, statusOf } from "../src/words/status";
 import { error, finished, started, token } from "./frames";
 
 const sockets: FakeSocket[] = [];

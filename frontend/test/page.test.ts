@@ -3,11 +3,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Store } from "../src/state/store";
 import { Controls } from "../src/ui/controls";
-import { Finding } from "../src/ui/finding";
 import { short } from "../src/ui/dom";
-import { PinnedView } from "../src/ui/pinned";
-import { Share } from "../src/ui/share";
-import { SourcesView } from "../src/ui/sources";
+import { PinnedView } from "../src/ui/features";
+import { Finding } from "../src/ui/finding";
+import { SourcesView } from "../src/ui/model";
+import { Share } from "../src/ui/room";
 import { TextView } from "../src/ui/text";
 import { Tip } from "../src/ui/tip";
 import type { ModelInfo } from "../src/wire/model";

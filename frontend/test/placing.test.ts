@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { PlaceReply, PlaceRequest } from "../src/graph/layout.worker";
-import { Placing } from "../src/graph/placing";
+import type { PlaceReply, PlaceRequest } from "../src/graph/map/layout.worker";
+import { Placing } from "../src/graph/map/placing";
 import type { Session } from "../src/state/session";
 import type { Store } from "../src/state/store";
 import { feature, SOURCE, started, streamed, token } from "./frames";
@@ -95,14 +95,14 @@ describe("Placing", () => {
 
 describe("the worker", () => {
   it("tells the page of a failure", async () => {
-    vi.doMock("../src/graph/atlas", () => ({
+    vi.doMock("../src/graph/map/atlas", () => ({
       Atlas: class {
         load = () => Promise.reject(new Error("no storage"));
       },
     }));
     const report = vi.fn();
     vi.stubGlobal("reportError", report);
-    await import("../src/graph/layout.worker");
+    await import("../src/graph/map/layout.worker");
     const newcomers = [{ index: 0, source: SOURCE, id: 1, level: 0 }];
     const { onmessage } = globalThis as unknown as { onmessage: (event: unknown) => void };
     onmessage({ data: { newcomers, ties: [] } });
@@ -110,6 +110,6 @@ describe("the worker", () => {
       expect(report).toHaveBeenCalledWith(new Error("no storage"));
     });
     vi.unstubAllGlobals();
-    vi.doUnmock("../src/graph/atlas");
+    vi.doUnmock("../src/graph/map/atlas");
   });
 });

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { pauseBefore, type Playhead } from "../src/state/playhead";
 import { Store } from "../src/state/store";
 import { Stream } from "../src/state/stream";
-import type { Frame } from "../src/wire/types";
 import type { Recorded } from "../src/wire/recording";
+import type { Frame } from "../src/wire/types";
 import { feature, finished, started, token } from "./frames";
 
 /** A clock that runs only when told to. */

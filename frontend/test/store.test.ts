@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { follow, signal, touch } from "../src/state/signals";
 import { Store } from "../src/state/store";
 import type { ModelInfo } from "../src/wire/model";
-import { feature, SOURCE, started, streamed, token } from "./frames";
 import type { Frame } from "../src/wire/types";
+import { feature, SOURCE, started, streamed, token } from "./frames";
 
 function serving(...ids: string[]): Store {
   const store = new Store();

@@ -2,17 +2,10 @@ import { describe, expect, it } from "vitest";
 import { Store } from "../src/state/store";
 import type { ModelInfo } from "../src/wire/model";
 import type { Frame } from "../src/wire/types";
-import {
-  ADVICE,
-  bannerOf,
-  connectionOf,
-  ITS_OWN_WORDS,
-  progressOf,
-  sayProblem,
-  statusOf,
-} from "../src/ui/words";
-import { CODES } from "./golden";
+import { ADVICE, ITS_OWN_WORDS } from "../src/words/en";
+import { bannerOf, connectionOf, progressOf, sayProblem, statusOf } from "../src/words/status";
 import { error, feature, finished, replayed, started, token } from "./frames";
+import { CODES } from "./golden";
 
 const MODEL: ModelInfo = {
   model: "axon-demo",

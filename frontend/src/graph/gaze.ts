@@ -2,7 +2,7 @@
 import { Vector3 } from "three";
 import type { Store } from "../state/store";
 import type { CameraRig, Extent, Pose } from "./camera";
-import type { Placing } from "./placing";
+import type { Placing } from "./map/placing";
 
 export class Gaze {
   private session;

@@ -1,24 +1,21 @@
 /** The graph: puts nodes, links, labels and camera together; draws only if something changed. */
-import { follow } from "../state/signals";
 import { ColorManagement, LinearSRGBColorSpace, Scene, Vector2, WebGLRenderer } from "three";
 import type { FeatureKey } from "../state/feature";
+import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { CameraRig, type Extent, type Pose } from "./camera";
-import { Captions } from "./captions";
-import { extentOf } from "./extent";
+import { CameraRig, type Extent, extentOf, type Pose } from "./camera";
 import { Gaze } from "./gaze";
-import { Labels } from "./labels";
 import { Lights } from "./lights";
-import { FrameLoop } from "./loop";
+import { FrameLoop, type GraphStatistics } from "./loop";
+import { Placing } from "./map/placing";
+import { Captions } from "./names/choose";
+import { Labels } from "./names/draw";
+import { below, type Box, within } from "./names/place";
 import { NodeCloud } from "./nodes";
-import type { GraphStatistics } from "./overlay";
 import { hueOf, type Rgb } from "./palette";
-import { nearest, type OnScreen, Projector } from "./pick";
+import { listen, nearest, type OnScreen, Projector } from "./pick";
 import { compose } from "./picture";
-import { Placing } from "./placing";
-import { below, type Box, within } from "./placement";
-import { listen } from "./pointer";
-import { Web } from "./web";
+import { Web } from "./threads";
 
 export type { Pose } from "./camera";
 

@@ -4,6 +4,7 @@
  * `test/palette.test.ts` measures it. Luminances differ as well, so that neighbours stay apart on a
  * washed-out projector.
  */
+
 export type Rgb = readonly [number, number, number];
 
 const AMBER: Rgb = [255, 178, 74];

@@ -1,7 +1,7 @@
 /** The exported picture: nodes and links, the labels on show, the text, and the sources' hues. */
-import { type Caption, penOf } from "./labels";
+import { type Caption, penOf } from "./names/draw";
+import type { Box } from "./names/place";
 import { css, type Rgb } from "./palette";
-import type { Box } from "./placement";
 
 export interface Subject {
   /** Drawn just before, so that it can be read. */

@@ -2,7 +2,7 @@
  * The address of a view and of a run: what is on show, and the settings that make the same run
  * again, as a query string of short readable names.
  */
-import { KNOBS, type KnobName } from "../wire/model";
+import { type KnobName, KNOBS } from "../wire/model";
 import { FILTER_KINDS, filterValue, parseFilter } from "./filters";
 import type { View } from "./store";
 

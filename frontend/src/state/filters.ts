@@ -6,7 +6,6 @@
  *   min: 20%               only features that reached a fifth of their full strength
  *   density: 0.01%-1%      only features that fire on such a share of all text
  */
-
 import { RE2JS, RE2JSSyntaxException } from "re2js";
 
 export type Filter =

@@ -2,8 +2,8 @@
  * What is on show of a stream: one run, as far as its tokens have been shown, and what those tokens
  * and earlier runs say about each feature. No clock, no network, no document.
  */
-import type { Feature, FeatureKey } from "./feature";
 import { CoActivation } from "./evidence";
+import type { Feature, FeatureKey } from "./feature";
 import { fullScale, strength } from "./light";
 import type { Active, Firings, Log, Outcome, Phase, Problem, Run, RunSettings, Token } from "./log";
 import { signal, touch } from "./signals";

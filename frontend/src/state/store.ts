@@ -2,8 +2,8 @@
  * The page's state: its room, the session on show and the playhead in it, what is chosen, the
  * connection, the model. All of it are signals: views follow what they read, see `signals.ts`.
  */
-import type { Frame, RoomFrame } from "../wire/types";
 import type { FeatureFacts, ModelInfo, SourceInfo } from "../wire/model";
+import type { Frame, RoomFrame } from "../wire/types";
 import { type Feature, type FeatureKey, unseenFeature } from "./feature";
 import { type Filter, type Judge, judgeOf } from "./filters";
 import type { Token } from "./log";

@@ -1,14 +1,14 @@
 /** Prompt, Generate and Stop, and the status line. */
-import { follow } from "../state/signals";
 import type { SharedRun } from "../state/address";
+import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import type { ModelInfo } from "../wire/model";
 import type { GenerateRequest } from "../wire/types";
+import { connectionOf, isBusy, mayGenerate, progressOf, statusOf } from "../words/status";
 import { byId, setText } from "./dom";
 import { Knobs } from "./knobs";
+import type { SourcesView } from "./model";
 import { loadPrompt, savePrompt } from "./settings";
-import type { SourcesView } from "./sources";
-import { connectionOf, isBusy, mayGenerate, progressOf, statusOf } from "./words";
 
 const FIRST_PROMPT = "The capital of France is";
 

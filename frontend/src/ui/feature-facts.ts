@@ -1,11 +1,10 @@
 /** The facts about one feature: figures of this text, and what the label store knows. */
-import type { FeatureInfo, TokenEffect } from "../wire/model";
 import { type Feature, featureKey } from "../state/feature";
 import { type Store, tokenOf } from "../state/store";
-import { visible } from "./chips";
-import { h, setText, short } from "./dom";
-import { explained, meaningOf, type Term } from "./terms";
-import { percent } from "./token-facts";
+import type { FeatureInfo, TokenEffect } from "../wire/model";
+import { explained, h, setText, short } from "./dom";
+import { MEANINGS, type Term } from "../words/en";
+import { percent, visible } from "./tokens";
 
 /** Most tokens shown of those that a feature promotes or suppresses. */
 const EFFECTS = 8;
@@ -97,7 +96,7 @@ function effects(term: Term, title: string, tokens: readonly TokenEffect[]): HTM
     .map(({ token, logit }) =>
       h(
         "li",
-        { "data-tip": `${meaningOf(term).split(".")[0] ?? ""}: ${signed(logit)}` },
+        { "data-tip": `${MEANINGS[term].split(".")[0] ?? ""}: ${signed(logit)}` },
         h("span", { class: "token" }, visible(token)),
         h("span", { class: "figure" }, signed(logit)),
       ),

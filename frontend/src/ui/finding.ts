@@ -1,12 +1,13 @@
 /** One field to find features and to filter them: hits to choose from, filters as chips. */
-import { follow } from "../state/signals";
 import { css, hueOf } from "../graph/palette";
 import { type Filter, filterText, judgeOf, parseFilter, sameFilter } from "../state/filters";
-import { type Hit, isIndex, search } from "../state/search";
+import { type Hit, isIndex, search } from "../state/query";
+import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import type { Labelled } from "../wire/model";
+import { BEGINNINGS } from "../words/en";
 import { byId, h, setText } from "./dom";
-import { dotOf } from "./feature-list";
+import { dotOf } from "./features";
 
 const MOST_HITS = 12;
 /** Time after the last key until the whole model is asked. */
@@ -17,13 +18,6 @@ export type AskForLabelled = (model: string, label: string) => Promise<Labelled[
 
 /** What the open list offers: a feature, a filter to set, or a text to go on with. */
 type Offer = { hit: Hit } | { filter: Filter } | { begin: string; help: string };
-
-const BEGINNINGS: readonly { begin: string; help: string }[] = [
-  { begin: "hide: ", help: "words or /expression/ in a label" },
-  { begin: "keep: ", help: "only such labels" },
-  { begin: "min: ", help: "20%: reached a fifth of its full strength" },
-  { begin: "density: ", help: "<1%: rare ones, and those never measured" },
-];
 
 export class Finding {
   private readonly field = byId("find", HTMLInputElement);

@@ -1,6 +1,6 @@
 /** The presenter's page sends where it looks; viewers' pages follow, until the user moves. */
-import { follow, signal } from "../state/signals";
 import type { Pose } from "../graph/camera";
+import { follow, signal } from "../state/signals";
 import type { Store } from "../state/store";
 import type { ViewFrame, ViewRequest } from "../wire/types";
 import { byId } from "./dom";

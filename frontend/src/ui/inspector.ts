@@ -1,14 +1,12 @@
 /** The inspector: all that is known of the chosen feature. */
-import { batch, follow, signal } from "../state/signals";
 import { css, hueOf } from "../graph/palette";
-import type { FeatureInfo } from "../wire/model";
 import { type Feature, type FeatureKey, nameOf } from "../state/feature";
-import { type Neighbour, neighbours } from "../state/query";
 import type { Firings } from "../state/log";
+import { type Neighbour, neighbours } from "../state/query";
+import { batch, follow, signal } from "../state/signals";
 import type { Store } from "../state/store";
-import { nextFiring } from "../state/track";
-import { copyText } from "./copy";
-import { byId, h, isCovered, setText, short } from "./dom";
+import type { FeatureInfo } from "../wire/model";
+import { byId, copyText, explained, h, isCovered, setText, short } from "./dom";
 import {
   ActivationLine,
   activationOf,
@@ -17,9 +15,8 @@ import {
   factsOf,
   showFacts,
 } from "./feature-facts";
-import { dotOf, FeatureList, type Row } from "./feature-list";
-import { Strip } from "./strip";
-import { explained } from "./terms";
+import { dotOf, FeatureList, type Row } from "./features";
+import { nextFiring, Strip } from "./strip";
 import { sayToken, sharesOf } from "./timeline";
 
 const NEIGHBOURS = 8;

@@ -1,8 +1,8 @@
 /** The knobs: seven and the seed, folded behind one line that shows their values. */
 import { type KnobName, type KnobRange, KNOBS, type ModelInfo } from "../wire/model";
 import type { GenerateRequest } from "../wire/types";
+import { KNOB_TEXTS, type Preset, PRESETS, STYLE_KNOBS } from "../words/en";
 import { byId, h, setText } from "./dom";
-import { KNOB_TEXTS, type Preset, PRESETS, STYLE_KNOBS } from "./knob-texts";
 import { type KnobValues, loadKnobs, saveKnobs } from "./settings";
 
 interface Field {

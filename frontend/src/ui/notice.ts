@@ -1,21 +1,11 @@
 /** One line over the graph: a lost connection, filters that hide everything, a recording ... */
 import { follow, signal } from "../state/signals";
 import type { Store } from "../state/store";
+import { ACTIONS } from "../words/en";
+import { bannerOf } from "../words/status";
 import { byId, h, setText } from "./dom";
-import { type Banner, bannerOf } from "./words";
 
-export const NO_GRAPH =
-  "This browser has no WebGL, so there is no graph. Text and features work without it.";
-
-type Action = NonNullable<Banner["action"]>;
-
-const ACTIONS: Readonly<Record<Action, string>> = {
-  retry: "Try now",
-  "clear-filters": "Clear filters",
-  "own-room": "Open a room",
-};
-export const GRAPH_LOST =
-  "The browser has taken the graph's WebGL away. It usually comes back by itself; if not, reload the page. Text and features go on.";
+type Action = keyof typeof ACTIONS;
 
 export class Notice {
   private readonly element = byId("notice");

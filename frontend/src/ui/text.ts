@@ -1,14 +1,12 @@
 /** The text, token by token: a chip for each, the newest brightest; a click looks at it. */
-import { follow } from "../state/signals";
 import { css, hueOf } from "../graph/palette";
-import { recency } from "../state/light";
 import type { Feature } from "../state/feature";
+import { recency } from "../state/light";
 import type { Token } from "../state/log";
+import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { Blocks, isStart } from "./chips";
-import { byId } from "./dom";
-import { attended, makeTabStop, roving } from "./roving";
-import { factsOf } from "./token-facts";
+import { attended, byId, makeTabStop, roving } from "./dom";
+import { Blocks, factsOf, isStart } from "./tokens";
 
 /** Text this many tokens old has faded to the level that it keeps; the style sheet has it, too. */
 const FADING_TOKENS = 24;

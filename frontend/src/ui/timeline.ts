@@ -1,14 +1,13 @@
 /** The timeline: all tokens of a generation on one strip, to scrub and to play. */
-import { follow } from "../state/signals";
 import { hueOf, type Rgb } from "../graph/palette";
-import type { Session } from "../state/session";
 import type { Feature } from "../state/feature";
 import type { Token } from "../state/log";
+import type { Session } from "../state/session";
+import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { roomFor } from "../state/track";
 import { byId, setText } from "./dom";
-import { shownText } from "./chips";
-import { Strip, type Track } from "./strip";
+import { roomFor, Strip, type Track } from "./strip";
+import { shownText } from "./tokens";
 
 /** A strip has room for at least this many tokens, so that a short text has narrow ticks, too. */
 const SHORTEST = 40;

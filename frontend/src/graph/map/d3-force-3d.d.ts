@@ -1,4 +1,5 @@
 /** The part of d3-force-3d that the layout uses; the package brings no types. */
+
 declare module "d3-force-3d" {
   export interface SimulationNode {
     x: number;

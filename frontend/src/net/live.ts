@@ -1,10 +1,11 @@
 /** The page's connection to its room: joining and rejoining, the model in use, and access. */
-import { gatewayModels, ModelWatch } from "./net/backend";
-import { browserEnvironment, type Resume, RoomSocket } from "./net/room-socket";
-import type { Backend, Store } from "./state/store";
-import { loadAccess, loadToken, saveAccess, saveToken } from "./ui/settings";
-import { ADVICE, mayGenerate, sayProblem } from "./ui/words";
-import type { ErrorFrame, Frame, RoomFrame, ViewFrame } from "./wire/types";
+import type { Backend, Store } from "../state/store";
+import { loadAccess, loadToken, saveAccess, saveToken } from "../ui/settings";
+import type { ErrorFrame, Frame, RoomFrame, ViewFrame } from "../wire/types";
+import { ADVICE } from "../words/en";
+import { mayGenerate, sayProblem } from "../words/status";
+import { gatewayModels, ModelWatch } from "./backend";
+import { browserEnvironment, type Resume, RoomSocket } from "./room-socket";
 
 /** Time between two queries of the model. */
 const MODEL_MS = 30_000;

@@ -2,6 +2,7 @@
 import { isRunning, type Outcome, type Phase, type Problem, type RunSettings } from "../state/log";
 import type { Store } from "../state/store";
 import { KNOBS } from "../wire/model";
+import { ACTIONS, ADVICE } from "./en";
 
 export interface Words {
   text: string;
@@ -138,57 +139,6 @@ function tokens(count: number): string {
   return count === 1 ? "1 token" : `${count} tokens`;
 }
 
-/** Errors whose own message is shown: it says best what is wrong with which field. */
-export const ITS_OWN_WORDS: readonly string[] = ["out_of_range", "wrong_type"];
-
-/** What to do about each of the gateway's other errors; tests/golden/errors.json has all codes. */
-export const ADVICE: Readonly<Record<string, string>> = {
-  backend_lost: "The model's server went away. It comes back by itself; then press Generate again.",
-  busy: "A generation is running already. Wait for its end, or press Stop.",
-  connection_lost: "The connection broke before the request arrived. Press Generate again.",
-  deadline: "The generation took too long and was ended. Ask for fewer tokens.",
-  empty_prompt: "The prompt is empty. Write something for the model to continue.",
-  foreign_origin:
-    "The server does not accept this page's address. Add it to AXON_ORIGINS on the server.",
-  generation_failed:
-    "The model failed on this request. Press Generate again; if it fails again, change the settings.",
-  gateway_lost: "The server that ran this generation went away. Press Generate again.",
-  gateway_stopping: "This server is being restarted. Press Generate again in a moment.",
-  internal: "Something went wrong in the server; its log says what. Try again.",
-  invalid_http: "This page and the server do not fit together. Reload the page.",
-  invalid_json: "The server cannot read what this page sends. Reload the page.",
-  labels_unavailable: "Labels cannot be looked up now. They appear when the label store is back.",
-  message_too_big: "That is too long to send. Shorten the prompt.",
-  method_not_allowed: "This page and the server do not fit together. Reload the page.",
-  no_access: "An access token is needed here. Enter it on the left.",
-  not_found: "This page and the server do not fit together. Reload the page.",
-  not_presenter:
-    "Only the presenter can generate in this room. Open your own room from the start page.",
-  not_ready: "The model is not ready yet. Try again in a moment.",
-  not_running: "Nothing was running any more.",
-  prompt_too_long: "The prompt is too long for this model. Shorten it.",
-  queue_full: "Too many people are generating.",
-  rooms_unavailable:
-    "Part of the server is not available. The room waits for it and goes on by itself.",
-  too_fast: "You are sending requests too fast.",
-  too_many_generations:
-    "You already run as many generations as one person may. Wait for one to end.",
-  too_many_recordings: "Many recordings are being downloaded. Try again in a moment.",
-  too_many_questions: "Many people ask about features just now. Try again in a moment.",
-  too_many_rooms: "All rooms of this server are in use. Try again in a moment.",
-  too_many_sockets:
-    "Too many pages from your network address are connected. Close some; this one keeps trying.",
-  too_slow: "The connection is too slow to send this. Try again.",
-  unknown_feature: "This feature is no longer available. The model may have changed.",
-  unknown_field: "This page and the server do not fit together. Reload the page.",
-  unknown_model: "This model is no longer available. Choose another one.",
-  unknown_room:
-    "This room is closed. Ask for a new link, or open your own room from the start page.",
-  unknown_source: "A chosen source is no longer available. Check the sources and try again.",
-  unknown_type: "This page and the server do not fit together. Reload the page.",
-  unsupported_encoding: "This page and the server do not fit together. Reload the page.",
-};
-
 /** Errors that pass by themselves: trying again makes sense after the server's `retry_after`. */
 const PASSING = new Set([
   "queue_full",
@@ -244,7 +194,7 @@ function presence({ presence: room }: Store): string[] {
 
 /** The text over the graph, with at most one thing to do about it. */
 export interface Banner extends Words {
-  action?: "retry" | "clear-filters" | "own-room";
+  action?: keyof typeof ACTIONS;
 }
 
 /** The banner that matters most; null for none. `nothingShown`: filters leave no feature to see. */

@@ -1,9 +1,12 @@
-/** A list of features with their bars: the strongest of a token, or a feature's neighbours. */
+/** Lists of features with their bars: the strongest of a token, and those pinned. */
 import { css, hueOf } from "../graph/palette";
-import { type Feature, nameOf, thoughtOf } from "../state/feature";
-import type { Store } from "../state/store";
-import { h, setText } from "./dom";
-import { attended, makeTabStop, roving } from "./roving";
+import { type Feature, type FeatureKey, nameOf, thoughtOf } from "../state/feature";
+import { type Ranked, strongest } from "../state/query";
+import { follow } from "../state/signals";
+import { type Store, tokenOf } from "../state/store";
+import { attended, byId, explained, h, makeTabStop, roving, setText, short } from "./dom";
+import { loadPins, savePins } from "./settings";
+import { percent, shownText, TokenFacts } from "./tokens";
 
 export interface Row {
   feature: Feature;
@@ -137,4 +140,110 @@ export function dotOf(hue: string): HTMLElement {
   const dot = h("i", { class: "dot" });
   dot.style.background = hue;
   return dot;
+}
+
+const LIVE = 5;
+/** A token looked at shows more; the list scrolls. */
+const LOOKED_AT = 24;
+
+export class StrongestView {
+  private readonly title = byId("strongest-title");
+  private readonly list: FeatureList;
+  private readonly facts = new TokenFacts();
+
+  constructor(private readonly store: Store) {
+    this.list = new FeatureList(byId("strongest-list"), store);
+    byId("row-terms").append(explained("feature"), " · ", explained("activation"));
+    follow(() => {
+      this.update();
+    });
+  }
+
+  private update(): void {
+    const { session, playhead } = this.store;
+    const token = tokenOf(this.store);
+    const lookedAt = playhead.token;
+    const studied = lookedAt !== null && !playhead.playing;
+    this.facts.show(studied ? lookedAt : null);
+    if (!token) {
+      setText(this.title, "Strongest");
+      this.list.update([]);
+      return;
+    }
+    const active = token.active.filter(({ feature }) => this.store.passes(feature));
+    const ranked = strongest(session, active, studied ? LOOKED_AT : LIVE);
+    setText(this.title, `Strongest at “${shownText(token)}”`);
+    // While tokens come, a row that stays keeps its place, so that it can be read.
+    this.list.update(
+      ranked.map((entry) => rowOf(entry, studied)),
+      playhead.playing || playhead.followsLive,
+    );
+  }
+}
+
+function rowOf({ feature, echoes, activation, strength }: Ranked, studied: boolean): Row {
+  return {
+    feature,
+    echoes,
+    share: strength,
+    figure: short(activation),
+    // Otherwise the name needs the room: it is read from the back row.
+    ...(studied ? { second: percent(strength) } : {}),
+    title: `${feature.source} #${feature.id}: activation ${short(activation)}, highest here ${short(feature.peak)}`,
+  };
+}
+
+export class PinnedView {
+  private readonly section = byId("pinned");
+  private readonly list: FeatureList;
+  private place = "";
+  private saved: ReadonlySet<FeatureKey> = new Set();
+
+  constructor(private readonly store: Store) {
+    this.list = new FeatureList(byId("pinned-list"), store);
+    follow(() => {
+      this.keep();
+      this.update();
+    });
+  }
+
+  /** Saves this room's pins, or loads them when the room has changed. */
+  private keep(): void {
+    const { store } = this;
+    const place = store.presence?.room ?? store.origin;
+    if (place !== this.place) {
+      this.place = place;
+      store.pinned = new Set(loadPins(place));
+      this.saved = store.pinned;
+    } else if (store.pinned !== this.saved) {
+      this.saved = store.pinned;
+      savePins(place, [...store.pinned]);
+    }
+  }
+
+  private update(): void {
+    const { store } = this;
+    const { session } = store;
+    const token = tokenOf(store);
+    const rows: Row[] = [...store.pinned].flatMap((key) => {
+      const feature = session.feature(key);
+      if (!feature) return [];
+      const activation = token?.activationOf(feature) ?? 0;
+      const share = session.strengthOf(feature, activation);
+      return [
+        {
+          feature,
+          echoes: [],
+          share,
+          figure: activation > 0 ? short(activation) : "–",
+          second: activation > 0 ? percent(share) : "",
+          title: `${feature.source} #${feature.id}: pinned, highest here ${short(feature.peak)}`,
+        },
+      ];
+    });
+    this.section.hidden = rows.length === 0;
+    // The band grows by these rows, so that the strongest keep theirs.
+    byId("band").style.setProperty("--pins", String(rows.length));
+    this.list.update(rows);
+  }
 }

@@ -2,7 +2,8 @@
  * Labels as elements over the canvas: crisp at any size, with a dark halo. Pointer events go
  * through them to the canvas, so that a drag or the wheel works on a label, too.
  */
-import type { Named } from "./naming";
+import type { OnScreen } from "../pick";
+import type { Named } from "./choose";
 import {
   type Box,
   boxAt,
@@ -11,8 +12,7 @@ import {
   overlap,
   placeLabels,
   type Side,
-} from "./placement";
-import type { OnScreen } from "./pick";
+} from "./place";
 
 /** A label on show, for the exported picture. */
 export interface Caption {

@@ -1,6 +1,6 @@
 /** The layout's client: sends new features to the worker and keeps the places it answers. */
-import type { Session } from "../state/session";
-import type { Feature } from "../state/feature";
+import type { Feature } from "../../state/feature";
+import type { Session } from "../../state/session";
 import type { Tie } from "./layout";
 import type { PlaceReply, PlaceRequest } from "./layout.worker";
 
