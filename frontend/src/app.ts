@@ -6,20 +6,20 @@ import { askForFacts, askForFeature, askForLabelled, Facts } from "./net/backend
 import { Live } from "./net/live";
 import { readRun } from "./state/address";
 import type { Start } from "./state/playhead";
+import { signal } from "./state/signals";
 import { Store } from "./state/store";
 import { AddressBar, replayWanted } from "./ui/address-bar";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
-import { PinnedView, StrongestView } from "./ui/features";
 import { ExportMenu, flawsOf, loadRecording, Recordings } from "./ui/files";
 import { Finding } from "./ui/finding";
 import { Follow } from "./ui/follow";
 import { ExamplesView, offerHelp } from "./ui/help";
 import { Inspector } from "./ui/inspector";
-import { LinkFloor } from "./ui/link-floor";
-import { ModelView, SourcesView } from "./ui/model";
-import { Notice } from "./ui/notice";
-import { AccessField, RoomView, Share } from "./ui/room";
+import { showPinned, showStrongest } from "./ui/features";
+import { offerLinkFloor, showModel, SourcesView } from "./ui/model";
+import { showNotices } from "./ui/notice";
+import { showRoom } from "./ui/room";
 import { TextView } from "./ui/text";
 import { Timeline } from "./ui/timeline";
 import { Tip } from "./ui/tip";
@@ -38,7 +38,7 @@ export function openPage(): void {
   const addressBar = new AddressBar(store);
   const sources = new SourcesView(store);
 
-  const showRoom = (): void => {
+  const backToRoom = (): void => {
     playhead.close();
     recordings.say("");
     if (store.session !== store.live) store.show(store.live);
@@ -62,7 +62,8 @@ export function openPage(): void {
     stop: () => live.send({ type: "stop" }),
   });
   const finding = new Finding(store, askForLabelled);
-  const notice = new Notice(store, {
+  const standing = signal<string | null>(null);
+  showNotices(store, standing, {
     retry: () => {
       live.hurry();
     },
@@ -73,30 +74,33 @@ export function openPage(): void {
       location.href = "/";
     },
   });
-  const graph = makeGraph(store, notice, query);
+  const graph = makeGraph(store, standing, query);
   const follow = new Follow(store, graph?.gaze ?? null, (view) => live.send(view));
 
   new ExamplesView(store, (prompt) => {
     controls.suggest(prompt);
   });
-  new ModelView(store, (model) => {
+  showModel(store, (model) => {
     // Choosing another model ends the recording of this one.
-    if (store.origin === "recording") showRoom();
+    if (store.origin === "recording") backToRoom();
     live.chooseModel(model);
   });
-  new AccessField(store, (token) => {
-    live.enter(token);
-  });
   new Facts(store, askForFacts);
-  new Share(store, () => live.send({ type: "share" } satisfies ShareRequest));
-  new RoomView(store, (open) => live.send({ type: "open", open } satisfies OpenRequest), showRoom);
+  showRoom(store, {
+    setOpen: (open) => live.send({ type: "open", open } satisfies OpenRequest),
+    publish: () => live.send({ type: "share" } satisfies ShareRequest),
+    back: backToRoom,
+    enter: (token) => {
+      live.enter(token);
+    },
+  });
   new Tip();
   new TextView(store);
   new Timeline(store);
-  new StrongestView(store);
-  new PinnedView(store);
+  showStrongest(store);
+  showPinned(store);
   new Inspector(store, askForFeature);
-  new LinkFloor(store);
+  offerLinkFloor(store);
   new ExportMenu(store, {
     picture: () => graph?.picture() ?? null,
     view: () => addressBar.view,
@@ -140,14 +144,19 @@ export function openPage(): void {
     live.chooseModel(run.model);
   }
   live.start({
-    begun: showRoom,
+    begun: backToRoom,
     view: (frame) => {
       follow.take(frame);
     },
   });
 }
 
-function makeGraph(store: Store, notice: Notice, query: URLSearchParams): Graph | null {
+/** The graph; where there is none, `standing` says so. */
+function makeGraph(
+  store: Store,
+  standing: { value: string | null },
+  query: URLSearchParams,
+): Graph | null {
   const host = {
     canvas: byId("canvas", HTMLCanvasElement),
     labels: byId("labels"),
@@ -155,14 +164,14 @@ function makeGraph(store: Store, notice: Notice, query: URLSearchParams): Graph 
     bar: byId("bar"),
     tools: byId("graph-tools"),
     drawable: (may: boolean) => {
-      notice.standing.value = may ? null : GRAPH_LOST;
+      standing.value = may ? null : GRAPH_LOST;
     },
   };
   try {
     if (query.get("webgl") === "off") throw new Error("switched off in the address");
     return new Graph(host, store);
   } catch {
-    notice.standing.value = NO_GRAPH;
+    standing.value = NO_GRAPH;
     document.body.classList.add("no-graph");
     return null;
   }

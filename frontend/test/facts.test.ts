@@ -54,6 +54,9 @@ describe("Facts", () => {
     store.apply(token(4, 2, "c", [feature(4, 5)]));
     await vi.advanceTimersByTimeAsync(ROUND_MS);
     expect(asked).toHaveLength(1);
+    store.apply(token(5, 3, "d", [feature(4, 5), feature(11, 1)]));
+    await vi.advanceTimersByTimeAsync(ROUND_MS);
+    expect(asked).toEqual([[4, 7, 9], [11]]);
   });
 
   it("takes a largest activation that no frame had", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { search } from "../src/state/query";
+import { follow } from "../src/state/signals";
 import { Store } from "../src/state/store";
 import { activationLines } from "../src/ui/files";
 import { feature, SOURCE, started, token } from "./frames";
@@ -100,7 +101,13 @@ describe("passes", () => {
 describe("a feature that has not fired", () => {
   it("can be chosen, and is replaced by the real one when it fires", () => {
     const store = room();
+    const labels: unknown[] = [];
+    follow(() => {
+      labels.push(store.chosen?.label);
+    });
+    store.chooseUnseen(SOURCE, 99, "found once");
     store.chooseUnseen(SOURCE, 99, null);
+    expect(labels).toEqual([undefined, "found once", null]);
     expect(store.chosen).toMatchObject({ key: `${SOURCE}/99`, index: -1, fired: 0 });
     expect(store.session.features).toHaveLength(5);
     store.apply(token(4, 2, "!", [feature(99, 1)]));

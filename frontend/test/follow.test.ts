@@ -72,6 +72,20 @@ describe("a presenter", () => {
     expect(sent).toHaveLength(2);
   });
 
+  it("tells what it has chosen, and which token it looks at", async () => {
+    const { store, sent } = open("presenter");
+    await vi.advanceTimersByTimeAsync(1000);
+    sent.length = 0;
+    store.choose(KEY);
+    await vi.advanceTimersByTimeAsync(1000);
+    store.look({ token: 0 });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(sent).toEqual([
+      { type: "view", pose: [], feature: KEY, token: null },
+      { type: "view", pose: [], feature: KEY, token: 0 },
+    ]);
+  });
+
   it("tells nothing while nobody watches", async () => {
     const { store, sent, move } = open("presenter");
     store.apply({ type: "room", seq: 2, room: "r", role: "presenter", viewers: 1, open: false });
@@ -104,6 +118,17 @@ describe("a viewer", () => {
     expect(camera.follow).toHaveBeenLastCalledWith(null);
     follow.take({ ...VIEW, feature: null });
     expect(store.wanted).toBe(KEY);
+  });
+
+  it("stops when it chooses something else, and goes on when asked", () => {
+    const { store, follow } = open("viewer");
+    follow.take(VIEW);
+    dispatchEvent(new Event("keydown"));
+    store.look({ token: 0 });
+    follow.take({ ...VIEW, feature: null });
+    expect([store.wanted, store.view.token]).toEqual([KEY, 0]);
+    document.getElementById("follow")?.click();
+    expect([store.wanted, store.view.token]).toEqual([null, null]);
   });
 
   it("is left alone while it looks at a recording, and taken back to the view after it", () => {

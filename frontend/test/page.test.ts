@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Store } from "../src/state/store";
 import { Controls } from "../src/ui/controls";
 import { short } from "../src/ui/dom";
-import { PinnedView } from "../src/ui/features";
+import { showPinned } from "../src/ui/features";
 import { Finding } from "../src/ui/finding";
 import { SourcesView } from "../src/ui/model";
 import { Share } from "../src/ui/room";
@@ -232,7 +232,7 @@ describe("pins", () => {
     vi.spyOn(Storage.prototype, "setItem").mockImplementation(() => {
       throw new Error("full");
     });
-    new PinnedView(store);
+    showPinned(store);
     store.pin(`${SOURCE}/7`);
     expect(element("#pinned").hidden).toBe(false);
     press("Escape");

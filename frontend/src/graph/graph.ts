@@ -84,9 +84,7 @@ export class Graph {
     this.captions = new Captions(new Labels(host.labels), store, this.lights, this.projector);
     this.listen();
     this.resize();
-    follow(() => {
-      this.sync();
-    });
+    follow(this.sync);
     // A hover asks for its ring and its name alone.
     follow(() => {
       this.gaze.stir();
@@ -167,7 +165,7 @@ export class Graph {
     this.loop.wake();
   }
 
-  private sync(): void {
+  private readonly sync = (): void => {
     if (this.session !== this.store.session) this.restart();
     this.updateSources();
     this.nodes.count = this.session.features.length;
@@ -176,7 +174,7 @@ export class Graph {
     this.placing.request(this.session, this.sourceIds);
     this.gaze.go();
     this.redraw();
-  }
+  };
 
   /** Evidence is weighed anew after tokens, and at once when the slider moves. */
   private takeEvidence(): void {

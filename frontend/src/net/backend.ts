@@ -173,7 +173,8 @@ export class Facts {
     private readonly ask: AskForFacts,
   ) {
     follow(() => {
-      if (!this.asking && this.next().length > 0) void this.fetch();
+      const some = this.next();
+      if (some.length > 0 && !this.asking) void this.fetch();
     });
   }
 

@@ -71,7 +71,7 @@ export class Store {
   private readonly pointed = signal<FeatureKey | null>(null);
   private readonly told = signal(0);
   /** A feature that was looked up and has not fired here. */
-  private guest: Feature | null = null;
+  private readonly guest = signal<Feature | null>(null);
 
   constructor(wait: Wait = browserWait) {
     this.playhead = new Playhead(this, wait);
@@ -169,7 +169,8 @@ export class Store {
   get chosen(): Feature | null {
     const { wanted } = this;
     if (wanted === null) return null;
-    return this.session.feature(wanted) ?? (this.guest?.key === wanted ? this.guest : null);
+    const guest = this.guest.value;
+    return this.session.feature(wanted) ?? (guest?.key === wanted ? guest : null);
   }
 
   /** The key that was chosen, even if that feature has not fired here. */
@@ -184,8 +185,11 @@ export class Store {
   /** Chooses a feature that may not have fired here. */
   chooseUnseen(source: string, id: number, label: string | null): void {
     const { layer } = this.sourceInfo(source) ?? { layer: 0 };
-    this.guest = unseenFeature(source, id, layer, -1, label);
-    this.choose(this.guest.key);
+    const guest = unseenFeature(source, id, layer, -1, label);
+    batch(() => {
+      this.guest.value = guest;
+      this.choose(guest.key);
+    });
   }
 
   /** The feature whose tokens are shaded: the hovered one, else the chosen one. */

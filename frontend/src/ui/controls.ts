@@ -57,9 +57,7 @@ export class Controls {
     this.stop.addEventListener("click", () => {
       commands.stop();
     });
-    follow(() => {
-      this.update();
-    });
+    follow(this.update);
   }
 
   private submit(): void {
@@ -103,7 +101,7 @@ export class Controls {
     if (document.activeElement !== this.generate) this.prompt.focus();
   }
 
-  private update(): void {
+  private readonly update = (): void => {
     const { backend, connection, model } = this.store;
     if (model !== null && model !== this.adopted) {
       this.adopted = model;
@@ -124,7 +122,7 @@ export class Controls {
     this.say();
     this.showProblem();
     this.offer();
-  }
+  };
 
   /** The field shows the prompt of the room's run, whoever began it, but over nobody's own text. */
   private offer(): void {

@@ -2,7 +2,7 @@
 import { css, hueOf } from "../graph/palette";
 import { type Feature, type FeatureKey, nameOf, thoughtOf } from "../state/feature";
 import { type Ranked, strongest } from "../state/query";
-import { follow } from "../state/signals";
+import { follow, untracked } from "../state/signals";
 import { type Store, tokenOf } from "../state/store";
 import { attended, byId, explained, h, makeTabStop, roving, setText, short } from "./dom";
 import { loadPins, savePins } from "./settings";
@@ -25,6 +25,7 @@ const MOST_DOTS = 4;
 export class FeatureList {
   private readonly rows: RowView[] = [];
   private shown: readonly Row[] = [];
+  private held: { wanted: readonly Row[]; keepPlaces: boolean } | null = null;
 
   constructor(
     readonly element: HTMLElement,
@@ -36,19 +37,44 @@ export class FeatureList {
     attended(element, (option) => {
       store.hover(option?.dataset.key ?? null);
     });
+    follow(this.mark);
   }
 
   /** Shows rows in their order; with `keepPlaces`, those shown before stay where they are. */
   update(wanted: readonly Row[], keepPlaces = false): void {
     // A row must not change between press and release, or another feature would be chosen.
-    if (this.element.matches(":active")) return;
+    if (this.element.matches(":active")) {
+      if (!this.held) addEventListener("pointerup", this.release, { once: true });
+      this.held = { wanted, keepPlaces };
+      return;
+    }
     const rows = keepPlaces ? settled(this.shown, wanted) : wanted;
     this.shown = rows;
     const focused = this.focusedKey();
     while (this.rows.length > rows.length) this.rows.pop()?.element.remove();
     for (const [i, row] of rows.entries()) this.rowAt(i).show(row, this.store);
+    untracked(this.mark);
     this.keepFocus(focused);
   }
+
+  /** Shows what was held back while a row was pressed, once its click has been told. */
+  private readonly release = (): void => {
+    setTimeout(() => {
+      const { held } = this;
+      this.held = null;
+      if (held) this.update(held.wanted, held.keepPlaces);
+    });
+  };
+
+  /** Marks the rows of the chosen and of the hovered feature. */
+  private readonly mark = (): void => {
+    const { wanted, hovered } = this.store;
+    for (const { element } of this.rows) {
+      const { key } = element.dataset;
+      element.setAttribute("aria-selected", String(key === wanted));
+      element.classList.toggle("hovered", key === hovered);
+    }
+  };
 
   private rowAt(i: number): RowView {
     const existing = this.rows[i];
@@ -110,9 +136,7 @@ class RowView {
     const { feature, echoes } = row;
     const { element } = this;
     element.dataset.key = feature.key;
-    element.setAttribute("aria-selected", String(feature.key === store.chosen?.key));
     element.classList.toggle("nameless", feature.label === null);
-    element.classList.toggle("hovered", feature.key === store.hovered);
     if (element.title !== row.title) element.title = row.title;
     setText(this.name, nameOf(feature));
     setText(this.figure, row.figure);
@@ -146,39 +170,26 @@ const LIVE = 5;
 /** A token looked at shows more; the list scrolls. */
 const LOOKED_AT = 24;
 
-export class StrongestView {
-  private readonly title = byId("strongest-title");
-  private readonly list: FeatureList;
-  private readonly facts = new TokenFacts();
-
-  constructor(private readonly store: Store) {
-    this.list = new FeatureList(byId("strongest-list"), store);
-    byId("row-terms").append(explained("feature"), " · ", explained("activation"));
-    follow(() => {
-      this.update();
-    });
-  }
-
-  private update(): void {
-    const { session, playhead } = this.store;
-    const token = tokenOf(this.store);
-    const lookedAt = playhead.token;
-    const studied = lookedAt !== null && !playhead.playing;
-    this.facts.show(studied ? lookedAt : null);
-    if (!token) {
-      setText(this.title, "Strongest");
-      this.list.update([]);
-      return;
-    }
-    const active = token.active.filter(({ feature }) => this.store.passes(feature));
+export function showStrongest(store: Store): void {
+  const title = byId("strongest-title");
+  const list = new FeatureList(byId("strongest-list"), store);
+  const facts = new TokenFacts();
+  byId("row-terms").append(explained("feature"), " · ", explained("activation"));
+  follow(() => {
+    const { session, playhead } = store;
+    const { token: lookedAt, playing, followsLive } = playhead;
+    const token = tokenOf(store);
+    const studied = lookedAt !== null && !playing;
+    facts.show(studied ? lookedAt : null);
+    setText(title, token ? `Strongest at “${shownText(token)}”` : "Strongest");
+    const active = (token?.active ?? []).filter(({ feature }) => store.passes(feature));
     const ranked = strongest(session, active, studied ? LOOKED_AT : LIVE);
-    setText(this.title, `Strongest at “${shownText(token)}”`);
     // While tokens come, a row that stays keeps its place, so that it can be read.
-    this.list.update(
+    list.update(
       ranked.map((entry) => rowOf(entry, studied)),
-      playhead.playing || playhead.followsLive,
+      playing || followsLive,
     );
-  }
+  });
 }
 
 function rowOf({ feature, echoes, activation, strength }: Ranked, studied: boolean): Row {
@@ -193,36 +204,25 @@ function rowOf({ feature, echoes, activation, strength }: Ranked, studied: boole
   };
 }
 
-export class PinnedView {
-  private readonly section = byId("pinned");
-  private readonly list: FeatureList;
-  private place = "";
-  private saved: ReadonlySet<FeatureKey> = new Set();
-
-  constructor(private readonly store: Store) {
-    this.list = new FeatureList(byId("pinned-list"), store);
-    follow(() => {
-      this.keep();
-      this.update();
-    });
-  }
-
-  /** Saves this room's pins, or loads them when the room has changed. */
-  private keep(): void {
-    const { store } = this;
-    const place = store.presence?.room ?? store.origin;
-    if (place !== this.place) {
-      this.place = place;
-      store.pinned = new Set(loadPins(place));
-      this.saved = store.pinned;
-    } else if (store.pinned !== this.saved) {
-      this.saved = store.pinned;
-      savePins(place, [...store.pinned]);
+/** The pinned features stay listed, with their activation at the token on show. */
+export function showPinned(store: Store): void {
+  const section = byId("pinned");
+  const list = new FeatureList(byId("pinned-list"), store);
+  let place = "";
+  let saved: ReadonlySet<FeatureKey> = new Set();
+  // Saves this room's pins, or loads them when the room has changed.
+  follow(() => {
+    const { pinned } = store;
+    const now = store.presence?.room ?? store.origin;
+    if (now !== place) {
+      place = now;
+      store.pinned = saved = new Set(loadPins(now));
+    } else if (pinned !== saved) {
+      saved = pinned;
+      savePins(now, [...pinned]);
     }
-  }
-
-  private update(): void {
-    const { store } = this;
+  });
+  follow(() => {
     const { session } = store;
     const token = tokenOf(store);
     const rows: Row[] = [...store.pinned].flatMap((key) => {
@@ -230,20 +230,14 @@ export class PinnedView {
       if (!feature) return [];
       const activation = token?.activationOf(feature) ?? 0;
       const share = session.strengthOf(feature, activation);
-      return [
-        {
-          feature,
-          echoes: [],
-          share,
-          figure: activation > 0 ? short(activation) : "–",
-          second: activation > 0 ? percent(share) : "",
-          title: `${feature.source} #${feature.id}: pinned, highest here ${short(feature.peak)}`,
-        },
-      ];
+      const figure = activation > 0 ? short(activation) : "–";
+      const second = activation > 0 ? percent(share) : "";
+      const title = `${feature.source} #${feature.id}: pinned, highest here ${short(feature.peak)}`;
+      return [{ feature, echoes: [], share, figure, second, title }];
     });
-    this.section.hidden = rows.length === 0;
+    section.hidden = rows.length === 0;
     // The band grows by these rows, so that the strongest keep theirs.
     byId("band").style.setProperty("--pins", String(rows.length));
-    this.list.update(rows);
-  }
+    list.update(rows);
+  });
 }

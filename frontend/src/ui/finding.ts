@@ -2,7 +2,7 @@
 import { css, hueOf } from "../graph/palette";
 import { type Filter, filterText, judgeOf, parseFilter, sameFilter } from "../state/filters";
 import { type Hit, isIndex, search } from "../state/query";
-import { follow } from "../state/signals";
+import { follow, heed } from "../state/signals";
 import type { Store } from "../state/store";
 import type { Labelled } from "../wire/model";
 import { BEGINNINGS } from "../words/en";
@@ -75,9 +75,7 @@ export class Finding {
       const chip = target instanceof Element ? target.closest("button") : null;
       if (chip) this.remove(chip.value);
     });
-    follow(() => {
-      this.update();
-    });
+    follow(this.update);
   }
 
   focus(): void {
@@ -89,11 +87,12 @@ export class Finding {
     this.store.look({ hidden: new Set(), filters: [] });
   }
 
-  private update(): void {
+  private readonly update = (): void => {
     this.drawChips();
+    heed(this.store.session.revision);
     // A list of hits holds still while tokens come, so that one can choose from it.
     if (this.open && !this.hasHits) this.draw();
-  }
+  };
 
   private get hasHits(): boolean {
     return this.offers.some((offer) => "hit" in offer);

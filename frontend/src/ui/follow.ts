@@ -1,7 +1,7 @@
 /** The presenter's page sends where it looks; viewers' pages follow, until the user moves. */
 import type { Pose } from "../graph/camera";
 import { follow, signal } from "../state/signals";
-import type { Store } from "../state/store";
+import type { Store, View } from "../state/store";
 import type { ViewFrame, ViewRequest } from "../wire/types";
 import { byId } from "./dom";
 
@@ -49,9 +49,7 @@ export class Follow {
       // The flight to what the presenter has chosen is not the user's movement.
       if (this.meant()) this.stop();
     });
-    follow(() => {
-      this.update();
-    });
+    follow(this.update);
   }
 
   private get following(): boolean {
@@ -93,15 +91,15 @@ export class Follow {
     this.camera?.follow(readPose(pose));
   }
 
-  private update(): void {
-    const { presence: room } = this.store;
+  private readonly update = (): void => {
+    const { presence: room, view } = this.store;
     const viewing = room?.role === "viewer";
-    if (viewing && this.chosenOtherwise()) this.stop();
+    if (viewing && this.chosenOtherwise(view)) this.stop();
     if (viewing) this.adoptAgain();
     this.button.hidden = !viewing || this.newest === null;
     this.button.setAttribute("aria-pressed", String(this.following));
     this.tellSoon();
-  }
+  };
 
   /** Adopts the view again at a new text: a late viewer gets the view before its text. */
   private adoptAgain(): void {
@@ -117,10 +115,9 @@ export class Follow {
   }
 
   /** Whether the user has chosen something other than the presenter. */
-  private chosenOtherwise(): boolean {
-    const { newest, store } = this;
+  private chosenOtherwise({ feature, token }: View): boolean {
+    const { newest } = this;
     if (newest === null || !this.meant()) return false;
-    const { feature, token } = store.view;
     return feature !== newest.feature || token !== newest.token;
   }
 

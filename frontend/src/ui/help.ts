@@ -78,12 +78,10 @@ export class ExamplesView {
       }),
     );
     byId("help-examples").append(...this.listed.flatMap(entryOf));
-    follow(() => {
-      this.update();
-    });
+    follow(this.update);
   }
 
-  private update(): void {
+  private readonly update = (): void => {
     const state = rowState(this.store);
     const known = knowsExamples(this.store);
     const watching = !mayGenerate(this.store);
@@ -96,7 +94,7 @@ export class ExamplesView {
     this.section.hidden = !known;
     // A viewer may read the examples, but not fill them in.
     for (const button of this.listed) button.disabled = watching;
-  }
+  };
 }
 
 function buttonOf({ caption, prompt }: Example, fill: (prompt: string) => void): HTMLButtonElement {

@@ -71,9 +71,7 @@ export class Inspector {
     this.panel.append(this.head(), this.name, this.activation.element, this.gauge, this.spark);
     this.panel.append(this.facts, this.note, this.effects, this.company, listbox, this.link);
     this.listen();
-    follow(() => {
-      this.update();
-    });
+    follow(this.update);
   }
 
   private head(): HTMLElement {
@@ -102,7 +100,7 @@ export class Inspector {
     });
   }
 
-  private update(): void {
+  private readonly update = (): void => {
     const { chosen } = this.store;
     const hidden = chosen === null;
     if (this.panel.hidden !== hidden) {
@@ -111,7 +109,7 @@ export class Inspector {
     }
     if (chosen !== this.asked) this.inform(chosen);
     if (chosen) this.describe(chosen);
-  }
+  };
 
   /** Updates what changes with every token; the rest is drawn anew only when it differs. */
   private describe(feature: Feature): void {

@@ -1,44 +1,44 @@
-/** Which model runs, and which of its sources are shown. */
+/** Which model runs, and what of it is shown: its sources, and links by their evidence. */
 import { css, hueOf } from "../graph/palette";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import { byId, h, setText } from "./dom";
 import { dotOf } from "./features";
 
-export class ModelView {
-  private readonly name = byId("model");
-  private readonly choice = byId("model-choice", HTMLSelectElement);
-  private drawn = "";
-
-  constructor(
-    private readonly store: Store,
-    choose: (model: string) => void,
-  ) {
-    this.choice.addEventListener("change", () => {
-      choose(this.choice.value);
-    });
-    follow(() => {
-      this.update();
-    });
-  }
-
-  private update(): void {
-    if (this.store.model === null) return;
-    const { model, models } = this.store.model;
+/** The model's name, or a choice where the server has several. */
+export function showModel(store: Store, choose: (model: string) => void): void {
+  const name = byId("model");
+  const choice = byId("model-choice", HTMLSelectElement);
+  choice.addEventListener("change", () => {
+    choose(choice.value);
+  });
+  follow(() => {
+    if (store.model === null) return;
+    const { model, models } = store.model;
     const several = models.length > 1;
-    this.name.hidden = several;
-    this.choice.hidden = !several;
-    setText(this.name, model);
-    const signature = JSON.stringify(models);
-    if (signature !== this.drawn) {
-      this.drawn = signature;
-      const options = models.map(({ model: value, ready }) =>
-        h("option", { value }, ready ? value : `${value} (not ready)`),
-      );
-      this.choice.replaceChildren(...options);
-    }
-    this.choice.value = model;
-  }
+    name.hidden = several;
+    choice.hidden = !several;
+    setText(name, model);
+    const options = models.map(({ model: value, ready }) =>
+      h("option", { value }, ready ? value : `${value} (not ready)`),
+    );
+    choice.replaceChildren(...options);
+    choice.value = model;
+  });
+}
+
+/** The slider that hides links with little evidence. */
+export function offerLinkFloor(store: Store): void {
+  const slider = byId("link-floor", HTMLInputElement);
+  slider.addEventListener("input", () => {
+    store.look({ links: slider.valueAsNumber / 100 });
+  });
+  follow(() => {
+    const percent = Math.round(100 * store.linkFloor);
+    if (slider.valueAsNumber !== percent) slider.valueAsNumber = percent;
+    const text = percent === 0 ? "all links shown" : `links below ${percent}% hidden`;
+    slider.setAttribute("aria-valuetext", text);
+  });
 }
 
 export class SourcesView {
@@ -53,9 +53,7 @@ export class SourcesView {
     this.list.addEventListener("change", () => {
       this.take();
     });
-    follow(() => {
-      this.update();
-    });
+    follow(this.update);
   }
 
   showProblem(message: string): void {
@@ -67,7 +65,7 @@ export class SourcesView {
     this.problem.hidden = true;
   }
 
-  private update(): void {
+  private readonly update = (): void => {
     const ids = this.store.sourceIds();
     this.field.hidden = ids.length === 0;
     // A recording's sources are known before the model's answer describes them.
@@ -77,7 +75,7 @@ export class SourcesView {
       this.list.replaceChildren(...ids.map((id, place) => this.row(id, place, ids.length)));
     }
     this.check();
-  }
+  };
 
   /** Sets the boxes: the address or a chip can change what is shown, too. */
   private check(): void {

@@ -3,77 +3,74 @@ import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import { byId, copyText, h, setText } from "./dom";
 
-export class RoomView {
-  private readonly link = byId("room", HTMLAnchorElement);
-  private readonly back = byId("back-to-room", HTMLButtonElement);
-  private readonly choice = byId("open-choice");
-  private readonly box = byId("open-to-all", HTMLInputElement);
-
-  constructor(
-    private readonly store: Store,
-    setOpen: (open: boolean) => void,
-    goBack: () => void,
-  ) {
-    this.box.addEventListener("change", () => {
-      setOpen(this.box.checked);
-    });
-    this.back.addEventListener("click", goBack);
-    follow(() => {
-      this.update();
-    });
-  }
-
-  private update(): void {
-    const { presence: room, origin } = this.store;
-    // In an empty room there is nothing to go back to.
-    this.back.hidden = origin !== "recording" || this.store.room.stream.newest === null;
-    const connected = this.store.connection.state === "open";
-    this.link.hidden = !room || room.published === false;
-    this.choice.hidden = room?.role !== "presenter";
-    this.box.disabled = !connected;
-    if (!room) return;
-    this.link.href = `/r/${room.room}`;
-    setText(this.link, `Room ${room.room}`);
-    this.box.checked = room.open;
-  }
+export interface RoomActions {
+  setOpen: (open: boolean) => void;
+  /** Lets others find the room. */
+  publish: () => void;
+  /** Shows the room again after a recording. */
+  back: () => void;
+  /** Comes in with an access token. */
+  enter: (token: string) => void;
 }
 
+export function showRoom(store: Store, { setOpen, publish, back, enter }: RoomActions): void {
+  const link = byId("room", HTMLAnchorElement);
+  const backButton = byId("back-to-room", HTMLButtonElement);
+  const choice = byId("open-choice");
+  const box = byId("open-to-all", HTMLInputElement);
+  box.addEventListener("change", () => {
+    setOpen(box.checked);
+  });
+  backButton.addEventListener("click", back);
+  follow(() => {
+    const { presence: room, origin, connection } = store;
+    // In an empty room there is nothing to go back to.
+    backButton.hidden = origin !== "recording" || store.room.stream.newest === null;
+    link.hidden = !room || room.published === false;
+    choice.hidden = room?.role !== "presenter";
+    box.disabled = connection.state !== "open";
+    if (!room) return;
+    link.href = `/r/${room.room}`;
+    setText(link, `Room ${room.room}`);
+    box.checked = room.open;
+  });
+  offerAccess(store, enter);
+  new Share(store, publish);
+}
+
+/** The dialog with the room's link in large type, and a QR code for the hall. */
 export class Share {
   private readonly dialog = byId("share-dialog", HTMLDialogElement);
   private readonly button = byId("share", HTMLButtonElement);
   private readonly code = byId("qr");
   private readonly link = byId("share-link", HTMLAnchorElement);
   private readonly copy = byId("share-copy", HTMLButtonElement);
-  private readonly watching = byId("share-watching");
   private drawn = "";
 
-  /** `publish` lets others find the room. */
   constructor(
     private readonly store: Store,
     publish: () => void,
   ) {
     this.button.addEventListener("click", () => {
       this.dialog.showModal();
-      if (this.store.presence?.published === false) publish();
-      void this.draw();
+      if (store.presence?.published === false) publish();
+      this.update();
     });
     this.copy.addEventListener("click", () => {
       void copyText(this.url(), this.copy);
     });
-    follow(() => {
-      this.update();
-    });
+    follow(this.update);
   }
 
-  private update(): void {
+  private readonly update = (): void => {
     const { presence: room } = this.store;
     this.button.hidden = room === null;
     if (!room || !this.dialog.open) return;
     const others = Math.max(0, room.viewers - 1);
     const here = others === 1 ? "1 other is here" : `${others} others are here`;
-    setText(this.watching, others === 0 ? "Nobody else is here yet" : here);
+    setText(byId("share-watching"), others === 0 ? "Nobody else is here yet" : here);
     void this.draw();
-  }
+  };
 
   private url(): string {
     return new URL(`/r/${this.store.presence?.room ?? ""}`, location.href).href;
@@ -91,7 +88,6 @@ export class Share {
       const { drawCode } = await import("./qr");
       const image = h("img", { alt: `QR code of ${url}`, src: drawCode(url) });
       if (url === this.drawn) this.code.replaceChildren(image);
-      this.update();
     } catch {
       // The link stands there; the code is tried again when the dialog opens again.
       this.drawn = "";
@@ -99,29 +95,19 @@ export class Share {
   }
 }
 
-export class AccessField {
-  private readonly form = byId("access-form", HTMLFormElement);
-  private readonly field = byId("access", HTMLInputElement);
-
-  constructor(
-    private readonly store: Store,
-    enter: (token: string) => void,
-  ) {
-    this.form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      const token = this.field.value.trim();
-      if (token === "") return;
-      this.field.value = "";
-      enter(token);
-    });
-    follow(() => {
-      this.form.hidden = !this.needed();
-    });
-  }
-
-  private needed(): boolean {
-    const { connection, room } = this.store;
-    if (connection.state === "gone") return connection.code === "no_access";
-    return room.stream.problem?.code === "no_access";
-  }
+/** A field for the access token, shown if the server requires one. */
+function offerAccess(store: Store, enter: (token: string) => void): void {
+  const form = byId("access-form", HTMLFormElement);
+  const field = byId("access", HTMLInputElement);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const token = field.value.trim();
+    field.value = "";
+    if (token !== "") enter(token);
+  });
+  follow(() => {
+    const { connection, room } = store;
+    const refused = connection.state === "gone" ? connection : room.stream.problem;
+    form.hidden = refused?.code !== "no_access";
+  });
 }

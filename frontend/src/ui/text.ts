@@ -38,9 +38,7 @@ export class TextView {
       const token = chip && store.session.tokens[Number(chip.dataset.index)];
       if (token) chip.dataset.tip = tipOf(token);
     });
-    follow(() => {
-      this.update();
-    });
+    follow(this.update);
     // Another width changes the number of lines: a page that follows the end stays there.
     new ResizeObserver(() => {
       this.scroll();
@@ -48,7 +46,7 @@ export class TextView {
     this.listenToScrolling();
   }
 
-  private update(): void {
+  private readonly update = (): void => {
     const { session, playhead } = this.store;
     const { at } = playhead;
     if (session !== this.session || session.runs !== this.runs) this.restart();
@@ -58,7 +56,7 @@ export class TextView {
     this.select();
     this.shading.update(this.store, this.chips);
     if (fresh.length > 0) this.scroll();
-  }
+  };
 
   private append(token: Token): void {
     const chip = this.blocks.append(token);

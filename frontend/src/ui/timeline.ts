@@ -39,9 +39,7 @@ export class Timeline {
       },
     });
     this.listen();
-    follow(() => {
-      this.update();
-    });
+    follow(this.update);
   }
 
   private listen(): void {
@@ -60,7 +58,7 @@ export class Timeline {
     });
   }
 
-  private update(): void {
+  private readonly update = (): void => {
     const { store } = this;
     const { at, length, playing, followsLive, speed, token } = store.playhead;
     this.levels.follow(store);
@@ -79,7 +77,7 @@ export class Timeline {
     setText(this.place, length === 0 ? "" : `${at + 1} / ${length}`);
     if (document.activeElement !== this.speed) this.speed.value = String(nearest(speed));
     this.updateRuns();
-  }
+  };
 
   private updateRuns(): void {
     const { run, runs } = this.store.playhead;
