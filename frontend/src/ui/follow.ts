@@ -79,8 +79,8 @@ export class Follow {
   }
 
   private follow(following: boolean): void {
-    this.wish.value = following;
     this.inputAt = -Infinity;
+    this.wish.value = following;
     if (following && this.newest) this.take(this.newest);
   }
 
