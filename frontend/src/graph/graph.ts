@@ -12,7 +12,7 @@ import { Captions } from "./names/choose";
 import { Labels } from "./names/draw";
 import { below, type Box, within } from "./names/place";
 import { NodeCloud } from "./nodes";
-import { hueOf, type Rgb } from "./palette";
+import { hueAmong, type Rgb, themed } from "./palette";
 import { listen, nearest, type OnScreen, Projector } from "./pick";
 import { compose } from "./picture";
 import { Web } from "./threads";
@@ -71,7 +71,7 @@ export class Graph {
     this.session = store.session;
     this.renderer = new WebGLRenderer({ canvas: host.canvas, antialias: true });
     this.renderer.outputColorSpace = LinearSRGBColorSpace;
-    this.renderer.setClearColor(0x0a0c10, 1);
+    this.renderer.setClearColor(themed("ground"), 1);
     this.scene.add(this.web.drawn.lines, ...this.nodes.meshes);
     this.rig = new CameraRig(host.canvas, () => {
       this.redraw();
@@ -130,7 +130,7 @@ export class Graph {
       title: run ? `${run.model}: ${run.prompt}` : "",
       text: tokens.map(({ text }) => text.replaceAll("\n", " ")).join(""),
       sources: this.sourceIds
-        .map((name, i) => ({ name, hue: hueOf(i, this.sourceIds.length) }))
+        .map((name) => ({ name, hue: hueAmong(this.sourceIds, name) }))
         .filter(({ name }) => this.store.shows(name)),
     });
   }
@@ -207,8 +207,7 @@ export class Graph {
   }
 
   private hue(index: number): Rgb {
-    const source = this.session.features[index]?.source ?? "";
-    return hueOf(this.sourceIds.indexOf(source), this.sourceIds.length);
+    return hueAmong(this.sourceIds, this.session.features[index]?.source ?? "");
   }
 
   private place(indices: readonly number[]): void {

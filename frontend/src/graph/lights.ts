@@ -40,29 +40,26 @@ export class Lights {
   private seen = { runs: 0, tokens: 0 };
   /** The token that was looked at last. */
   private at: Token | null = null;
+  /** Lights above the floor, by feature number: all others are at the floor, or hidden. */
+  private lit = new Map<number, number>();
 
-  /** Reads from the store what every node should look like now. */
+  /** Reads from the store what every node should look like now; touches only what has changed. */
   aim(store: Store): void {
-    const { session } = store;
-    this.reserve(session.features.length);
-    this.filter(store);
-    this.count = session.features.length;
+    const { features } = store.session;
+    this.reserve(features.length);
+    const again = this.passVersion === store.passVersion ? this.count : 0;
+    this.passVersion = store.passVersion;
+    this.count = features.length;
+    for (let i = again; i < this.count; i += 1) this.askAgain(store, i);
     this.takeTokens(store);
-    const { at, token: lookedAt } = store.playhead;
-    const next = new Float32Array(this.count).fill(FLOOR);
-    for (const [feature, light] of lightsAt(session, at)) next[feature.index] = light;
-    const newest = new Uint8Array(this.count);
-    for (const { feature } of session.tokens[at]?.active ?? []) newest[feature.index] = 1;
-    this.swellAt(lookedAt);
-    dimOlder(next, newest);
-    this.lendToChosen(store, next);
-    for (let i = 0; i < this.count; i += 1) {
-      const target = this.shown[i] === 1 ? (next[i] ?? 0) : HIDDEN;
-      const moved = this.target[i] !== target || this.fresh[i] !== newest[i];
-      this.target[i] = target;
-      this.fresh[i] = newest[i] ?? 0;
-      if (moved) this.move(i);
-    }
+    const { at, token } = store.playhead;
+    const newest = new Set<number>();
+    for (const { feature } of store.session.tokens[at]?.active ?? []) newest.add(feature.index);
+    if (token !== this.at) this.swell(token);
+    const before = this.lit;
+    this.lit = lightsOf(store, at, newest);
+    for (const i of before.keys()) if (!this.lit.has(i)) this.set(i, FLOOR, 0);
+    for (const [i, light] of this.lit) this.set(i, light, newest.has(i) ? 1 : 0);
   }
 
   /** A feature fired at the newest token, or has just found its place: swell. */
@@ -74,6 +71,7 @@ export class Lights {
   restart(): void {
     for (const array of [this.glow, this.target, this.pulse, this.fresh]) array.fill(0);
     this.isMoving.fill(0);
+    this.lit.clear();
     this.movingCount = 0;
     this.count = 0;
     this.passVersion = -1;
@@ -127,17 +125,19 @@ export class Lights {
     this.moving[this.movingCount++] = i;
   }
 
-  /** Asks the store which features pass: all after a change of filters, else the new ones. */
-  private filter(store: Store): void {
-    const { features } = store.session;
-    const from = this.passVersion === store.passVersion ? this.count : 0;
-    this.passVersion = store.passVersion;
-    for (let i = from; i < features.length; i += 1) this.askAgain(store, i);
+  private set(i: number, light: number, fresh: number): void {
+    const target = this.shown[i] === 1 ? light : HIDDEN;
+    if (this.target[i] === target && this.fresh[i] === fresh) return;
+    this.target[i] = target;
+    this.fresh[i] = fresh;
+    this.move(i);
   }
 
-  private askAgain(store: Store, index: number): void {
-    const feature = store.session.features[index];
-    this.shown[index] = feature && store.passes(feature) ? 1 : 0;
+  /** Asks the store whether a feature is on show. */
+  private askAgain(store: Store, i: number): void {
+    const feature = store.session.features[i];
+    this.shown[i] = feature && store.passes(feature) ? 1 : 0;
+    this.set(i, this.lit.get(i) ?? FLOOR, this.fresh[i] ?? 0);
   }
 
   /** Features of new tokens swell, and are filtered again: having fired, they may pass now. */
@@ -154,23 +154,9 @@ export class Lights {
   }
 
   /** The features of a token just looked at swell, as they did when it was the newest. */
-  private swellAt(token: Token | null): void {
-    if (token === this.at) return;
+  private swell(token: Token | null): void {
     this.at = token;
     for (const { feature } of token?.active ?? []) this.fire(feature.index);
-  }
-
-  private lendToChosen({ chosen, session }: Store, lights: Float32Array): void {
-    if (!chosen) return;
-    const apart = new Map([[chosen.index, CHOSEN_LIGHT]]);
-    for (const { a, b } of session.links.around(chosen.index, NEIGHBOURS_SHOWN)) {
-      apart.set(a === chosen.index ? b : a, NEIGHBOUR_LIGHT);
-    }
-    for (let i = 0; i < lights.length; i += 1) {
-      const light = lights[i] ?? 0;
-      const lent = apart.get(i);
-      lights[i] = Math.max(lent ?? FLOOR, lent === undefined ? STEP_BACK * light : light);
-    }
   }
 
   private reserve(count: number): void {
@@ -188,11 +174,24 @@ export class Lights {
   }
 }
 
-/** Features that are not of the newest token lose light at once, and fade from there. */
-function dimOlder(lights: Float32Array, newest: Uint8Array): void {
-  for (let i = 0; i < lights.length; i += 1) {
-    if (newest[i] === 0) lights[i] = Math.max(FLOOR, AFTERGLOW * (lights[i] ?? 0));
+/** Lights above the floor at a token, and those that the chosen feature and its company are lent. */
+function lightsOf(store: Store, at: number, newest: ReadonlySet<number>): Map<number, number> {
+  const { chosen, session } = store;
+  const lights = new Map<number, number>();
+  for (const [{ index }, light] of lightsAt(session, at)) {
+    // What is not of the newest token loses light at once, and fades from there.
+    lights.set(index, Math.max(FLOOR, newest.has(index) ? light : AFTERGLOW * light));
   }
+  for (const index of newest) if (!lights.has(index)) lights.set(index, FLOOR);
+  if (!chosen) return lights;
+  const lent = new Map([[chosen.index, CHOSEN_LIGHT]]);
+  for (const { a, b } of session.links.around(chosen.index, NEIGHBOURS_SHOWN)) {
+    lent.set(a === chosen.index ? b : a, NEIGHBOUR_LIGHT);
+  }
+  for (const [i, light] of lights)
+    if (!lent.has(i)) lights.set(i, Math.max(FLOOR, STEP_BACK * light));
+  for (const [i, least] of lent) if (i >= 0) lights.set(i, Math.max(least, lights.get(i) ?? FLOOR));
+  return lights;
 }
 
 function grown<T extends Float32Array | Uint32Array | Uint8Array>(old: T, larger: T): T {

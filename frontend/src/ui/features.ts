@@ -1,5 +1,5 @@
 /** Lists of features with their bars: the strongest of a token, and those pinned. */
-import { css, hueOf } from "../graph/palette";
+import { css, hueAmong } from "../graph/palette";
 import { type Feature, type FeatureKey, nameOf, thoughtOf } from "../state/feature";
 import { type Ranked, strongest } from "../state/query";
 import { follow, untracked } from "../state/signals";
@@ -143,8 +143,7 @@ class RowView {
     setText(this.second, row.second ?? "");
     element.classList.toggle("plain", row.second === undefined);
     const sources = store.sourceIds();
-    const hue = ({ source }: Feature): string =>
-      css(hueOf(sources.indexOf(source), sources.length));
+    const hue = ({ source }: Feature): string => css(hueAmong(sources, source));
     this.bar.style.width = `${Math.round(100 * row.share)}%`;
     this.bar.style.background = hue(feature);
     this.showDots([feature, ...echoes], hue);

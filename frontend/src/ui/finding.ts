@@ -1,5 +1,5 @@
 /** One field to find features and to filter them: hits to choose from, filters as chips. */
-import { css, hueOf } from "../graph/palette";
+import { css, hueAmong } from "../graph/palette";
 import { type Filter, filterText, judgeOf, parseFilter, sameFilter } from "../state/filters";
 import { type Hit, isIndex, search } from "../state/query";
 import { follow, heed } from "../state/signals";
@@ -276,8 +276,7 @@ export class Finding {
     const where = feature
       ? `${shortOf(source)} #${id}${hidden}`
       : `#${id} of ${shortOf(source)}, not seen yet`;
-    const sources = this.store.sourceIds();
-    const dot = dotOf(css(hueOf(sources.indexOf(source), sources.length)));
+    const dot = dotOf(css(hueAmong(this.store.sourceIds(), source)));
     const name = h("span", { class: "name" }, label ?? `feature ${id}`);
     return [dot, name, h("span", { class: "quiet" }, where)];
   }

@@ -1,5 +1,5 @@
 /** The inspector: all that is known of the chosen feature. */
-import { css, hueOf } from "../graph/palette";
+import { css, hueAmong, type Rgb } from "../graph/palette";
 import { type Feature, type FeatureKey, nameOf } from "../state/feature";
 import type { Firings } from "../state/log";
 import { type Neighbour, neighbours } from "../state/query";
@@ -178,9 +178,8 @@ export class Inspector {
     return chosen ? session.firingsOf(chosen) : { at: [], activation: [] };
   }
 
-  private hueOf(feature: Feature) {
-    const sources = this.store.sourceIds();
-    return hueOf(sources.indexOf(feature.source), sources.length);
+  private hueOf({ source }: Feature): Rgb {
+    return hueAmong(this.store.sourceIds(), source);
   }
 
   private say(index: number): string {

@@ -1,15 +1,13 @@
 /** A strip with a tick for every token, which is also a slider over the tokens. */
-import type { Rgb } from "../graph/palette";
+import { type Rgb, themed } from "../graph/palette";
 import { h } from "./dom";
 
 /** Columns are at least this wide, in CSS pixels. */
 const COLUMN = 2;
 /** Tokens that PageUp and PageDown skip. */
 const PAGE = 10;
-/** Light of tokens after the one on show, and colours of tokens at which nothing fires. */
+/** Light of tokens after the one on show. */
 const LATER = 0.35;
-const SILENT = "#343b47";
-const SILENT_LATER = "#20252e";
 
 export interface Track {
   /** By token, 0 to 1. */
@@ -100,6 +98,7 @@ export class Strip {
 
   private drawColumns(context: CanvasRenderingContext2D): void {
     const { values, length, known, at, hue } = this.track;
+    const [silent, silentLater] = [themed("silent"), themed("silent-later")];
     const columns = columnsOf(values, length, Math.floor(this.width / COLUMN));
     const step = this.width / columns.length;
     const gap = step >= 4 ? 1 : 0;
@@ -107,7 +106,7 @@ export class Strip {
       const index = Math.floor((i * length) / columns.length);
       if (index >= known) break;
       const later = index > at;
-      context.fillStyle = later ? SILENT_LATER : SILENT;
+      context.fillStyle = later ? silentLater : silent;
       context.fillRect(i * step, this.height - 2, step - gap, 2);
       if (value <= 0) continue;
       const [r, g, b] = hue(index);

@@ -1,5 +1,5 @@
 /** The text, token by token: a chip for each, the newest brightest; a click looks at it. */
-import { css, hueOf } from "../graph/palette";
+import { css, hueAmong } from "../graph/palette";
 import type { Feature } from "../state/feature";
 import { recency } from "../state/light";
 import type { Token } from "../state/log";
@@ -202,8 +202,7 @@ class Shading {
   }
 
   private setHue(store: Store, { source }: Feature): void {
-    const sources = store.sourceIds();
-    this.list.style.setProperty("--hue", css(hueOf(sources.indexOf(source), sources.length)));
+    this.list.style.setProperty("--hue", css(hueAmong(store.sourceIds(), source)));
   }
 }
 

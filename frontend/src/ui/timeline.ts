@@ -1,5 +1,5 @@
 /** The timeline: all tokens of a generation on one strip, to scrub and to play. */
-import { hueOf, type Rgb } from "../graph/palette";
+import { hueAmong, rgbOf, themed } from "../graph/palette";
 import type { Feature } from "../state/feature";
 import type { Token } from "../state/log";
 import type { Session } from "../state/session";
@@ -11,8 +11,6 @@ import { shownText } from "./tokens";
 
 /** A strip has room for at least this many tokens, so that a short text has narrow ticks, too. */
 const SHORTEST = 40;
-/** The hue if no feature is chosen: the strip shows the strongest activation of any. */
-const NEUTRAL: Rgb = [154, 164, 178];
 
 export class Timeline {
   private readonly strip: Strip;
@@ -96,9 +94,12 @@ export class Timeline {
       : Math.max(length, SHORTEST);
     const feature = store.attended;
     const common = { length: room, known: length, at };
-    if (!feature) return { ...common, values: this.levels.shares(), hue: () => NEUTRAL };
-    const sources = store.sourceIds();
-    const hue = hueOf(sources.indexOf(feature.source), sources.length);
+    if (!feature) {
+      // The strongest activation of any, in no source's hue.
+      const neutral = rgbOf(themed("quiet"));
+      return { ...common, values: this.levels.shares(), hue: () => neutral };
+    }
+    const hue = hueAmong(store.sourceIds(), feature.source);
     return { ...common, values: sharesOf(session, feature), hue: () => hue };
   }
 }
