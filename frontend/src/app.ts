@@ -11,10 +11,10 @@ import { Store } from "./state/store";
 import { AddressBar, replayWanted } from "./ui/address-bar";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
-import { ExportMenu, flawsOf, loadRecording, Recordings } from "./ui/files";
+import { offerExports, flawsOf, loadRecording, Recordings } from "./ui/files";
 import { Finding } from "./ui/finding";
 import { Follow } from "./ui/follow";
-import { ExamplesView, offerHelp } from "./ui/help";
+import { offerExamples, offerHelp } from "./ui/help";
 import { Inspector } from "./ui/inspector";
 import { showPinned, showStrongest } from "./ui/features";
 import { offerLinkFloor, showModel, SourcesView } from "./ui/model";
@@ -64,12 +64,8 @@ export function openPage(): void {
   const finding = new Finding(store, askForLabelled);
   const standing = signal<string | null>(null);
   showNotices(store, standing, {
-    retry: () => {
-      live.hurry();
-    },
-    "clear-filters": () => {
-      finding.clear();
-    },
+    retry: () => live.hurry(),
+    "clear-filters": () => finding.clear(),
     "own-room": () => {
       location.href = "/";
     },
@@ -77,9 +73,7 @@ export function openPage(): void {
   const graph = makeGraph(store, standing, query);
   const follow = new Follow(store, graph?.gaze ?? null, (view) => live.send(view));
 
-  new ExamplesView(store, (prompt) => {
-    controls.suggest(prompt);
-  });
+  offerExamples(store, (prompt) => controls.suggest(prompt));
   showModel(store, (model) => {
     // Choosing another model ends the recording of this one.
     if (store.origin === "recording") backToRoom();
@@ -90,9 +84,7 @@ export function openPage(): void {
     setOpen: (open) => live.send({ type: "open", open } satisfies OpenRequest),
     publish: () => live.send({ type: "share" } satisfies ShareRequest),
     back: backToRoom,
-    enter: (token) => {
-      live.enter(token);
-    },
+    enter: (token) => live.enter(token),
   });
   new Tip();
   new TextView(store);
@@ -101,14 +93,12 @@ export function openPage(): void {
   showPinned(store);
   new Inspector(store, askForFeature);
   offerLinkFloor(store);
-  new ExportMenu(store, {
+  offerExports(store, {
     picture: () => graph?.picture() ?? null,
     view: () => addressBar.view,
     access: () => live.access,
   });
-  offerHelp(() => {
-    finding.focus();
-  });
+  offerHelp(() => finding.focus());
   byId("fit").addEventListener("click", () => graph?.fit());
   byId("reset").addEventListener("click", () => {
     store.look({ feature: null, token: null });
@@ -145,9 +135,7 @@ export function openPage(): void {
   }
   live.start({
     begun: backToRoom,
-    view: (frame) => {
-      follow.take(frame);
-    },
+    view: (frame) => follow.take(frame),
   });
 }
 

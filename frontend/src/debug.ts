@@ -92,7 +92,7 @@ function reports(store: Store, graph: Graph | null): NodeReport[] {
     if (!feature) return [];
     const { key, id, source } = feature;
     const place = graph?.placeOf(index) ?? [];
-    const glow = lights.get(feature) ?? FLOOR;
+    const glow = lights.get(index) ?? FLOOR;
     return [{ key, id, source, name: nameOf(feature), x, y, radius, glow, place }];
   });
 }

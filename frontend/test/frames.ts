@@ -64,5 +64,5 @@ export function replayed(...frames: Frame[]): Store {
 
 /** A feature's light at the newest token. */
 export function glowOf(session: Session, feature: Feature): number {
-  return lightsAt(session, session.tokens.length - 1).get(feature) ?? FLOOR;
+  return lightsAt(session, session.tokens.length - 1).get(feature.index) ?? FLOOR;
 }

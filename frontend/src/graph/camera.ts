@@ -85,9 +85,7 @@ export class CameraRig {
     this.controls = new OrbitControls(this.camera, element);
     this.controls.enableDamping = true;
     this.controls.autoRotateSpeed = DRIFT;
-    this.controls.addEventListener("start", () => {
-      this.taken();
-    });
+    this.controls.addEventListener("start", () => this.taken());
     this.controls.addEventListener("change", () => {
       this.untold = this.byUser;
       // A change within a frame is drawn by that frame.

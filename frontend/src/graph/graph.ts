@@ -73,12 +73,8 @@ export class Graph {
     this.renderer.outputColorSpace = LinearSRGBColorSpace;
     this.renderer.setClearColor(themed("ground"), 1);
     this.scene.add(this.web.drawn.lines, ...this.nodes.meshes);
-    this.rig = new CameraRig(host.canvas, () => {
-      this.redraw();
-    });
-    this.placing = new Placing((indices) => {
-      this.place(indices);
-    });
+    this.rig = new CameraRig(host.canvas, () => this.redraw());
+    this.placing = new Placing((indices) => this.place(indices));
     this.gaze = new Gaze(store, this.rig, this.placing, () => this.extent());
     this.projector = new Projector(this.rig, this.placing, this.lights);
     this.captions = new Captions(new Labels(host.labels), store, this.lights, this.projector);
@@ -277,9 +273,7 @@ export class Graph {
       press: (x, y) => {
         pressed = this.keyOf(this.under(x, y));
       },
-      tap: () => {
-        this.store.choose(pressed);
-      },
+      tap: () => this.store.choose(pressed),
       over: (at) => {
         this.rig.stir(performance.now());
         this.hover(at && this.under(at.x, at.y));
@@ -288,9 +282,7 @@ export class Graph {
     stage.addEventListener("keydown", (event) => {
       if (event.target === stage && this.rig.key(event.key)) event.preventDefault();
     });
-    canvas.addEventListener("webglcontextlost", () => {
-      this.host.drawable(false);
-    });
+    canvas.addEventListener("webglcontextlost", () => this.host.drawable(false));
     canvas.addEventListener("webglcontextrestored", () => {
       this.host.drawable(true);
       this.redraw();

@@ -1,4 +1,5 @@
 /** The light of every node: what it should be at the token on show, and the way there. */
+import { grown } from "../state/arrays";
 import { AFTERGLOW, FLOOR, lightsAt } from "../state/light";
 import type { Token } from "../state/log";
 import type { Store } from "../state/store";
@@ -160,27 +161,25 @@ export class Lights {
   }
 
   private reserve(count: number): void {
-    if (count <= this.glow.length) return;
-    const size = Math.max(count, 2 * this.glow.length);
-    this.glow = grown(this.glow, new Float32Array(size));
-    this.target = grown(this.target, new Float32Array(size));
-    this.pulse = grown(this.pulse, new Float32Array(size));
-    this.fresh = grown(this.fresh, new Float32Array(size));
-    this.touched = grown(this.touched, new Uint32Array(size));
-    this.isTouched = grown(this.isTouched, new Uint8Array(size));
-    this.shown = grown(this.shown, new Uint8Array(size));
-    this.moving = grown(this.moving, new Uint32Array(size));
-    this.isMoving = grown(this.isMoving, new Uint8Array(size));
+    this.glow = grown(this.glow, count);
+    this.target = grown(this.target, count);
+    this.pulse = grown(this.pulse, count);
+    this.fresh = grown(this.fresh, count);
+    this.touched = grown(this.touched, count);
+    this.isTouched = grown(this.isTouched, count);
+    this.shown = grown(this.shown, count);
+    this.moving = grown(this.moving, count);
+    this.isMoving = grown(this.isMoving, count);
   }
 }
 
 /** Lights above the floor at a token, and those that the chosen feature and its company are lent. */
 function lightsOf(store: Store, at: number, newest: ReadonlySet<number>): Map<number, number> {
   const { chosen, session } = store;
-  const lights = new Map<number, number>();
-  for (const [{ index }, light] of lightsAt(session, at)) {
-    // What is not of the newest token loses light at once, and fades from there.
-    lights.set(index, Math.max(FLOOR, newest.has(index) ? light : AFTERGLOW * light));
+  const lights = lightsAt(session, at);
+  // What is not of the newest token loses light at once, and fades from there.
+  for (const [i, light] of lights) {
+    if (!newest.has(i)) lights.set(i, Math.max(FLOOR, AFTERGLOW * light));
   }
   for (const index of newest) if (!lights.has(index)) lights.set(index, FLOOR);
   if (!chosen) return lights;
@@ -192,9 +191,4 @@ function lightsOf(store: Store, at: number, newest: ReadonlySet<number>): Map<nu
     if (!lent.has(i)) lights.set(i, Math.max(FLOOR, STEP_BACK * light));
   for (const [i, least] of lent) if (i >= 0) lights.set(i, Math.max(least, lights.get(i) ?? FLOOR));
   return lights;
-}
-
-function grown<T extends Float32Array | Uint32Array | Uint8Array>(old: T, larger: T): T {
-  larger.set(old);
-  return larger;
 }

@@ -103,7 +103,5 @@ export function listen(canvas: HTMLCanvasElement, events: PointerEvents): void {
     // A finger cannot hover: what it tapped would stay lit.
     if (buttons === 0 && pointerType !== "touch") events.over({ x, y });
   });
-  canvas.addEventListener("pointerleave", () => {
-    events.over(null);
-  });
+  canvas.addEventListener("pointerleave", () => events.over(null));
 }

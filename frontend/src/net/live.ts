@@ -44,9 +44,7 @@ export class Live {
       { ...browserEnvironment, access: () => this.token },
       {
         resume: () => this.resume(),
-        frame: (frame) => {
-          this.receive(frame);
-        },
+        frame: (frame) => this.receive(frame),
         state: (connection) => {
           if (connection.state === "waiting") store.room.interrupted();
           // After a break, another model may be running.
@@ -56,9 +54,7 @@ export class Live {
         wordsFor: ({ error: code, message, field, retry_after: retryAfter = null }) =>
           sayProblem({ code, message, field, retryAfter }).replace(/\.$/u, ""),
         refused: (frame) => this.refused(frame),
-        broken: (error) => {
-          console.error(`a frame was skipped: ${error.message}`);
-        },
+        broken: (error) => console.error(`a frame was skipped: ${error.message}`),
       },
     );
   }
@@ -75,12 +71,8 @@ export class Live {
 
   start(told: Told): void {
     this.told = told;
-    addEventListener("offline", () => {
-      this.socket.giveUp("This device is offline");
-    });
-    addEventListener("online", () => {
-      this.hurry();
-    });
+    addEventListener("offline", () => this.socket.giveUp("This device is offline"));
+    addEventListener("online", () => this.hurry());
     // The server does not say when another model starts, so the page asks if it may generate.
     const look = (): void => {
       if (this.connected && !document.hidden && mayGenerate(this.store)) this.models.look();

@@ -144,9 +144,9 @@ export class RoomSocket {
     this.cancelCheck?.();
     this.cancelCheck = this.environment.wait(SILENT_MS, () => {
       this.send({ type: "ping" } satisfies PingRequest);
-      this.cancelCheck = this.environment.wait(PATIENCE_MS, () => {
-        this.giveUp("The server has gone silent");
-      });
+      this.cancelCheck = this.environment.wait(PATIENCE_MS, () =>
+        this.giveUp("The server has gone silent"),
+      );
     });
   }
 
@@ -154,9 +154,7 @@ export class RoomSocket {
   private receive(data: unknown): void {
     this.watch();
     if (typeof data !== "string") return;
-    const frames = parseMessage(data, (error) => {
-      this.hooks.broken(error);
-    });
+    const frames = parseMessage(data, (error) => this.hooks.broken(error));
     for (const frame of frames) this.take(frame);
   }
 
@@ -185,9 +183,7 @@ export class RoomSocket {
     const ms = Math.max(backoff(this.attempt, this.environment.random()), this.leaveMs);
     this.attempt += 1;
     this.hooks.state({ state: "waiting", seconds: ms / 1000, reason: this.reason });
-    this.cancelWait = this.environment.wait(ms, () => {
-      this.connect();
-    });
+    this.cancelWait = this.environment.wait(ms, () => this.connect());
   }
 }
 
@@ -200,9 +196,7 @@ export const browserEnvironment: Environment = {
   },
   wait: (ms, action) => {
     const timer = setTimeout(action, ms);
-    return () => {
-      clearTimeout(timer);
-    };
+    return () => clearTimeout(timer);
   },
   random: Math.random,
 };

@@ -1,4 +1,5 @@
 /** How much more often than chance two features fire together: the weight of a link. */
+import { grown } from "./arrays";
 
 /** Most pairs kept; beyond that, the oldest that were seen only once go first. */
 const MAX_PAIRS = 40_000;
@@ -163,11 +164,7 @@ export class CoActivation {
   }
 
   private meet(feature: number): void {
-    if (feature >= this.alone.length) {
-      const larger = new Uint32Array(Math.max(feature + 1, 2 * this.alone.length));
-      larger.set(this.alone);
-      this.alone = larger;
-    }
+    this.alone = grown(this.alone, feature + 1);
     this.alone[feature] = (this.alone[feature] ?? 0) + 1;
   }
 

@@ -1,5 +1,4 @@
 /** Light: how bright an activation is, how it fades as the text goes on, and who shines when. */
-import type { Feature } from "./feature";
 import type { Session } from "./session";
 
 /** Tokens after which half of a feature's light is gone. */
@@ -51,17 +50,17 @@ export function strength(activation: number, scale: number): number {
 export const MEMORY_TOKENS = Math.ceil(HALF_LIFE_TOKENS * Math.log2(1 / FLOOR));
 
 /**
- * The features that are brighter than the floor when token `index` is the newest, and their
- * light. A light is the brightest of what each firing has left, and firings too long ago have left
+ * The light of the features that are brighter than the floor when token `index` is the newest, by
+ * feature number. A light is the brightest of what each firing has left, and firings too long ago have left
  * nothing above the floor: so the cost does not grow with the text.
  */
-export function lightsAt(session: Session, index: number): Map<Feature, number> {
-  const lights = new Map<Feature, number>();
+export function lightsAt(session: Session, index: number): Map<number, number> {
+  const lights = new Map<number, number>();
   for (const token of session.tokens.slice(Math.max(0, index - MEMORY_TOKENS), index + 1)) {
     const left = recency(index - token.index);
     for (const { feature, activation } of token.active) {
       const light = session.strengthOf(feature, activation) * left;
-      if (light > Math.max(FLOOR, lights.get(feature) ?? 0)) lights.set(feature, light);
+      if (light > (lights.get(feature.index) ?? FLOOR)) lights.set(feature.index, light);
     }
   }
   return lights;

@@ -1,5 +1,6 @@
 /** A run as it came: its settings and end, and the tokens of each branch in columns. */
 import type { PromptToken, TokenDetails, TokenFrame } from "../wire/types";
+import { grown } from "./arrays";
 import type { Feature, FeatureTable } from "./feature";
 
 /** Where a generation stands. `requested`: sent, nothing heard yet. */
@@ -119,7 +120,8 @@ export class Log {
     time: number | null,
   ): void {
     const start = this.size;
-    this.reserve(start + features.length);
+    this.numbers = grown(this.numbers, start + features.length);
+    this.activations = grown(this.activations, start + features.length);
     features.forEach(({ index }, i) => {
       this.numbers[start + i] = index;
       this.activations[start + i] = wire.features[i]?.activation ?? 0;
@@ -164,16 +166,6 @@ export class Log {
       found.activation.push(activation);
     }
     return found;
-  }
-
-  private reserve(size: number): void {
-    if (size <= this.numbers.length) return;
-    const room = Math.max(size, 2 * this.numbers.length);
-    const [numbers, activations] = [this.numbers, this.activations];
-    this.numbers = new Uint32Array(room);
-    this.numbers.set(numbers);
-    this.activations = new Float32Array(room);
-    this.activations.set(activations);
   }
 }
 

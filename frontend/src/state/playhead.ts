@@ -277,7 +277,5 @@ export function pauseBefore(log: Log | null, index: number): number {
 /** The browser's own clock. */
 export const browserWait: Wait = (ms, action) => {
   const timer = setTimeout(action, ms);
-  return () => {
-    clearTimeout(timer);
-  };
+  return () => clearTimeout(timer);
 };

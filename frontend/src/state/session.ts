@@ -2,6 +2,7 @@
  * What is on show of a stream: one run, as far as its tokens have been shown, and what those tokens
  * and earlier runs say about each feature. No clock, no network, no document.
  */
+import { grown } from "./arrays";
 import { CoActivation } from "./evidence";
 import type { Feature, FeatureKey } from "./feature";
 import { fullScale, strength } from "./light";
@@ -147,11 +148,7 @@ export class Session {
       if (!next) break;
       this.features.push(next);
     }
-    if (index >= this.firedHere.length) {
-      const larger = new Uint32Array(2 * index);
-      larger.set(this.firedHere);
-      this.firedHere = larger;
-    }
+    this.firedHere = grown(this.firedHere, index + 1);
     this.firedHere[index] = (this.firedHere[index] ?? 0) + 1;
     feature.peak = Math.max(feature.peak, activation);
     feature.fired += 1;

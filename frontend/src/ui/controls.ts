@@ -51,12 +51,8 @@ export class Controls {
       event.preventDefault();
       this.submit();
     });
-    this.prompt.addEventListener("input", () => {
-      this.clearPrompt();
-    });
-    this.stop.addEventListener("click", () => {
-      commands.stop();
-    });
+    this.prompt.addEventListener("input", () => this.clearPrompt());
+    this.stop.addEventListener("click", () => commands.stop());
     follow(this.update);
   }
 

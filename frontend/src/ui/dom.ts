@@ -91,9 +91,7 @@ export function attended(list: HTMLElement, tell: (option: HTMLElement | null) =
     });
   }
   for (const going of ["pointerleave", "focusout"]) {
-    list.addEventListener(going, () => {
-      tell(null);
-    });
+    list.addEventListener(going, () => tell(null));
   }
 }
 

@@ -34,9 +34,7 @@ export class FeatureList {
     roving(element, ({ dataset }) => {
       if (dataset.key !== undefined) store.choose(dataset.key);
     });
-    attended(element, (option) => {
-      store.hover(option?.dataset.key ?? null);
-    });
+    attended(element, (option) => store.hover(option?.dataset.key ?? null));
     follow(this.mark);
   }
 

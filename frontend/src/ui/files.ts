@@ -17,72 +17,53 @@ export interface Takeable {
   access(): string | null;
 }
 
-export class ExportMenu {
-  private readonly menu = byId("export-menu");
-  private readonly recording = byId("export-recording", HTMLAnchorElement);
-  private readonly all = byId("export-all", HTMLButtonElement);
-  private readonly shown = byId("export-shown", HTMLButtonElement);
-  private readonly picture = byId("export-picture", HTMLButtonElement);
-  private readonly link = byId("export-link", HTMLButtonElement);
-
-  constructor(
-    private readonly store: Store,
-    private readonly page: Takeable,
-  ) {
-    this.menu.addEventListener("beforetoggle", () => {
-      this.prepare();
-    });
-    this.recording.addEventListener("click", () => {
-      this.menu.hidePopover();
-    });
-    this.all.addEventListener("click", () => {
-      this.saveActivations(false);
-    });
-    this.shown.addEventListener("click", () => {
-      this.saveActivations(true);
-    });
-    this.picture.addEventListener("click", () => {
-      this.menu.hidePopover();
-      void page.picture()?.then((png) => {
-        save(png, `${this.name()}.png`);
-      });
-    });
-    this.link.addEventListener("click", () => {
-      const { run } = store.session;
-      if (run) void copyText(linkTo(run, page.view()), this.link);
-    });
-  }
-
-  /** Offers what can be exported now. */
-  private prepare(): void {
-    const { session, presence: room, origin, filters, hidden } = this.store;
-    const live = origin === "live" && room !== null;
-    const access = this.page.access();
+/** The export menu: the room's recording, activations, a picture, a link. */
+export function offerExports(store: Store, page: Takeable): void {
+  const menu = byId("export-menu");
+  const recording = byId("export-recording", HTMLAnchorElement);
+  const picture = byId("export-picture", HTMLButtonElement);
+  const link = byId("export-link", HTMLButtonElement);
+  const [all, shown] = ["export-all", "export-shown"].map((id) => byId(id, HTMLButtonElement));
+  menu.addEventListener("beforetoggle", () => {
+    const { session, presence: room, origin, filters, hidden } = store;
+    const access = page.access();
     const query = access === null ? "" : `?${new URLSearchParams({ access }).toString()}`;
-    this.recording.hidden = !live;
-    this.recording.href = `/api/rooms/${room?.room ?? ""}/recording.jsonl${query}`;
-    this.shown.hidden = filters.length === 0 && hidden.size === 0;
-    this.all.disabled = this.shown.disabled = session.tokens.length === 0;
-    this.picture.hidden = document.body.matches(".no-graph");
-    this.link.disabled = session.run === null;
+    recording.hidden = origin !== "live" || room === null;
+    recording.href = `/api/rooms/${room?.room ?? ""}/recording.jsonl${query}`;
+    if (shown) shown.hidden = filters.length === 0 && hidden.size === 0;
+    for (const button of [all, shown]) if (button) button.disabled = session.tokens.length === 0;
+    picture.hidden = document.body.matches(".no-graph");
+    link.disabled = session.run === null;
+  });
+  recording.addEventListener("click", () => menu.hidePopover());
+  for (const button of [all, shown]) {
+    button?.addEventListener("click", () => {
+      menu.hidePopover();
+      saveActivations(store, button === shown);
+    });
   }
+  picture.addEventListener("click", () => {
+    menu.hidePopover();
+    void page.picture()?.then((png) => save(png, `${nameFor(store)}.png`));
+  });
+  link.addEventListener("click", () => {
+    const { run } = store.session;
+    if (run) void copyText(linkTo(run, page.view()), link);
+  });
+}
 
-  private saveActivations(filtered: boolean): void {
-    const { store } = this;
-    this.menu.hidePopover();
-    const passes = filtered ? store.passes.bind(store) : () => true;
-    const off = store.sourceIds().filter((id) => !store.shows(id));
-    const filters = [...store.filters.map(filterText), ...off.map((id) => `without: ${id}`)];
-    const lines = activationLines(store.session, passes, filtered ? filters : []);
-    save(new Blob([lines], { type: "application/x-ndjson" }), `${this.name()}.jsonl`);
-  }
+function saveActivations(store: Store, filtered: boolean): void {
+  const passes = filtered ? store.passes.bind(store) : () => true;
+  const off = store.sourceIds().filter((id) => !store.shows(id));
+  const filters = [...store.filters.map(filterText), ...off.map((id) => `without: ${id}`)];
+  const lines = activationLines(store.session, passes, filtered ? filters : []);
+  save(new Blob([lines], { type: "application/x-ndjson" }), `${nameFor(store)}.jsonl`);
+}
 
-  /** A file name from the room and the first words of the prompt. */
-  private name(): string {
-    const { presence: room, session } = this.store;
-    const words = (session.run?.prompt ?? "").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-    return ["axon", room?.room, ...words.slice(0, 6)].filter(Boolean).join("-");
-  }
+/** A file name from the room and the first words of the prompt. */
+function nameFor({ presence: room, session }: Store): string {
+  const words = (session.run?.prompt ?? "").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  return ["axon", room?.room, ...words.slice(0, 6)].filter(Boolean).join("-");
 }
 
 /** A link that fills in this run's settings, with the seed that the server drew for it. */
@@ -106,9 +87,7 @@ function save(content: Blob, name: string): void {
   link.click();
   link.remove();
   // Some browsers read it after the click.
-  setTimeout(() => {
-    URL.revokeObjectURL(url);
-  }, 10_000);
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
 export class Recordings {
@@ -118,17 +97,13 @@ export class Recordings {
 
   constructor(private readonly show: (recording: Recording) => void) {
     const input = byId("recording-file", HTMLInputElement);
-    byId("open-recording").addEventListener("click", () => {
-      input.click();
-    });
+    byId("open-recording").addEventListener("click", () => input.click());
     input.addEventListener("change", () => {
       void this.open(input.files?.[0]);
       // The same file may be chosen again.
       input.value = "";
     });
-    byId("dismiss-recording-note").addEventListener("click", () => {
-      this.say("");
-    });
+    byId("dismiss-recording-note").addEventListener("click", () => this.say(""));
     this.listenToDrops();
   }
 

@@ -45,16 +45,10 @@ export class Finding {
       this.show(true);
     });
     for (const type of ["focus", "click"]) {
-      this.field.addEventListener(type, () => {
-        this.show(true);
-      });
+      this.field.addEventListener(type, () => this.show(true));
     }
-    this.field.addEventListener("blur", () => {
-      this.show(false);
-    });
-    this.field.addEventListener("keydown", (event) => {
-      this.press(event);
-    });
+    this.field.addEventListener("blur", () => this.show(false));
+    this.field.addEventListener("keydown", (event) => this.press(event));
     this.list.addEventListener("pointerdown", (event) => {
       event.preventDefault(); // the field keeps the focus
       this.pressed = this.offerAt(event.target);
@@ -131,9 +125,7 @@ export class Finding {
     else if (parsed) this.add(parsed.filter);
     else if (this.awaits && this.active === 0 && !this.hasHits) {
       // The answer is still to come: wait for it, rather than take a filter offered meanwhile.
-      void this.askNow().then(() => {
-        this.takeActive();
-      });
+      void this.askNow().then(() => this.takeActive());
     } else this.takeActive();
   }
 

@@ -37,9 +37,7 @@ export class Follow {
     private readonly camera: Followed | null,
     private readonly send: (view: ViewRequest) => boolean,
   ) {
-    this.button.addEventListener("click", () => {
-      this.follow(!this.following);
-    });
+    this.button.addEventListener("click", () => this.follow(!this.following));
     for (const type of ["pointerdown", "keydown", "wheel"]) {
       addEventListener(type, this.noteInput, { capture: true, passive: true });
     }

@@ -10,9 +10,7 @@ export function offerHelp(find: () => void): void {
   const dialog = byId("help-dialog", HTMLDialogElement);
   byId("help-keys").append(...KEYS.flatMap(pair));
   byId("help-filters").append(...FILTERS.flatMap(pair));
-  byId("help").addEventListener("click", () => {
-    dialog.showModal();
-  });
+  byId("help").addEventListener("click", () => dialog.showModal());
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
     if (isCovered()) return;
@@ -51,57 +49,38 @@ export function rowState(store: Store): "shown" | "kept" | "none" {
   return isBusy(store) ? "kept" : "shown";
 }
 
-export class ExamplesView {
-  private readonly row = byId("examples");
-  private readonly dialog = byId("help-dialog", HTMLDialogElement);
-  private readonly section = byId("help-world");
-  private readonly listed: readonly HTMLButtonElement[];
-  private shown = "";
-
-  /** `fill` puts a prompt into its field. */
-  constructor(
-    private readonly store: Store,
-    fill: (prompt: string) => void,
-  ) {
-    const buttons = EXAMPLES.map((example) => {
-      const button = buttonOf(example, fill);
-      button.title = example.prompt;
-      return button;
-    });
-    this.row.append(...buttons);
-    rovingButtons(this.row);
-    this.listed = EXAMPLES.map((example) =>
-      buttonOf(example, (prompt) => {
-        // Close first: closing puts the focus back to where it was.
-        this.dialog.close();
-        fill(prompt);
-      }),
-    );
-    byId("help-examples").append(...this.listed.flatMap(entryOf));
-    follow(this.update);
-  }
-
-  private readonly update = (): void => {
-    const state = rowState(this.store);
-    const known = knowsExamples(this.store);
-    const watching = !mayGenerate(this.store);
-    // This runs at every token, and mostly nothing has changed.
-    const now = `${state} ${known} ${watching}`;
-    if (now === this.shown) return;
-    this.shown = now;
-    this.row.hidden = state === "none";
-    this.row.classList.toggle("kept", state === "kept");
-    this.section.hidden = !known;
+/** A row under the prompt and a list in the help; `fill` puts a prompt into its field. */
+export function offerExamples(store: Store, fill: (prompt: string) => void): void {
+  const row = byId("examples");
+  const dialog = byId("help-dialog", HTMLDialogElement);
+  row.append(...EXAMPLES.map((example) => buttonOf(example, fill, example.prompt)));
+  rovingButtons(row);
+  const listed = EXAMPLES.map((example) =>
+    buttonOf(example, (prompt) => {
+      // Close first: closing puts the focus back to where it was.
+      dialog.close();
+      fill(prompt);
+    }),
+  );
+  byId("help-examples").append(...listed.flatMap(entryOf));
+  follow(() => {
+    const state = rowState(store);
+    row.hidden = state === "none";
+    row.classList.toggle("kept", state === "kept");
+    byId("help-world").hidden = !knowsExamples(store);
     // A viewer may read the examples, but not fill them in.
-    for (const button of this.listed) button.disabled = watching;
-  };
+    const watching = !mayGenerate(store);
+    for (const button of listed) button.disabled = watching;
+  });
 }
 
-function buttonOf({ caption, prompt }: Example, fill: (prompt: string) => void): HTMLButtonElement {
-  const button = h("button", { type: "button", class: "example" }, caption);
-  button.addEventListener("click", () => {
-    fill(prompt);
-  });
+function buttonOf(
+  { caption, prompt }: Example,
+  fill: (prompt: string) => void,
+  title = "",
+): HTMLButtonElement {
+  const button = h("button", { type: "button", class: "example", title }, caption);
+  button.addEventListener("click", () => fill(prompt));
   return button;
 }
 

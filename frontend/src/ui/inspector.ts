@@ -62,9 +62,7 @@ export class Inspector {
     });
     this.list = new FeatureList(listbox, store);
     this.strip = new Strip(this.spark, {
-      seek: (index) => {
-        store.playhead.seek(index);
-      },
+      seek: (index) => store.playhead.seek(index),
       say: (index) => this.say(index),
       next: (index, direction) => nextFiring(this.firings.at, index, direction),
     });
@@ -77,9 +75,7 @@ export class Inspector {
   private head(): HTMLElement {
     const close = button("Close");
     close.title = "Close (Esc)";
-    close.addEventListener("click", () => {
-      this.store.choose(null);
-    });
+    close.addEventListener("click", () => this.store.choose(null));
     return h("header", {}, this.source, h("div", { class: "tools" }, this.pin, this.copy, close));
   }
 

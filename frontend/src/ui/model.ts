@@ -9,9 +9,7 @@ import { dotOf } from "./features";
 export function showModel(store: Store, choose: (model: string) => void): void {
   const name = byId("model");
   const choice = byId("model-choice", HTMLSelectElement);
-  choice.addEventListener("change", () => {
-    choose(choice.value);
-  });
+  choice.addEventListener("change", () => choose(choice.value));
   follow(() => {
     if (store.model === null) return;
     const { model, models } = store.model;
@@ -30,9 +28,7 @@ export function showModel(store: Store, choose: (model: string) => void): void {
 /** The slider that hides links with little evidence. */
 export function offerLinkFloor(store: Store): void {
   const slider = byId("link-floor", HTMLInputElement);
-  slider.addEventListener("input", () => {
-    store.look({ links: slider.valueAsNumber / 100 });
-  });
+  slider.addEventListener("input", () => store.look({ links: slider.valueAsNumber / 100 }));
   follow(() => {
     const percent = Math.round(100 * store.linkFloor);
     if (slider.valueAsNumber !== percent) slider.valueAsNumber = percent;
@@ -50,9 +46,7 @@ export class SourcesView {
   private none = false;
 
   constructor(private readonly store: Store) {
-    this.list.addEventListener("change", () => {
-      this.take();
-    });
+    this.list.addEventListener("change", () => this.take());
     follow(this.update);
   }
 

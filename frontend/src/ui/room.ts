@@ -18,9 +18,7 @@ export function showRoom(store: Store, { setOpen, publish, back, enter }: RoomAc
   const backButton = byId("back-to-room", HTMLButtonElement);
   const choice = byId("open-choice");
   const box = byId("open-to-all", HTMLInputElement);
-  box.addEventListener("change", () => {
-    setOpen(box.checked);
-  });
+  box.addEventListener("change", () => setOpen(box.checked));
   backButton.addEventListener("click", back);
   follow(() => {
     const { presence: room, origin, connection } = store;

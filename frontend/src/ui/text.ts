@@ -40,9 +40,7 @@ export class TextView {
     });
     follow(this.update);
     // Another width changes the number of lines: a page that follows the end stays there.
-    new ResizeObserver(() => {
-      this.scroll();
-    }).observe(this.list);
+    new ResizeObserver(() => this.scroll()).observe(this.list);
     this.listenToScrolling();
   }
 

@@ -26,9 +26,7 @@ export class Timeline {
   constructor(private readonly store: Store) {
     const { playhead: player } = store;
     this.strip = new Strip(byId("strip"), {
-      seek: (index) => {
-        player.seek(index);
-      },
+      seek: (index) => player.seek(index),
       say: (index) => sayToken(store, index),
       key: (event) => {
         if (event.key !== " ") return;
@@ -51,15 +49,12 @@ export class Timeline {
       ["next-run", () => { player.go(1); }],
     ]; // prettier-ignore
     for (const [id, action] of actions) byId(id).addEventListener("click", action);
-    this.speed.addEventListener("change", () => {
-      player.setSpeed(Number(this.speed.value));
-    });
+    this.speed.addEventListener("change", () => player.setSpeed(Number(this.speed.value)));
   }
 
   private readonly update = (): void => {
     const { store } = this;
     const { at, length, playing, followsLive, speed, token } = store.playhead;
-    this.levels.follow(store);
     this.strip.show(this.track());
     const moving = playing || followsLive;
     setText(this.playButton, moving ? "Pause" : "Play");
@@ -97,7 +92,7 @@ export class Timeline {
     if (!feature) {
       // The strongest activation of any, in no source's hue.
       const neutral = rgbOf(themed("quiet"));
-      return { ...common, values: this.levels.shares(), hue: () => neutral };
+      return { ...common, values: this.levels.follow(store), hue: () => neutral };
     }
     const hue = hueAmong(store.sourceIds(), feature.source);
     return { ...common, values: sharesOf(session, feature), hue: () => hue };
@@ -133,30 +128,33 @@ function nearest(speed: number): number {
   return offered.find((one) => speed <= one * 1.41) ?? 1;
 }
 
-/** Each token's strongest activation among the sources that are shown. */
+/** Each token's strongest activation among the sources that are shown, as a share of the highest. */
 class Levels {
   private values: number[] = [];
+  private shares: number[] = [];
+  private most = 0;
   private session: Session | null = null;
   private runs = -1;
   private hidden: ReadonlySet<string> | null = null;
 
   /** Takes in the tokens that came since, or all if the run or the sources have changed. */
-  follow(store: Store): void {
+  follow(store: Store): readonly number[] {
     const { session, hidden } = store;
     if (session !== this.session || session.runs !== this.runs || hidden !== this.hidden) {
       [this.session, this.runs, this.hidden] = [session, session.runs, hidden];
-      this.values = [];
+      [this.values, this.shares, this.most] = [[], [], 0];
     }
-    for (const token of session.tokens.slice(this.values.length)) {
-      this.values.push(strongestOf(token, store));
+    const fresh = session.tokens
+      .slice(this.values.length)
+      .map((token) => strongestOf(token, store));
+    this.values.push(...fresh);
+    const most = Math.max(this.most, ...fresh);
+    if (most > this.most) this.shares = [];
+    this.most = most;
+    for (const value of this.values.slice(this.shares.length)) {
+      this.shares.push(most > 0 ? value / most : 0);
     }
-  }
-
-  /** As shares of the strongest of all, 0 to 1. */
-  shares(): Float32Array {
-    const shares = Float32Array.from(this.values);
-    const most = shares.reduce((a, b) => Math.max(a, b), 0);
-    return most > 0 ? shares.map((value) => value / most) : shares;
+    return this.shares;
   }
 }
 

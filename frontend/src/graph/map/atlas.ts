@@ -31,9 +31,7 @@ export function joined(chart: Chart | undefined, added: Chart, most = MOST_FEATU
   read(added);
   const kept = [...spots].slice(-most);
   const all = new Float32Array(3 * kept.length);
-  kept.forEach(([, spot], i) => {
-    all.set(spot, 3 * i);
-  });
+  kept.forEach(([, spot], i) => all.set(spot, 3 * i));
   return { ids: Uint32Array.from(kept, ([id]) => id), spots: all };
 }
 

@@ -1,5 +1,6 @@
 /** The layout's client: sends new features to the worker and keeps the places it answers. */
 import type { Feature } from "../../state/feature";
+import { grown } from "../../state/arrays";
 import type { Session } from "../../state/session";
 import type { Tie } from "./layout";
 import type { PlaceReply, PlaceRequest } from "./layout.worker";
@@ -83,22 +84,14 @@ export class Placing {
   }
 
   private keep({ indices, positions }: PlaceReply): void {
-    this.reserve(Math.max(...indices) + 1);
+    const count = Math.max(...indices) + 1;
+    this.places = grown(this.places, 3 * count);
+    this.placed = grown(this.placed, count);
     indices.forEach((index, i) => {
       this.places.set(positions.subarray(3 * i, 3 * i + 3), 3 * index);
       this.placed[index] = 1;
     });
     this.count += indices.length;
-  }
-
-  private reserve(count: number): void {
-    if (count <= this.placed.length) return;
-    const size = Math.max(count, 2 * this.placed.length);
-    const [places, placed] = [this.places, this.placed];
-    this.places = new Float32Array(3 * size);
-    this.places.set(places);
-    this.placed = new Uint8Array(size);
-    this.placed.set(placed);
   }
 }
 
