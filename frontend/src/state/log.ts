@@ -157,14 +157,16 @@ export class Log {
     this.firings.delete(index);
     this.firings.set(index, found);
     if (this.firings.size > REMEMBERED) this.firings.delete([...this.firings.keys()][0] ?? -1);
-    for (; found.read < count; found.read += 1) {
-      const token = this.tokens[found.read];
-      if (!token) break;
-      const activation = this.activationAt(index, token.start, token.end);
-      if (activation <= 0) continue;
-      found.at.push(found.read);
-      found.activation.push(activation);
+    // In one go over the column: a token at a time would cost a view of it for each.
+    let token = this.tokens[found.read];
+    const end = this.tokens[Math.min(count, this.tokens.length) - 1]?.end ?? 0;
+    for (let i = token?.start ?? end; i < end; i += 1) {
+      if (this.numbers[i] !== index) continue;
+      while (token && token.end <= i) token = this.tokens[token.index + 1];
+      found.at.push(token?.index ?? 0);
+      found.activation.push(this.activations[i] ?? 0);
     }
+    found.read = Math.min(count, this.tokens.length);
     return found;
   }
 }

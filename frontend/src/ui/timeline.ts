@@ -144,11 +144,12 @@ class Levels {
       [this.session, this.runs, this.hidden] = [session, session.runs, hidden];
       [this.values, this.shares, this.most] = [[], [], 0];
     }
-    const fresh = session.tokens
-      .slice(this.values.length)
-      .map((token) => strongestOf(token, store));
-    this.values.push(...fresh);
-    const most = Math.max(this.most, ...fresh);
+    let { most } = this;
+    for (const token of session.tokens.slice(this.values.length)) {
+      const value = strongestOf(token, store);
+      this.values.push(value);
+      most = Math.max(most, value);
+    }
     if (most > this.most) this.shares = [];
     this.most = most;
     for (const value of this.values.slice(this.shares.length)) {
