@@ -26,5 +26,5 @@ export default defineConfig({
       "/ws": { target: gateway, ws: true },
     },
   },
-  test: { include: ["test/**/*.test.ts"], environment: "node" },
+  test: { include: ["test/**/*.test.ts"], environment: "node", setupFiles: "test/setup.ts" },
 });

@@ -1,11 +1,8 @@
 /** `window.axon`: the page's state, for tests and the console. */
 import type { Graph } from "./graph/graph";
-import type { GraphStatistics } from "./graph/overlay";
-import { FLOOR } from "./session/fade";
-import { lightsAt } from "./session/moment";
-import { nameOf } from "./session/query";
-import type { Phase } from "./session/state";
-import type { Store } from "./session/store";
+import { nameOf } from "./state/feature";
+import { FLOOR, lightsAt } from "./state/light";
+import type { Store } from "./state/store";
 
 interface NodeReport {
   key: string;
@@ -21,29 +18,7 @@ interface NodeReport {
   place: number[];
 }
 
-export interface DebugHandle {
-  readonly phase: Phase;
-  readonly origin: string;
-  readonly connection: string;
-  readonly lastSeq: number;
-  readonly tokenCount: number;
-  readonly featureCount: number;
-  /** Features that have a place. */
-  readonly nodeCount: number;
-  readonly linkCount: number;
-  readonly drawCalls: number;
-  /** Whether the picture is as it will stay, see `GraphStatistics`; true without a graph. */
-  readonly atRest: boolean;
-  /** What drawing costs; null without a graph. */
-  readonly drawing: GraphStatistics | null;
-  readonly chosen: string | null;
-  /** Index of the token looked at. */
-  readonly token: number | null;
-  readonly hovered: string | null;
-  /** The graph itself, for what the page offers no control for. */
-  readonly graph: Graph | null;
-  nodes(): NodeReport[];
-}
+export type DebugHandle = ReturnType<typeof handle>;
 
 declare global {
   interface Window {
@@ -52,8 +27,14 @@ declare global {
 }
 
 export function exposeDebugHandle(store: Store, graph: Graph | null): void {
-  const statistics = () => graph?.statistics ?? { nodes: 0, links: 0, drawCalls: 0 };
-  window.axon = Object.freeze({
+  window.axon = Object.freeze(handle(store, graph));
+}
+
+function handle(store: Store, graph: Graph | null) {
+  return {
+    /** The graph itself, for what the page offers no control for. */
+    graph,
+    nodes: () => reports(store, graph),
     get phase() {
       return store.session.phase;
     },
@@ -64,7 +45,7 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
       return store.connection.state;
     },
     get lastSeq() {
-      return store.session.lastSeq;
+      return store.session.stream.lastSeq;
     },
     get tokenCount() {
       return store.session.tokens.length;
@@ -72,18 +53,21 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
     get featureCount() {
       return store.session.features.length;
     },
+    /** Features that have a place. */
     get nodeCount() {
-      return statistics().nodes;
+      return graph?.statistics.nodes ?? 0;
     },
     get linkCount() {
-      return statistics().links;
+      return graph?.statistics.links ?? 0;
     },
     get drawCalls() {
-      return statistics().drawCalls;
+      return graph?.statistics.drawCalls ?? 0;
     },
+    /** Whether the picture is as it will stay, see `GraphStatistics`; true without a graph. */
     get atRest() {
       return graph?.statistics.atRest ?? true;
     },
+    /** What drawing costs; null without a graph. */
     get drawing() {
       return graph?.statistics ?? null;
     },
@@ -93,23 +77,22 @@ export function exposeDebugHandle(store: Store, graph: Graph | null): void {
     get chosen() {
       return store.chosen?.key ?? null;
     },
+    /** Index of the token looked at. */
     get token() {
-      return store.token?.index ?? null;
+      return store.playhead.token?.index ?? null;
     },
-    graph,
-    nodes: () => reports(store, graph),
-  });
+  };
 }
 
 function reports(store: Store, graph: Graph | null): NodeReport[] {
-  const { session, token } = store;
-  const then = token && lightsAt(session, token.index);
+  const { session, playhead } = store;
+  const lights = lightsAt(session, playhead.at);
   return (graph?.onScreen() ?? []).flatMap(({ index, x, y, radius }) => {
     const feature = session.features[index];
     if (!feature) return [];
     const { key, id, source } = feature;
     const place = graph?.placeOf(index) ?? [];
-    const glow = then ? (then.get(feature) ?? FLOOR) : session.glowOf(feature);
+    const glow = lights.get(index) ?? FLOOR;
     return [{ key, id, source, name: nameOf(feature), x, y, radius, glow, place }];
   });
 }

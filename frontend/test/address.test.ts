@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
 import {
+  type AddressView,
   EVERYTHING,
   readRun,
   readView,
   runQuery,
-  type View,
   withoutRun,
   withView,
-} from "../src/session/address";
+} from "../src/state/address";
 
-const VIEW: View = {
+const VIEW: AddressView = {
   filters: [
     { kind: "hide", pattern: "punctuation & more" },
     { kind: "keep", pattern: "/country|capital/" },

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { Atlas } from "../src/graph/atlas";
+import { Atlas } from "../src/graph/map/atlas";
 
 const { kept } = vi.hoisted(() => ({ kept: new Map<string, unknown>() }));
 

@@ -1,20 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { Token } from "../src/session/state";
-import { isStart, shownText, visible } from "../src/ui/chips";
-import { settled, type Row } from "../src/ui/feature-list";
-import { factsOf } from "../src/ui/token-facts";
+import { Log, Token } from "../src/state/log";
+import { type Row, settled } from "../src/ui/features";
+import { factsOf, isStart, shownText, visible } from "../src/ui/tokens";
 
 function tokenOf(text: string, more: Partial<Token> = {}): Token {
-  return {
-    index: 3,
-    position: 3,
-    text,
-    generated: true,
-    logprob: null,
-    details: {},
-    active: [],
-    ...more,
-  };
+  const log = new Log([]);
+  const token = new Token(log, 3, 3, text, true, null, {}, null, 0, 0);
+  return Object.assign(Object.create(Token.prototype) as Token, token, more);
 }
 
 describe("a token's text", () => {

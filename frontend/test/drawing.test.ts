@@ -1,8 +1,8 @@
 import { BufferAttribute } from "three";
 import { describe, expect, it } from "vitest";
-import { joined, used } from "../src/graph/atlas";
 import { FrameStatistics } from "../src/graph/loop";
-import { Patches } from "../src/graph/patches";
+import { joined, used } from "../src/graph/map/atlas";
+import { Patches } from "../src/graph/nodes";
 
 describe("Patches", () => {
   function patched(...items: number[]): BufferAttribute {

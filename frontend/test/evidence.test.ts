@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CoActivation, evidence, LinkSet } from "../src/session/evidence";
+import { CoActivation, evidence, LinkSet } from "../src/state/evidence";
 
 describe("evidence", () => {
   it("is 0 if two features fire together as often as by chance", () => {

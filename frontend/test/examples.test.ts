@@ -1,17 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { judgeOf, parseFilter } from "../src/session/filters";
-import { Session } from "../src/session/session";
-import { Store } from "../src/session/store";
-import { BUNDLED_MODEL, EXAMPLES, firstLine, knowsExamples, rowState } from "../src/ui/examples";
-import { FILTERS } from "../src/ui/help";
+import { judgeOf, parseFilter } from "../src/state/filters";
+import { Store } from "../src/state/store";
+import { firstLine, knowsExamples, rowState } from "../src/ui/help";
+import { BUNDLED_MODEL, EXAMPLES, FILTERS } from "../src/words/en";
 import type { ModelInfo } from "../src/wire/model";
 import type { Frame } from "../src/wire/types";
 import { finished, started } from "./frames";
 
 function live(model = BUNDLED_MODEL): Store {
-  const store = new Store((run) => {
-    run();
-  });
+  const store = new Store();
   const info: ModelInfo = { model, models: [], sources: [], params: {}, maxPromptCharacters: null };
   store.set({ backend: { state: "ready", model: info }, connection: { state: "open" } });
   return store;
@@ -70,7 +67,7 @@ describe("the row of examples", () => {
 
   it("keeps its place while a generation runs, from the request to the end", () => {
     const store = live();
-    store.session.requested();
+    store.room.stream.requested();
     expect(rowState(store)).toBe("kept");
     store.apply(started(1));
     expect(rowState(store)).toBe("kept");
@@ -80,10 +77,10 @@ describe("the row of examples", () => {
 
   it("stays while a recording plays, since nothing runs then", () => {
     const store = live();
-    store.show(new Session());
-    store.apply(started(1));
+    const recorded = [{ frame: started(1), time: null }];
+    store.playhead.open(recorded, { speed: 1, at: null, run: null });
     expect(rowState(store)).toBe("shown");
-    store.live.requested();
+    store.room.stream.requested();
     expect(rowState(store)).toBe("kept");
   });
 });

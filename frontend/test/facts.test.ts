@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Facts } from "../src/net/facts";
-import type { Filter } from "../src/session/filters";
-import { Session } from "../src/session/session";
-import { Store } from "../src/session/store";
+import { Facts } from "../src/net/backend";
+import type { Filter } from "../src/state/filters";
+import { Store } from "../src/state/store";
 import type { ModelInfo } from "../src/wire/model";
 import { feature, SOURCE, started, token } from "./frames";
 
@@ -19,12 +18,9 @@ const DENSE: Filter = { kind: "density", low: 0, high: 0.1 };
 /** Longer than any pause between queries. */
 const ROUND_MS = 15_000;
 
-function setUp(origin: "live" | "recording" = "live") {
-  const store = new Store((run) => {
-    run();
-  });
-  if (origin === "recording") store.show(new Session());
-  store.set({ backend: { state: "ready", model: MODEL } });
+function setUp(served = true) {
+  const store = new Store();
+  if (served) store.set({ backend: { state: "ready", model: MODEL } });
   const asked: number[][] = [];
   const failing = { times: 0 };
   new Facts(store, (_, indices) => {
@@ -47,51 +43,55 @@ describe("Facts", () => {
   });
 
   it("asks only if a filter needs it, then for all features in one query, once each", async () => {
-    const { store, asked } = setUp("live");
+    const { store, asked } = setUp();
     store.apply(token(2, 0, "a", [feature(4, 5), feature(7, 2)]));
     store.apply(token(3, 1, "b", [feature(4, 5), feature(9, 3)]));
     await vi.advanceTimersByTimeAsync(ROUND_MS);
     expect(asked).toEqual([]);
-    store.filter([DENSE]);
+    store.look({ filters: [DENSE] });
     await vi.advanceTimersByTimeAsync(ROUND_MS);
     expect(asked).toEqual([[4, 7, 9]]);
     store.apply(token(4, 2, "c", [feature(4, 5)]));
     await vi.advanceTimersByTimeAsync(ROUND_MS);
     expect(asked).toHaveLength(1);
+    store.apply(token(5, 3, "d", [feature(4, 5), feature(11, 1)]));
+    await vi.advanceTimersByTimeAsync(ROUND_MS);
+    expect(asked).toEqual([[4, 7, 9], [11]]);
   });
 
   it("takes a largest activation that no frame had", async () => {
-    const { store } = setUp("live");
+    const { store } = setUp();
     store.apply(token(2, 0, "a", [feature(4, 5)]));
     const [seen] = store.session.features;
     if (!seen) throw new Error("the feature is missing");
     expect(store.session.strengthOf(seen, 5)).toBe(1);
-    store.filter([DENSE]);
+    store.look({ filters: [DENSE] });
     await vi.advanceTimersByTimeAsync(ROUND_MS);
     expect(store.session.strengthOf(seen, 5)).toBe(0.25);
   });
 
   it("asks at once while a filter needs the answer", async () => {
-    const { store, asked } = setUp("live");
-    store.filter([DENSE]);
+    const { store, asked } = setUp();
+    store.look({ filters: [DENSE] });
     store.apply(token(2, 0, "a", [feature(4, 5, { source: SOURCE })]));
     await vi.advanceTimersByTimeAsync(10);
     expect(asked).toEqual([[4]]);
   });
 
   it("asks about a recording only what the server has: nothing of another model", async () => {
-    const { store, asked } = setUp("recording");
+    const { store, asked } = setUp();
     const other = feature(5, 5, { source: "other/0" });
-    store.filter([DENSE]);
-    store.apply(token(2, 0, "a", [other, feature(4, 5)]));
+    const frames = [started(1), token(2, 0, "a", [other, feature(4, 5)])];
+    const recorded = frames.map((frame) => ({ frame, time: null }));
+    store.playhead.open(recorded, { speed: Infinity, at: null, run: null });
+    store.look({ filters: [DENSE] });
     await vi.advanceTimersByTimeAsync(3 * ROUND_MS);
     expect(asked).toEqual([[4]]);
   });
 
   it("asks nothing if there is no server", async () => {
-    const { store, asked } = setUp("recording");
-    store.model = null;
-    store.filter([DENSE]);
+    const { store, asked } = setUp(false);
+    store.look({ filters: [DENSE] });
     store.apply(token(2, 0, "a", [feature(4, 5)]));
     await vi.advanceTimersByTimeAsync(3 * ROUND_MS);
     expect(asked).toEqual([]);
@@ -100,7 +100,7 @@ describe("Facts", () => {
   it("repeats a question that failed, after a while", async () => {
     const { store, asked, failing } = setUp();
     failing.times = 2;
-    store.filter([DENSE]);
+    store.look({ filters: [DENSE] });
     store.apply(token(2, 0, "a", [feature(4, 5)]));
     await vi.advanceTimersByTimeAsync(1000);
     expect(asked).toEqual([[4]]);

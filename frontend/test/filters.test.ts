@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Filter, filterText, type Judged, judgeOf, parseFilter } from "../src/session/filters";
+import { type Filter, filterText, type Judged, judgeOf, parseFilter } from "../src/state/filters";
 
 function filter(text: string): Filter {
   const parsed = parseFilter(text);

@@ -1,13 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { activationLines } from "../src/session/export";
-import { search } from "../src/session/search";
-import { Store } from "../src/session/store";
+import { search } from "../src/state/query";
+import { follow } from "../src/state/signals";
+import { Store } from "../src/state/store";
+import { activationLines } from "../src/ui/files";
 import { feature, SOURCE, started, token } from "./frames";
 
 function room(): Store {
-  const store = new Store((run) => {
-    run();
-  });
+  const store = new Store();
   store.apply(started(1));
   store.apply(
     token(2, 0, " Paris", [
@@ -40,9 +39,7 @@ describe("search", () => {
   });
 
   it("puts whole words before beginnings of words, and those before what is inside words", () => {
-    const store = new Store((run) => {
-      run();
-    });
+    const store = new Store();
     const labels = ["comparisons", "in Parisian bars", 'the word "Paris"', "names of capitals"];
     const fired = labels.map((label, id) => feature(id, 9 - id, { label }));
     store.apply(started(1));
@@ -79,12 +76,12 @@ describe("passes", () => {
     const [capitals] = store.session.features;
     if (!capitals) throw new Error("no feature");
     const before = store.passVersion;
-    store.filter([{ kind: "hide", pattern: "capitals" }]);
+    store.look({ filters: [{ kind: "hide", pattern: "capitals" }] });
     expect(store.passes(capitals)).toBe(false);
     expect(store.passVersion).toBeGreaterThan(before);
-    store.filter([]);
+    store.look({ filters: [] });
     expect(store.passes(capitals)).toBe(true);
-    store.set({ hidden: new Set([SOURCE]) });
+    store.look({ hidden: new Set([SOURCE]) });
     expect(store.passes(capitals)).toBe(false);
   });
 
@@ -92,7 +89,7 @@ describe("passes", () => {
     const store = room();
     const nameless = store.session.feature(`${SOURCE}/9`);
     if (!nameless) throw new Error("no feature");
-    store.filter([{ kind: "hide", pattern: "late" }]);
+    store.look({ filters: [{ kind: "hide", pattern: "late" }] });
     const before = store.passVersion;
     expect(store.passes(nameless)).toBe(true);
     store.apply({ type: "labels", seq: 4, source: SOURCE, labels: { 9: "came late" } });
@@ -104,7 +101,13 @@ describe("passes", () => {
 describe("a feature that has not fired", () => {
   it("can be chosen, and is replaced by the real one when it fires", () => {
     const store = room();
+    const labels: unknown[] = [];
+    follow(() => {
+      labels.push(store.chosen?.label);
+    });
+    store.chooseUnseen(SOURCE, 99, "found once");
     store.chooseUnseen(SOURCE, 99, null);
+    expect(labels).toEqual([undefined, "found once", null]);
     expect(store.chosen).toMatchObject({ key: `${SOURCE}/99`, index: -1, fired: 0 });
     expect(store.session.features).toHaveLength(5);
     store.apply(token(4, 2, "!", [feature(99, 1)]));

@@ -1,9 +1,9 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Pose } from "../src/graph/camera";
-import { Session } from "../src/session/session";
-import { featureKey } from "../src/session/state";
-import { Store } from "../src/session/store";
+import { featureKey } from "../src/state/feature";
+import { Session } from "../src/state/session";
+import { Store } from "../src/state/store";
 import { Follow } from "../src/ui/follow";
 import type { Role, ViewFrame, ViewRequest } from "../src/wire/types";
 import { feature, SOURCE, started, token } from "./frames";
@@ -20,9 +20,7 @@ const VIEW: ViewFrame = {
 };
 
 function open(role: Role) {
-  const store = new Store((run) => {
-    run();
-  });
+  const store = new Store();
   store.set({ connection: { state: "open" } });
   store.apply({ type: "room", seq: 0, room: "r", role, viewers: 2, open: false });
   store.apply(started(1));
@@ -74,6 +72,20 @@ describe("a presenter", () => {
     expect(sent).toHaveLength(2);
   });
 
+  it("tells what it has chosen, and which token it looks at", async () => {
+    const { store, sent } = open("presenter");
+    await vi.advanceTimersByTimeAsync(1000);
+    sent.length = 0;
+    store.choose(KEY);
+    await vi.advanceTimersByTimeAsync(1000);
+    store.look({ token: 0 });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(sent).toEqual([
+      { type: "view", pose: [], feature: KEY, token: null },
+      { type: "view", pose: [], feature: KEY, token: 0 },
+    ]);
+  });
+
   it("tells nothing while nobody watches", async () => {
     const { store, sent, move } = open("presenter");
     store.apply({ type: "room", seq: 2, room: "r", role: "presenter", viewers: 1, open: false });
@@ -89,7 +101,7 @@ describe("a viewer", () => {
   it("takes the presenter's feature, token and pose", () => {
     const { store, camera, follow } = open("viewer");
     follow.take({ ...VIEW, token: 0 });
-    expect([store.wanted, store.token?.index]).toEqual([KEY, 0]);
+    expect([store.wanted, store.playhead.token?.index]).toEqual([KEY, 0]);
     expect(camera.follow).toHaveBeenLastCalledWith(POSE);
   });
 
@@ -106,6 +118,17 @@ describe("a viewer", () => {
     expect(camera.follow).toHaveBeenLastCalledWith(null);
     follow.take({ ...VIEW, feature: null });
     expect(store.wanted).toBe(KEY);
+  });
+
+  it("stops when it chooses something else, and goes on when asked", () => {
+    const { store, follow } = open("viewer");
+    follow.take(VIEW);
+    dispatchEvent(new Event("keydown"));
+    store.look({ token: 0 });
+    follow.take({ ...VIEW, feature: null });
+    expect([store.wanted, store.view.token]).toEqual([KEY, 0]);
+    document.getElementById("follow")?.click();
+    expect([store.wanted, store.view.token]).toEqual([null, null]);
   });
 
   it("is left alone while it looks at a recording, and taken back to the view after it", () => {

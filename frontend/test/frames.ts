@@ -1,4 +1,8 @@
 /** Short ways to write frames in tests. */
+import type { Feature } from "../src/state/feature";
+import { FLOOR, lightsAt } from "../src/state/light";
+import type { Session } from "../src/state/session";
+import { Store } from "../src/state/store";
 import type { Frame, WireFeature } from "../src/wire/types";
 
 export const SOURCE = "axon-demo/2-res";
@@ -41,4 +45,24 @@ export function finished(seq: number, reason = "length"): Frame {
 
 export function error(code: string, field: string | null = null, seq = 0): Frame {
   return { type: "error", seq, error: code, message: `${code} happened`, field };
+}
+
+/** A page whose room has streamed these frames. */
+export function streamed(...frames: Frame[]): Store {
+  const store = new Store();
+  for (const frame of frames) store.apply(frame);
+  return store;
+}
+
+/** A page that plays a recording of these frames, and shows all of it. */
+export function replayed(...frames: Frame[]): Store {
+  const store = new Store();
+  const recorded = frames.map((frame) => ({ frame, time: null }));
+  store.playhead.open(recorded, { speed: Infinity, at: null, run: null });
+  return store;
+}
+
+/** A feature's light at the newest token. */
+export function glowOf(session: Session, feature: Feature): number {
+  return lightsAt(session, session.tokens.length - 1).get(feature.index) ?? FLOOR;
 }

@@ -2,8 +2,9 @@ import { Vector3 } from "three";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Extent, Pose } from "../src/graph/camera";
 import { Gaze } from "../src/graph/gaze";
-import { featureKey } from "../src/session/state";
-import { Store } from "../src/session/store";
+import { featureKey } from "../src/state/feature";
+import { follow } from "../src/state/signals";
+import { Store } from "../src/state/store";
 import { feature, SOURCE, started, token } from "./frames";
 
 const EXTENT: Extent = { centre: new Vector3(0, 20, 0), radius: 100, halfHeight: 80 };
@@ -24,9 +25,7 @@ class Camera {
 
 /** A page that has seen features 1 and 7; `places` has x, y, z of each in turn. */
 function looking(...places: number[]) {
-  const store = new Store((run) => {
-    run();
-  });
+  const store = new Store();
   store.apply(started(1));
   store.apply(token(2, 0, "a", [feature(1, 5), feature(7, 5)]));
   const placing = {
@@ -35,7 +34,7 @@ function looking(...places: number[]) {
   };
   const camera = new Camera();
   const gaze = new Gaze(store, camera, placing, () => EXTENT);
-  store.subscribe(() => {
+  follow(() => {
     gaze.go();
     gaze.stir();
   });
@@ -69,7 +68,7 @@ describe("the camera", () => {
     camera.stir.mockClear();
     store.set({ connection: { state: "open" } });
     const room = { type: "room", seq: 2, room: "r", role: "presenter", open: false } as const;
-    for (const viewers of [2, 3, 2]) store.apply({ ...room, viewers }, store.live);
+    for (const viewers of [2, 3, 2]) store.apply({ ...room, viewers });
     expect(camera.stir).not.toHaveBeenCalled();
     store.apply(token(3, 1, "b", []));
     store.choose(KEY);

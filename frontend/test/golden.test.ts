@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { Session } from "../src/session/session";
 import { parseMessage } from "../src/wire/parse";
 import type { Frame } from "../src/wire/types";
+import { streamed } from "./frames";
 import { FRAMES } from "./golden";
 
 function parsed(name: string): Frame[] {
@@ -35,9 +35,9 @@ describe("the gateway's frames", () => {
   });
 
   it("give a session when applied one after another", () => {
-    const session = new Session();
-    for (const name of Object.keys(FRAMES)) for (const frame of parsed(name)) session.apply(frame);
-    expect(session.room).toMatchObject({
+    const frames = Object.keys(FRAMES).flatMap(parsed);
+    const { session, presence } = streamed(...frames);
+    expect(presence).toMatchObject({
       room: "k3f9x2",
       presenting: true,
       presenter_token: "secret",

@@ -1,11 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { extentOf } from "../src/graph/extent";
-import { fraction, Layout, type Newcomer } from "../src/graph/layout";
-import { nameNodes } from "../src/graph/naming";
+import { extentOf } from "../src/graph/camera";
+import { fraction, Layout, type Newcomer } from "../src/graph/map/layout";
+import { nameNodes } from "../src/graph/names/choose";
+import { below, type Candidate, overlap, placeLabels } from "../src/graph/names/place";
 import { nearest } from "../src/graph/pick";
-import { below, type Candidate, overlap, placeLabels } from "../src/graph/placement";
-import { Session } from "../src/session/session";
-import { feature, started, token } from "./frames";
+import { feature, started, streamed, token } from "./frames";
 
 const STAGE = { left: 0, top: 0, width: 400, height: 300 };
 
@@ -174,18 +173,15 @@ describe("nearest", () => {
 
 describe("nameNodes", () => {
   it("names a label once, and every feature without one", () => {
-    const session = new Session();
-    session.apply(started(1, ["m/0", "m/1"]));
     const fired = (id: number, source: string, label?: string) =>
       feature(id, 1, { source, ...(label === undefined ? {} : { label }) });
-    session.apply(
-      token(2, 0, "a", [
-        fired(1, "m/0", "capitals"),
-        fired(2, "m/1", "capitals"),
-        fired(5, "m/0"),
-        fired(5, "m/1"),
-      ]),
-    );
+    const features = [
+      fired(1, "m/0", "capitals"),
+      fired(2, "m/1", "capitals"),
+      fired(5, "m/0"),
+      fired(5, "m/1"),
+    ];
+    const { session } = streamed(started(1, ["m/0", "m/1"]), token(2, 0, "a", features));
     const nodes = session.features.map(({ index }) => ({ index, x: 0, y: 0, radius: 3 }));
     const glow = Float32Array.of(1, 1, 1, 1);
     const attention = { glow, leads: [], chosen: null, hovered: null };
@@ -194,11 +190,9 @@ describe("nameNodes", () => {
   });
 
   it("begins with the strongest of the token on show, however faint they are", () => {
-    const session = new Session();
-    session.apply(started(1, ["m/0"]));
     const ids = [0, 1, 2, 3, 4];
     const fired = ids.map((id) => feature(id, 1, { source: "m/0", label: `name ${id}` }));
-    session.apply(token(2, 0, "a", fired));
+    const { session } = streamed(started(1, ["m/0"]), token(2, 0, "a", fired));
     const nodes = session.features.map(({ index }) => ({ index, x: 0, y: 0, radius: 3 }));
     const glow = Float32Array.of(0.2, 1, 0.1, 0.9, 0.1);
     const attention = { glow, leads: [3, 0, 2], chosen: null, hovered: null };

@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { featureKey } from "../src/session/state";
-import { Store } from "../src/session/store";
+import { featureKey } from "../src/state/feature";
+import { Store } from "../src/state/store";
 import { Inspector } from "../src/ui/inspector";
 import type { FeatureInfo } from "../src/wire/model";
 import { feature, SOURCE, started, token } from "./frames";
@@ -22,16 +22,10 @@ const INFO: FeatureInfo = {
 };
 
 function open(info: FeatureInfo | null = INFO) {
-  const store = new Store((run) => {
-    run();
-  });
+  const store = new Store();
   store.apply(started(1));
   store.apply(token(2, 0, "a", [feature(7, 5, { max: 20 }), feature(1, 5)]));
-  new Inspector(
-    store,
-    () => undefined,
-    () => Promise.resolve(info),
-  );
+  new Inspector(store, () => Promise.resolve(info));
   store.choose(KEY);
   return store;
 }
@@ -41,7 +35,7 @@ beforeEach(openDocument);
 describe("what the inspector learns", () => {
   it("reaches the filters, and takes away nothing that was known", async () => {
     const store = open();
-    store.filter([{ kind: "keep", pattern: "capitals" }]);
+    store.look({ filters: [{ kind: "keep", pattern: "capitals" }] });
     const { passVersion, chosen } = store;
     expect(chosen && store.passes(chosen)).toBe(false);
     await Promise.resolve();

@@ -1,16 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { Lights } from "../src/graph/lights";
-import { AFTERGLOW, FLOOR } from "../src/session/fade";
-import { featureKey } from "../src/session/state";
-import { Store } from "../src/session/store";
+import { featureKey } from "../src/state/feature";
+import { AFTERGLOW, FLOOR } from "../src/state/light";
+import { Store } from "../src/state/store";
 import { feature, started, token } from "./frames";
 
 const SOURCE = "m/0";
 
 function storeOf(...tokens: number[][]): Store {
-  const store = new Store((run) => {
-    run();
-  });
+  const store = new Store();
   store.apply(started(1, [SOURCE]));
   tokens.forEach((ids, i) => {
     store.apply(frameOf(i, ids));
@@ -110,7 +108,7 @@ describe("Lights", () => {
 
   it("show only the token looked at", () => {
     const store = storeOf([1, 2], [3]);
-    store.lookAt(0);
+    store.playhead.lookAt(0);
     const { glow, fresh } = settled(store);
     expect(glow[0]).toBeGreaterThan(0.5);
     expect(glow[2]).toBeCloseTo(FLOOR);

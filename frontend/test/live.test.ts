@@ -1,10 +1,9 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Live } from "../src/live";
-import { Player } from "../src/net/player";
-import { Store } from "../src/session/store";
-import { isBusy, statusOf } from "../src/ui/words";
+import { Live } from "../src/net/live";
+import { Store } from "../src/state/store";
 import type { Frame } from "../src/wire/types";
+import { isBusy, statusOf } from "../src/words/status";
 import { error, finished, started, token } from "./frames";
 
 const sockets: FakeSocket[] = [];
@@ -35,27 +34,24 @@ function room(name: string, seq: number): Frame {
   return { type: "room", seq, room: name, role: "presenter", ...presence };
 }
 
-/** A page in the room r1, and what main.ts wires of it. */
+/** A page in the room r1, and what app.ts wires of it. */
 function open() {
   history.replaceState(null, "", "/r/r1");
-  const store = new Store((run) => {
-    run();
-  });
-  const player = new Player(store, () => () => undefined);
-  const live = new Live(store, new URLSearchParams(), {
+  const store = new Store(() => () => undefined);
+  const live = new Live(store, new URLSearchParams());
+  live.start({
     view: () => undefined,
     begun: () => {
-      player.close();
+      store.playhead.close();
       if (store.session !== store.live) store.show(store.live);
     },
   });
-  live.start();
   const receive = (...frames: Frame[]): void => {
     for (const frame of frames) sockets.at(-1)?.onmessage?.({ data: JSON.stringify(frame) });
   };
   const play = (...frames: Frame[]): void => {
     const recorded = frames.map((frame) => ({ frame, time: null }));
-    player.open(recorded, { speed: 1, at: null, run: null });
+    store.playhead.open(recorded, { speed: 1, at: null, run: null });
   };
   const reconnect = (): URL | undefined => {
     sockets.at(-1)?.onclose?.();
@@ -98,7 +94,7 @@ describe("a recording on show", () => {
       "generating",
       null,
     ]);
-    expect([store.live.phase, store.live.lastSeq]).toEqual(["failed", 3]);
+    expect([store.room.stream.phase, store.room.stream.lastSeq]).toEqual(["failed", 3]);
   });
 
   it("is not failed when the room is gone", () => {
@@ -108,7 +104,7 @@ describe("a recording on show", () => {
     live.enter("token");
     // The server no longer knows the room.
     sockets.at(-1)?.onmessage?.({ data: JSON.stringify(error("unknown_room")) });
-    expect([store.session.phase, store.live.phase, store.room]).toEqual([
+    expect([store.session.phase, store.room.stream.phase, store.presence]).toEqual([
       "generating",
       "failed",
       null,
@@ -144,7 +140,7 @@ describe("a recording on show", () => {
   it("cannot move the page into another room, whatever frames it holds", () => {
     const { store, play, reconnect } = open();
     play(room("elsewhere", 0), ...RECORDED);
-    expect(store.room?.room).toBe("r1");
+    expect(store.presence?.room).toBe("r1");
     const query = reconnect()?.searchParams;
     expect(query?.get("room")).toBe("r1");
     expect(sockets.at(-1)?.entered).toMatchObject({ token: "secret of r1" });

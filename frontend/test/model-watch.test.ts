@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { type Answer, ModelWatch } from "../src/net/backend";
-import type { Backend } from "../src/session/store";
+import type { Backend } from "../src/state/store";
 import type { ModelInfo } from "../src/wire/model";
 
 function ready(model: string): Answer {

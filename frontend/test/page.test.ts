@@ -1,13 +1,13 @@
 // @vitest-environment happy-dom
 /** Parts of the page that stand in its document. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Store } from "../src/session/store";
+import { Store } from "../src/state/store";
 import { Controls } from "../src/ui/controls";
-import { Finding } from "../src/ui/finding";
 import { short } from "../src/ui/dom";
-import { PinnedView } from "../src/ui/pinned";
-import { Share } from "../src/ui/share";
-import { SourcesView } from "../src/ui/sources";
+import { showPinned } from "../src/ui/features";
+import { Finding } from "../src/ui/finding";
+import { SourcesView } from "../src/ui/model";
+import { Share } from "../src/ui/room";
 import { TextView } from "../src/ui/text";
 import { Tip } from "../src/ui/tip";
 import type { ModelInfo } from "../src/wire/model";
@@ -25,9 +25,7 @@ const ROOM: Frame = {
 };
 
 function open(...frames: Frame[]): Store {
-  const store = new Store((run) => {
-    run();
-  });
+  const store = new Store();
   store.set({ connection: { state: "open" } });
   for (const frame of frames) store.apply(frame);
   return store;
@@ -84,15 +82,18 @@ describe("the controls", () => {
       const text = live.map(({ textContent }) => textContent).join();
       if (said.at(-1) !== text) said.push(text);
     };
-    store.subscribe(read);
+    read();
     store.apply(started(1));
+    read();
     for (let step = 0; step < 5; step += 1) {
       store.apply(token(2 + step, step, "a", []));
       expect(element("#status").textContent.trim()).toBe(
         `Generating: token ${step + 1} of 8 at most`,
       );
+      read();
     }
     store.apply(finished(7));
+    read();
     expect(said).toEqual(["Ready.", "Generating", expect.stringContaining("Finished")]);
   });
 
@@ -231,7 +232,7 @@ describe("pins", () => {
     vi.spyOn(Storage.prototype, "setItem").mockImplementation(() => {
       throw new Error("full");
     });
-    new PinnedView(store);
+    showPinned(store);
     store.pin(`${SOURCE}/7`);
     expect(element("#pinned").hidden).toBe(false);
     press("Escape");

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { PlaceReply, PlaceRequest } from "../src/graph/layout.worker";
-import { Placing } from "../src/graph/placing";
-import { Session } from "../src/session/session";
-import { feature, SOURCE, started, token } from "./frames";
+import type { PlaceReply, PlaceRequest } from "../src/graph/map/layout.worker";
+import { Placing } from "../src/graph/map/placing";
+import type { Session } from "../src/state/session";
+import type { Store } from "../src/state/store";
+import { feature, SOURCE, started, streamed, token } from "./frames";
 
 class FakeWorker {
   onmessage: ((event: { data: PlaceReply }) => void) | null = null;
@@ -39,13 +40,13 @@ function placingOf(session: Session): Placing {
 }
 
 describe("Placing", () => {
+  let store: Store;
   let session: Session;
   beforeEach(() => {
     vi.useFakeTimers();
     vi.stubGlobal("Worker", FakeWorker);
-    session = new Session();
-    session.apply(started(1));
-    session.apply(token(2, 0, "a", [feature(1, 5), feature(7, 5)]));
+    store = streamed(started(1), token(2, 0, "a", [feature(1, 5), feature(7, 5)]));
+    session = store.session;
   });
   afterEach(() => {
     workers.length = 0;
@@ -56,7 +57,7 @@ describe("Placing", () => {
   it("asks again, another worker, after one has failed, and places everything", () => {
     const placing = placingOf(session);
     workers[0]?.answer();
-    session.apply(token(3, 1, "b", [feature(9, 5)]));
+    store.apply(token(3, 1, "b", [feature(9, 5)]));
     placing.request(session, [SOURCE]);
     workers[0]?.onerror?.();
     vi.advanceTimersByTime(60_000);
@@ -94,14 +95,14 @@ describe("Placing", () => {
 
 describe("the worker", () => {
   it("tells the page of a failure", async () => {
-    vi.doMock("../src/graph/atlas", () => ({
+    vi.doMock("../src/graph/map/atlas", () => ({
       Atlas: class {
         load = () => Promise.reject(new Error("no storage"));
       },
     }));
     const report = vi.fn();
     vi.stubGlobal("reportError", report);
-    await import("../src/graph/layout.worker");
+    await import("../src/graph/map/layout.worker");
     const newcomers = [{ index: 0, source: SOURCE, id: 1, level: 0 }];
     const { onmessage } = globalThis as unknown as { onmessage: (event: unknown) => void };
     onmessage({ data: { newcomers, ties: [] } });
@@ -109,6 +110,6 @@ describe("the worker", () => {
       expect(report).toHaveBeenCalledWith(new Error("no storage"));
     });
     vi.unstubAllGlobals();
-    vi.doUnmock("../src/graph/atlas");
+    vi.doUnmock("../src/graph/map/atlas");
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { listen } from "../src/graph/pointer";
+import { listen } from "../src/graph/pick";
 
 function pointed(): {
   told: string[];

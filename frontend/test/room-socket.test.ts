@@ -8,7 +8,7 @@ import {
   type SocketLike,
   socketPath,
 } from "../src/net/room-socket";
-import type { Connection } from "../src/session/store";
+import type { Connection } from "../src/state/store";
 import type { Frame } from "../src/wire/types";
 
 class FakeSocket implements SocketLike {

@@ -1,19 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { FLOOR, strength } from "../src/session/fade";
-import { nameOf, neighbours, newestToken, strongest } from "../src/session/query";
-import { Session } from "../src/session/session";
+import { nameOf } from "../src/state/feature";
+import { FLOOR, strength } from "../src/state/light";
+import { neighbours, strongest } from "../src/state/query";
+import { Store, tokenOf } from "../src/state/store";
 import type { Frame } from "../src/wire/types";
-import { error, feature, finished, SOURCE, started, token } from "./frames";
-
-function sessionOf(...frames: Frame[]): Session {
-  const session = new Session();
-  for (const frame of frames) session.apply(frame);
-  return session;
-}
+import { error, feature, finished, glowOf, SOURCE, started, streamed, token } from "./frames";
 
 describe("a log with a new epoch", () => {
   it("is followed from the place that the room frame gives", () => {
-    const session = sessionOf(started(1), token(2, 0, " a", []), token(3, 1, " b", []));
+    const store = streamed(started(1), token(2, 0, " a", []), token(3, 1, " b", []));
     const room: Frame = {
       type: "room",
       seq: 2,
@@ -22,35 +17,41 @@ describe("a log with a new epoch", () => {
       viewers: 1,
       open: false,
     };
-    session.apply(room);
-    session.apply({ ...error("gateway_lost"), seq: 3 });
-    session.apply(started(4));
-    expect([session.lastSeq, session.phase, session.tokens.length]).toEqual([4, "generating", 0]);
+    store.apply(room);
+    store.apply({ ...error("gateway_lost"), seq: 3 });
+    store.apply(started(4));
+    const { session } = store;
+    expect([session.stream.lastSeq, session.phase, session.tokens.length]).toEqual([
+      4,
+      "generating",
+      0,
+    ]);
   });
 });
 
 describe("a run", () => {
   it("goes through its phases", () => {
-    const session = new Session();
+    const store = new Store();
+    const { session } = store;
     expect(session.phase).toBe("idle");
-    session.requested();
+    store.room.stream.requested();
     expect(session.phase).toBe("requested");
-    session.apply({ type: "queued", seq: 1, position: 2 });
+    store.apply({ type: "queued", seq: 1, position: 2 });
     expect([session.phase, session.queuePosition]).toEqual(["queued", 2]);
-    session.apply(started(2));
-    session.apply(token(3, 0, " Paris", [feature(1, 2)]));
+    store.apply(started(2));
+    store.apply(token(3, 0, " Paris", [feature(1, 2)]));
     expect(session.phase).toBe("generating");
-    session.apply(finished(4));
+    store.apply(finished(4));
     expect(session.phase).toBe("finished");
     expect(session.outcome).toEqual({ reason: "length", generated: 1, seconds: 2 });
   });
 
   it("is stopped, not finished, after a cancel", () => {
-    expect(sessionOf(started(1), finished(2, "cancelled")).phase).toBe("stopped");
+    expect(streamed(started(1), finished(2, "cancelled")).session.phase).toBe("stopped");
   });
 
   it("adds up to the decoded text, tokens inside a character included", () => {
-    const session = sessionOf(
+    const { session } = streamed(
       started(1),
       {
         type: "prompt",
@@ -65,7 +66,7 @@ describe("a run", () => {
   });
 
   it("begins anew with the next one, but remembers its features", () => {
-    const session = sessionOf(
+    const { session } = streamed(
       started(1),
       token(2, 0, "a", [feature(1, 5)]),
       finished(3),
@@ -74,20 +75,20 @@ describe("a run", () => {
     expect(session.tokens).toEqual([]);
     expect(session.features).toHaveLength(1);
     expect(session.features[0]?.peak).toBe(5);
-    expect(session.features.map((f) => session.glowOf(f))).toEqual([FLOOR]);
+    expect(session.features.map((f) => glowOf(session, f))).toEqual([FLOOR]);
   });
 });
 
 describe("sequence numbers", () => {
   it("drop a frame that came before a reconnect", () => {
-    const session = sessionOf(started(1), token(2, 0, "a", []));
-    expect(session.apply(token(2, 0, "a", []))).toBe(false);
-    expect(session.tokens).toHaveLength(1);
+    const store = streamed(started(1), token(2, 0, "a", []));
+    expect(store.apply(token(2, 0, "a", []))).toBe(false);
+    expect(store.session.tokens).toHaveLength(1);
   });
 
   it("ignore room and error frames, which carry the newest number of the log", () => {
-    const session = sessionOf(started(1));
-    session.apply({
+    const store = streamed(started(1));
+    store.apply({
       type: "room",
       seq: 40,
       room: "r",
@@ -96,81 +97,82 @@ describe("sequence numbers", () => {
       open: false,
       presenter_token: "t",
     });
-    session.apply(error("busy", null, 40));
-    expect(session.lastSeq).toBe(1);
-    expect(session.apply(token(2, 0, "a", []))).toBe(true);
+    store.apply(error("busy", null, 40));
+    expect(store.room.stream.lastSeq).toBe(1);
+    expect(store.apply(token(2, 0, "a", []))).toBe(true);
   });
 
   it("keep the room's token if a later room frame has none", () => {
     const room = { type: "room", seq: 0, room: "r", role: "presenter", open: false } as const;
-    const session = sessionOf(
-      { ...room, viewers: 1, presenter_token: "t" },
-      { ...room, viewers: 2 },
-    );
-    expect(session.room).toMatchObject({ viewers: 2, presenter_token: "t" });
+    const store = streamed({ ...room, viewers: 1, presenter_token: "t" }, { ...room, viewers: 2 });
+    expect(store.presence).toMatchObject({ viewers: 2, presenter_token: "t" });
   });
 
   it("count from the start in the next room", () => {
-    const session = sessionOf(started(1), token(2, 0, "a", []));
-    session.leave();
-    expect([session.lastSeq, session.room, session.phase]).toEqual([0, null, "failed"]);
-    expect(session.apply(started(1))).toBe(true);
+    const store = streamed(started(1), token(2, 0, "a", []));
+    const { room, session } = store;
+    room.leave();
+    expect([room.stream.lastSeq, room.frame, session.phase]).toEqual([0, null, "failed"]);
+    expect(store.apply(started(1))).toBe(true);
   });
 });
 
 describe("errors", () => {
   it("that answer a request leave a running generation alone", () => {
-    const session = sessionOf(started(1), error("busy"));
+    const { session } = streamed(started(1), error("busy"));
     expect([session.phase, session.problem?.code]).toEqual(["generating", "busy"]);
   });
 
   it.each(["backend_lost", "generation_failed"])("%s ends it", (code) => {
-    expect(sessionOf(started(1), error(code)).phase).toBe("failed");
+    expect(streamed(started(1), error(code)).session.phase).toBe("failed");
   });
 
   it("refuse a request and name its field; the next start clears them", () => {
-    const session = new Session();
-    session.requested();
-    session.apply(error("empty_prompt", "prompt"));
+    const store = new Store();
+    const { session } = store;
+    store.room.stream.requested();
+    store.apply(error("empty_prompt", "prompt"));
     expect([session.phase, session.problem?.field]).toEqual(["failed", "prompt"]);
-    session.apply(started(1));
+    store.apply(started(1));
     expect(session.problem).toBeNull();
   });
 
   it("include a break while a request is on its way, until frames of it come", () => {
-    const session = new Session();
-    session.requested();
-    session.interrupted();
+    const store = new Store();
+    const { room, session } = store;
+    room.stream.requested();
+    room.interrupted();
     expect(session.phase).toBe("failed");
-    session.apply(started(1));
+    store.apply(started(1));
     expect([session.phase, session.problem]).toEqual(["generating", null]);
-    session.interrupted();
+    room.interrupted();
     expect(session.phase).toBe("generating");
   });
 });
 
 describe("features", () => {
   it("fade by half in six tokens and stay above the floor", () => {
-    const session = sessionOf(started(1), token(2, 0, "a", [feature(1, 4)]));
-    const glow = () => session.features.map((f) => session.glowOf(f))[0] ?? 0;
+    const store = streamed(started(1), token(2, 0, "a", [feature(1, 4)]));
+    const { session } = store;
+    const glow = () => session.features.map((f) => glowOf(session, f))[0] ?? 0;
     const before = glow();
-    for (let i = 0; i < 6; i += 1) session.apply(token(3 + i, 1 + i, "b", []));
+    for (let i = 0; i < 6; i += 1) store.apply(token(3 + i, 1 + i, "b", []));
     expect(glow()).toBeCloseTo(before / 2);
-    for (let i = 0; i < 60; i += 1) session.apply(token(9 + i, 7 + i, "b", []));
+    for (let i = 0; i < 60; i += 1) store.apply(token(9 + i, 7 + i, "b", []));
     expect(glow()).toBe(FLOOR);
   });
 
   it("do not get darker by a weak firing while they still glow", () => {
-    const session = sessionOf(
+    const { session } = streamed(
       started(1),
       token(2, 0, "a", [feature(1, 9)]),
       token(3, 1, "b", [feature(1, 0.5)]),
     );
-    expect(session.features.map((f) => session.glowOf(f))[0]).toBeGreaterThan(0.8);
+    expect(session.features.map((f) => glowOf(session, f))[0]).toBeGreaterThan(0.8);
   });
 
   it("take labels that come later, and keep them", () => {
-    const session = sessionOf(
+    const { session } = streamed(
       started(1),
       token(2, 0, "a", [feature(482, 4)]),
       { type: "labels", seq: 3, source: SOURCE, labels: { "482": "capitals", "9": "unseen" } },
@@ -180,7 +182,7 @@ describe("features", () => {
   });
 
   it("take their largest activation from the first frame that has it", () => {
-    const session = sessionOf(
+    const { session } = streamed(
       started(1),
       token(2, 0, "a", [feature(482, 4, { max: 16 }), feature(9, 4)]),
       token(3, 1, "b", [feature(482, 4), feature(9, 4)]),
@@ -194,7 +196,7 @@ describe("features", () => {
   });
 
   it("with the same number in two sources are two", () => {
-    const session = sessionOf(
+    const { session } = streamed(
       started(1),
       token(2, 0, "a", [feature(1, 4), feature(1, 4, { source: "axon-demo/3-res", layer: 3 })]),
     );
@@ -204,7 +206,7 @@ describe("features", () => {
 
 describe("queries", () => {
   const capital = { label: "capitals" };
-  const session = sessionOf(
+  const store = streamed(
     started(1, ["axon-demo/2-res", "axon-demo/3-res"]),
     token(2, 0, "a", [
       feature(1, 8, capital),
@@ -214,10 +216,11 @@ describe("queries", () => {
     token(3, 1, "b", [feature(2, 1, { label: "commas" })]),
     token(4, 2, "c", []),
   );
+  const { session } = store;
 
   it("put the strongest first, and a label of two layers once", () => {
     const [first] = session.tokens;
-    const names = first ? strongest(session, first, 5) : [];
+    const names = strongest(session, first?.active ?? [], 5);
     expect(names.map(({ feature: f, echoes }) => [nameOf(f), echoes.length])).toEqual([
       ["capitals", 1],
       ["commas", 0],
@@ -225,12 +228,12 @@ describe("queries", () => {
   });
 
   it("do not merge features without a label that have the same number", () => {
-    const nameless = sessionOf(
+    const { session: nameless } = streamed(
       started(1, ["axon-demo/2-res", "axon-demo/3-res"]),
       token(2, 0, "a", [feature(5, 8), feature(5, 6, { source: "axon-demo/3-res", layer: 3 })]),
     );
     const [first] = nameless.tokens;
-    const found = first ? strongest(nameless, first, 5) : [];
+    const found = strongest(nameless, first?.active ?? [], 5);
     expect(found.map(({ feature: f, echoes }) => [f.key, echoes.length])).toEqual([
       ["axon-demo/2-res/5", 0],
       ["axon-demo/3-res/5", 0],
@@ -238,7 +241,7 @@ describe("queries", () => {
   });
 
   it("take the newest token that has features", () => {
-    expect(newestToken(session)?.text).toBe("b");
+    expect(tokenOf(store)?.text).toBe("b");
   });
 
   it("find as neighbours those that fired at the same tokens", () => {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { Store } from "../src/session/store";
+import { follow, signal, touch } from "../src/state/signals";
+import { Store } from "../src/state/store";
 import type { ModelInfo } from "../src/wire/model";
-import { started } from "./frames";
+import type { Frame } from "../src/wire/types";
+import { feature, SOURCE, started, streamed, token } from "./frames";
 
 function serving(...ids: string[]): Store {
-  const store = new Store((run) => {
-    run();
-  });
+  const store = new Store();
   const sources = ids.map((id, layer) => ({
     id,
     hook: "",
@@ -39,23 +39,25 @@ describe("a failed query of the model", () => {
 
 describe("a view that fails", () => {
   it("is told of, but keeps no other from updating", () => {
-    const store = new Store((run) => {
-      run();
-    });
+    const changes = signal(0);
     let failing = false;
     let updates = 0;
-    store.subscribe(() => {
-      if (failing) throw new Error("a view failed");
+    follow(() => {
+      if (changes.value > 0 && failing) throw new Error("a view failed");
     });
-    store.subscribe(() => {
-      updates += 1;
+    follow(() => {
+      updates += changes.value >= 0 ? 1 : 0;
     });
     failing = true;
     const before = updates;
     expect(() => {
-      store.changed();
+      touch(changes);
     }).toThrow("a view failed");
     expect(updates).toBe(before + 1);
+    // It goes on following.
+    expect(() => {
+      touch(changes);
+    }).toThrow("a view failed");
   });
 });
 
@@ -63,15 +65,66 @@ describe("hidden sources", () => {
   it("are not asked for; if none is hidden, the server chooses", () => {
     const store = serving("m/0", "m/1");
     expect(store.wantedSources()).toBeUndefined();
-    store.set({ hidden: new Set(["m/0"]) });
+    store.look({ hidden: new Set(["m/0"]) });
     expect(store.wantedSources()).toEqual(["m/1"]);
     expect([store.shows("m/0"), store.shows("m/1")]).toEqual([false, true]);
   });
 
   it("of another model's recording hide nothing of this one", () => {
     const store = serving("m/0", "m/1");
-    store.set({ hidden: new Set(["recorded/3"]) });
+    store.look({ hidden: new Set(["recorded/3"]) });
     expect(store.wantedSources()).toBeUndefined();
     expect(store.shows("m/0")).toBe(true);
+  });
+});
+
+describe("a view", () => {
+  const counted = (read: (store: Store) => unknown): { store: Store; runs: () => number } => {
+    const store = streamed(started(1), token(2, 0, "a", [feature(1, 5)]));
+    let runs = 0;
+    follow(() => {
+      read(store);
+      runs += 1;
+    });
+    return { store, runs: () => runs };
+  };
+
+  it("runs again for what it has read, and for nothing else", () => {
+    const { store, runs } = counted(({ chosen, filters }) => [chosen, filters]);
+    store.hover(`${SOURCE}/1`);
+    store.set({ connection: { state: "open" } });
+    store.look({ links: 0.5 });
+    store.pin(`${SOURCE}/1`);
+    expect(runs()).toBe(1);
+    store.choose(`${SOURCE}/1`);
+    expect(runs()).toBe(2);
+  });
+
+  it("runs once for one frame of the room, however much that changes", () => {
+    const { store, runs } = counted(({ session, playhead }) => [session.phase, playhead.at]);
+    store.apply(started(3));
+    expect(runs()).toBe(2);
+  });
+
+  it("follows who is in the room", () => {
+    const { store, runs } = counted(({ presence }) => presence?.viewers);
+    store.apply({ type: "room", seq: 2, room: "r", role: "viewer", viewers: 3, open: false });
+    expect(runs()).toBe(2);
+  });
+});
+
+describe("a branch of a run", () => {
+  it("has tokens of its own, and takes none of the one on show", () => {
+    const { session } = streamed(
+      started(1),
+      token(2, 0, "a", [feature(1, 5)]),
+      { ...token(3, 0, "b", [feature(2, 5)]), branch: 1 } as Frame,
+      token(4, 1, "c", []),
+    );
+    expect(session.tokens.map(({ text }) => text)).toEqual(["a", "c"]);
+    const other = session.stream.newest?.branch(1);
+    expect(other?.tokens.map(({ text, active }) => [text, active[0]?.feature.id])).toEqual([
+      ["b", 2],
+    ]);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { columnsOf, firstFrom, indexAt, nextFiring, placeOf, roomFor } from "../src/session/track";
+import { columnsOf, firstFrom, indexAt, nextFiring, placeOf, roomFor } from "../src/ui/strip";
 
 describe("places on a strip", () => {
   it("give back their tokens, however many there are", () => {

@@ -1,19 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { Session } from "../src/session/session";
-import { Store } from "../src/session/store";
+import { Store } from "../src/state/store";
 import type { ModelInfo } from "../src/wire/model";
 import type { Frame } from "../src/wire/types";
-import {
-  ADVICE,
-  bannerOf,
-  connectionOf,
-  ITS_OWN_WORDS,
-  progressOf,
-  sayProblem,
-  statusOf,
-} from "../src/ui/words";
+import { ADVICE, ITS_OWN_WORDS } from "../src/words/en";
+import { bannerOf, connectionOf, progressOf, sayProblem, statusOf } from "../src/words/status";
+import { error, feature, finished, replayed, started, token } from "./frames";
 import { CODES } from "./golden";
-import { error, feature, finished, started, token } from "./frames";
 
 const MODEL: ModelInfo = {
   model: "axon-demo",
@@ -24,9 +16,7 @@ const MODEL: ModelInfo = {
 };
 
 function live(...frames: Frame[]): Store {
-  const store = new Store((run) => {
-    run();
-  });
+  const store = new Store();
   store.set({ backend: { state: "ready", model: MODEL }, connection: { state: "open" } });
   for (const frame of frames) store.apply(frame);
   return store;
@@ -66,7 +56,7 @@ describe("statusOf", () => {
 
   it("says what to do about an error, but not over a running generation", () => {
     const store = live();
-    store.session.requested();
+    store.room.stream.requested();
     store.apply(error("queue_full"));
     expect(statusOf(store)).toMatchObject({ tone: "problem" });
     expect(statusOf(store).text).toContain("Try again in a minute");
@@ -77,9 +67,7 @@ describe("statusOf", () => {
 
 describe("a recording of another model", () => {
   it("is not passed off as one of the model that is there", () => {
-    const store = live();
-    store.show(new Session());
-    store.apply(started(1));
+    const store = replayed(started(1));
     expect(bannerOf(store, false)?.text).toBe("Recording of an earlier run");
     store.set({ backend: { state: "ready", model: { ...MODEL, model: "gpt2-small" } } });
     expect(bannerOf(store, false)?.text).toBe("Recording of an earlier run of axon-demo");

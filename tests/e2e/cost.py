@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 from playwright.async_api import Page
@@ -59,6 +60,24 @@ async def yardstick_ms(page: Page) -> float:
         }"""
     )
     return took
+
+
+@contextlib.asynccontextmanager
+async def script_ms(page: Page) -> AsyncIterator[list[float]]:
+    """Milliseconds of script that the main thread runs meanwhile, in its own time, once left."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    async def so_far() -> float:
+        metrics = (await session.send("Performance.getMetrics"))["metrics"]
+        found = next(metric["value"] for metric in metrics if metric["name"] == "ScriptDuration")
+        return 1000 * float(found)
+
+    before = await so_far()
+    spent: list[float] = []
+    yield spent
+    spent.append(await so_far() - before)
+    await session.detach()
 
 
 async def heap_bytes(page: Page) -> int:

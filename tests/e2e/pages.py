@@ -36,10 +36,12 @@ async def set_knobs(page: Page, knobs: Mapping[str, object]) -> None:
 
 
 async def wait_for(page: Page, condition: str, seconds: float = 30) -> None:
-    """Waits until an expression over `window.axon` holds."""
+    """Waits until an expression over `window.axon` holds, and the page's views follow it."""
     await page.wait_for_function(
         f"(() => {{ const a = axon; return {condition} }})()", timeout=1000 * seconds
     )
+    # They follow once a frame.
+    await page.evaluate("new Promise(requestAnimationFrame)")
 
 
 async def stop_after(page: Page, tokens: int) -> None:

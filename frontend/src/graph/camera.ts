@@ -1,7 +1,7 @@
 /** The camera: orbit by hand, fit, fly to a node or a pose, and drift slowly if left alone. */
 import { PerspectiveCamera, Vector3 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
-import type { Box } from "./placement";
+import type { Box } from "./names/place";
 
 const FIELD_OF_VIEW = 36;
 const FLIGHT_MS = 900;
@@ -85,9 +85,7 @@ export class CameraRig {
     this.controls = new OrbitControls(this.camera, element);
     this.controls.enableDamping = true;
     this.controls.autoRotateSpeed = DRIFT;
-    this.controls.addEventListener("start", () => {
-      this.taken();
-    });
+    this.controls.addEventListener("start", () => this.taken());
     this.controls.addEventListener("change", () => {
       this.untold = this.byUser;
       // A change within a frame is drawn by that frame.
@@ -287,4 +285,24 @@ function easeInOut(t: number): number {
 /** For a camera that is moving already: a slow start at every new pose would never catch up. */
 function easeOut(t: number): number {
   return 1 - (1 - t) ** 2;
+}
+
+/** Share of the nodes that must be inside. */
+const SHARE = 0.93;
+const LEAST_RADIUS = 60;
+const LEAST_HALF_HEIGHT = 24;
+
+/** @param places x, y, z of each node in `indices`, by 3 * index */
+export function extentOf(places: Float32Array, indices: readonly number[]): Extent {
+  const radii = Float32Array.from(indices, (i) =>
+    Math.hypot(places[3 * i] ?? 0, places[3 * i + 2] ?? 0),
+  ).sort();
+  const heights = Float32Array.from(indices, (i) => places[3 * i + 1] ?? 0).sort();
+  const low = heights[Math.floor((1 - SHARE) * heights.length)] ?? 0;
+  const high = heights[Math.ceil(SHARE * heights.length) - 1] ?? 0;
+  return {
+    centre: new Vector3(0, (low + high) / 2, 0),
+    radius: Math.max(LEAST_RADIUS, radii[Math.ceil(SHARE * radii.length) - 1] ?? 0),
+    halfHeight: Math.max(LEAST_HALF_HEIGHT, (high - low) / 2),
+  };
 }

@@ -1,8 +1,8 @@
 /** What the camera goes to: the feature that was chosen, or the pose of somebody who is followed. */
 import { Vector3 } from "three";
-import type { Store } from "../session/store";
+import type { Store } from "../state/store";
 import type { CameraRig, Extent, Pose } from "./camera";
-import type { Placing } from "./placing";
+import type { Placing } from "./map/placing";
 
 export class Gaze {
   private session;
@@ -63,8 +63,8 @@ export class Gaze {
 
   /** What is looked at keeps the picture drifting; a viewer who comes or goes does not. */
   stir(): void {
-    const { session, at, wanted, hovered } = this.store;
-    const seen = [session.runs, session.tokens.length, at, wanted, hovered].join();
+    const { session, playhead, wanted, hovered } = this.store;
+    const seen = [session.runs, session.tokens.length, playhead.at, wanted, hovered].join();
     if (seen !== this.seen) this.rig.stir(performance.now());
     this.seen = seen;
   }

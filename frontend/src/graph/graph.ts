@@ -1,23 +1,21 @@
 /** The graph: puts nodes, links, labels and camera together; draws only if something changed. */
 import { ColorManagement, LinearSRGBColorSpace, Scene, Vector2, WebGLRenderer } from "three";
-import type { FeatureKey } from "../session/state";
-import type { Store } from "../session/store";
-import { CameraRig, type Extent, type Pose } from "./camera";
-import { Captions } from "./captions";
-import { extentOf } from "./extent";
+import type { FeatureKey } from "../state/feature";
+import { follow } from "../state/signals";
+import type { Store } from "../state/store";
+import { CameraRig, type Extent, extentOf, type Pose } from "./camera";
 import { Gaze } from "./gaze";
-import { Labels } from "./labels";
 import { Lights } from "./lights";
-import { FrameLoop } from "./loop";
+import { FrameLoop, type GraphStatistics } from "./loop";
+import { Placing } from "./map/placing";
+import { Captions } from "./names/choose";
+import { Labels } from "./names/draw";
+import { below, type Box, within } from "./names/place";
 import { NodeCloud } from "./nodes";
-import type { GraphStatistics } from "./overlay";
-import { hueOf, type Rgb } from "./palette";
-import { nearest, type OnScreen, Projector } from "./pick";
+import { hueAmong, type Rgb, themed } from "./palette";
+import { listen, nearest, type OnScreen, Projector } from "./pick";
 import { compose } from "./picture";
-import { Placing } from "./placing";
-import { below, type Box, within } from "./placement";
-import { listen } from "./pointer";
-import { Web } from "./web";
+import { Web } from "./threads";
 
 export type { Pose } from "./camera";
 
@@ -73,21 +71,20 @@ export class Graph {
     this.session = store.session;
     this.renderer = new WebGLRenderer({ canvas: host.canvas, antialias: true });
     this.renderer.outputColorSpace = LinearSRGBColorSpace;
-    this.renderer.setClearColor(0x0a0c10, 1);
+    this.renderer.setClearColor(themed("ground"), 1);
     this.scene.add(this.web.drawn.lines, ...this.nodes.meshes);
-    this.rig = new CameraRig(host.canvas, () => {
-      this.redraw();
-    });
-    this.placing = new Placing((indices) => {
-      this.place(indices);
-    });
+    this.rig = new CameraRig(host.canvas, () => this.redraw());
+    this.placing = new Placing((indices) => this.place(indices));
     this.gaze = new Gaze(store, this.rig, this.placing, () => this.extent());
     this.projector = new Projector(this.rig, this.placing, this.lights);
     this.captions = new Captions(new Labels(host.labels), store, this.lights, this.projector);
     this.listen();
     this.resize();
-    store.subscribe(() => {
-      this.sync();
+    follow(this.sync);
+    // A hover asks for its ring and its name alone.
+    follow(() => {
+      this.gaze.stir();
+      this.redraw();
     });
   }
 
@@ -129,7 +126,7 @@ export class Graph {
       title: run ? `${run.model}: ${run.prompt}` : "",
       text: tokens.map(({ text }) => text.replaceAll("\n", " ")).join(""),
       sources: this.sourceIds
-        .map((name, i) => ({ name, hue: hueOf(i, this.sourceIds.length) }))
+        .map((name) => ({ name, hue: hueAmong(this.sourceIds, name) }))
         .filter(({ name }) => this.store.shows(name)),
     });
   }
@@ -164,7 +161,7 @@ export class Graph {
     this.loop.wake();
   }
 
-  private sync(): void {
+  private readonly sync = (): void => {
     if (this.session !== this.store.session) this.restart();
     this.updateSources();
     this.nodes.count = this.session.features.length;
@@ -172,9 +169,8 @@ export class Graph {
     this.takeEvidence();
     this.placing.request(this.session, this.sourceIds);
     this.gaze.go();
-    this.gaze.stir();
     this.redraw();
-  }
+  };
 
   /** Evidence is weighed anew after tokens, and at once when the slider moves. */
   private takeEvidence(): void {
@@ -207,8 +203,7 @@ export class Graph {
   }
 
   private hue(index: number): Rgb {
-    const source = this.session.features[index]?.source ?? "";
-    return hueOf(this.sourceIds.indexOf(source), this.sourceIds.length);
+    return hueAmong(this.sourceIds, this.session.features[index]?.source ?? "");
   }
 
   private place(indices: readonly number[]): void {
@@ -278,9 +273,7 @@ export class Graph {
       press: (x, y) => {
         pressed = this.keyOf(this.under(x, y));
       },
-      tap: () => {
-        this.store.choose(pressed);
-      },
+      tap: () => this.store.choose(pressed),
       over: (at) => {
         this.rig.stir(performance.now());
         this.hover(at && this.under(at.x, at.y));
@@ -289,9 +282,7 @@ export class Graph {
     stage.addEventListener("keydown", (event) => {
       if (event.target === stage && this.rig.key(event.key)) event.preventDefault();
     });
-    canvas.addEventListener("webglcontextlost", () => {
-      this.host.drawable(false);
-    });
+    canvas.addEventListener("webglcontextlost", () => this.host.drawable(false));
     canvas.addEventListener("webglcontextrestored", () => {
       this.host.drawable(true);
       this.redraw();

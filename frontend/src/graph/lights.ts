@@ -1,9 +1,8 @@
 /** The light of every node: what it should be at the token on show, and the way there. */
-import { AFTERGLOW, FLOOR } from "../session/fade";
-import { lightsAt } from "../session/moment";
-import type { Session } from "../session/session";
-import type { Token } from "../session/state";
-import type { Store } from "../session/store";
+import { grown } from "../state/arrays";
+import { AFTERGLOW, FLOOR, lightsAt } from "../state/light";
+import type { Token } from "../state/log";
+import type { Store } from "../state/store";
 
 /** Time constants: of a node's light, and of its swelling, which is gone after about 200 ms. */
 const SETTLE_MS = 70;
@@ -42,28 +41,29 @@ export class Lights {
   private seen = { runs: 0, tokens: 0 };
   /** The token that was looked at last. */
   private at: Token | null = null;
+  /** Lights above the floor, by feature number: all others are at the floor, or hidden. */
+  private lit = new Map<number, number>();
 
-  /** Reads from the store what every node should look like now. */
+  /** Reads from the store what every node should look like now; touches only what has changed. */
   aim(store: Store): void {
-    const { session } = store;
-    this.reserve(session.features.length);
-    this.filter(store);
-    this.count = session.features.length;
+    const { features } = store.session;
+    this.reserve(features.length);
+    const again = this.passVersion === store.passVersion ? this.count : 0;
+    this.passVersion = store.passVersion;
+    this.count = features.length;
+    for (let i = again; i < this.count; i += 1) this.askAgain(store, i);
     this.takeTokens(store);
-    const token = store.token ?? session.tokens.at(-1);
-    const next = this.lightsOf(session, store.token);
-    const newest = new Uint8Array(this.count);
-    for (const { feature } of token?.active ?? []) newest[feature.index] = 1;
-    this.swellAt(store.token);
-    dimOlder(next, newest);
-    this.lendToChosen(store, next);
-    for (let i = 0; i < this.count; i += 1) {
-      const target = this.shown[i] === 1 ? (next[i] ?? 0) : HIDDEN;
-      const moved = this.target[i] !== target || this.fresh[i] !== newest[i];
-      this.target[i] = target;
-      this.fresh[i] = newest[i] ?? 0;
-      if (moved) this.move(i);
-    }
+    const { at, token } = store.playhead;
+    const newest = new Set<number>();
+    for (const { feature } of store.session.tokens[at]?.active ?? []) newest.add(feature.index);
+    if (token !== this.at) this.swell(token);
+    const before = this.lit;
+    this.lit = lightsOf(store, at, newest);
+    // `forEach` makes no pair for each entry, of which there are a thousand.
+    before.forEach((_, i) => {
+      if (!this.lit.has(i)) this.set(i, FLOOR, 0);
+    });
+    this.lit.forEach((light, i) => this.set(i, light, newest.has(i) ? 1 : 0));
   }
 
   /** A feature fired at the newest token, or has just found its place: swell. */
@@ -75,6 +75,7 @@ export class Lights {
   restart(): void {
     for (const array of [this.glow, this.target, this.pulse, this.fresh]) array.fill(0);
     this.isMoving.fill(0);
+    this.lit.clear();
     this.movingCount = 0;
     this.count = 0;
     this.passVersion = -1;
@@ -128,17 +129,19 @@ export class Lights {
     this.moving[this.movingCount++] = i;
   }
 
-  /** Asks the store which features pass: all after a change of filters, else the new ones. */
-  private filter(store: Store): void {
-    const { features } = store.session;
-    const from = this.passVersion === store.passVersion ? this.count : 0;
-    this.passVersion = store.passVersion;
-    for (let i = from; i < features.length; i += 1) this.askAgain(store, i);
+  private set(i: number, light: number, fresh: number): void {
+    const target = this.shown[i] === 1 ? light : HIDDEN;
+    if (this.target[i] === target && this.fresh[i] === fresh) return;
+    this.target[i] = target;
+    this.fresh[i] = fresh;
+    this.move(i);
   }
 
-  private askAgain(store: Store, index: number): void {
-    const feature = store.session.features[index];
-    this.shown[index] = feature && store.passes(feature) ? 1 : 0;
+  /** Asks the store whether a feature is on show. */
+  private askAgain(store: Store, i: number): void {
+    const feature = store.session.features[i];
+    this.shown[i] = feature && store.passes(feature) ? 1 : 0;
+    this.set(i, this.lit.get(i) ?? FLOOR, this.fresh[i] ?? 0);
   }
 
   /** Features of new tokens swell, and are filtered again: having fired, they may pass now. */
@@ -155,59 +158,40 @@ export class Lights {
   }
 
   /** The features of a token just looked at swell, as they did when it was the newest. */
-  private swellAt(token: Token | null): void {
-    if (token === this.at) return;
+  private swell(token: Token | null): void {
     this.at = token;
     for (const { feature } of token?.active ?? []) this.fire(feature.index);
   }
 
-  /** The features' fading glow: now, or as it was at the token looked at. */
-  private lightsOf(session: Session, token: Token | null): Float32Array {
-    const lights = new Float32Array(this.count).fill(FLOOR);
-    if (token) {
-      for (const [feature, light] of lightsAt(session, token.index)) lights[feature.index] = light;
-    } else {
-      for (const feature of session.features) lights[feature.index] = session.glowOf(feature);
-    }
-    return lights;
-  }
-
-  private lendToChosen({ chosen, session }: Store, lights: Float32Array): void {
-    if (!chosen) return;
-    const apart = new Map([[chosen.index, CHOSEN_LIGHT]]);
-    for (const { a, b } of session.links.around(chosen.index, NEIGHBOURS_SHOWN)) {
-      apart.set(a === chosen.index ? b : a, NEIGHBOUR_LIGHT);
-    }
-    for (let i = 0; i < lights.length; i += 1) {
-      const light = lights[i] ?? 0;
-      const lent = apart.get(i);
-      lights[i] = Math.max(lent ?? FLOOR, lent === undefined ? STEP_BACK * light : light);
-    }
-  }
-
   private reserve(count: number): void {
-    if (count <= this.glow.length) return;
-    const size = Math.max(count, 2 * this.glow.length);
-    this.glow = grown(this.glow, new Float32Array(size));
-    this.target = grown(this.target, new Float32Array(size));
-    this.pulse = grown(this.pulse, new Float32Array(size));
-    this.fresh = grown(this.fresh, new Float32Array(size));
-    this.touched = grown(this.touched, new Uint32Array(size));
-    this.isTouched = grown(this.isTouched, new Uint8Array(size));
-    this.shown = grown(this.shown, new Uint8Array(size));
-    this.moving = grown(this.moving, new Uint32Array(size));
-    this.isMoving = grown(this.isMoving, new Uint8Array(size));
+    this.glow = grown(this.glow, count);
+    this.target = grown(this.target, count);
+    this.pulse = grown(this.pulse, count);
+    this.fresh = grown(this.fresh, count);
+    this.touched = grown(this.touched, count);
+    this.isTouched = grown(this.isTouched, count);
+    this.shown = grown(this.shown, count);
+    this.moving = grown(this.moving, count);
+    this.isMoving = grown(this.isMoving, count);
   }
 }
 
-/** Features that are not of the newest token lose light at once, and fade from there. */
-function dimOlder(lights: Float32Array, newest: Uint8Array): void {
-  for (let i = 0; i < lights.length; i += 1) {
-    if (newest[i] === 0) lights[i] = Math.max(FLOOR, AFTERGLOW * (lights[i] ?? 0));
+/** Lights above the floor at a token, and those that the chosen feature and its company are lent. */
+function lightsOf(store: Store, at: number, newest: ReadonlySet<number>): Map<number, number> {
+  const { chosen, session } = store;
+  const lights = lightsAt(session, at);
+  // What is not of the newest token loses light at once, and fades from there.
+  lights.forEach((light, i) => {
+    if (!newest.has(i)) lights.set(i, Math.max(FLOOR, AFTERGLOW * light));
+  });
+  for (const index of newest) if (!lights.has(index)) lights.set(index, FLOOR);
+  if (!chosen) return lights;
+  const lent = new Map([[chosen.index, CHOSEN_LIGHT]]);
+  for (const { a, b } of session.links.around(chosen.index, NEIGHBOURS_SHOWN)) {
+    lent.set(a === chosen.index ? b : a, NEIGHBOUR_LIGHT);
   }
-}
-
-function grown<T extends Float32Array | Uint32Array | Uint8Array>(old: T, larger: T): T {
-  larger.set(old);
-  return larger;
+  for (const [i, light] of lights)
+    if (!lent.has(i)) lights.set(i, Math.max(FLOOR, STEP_BACK * light));
+  for (const [i, least] of lent) if (i >= 0) lights.set(i, Math.max(least, lights.get(i) ?? FLOOR));
+  return lights;
 }

@@ -4,6 +4,7 @@
  * `test/palette.test.ts` measures it. Luminances differ as well, so that neighbours stay apart on a
  * washed-out projector.
  */
+
 export type Rgb = readonly [number, number, number];
 
 const AMBER: Rgb = [255, 178, 74];
@@ -32,6 +33,32 @@ const HUES: readonly Rgb[] = [
 export function hueOf(place: number, sources: number): Rgb {
   const hues = FEW[sources] ?? HUES;
   return hues[place % hues.length] ?? AMBER;
+}
+
+/** The hue of a source among all of them. */
+export function hueAmong(sources: readonly string[], source: string): Rgb {
+  return hueOf(sources.indexOf(source), sources.length);
+}
+
+/** Colours of the theme, by their names in the style sheet. */
+type Colour = "ground" | "ink" | "quiet" | "silent" | "silent-later";
+
+/** Asked for once: the browser works them out anew each time. */
+const colours = new Map<Colour, string>();
+
+/** A colour of the theme for what a canvas shows, `#rrggbb`. */
+export function themed(colour: Colour): string {
+  const { documentElement } = document;
+  const known =
+    colours.get(colour) ?? getComputedStyle(documentElement).getPropertyValue(`--${colour}`).trim();
+  colours.set(colour, known);
+  return known;
+}
+
+/** A `#rrggbb` in parts. */
+export function rgbOf(colour: string): Rgb {
+  const part = (at: number): number => parseInt(colour.slice(at, at + 2), 16);
+  return [part(1), part(3), part(5)];
 }
 
 export function css([r, g, b]: Rgb): string {

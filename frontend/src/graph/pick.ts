@@ -1,9 +1,9 @@
-/** Where nodes are on the canvas, and which one is at a point of it. */
+/** Where nodes are on the canvas, which one a pointer is over, and taps on them. */
 import { Vector3 } from "three";
 import type { CameraRig } from "./camera";
 import type { Lights } from "./lights";
+import type { Placing } from "./map/placing";
 import { coreRadius, LARGEST } from "./nodes";
-import type { Placing } from "./placing";
 
 export interface OnScreen {
   index: number;
@@ -76,4 +76,32 @@ export function nearest(nodes: Iterable<OnScreen>, x: number, y: number): number
     }
   }
   return best;
+}
+
+/** A pointer that has moved more pixels than this turns the picture; only a tap chooses. */
+const TAP = 5;
+
+export interface PointerEvents {
+  press(x: number, y: number): void;
+  /** It was released about where it was pressed. */
+  tap(): void;
+  /** With coordinates on the canvas, or null when the pointer has left it. */
+  over(at: { x: number; y: number } | null): void;
+}
+
+export function listen(canvas: HTMLCanvasElement, events: PointerEvents): void {
+  let down: { x: number; y: number } | null = null;
+  canvas.addEventListener("pointerdown", ({ offsetX: x, offsetY: y, button, isPrimary }) => {
+    // Neither another button nor the second finger of a pinch taps; nor does the first finger then.
+    down = button === 0 && isPrimary ? { x, y } : null;
+    if (down) events.press(x, y);
+  });
+  canvas.addEventListener("pointerup", ({ offsetX: x, offsetY: y, isPrimary }) => {
+    if (down && isPrimary && Math.hypot(x - down.x, y - down.y) <= TAP) events.tap();
+  });
+  canvas.addEventListener("pointermove", ({ offsetX: x, offsetY: y, buttons, pointerType }) => {
+    // A finger cannot hover: what it tapped would stay lit.
+    if (buttons === 0 && pointerType !== "touch") events.over({ x, y });
+  });
+  canvas.addEventListener("pointerleave", () => events.over(null));
 }

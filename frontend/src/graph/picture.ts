@@ -1,7 +1,7 @@
 /** The exported picture: nodes and links, the labels on show, the text, and the sources' hues. */
-import { type Caption, penOf } from "./labels";
-import { css, type Rgb } from "./palette";
-import type { Box } from "./placement";
+import { type Caption, penOf } from "./names/draw";
+import type { Box } from "./names/place";
+import { css, type Rgb, themed } from "./palette";
 
 export interface Subject {
   /** Drawn just before, so that it can be read. */
@@ -17,9 +17,6 @@ export interface Subject {
   sources: readonly { name: string; hue: Rgb }[];
 }
 
-const GROUND = "#0a0c10";
-const INK = "#eceef2";
-const QUIET = "#9aa4b2";
 const FAMILY = '"Source Sans 3 Variable", "Source Sans 3", sans-serif';
 /** Width of the dark line around a label's letters. */
 const OUTLINE = 4;
@@ -38,7 +35,7 @@ export function compose(subject: Subject): Promise<Blob> {
   canvas.height = Math.round((head + stage.height + foot) * ratio);
   const pen = penOf(canvas);
   pen.scale(ratio, ratio);
-  pen.fillStyle = GROUND;
+  pen.fillStyle = themed("ground");
   pen.fillRect(0, 0, stage.width, head + stage.height + foot);
   drawHead(pen, subject);
   pen.translate(0, head);
@@ -58,13 +55,13 @@ function drawHead(pen: CanvasRenderingContext2D, { title, text, stage }: Subject
   const width = stage.width - 2 * MARGIN;
   pen.textBaseline = "middle";
   pen.font = `600 16px ${FAMILY}`;
-  pen.fillStyle = INK;
+  pen.fillStyle = themed("ink");
   pen.fillText("Axon", MARGIN, MARGIN + LINE / 2);
   const used = pen.measureText("Axon  ").width;
   pen.font = `400 16px ${FAMILY}`;
-  pen.fillStyle = QUIET;
+  pen.fillStyle = themed("quiet");
   pen.fillText(start(pen, title, width - used), MARGIN + used, MARGIN + LINE / 2);
-  pen.fillStyle = INK;
+  pen.fillStyle = themed("ink");
   pen.fillText(end(pen, text, width), MARGIN, MARGIN + 1.5 * LINE);
 }
 
@@ -86,7 +83,7 @@ function drawCaption(pen: CanvasRenderingContext2D, caption: Caption, stage: Box
   pen.font = font;
   pen.lineJoin = "round";
   pen.lineWidth = OUTLINE;
-  pen.strokeStyle = GROUND;
+  pen.strokeStyle = themed("ground");
   pen.strokeText(text, x, y);
   pen.fillStyle = colour;
   pen.fillText(text, x, y);
@@ -125,7 +122,7 @@ function drawLegend(pen: CanvasRenderingContext2D, rows: readonly (readonly Entr
       pen.beginPath();
       pen.arc(x + DOT, y, DOT, 0, 2 * Math.PI);
       pen.fill();
-      pen.fillStyle = QUIET;
+      pen.fillStyle = themed("quiet");
       pen.fillText(name, x + 4 * DOT, y);
     }
   });

@@ -1,5 +1,7 @@
-/** Asks GET /api/model, repeatedly until a model is ready, and GET /api/features. */
-import type { Backend } from "../session/store";
+/** Asks the server: of its models, repeatedly until one is ready, and of features. */
+import type { Feature } from "../state/feature";
+import { follow } from "../state/signals";
+import type { Backend, Store } from "../state/store";
 import { asObject } from "../wire/check";
 import {
   type FeatureFacts,
@@ -148,5 +150,68 @@ async function ask<T>(path: string, parse: (value: unknown) => T): Promise<T | n
     return response.ok ? parse(await response.json()) : null;
   } catch {
     return null;
+  }
+}
+
+/** Features per query. */
+const AT_ONCE = 256;
+/** Time between two queries, and after one that failed. */
+const PAUSE_MS = 500;
+const RETRY_MS = 10_000;
+
+const NOTHING: FeatureFacts = { label: null, density: null, max_activation: null };
+
+export type AskForFacts = (
+  source: string,
+  indices: readonly number[],
+) => Promise<Map<number, FeatureFacts> | null>;
+
+export class Facts {
+  private readonly asked = new WeakSet<Feature>();
+  private asking = false;
+
+  constructor(
+    private readonly store: Store,
+    private readonly ask: AskForFacts,
+  ) {
+    follow(() => {
+      const some = this.next();
+      if (some.length > 0 && !this.asking) void this.fetch();
+    });
+  }
+
+  /** Whether a filter needs densities. */
+  private wanted(): boolean {
+    return this.store.filters.some(({ kind }) => kind === "density");
+  }
+
+  /** Asks source by source, until there is an answer about every feature. */
+  private async fetch(): Promise<void> {
+    this.asking = true;
+    for (let some = this.next(); some.length > 0; some = this.next()) {
+      const source = some[0]?.source ?? "";
+      const found = await this.ask(
+        source,
+        some.map(({ id }) => id),
+      );
+      for (const feature of found ? some : []) {
+        this.asked.add(feature);
+        this.store.learn(feature, found?.get(feature.id) ?? NOTHING);
+      }
+      await new Promise((resolve) => setTimeout(resolve, found ? PAUSE_MS : RETRY_MS));
+    }
+    this.asking = false;
+  }
+
+  private next(): Feature[] {
+    if (!this.wanted()) return [];
+    const { session, model } = this.store;
+    // The server knows nothing of the sources of another model's recording.
+    const sources = new Set(model?.sources.map(({ id }) => id));
+    const unknown = session.features.filter(
+      (feature) =>
+        feature.density === null && sources.has(feature.source) && !this.asked.has(feature),
+    );
+    return unknown.filter(({ source }) => source === unknown[0]?.source).slice(0, AT_ONCE);
   }
 }

@@ -1,5 +1,5 @@
 /** The live socket: opens a room, parses its frames, and reconnects by itself after a break. */
-import type { Connection } from "../session/store";
+import type { Connection } from "../state/store";
 import type { WireError } from "../wire/check";
 import { parseMessage } from "../wire/parse";
 import type { EnterRequest, ErrorFrame, Frame, PingRequest } from "../wire/types";
@@ -148,9 +148,9 @@ export class RoomSocket {
     this.cancelCheck?.();
     this.cancelCheck = this.environment.wait(SILENT_MS, () => {
       this.send({ type: "ping" } satisfies PingRequest);
-      this.cancelCheck = this.environment.wait(PATIENCE_MS, () => {
-        this.giveUp("The server has gone silent");
-      });
+      this.cancelCheck = this.environment.wait(PATIENCE_MS, () =>
+        this.giveUp("The server has gone silent"),
+      );
     });
   }
 
@@ -158,9 +158,7 @@ export class RoomSocket {
   private receive(data: unknown): void {
     this.watch();
     if (typeof data !== "string") return;
-    const frames = parseMessage(data, (error) => {
-      this.hooks.broken(error);
-    });
+    const frames = parseMessage(data, (error) => this.hooks.broken(error));
     for (const frame of frames) this.take(frame);
   }
 
@@ -189,9 +187,7 @@ export class RoomSocket {
     const ms = Math.max(backoff(this.attempt, this.environment.random()), this.leaveMs);
     this.attempt += 1;
     this.hooks.state({ state: "waiting", seconds: ms / 1000, reason: this.reason });
-    this.cancelWait = this.environment.wait(ms, () => {
-      this.connect();
-    });
+    this.cancelWait = this.environment.wait(ms, () => this.connect());
   }
 }
 
@@ -204,9 +200,7 @@ export const browserEnvironment: Environment = {
   },
   wait: (ms, action) => {
     const timer = setTimeout(action, ms);
-    return () => {
-      clearTimeout(timer);
-    };
+    return () => clearTimeout(timer);
   },
   random: Math.random,
 };

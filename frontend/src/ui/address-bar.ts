@@ -1,9 +1,12 @@
 /** Keeps the page's address in step with what is on show, so that a view can be shared. */
-import { EVERYTHING, readView, type View, withoutRun, withView } from "../session/address";
-import type { Store } from "../session/store";
+import { type AddressView, readView, withoutRun, withView } from "../state/address";
+import type { Start } from "../state/playhead";
+import { follow } from "../state/signals";
+import type { Store } from "../state/store";
 
 /** Browsers refuse an address that changes too often. */
 const WRITE_MS = 300;
+const REPLAY_NAMES = ["replay", "pace", "at", "run"];
 
 export class AddressBar {
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -11,39 +14,39 @@ export class AddressBar {
   private sources: readonly string[] | null;
   private feature: string | null;
   private keepsRun = true;
+  private keepsReplay = true;
 
   constructor(private readonly store: Store) {
-    const view = readView(new URLSearchParams(location.search));
-    this.sources = view.sources;
-    this.feature = view.feature;
-    store.filter(view.filters);
-    store.set({ linkFloor: view.links });
-    store.subscribe(() => {
+    const { sources, feature, filters, links } = readView(new URLSearchParams(location.search));
+    this.sources = sources;
+    this.feature = feature;
+    store.look({ filters, links });
+    follow(() => {
       this.fulfil();
-      this.timer ??= setTimeout(() => {
-        this.timer = undefined;
-        this.write();
-      }, WRITE_MS);
+      this.address();
+      this.writeSoon();
     });
   }
 
   /** A run was started: the one in the address is dropped from it. */
   forgetRun(): void {
     this.keepsRun = false;
+    this.writeSoon();
+  }
+
+  /** A file of the user's own is on show: the recording in the address is dropped from it. */
+  forgetReplay(): void {
+    this.keepsReplay = false;
+    this.write();
   }
 
   /** The view on show, with what the address asked for and is not there yet. */
-  get view(): View {
-    const { store } = this;
-    const ids = store.sourceIds();
-    const shown = ids.filter((id) => store.shows(id));
-    return {
-      ...EVERYTHING,
-      filters: store.filters,
-      sources: this.sources ?? (shown.length === ids.length ? null : shown),
-      feature: store.wanted ?? this.feature,
-      links: store.linkFloor,
-    };
+  get view(): AddressView {
+    const { view } = this.store;
+    const ids = this.store.sourceIds();
+    const shown = ids.filter((id) => !view.hidden.has(id));
+    const sources = this.sources ?? (shown.length === ids.length ? null : shown);
+    return { ...view, sources, feature: view.feature ?? this.feature };
   }
 
   /** Chooses what the address asked for as soon as it is there. */
@@ -54,7 +57,7 @@ export class AddressBar {
       const hidden = ids.filter((id) => !this.sources?.includes(id));
       this.sources = null;
       // If they are another model's sources, all of this one's are shown rather than none.
-      if (hidden.length < ids.length) store.set({ hidden: new Set(hidden) });
+      if (hidden.length < ids.length) store.look({ hidden: new Set(hidden) });
     }
     if (store.wanted !== null) this.feature = null;
     else if (this.feature !== null && store.session.feature(this.feature)) {
@@ -62,12 +65,58 @@ export class AddressBar {
     }
   }
 
+  private writeSoon(): void {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      this.write();
+    }, WRITE_MS);
+  }
+
   private write(): void {
+    const search = this.address();
+    if (search !== location.search) history.replaceState(null, "", location.pathname + search);
+  }
+
+  private address(): string {
     const now = new URLSearchParams(location.search);
     const query = this.keepsRun ? now : withoutRun(now);
-    const next = new URL(withView(query, this.view) || location.pathname, location.href);
-    if (next.search !== location.search) {
-      history.replaceState(null, "", location.pathname + next.search);
+    this.putReplay(query);
+    return new URL(withView(query, this.view) || location.pathname, location.href).search;
+  }
+
+  /** A recording in the address stands at the token and the run that are on show. */
+  private putReplay(query: URLSearchParams): void {
+    if (!query.has("replay")) return;
+    if (!this.keepsReplay) for (const name of REPLAY_NAMES) query.delete(name);
+    else if (this.store.origin === "recording") {
+      const { token, playing, run, runs } = this.store.playhead;
+      put(query, "at", token && !playing ? String(token.index) : null);
+      put(query, "run", runs > 1 ? String(run + 1) : null);
     }
   }
+}
+
+function put(query: URLSearchParams, name: string, value: string | null): void {
+  if (value === null) query.delete(name);
+  else query.set(name, value);
+}
+
+/** `?replay=NAME&pace=2&at=12&run=1`; null where no recording is asked for. */
+export function replayWanted(query: URLSearchParams): (Start & { name: string }) | null {
+  const name = query.get("replay");
+  if (name === null) return null;
+  const pace = Number(query.get("pace") ?? 1);
+  const run = countIn(query, "run");
+  return {
+    name,
+    speed: pace > 0 ? 1 / pace : pace === 0 ? Infinity : 1,
+    at: countIn(query, "at"),
+    run: run === null ? null : run - 1,
+  };
+}
+
+/** A whole number from 0, null for anything else. */
+function countIn(query: URLSearchParams, name: string): number | null {
+  const value = query.get(name);
+  return value !== null && /^\d{1,9}$/.test(value) ? Number(value) : null;
 }

@@ -1,13 +1,14 @@
 /** Prompt, Generate and Stop, and the status line. */
-import type { RunSettings } from "../session/address";
-import type { Store } from "../session/store";
+import type { SharedRun } from "../state/address";
+import { follow } from "../state/signals";
+import type { Store } from "../state/store";
 import type { ModelInfo } from "../wire/model";
 import type { GenerateRequest } from "../wire/types";
+import { connectionOf, isBusy, mayGenerate, progressOf, statusOf } from "../words/status";
 import { byId, setText } from "./dom";
 import { Knobs } from "./knobs";
+import type { SourcesView } from "./model";
 import { loadPrompt, savePrompt } from "./settings";
-import type { SourcesView } from "./sources";
-import { connectionOf, isBusy, mayGenerate, progressOf, statusOf } from "./words";
 
 const FIRST_PROMPT = "The capital of France is";
 
@@ -50,15 +51,9 @@ export class Controls {
       event.preventDefault();
       this.submit();
     });
-    this.prompt.addEventListener("input", () => {
-      this.clearPrompt();
-    });
-    this.stop.addEventListener("click", () => {
-      commands.stop();
-    });
-    store.subscribe(() => {
-      this.update();
-    });
+    this.prompt.addEventListener("input", () => this.clearPrompt());
+    this.stop.addEventListener("click", () => commands.stop());
+    follow(this.update);
   }
 
   private submit(): void {
@@ -85,7 +80,7 @@ export class Controls {
   }
 
   /** Fills in the settings of a run; starts nothing. */
-  fill({ prompt, knobs }: RunSettings): void {
+  fill({ prompt, knobs }: SharedRun): void {
     this.prompt.value = prompt;
     this.offered = null;
     this.knobs.fill(knobs);
@@ -102,7 +97,7 @@ export class Controls {
     if (document.activeElement !== this.generate) this.prompt.focus();
   }
 
-  private update(): void {
+  private readonly update = (): void => {
     const { backend, connection, model } = this.store;
     if (model !== null && model !== this.adopted) {
       this.adopted = model;
@@ -123,11 +118,11 @@ export class Controls {
     this.say();
     this.showProblem();
     this.offer();
-  }
+  };
 
   /** The field shows the prompt of the room's run, whoever began it, but over nobody's own text. */
   private offer(): void {
-    const { run } = this.store.live;
+    const { run } = this.store.room.stream;
     if (run === this.offeredOf) return;
     this.offeredOf = run;
     if (run && this.prompt.value === this.offered) this.prompt.value = this.offered = run.prompt;
@@ -149,7 +144,7 @@ export class Controls {
 
   /** Shows a new problem at its field, once: the next keystroke there removes it. */
   private showProblem(): void {
-    const { problem } = this.store.live;
+    const { problem } = this.store.room.stream;
     if (problem === this.shownProblem) return;
     this.shownProblem = problem;
     if (problem?.field == null) return;

@@ -1,12 +1,10 @@
 /** The facts about one feature: figures of this text, and what the label store knows. */
+import { type Feature, featureKey } from "../state/feature";
+import { type Store, tokenOf } from "../state/store";
 import type { FeatureInfo, TokenEffect } from "../wire/model";
-import { activationAt, newestToken } from "../session/query";
-import { type Feature, featureKey } from "../session/state";
-import type { Store } from "../session/store";
-import { visible } from "./chips";
-import { h, setText, short } from "./dom";
-import { explained, meaningOf, type Term } from "./terms";
-import { percent } from "./token-facts";
+import { explained, h, setText, short } from "./dom";
+import { MEANINGS, type Term } from "../words/en";
+import { percent, visible } from "./tokens";
 
 /** Most tokens shown of those that a feature promotes or suppresses. */
 const EFFECTS = 8;
@@ -17,7 +15,7 @@ export function activationOf(
   feature: Feature,
   info: FeatureInfo | null,
 ): { now: number; most: number } {
-  const now = activationAt(store.token ?? newestToken(store.session), feature);
+  const now = tokenOf(store)?.activationOf(feature) ?? 0;
   return { now, most: Math.max(feature.peak, info?.max_activation ?? 0) };
 }
 
@@ -50,7 +48,7 @@ export function factsOf({ session }: Store, feature: Feature, info: FeatureInfo 
   const here = known == null ? "seen here" : `here, ${short(known)} known`;
   const facts: Fact[] = [
     ["Peak", "peak", short(feature.peak), here],
-    ["Fired at", null, String(feature.firings.at.length), `of ${session.told} tokens`],
+    ["Fired at", null, String(session.timesOf(feature)), `of ${session.told} tokens`],
     ["Layer", "source", String(feature.layer), ""],
   ];
   if (info?.density != null) {
@@ -98,7 +96,7 @@ function effects(term: Term, title: string, tokens: readonly TokenEffect[]): HTM
     .map(({ token, logit }) =>
       h(
         "li",
-        { "data-tip": `${meaningOf(term).split(".")[0] ?? ""}: ${signed(logit)}` },
+        { "data-tip": `${MEANINGS[term].split(".")[0] ?? ""}: ${signed(logit)}` },
         h("span", { class: "token" }, visible(token)),
         h("span", { class: "figure" }, signed(logit)),
       ),

@@ -1,11 +1,13 @@
 /** One field to find features and to filter them: hits to choose from, filters as chips. */
-import { css, hueOf } from "../graph/palette";
-import { type Filter, filterText, judgeOf, parseFilter, sameFilter } from "../session/filters";
-import { type Hit, isIndex, search } from "../session/search";
-import type { Store } from "../session/store";
+import { css, hueAmong } from "../graph/palette";
+import { type Filter, filterText, judgeOf, parseFilter, sameFilter } from "../state/filters";
+import { type Hit, isIndex, search } from "../state/query";
+import { follow, heed } from "../state/signals";
+import type { Store } from "../state/store";
 import type { Labelled } from "../wire/model";
+import { BEGINNINGS } from "../words/en";
 import { byId, h, setText } from "./dom";
-import { dotOf } from "./feature-list";
+import { dotOf } from "./features";
 
 const MOST_HITS = 12;
 /** Time after the last key until the whole model is asked. */
@@ -16,13 +18,6 @@ export type AskForLabelled = (model: string, label: string) => Promise<Labelled[
 
 /** What the open list offers: a feature, a filter to set, or a text to go on with. */
 type Offer = { hit: Hit } | { filter: Filter } | { begin: string; help: string };
-
-const BEGINNINGS: readonly { begin: string; help: string }[] = [
-  { begin: "hide: ", help: "words or /expression/ in a label" },
-  { begin: "keep: ", help: "only such labels" },
-  { begin: "min: ", help: "20%: reached a fifth of its full strength" },
-  { begin: "density: ", help: "<1%: rare ones, and those never measured" },
-];
 
 export class Finding {
   private readonly field = byId("find", HTMLInputElement);
@@ -50,16 +45,10 @@ export class Finding {
       this.show(true);
     });
     for (const type of ["focus", "click"]) {
-      this.field.addEventListener(type, () => {
-        this.show(true);
-      });
+      this.field.addEventListener(type, () => this.show(true));
     }
-    this.field.addEventListener("blur", () => {
-      this.show(false);
-    });
-    this.field.addEventListener("keydown", (event) => {
-      this.press(event);
-    });
+    this.field.addEventListener("blur", () => this.show(false));
+    this.field.addEventListener("keydown", (event) => this.press(event));
     this.list.addEventListener("pointerdown", (event) => {
       event.preventDefault(); // the field keeps the focus
       this.pressed = this.offerAt(event.target);
@@ -80,9 +69,7 @@ export class Finding {
       const chip = target instanceof Element ? target.closest("button") : null;
       if (chip) this.remove(chip.value);
     });
-    store.subscribe(() => {
-      this.update();
-    });
+    follow(this.update);
   }
 
   focus(): void {
@@ -91,15 +78,15 @@ export class Finding {
   }
 
   clear(): void {
-    this.store.set({ hidden: new Set() });
-    this.store.filter([]);
+    this.store.look({ hidden: new Set(), filters: [] });
   }
 
-  private update(): void {
+  private readonly update = (): void => {
     this.drawChips();
+    heed(this.store.session.revision);
     // A list of hits holds still while tokens come, so that one can choose from it.
     if (this.open && !this.hasHits) this.draw();
-  }
+  };
 
   private get hasHits(): boolean {
     return this.offers.some((offer) => "hit" in offer);
@@ -138,9 +125,7 @@ export class Finding {
     else if (parsed) this.add(parsed.filter);
     else if (this.awaits && this.active === 0 && !this.hasHits) {
       // The answer is still to come: wait for it, rather than take a filter offered meanwhile.
-      void this.askNow().then(() => {
-        this.takeActive();
-      });
+      void this.askNow().then(() => this.takeActive());
     } else this.takeActive();
   }
 
@@ -198,7 +183,7 @@ export class Finding {
     const others = store.filters.filter((other) => !sameFilter(other, filter));
     this.field.value = "";
     this.show(false);
-    store.filter([...others, filter]);
+    store.look({ filters: [...others, filter] });
     if (filter.kind !== "hide") return;
     const seen = store.session.features.filter(({ source }) => store.shows(source));
     const judge = judgeOf([filter]);
@@ -208,8 +193,9 @@ export class Finding {
   }
 
   private remove(text: string): void {
-    if (text === "sources") this.store.set({ hidden: new Set() });
-    else this.store.filter(this.store.filters.filter((filter) => filterText(filter) !== text));
+    const { store } = this;
+    if (text === "sources") store.look({ hidden: new Set() });
+    else store.look({ filters: store.filters.filter((filter) => filterText(filter) !== text) });
     this.field.focus();
     this.show(false);
   }
@@ -282,8 +268,7 @@ export class Finding {
     const where = feature
       ? `${shortOf(source)} #${id}${hidden}`
       : `#${id} of ${shortOf(source)}, not seen yet`;
-    const sources = this.store.sourceIds();
-    const dot = dotOf(css(hueOf(sources.indexOf(source), sources.length)));
+    const dot = dotOf(css(hueAmong(this.store.sourceIds(), source)));
     const name = h("span", { class: "name" }, label ?? `feature ${id}`);
     return [dot, name, h("span", { class: "quiet" }, where)];
   }

@@ -1,6 +1,7 @@
 /** The presenter's page sends where it looks; viewers' pages follow, until the user moves. */
 import type { Pose } from "../graph/camera";
-import type { Store } from "../session/store";
+import { follow, signal } from "../state/signals";
+import type { Store, View } from "../state/store";
 import type { ViewFrame, ViewRequest } from "../wire/types";
 import { byId } from "./dom";
 
@@ -21,8 +22,8 @@ const MEANT_MS = 1000;
 
 export class Follow {
   private readonly button = byId("follow", HTMLButtonElement);
-  private following = true;
-  private newest: ViewFrame | null = null;
+  private readonly wish = signal(true);
+  private readonly taken = signal<ViewFrame | null>(null);
   private inputAt = -Infinity;
   /** The session and the run when the view was last adopted: a new one clears what is chosen. */
   private on = { session: null as unknown, runs: 0 };
@@ -36,9 +37,7 @@ export class Follow {
     private readonly camera: Followed | null,
     private readonly send: (view: ViewRequest) => boolean,
   ) {
-    this.button.addEventListener("click", () => {
-      this.follow(!this.following);
-    });
+    this.button.addEventListener("click", () => this.follow(!this.following));
     for (const type of ["pointerdown", "keydown", "wheel"]) {
       addEventListener(type, this.noteInput, { capture: true, passive: true });
     }
@@ -48,9 +47,15 @@ export class Follow {
       // The flight to what the presenter has chosen is not the user's movement.
       if (this.meant()) this.stop();
     });
-    store.subscribe(() => {
-      this.update();
-    });
+    follow(this.update);
+  }
+
+  private get following(): boolean {
+    return this.wish.value;
+  }
+
+  private get newest(): ViewFrame | null {
+    return this.taken.value;
   }
 
   /** A press on the picture stops at once: the next pose may come before the camera moves. */
@@ -61,42 +66,38 @@ export class Follow {
 
   private stop(): void {
     if (!this.following) return;
-    this.following = false;
+    this.wish.value = false;
     this.camera?.follow(null);
-    this.store.changed();
   }
 
   /** Takes where the presenter looks now. */
   take(view: ViewFrame): void {
-    this.newest = view;
+    this.taken.value = view;
     if (this.following) this.adopt(view);
-    this.store.changed();
   }
 
   private follow(following: boolean): void {
-    this.following = following;
     this.inputAt = -Infinity;
+    this.wish.value = following;
     if (following && this.newest) this.take(this.newest);
-    else this.store.changed();
   }
 
   private adopt({ feature, token, pose }: ViewFrame): void {
     // It is about the room's text, not about a recording.
     if (this.store.origin === "recording") return;
-    if (feature !== this.store.wanted) this.store.choose(feature);
-    if (token !== (this.store.token?.index ?? null)) this.store.lookAt(token);
+    this.store.look({ feature, token });
     this.camera?.follow(readPose(pose));
   }
 
-  private update(): void {
-    const { room } = this.store;
+  private readonly update = (): void => {
+    const { presence: room, view } = this.store;
     const viewing = room?.role === "viewer";
-    if (viewing && this.chosenOtherwise()) this.stop();
+    if (viewing && this.chosenOtherwise(view)) this.stop();
     if (viewing) this.adoptAgain();
     this.button.hidden = !viewing || this.newest === null;
     this.button.setAttribute("aria-pressed", String(this.following));
     this.tellSoon();
-  }
+  };
 
   /** Adopts the view again at a new text: a late viewer gets the view before its text. */
   private adoptAgain(): void {
@@ -112,15 +113,15 @@ export class Follow {
   }
 
   /** Whether the user has chosen something other than the presenter. */
-  private chosenOtherwise(): boolean {
-    const { newest, store } = this;
+  private chosenOtherwise({ feature, token }: View): boolean {
+    const { newest } = this;
     if (newest === null || !this.meant()) return false;
-    return store.wanted !== newest.feature || (store.token?.index ?? null) !== newest.token;
+    return feature !== newest.feature || token !== newest.token;
   }
 
   /** Tells the viewers, if there are any. */
   private tellSoon(): void {
-    const { room } = this.store;
+    const { presence: room } = this.store;
     if (room?.role !== "presenter" || room.viewers <= 1) return;
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
@@ -131,11 +132,12 @@ export class Follow {
   private tell(): void {
     const { store, camera } = this;
     if (store.connection.state !== "open" || store.origin !== "live") return;
+    const { feature, token } = store.view;
     const view: ViewRequest = {
       type: "view",
       pose: this.moved && camera ? poseNumbers(camera.pose()) : [],
-      feature: store.wanted,
-      token: store.token?.index ?? null,
+      feature,
+      token,
     };
     const text = JSON.stringify(view);
     if (text !== this.sent && this.send(view)) this.sent = text;

@@ -1,40 +1,16 @@
-/** The keys, and a dialog that lists them. */
-import { byId, h, isCovered } from "./dom";
-
-/** The page's keys, as the dialog lists them. */
-const KEYS: readonly [keys: string, does: string][] = [
-  ["Enter", "in the prompt: generate (Shift+Enter for a new line)"],
-  ["/", "find a feature, or filter"],
-  ["Arrow keys, Home, End", "move in the text and in every list"],
-  ["Arrow keys, Page keys", "on the timeline: go through the text token by token"],
-  ["Arrow keys, + and -", "on the graph: turn it, come nearer"],
-  ["Enter or Space", "choose the token or feature"],
-  ["Esc", "clear the choice, or close what is open"],
-  ["?", "this list"],
-];
-
-/** Filters to begin with: labels such as “someone is in the kitchen” and “the word "key"”. */
-export const FILTERS: readonly [filter: string, does: string][] = [
-  ["hide: promotes", "hides features whose label has this word"],
-  ["hide: /the word/", "hides labels that match the expression, here those of single words"],
-  ["keep: /someone is in/", "shows only labels that match, here where people and animals are"],
-  ["keep: /answer|sad/", "shows only labels with one or the other"],
-  ["hide: /^#/", "hides features without a label"],
-  ["min: 20%", "shows only features that reached a fifth of their full strength"],
-  [
-    "density: <1%",
-    "shows features that fire on less than 1% of all text, and those never measured",
-  ],
-];
+/** The help: keys, filters to begin with, and prompts that show what the bundled model knows. */
+import { follow } from "../state/signals";
+import type { Store } from "../state/store";
+import { BUNDLED_MODEL, type Example, EXAMPLES, FILTERS, KEYS } from "../words/en";
+import { isBusy, mayGenerate } from "../words/status";
+import { byId, h, isCovered, rovingButtons } from "./dom";
 
 /** Shows the dialog on its button and on `?`, and calls `find` on `/`. */
 export function offerHelp(find: () => void): void {
   const dialog = byId("help-dialog", HTMLDialogElement);
   byId("help-keys").append(...KEYS.flatMap(pair));
   byId("help-filters").append(...FILTERS.flatMap(pair));
-  byId("help").addEventListener("click", () => {
-    dialog.showModal();
-  });
+  byId("help").addEventListener("click", () => dialog.showModal());
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
     if (isCovered()) return;
@@ -54,4 +30,61 @@ function isTyping(target: EventTarget | null): boolean {
   return (
     target instanceof HTMLElement && target.matches("input:not([type=checkbox]), textarea, select")
   );
+}
+
+/** The first line of a prompt. */
+export function firstLine(prompt: string): string {
+  const end = prompt.indexOf("\n");
+  return end < 0 ? prompt : `${prompt.slice(0, end)} …`;
+}
+
+/** Whether the examples are about the model that is there. */
+export function knowsExamples({ backend }: Store): boolean {
+  return backend.state === "ready" && backend.model.model === BUNDLED_MODEL;
+}
+
+/** `kept` hides the row but keeps its place, so that nothing jumps when a run begins or ends. */
+export function rowState(store: Store): "shown" | "kept" | "none" {
+  if (!knowsExamples(store) || !mayGenerate(store)) return "none";
+  return isBusy(store) ? "kept" : "shown";
+}
+
+/** A row under the prompt and a list in the help; `fill` puts a prompt into its field. */
+export function offerExamples(store: Store, fill: (prompt: string) => void): void {
+  const row = byId("examples");
+  const dialog = byId("help-dialog", HTMLDialogElement);
+  row.append(...EXAMPLES.map((example) => buttonOf(example, fill, example.prompt)));
+  rovingButtons(row);
+  const listed = EXAMPLES.map((example) =>
+    buttonOf(example, (prompt) => {
+      // Close first: closing puts the focus back to where it was.
+      dialog.close();
+      fill(prompt);
+    }),
+  );
+  byId("help-examples").append(...listed.flatMap(entryOf));
+  follow(() => {
+    const state = rowState(store);
+    row.hidden = state === "none";
+    row.classList.toggle("kept", state === "kept");
+    byId("help-world").hidden = !knowsExamples(store);
+    // A viewer may read the examples, but not fill them in.
+    const watching = !mayGenerate(store);
+    for (const button of listed) button.disabled = watching;
+  });
+}
+
+function buttonOf(
+  { caption, prompt }: Example,
+  fill: (prompt: string) => void,
+  title = "",
+): HTMLButtonElement {
+  const button = h("button", { type: "button", class: "example", title }, caption);
+  button.addEventListener("click", () => fill(prompt));
+  return button;
+}
+
+function entryOf(button: HTMLButtonElement, place: number): HTMLElement[] {
+  const prompt = EXAMPLES[place]?.prompt ?? "";
+  return [h("dt", {}, button), h("dd", { title: prompt }, firstLine(prompt))];
 }

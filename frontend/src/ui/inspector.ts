@@ -1,12 +1,12 @@
 /** The inspector: all that is known of the chosen feature. */
-import { css, hueOf } from "../graph/palette";
+import { css, hueAmong, type Rgb } from "../graph/palette";
+import { type Feature, type FeatureKey, nameOf } from "../state/feature";
+import type { Firings } from "../state/log";
+import { type Neighbour, neighbours } from "../state/query";
+import { batch, follow, signal } from "../state/signals";
+import type { Store } from "../state/store";
 import type { FeatureInfo } from "../wire/model";
-import { type Neighbour, nameOf, neighbours } from "../session/query";
-import type { Feature, FeatureKey } from "../session/state";
-import type { Store } from "../session/store";
-import { nextFiring } from "../session/track";
-import { copyText } from "./copy";
-import { byId, h, isCovered, setText, short } from "./dom";
+import { byId, copyText, explained, h, isCovered, setText, short } from "./dom";
 import {
   ActivationLine,
   activationOf,
@@ -15,9 +15,8 @@ import {
   factsOf,
   showFacts,
 } from "./feature-facts";
-import { dotOf, FeatureList, type Row } from "./feature-list";
-import { Strip } from "./strip";
-import { explained } from "./terms";
+import { dotOf, FeatureList, type Row } from "./features";
+import { nextFiring, Strip } from "./strip";
 import { sayToken, sharesOf } from "./timeline";
 
 const NEIGHBOURS = 8;
@@ -47,14 +46,13 @@ export class Inspector {
   private readonly company = h("h3", {}, explained("together", "Fires together with"));
   private readonly list: FeatureList;
   private readonly strip: Strip;
-  private readonly known = new Map<FeatureKey, Knowledge>();
+  private readonly known = signal<ReadonlyMap<FeatureKey, Knowledge>>(new Map());
   /** The feature last asked about: it is asked about once each time it is chosen, until known. */
   private asked: Feature | null = null;
   private drawn = "";
 
   constructor(
     private readonly store: Store,
-    seek: (index: number) => void,
     private readonly ask: AskForFeature,
   ) {
     const listbox = h("div", {
@@ -64,24 +62,20 @@ export class Inspector {
     });
     this.list = new FeatureList(listbox, store);
     this.strip = new Strip(this.spark, {
-      seek,
+      seek: (index) => store.playhead.seek(index),
       say: (index) => this.say(index),
-      next: (index, direction) => nextFiring(store.chosen?.firings.at ?? [], index, direction),
+      next: (index, direction) => nextFiring(this.firings.at, index, direction),
     });
     this.panel.append(this.head(), this.name, this.activation.element, this.gauge, this.spark);
     this.panel.append(this.facts, this.note, this.effects, this.company, listbox, this.link);
     this.listen();
-    store.subscribe(() => {
-      this.update();
-    });
+    follow(this.update);
   }
 
   private head(): HTMLElement {
     const close = button("Close");
     close.title = "Close (Esc)";
-    close.addEventListener("click", () => {
-      this.store.choose(null);
-    });
+    close.addEventListener("click", () => this.store.choose(null));
     return h("header", {}, this.source, h("div", { class: "tools" }, this.pin, this.copy, close));
   }
 
@@ -98,11 +92,11 @@ export class Inspector {
       // In a dialog or a menu, Escape closes that alone.
       if (key !== "Escape" || isCovered()) return;
       if (store.chosen) store.choose(null);
-      else store.lookAt(null);
+      else store.playhead.lookAt(null);
     });
   }
 
-  private update(): void {
+  private readonly update = (): void => {
     const { chosen } = this.store;
     const hidden = chosen === null;
     if (this.panel.hidden !== hidden) {
@@ -111,12 +105,12 @@ export class Inspector {
     }
     if (chosen !== this.asked) this.inform(chosen);
     if (chosen) this.describe(chosen);
-  }
+  };
 
   /** Updates what changes with every token; the rest is drawn anew only when it differs. */
   private describe(feature: Feature): void {
     const { store } = this;
-    const knowledge = this.known.get(feature.key);
+    const knowledge = this.known.value.get(feature.key);
     const info = typeof knowledge === "object" ? knowledge : null;
     const { now, most } = activationOf(store, feature, info);
     const hue = this.hueOf(feature);
@@ -130,7 +124,7 @@ export class Inspector {
       values: sharesOf(store.session, feature),
       length: store.session.tokens.length,
       known: store.session.tokens.length,
-      at: store.at,
+      at: store.playhead.at,
       hue: () => hue,
     });
     const pinned = store.pinned.has(feature.key);
@@ -140,7 +134,7 @@ export class Inspector {
     this.describeOnce(feature, knowledge, info);
     const company = neighbours(store.session, feature, NEIGHBOURS);
     this.company.hidden = company.length === 0;
-    this.list.update(company.map(rowOf), store.playback.playing || store.followsLive);
+    this.list.update(company.map(rowOf), store.playhead.playing || store.playhead.followsLive);
   }
 
   /** Draws what changes only with another feature or with an answer about it. */
@@ -174,16 +168,20 @@ export class Inspector {
     setText(this.link, "Open on Neuronpedia");
   }
 
-  private hueOf(feature: Feature) {
-    const sources = this.store.sourceIds();
-    return hueOf(sources.indexOf(feature.source), sources.length);
+  /** Where the chosen feature fires. */
+  private get firings(): Firings {
+    const { chosen, session } = this.store;
+    return chosen ? session.firingsOf(chosen) : { at: [], activation: [] };
+  }
+
+  private hueOf({ source }: Feature): Rgb {
+    return hueAmong(this.store.sourceIds(), source);
   }
 
   private say(index: number): string {
-    const { chosen } = this.store;
-    const place = chosen?.firings.at.indexOf(index) ?? -1;
-    const activation = chosen?.firings.activation[place];
-    const fired = activation === undefined ? "silent" : `activation ${short(activation)}`;
+    const { at, activation } = this.firings;
+    const here = activation[at.indexOf(index)];
+    const fired = here === undefined ? "silent" : `activation ${short(here)}`;
     return `${sayToken(this.store, index)}, ${fired}`;
   }
 
@@ -193,20 +191,25 @@ export class Inspector {
     return url !== null && /^https?:\/\//.test(url) ? url : null;
   }
 
+  private know(key: FeatureKey, what: Knowledge): void {
+    this.known.value = new Map([...this.known.value, [key, what]]);
+  }
+
   /** Asks the label store about a feature just chosen; the answer redraws the panel. */
   private inform(feature: Feature | null): void {
     this.asked = feature;
     if (!feature) return;
-    const known = this.known.get(feature.key);
+    const known = this.known.value.get(feature.key);
     if (typeof known === "object") {
       this.store.learn(feature, known);
       return;
     }
-    this.known.set(feature.key, "asked");
+    this.know(feature.key, "asked");
     void this.ask(feature.source, feature.id).then((info) => {
-      this.known.set(feature.key, info ?? "unknown");
-      if (info) this.store.learn(feature, info);
-      else this.store.changed();
+      batch(() => {
+        this.know(feature.key, info ?? "unknown");
+        if (info) this.store.learn(feature, info);
+      });
     });
   }
 }

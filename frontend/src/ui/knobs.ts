@@ -1,8 +1,8 @@
 /** The knobs: seven and the seed, folded behind one line that shows their values. */
 import { type KnobName, type KnobRange, KNOBS, type ModelInfo } from "../wire/model";
 import type { GenerateRequest } from "../wire/types";
+import { KNOB_TEXTS, type Preset, PRESETS, STYLE_KNOBS } from "../words/en";
 import { byId, h, setText } from "./dom";
-import { KNOB_TEXTS, type Preset, PRESETS, STYLE_KNOBS } from "./knob-texts";
 import { type KnobValues, loadKnobs, saveKnobs } from "./settings";
 
 interface Field {
@@ -24,17 +24,13 @@ export class Knobs {
     for (const name of KNOBS) {
       const field = makeField(name);
       field.input.value = remembered[name] ?? "";
-      field.input.addEventListener("input", () => {
-        this.changed(name);
-      });
+      field.input.addEventListener("input", () => this.changed(name));
       this.fields.set(name, field);
       container.append(wrap(name, field));
     }
     container.prepend(this.makePresets());
     const defaults = h("button", { type: "button", class: "small" }, "Defaults");
-    defaults.addEventListener("click", () => {
-      this.toDefaults();
-    });
+    defaults.addEventListener("click", () => this.toDefaults());
     container.append(defaults);
     this.describe();
   }
@@ -112,9 +108,7 @@ export class Knobs {
     for (const preset of PRESETS) {
       const attributes = { type: "button", class: "small", title: preset.help };
       const button = h("button", attributes, preset.label);
-      button.addEventListener("click", () => {
-        this.take(preset);
-      });
+      button.addEventListener("click", () => this.take(preset));
       this.presets.set(preset, button);
     }
     const attributes = { class: "presets", role: "group", "aria-label": "Presets" };

@@ -1,60 +1,43 @@
 /** One line over the graph: a lost connection, filters that hide everything, a recording ... */
-import type { Store } from "../session/store";
+import { follow } from "../state/signals";
+import type { Store } from "../state/store";
+import { ACTIONS } from "../words/en";
+import { bannerOf } from "../words/status";
 import { byId, h, setText } from "./dom";
-import { type Banner, bannerOf } from "./words";
 
-export const NO_GRAPH =
-  "This browser has no WebGL, so there is no graph. Text and features work without it.";
+type Action = keyof typeof ACTIONS;
 
-type Action = NonNullable<Banner["action"]>;
-
-const ACTIONS: Readonly<Record<Action, string>> = {
-  retry: "Try now",
-  "clear-filters": "Clear filters",
-  "own-room": "Open a room",
-};
-export const GRAPH_LOST =
-  "The browser has taken the graph's WebGL away. It usually comes back by itself; if not, reload the page. Text and features go on.";
-
-export class Notice {
-  private readonly element = byId("notice");
-  private readonly text = h("span");
-  private readonly button = h("button", { type: "button", class: "small", hidden: "" });
-  private action: Action | null = null;
-  /** Shown if there is nothing more urgent. */
-  standing: string | null = null;
-
-  constructor(
-    private readonly store: Store,
-    act: Readonly<Record<Action, () => void>>,
-  ) {
-    this.element.append(this.text, this.button);
-    this.button.addEventListener("click", () => {
-      if (this.action !== null) act[this.action]();
-    });
-    store.subscribe(() => {
-      this.update();
-    });
-  }
-
-  private update(): void {
-    const banner = bannerOf(this.store, this.nothingShown());
+/** `standing` is shown if there is nothing more urgent. */
+export function showNotices(
+  store: Store,
+  standing: { readonly value: string | null },
+  act: Readonly<Record<Action, () => void>>,
+): void {
+  const element = byId("notice");
+  const words = h("span");
+  const button = h("button", { type: "button", class: "small", hidden: "" });
+  let action: Action | null = null;
+  element.append(words, button);
+  button.addEventListener("click", () => {
+    if (action !== null) act[action]();
+  });
+  follow(() => {
+    const banner = bannerOf(store, nothingShown(store));
     const urgent = banner !== null && (banner.tone === "problem" || banner.action !== undefined);
-    const standing = this.standing !== null && !urgent;
-    const text = standing ? this.standing : (banner?.text ?? "");
-    this.action = standing ? null : (banner?.action ?? null);
-    this.element.hidden = text === "";
-    this.element.classList.toggle("problem", !standing && banner?.tone === "problem");
-    setText(this.text, text ?? "");
-    this.button.hidden = this.action === null;
-    if (this.action !== null) setText(this.button, ACTIONS[this.action]);
-  }
+    const other = urgent ? null : standing.value;
+    const text = other ?? banner?.text ?? "";
+    action = other === null ? (banner?.action ?? null) : null;
+    element.hidden = text === "";
+    element.classList.toggle("problem", other === null && banner?.tone === "problem");
+    setText(words, text);
+    button.hidden = action === null;
+    if (action !== null) setText(button, ACTIONS[action]);
+  });
+}
 
-  /** Whether filters or hidden sources leave nothing of what has fired. */
-  private nothingShown(): boolean {
-    const { store } = this;
-    const { features } = store.session;
-    if (store.filters.length === 0 && store.hidden.size === 0) return false;
-    return features.length > 0 && !features.some((feature) => store.passes(feature));
-  }
+/** Whether filters or hidden sources leave nothing of what has fired. */
+function nothingShown(store: Store): boolean {
+  const { features } = store.session;
+  if (store.filters.length === 0 && store.hidden.size === 0) return false;
+  return features.length > 0 && !features.some((feature) => store.passes(feature));
 }

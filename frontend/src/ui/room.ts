@@ -1,34 +1,119 @@
-/** The room in the bar: its link to share, and whether everybody in it may generate. */
+/** The room in the bar: its link, who may generate, sharing it, and access to it. */
 import { at } from "../net/server";
-import type { Store } from "../session/store";
-import { byId, setText } from "./dom";
+import { follow } from "../state/signals";
+import type { Store } from "../state/store";
+import { byId, copyText, h, setText } from "./dom";
+import { loadAccess } from "./settings";
 
-export class RoomView {
-  private readonly link = byId("room", HTMLAnchorElement);
-  private readonly choice = byId("open-choice");
-  private readonly box = byId("open-to-all", HTMLInputElement);
+export interface RoomActions {
+  setOpen: (open: boolean) => void;
+  /** Lets others find the room. */
+  publish: () => void;
+  /** Shows the room again after a recording. */
+  back: () => void;
+  /** Comes in with an access token. */
+  enter: (token: string) => void;
+  /** Forgets all tokens. */
+  leave: () => void;
+}
+
+export function showRoom(store: Store, actions: RoomActions): void {
+  const { setOpen, publish, back } = actions;
+  const link = byId("room", HTMLAnchorElement);
+  const backButton = byId("back-to-room", HTMLButtonElement);
+  const choice = byId("open-choice");
+  const box = byId("open-to-all", HTMLInputElement);
+  box.addEventListener("change", () => setOpen(box.checked));
+  backButton.addEventListener("click", back);
+  follow(() => {
+    const { presence: room, origin, connection } = store;
+    // In an empty room there is nothing to go back to.
+    backButton.hidden = origin !== "recording" || store.room.stream.newest === null;
+    link.hidden = !room || room.published === false;
+    choice.hidden = room?.role !== "presenter";
+    box.disabled = connection.state !== "open";
+    if (!room) return;
+    link.href = at(`r/${room.room}`).href;
+    setText(link, `Room ${room.room}`);
+    box.checked = room.open;
+  });
+  offerAccess(store, actions);
+  new Share(store, publish);
+}
+
+/** The dialog with the room's link in large type, and a QR code for the hall. */
+export class Share {
+  private readonly dialog = byId("share-dialog", HTMLDialogElement);
+  private readonly button = byId("share", HTMLButtonElement);
+  private readonly code = byId("qr");
+  private readonly link = byId("share-link", HTMLAnchorElement);
+  private readonly copy = byId("share-copy", HTMLButtonElement);
+  private drawn = "";
 
   constructor(
     private readonly store: Store,
-    setOpen: (open: boolean) => void,
+    publish: () => void,
   ) {
-    this.box.addEventListener("change", () => {
-      setOpen(this.box.checked);
-    });
-    store.subscribe(() => {
+    this.button.addEventListener("click", () => {
+      this.dialog.showModal();
+      if (store.presence?.published === false) publish();
       this.update();
     });
+    this.copy.addEventListener("click", () => {
+      void copyText(this.url(), this.copy);
+    });
+    follow(this.update);
   }
 
-  private update(): void {
-    const { room } = this.store;
-    const connected = this.store.connection.state === "open";
-    this.link.hidden = !room || room.published === false;
-    this.choice.hidden = room?.role !== "presenter";
-    this.box.disabled = !connected;
-    if (!room) return;
-    this.link.href = at(`r/${room.room}`).href;
-    setText(this.link, `Room ${room.room}`);
-    this.box.checked = room.open;
+  private readonly update = (): void => {
+    const { presence: room } = this.store;
+    this.button.hidden = room === null;
+    if (!room || !this.dialog.open) return;
+    const others = Math.max(0, room.viewers - 1);
+    const here = others === 1 ? "1 other is here" : `${others} others are here`;
+    setText(byId("share-watching"), others === 0 ? "Nobody else is here yet" : here);
+    void this.draw();
+  };
+
+  private url(): string {
+    return at(`r/${this.store.presence?.room ?? ""}`).href;
   }
+
+  /** The library is loaded only now, so that the page does not wait for it. */
+  private async draw(): Promise<void> {
+    const url = this.url();
+    if (url === this.drawn) return;
+    this.drawn = url;
+    this.link.href = url;
+    setText(this.link, url.replace(/^https?:\/\//u, ""));
+    this.code.replaceChildren();
+    try {
+      const { drawCode } = await import("./qr");
+      const image = h("img", { alt: `QR code of ${url}`, src: drawCode(url) });
+      if (url === this.drawn) this.code.replaceChildren(image);
+    } catch {
+      // The link stands there; the code is tried again when the dialog opens again.
+      this.drawn = "";
+    }
+  }
+}
+
+/** A field for the access token, shown if the server requires one, and a button to forget it. */
+function offerAccess(store: Store, { enter, leave }: RoomActions): void {
+  const form = byId("access-form", HTMLFormElement);
+  const field = byId("access", HTMLInputElement);
+  const signOut = byId("forget-access", HTMLButtonElement);
+  signOut.addEventListener("click", leave);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const token = field.value.trim();
+    field.value = "";
+    if (token !== "") enter(token);
+  });
+  follow(() => {
+    const { connection, room } = store;
+    const refused = connection.state === "gone" ? connection : room.stream.problem;
+    form.hidden = refused?.code !== "no_access";
+    signOut.hidden = loadAccess() === null || !form.hidden;
+  });
 }

@@ -1,12 +1,12 @@
 /** The text, token by token: a chip for each, the newest brightest; a click looks at it. */
-import { css, hueOf } from "../graph/palette";
-import { recency } from "../session/fade";
-import type { Feature, Token } from "../session/state";
-import type { Store } from "../session/store";
-import { Blocks, isStart } from "./chips";
-import { byId } from "./dom";
-import { attended, makeTabStop, roving } from "./roving";
-import { factsOf } from "./token-facts";
+import { css, hueAmong } from "../graph/palette";
+import type { Feature } from "../state/feature";
+import { recency } from "../state/light";
+import type { Token } from "../state/log";
+import { follow } from "../state/signals";
+import type { Store } from "../state/store";
+import { attended, byId, makeTabStop, roving } from "./dom";
+import { Blocks, factsOf, isStart } from "./tokens";
 
 /** Text this many tokens old has faded to the level that it keeps; the style sheet has it, too. */
 const FADING_TOKENS = 24;
@@ -32,24 +32,21 @@ export class TextView {
     this.session = store.session;
     roving(this.list, (chip) => {
       const index = Number(chip.dataset.index);
-      store.lookAt(store.token?.index === index ? null : index);
+      store.playhead.lookAt(store.playhead.token?.index === index ? null : index);
     });
     attended(this.list, (chip) => {
       const token = chip && store.session.tokens[Number(chip.dataset.index)];
       if (token) chip.dataset.tip = tipOf(token);
     });
-    store.subscribe(() => {
-      this.update();
-    });
+    follow(this.update);
     // Another width changes the number of lines: a page that follows the end stays there.
-    new ResizeObserver(() => {
-      this.scroll();
-    }).observe(this.list);
+    new ResizeObserver(() => this.scroll()).observe(this.list);
     this.listenToScrolling();
   }
 
-  private update(): void {
-    const { session, at } = this.store;
+  private readonly update = (): void => {
+    const { session, playhead } = this.store;
+    const { at } = playhead;
     if (session !== this.session || session.runs !== this.runs) this.restart();
     const fresh = session.tokens.slice(this.chips.length);
     for (const token of fresh) this.append(token);
@@ -57,11 +54,12 @@ export class TextView {
     this.select();
     this.shading.update(this.store, this.chips);
     if (fresh.length > 0) this.scroll();
-  }
+  };
 
   private append(token: Token): void {
     const chip = this.blocks.append(token);
-    if (this.store.token && token.index > this.store.token.index) chip.classList.add("later");
+    if (this.store.playhead.token && token.index > this.store.playhead.token.index)
+      chip.classList.add("later");
     this.chips.push(chip);
   }
 
@@ -100,7 +98,7 @@ export class TextView {
   }
 
   private select(): void {
-    const { token } = this.store;
+    const { token } = this.store.playhead;
     const selected = token ? this.chips[token.index] : undefined;
     if (selected === this.selected) return;
     this.selected?.setAttribute("aria-selected", "false");
@@ -146,7 +144,7 @@ export class TextView {
       const up = this.list.scrollTop < this.scrollTop;
       this.scrollTop = this.list.scrollTop;
       if (this.atEnd()) this.following = true;
-      else if (up && this.byHand && this.store.token === null) this.following = false;
+      else if (up && this.byHand && this.store.playhead.token === null) this.following = false;
     });
     this.list.addEventListener("scrollend", () => {
       this.byHand = false;
@@ -190,7 +188,7 @@ class Shading {
       if (feature) this.setHue(store, feature);
     }
     if (!feature) return;
-    const { at, activation } = feature.firings;
+    const { at, activation } = store.session.firingsOf(feature);
     for (; this.done < at.length; this.done += 1) {
       const chip = chips[at[this.done] ?? -1];
       const share = store.session.strengthOf(feature, activation[this.done] ?? 0);
@@ -202,8 +200,7 @@ class Shading {
   }
 
   private setHue(store: Store, { source }: Feature): void {
-    const sources = store.sourceIds();
-    this.list.style.setProperty("--hue", css(hueOf(sources.indexOf(source), sources.length)));
+    this.list.style.setProperty("--hue", css(hueAmong(store.sourceIds(), source)));
   }
 }
 

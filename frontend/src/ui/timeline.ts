@@ -1,18 +1,16 @@
 /** The timeline: all tokens of a generation on one strip, to scrub and to play. */
-import { hueOf, type Rgb } from "../graph/palette";
-import type { Player } from "../net/player";
-import type { Session } from "../session/session";
-import type { Feature, Token } from "../session/state";
-import type { Store } from "../session/store";
-import { roomFor } from "../session/track";
+import { hueAmong, rgbOf, themed } from "../graph/palette";
+import type { Feature } from "../state/feature";
+import type { Token } from "../state/log";
+import type { Session } from "../state/session";
+import { follow } from "../state/signals";
+import type { Store } from "../state/store";
 import { byId, setText } from "./dom";
-import { shownText } from "./chips";
-import { Strip, type Track } from "./strip";
+import { roomFor, Strip, type Track } from "./strip";
+import { shownText } from "./tokens";
 
 /** A strip has room for at least this many tokens, so that a short text has narrow ticks, too. */
 const SHORTEST = 40;
-/** The hue if no feature is chosen: the strip shows the strongest activation of any. */
-const NEUTRAL: Rgb = [154, 164, 178];
 
 export class Timeline {
   private readonly strip: Strip;
@@ -25,14 +23,10 @@ export class Timeline {
   private readonly runs = byId("runs");
   private readonly levels = new Levels();
 
-  constructor(
-    private readonly store: Store,
-    private readonly player: Player,
-  ) {
+  constructor(private readonly store: Store) {
+    const { playhead: player } = store;
     this.strip = new Strip(byId("strip"), {
-      seek: (index) => {
-        player.seek(index);
-      },
+      seek: (index) => player.seek(index),
       say: (index) => sayToken(store, index),
       key: (event) => {
         if (event.key !== " ") return;
@@ -41,13 +35,11 @@ export class Timeline {
       },
     });
     this.listen();
-    store.subscribe(() => {
-      this.update();
-    });
+    follow(this.update);
   }
 
   private listen(): void {
-    const { player } = this;
+    const { playhead: player } = this.store;
     const actions: [string, () => void][] = [
       ["play", () => { player.toggle(); }],
       ["step-back", () => { player.step(-1); }],
@@ -57,17 +49,14 @@ export class Timeline {
       ["next-run", () => { player.go(1); }],
     ]; // prettier-ignore
     for (const [id, action] of actions) byId(id).addEventListener("click", action);
-    this.speed.addEventListener("change", () => {
-      player.setSpeed(Number(this.speed.value));
-    });
+    this.speed.addEventListener("change", () => player.setSpeed(Number(this.speed.value)));
   }
 
-  private update(): void {
+  private readonly update = (): void => {
     const { store } = this;
-    const { at, length, playback } = store;
-    this.levels.follow(store);
+    const { at, length, playing, followsLive, speed, token } = store.playhead;
     this.strip.show(this.track());
-    const moving = playback.playing || store.followsLive;
+    const moving = playing || followsLive;
     setText(this.playButton, moving ? "Pause" : "Play");
     this.playButton.classList.toggle("moving", moving);
     this.playButton.disabled = length === 0;
@@ -76,15 +65,15 @@ export class Timeline {
     setText(this.live, store.origin === "recording" ? "End" : "Live");
     this.live.title =
       store.origin === "recording" ? "To the recording's end" : "Back to the newest token";
-    this.live.disabled = store.token === null && playback.ahead === 0;
-    this.live.classList.toggle("on", store.followsLive);
+    this.live.disabled = token === null && store.session.ahead === 0;
+    this.live.classList.toggle("on", followsLive);
     setText(this.place, length === 0 ? "" : `${at + 1} / ${length}`);
-    if (document.activeElement !== this.speed) this.speed.value = String(nearest(playback.speed));
+    if (document.activeElement !== this.speed) this.speed.value = String(nearest(speed));
     this.updateRuns();
-  }
+  };
 
   private updateRuns(): void {
-    const { run, runs } = this.store.playback;
+    const { run, runs } = this.store.playhead;
     this.runs.hidden = runs < 2;
     setText(byId("run"), `Generation ${run + 1} of ${runs}`);
     byId("previous-run", HTMLButtonElement).disabled = run <= 0;
@@ -93,15 +82,19 @@ export class Timeline {
 
   private track(): Track {
     const { store } = this;
-    const { at, length, session } = store;
-    const room = store.generatesLive
+    const { session, playhead } = store;
+    const { at, length } = playhead;
+    const room = store.playhead.generatesLive
       ? roomFor(length, mostOf(session))
       : Math.max(length, SHORTEST);
     const feature = store.attended;
     const common = { length: room, known: length, at };
-    if (!feature) return { ...common, values: this.levels.shares(), hue: () => NEUTRAL };
-    const sources = store.sourceIds();
-    const hue = hueOf(sources.indexOf(feature.source), sources.length);
+    if (!feature) {
+      // The strongest activation of any, in no source's hue.
+      const neutral = rgbOf(themed("quiet"));
+      return { ...common, values: this.levels.follow(store), hue: () => neutral };
+    }
+    const hue = hueAmong(store.sourceIds(), feature.source);
     return { ...common, values: sharesOf(session, feature), hue: () => hue };
   }
 }
@@ -109,7 +102,7 @@ export class Timeline {
 /** A feature's strength at every token of the run so far. */
 export function sharesOf(session: Session, feature: Feature): Float32Array {
   const shares = new Float32Array(session.tokens.length);
-  const { at, activation } = feature.firings;
+  const { at, activation } = session.firingsOf(feature);
   for (const [i, index] of at.entries()) {
     shares[index] = session.strengthOf(feature, activation[i] ?? 0);
   }
@@ -119,16 +112,14 @@ export function sharesOf(session: Session, feature: Feature): Float32Array {
 /** The text for a token on a strip: its place and its own text. */
 export function sayToken(store: Store, index: number): string {
   const token = store.session.tokens[index];
-  const place = `token ${index + 1} of ${store.length}`;
+  const place = `token ${index + 1} of ${store.playhead.length}`;
   return token ? `${place}: “${shownText(token)}”` : place;
 }
 
 /** The most tokens that a running generation can have. */
-function mostOf({ run, tokens }: Session): number {
-  const made = tokens.findIndex(({ generated }) => generated);
-  const given = made < 0 ? tokens.length : made;
+function mostOf({ run, log }: Session): number {
   const most = run?.params.max_tokens;
-  return given + (typeof most === "number" ? most : Infinity);
+  return (log?.given ?? 0) + (typeof most === "number" ? most : Infinity);
 }
 
 /** The speed on offer that is nearest to one asked for in the address. */
@@ -137,30 +128,34 @@ function nearest(speed: number): number {
   return offered.find((one) => speed <= one * 1.41) ?? 1;
 }
 
-/** Each token's strongest activation among the sources that are shown. */
+/** Each token's strongest activation among the sources that are shown, as a share of the highest. */
 class Levels {
   private values: number[] = [];
+  private shares: number[] = [];
+  private most = 0;
   private session: Session | null = null;
   private runs = -1;
   private hidden: ReadonlySet<string> | null = null;
 
   /** Takes in the tokens that came since, or all if the run or the sources have changed. */
-  follow(store: Store): void {
+  follow(store: Store): readonly number[] {
     const { session, hidden } = store;
     if (session !== this.session || session.runs !== this.runs || hidden !== this.hidden) {
       [this.session, this.runs, this.hidden] = [session, session.runs, hidden];
-      this.values = [];
+      [this.values, this.shares, this.most] = [[], [], 0];
     }
+    let { most } = this;
     for (const token of session.tokens.slice(this.values.length)) {
-      this.values.push(strongestOf(token, store));
+      const value = strongestOf(token, store);
+      this.values.push(value);
+      most = Math.max(most, value);
     }
-  }
-
-  /** As shares of the strongest of all, 0 to 1. */
-  shares(): Float32Array {
-    const shares = Float32Array.from(this.values);
-    const most = shares.reduce((a, b) => Math.max(a, b), 0);
-    return most > 0 ? shares.map((value) => value / most) : shares;
+    if (most > this.most) this.shares = [];
+    this.most = most;
+    for (const value of this.values.slice(this.shares.length)) {
+      this.shares.push(most > 0 ? value / most : 0);
+    }
+    return this.shares;
   }
 }
 

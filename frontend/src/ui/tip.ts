@@ -30,9 +30,7 @@ export class Tip {
       // A click focuses, too; only a finger needs the tip then, since it cannot hover.
       if (anchor && (this.touched || anchor.matches(":focus-visible"))) this.show(anchor);
     });
-    document.addEventListener("focusout", () => {
-      this.hide();
-    });
+    document.addEventListener("focusout", () => this.hide());
     document.addEventListener("scroll", ({ target }) => {
       // A text that streams elsewhere scrolls, too.
       if (target instanceof Node && target.contains(this.anchor)) this.hide();

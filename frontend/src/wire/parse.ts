@@ -82,6 +82,7 @@ const parsers: Record<FrameType, (frame: Json, seq: number) => Frame> = {
     type: "prompt",
     seq,
     tokens: asArray(f.tokens, "prompt.tokens").map(parsePromptToken),
+    ...parseBranch(f),
   }),
   token: (f, seq) => ({
     type: "token",
@@ -91,6 +92,7 @@ const parsers: Record<FrameType, (frame: Json, seq: number) => Frame> = {
     position: asNumber(f.position, "token.position"),
     logprob: optional(f.logprob, "token.logprob", asNumber),
     features: asArray(f.features, "token.features").map(parseFeature),
+    ...parseBranch(f),
     ...parseDetails(f),
   }),
   labels: (f, seq) => ({
@@ -141,6 +143,12 @@ function parsePromptToken(value: unknown): PromptToken {
     features: asArray(token.features, "prompt.tokens.features").map(parseFeature),
     ...parseDetails(token),
   };
+}
+
+/** Absent where a run has one branch only. */
+function parseBranch(frame: Json): { branch?: number } {
+  const branch = optional(frame.branch, "branch", asNumber);
+  return branch === null ? {} : { branch };
 }
 
 /** Details that a recording lacks are left out, not null. */

@@ -69,12 +69,16 @@ export interface StartedFrame {
 export interface PromptFrame {
   type: "prompt";
   seq: number;
+  /** Index of the run's branch that it is of; absent where there is one only. */
+  branch?: number;
   tokens: PromptToken[];
 }
 
 export interface TokenFrame extends TokenDetails {
   type: "token";
   seq: number;
+  /** As in `PromptFrame`. */
+  branch?: number;
   /** The text this token adds; "" when it ends inside a character. */
   token: string;
   step: number;

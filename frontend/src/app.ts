@@ -1,0 +1,168 @@
+/** Wires the page: a room and recordings feed the store, which the views follow. */
+import { exposeDebugHandle } from "./debug";
+import { Graph } from "./graph/graph";
+import { showOverlay } from "./graph/loop";
+import { askForFacts, askForFeature, askForLabelled, Facts } from "./net/backend";
+import { Live } from "./net/live";
+import { at } from "./net/server";
+import { readRun } from "./state/address";
+import type { Start } from "./state/playhead";
+import { signal } from "./state/signals";
+import { Store } from "./state/store";
+import { AddressBar, replayWanted } from "./ui/address-bar";
+import { Controls } from "./ui/controls";
+import { byId } from "./ui/dom";
+import { offerExports, flawsOf, loadRecording, Recordings } from "./ui/files";
+import { Finding } from "./ui/finding";
+import { Follow } from "./ui/follow";
+import { offerExamples, offerHelp } from "./ui/help";
+import { Inspector } from "./ui/inspector";
+import { showPinned, showStrongest } from "./ui/features";
+import { offerLinkFloor, showModel, SourcesView } from "./ui/model";
+import { showNotices } from "./ui/notice";
+import { showRoom } from "./ui/room";
+import { TextView } from "./ui/text";
+import { Timeline } from "./ui/timeline";
+import { Tip } from "./ui/tip";
+import { GRAPH_LOST, NO_GRAPH } from "./words/en";
+import type { Recording } from "./wire/recording";
+import type { GenerateRequest, OpenRequest, ShareRequest } from "./wire/types";
+
+const FIRST_RECORDING = "capital-of-france";
+const FROM_THE_START: Start = { speed: 1, at: null, run: null };
+
+export function openPage(): void {
+  const query = new URLSearchParams(location.search);
+  const store = new Store();
+  const { playhead } = store;
+  const live = new Live(store, query);
+  const addressBar = new AddressBar(store);
+  const sources = new SourcesView(store);
+
+  const backToRoom = (): void => {
+    playhead.close();
+    recordings.say("");
+    if (store.session !== store.live) store.show(store.live);
+  };
+  const show = (recording: Recording, start: Start): void => {
+    playhead.open(recording.frames, start);
+    recordings.say(flawsOf(recording));
+  };
+  const generate = (request: GenerateRequest): void => {
+    if (!live.send(request)) return;
+    playhead.lookAt(null);
+    store.room.stream.requested();
+    addressBar.forgetRun();
+  };
+  const recordings = new Recordings((recording) => {
+    addressBar.forgetReplay();
+    show(recording, FROM_THE_START);
+  });
+  const controls = new Controls(store, sources, {
+    generate,
+    stop: () => live.send({ type: "stop" }),
+  });
+  const finding = new Finding(store, askForLabelled);
+  const standing = signal<string | null>(null);
+  showNotices(store, standing, {
+    retry: () => live.hurry(),
+    "clear-filters": () => finding.clear(),
+    "own-room": () => {
+      location.href = at("").href;
+    },
+  });
+  const graph = makeGraph(store, standing, query);
+  const follow = new Follow(store, graph?.gaze ?? null, (view) => live.send(view));
+
+  offerExamples(store, (prompt) => controls.suggest(prompt));
+  showModel(store, (model) => {
+    // Choosing another model ends the recording of this one.
+    if (store.origin === "recording") backToRoom();
+    live.chooseModel(model);
+  });
+  new Facts(store, askForFacts);
+  showRoom(store, {
+    setOpen: (open) => live.send({ type: "open", open } satisfies OpenRequest),
+    publish: () => live.send({ type: "share" } satisfies ShareRequest),
+    back: backToRoom,
+    enter: (token) => live.enter(token),
+    leave: () => live.leave(),
+  });
+  new Tip();
+  new TextView(store);
+  new Timeline(store);
+  showStrongest(store);
+  showPinned(store);
+  new Inspector(store, askForFeature);
+  offerLinkFloor(store);
+  offerExports(store, {
+    picture: () => graph?.picture() ?? null,
+    view: () => addressBar.view,
+    access: () => live.access,
+  });
+  offerHelp(() => finding.focus());
+  byId("fit").addEventListener("click", () => graph?.fit());
+  byId("reset").addEventListener("click", () => {
+    store.look({ feature: null, token: null });
+    graph?.reset();
+  });
+  exposeDebugHandle(store, graph);
+  if (graph && query.has("debug")) {
+    showOverlay(() => ({ ...graph.statistics, tokens: store.session.tokens.length }));
+  }
+
+  const replay = async (nameOrUrl: string, start: Start): Promise<void> => {
+    const recording = await loadRecording(nameOrUrl);
+    // Something else may have come while it was fetched.
+    if (store.origin === "none") show(recording, start);
+  };
+  const wanted = replayWanted(query);
+  if (wanted !== null) {
+    store.set({ backend: { state: "off" } });
+    replay(wanted.name, wanted).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `The recording cannot be shown: ${reason}.`;
+      store.set({ connection: { state: "gone", message } });
+    });
+    return;
+  }
+  const run = readRun(query);
+  // Nobody has asked for the first recording: it is optional, and still under reduced motion.
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const unasked = still ? { ...FROM_THE_START, speed: Infinity } : FROM_THE_START;
+  if (!live.watches && !run) void replay(FIRST_RECORDING, unasked).catch(() => undefined);
+  if (run) {
+    controls.fill(run);
+    live.chooseModel(run.model);
+  }
+  live.start({
+    begun: backToRoom,
+    view: (frame) => follow.take(frame),
+  });
+}
+
+/** The graph; where there is none, `standing` says so. */
+function makeGraph(
+  store: Store,
+  standing: { value: string | null },
+  query: URLSearchParams,
+): Graph | null {
+  const host = {
+    canvas: byId("canvas", HTMLCanvasElement),
+    labels: byId("labels"),
+    stage: byId("stage"),
+    bar: byId("bar"),
+    tools: byId("graph-tools"),
+    drawable: (may: boolean) => {
+      standing.value = may ? null : GRAPH_LOST;
+    },
+  };
+  try {
+    if (query.get("webgl") === "off") throw new Error("switched off in the address");
+    return new Graph(host, store);
+  } catch {
+    standing.value = NO_GRAPH;
+    document.body.classList.add("no-graph");
+    return null;
+  }
+}

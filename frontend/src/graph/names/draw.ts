@@ -1,0 +1,202 @@
+/**
+ * Labels as elements over the canvas: crisp at any size, with a dark halo. Pointer events go
+ * through them to the canvas, so that a drag or the wheel works on a label, too.
+ */
+import type { OnScreen } from "../pick";
+import type { Named } from "./choose";
+import {
+  type Box,
+  boxAt,
+  type Candidate,
+  contains,
+  overlap,
+  placeLabels,
+  type Side,
+} from "./place";
+
+/** A label on show, for the exported picture. */
+export interface Caption {
+  text: string;
+  box: Box;
+  /** The CSS font it is written in. */
+  font: string;
+  colour: string;
+}
+
+interface Shown {
+  element: HTMLElement;
+  /** Classes and text; if they change, a new element is made. */
+  look: string;
+  side: Side;
+  width: number;
+  height: number;
+  box: Box | null;
+}
+
+type Size = Pick<Box, "width" | "height">;
+
+interface Face {
+  font: string;
+  height: number;
+}
+
+export class Labels {
+  /** The most important first. */
+  private shown = new Map<number, Shown>();
+  private readonly sizes = new Map<string, Size>();
+  private readonly faces = new Map<string, Face>();
+  private readonly pen = penOf(document.createElement("canvas"));
+  private readonly rings: Record<"chosen" | "hovered", HTMLElement>;
+
+  constructor(private readonly layer: HTMLElement) {
+    this.rings = { chosen: this.ring("ring"), hovered: this.ring("ring hovered") };
+  }
+
+  /**
+   * Chooses the labels for `nodes`, the most important first. They hide as few of the `bright`
+   * boxes as possible and none that is `taken`.
+   */
+  select(
+    nodes: readonly Named[],
+    bright: readonly Box[],
+    stage: Box,
+    taken: readonly Box[],
+    limit: number,
+  ): void {
+    const candidates = nodes.map((node): Candidate => ({ ...node, ...this.sizeOf(node) }));
+    const sides = new Map([...this.shown].map(([id, { side }]) => [id, side]));
+    const placed = placeLabels(candidates, stage, limit, sides, bright, taken);
+    const byId = new Map(nodes.map((node) => [node.id, node]));
+    const before = this.shown;
+    this.shown = new Map();
+    for (const { id, side } of placed) {
+      const node = byId.get(id);
+      if (node) this.shown.set(id, this.show(node, side, before.get(id)));
+    }
+    for (const [id, { element }] of before) {
+      if (this.shown.get(id)?.element !== element) element.remove();
+    }
+  }
+
+  /** Moves the labels to where their nodes are now. */
+  follow(where: (id: number) => OnScreen | null): void {
+    const taken: Box[] = [];
+    for (const [id, shown] of this.shown) {
+      const node = where(id);
+      const box = node && boxAt({ ...node, width: shown.width, height: shown.height }, shown.side);
+      // The camera may have moved a label over another since they were chosen.
+      if (!box || taken.some((other) => overlap(box, other, 0))) {
+        shown.element.remove();
+        this.shown.delete(id);
+        continue;
+      }
+      taken.push(box);
+      if (shown.box?.left !== box.left || shown.box.top !== box.top) {
+        shown.element.style.transform = `translate(${box.left.toFixed(1)}px, ${box.top.toFixed(1)}px)`;
+      }
+      shown.box = box;
+    }
+  }
+
+  /** The node whose label is at a point of the canvas. */
+  at(x: number, y: number): number | null {
+    for (const [id, { box }] of this.shown) {
+      if (box && contains(box, x, y)) return id;
+    }
+    return null;
+  }
+
+  /** Draws a ring around a node, or takes it away. */
+  mark(kind: "chosen" | "hovered", node: OnScreen | null): void {
+    const ring = this.rings[kind];
+    ring.hidden = node === null;
+    if (!node) return;
+    const size = 2 * (node.radius + 5);
+    ring.style.width = ring.style.height = `${size.toFixed(1)}px`;
+    ring.style.transform = `translate(${(node.x - size / 2).toFixed(1)}px, ${(node.y - size / 2).toFixed(1)}px)`;
+  }
+
+  /** Sizes depend on the font: forget them when it changes. */
+  forgetSizes(): void {
+    this.sizes.clear();
+    this.faces.clear();
+    for (const { element } of this.shown.values()) element.remove();
+    this.shown.clear();
+  }
+
+  /** The labels on show. */
+  captions(): Caption[] {
+    return [...this.shown.values()].flatMap(({ element, box }) => {
+      if (!box) return [];
+      const style = getComputedStyle(element);
+      return [{ text: element.textContent, box, font: fontOf(style), colour: style.color }];
+    });
+  }
+
+  private show(node: Named, side: Side, before: Shown | undefined): Shown {
+    const look = lookOf(node);
+    if (before?.look === look) return { ...before, side };
+    const element = this.element(node);
+    this.layer.append(element);
+    return { element, look, side, box: null, ...this.sizeOf(node) };
+  }
+
+  private element(node: Named): HTMLElement {
+    const element = document.createElement("div");
+    element.className = classOf(node);
+    element.textContent = node.text;
+    return element;
+  }
+
+  private sizeOf(node: Named): Size {
+    const look = lookOf(node);
+    const known = this.sizes.get(look);
+    if (known) return known;
+    const { font, height } = this.faceOf(node);
+    this.pen.font = font;
+    const size = { width: Math.ceil(this.pen.measureText(node.text).width), height };
+    this.sizes.set(look, size);
+    return size;
+  }
+
+  /** Looked up once for each kind of label: laying out every text to measure it costs frames. */
+  private faceOf(node: Named): Face {
+    const kind = classOf(node);
+    const known = this.faces.get(kind);
+    if (known) return known;
+    const probe = this.element(node);
+    this.layer.append(probe);
+    const face = { font: fontOf(getComputedStyle(probe)), height: probe.offsetHeight };
+    probe.remove();
+    this.faces.set(kind, face);
+    return face;
+  }
+
+  private ring(name: string): HTMLElement {
+    const ring = document.createElement("div");
+    ring.className = name;
+    ring.hidden = true;
+    this.layer.append(ring);
+    return ring;
+  }
+}
+
+/** The 2D context of a canvas. A browser without one has no WebGL and no graph either. */
+export function penOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
+  const pen = canvas.getContext("2d");
+  if (!pen) throw new Error("the browser cannot draw on a canvas");
+  return pen;
+}
+
+function fontOf({ fontWeight, fontSize, fontFamily }: CSSStyleDeclaration): string {
+  return `${fontWeight} ${fontSize} ${fontFamily}`;
+}
+
+function classOf({ named, lead, chosen }: Named): string {
+  const kinds = [named ? "" : "nameless", lead ? "lead" : "", chosen ? "chosen" : ""];
+  return ["label", ...kinds.filter((kind) => kind !== "")].join(" ");
+}
+
+function lookOf(node: Named): string {
+  return `${classOf(node)}: ${node.text}`;
+}

@@ -1,0 +1,72 @@
+/** A feature as the page knows it, and the table of all that a stream of frames has named. */
+import type { WireFeature } from "../wire/types";
+
+export type FeatureKey = string;
+
+export function featureKey(source: string, id: number): FeatureKey {
+  return `${source}/${id}`;
+}
+
+export interface Feature {
+  readonly key: FeatureKey;
+  readonly id: number;
+  readonly source: string;
+  readonly layer: number;
+  /** Order of first appearance, from 0: its number in logs, graph and pair counts; -1 if none. */
+  readonly index: number;
+  label: string | null;
+  /** Largest activation at the tokens shown so far, of all runs. */
+  peak: number;
+  /** Tokens shown so far at which it fired, of all runs. */
+  fired: number;
+  /** Maximum over the SAE's training text, and share of that text on which it fires. */
+  knownMax: number | null;
+  density: number | null;
+}
+
+/** A feature that has not fired in this room: it has no number here. */
+export function unseenFeature(
+  source: string,
+  id: number,
+  layer: number,
+  index = -1,
+  label: string | null = null,
+): Feature {
+  const key = featureKey(source, id);
+  const facts = { label, peak: 0, fired: 0, knownMax: null, density: null };
+  return { key, id, source, layer, index, ...facts };
+}
+
+/** A feature's name as people read it. */
+export function nameOf({ label, id }: Feature): string {
+  return label ?? `feature ${id}`;
+}
+
+/** The key of a thought: the label, which several layers may share, else the feature's own key. */
+export function thoughtOf({ label, key }: Feature): string {
+  return label ?? key;
+}
+
+export class FeatureTable {
+  /** In order of first appearance: `all[i].index === i`. */
+  readonly all: Feature[] = [];
+  private readonly byKey = new Map<FeatureKey, Feature>();
+
+  get(key: FeatureKey): Feature | undefined {
+    return this.byKey.get(key);
+  }
+
+  /** The feature that a frame names, with what the frame says of it. */
+  meet({ source, id, layer, label, max }: WireFeature): Feature {
+    const key = featureKey(source, id);
+    let feature = this.byKey.get(key);
+    if (feature === undefined) {
+      feature = unseenFeature(source, id, layer, this.all.length);
+      this.all.push(feature);
+      this.byKey.set(key, feature);
+    }
+    feature.label = label ?? feature.label;
+    feature.knownMax = max ?? feature.knownMax;
+    return feature;
+  }
+}

@@ -1,0 +1,67 @@
+/** Light: how bright an activation is, how it fades as the text goes on, and who shines when. */
+import type { Session } from "./session";
+
+/** Tokens after which half of a feature's light is gone. */
+export const HALF_LIFE_TOKENS = 6;
+
+/** Light of a feature that has not fired for long: never quite invisible. */
+export const FLOOR = 0.06;
+
+/** Share of the light left as soon as the next token is there, so that the newest stands out. */
+export const AFTERGLOW = 0.75;
+
+/** The source's level weighs as much as this many sightings of the feature. */
+const PRIOR_SIGHTINGS = 3;
+
+/** Share of the light that is left after `tokens` tokens. */
+export function recency(tokens: number): number {
+  return tokens <= 0 ? 1 : 2 ** (-tokens / HALF_LIFE_TOKENS);
+}
+
+export interface PeakEvidence {
+  /** Largest activation seen in this room. */
+  peak: number;
+  /** Tokens at which the feature fired in this room. */
+  fired: number;
+  /** Maximum over the SAE's training text, where the label store knows it. */
+  knownMax: number | null;
+}
+
+/**
+ * The activation that counts as full strength: the known maximum, or a higher peak seen here. If no
+ * maximum is known, the peak is drawn towards the source's usual level until the feature has been
+ * seen a few times, since a feature seen once always fires at its own peak.
+ */
+export function fullScale(feature: PeakEvidence, sourceLevel: number): number {
+  if (feature.knownMax !== null && feature.knownMax > 0) {
+    return Math.max(feature.knownMax, feature.peak);
+  }
+  const total = feature.fired + PRIOR_SIGHTINGS;
+  return (feature.fired * feature.peak + PRIOR_SIGHTINGS * sourceLevel) / total;
+}
+
+/** An activation as a share of full strength, 0 to 1. */
+export function strength(activation: number, scale: number): number {
+  if (!(activation > 0) || !(scale > 0)) return 0;
+  return Math.min(1, activation / scale);
+}
+
+/** Tokens after which even the strongest light has faded to the floor. */
+export const MEMORY_TOKENS = Math.ceil(HALF_LIFE_TOKENS * Math.log2(1 / FLOOR));
+
+/**
+ * The light of the features that are brighter than the floor when token `index` is the newest, by
+ * feature number. A light is the brightest of what each firing has left, and firings too long ago have left
+ * nothing above the floor: so the cost does not grow with the text.
+ */
+export function lightsAt(session: Session, index: number): Map<number, number> {
+  const lights = new Map<number, number>();
+  for (const token of session.tokens.slice(Math.max(0, index - MEMORY_TOKENS), index + 1)) {
+    const left = recency(index - token.index);
+    for (const { feature, activation } of token.active) {
+      const light = session.strengthOf(feature, activation) * left;
+      if (light > (lights.get(feature.index) ?? FLOOR)) lights.set(feature.index, light);
+    }
+  }
+  return lights;
+}

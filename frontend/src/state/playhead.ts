@@ -1,0 +1,281 @@
+/**
+ * Which token is shown, and how it gets there. A recording and a room differ only in where their
+ * tokens come from: both lie in a log, which the playhead goes through. It is
+ *
+ * - live: it shows each token as it comes;
+ * - paced: it shows what has come at `pace` tokens a second;
+ * - playing: it goes through tokens at their recorded times, or at reading speed;
+ * - scrubbed: it stands at a token, whatever else comes.
+ */
+import type { Recorded } from "../wire/recording";
+import { isRunning, type Log, type Run, type Token } from "./log";
+import { Session } from "./session";
+import { batch, signal } from "./signals";
+import type { Store } from "./store";
+import { Stream } from "./stream";
+
+/** Runs `action` after `ms`; the result cancels it. */
+export type Wait = (ms: number, action: () => void) => () => void;
+
+/** Time from one token to the next if no times are known; about reading speed. */
+const TOKEN_MS = 220;
+/** Least time for which the prompt is shown before the first token. */
+const PROMPT_MS = 1200;
+/** The longest and the shortest pause before a token, whatever the recorded times say. */
+const LONGEST_MS = 3000;
+const SHORTEST_MS = 100;
+
+export interface Start {
+  /** 1 is the recording's own speed; Infinity shows its end at once. */
+  speed: number;
+  /** Token to stop at, null to play. */
+  at: number | null;
+  /** Run to begin with, from 0; null for the first, at infinite speed for the last. */
+  run: number | null;
+}
+
+export class Playhead {
+  /** Most tokens a second that a room's text is shown at; Infinity shows each as it comes. */
+  pace = Infinity;
+  /** The token that it stands at; null where it follows the newest one shown. */
+  private readonly stand = signal<number | null>(null);
+  private readonly moving = signal(false);
+  private readonly factor = signal(1);
+  /** The runs of a recording, and which of them is on show. */
+  private readonly recorded = signal<{ runs: readonly Run[]; run: number }>({ runs: [], run: 0 });
+  private cancel: (() => void) | null = null;
+
+  constructor(
+    private readonly store: Store,
+    private readonly wait: Wait,
+  ) {}
+
+  /** The token looked at; null while it follows the newest. */
+  get token(): Token | null {
+    const { value } = this.stand;
+    return value === null ? null : (this.store.session.tokens[value] ?? null);
+  }
+
+  /** Index of the token on show: the one looked at, else the newest shown; -1 before there is one. */
+  get at(): number {
+    return this.token?.index ?? this.store.session.tokens.length - 1;
+  }
+
+  /** Tokens of this run, with those that have come and are not shown yet. */
+  get length(): number {
+    const { session } = this.store;
+    return session.tokens.length + session.ahead;
+  }
+
+  get playing(): boolean {
+    return this.moving.value;
+  }
+
+  /** 1 is the recording's own speed, or reading speed; Infinity shows all at once. */
+  get speed(): number {
+    return this.factor.value;
+  }
+
+  /** The run on show, from 0, and how many the recording has; 0 for a room. */
+  get run(): number {
+    return this.recorded.value.run;
+  }
+
+  get runs(): number {
+    return this.recorded.value.runs.length;
+  }
+
+  get generatesLive(): boolean {
+    return this.store.origin === "live" && isRunning(this.store.session.phase);
+  }
+
+  /** Whether it follows the newest token of a running generation. */
+  get followsLive(): boolean {
+    return this.stand.value === null && this.generatesLive;
+  }
+
+  /** Shows a recording, until a generation begins in the room. */
+  open(frames: readonly Recorded[], { speed, at, run }: Start): void {
+    const stream = new Stream();
+    for (const { frame, time } of frames) stream.apply(frame, time);
+    batch(() => {
+      this.close();
+      const last = stream.runs.length - 1;
+      const wanted = run ?? (speed === Infinity ? last : 0);
+      this.enter(stream, Math.min(last, Math.max(0, wanted)));
+      if (speed !== Infinity) this.factor.value = speed;
+      if (at !== null) {
+        this.store.session.reveal(Infinity);
+        this.seek(at);
+      } else if (speed === Infinity) this.toEnd();
+      else this.play();
+    });
+  }
+
+  /** Stops and forgets the recording. */
+  close(): void {
+    this.stop();
+    this.recorded.value = { runs: [], run: 0 };
+  }
+
+  /** Something has come in the room that is on show. */
+  arrived(): void {
+    const { session } = this.store;
+    const { newest } = session.stream;
+    if (newest && newest.branch(0) !== session.log) {
+      this.stop();
+      session.begin(newest);
+      session.stream.forget();
+      this.stand.value = null;
+    }
+    session.reveal(this.pace === Infinity ? Infinity : (session.log?.given ?? 0));
+    if (this.stand.value !== null || session.ahead === 0 || this.playing) return;
+    this.moving.value = true;
+    this.schedule();
+  }
+
+  toggle(): void {
+    if (this.playing || this.followsLive) this.pause();
+    else this.play();
+  }
+
+  /** Plays on from the token on show; from the end, plays again from the prompt. */
+  play(): void {
+    if (this.length === 0) return;
+    const ended = this.at >= this.length - 1 && !this.generatesLive && !this.hasNext;
+    if (ended) this.stand.value = Math.max(0, (this.log?.given ?? 0) - 1);
+    if (this.speed === Infinity) {
+      this.toEnd();
+      return;
+    }
+    this.moving.value = true;
+    this.schedule();
+  }
+
+  /** Stops at the token on show, whatever comes after it. */
+  pause(): void {
+    this.stop();
+    if (this.at >= 0) this.stand.value = this.at;
+  }
+
+  /** Looks at a token that is shown, or follows the newest if null; playback stops. */
+  lookAt(index: number | null): void {
+    this.stop();
+    this.stand.value = index;
+  }
+
+  /** Goes to a token, clamped to those there are; those before it are shown as well. */
+  seek(index: number): void {
+    const wanted = Math.max(0, Math.min(index, this.length - 1));
+    const { session } = this.store;
+    session.reveal(wanted + 1);
+    this.lookAt(session.tokens.length > 0 ? wanted : null);
+  }
+
+  step(by: number): void {
+    this.seek(this.at + by);
+  }
+
+  /** Goes to the newest token, and follows the next ones. */
+  toEnd(): void {
+    this.store.session.reveal(Infinity);
+    this.lookAt(null);
+  }
+
+  setSpeed(speed: number): void {
+    this.factor.value = speed;
+    if (!this.playing) return;
+    if (speed === Infinity) this.toEnd();
+    else this.schedule();
+  }
+
+  /** Goes to another run of the recording, at its prompt. */
+  go(by: number): void {
+    const { playing } = this;
+    const wanted = this.run + by;
+    if (wanted < 0 || wanted >= this.runs) return;
+    const { wanted: chosen, session } = this.store;
+    this.stop();
+    batch(() => {
+      this.enter(session.stream, wanted);
+      this.store.choose(chosen);
+      if (playing) this.play();
+      else this.pause();
+    });
+  }
+
+  private get log(): Log | null {
+    return this.store.session.log;
+  }
+
+  private get hasNext(): boolean {
+    return this.run < this.runs - 1;
+  }
+
+  /** Begins a run. The earlier ones come first, since their features count. */
+  private enter(stream: Stream, run: number): void {
+    const session = new Session(stream);
+    this.store.show(session);
+    this.recorded.value = { runs: stream.runs, run };
+    for (const earlier of stream.runs.slice(0, run)) session.begin(earlier);
+    this.begin(run);
+  }
+
+  private begin(run: number): void {
+    const { runs } = this.recorded.value;
+    const next = runs[run];
+    if (!next) return;
+    const { session } = this.store;
+    this.recorded.value = { runs, run };
+    this.stand.value = null;
+    session.begin(next);
+    session.reveal(Math.max(1, next.branch(0).given));
+  }
+
+  private tick = (): void => {
+    this.cancel = null;
+    batch(() => {
+      const { session } = this.store;
+      const newest = session.tokens.length - 1;
+      if (this.at < newest) this.stand.value = this.at + 1 < newest ? this.at + 1 : null;
+      else if (session.ahead > 0) session.reveal(newest + 2);
+      else if (this.hasNext) this.begin(this.run + 1);
+      if (this.at >= this.length - 1 && !this.hasNext) this.moving.value = false;
+      else this.schedule();
+    });
+  };
+
+  private schedule(): void {
+    this.cancel?.();
+    this.cancel = this.wait(this.pauseMs / this.speed, this.tick);
+  }
+
+  /** Milliseconds to the next token at speed 1. */
+  private get pauseMs(): number {
+    const { session } = this.store;
+    if (this.at >= this.length - 1) return LONGEST_MS;
+    const paced = this.runs === 0 && this.at >= session.tokens.length - 1;
+    return paced ? 1000 / this.pace : pauseBefore(this.log, this.at + 1);
+  }
+
+  private stop(): void {
+    this.cancel?.();
+    this.cancel = null;
+    this.moving.value = false;
+  }
+}
+
+/** Milliseconds from the token before `index` to this one, at the run's own speed. */
+export function pauseBefore(log: Log | null, index: number): number {
+  if (log === null || index < log.given) return TOKEN_MS;
+  const first = index === log.given;
+  const [before, time] = [log.tokens[index - 1]?.time ?? null, log.tokens[index]?.time ?? null];
+  if (before === null || time === null) return first ? PROMPT_MS : TOKEN_MS;
+  return Math.min(LONGEST_MS, Math.max(first ? PROMPT_MS : SHORTEST_MS, 1000 * (time - before)));
+}
+
+/** The browser's own clock. */
+export const browserWait: Wait = (ms, action) => {
+  const timer = setTimeout(action, ms);
+  return () => clearTimeout(timer);
+};

@@ -1,0 +1,181 @@
+/** Questions of the views: strongest features, those that fire together, those with a name. */
+import type { Labelled } from "../wire/model";
+import { evidence } from "./evidence";
+import { type Feature, featureKey, thoughtOf } from "./feature";
+import type { Active, Token } from "./log";
+import type { Session } from "./session";
+
+export interface Ranked {
+  feature: Feature;
+  activation: number;
+  /** Share of the feature's full strength, 0 to 1. */
+  strength: number;
+  /** Features of other sources with the same label at this token: the same thought elsewhere. */
+  echoes: Feature[];
+}
+
+/** The strongest of a token's features; those with the same label are one entry. */
+export function strongest(session: Session, active: readonly Active[], limit: number): Ranked[] {
+  const ranked = active
+    .map(({ feature, activation }): Ranked => {
+      const strength = session.strengthOf(feature, activation);
+      return { feature, activation, strength, echoes: [] };
+    })
+    .sort((a, b) => b.strength - a.strength || b.activation - a.activation);
+  const byThought = new Map<string, Ranked>();
+  for (const entry of ranked) {
+    const thought = thoughtOf(entry.feature);
+    const first = byThought.get(thought);
+    if (first === undefined) byThought.set(thought, entry);
+    else first.echoes.push(entry.feature);
+  }
+  return [...byThought.values()].slice(0, limit);
+}
+
+export interface Neighbour {
+  feature: Feature;
+  /** Tokens of the text at which both fire. */
+  together: number;
+  weight: number;
+}
+
+/** Counts which features fire together with one, as tokens come and never over all of the text. */
+class Company {
+  readonly together = new Map<Feature, number>();
+  private counted = 0;
+
+  constructor(
+    readonly feature: Feature,
+    readonly run: number,
+  ) {}
+
+  /** Counts the tokens that came since. */
+  follow(tokens: readonly Token[], at: readonly number[]): void {
+    for (; this.counted < at.length; this.counted += 1) {
+      for (const { feature } of tokens[at[this.counted] ?? -1]?.active ?? []) {
+        if (feature === this.feature) continue;
+        this.together.set(feature, (this.together.get(feature) ?? 0) + 1);
+      }
+    }
+  }
+}
+
+/** The company of the feature that each session was asked about last. */
+const companies = new WeakMap<Session, Company>();
+
+/** Features that fired together with this one in the current text, most evidence first. */
+export function neighbours(session: Session, feature: Feature, limit: number): Neighbour[] {
+  let company = companies.get(session);
+  if (company?.feature !== feature || company.run !== session.runs) {
+    company = new Company(feature, session.runs);
+    companies.set(session, company);
+  }
+  company.follow(session.tokens, session.firingsOf(feature).at);
+  const own = session.timesOf(feature);
+  const found: Neighbour[] = [];
+  // There may be thousands and few are wanted: those are kept in order, instead of sorting all.
+  for (const [other, together] of company.together) {
+    // Tokens without features, such as the start, would raise the evidence of every pair.
+    const weight = evidence(together, own, session.timesOf(other), session.told);
+    const last = found.length < limit ? undefined : found.at(-1);
+    if (last && weight < last.weight) continue;
+    const entry = { feature: other, together, weight };
+    if (last && compare(entry, last) >= 0) continue;
+    if (last) found.pop();
+    const place = found.findIndex((one) => compare(entry, one) < 0);
+    found.splice(place < 0 ? found.length : place, 0, entry);
+  }
+  return found;
+}
+
+function compare(a: Neighbour, b: Neighbour): number {
+  return b.weight - a.weight || b.together - a.together || b.feature.peak - a.feature.peak;
+}
+
+export interface Hit {
+  source: string;
+  id: number;
+  label: string | null;
+  /** Null if the feature has not fired in this room. */
+  feature: Feature | null;
+}
+
+/** A source whose features can be looked up by index. */
+export interface Searched {
+  id: string;
+  /** Features that it has. */
+  width: number;
+}
+
+const LETTER = /[\p{L}\p{N}]/u;
+const INDEX = /^#?(\d{1,9})$/u;
+
+/** Whether a text is the index of a feature, rather than words of a label. */
+export function isIndex(text: string): boolean {
+  return INDEX.test(text.trim());
+}
+
+/**
+ * Features that fit the text, best first: those seen in this room, then others. If the text is an
+ * index, these are features of `sources`, else what was `found` by label in the whole model.
+ */
+export function search(
+  session: Session,
+  sources: readonly Searched[],
+  text: string,
+  limit: number,
+  found: readonly Labelled[] = [],
+): Hit[] {
+  const wanted = text.trim().toLowerCase();
+  if (wanted === "") return [];
+  const seen = session.features
+    .map((feature) => ({ feature, rank: rankOf(feature, wanted) }))
+    .filter(({ rank }) => rank > 0)
+    .sort((a, b) => b.rank - a.rank || b.feature.peak - a.feature.peak)
+    .map(({ feature }): Hit => {
+      const { source, id, label } = feature;
+      return { source, id, label, feature };
+    });
+  const others = found
+    .filter(({ source, index }) => session.feature(featureKey(source, index)) === undefined)
+    .map(({ source, index, label }): Hit => ({ source, id: index, label, feature: null }));
+  return [...seen, ...unseen(session, sources, wanted), ...others].slice(0, limit);
+}
+
+/**
+ * 0 if it does not fit. The whole index or label counts most, then beginnings, then whole words,
+ * beginnings of words, and what is only inside words.
+ */
+function rankOf({ id, label }: Feature, wanted: string): number {
+  const [, index] = INDEX.exec(wanted) ?? [];
+  if (index !== undefined && Number(index) === id) return 7;
+  const text = label?.toLowerCase() ?? "";
+  if (text === wanted) return 6;
+  const words = wanted.split(/\s+/u);
+  if (label !== null && words.every((word) => text.includes(word))) {
+    const [begun, whole] = [false, true].map((all) => words.every((w) => atWord(text, w, all)));
+    return 2 + Number(begun) + Number(whole) + (text.startsWith(wanted) ? 0.5 : 0);
+  }
+  return index !== undefined && String(id).startsWith(index) ? 1 : 0;
+}
+
+/** Whether a word is in a text at the beginning of one of its words, or `whole` as one of them. */
+function atWord(text: string, word: string, whole: boolean): boolean {
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+    const after = text[at + word.length] ?? "";
+    if (!LETTER.test(text[at - 1] ?? "") && !(whole && LETTER.test(after))) return true;
+  }
+  return false;
+}
+
+function unseen(session: Session, sources: readonly Searched[], wanted: string): Hit[] {
+  const [, index] = INDEX.exec(wanted) ?? [];
+  if (index === undefined) return [];
+  const id = Number(index);
+  const fired = new Set(
+    session.features.filter((feature) => feature.id === id).map(({ source }) => source),
+  );
+  return sources
+    .filter((source) => id < source.width && !fired.has(source.id))
+    .map((source) => ({ source: source.id, id, label: null, feature: null }));
+}

@@ -1,0 +1,52 @@
+/** The page's room: who is in it, this page's role, and what has been streamed in it. */
+import type { Frame, RoomFrame } from "../wire/types";
+import { isRunning } from "./log";
+import { heed, signal } from "./signals";
+import { Stream } from "./stream";
+
+export class RoomState {
+  private readonly streamed = new Stream();
+  private readonly newest = signal<RoomFrame | null>(null);
+
+  /** Name, role and presence as the newest room frame tells them; null before there is one. */
+  get frame(): RoomFrame | null {
+    return this.newest.value;
+  }
+
+  get stream(): Stream {
+    heed(this.streamed.revision);
+    return this.streamed;
+  }
+
+  /** Takes in one frame. Returns false for a log frame that was applied before. */
+  apply(frame: Frame): boolean {
+    if (frame.type !== "room") return this.stream.apply(frame);
+    // A later room frame of the same room comes without the token: keep the first one's.
+    const known = this.frame?.room === frame.room ? this.frame.presenter_token : undefined;
+    const token = frame.presenter_token ?? known;
+    this.newest.value = token === undefined ? frame : { ...frame, presenter_token: token };
+    // The place in the room's log from which it is sent. It may be less than what came before:
+    // a log of another epoch is read from its start.
+    this.stream.lastSeq = Math.min(this.stream.lastSeq, frame.seq);
+    return true;
+  }
+
+  /** The connection broke. An unanswered request counts as lost, until frames of it come. */
+  interrupted(): void {
+    if (this.stream.phase !== "requested") return;
+    this.stream.fail({
+      error: "connection_lost",
+      message: "The connection broke.",
+      field: null,
+    });
+  }
+
+  /** The room is gone. What was seen in it stays; the next room counts from the start. */
+  leave(): void {
+    if (isRunning(this.stream.phase)) {
+      this.stream.fail({ error: "backend_lost", message: "The room is gone.", field: null });
+    }
+    this.newest.value = null;
+    this.stream.lastSeq = 0;
+  }
+}

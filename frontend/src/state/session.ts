@@ -1,0 +1,168 @@
+/**
+ * What is on show of a stream: one run, as far as its tokens have been shown, and what those tokens
+ * and earlier runs say about each feature. No clock, no network, no document.
+ */
+import { grown } from "./arrays";
+import { CoActivation } from "./evidence";
+import type { Feature, FeatureKey } from "./feature";
+import { fullScale, strength } from "./light";
+import type { Active, Firings, Log, Outcome, Phase, Problem, Run, RunSettings, Token } from "./log";
+import { signal, touch } from "./signals";
+import { Stream } from "./stream";
+
+/** Strongest features of a source whose pairs are counted at a token: of one source, of several. */
+const PAIRED_ALONE = 8;
+const PAIRED_OF_MANY = 4;
+/** How fast a source's usual level follows its tokens. */
+const LEVEL_GAIN = 0.1;
+
+export class Session {
+  /** The tokens shown so far of this run, and how many of them have features. */
+  readonly tokens: Token[] = [];
+  told = 0;
+  /** Counts the runs, so that a view can tell that the text began anew. */
+  runs = 0;
+  /** Those that have fired so far: `features[i].index === i`. */
+  readonly features: Feature[] = [];
+  readonly links = new CoActivation();
+  /** Goes up when more is on show. */
+  readonly revision = signal(0);
+  private shown: Run | null = null;
+  /** Tokens of this run shown so far at which each feature fired. */
+  private firedHere = new Uint32Array(512);
+  /** Usual strongest activation of a source, the scale for features seldom seen. */
+  private readonly levels = new Map<string, number>();
+
+  constructor(readonly stream = new Stream()) {
+    for (const feature of stream.table.all) feature.peak = feature.fired = 0;
+  }
+
+  get run(): RunSettings | null {
+    return this.shown?.settings ?? null;
+  }
+
+  /** The tokens of the run on show that have come, shown or not. */
+  get log(): Log | null {
+    return this.shown?.branch(0) ?? null;
+  }
+
+  /** Tokens that have come and are not shown yet. */
+  get ahead(): number {
+    return (this.log?.tokens.length ?? 0) - this.tokens.length;
+  }
+
+  /** Where the run stands, as far as it is on show. */
+  get phase(): Phase {
+    if (this.ahead > 0) return "generating";
+    return this.isNewest ? this.stream.phase : (this.shown?.phase ?? "idle");
+  }
+
+  get problem(): Problem | null {
+    return this.isNewest ? this.stream.problem : null;
+  }
+
+  get outcome(): Outcome | null {
+    return this.shown?.outcome ?? null;
+  }
+
+  get queuePosition(): number {
+    return this.stream.queuePosition;
+  }
+
+  /** Tokens shown that were generated. */
+  get made(): number {
+    return Math.max(0, this.tokens.length - (this.log?.given ?? 0));
+  }
+
+  feature(key: FeatureKey): Feature | undefined {
+    const feature = this.stream.table.get(key);
+    return feature && feature.index < this.features.length ? feature : undefined;
+  }
+
+  /** Shows another run, from its beginning; what was left of the one before counts as shown. */
+  begin(run: Run): void {
+    this.reveal(Infinity);
+    this.shown = run;
+    this.runs += 1;
+    this.tokens.length = 0;
+    this.told = 0;
+    this.firedHere.fill(0);
+    touch(this.revision);
+  }
+
+  /** Shows the first `count` tokens of the run, or as many as there are. */
+  reveal(count: number): void {
+    const all = this.log?.tokens ?? [];
+    const before = this.tokens.length;
+    for (const token of all.slice(before, Math.max(before, count))) this.show(token);
+    if (this.tokens.length > before) touch(this.revision);
+  }
+
+  /** An activation as a share of the feature's full strength, 0 to 1. */
+  strengthOf(feature: Feature, activation: number): number {
+    return strength(activation, fullScale(feature, this.levels.get(feature.source) ?? 0));
+  }
+
+  /** At which of the tokens shown a feature fired. */
+  firingsOf(feature: Feature): Firings {
+    return this.log?.firingsOf(feature, this.tokens.length) ?? { at: [], activation: [] };
+  }
+
+  /** At how many of the tokens shown a feature fired. */
+  timesOf({ index }: Feature): number {
+    return this.firedHere[index] ?? 0;
+  }
+
+  private get isNewest(): boolean {
+    return this.shown === this.stream.newest;
+  }
+
+  private show(token: Token): void {
+    const { active } = token;
+    this.tokens.push(token);
+    this.follow(active);
+    for (const one of active) this.fire(one);
+    if (active.length === 0) return;
+    this.told += 1;
+    this.links.observe(paired(active));
+  }
+
+  /** Lets each source's level follow its strongest activation at this token. */
+  private follow(active: readonly Active[]): void {
+    const strongest = new Map<string, number>();
+    for (const { feature, activation } of active) {
+      const { source } = feature;
+      strongest.set(source, Math.max(strongest.get(source) ?? 0, activation));
+    }
+    for (const [source, activation] of strongest) {
+      const level = this.levels.get(source) ?? activation;
+      this.levels.set(source, level + LEVEL_GAIN * (activation - level));
+    }
+  }
+
+  private fire({ feature, activation }: Active): void {
+    const { index } = feature;
+    // Numbers are given in the order of first firing, so those before it have fired.
+    while (this.features.length <= index) {
+      const next = this.stream.table.all[this.features.length];
+      if (!next) break;
+      this.features.push(next);
+    }
+    this.firedHere = grown(this.firedHere, index + 1);
+    this.firedHere[index] = (this.firedHere[index] ?? 0) + 1;
+    feature.peak = Math.max(feature.peak, activation);
+    feature.fired += 1;
+  }
+}
+
+/** The features whose pairs count at a token: each source's strongest. */
+function paired(active: readonly Active[]): number[][] {
+  const groups = new Map<string, number[]>();
+  for (const { feature } of active) {
+    const group = groups.get(feature.source);
+    if (group) group.push(feature.index);
+    else groups.set(feature.source, [feature.index]);
+  }
+  const most = groups.size > 1 ? PAIRED_OF_MANY : PAIRED_ALONE;
+  return [...groups.values()].map((group) => group.slice(0, most));
+}

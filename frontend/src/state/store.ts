@@ -1,0 +1,283 @@
+/**
+ * The page's state: its room, the session on show and the playhead in it, what is chosen, the
+ * connection, the model. All of it are signals: views follow what they read, see `signals.ts`.
+ */
+import type { FeatureFacts, ModelInfo, SourceInfo } from "../wire/model";
+import type { Frame, RoomFrame } from "../wire/types";
+import { type Feature, type FeatureKey, unseenFeature } from "./feature";
+import { type Filter, type Judge, judgeOf } from "./filters";
+import type { Token } from "./log";
+import { browserWait, Playhead, type Wait } from "./playhead";
+import { RoomState } from "./room";
+import { Session } from "./session";
+import { batch, computed, heed, signal, touch } from "./signals";
+
+/** Where the frames come from. */
+export type Origin = "none" | "recording" | "live";
+
+export type Connection =
+  | { state: "off" }
+  | { state: "connecting" }
+  | { state: "open" }
+  | { state: "waiting"; seconds: number; reason: string }
+  | { state: "gone"; message: string; code?: string };
+
+/**
+ * `off`: the address names a recording, and no server is asked for anything. `locked`: the server
+ * wants an access token first. `insteadOf`: the model that was asked for and is not there.
+ */
+export type Backend =
+  | { state: "off" }
+  | { state: "loading"; message: string; locked?: true }
+  | { state: "ready"; model: ModelInfo; insteadOf?: string }
+  | { state: "unreachable"; message: string };
+
+/** What is looked at, whatever run it is: the address, a link and those who follow share it. */
+export interface View {
+  /** The chosen feature, even if it has not fired here. */
+  feature: FeatureKey | null;
+  /** The token looked at; null follows the newest. */
+  token: number | null;
+  /** Which features are on show; see `filters.ts`. */
+  filters: readonly Filter[];
+  /** Sources neither shown nor asked for. */
+  hidden: ReadonlySet<string>;
+  /** Links with less evidence are not drawn, 0 to 1. */
+  links: number;
+}
+
+export class Store {
+  /** This page's room, on show or not. */
+  readonly room = new RoomState();
+  readonly playhead: Playhead;
+  /** What the room has streamed. */
+  readonly live = new Session(this.room.stream);
+  private readonly onShow = signal(this.live);
+  private readonly network = signal<Connection>({ state: "off" });
+  private readonly server = signal<Backend>({ state: "loading", message: "looking for the model" });
+  private readonly lastModel = signal<ModelInfo | null>(null);
+  private readonly pins = signal<ReadonlySet<FeatureKey>>(new Set());
+  private readonly looks = signal<Omit<View, "token">>({
+    feature: null,
+    filters: [],
+    hidden: new Set(),
+    links: 0,
+  });
+  private readonly filtering = computed(() => this.looks.value.filters);
+  private readonly hiding = computed(() => this.looks.value.hidden);
+  private readonly wish = computed(() => this.looks.value.feature);
+  private readonly floor = computed(() => this.looks.value.links);
+  private readonly judge = computed<Judge>(() => judgeOf(this.filtering.value));
+  private readonly pointed = signal<FeatureKey | null>(null);
+  private readonly told = signal(0);
+  /** A feature that was looked up and has not fired here. */
+  private readonly guest = signal<Feature | null>(null);
+
+  constructor(wait: Wait = browserWait) {
+    this.playhead = new Playhead(this, wait);
+  }
+
+  /** Takes in a frame of the room. Returns false for one that was there before. */
+  apply(frame: Frame): boolean {
+    return batch(() => {
+      const fresh = this.room.apply(frame);
+      const { filters } = this.looks.value;
+      if (this.onShow.value === this.live) this.playhead.arrived();
+      // A feature that has fired more strongly may pass `min` now.
+      if (frame.type === "labels" || filters.some(({ kind }) => kind === "min")) this.learned();
+      return fresh;
+    });
+  }
+
+  /** What is on show: the room's, or a recording's. */
+  get session(): Session {
+    const session = this.onShow.value;
+    // Whoever reads it follows what comes in, and what of it is shown.
+    heed(session.stream.revision);
+    heed(session.revision);
+    return session;
+  }
+
+  get origin(): Origin {
+    if (this.onShow.value !== this.live) return "recording";
+    heed(this.room.stream.revision);
+    return this.room.stream.lastSeq > 0 || this.live.runs > 0 ? "live" : "none";
+  }
+
+  /** Shows what the room has streamed, or a session of a recording. */
+  show(session: Session): void {
+    batch(() => {
+      this.onShow.value = session;
+      this.pointed.value = null;
+      this.look({ feature: null, token: null });
+      if (session === this.live) this.playhead.arrived();
+      this.learned();
+    });
+  }
+
+  get presence(): RoomFrame | null {
+    return this.room.frame;
+  }
+
+  get connection(): Connection {
+    return this.network.value;
+  }
+
+  get backend(): Backend {
+    return this.server.value;
+  }
+
+  /** The last model that was ready: a failed query does not take it away. */
+  get model(): ModelInfo | null {
+    return this.lastModel.value;
+  }
+
+  set(change: { connection?: Connection; backend?: Backend }): void {
+    const { connection, backend } = change;
+    batch(() => {
+      if (connection) this.network.value = connection;
+      if (backend) this.server.value = backend;
+      if (backend?.state === "ready") this.lastModel.value = backend.model;
+    });
+  }
+
+  get view(): View {
+    return { ...this.looks.value, token: this.playhead.token?.index ?? null };
+  }
+
+  /** Looks elsewhere, or otherwise; what is not named stays. */
+  look({ token, ...change }: Partial<View>): void {
+    batch(() => {
+      this.looks.value = { ...this.looks.peek(), ...change };
+      if (token !== undefined) this.playhead.lookAt(token);
+      if (change.filters || change.hidden) this.learned();
+    });
+  }
+
+  get filters(): readonly Filter[] {
+    return this.filtering.value;
+  }
+
+  get hidden(): ReadonlySet<string> {
+    return this.hiding.value;
+  }
+
+  get linkFloor(): number {
+    return this.floor.value;
+  }
+
+  get chosen(): Feature | null {
+    const { wanted } = this;
+    if (wanted === null) return null;
+    const guest = this.guest.value;
+    return this.session.feature(wanted) ?? (guest?.key === wanted ? guest : null);
+  }
+
+  /** The key that was chosen, even if that feature has not fired here. */
+  get wanted(): FeatureKey | null {
+    return this.wish.value;
+  }
+
+  choose(feature: FeatureKey | null): void {
+    this.look({ feature });
+  }
+
+  /** Chooses a feature that may not have fired here. */
+  chooseUnseen(source: string, id: number, label: string | null): void {
+    const { layer } = this.sourceInfo(source) ?? { layer: 0 };
+    const guest = unseenFeature(source, id, layer, -1, label);
+    batch(() => {
+      this.guest.value = guest;
+      this.choose(guest.key);
+    });
+  }
+
+  /** The feature whose tokens are shaded: the hovered one, else the chosen one. */
+  get attended(): Feature | null {
+    const hovered = this.hovered === null ? undefined : this.session.feature(this.hovered);
+    return hovered ?? this.chosen;
+  }
+
+  /** The feature under the pointer or the focus, in the graph or in a list. */
+  get hovered(): FeatureKey | null {
+    return this.pointed.value;
+  }
+
+  hover(key: FeatureKey | null): void {
+    this.pointed.value = key;
+  }
+
+  /** Features that stay listed whatever is chosen. */
+  get pinned(): ReadonlySet<FeatureKey> {
+    return this.pins.value;
+  }
+
+  set pinned(keys: ReadonlySet<FeatureKey>) {
+    this.pins.value = keys;
+  }
+
+  /** Pins a feature, or unpins a pinned one. */
+  pin(key: FeatureKey): void {
+    const pinned = new Set(this.pinned);
+    if (!pinned.delete(key)) pinned.add(key);
+    this.pinned = pinned;
+  }
+
+  /** All sources in the order that gives them hue and storey: the model's, else the run's. */
+  sourceIds(): string[] {
+    const run = this.session.run?.sources ?? [];
+    if (this.origin === "recording" || this.model === null) return run;
+    const served = this.model.sources.map(({ id }) => id);
+    return [...served, ...run.filter((id) => !served.includes(id))];
+  }
+
+  /** What is known of a source, if it is one of the model's. */
+  sourceInfo(source: string): SourceInfo | undefined {
+    return this.model?.sources.find(({ id }) => id === source);
+  }
+
+  shows(source: string): boolean {
+    return !this.hidden.has(source);
+  }
+
+  /** Goes up when `passes` may change for features it was asked about. */
+  get passVersion(): number {
+    return this.told.value;
+  }
+
+  /** Whether a feature is on show; `passVersion` tells when to ask again. */
+  passes(feature: Feature, judge = this.judge.value): boolean {
+    if (!this.shows(feature.source)) return false;
+    const { id, label, density } = feature;
+    const share = this.onShow.value.strengthOf(feature, feature.peak);
+    return judge({ id, label, share, density });
+  }
+
+  /** Takes in what the label store knows of a feature; what is known already stays. */
+  learn(feature: Feature, { label, density, max_activation }: FeatureFacts): void {
+    feature.label ??= label;
+    feature.density ??= density;
+    feature.knownMax ??= max_activation;
+    this.learned();
+  }
+
+  /** The sources to ask for: undefined for all. */
+  wantedSources(): string[] | undefined {
+    const served = this.model?.sources.map(({ id }) => id) ?? [];
+    const wanted = served.filter((id) => this.shows(id));
+    return wanted.length === served.length ? undefined : wanted;
+  }
+
+  /** Labels or statistics of features have come: `passes` is to be asked again. */
+  private learned(): void {
+    batch(() => {
+      touch(this.told);
+      touch(this.onShow.peek().revision);
+    });
+  }
+}
+
+/** The token whose features are on show: the one looked at, else the newest that has some. */
+export function tokenOf({ playhead, session }: Store): Token | null {
+  return playhead.token ?? session.tokens.findLast(({ silent }) => !silent) ?? null;
+}

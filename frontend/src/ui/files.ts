@@ -1,0 +1,229 @@
+/** What leaves the page and comes into it: recordings, activations, pictures, links. */
+import { at, call } from "../net/server";
+import { type AddressView, runQuery } from "../state/address";
+import type { Feature } from "../state/feature";
+import { filterText } from "../state/filters";
+import type { RunSettings, Token } from "../state/log";
+import type { Session } from "../state/session";
+import type { Store } from "../state/store";
+import { type KnobName, KNOBS } from "../wire/model";
+import { parseRecording, type Recording } from "../wire/recording";
+import type { RoomFrame } from "../wire/types";
+import { byId, copyText, h, setText } from "./dom";
+
+/** What the menu needs beside the store. */
+export interface Takeable {
+  /** The graph as a PNG; null if there is no graph. */
+  picture(): Promise<Blob> | null;
+  view(): AddressView;
+  access(): string | null;
+}
+
+/** The export menu: the room's recording, activations, a picture, a link. */
+export function offerExports(store: Store, page: Takeable): void {
+  const menu = byId("export-menu");
+  const recording = byId("export-recording", HTMLAnchorElement);
+  const picture = byId("export-picture", HTMLButtonElement);
+  const link = byId("export-link", HTMLButtonElement);
+  const [all, shown] = ["export-all", "export-shown"].map((id) => byId(id, HTMLButtonElement));
+  menu.addEventListener("beforetoggle", () => {
+    const { session, presence: room, origin, filters, hidden } = store;
+    recording.hidden = origin !== "live" || room === null;
+    recording.href = at(recordingOf(room)).href;
+    if (shown) shown.hidden = filters.length === 0 && hidden.size === 0;
+    for (const button of [all, shown]) if (button) button.disabled = session.tokens.length === 0;
+    picture.hidden = document.body.matches(".no-graph");
+    link.disabled = session.run === null;
+  });
+  recording.addEventListener("click", (event) => {
+    menu.hidePopover();
+    const { presence: room } = store;
+    if (page.access() === null || room === null) return;
+    // A link cannot show the access token.
+    event.preventDefault();
+    void call(recordingOf(room)).then(async (response) => {
+      if (response.ok) save(await response.blob(), `axon-${room.room}.jsonl`);
+    });
+  });
+  for (const button of [all, shown]) {
+    button?.addEventListener("click", () => {
+      menu.hidePopover();
+      saveActivations(store, button === shown);
+    });
+  }
+  picture.addEventListener("click", () => {
+    menu.hidePopover();
+    void page.picture()?.then((png) => save(png, `${nameFor(store)}.png`));
+  });
+  link.addEventListener("click", () => {
+    const { run } = store.session;
+    if (run) void copyText(linkTo(run, page.view()), link);
+  });
+}
+
+function saveActivations(store: Store, filtered: boolean): void {
+  const passes = filtered ? store.passes.bind(store) : () => true;
+  const off = store.sourceIds().filter((id) => !store.shows(id));
+  const filters = [...store.filters.map(filterText), ...off.map((id) => `without: ${id}`)];
+  const lines = activationLines(store.session, passes, filtered ? filters : []);
+  save(new Blob([lines], { type: "application/x-ndjson" }), `${nameFor(store)}.jsonl`);
+}
+
+/** A file name from the room and the first words of the prompt. */
+function nameFor({ presence: room, session }: Store): string {
+  const words = (session.run?.prompt ?? "").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  return ["axon", room?.room, ...words.slice(0, 6)].filter(Boolean).join("-");
+}
+
+/** A link that fills in this run's settings, with the seed that the server drew for it. */
+export function linkTo(run: RunSettings, view: AddressView): string {
+  const knobs = KNOBS.flatMap((name): [KnobName, string][] => {
+    const value = run.params[name];
+    return typeof value === "number" || typeof value === "string" ? [[name, String(value)]] : [];
+  });
+  const { prompt, model } = run;
+  const query = runQuery(
+    { prompt, model, knobs: Object.fromEntries(knobs) },
+    { ...view, sources: run.sources },
+  );
+  return at(query).href;
+}
+
+function recordingOf(room: RoomFrame | null): string {
+  return `api/rooms/${room?.room ?? ""}/recording.jsonl`;
+}
+
+function save(content: Blob, name: string): void {
+  const url = URL.createObjectURL(content);
+  const link = h("a", { href: url, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  // Some browsers read it after the click.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+export class Recordings {
+  private readonly target = byId("drop-target");
+  private readonly note = byId("recording-note");
+  private readonly words = byId("recording-words");
+
+  constructor(private readonly show: (recording: Recording) => void) {
+    const input = byId("recording-file", HTMLInputElement);
+    byId("open-recording").addEventListener("click", () => input.click());
+    input.addEventListener("change", () => {
+      void this.open(input.files?.[0]);
+      // The same file may be chosen again.
+      input.value = "";
+    });
+    byId("dismiss-recording-note").addEventListener("click", () => this.say(""));
+    this.listenToDrops();
+  }
+
+  /** Shows what a recording lacks, or why it cannot be shown; "" hides the note. */
+  say(text: string): void {
+    setText(this.words, text);
+    this.note.hidden = text === "";
+  }
+
+  private async open(file: File | undefined): Promise<void> {
+    if (file === undefined) return;
+    try {
+      this.show(parseRecording(await file.text()));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.say(`${file.name} cannot be played: ${reason}.`);
+    }
+  }
+
+  private listenToDrops(): void {
+    const holdsFile = (event: DragEvent): boolean =>
+      event.dataTransfer?.types.includes("Files") ?? false;
+    // Leaving an element is no end; without a related target, the drag has left the window.
+    document.addEventListener("dragenter", (event) => {
+      if (holdsFile(event)) this.target.hidden = false;
+    });
+    document.addEventListener("dragleave", ({ relatedTarget }) => {
+      if (relatedTarget === null) this.target.hidden = true;
+    });
+    document.addEventListener("dragover", (event) => {
+      if (holdsFile(event)) event.preventDefault();
+    });
+    document.addEventListener("drop", (event) => {
+      if (!holdsFile(event)) return;
+      event.preventDefault();
+      this.target.hidden = true;
+      void this.open(event.dataTransfer?.files[0]);
+    });
+  }
+}
+
+/** What a recording lacks, in words; "" for a whole one. */
+export function flawsOf({ cut, skipped }: Recording): string {
+  const said = [];
+  if (cut) said.push("This recording was cut off: its end is missing. The rest can be played.");
+  if (skipped === 1) said.push("One line of it could not be read and is left out.");
+  if (skipped > 1) said.push(`${skipped} lines of it could not be read and are left out.`);
+  return said.join(" ");
+}
+
+/** Fetches a recording, by the name of one that comes with the page or by a path on this host. */
+export async function loadRecording(nameOrUrl: string): Promise<Recording> {
+  const url = /^[\w-]+$/.test(nameOrUrl)
+    ? at(`recordings/${nameOrUrl}.jsonl`)
+    : new URL(nameOrUrl, location.href);
+  if (url.origin !== location.origin) throw new Error("a recording must be on this host");
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  return parseRecording(await response.text());
+}
+
+/**
+ * Line 1: `{"type":"activations","version":1,"model","sources","params","prompt","filters"}`.
+ * Each further line: `{"type":"token","index","position","token","origin","logprob",
+ * "source_features":[{"source","layer","features":[{"id","label","activation"}]}]}`, the strongest
+ * feature of a source first. `passes` selects the features; `filters` says by which filters.
+ */
+export function activationLines(
+  session: Session,
+  passes: (feature: Feature) => boolean,
+  filters: readonly string[],
+): string {
+  const { run, tokens } = session;
+  const head = {
+    type: "activations",
+    version: 1,
+    model: run?.model ?? null,
+    sources: run?.sources ?? [],
+    params: run?.params ?? {},
+    prompt: run?.prompt ?? null,
+    filters,
+  };
+  const lines = [head, ...tokens.map((token) => tokenLine(token, passes))];
+  return lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+}
+
+function tokenLine(token: Token, passes: (feature: Feature) => boolean): object {
+  const bySource = new Map<string, { source: string; layer: number; features: object[] }>();
+  for (const { feature, activation } of token.active) {
+    if (!passes(feature)) continue;
+    const { source, layer, id, label } = feature;
+    const group = bySource.get(source) ?? { source, layer, features: [] };
+    group.features.push({ id, label, activation: rounded(activation) });
+    bySource.set(source, group);
+  }
+  return {
+    type: "token",
+    index: token.index,
+    position: token.position,
+    token: token.text,
+    origin: token.generated ? "generated" : "prompt",
+    logprob: token.logprob,
+    source_features: [...bySource.values()],
+  };
+}
+
+/** Logs keep 32 bits of an activation: more digits than these would be made up. */
+function rounded(activation: number): number {
+  return Number(activation.toPrecision(7));
+}

@@ -1,0 +1,169 @@
+/** One token: its chip in the text, and the facts about it. */
+import type { Token } from "../state/log";
+import { byId, explained, h, short } from "./dom";
+import type { Term } from "../words/en";
+
+/** Blanks before a word, the word, and the line ends after it. */
+const PARTS = /^(\s*)([^]*?)(\n*)$/;
+/** A block ends with a line, or, in a long one, with a sentence, or at last anywhere. */
+const LONG_BLOCK = 200;
+const LONGEST_BLOCK = 400;
+
+interface Parts {
+  before: string;
+  body: string;
+  after: string;
+  /** The sign for a token, or an end of it, that shows no text. */
+  mark: string;
+}
+
+function partsOf({ text }: Token): Parts {
+  const [, before = "", body = "", after = ""] = PARTS.exec(text) ?? [];
+  if (body !== "") return { before, body, after, mark: after === "" ? "" : "↵" };
+  // Only blanks: line ends go after their sign, spaces before it.
+  const line = text.indexOf("\n");
+  if (line >= 0) return { before: text.slice(0, line), body, after: text.slice(line), mark: "↵" };
+  return { before: text, body, after: "", mark: text.includes("\t") ? "⇥" : "·" };
+}
+
+/** Whether it is the sign that the tokenizer adds before a text, such as <|endoftext|>. */
+export function isStart(token: Token): boolean {
+  return token.index === 0 && token.active.length === 0 && /^<.*>$/.test(token.text);
+}
+
+/** A token's text by itself: a word without the blanks around it, or signs for blanks. */
+export function shownText(token: Token): string {
+  if (isStart(token)) return "start";
+  const { body, mark } = partsOf(token);
+  return body === "" ? (token.text === "" ? "·" : mark === "·" ? "␣" : mark) : body.trim();
+}
+
+/** A token with its blanks and breaks made visible, wherever they stand. */
+export function visible(text: string): string {
+  if (text === "") return "·";
+  const signs: Readonly<Record<string, string>> = {
+    "\n": "↵",
+    "\r": "␍",
+    "\t": "⇥",
+    "\u00a0": "⍽",
+  };
+  return text
+    .replace(/[\n\r\t\u00a0]/g, (blank) => signs[blank] ?? blank)
+    .replace(/^ +| +$/g, (spaces) => "␣".repeat(spaces.length));
+}
+
+/** The accessible name of a chip without a body, by its sign. */
+const BLANKS: Readonly<Record<string, string>> = { "↵": "line end", "⇥": "tab" };
+
+/** A token's chip, with its blanks outside the chip so that no blank is lit. */
+export function nodesOf(token: Token): { chip: HTMLElement; nodes: (Node | string)[] } {
+  const { before, body, after, mark } = partsOf(token);
+  const start = isStart(token);
+  const kind = start ? "special" : token.generated ? "made" : "given";
+  const attributes = {
+    role: "option",
+    class: `chip ${kind}`,
+    tabindex: "-1",
+    "aria-selected": "false",
+    "data-index": String(token.index),
+  };
+  const chip = h("span", attributes, start ? "start" : body);
+  if (mark !== "") chip.dataset.mark = mark;
+  // The sign is drawn by style alone: without text, the chip would have no name.
+  if (body === "") chip.setAttribute("aria-label", BLANKS[mark] ?? "no visible text");
+  return { chip, nodes: [before, chip, after].filter((node) => node !== "") };
+}
+
+/** The text's blocks: a browser lays out and draws only those in view. */
+export class Blocks {
+  private block: HTMLElement | null = null;
+  private count = 0;
+  /** The next token begins a new block. */
+  private full = false;
+
+  constructor(private readonly list: HTMLElement) {}
+
+  clear(): void {
+    this.list.replaceChildren();
+    this.block = null;
+    this.count = 0;
+    this.full = false;
+  }
+
+  append(token: Token): HTMLElement {
+    const { chip, nodes } = nodesOf(token);
+    if (this.block === null || this.full) this.begin(nodes);
+    this.block?.append(...nodes);
+    this.count += 1;
+    this.full =
+      token.text.endsWith("\n") ||
+      this.count >= LONGEST_BLOCK ||
+      (this.count >= LONG_BLOCK && /[.!?]["”’)]?$/.test(token.text));
+    return chip;
+  }
+
+  /**
+   * If the block before ends without a line end, spaces at the seam stay with it, so that the new
+   * one begins with its word. After a line end they are the new one's indentation.
+   */
+  private begin(nodes: (Node | string)[]): void {
+    const seam = this.block !== null && !this.block.textContent.endsWith("\n");
+    if (seam && typeof nodes[0] === "string") this.block?.append(nodes.shift() ?? "");
+    this.block = h("div", { class: "block", role: "none" });
+    this.list.append(this.block);
+    this.count = 0;
+  }
+}
+
+export interface Fact {
+  name: string;
+  value: string;
+  /** The term that explains the name, if it needs one. */
+  term?: Term;
+}
+
+export function factsOf({ position, logprob, generated, details }: Token): Fact[] {
+  const facts: Fact[] = [{ name: "position", value: String(position) }];
+  if (details.token_id !== undefined) facts.push({ name: "id", value: String(details.token_id) });
+  if (logprob !== null) {
+    const value = `${percent(Math.exp(logprob))} (log ${short(logprob)})`;
+    facts.push({ name: "probability", value, term: "probability" });
+  } else if (!generated) facts.push({ name: "from the", value: "prompt" });
+  const { l0 = {}, reconstruction_error: missed = {} } = details;
+  if (Object.keys(l0).length > 0) {
+    facts.push({ name: "L0", value: bySource(l0, String), term: "L0" });
+  }
+  if (Object.keys(missed).length > 0) {
+    facts.push({ name: "missed", value: bySource(missed, percent), term: "missed" });
+  }
+  return facts;
+}
+
+/** `31`, or with up to four sources `31 · 12 · 9`, in their order; with more, only the range. */
+function bySource(figures: Record<string, number>, say: (figure: number) => string): string {
+  const all = Object.values(figures);
+  if (all.length <= 4) return all.map(say).join(" · ");
+  return `${say(Math.min(...all))} to ${say(Math.max(...all))}`;
+}
+
+/** The line above the features of a token looked at. */
+export class TokenFacts {
+  private readonly line = byId("token-facts");
+  private token: Token | null = null;
+
+  show(token: Token | null): void {
+    if (token === this.token) return;
+    this.token = token;
+    this.line.hidden = token === null;
+    this.line.replaceChildren(
+      ...(token ? factsOf(token) : []).map(({ name, value, term }) =>
+        h("span", {}, term ? explained(term, name) : name, " ", h("b", {}, value)),
+      ),
+    );
+  }
+}
+
+export function percent(share: number): string {
+  if (share > 0 && share < 0.01) return "under 1%";
+  return `${Math.round(100 * share)}%`;
+}

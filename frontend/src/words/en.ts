@@ -1,0 +1,273 @@
+/** What the page says, in English: terms, settings, errors, keys, examples. */
+import type { KnobName } from "../wire/model";
+
+/** The words of the field, each explained in a line. */
+export const MEANINGS = {
+  feature:
+    "A feature is a direction in the model's state that a sparse autoencoder found. It fires where the text has what it stands for.",
+  activation: "How strongly a feature fires at a token, in the autoencoder's own units.",
+  share: "The activation as a share of this feature's highest known activation.",
+  source:
+    "A source is one sparse autoencoder: it splits the state of one layer into named features.",
+  L0: "How many features of a source are active at this token, shown or not.",
+  missed: "Share of the layer's state that the autoencoder does not reproduce; 0% is perfect.",
+  density: "Share of the tokens of a large text at which the feature fires.",
+  explainer:
+    "Who wrote the label, usually a language model that read texts where the feature fires.",
+  score: "How well the label predicts where the feature fires; 1 is best.",
+  peak: "Its highest activation here, and the highest known.",
+  probability:
+    "The probability that the model itself gave this token, before temperature and the like.",
+  promotes:
+    "Tokens that the feature makes more likely to come next, by its weights alone. One unit of activation adds the number to their logit.",
+  suppresses: "Tokens that the feature makes less likely to come next, by its weights alone.",
+  alike:
+    "Features of the same source whose decoder vectors point nearly the same way: 1 is the same direction.",
+  together:
+    "Features that fired at the same tokens of this text. The bar says how much more often than chance.",
+} as const;
+
+export type Term = keyof typeof MEANINGS;
+
+export interface KnobText {
+  label: string;
+  /** The value in the folded line, e.g. "temperature 0.8". */
+  brief: (value: string) => string;
+  help: string;
+  step: string;
+}
+
+export const KNOB_TEXTS: Readonly<Record<KnobName, KnobText>> = {
+  temperature: {
+    label: "Temperature",
+    brief: (value) => `temperature ${value}`,
+    help: "How freely the model picks. 0 always takes the likeliest token.",
+    step: "0.1",
+  },
+  top_k: {
+    label: "Top-K",
+    brief: (value) => `top-K ${value === "0" ? "off" : value}`,
+    help: "Picks among this many likeliest tokens only. 0 keeps all.",
+    step: "1",
+  },
+  top_p: {
+    label: "Top-P",
+    brief: (value) => `top-P ${value === "1" ? "off" : value}`,
+    help: "Picks among the fewest tokens whose probabilities reach this sum. 1 keeps all.",
+    step: "0.05",
+  },
+  repetition_penalty: {
+    label: "Repetition penalty",
+    brief: (value) => `repetition ${value === "1" ? "free" : value}`,
+    help: "Above 1, tokens that already occurred become less likely. 1 changes nothing.",
+    step: "0.05",
+  },
+  max_tokens: {
+    label: "Max tokens",
+    brief: (value) => `${value} tokens`,
+    help: "How many tokens the model may write.",
+    step: "1",
+  },
+  feat_k: {
+    label: "Features per token",
+    brief: (value) => `${value} features`,
+    help: "The strongest features shown at each token, for each source.",
+    step: "1",
+  },
+  act_threshold: {
+    label: "Activation threshold",
+    brief: (value) => `above ${value}`,
+    help: "Features at or below this activation are not shown.",
+    step: "0.1",
+  },
+  seed: {
+    label: "Seed",
+    brief: (value) => (value === "" ? "new seed" : `seed ${value}`),
+    help: "The same seed and settings give the same text. Empty draws a new one each time.",
+    step: "1",
+  },
+};
+
+/** A style of writing: values for the style knobs; those not named get the model's defaults. */
+export interface Preset {
+  label: string;
+  help: string;
+  values: Partial<Record<KnobName, string>>;
+}
+
+/** The knobs that a preset sets; length, features and seed are left alone. */
+export const STYLE_KNOBS: readonly KnobName[] = [
+  "temperature",
+  "top_k",
+  "top_p",
+  "repetition_penalty",
+];
+
+export const PRESETS: readonly Preset[] = [
+  { label: "The model's own", help: "The model's default values.", values: {} },
+  {
+    label: "Calm",
+    help: "Picks likely tokens, with few surprises.",
+    values: { temperature: "0.4", top_p: "0.9" },
+  },
+  {
+    label: "Creative",
+    help: "Picks unlikely tokens more often, but leaves out the most unlikely ones.",
+    values: { temperature: "1.2", top_p: "0.95" },
+  },
+  {
+    label: "No repetition",
+    help: "Makes tokens that already occurred less likely.",
+    values: { repetition_penalty: "1.3" },
+  },
+];
+
+/** Errors whose own message is shown: it says best what is wrong with which field. */
+export const ITS_OWN_WORDS: readonly string[] = ["out_of_range", "wrong_type"];
+
+/** What to do about each of the gateway's other errors; tests/golden/errors.json has all codes. */
+export const ADVICE: Readonly<Record<string, string>> = {
+  backend_lost: "The model's server went away. It comes back by itself; then press Generate again.",
+  busy: "A generation is running already. Wait for its end, or press Stop.",
+  connection_lost: "The connection broke before the request arrived. Press Generate again.",
+  deadline: "The generation took too long and was ended. Ask for fewer tokens.",
+  empty_prompt: "The prompt is empty. Write something for the model to continue.",
+  foreign_origin:
+    "The server does not accept this page's address. Add it to AXON_ORIGINS on the server.",
+  generation_failed:
+    "The model failed on this request. Press Generate again; if it fails again, change the settings.",
+  gateway_lost: "The server that ran this generation went away. Press Generate again.",
+  gateway_stopping: "This server is being restarted. Press Generate again in a moment.",
+  internal: "Something went wrong in the server; its log says what. Try again.",
+  invalid_http: "This page and the server do not fit together. Reload the page.",
+  invalid_json: "The server cannot read what this page sends. Reload the page.",
+  labels_unavailable: "Labels cannot be looked up now. They appear when the label store is back.",
+  message_too_big: "That is too long to send. Shorten the prompt.",
+  method_not_allowed: "This page and the server do not fit together. Reload the page.",
+  no_access: "An access token is needed here. Enter it on the left.",
+  not_found: "This page and the server do not fit together. Reload the page.",
+  not_presenter:
+    "Only the presenter can generate in this room. Open your own room from the start page.",
+  not_ready: "The model is not ready yet. Try again in a moment.",
+  not_running: "Nothing was running any more.",
+  prompt_too_long: "The prompt is too long for this model. Shorten it.",
+  queue_full: "Too many people are generating.",
+  rooms_unavailable:
+    "Part of the server is not available. The room waits for it and goes on by itself.",
+  too_fast: "You are sending requests too fast.",
+  too_many_generations:
+    "You already run as many generations as one person may. Wait for one to end.",
+  too_many_recordings: "Many recordings are being downloaded. Try again in a moment.",
+  too_many_questions: "Many people ask about features just now. Try again in a moment.",
+  too_many_rooms: "All rooms of this server are in use. Try again in a moment.",
+  too_many_sockets:
+    "Too many pages from your network address are connected. Close some; this one keeps trying.",
+  too_slow: "The connection is too slow to send this. Try again.",
+  unknown_feature: "This feature is no longer available. The model may have changed.",
+  unknown_field: "This page and the server do not fit together. Reload the page.",
+  unknown_host:
+    "The server does not know the name in this page's address. Add it to AXON_HOSTS on the server.",
+  unknown_model: "This model is no longer available. Choose another one.",
+  unknown_room:
+    "This room is closed. Ask for a new link, or open your own room from the start page.",
+  unknown_source: "A chosen source is no longer available. Check the sources and try again.",
+  unknown_type: "This page and the server do not fit together. Reload the page.",
+  unsupported_encoding: "This page and the server do not fit together. Reload the page.",
+};
+
+/** The page's keys, as the dialog lists them. */
+export const KEYS: readonly [keys: string, does: string][] = [
+  ["Enter", "in the prompt: generate (Shift+Enter for a new line)"],
+  ["/", "find a feature, or filter"],
+  ["Arrow keys, Home, End", "move in the text and in every list"],
+  ["Arrow keys, Page keys", "on the timeline: go through the text token by token"],
+  ["Arrow keys, + and -", "on the graph: turn it, come nearer"],
+  ["Enter or Space", "choose the token or feature"],
+  ["Esc", "clear the choice, or close what is open"],
+  ["?", "this list"],
+];
+
+/** Filters to begin with: labels such as “someone is in the kitchen” and “the word "key"”. */
+export const FILTERS: readonly [filter: string, does: string][] = [
+  ["hide: promotes", "hides features whose label has this word"],
+  ["hide: /the word/", "hides labels that match the expression, here those of single words"],
+  ["keep: /someone is in/", "shows only labels that match, here where people and animals are"],
+  ["keep: /answer|sad/", "shows only labels with one or the other"],
+  ["hide: /^#/", "hides features without a label"],
+  ["min: 20%", "shows only features that reached a fifth of their full strength"],
+  [
+    "density: <1%",
+    "shows features that fire on less than 1% of all text, and those never measured",
+  ],
+];
+
+/** The model trained on the small world that the examples are about. */
+export const BUNDLED_MODEL = "axon-demo";
+
+export interface Example {
+  /** What the prompt makes visible, in a few words. */
+  readonly caption: string;
+  readonly prompt: string;
+}
+
+export const EXAMPLES: readonly Example[] = [
+  { caption: "a capital", prompt: "The capital of France is" },
+  { caption: "the same fact, asked", prompt: "What is the capital of Kenya? It is" },
+  {
+    caption: "where is the dog?",
+    prompt:
+      "The dog is in the garden. The cat is in the hall. Where is the dog now? The dog is in the",
+  },
+  {
+    caption: "it has moved",
+    prompt:
+      "The owl is in the barn. Then the owl goes to the kitchen. Where is the owl? It is in the",
+  },
+  {
+    caption: "who has the key?",
+    prompt: "Anna has a key. She gives the key to Tom. Who has the key now?",
+  },
+  {
+    caption: "out of one, into another",
+    prompt:
+      "There is a coin in the drawer. Ben takes the coin out of the drawer and puts it in the jar. Where is the coin? It is in the",
+  },
+  {
+    caption: "a feeling and its cause",
+    prompt: "Somebody breaks the drum of Lena. How does Lena feel? She is",
+  },
+  {
+    caption: "two people, two feelings",
+    prompt: "Leo hears a noise in the dark. Anna hears good news. How does Leo feel? He is",
+  },
+  { caption: "a sum", prompt: "3 + 4 =" },
+  {
+    caption: "a bill",
+    prompt:
+      "A pear costs 4 coins and a plum costs 3 coins. Mia takes a pear and a plum. That makes",
+  },
+  { caption: "a variable that changes", prompt: "x = 3\ny = x + 2\nx = 7\nprint(x)  #" },
+  { caption: "days", prompt: "It is Monday. So tomorrow it is" },
+  { caption: "a story", prompt: "Once upon a time there was" },
+];
+
+/** The beginnings of filters, as the field offers them. */
+export const BEGINNINGS: readonly { begin: string; help: string }[] = [
+  { begin: "hide: ", help: "words or /expression/ in a label" },
+  { begin: "keep: ", help: "only such labels" },
+  { begin: "min: ", help: "20%: reached a fifth of its full strength" },
+  { begin: "density: ", help: "<1%: rare ones, and those never measured" },
+];
+
+/** What a banner offers to do. */
+export const ACTIONS = {
+  retry: "Try now",
+  "clear-filters": "Clear filters",
+  "own-room": "Open a room",
+} as const;
+
+export const NO_GRAPH =
+  "This browser has no WebGL, so there is no graph. Text and features work without it.";
+
+export const GRAPH_LOST =
+  "The browser has taken the graph's WebGL away. It usually comes back by itself; if not, reload the page. Text and features go on.";
