@@ -3,7 +3,7 @@ import { search } from "../src/state/query";
 import { follow } from "../src/state/signals";
 import { Store } from "../src/state/store";
 import { activationLines } from "../src/ui/files";
-import { feature, SOURCE, started, token } from "./frames";
+import { feature, SOURCE, started, streamed, token } from "./frames";
 
 function room(): Store {
   const store = new Store();
@@ -148,5 +148,21 @@ describe("activationLines", () => {
     const lines = activationLines(session, ({ id }) => id === 9, ["keep: #9"]);
     expect(lines).toContain('"filters":["keep: #9"]');
     expect(lines.match(/"activation":/gu)).toHaveLength(1);
+  });
+
+  it("says of a feature that edits changed what it was, also if they silenced it", () => {
+    const { session } = streamed(
+      started(1),
+      token(2, 0, "a", [feature(2, 0, { edited: true, before: 4 }), feature(1, 5)]),
+    );
+    const line = activationLines(session, () => true, []).split("\n")[1] ?? "";
+    expect((JSON.parse(line) as { source_features: unknown[] }).source_features).toMatchObject([
+      {
+        features: [
+          { id: 1, label: null, activation: 5 },
+          { id: 2, label: null, activation: 0, edited: true, before: 4 },
+        ],
+      },
+    ]);
   });
 });

@@ -3,7 +3,7 @@ import type { Feature } from "../src/state/feature";
 import { FLOOR, lightsAt } from "../src/state/light";
 import type { Session } from "../src/state/session";
 import { Store } from "../src/state/store";
-import type { Frame, WireFeature } from "../src/wire/types";
+import type { Branch, Frame, WireFeature } from "../src/wire/types";
 
 export const SOURCE = "axon-demo/2-res";
 
@@ -15,7 +15,7 @@ export function feature(
   return { id, activation, layer: 2, source: SOURCE, ...more };
 }
 
-export function started(seq: number, sources = [SOURCE]): Frame {
+export function started(seq: number, sources = [SOURCE], branches: Branch[] = []): Frame {
   return {
     type: "started",
     seq,
@@ -24,6 +24,9 @@ export function started(seq: number, sources = [SOURCE]): Frame {
     params: { max_tokens: 8 },
     prompt: "The capital",
     prompt_tokens: 2,
+    branches,
+    pace: 0,
+    alternatives: null,
   };
 }
 

@@ -47,4 +47,31 @@ describe("the gateway's frames", () => {
     expect(session.feature("axon-demo/2-res/9")?.label).toBe("European geography");
     expect(session.problem).toMatchObject({ code: "out_of_range", field: "top_p" });
   });
+
+  it("give each branch a log of its own, with its plan, its edits, its end and its alternatives", () => {
+    const names = ["started_twin", "prompt_of_branch", "token_of_branch", "edited", "branch_ended"];
+    const run = streamed(...names.map(only)).room.stream.newest;
+    expect(run?.settings).toMatchObject({ pace: 10, alternatives: 2 });
+    expect([run?.branch(0).plan?.name, run?.branch(1).plan?.name]).toEqual(["as is", "silent"]);
+    expect(run?.branch(0).tokens).toEqual([]);
+    const silent = run?.branch(1);
+    expect(silent?.tokens.map(({ text, logprob }) => [text, logprob])).toEqual([
+      ["<|endoftext|>", null],
+      ["The", -3.5],
+      [" Rome", -1.25],
+    ]);
+    const [, prompt, made] = silent?.tokens ?? [];
+    expect(made?.details.alternatives?.map(({ token, logprob }) => [token, logprob])).toEqual([
+      [" Paris", -0.75],
+      [" Rome", -1.25],
+    ]);
+    for (const token of [prompt, made]) {
+      expect(token?.active.map(({ feature: { id } }) => id)).toEqual([9]);
+      expect(token?.edited).toMatchObject([{ feature: { id: 7 }, activation: 0, before: 2.25 }]);
+    }
+    expect(silent?.editsAt(2).map(({ scale }) => scale)).toEqual([0]);
+    expect(silent?.editsAt(3).map(({ swap_with: other }) => other)).toEqual([undefined, 9]);
+    expect(run?.branch(0).editsAt(3)).toEqual([]);
+    expect([run?.branch(0).ended, silent?.ended]).toEqual([null, { reason: "stop", generated: 1 }]);
+  });
 });

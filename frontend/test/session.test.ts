@@ -254,3 +254,51 @@ describe("queries", () => {
     expect(near[0]?.weight).toBeGreaterThan(near[1]?.weight ?? 1);
   });
 });
+
+describe("a feature that edits change", () => {
+  const forced = feature(1, 50, { edited: true, before: 2 });
+  const silenced = feature(2, 0, { edited: true, before: 4 });
+  const { session } = streamed(
+    started(1),
+    token(2, 0, "a", [feature(1, 5), feature(3, 1)]),
+    token(3, 1, "b", [forced, feature(3, 1), silenced]),
+    token(4, 2, "c", [silenced]),
+  );
+  const [one, two, three] = [1, 2, 3].map((id) => session.feature(`${SOURCE}/${id}`));
+
+  it("fires as the model goes on with it, and not at all if it is silenced", () => {
+    const firing = session.tokens.map(({ active }) => active.map(({ feature: { id } }) => id));
+    expect(firing).toEqual([[1, 3], [1, 3], []]);
+    expect(session.tokens.map(({ silent }) => silent)).toEqual([false, false, true]);
+    if (!one || !two || !three) throw new Error("a feature is missing");
+    expect(session.tokens[1]?.activationOf(one)).toBe(50);
+    expect([session.timesOf(one), session.timesOf(two)]).toEqual([2, 0]);
+    expect(session.firingsOf(two)).toMatchObject({ at: [] });
+    expect(glowOf(session, two)).toBe(FLOOR);
+  });
+
+  it("is known by what it was, too", () => {
+    const edited = session.tokens.map((token) => token.edited.map(({ before }) => before));
+    expect(edited).toEqual([[], [2, 4], [4]]);
+  });
+
+  it("keeps the scale that it has by itself", () => {
+    expect(one).toMatchObject({ peak: 5, fired: 1 });
+    expect(two).toMatchObject({ peak: 0, fired: 0 });
+    expect(three).toMatchObject({ peak: 1, fired: 2 });
+  });
+});
+
+describe("a silenced feature that was met before all others", () => {
+  it("shifts no numbers", () => {
+    const { session } = streamed(
+      started(1),
+      token(2, 0, "a", [feature(2, 0, { edited: true, before: 4 })]),
+      token(3, 1, "b", [feature(1, 5)]),
+    );
+    expect(session.features.map(({ id, index }) => [id, index])).toEqual([
+      [2, 0],
+      [1, 1],
+    ]);
+  });
+});

@@ -15,9 +15,9 @@ export interface Feature {
   /** Order of first appearance, from 0: its number in logs, graph and pair counts; -1 if none. */
   readonly index: number;
   label: string | null;
-  /** Largest activation at the tokens shown so far, of all runs. */
+  /** Largest activation at the tokens shown so far, of all runs, where no edit changed it. */
   peak: number;
-  /** Tokens shown so far at which it fired, of all runs. */
+  /** Tokens shown so far at which it fired by itself, of all runs. */
   fired: number;
   /** Maximum over the SAE's training text, and share of that text on which it fires. */
   knownMax: number | null;

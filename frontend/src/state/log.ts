@@ -1,5 +1,12 @@
 /** A run as it came: its settings and end, and the tokens of each branch in columns. */
-import type { PromptToken, TokenDetails, TokenFrame } from "../wire/types";
+import type {
+  Branch,
+  Edit,
+  PromptToken,
+  StartedFrame,
+  TokenDetails,
+  TokenFrame,
+} from "../wire/types";
 import { grown } from "./arrays";
 import type { Feature, FeatureTable } from "./feature";
 
@@ -11,12 +18,7 @@ export function isRunning(phase: Phase): boolean {
   return phase === "requested" || phase === "queued" || phase === "generating";
 }
 
-export interface RunSettings {
-  model: string;
-  sources: string[];
-  params: Record<string, unknown>;
-  prompt: string;
-}
+export type RunSettings = Omit<StartedFrame, "type" | "seq">;
 
 /** An error as shown: what happened, and the field at fault. */
 export interface Problem {
@@ -47,13 +49,19 @@ export class Run {
   ) {}
 
   branch(index: number): Log {
-    return (this.branches[index] ??= new Log(this.table.all));
+    const plan = this.settings?.branches[index] ?? null;
+    return (this.branches[index] ??= new Log(this.table.all, plan));
   }
 }
 
 export interface Active {
   feature: Feature;
   activation: number;
+}
+
+/** A feature that edits changed at a token: `before` is what it was, `activation` what it became. */
+export interface EditedFeature extends Active {
+  before: number;
 }
 
 export class Token {
@@ -83,6 +91,11 @@ export class Token {
     return this.log.between(this.start, this.end);
   }
 
+  /** The features that edits changed here; those left at 0 or less are not active. */
+  get edited(): readonly EditedFeature[] {
+    return this.log.editedAt(this.index);
+  }
+
   /** How strongly a feature fires here, 0 if it does not. */
   activationOf({ index }: Feature): number {
     return this.log.activationAt(index, this.start, this.end);
@@ -104,15 +117,44 @@ export class Log {
   readonly tokens: Token[] = [];
   /** Tokens of the prompt. */
   given = 0;
+  /** How this branch ended before the others; null while it goes on, or ends with its run. */
+  ended: Omit<Outcome, "seconds"> | null = null;
   private numbers = new Uint32Array(1024);
   private activations = new Float32Array(1024);
   private size = 0;
   private readonly firings = new Map<number, Firings & { read: number }>();
+  /** The edits in force, and the position from which each list of them is. */
+  private readonly edits: { from: number; edits: readonly Edit[] }[];
+  /** By token index. */
+  private readonly changed = new Map<number, EditedFeature[]>();
 
-  /** `features` are those that the numbers in the columns mean. */
-  constructor(private readonly features: readonly Feature[]) {}
+  /**
+   * `features` are those that the numbers in the columns mean; `plan` is the branch as the run began
+   * with it, null in recordings that have no branches.
+   */
+  constructor(
+    private readonly features: readonly Feature[],
+    readonly plan: Branch | null = null,
+  ) {
+    this.edits = [{ from: 0, edits: plan?.edits ?? [] }];
+  }
 
-  /** Appends a token that fires these features; `generated` is null for a token of the prompt. */
+  /** From a position on, these edits are in force and no others. */
+  edit(from: number, edits: readonly Edit[]): void {
+    this.edits.push({ from, edits });
+  }
+
+  /** The edits in force at a position. */
+  editsAt(position: number): readonly Edit[] {
+    return this.edits.findLast(({ from }) => from <= position)?.edits ?? [];
+  }
+
+  /** The features that edits changed at a token. */
+  editedAt(index: number): readonly EditedFeature[] {
+    return this.changed.get(index) ?? NONE;
+  }
+
+  /** Appends a token that names these features; `generated` is null for a token of the prompt. */
   append(
     wire: PromptToken | TokenFrame,
     generated: TokenFrame | null,
@@ -122,13 +164,19 @@ export class Log {
     const start = this.size;
     this.numbers = grown(this.numbers, start + features.length);
     this.activations = grown(this.activations, start + features.length);
-    features.forEach(({ index }, i) => {
-      this.numbers[start + i] = index;
-      this.activations[start + i] = wire.features[i]?.activation ?? 0;
+    const changed: EditedFeature[] = [];
+    features.forEach((feature, i) => {
+      const { activation = 0, edited, before = 0 } = wire.features[i] ?? {};
+      if (edited) changed.push({ feature, activation, before });
+      // A silenced feature is listed, but does not fire.
+      if (activation <= 0) return;
+      this.numbers[this.size] = feature.index;
+      this.activations[this.size] = activation;
+      this.size += 1;
     });
-    this.size += features.length;
     const { tokens } = this;
-    const logprob = generated?.logprob ?? null;
+    if (changed.length > 0) this.changed.set(tokens.length, changed);
+    const logprob = wire.logprob ?? null;
     const made = generated !== null;
     const { token: text, position } = wire;
     tokens.push(new Token(this, tokens.length, position, text, made, logprob, detailsOf(wire), time, start, this.size)); // prettier-ignore
@@ -171,14 +219,17 @@ export class Log {
   }
 }
 
+const NONE: readonly EditedFeature[] = [];
 const NO_DETAILS: TokenDetails = {};
 
 /** What a token's frame tells beside its features; those that tell nothing share one object. */
-function detailsOf({ token_id, l0, reconstruction_error }: TokenDetails): TokenDetails {
-  if (token_id === undefined && l0 === undefined) return NO_DETAILS;
+function detailsOf(wire: TokenDetails): TokenDetails {
+  const { token_id, l0, reconstruction_error, alternatives } = wire;
+  if ((token_id ?? l0 ?? alternatives) === undefined) return NO_DETAILS;
   return {
     ...(token_id === undefined ? {} : { token_id }),
     ...(l0 === undefined ? {} : { l0 }),
     ...(reconstruction_error === undefined ? {} : { reconstruction_error }),
+    ...(alternatives === undefined ? {} : { alternatives }),
   };
 }

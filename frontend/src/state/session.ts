@@ -22,7 +22,7 @@ export class Session {
   told = 0;
   /** Counts the runs, so that a view can tell that the text began anew. */
   runs = 0;
-  /** Those that have fired so far: `features[i].index === i`. */
+  /** Those named so far, as firing or silenced: `features[i].index === i`. */
   readonly features: Feature[] = [];
   readonly links = new CoActivation();
   /** Goes up when more is on show. */
@@ -118,13 +118,21 @@ export class Session {
   }
 
   private show(token: Token): void {
-    const { active } = token;
+    const { active, edited } = token;
     this.tokens.push(token);
-    this.follow(active);
-    for (const one of active) this.fire(one);
+    for (const { feature } of [...active, ...edited]) this.admit(feature);
+    for (const { feature } of active) this.firedHere[feature.index] = this.timesOf(feature) + 1;
     if (active.length === 0) return;
     this.told += 1;
-    this.links.observe(paired(active));
+    // What edits make of a feature says nothing of its usual strength, or of what goes with it.
+    const forced = new Set(edited.map(({ feature }) => feature));
+    const own = forced.size === 0 ? active : active.filter(({ feature }) => !forced.has(feature));
+    this.follow(own);
+    for (const { feature, activation } of own) {
+      feature.peak = Math.max(feature.peak, activation);
+      feature.fired += 1;
+    }
+    this.links.observe(paired(own));
   }
 
   /** Lets each source's level follow its strongest activation at this token. */
@@ -140,18 +148,14 @@ export class Session {
     }
   }
 
-  private fire({ feature, activation }: Active): void {
-    const { index } = feature;
-    // Numbers are given in the order of first firing, so those before it have fired.
+  private admit({ index }: Feature): void {
+    // Numbers are given in the order in which frames name features: those before it were named.
     while (this.features.length <= index) {
       const next = this.stream.table.all[this.features.length];
       if (!next) break;
       this.features.push(next);
     }
     this.firedHere = grown(this.firedHere, index + 1);
-    this.firedHere[index] = (this.firedHere[index] ?? 0) + 1;
-    feature.peak = Math.max(feature.peak, activation);
-    feature.fired += 1;
   }
 }
 

@@ -4,7 +4,15 @@
  */
 import type { ErrorFrame, FinishedFrame, Frame, PromptToken, TokenFrame } from "../wire/types";
 import { featureKey, FeatureTable } from "./feature";
-import { isRunning, type Outcome, type Phase, type Problem, Run, type RunSettings } from "./log";
+import {
+  isRunning,
+  type Log,
+  type Outcome,
+  type Phase,
+  type Problem,
+  Run,
+  type RunSettings,
+} from "./log";
 import { signal, touch } from "./signals";
 
 /** Errors after which a running generation is over; others only answer a message. */
@@ -105,19 +113,25 @@ export class Stream {
         this.queuePosition = frame.position;
         this.stand("queued");
         break;
-      case "started": {
-        const { model, sources, params, prompt } = frame;
+      case "started":
         this.problem = null;
-        this.runs.push(new Run({ model, sources, params, prompt }, this.table));
+        this.runs.push(new Run(frame, this.table));
         this.stand("generating");
         break;
-      }
       case "prompt":
         for (const token of frame.tokens) this.append(token, null, time, frame.branch);
         break;
       case "token":
         this.append(frame, frame, time, frame.branch);
         break;
+      case "edited":
+        this.branch(frame.branch).edit(frame.position, frame.edits);
+        break;
+      case "branch_ended": {
+        const { reason, generated_tokens: generated } = frame;
+        this.branch(frame.branch).ended = { reason, generated };
+        break;
+      }
       case "labels":
         for (const [id, label] of Object.entries(frame.labels)) {
           const feature = this.table.get(featureKey(frame.source, Number(id)));
@@ -140,9 +154,15 @@ export class Stream {
     time: number | null,
     branch = 0,
   ): void {
-    if (this.newest === null) this.runs.push(new Run(null, this.table));
     const features = wire.features.map((feature) => this.table.meet(feature));
-    this.newest?.branch(branch).append(wire, generated, features, time);
+    this.branch(branch).append(wire, generated, features, time);
+  }
+
+  /** A branch of the newest run, which a recording may begin in the middle of. */
+  private branch(index: number): Log {
+    let run = this.newest;
+    if (run === null) this.runs.push((run = new Run(null, this.table)));
+    return run.branch(index);
   }
 
   private finish(frame: FinishedFrame): void {

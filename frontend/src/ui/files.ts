@@ -182,7 +182,8 @@ export async function loadRecording(nameOrUrl: string): Promise<Recording> {
  * Line 1: `{"type":"activations","version":1,"model","sources","params","prompt","filters"}`.
  * Each further line: `{"type":"token","index","position","token","origin","logprob",
  * "source_features":[{"source","layer","features":[{"id","label","activation"}]}]}`, the strongest
- * feature of a source first. `passes` selects the features; `filters` says by which filters.
+ * feature of a source first. One that edits changed has `"edited":true` and `before`, what it was;
+ * silenced ones come last. `passes` selects the features; `filters` says by which filters.
  */
 export function activationLines(
   session: Session,
@@ -205,11 +206,15 @@ export function activationLines(
 
 function tokenLine(token: Token, passes: (feature: Feature) => boolean): object {
   const bySource = new Map<string, { source: string; layer: number; features: object[] }>();
-  for (const { feature, activation } of token.active) {
+  const before = new Map(token.edited.map((one) => [one.feature, one.before]));
+  const silenced = token.edited.filter(({ activation }) => activation <= 0);
+  for (const { feature, activation } of [...token.active, ...silenced]) {
     if (!passes(feature)) continue;
+    const was = before.get(feature);
+    const edited = was === undefined ? {} : { edited: true, before: rounded(was) };
     const { source, layer, id, label } = feature;
     const group = bySource.get(source) ?? { source, layer, features: [] };
-    group.features.push({ id, label, activation: rounded(activation) });
+    group.features.push({ id, label, activation: rounded(activation), ...edited });
     bySource.set(source, group);
   }
   return {

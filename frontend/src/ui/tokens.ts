@@ -128,7 +128,8 @@ export function factsOf({ position, logprob, generated, details }: Token): Fact[
   if (logprob !== null) {
     const value = `${percent(Math.exp(logprob))} (log ${short(logprob)})`;
     facts.push({ name: "probability", value, term: "probability" });
-  } else if (!generated) facts.push({ name: "from the", value: "prompt" });
+  }
+  if (!generated) facts.push({ name: "from the", value: "prompt" });
   const { l0 = {}, reconstruction_error: missed = {} } = details;
   if (Object.keys(l0).length > 0) {
     facts.push({ name: "L0", value: bySource(l0, String), term: "L0" });

@@ -10,7 +10,16 @@ import {
   optional,
   WireError,
 } from "./check";
-import type { Frame, FrameType, PromptToken, TokenDetails, WireFeature } from "./types";
+import type {
+  Alternative,
+  Branch,
+  Edit,
+  Frame,
+  FrameType,
+  PromptToken,
+  TokenDetails,
+  WireFeature,
+} from "./types";
 
 /** Called with what breaks the contract; that is skipped, and the rest goes on. */
 export type Broken = (error: WireError) => void;
@@ -77,6 +86,9 @@ const parsers: Record<FrameType, (frame: Json, seq: number) => Frame> = {
     params: asObject(f.params, "started.params"),
     prompt: asString(f.prompt, "started.prompt"),
     prompt_tokens: optional(f.prompt_tokens, "started.prompt_tokens", asNumber) ?? 0,
+    branches: asArray(f.branches ?? [], "started.branches").map(parseRunBranch),
+    pace: optional(f.pace, "started.pace", asNumber) ?? 0,
+    alternatives: optional(f.alternatives, "started.alternatives", asNumber),
   }),
   prompt: (f, seq) => ({
     type: "prompt",
@@ -94,6 +106,20 @@ const parsers: Record<FrameType, (frame: Json, seq: number) => Frame> = {
     features: asArray(f.features, "token.features").map(parseFeature),
     ...parseBranch(f),
     ...parseDetails(f),
+  }),
+  edited: (f, seq) => ({
+    type: "edited",
+    seq,
+    branch: asNumber(f.branch, "edited.branch"),
+    position: asNumber(f.position, "edited.position"),
+    edits: asArray(f.edits, "edited.edits").map(parseEdit),
+  }),
+  branch_ended: (f, seq) => ({
+    type: "branch_ended",
+    seq,
+    branch: asNumber(f.branch, "branch_ended.branch"),
+    reason: asString(f.reason, "branch_ended.reason"),
+    generated_tokens: asNumber(f.generated_tokens, "branch_ended.generated_tokens"),
   }),
   labels: (f, seq) => ({
     type: "labels",
@@ -137,11 +163,58 @@ function isKnown(type: string): type is FrameType {
 
 function parsePromptToken(value: unknown): PromptToken {
   const token = asObject(value, "prompt.tokens");
+  const logprob = optional(token.logprob, "prompt.tokens.logprob", asNumber);
   return {
     token: asString(token.token, "prompt.tokens.token"),
     position: asNumber(token.position, "prompt.tokens.position"),
     features: asArray(token.features, "prompt.tokens.features").map(parseFeature),
+    ...(logprob === null ? {} : { logprob }),
     ...parseDetails(token),
+  };
+}
+
+function parseRunBranch(value: unknown): Branch {
+  const branch = asObject(value, "branch");
+  return {
+    name: asString(branch.name, "branch.name"),
+    seed: asString(branch.seed, "branch.seed"),
+    edits: asArray(branch.edits, "branch.edits").map(parseEdit),
+  };
+}
+
+function parseEdit(value: unknown): Edit {
+  const edit = asObject(value, "edit");
+  const where = asString(edit.where, "edit.where");
+  if (where !== "while_firing" && where !== "everywhere") {
+    throw new WireError(`edit.where is ${where}`);
+  }
+  const origin = optional(edit.origin, "edit.origin", asString);
+  if (origin !== null && origin !== "prompt" && origin !== "generated") {
+    throw new WireError(`edit.origin is ${origin}`);
+  }
+  const numbers = EDIT_NUMBERS.flatMap((name): [string, number][] => {
+    const number = optional(edit[name], `edit.${name}`, asNumber);
+    return number === null ? [] : [[name, number]];
+  });
+  const bos = optional(edit.include_bos, "edit.include_bos", asBoolean);
+  return {
+    source: asString(edit.source, "edit.source"),
+    feature: asNumber(edit.feature, "edit.feature"),
+    where,
+    ...Object.fromEntries(numbers),
+    ...(origin === null ? {} : { origin }),
+    ...(bos === null ? {} : { include_bos: bos }),
+  };
+}
+
+const EDIT_NUMBERS = ["set", "scale", "add", "swap_with", "first_position", "last_position"];
+
+function parseAlternative(value: unknown): Alternative {
+  const alternative = asObject(value, "alternative");
+  return {
+    token: asString(alternative.token, "alternative.token"),
+    token_id: asNumber(alternative.token_id, "alternative.token_id"),
+    logprob: asNumber(alternative.logprob, "alternative.logprob"),
   };
 }
 
@@ -157,10 +230,12 @@ function parseDetails(token: Json): TokenDetails {
   const perSource = (name: "l0" | "reconstruction_error") =>
     optional(token[name], name, (value, what) => asRecord(value, what, asNumber));
   const [l0, missed] = [perSource("l0"), perSource("reconstruction_error")];
+  const alternatives = optional(token.alternatives, "alternatives", asArray);
   return {
     ...(id === null ? {} : { token_id: id }),
     ...(l0 === null ? {} : { l0 }),
     ...(missed === null ? {} : { reconstruction_error: missed }),
+    ...(alternatives === null ? {} : { alternatives: alternatives.map(parseAlternative) }),
   };
 }
 
@@ -169,6 +244,7 @@ function parseFeature(value: unknown): WireFeature {
   // Recordings of earlier versions have null where there is no label.
   const label = optional(feature.label, "feature.label", asString);
   const max = optional(feature.max, "feature.max", asNumber);
+  const edited = optional(feature.edited, "feature.edited", asBoolean) ?? false;
   return {
     id: asNumber(feature.id, "feature.id"),
     ...(label === null ? {} : { label }),
@@ -176,5 +252,6 @@ function parseFeature(value: unknown): WireFeature {
     layer: asNumber(feature.layer, "feature.layer"),
     source: asString(feature.source, "feature.source"),
     ...(max === null ? {} : { max }),
+    ...(edited ? { edited, before: asNumber(feature.before, "feature.before") } : {}),
   };
 }

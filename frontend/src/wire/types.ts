@@ -5,13 +5,48 @@ export interface WireFeature {
   id: number;
   /** Absent while it is not known; a `labels` frame may bring it later. */
   label?: string;
-  /** In the SAE's own units, above 0. */
+  /** In the SAE's own units. Above 0, unless edits changed it: then the model goes on with this. */
   activation: number;
   layer: number;
   /** The SAE's id as Neuronpedia names it, e.g. `gpt2-small/8-res-jb`. */
   source: string;
   /** The largest activation that the label's origin has seen; sent once in a generation. */
   max?: number;
+  /** Edits changed its activation here, which was `before` until then. */
+  edited?: true;
+  before?: number;
+}
+
+/** A next token that was likely, by the model's own probability (natural logarithm). */
+export interface Alternative {
+  token: string;
+  token_id: number;
+  logprob: number;
+}
+
+/** One change of a feature's activation: one of `set`, `scale`, `add` and `swap_with` is there. */
+export interface Edit {
+  source: string;
+  feature: number;
+  /** In the SAE's own units, as `add`. */
+  set?: number;
+  scale?: number;
+  add?: number;
+  /** Index of the feature that gets what this one had. */
+  swap_with?: number;
+  where: "while_firing" | "everywhere";
+  origin?: "prompt" | "generated";
+  first_position?: number;
+  last_position?: number;
+  include_bos?: boolean;
+}
+
+/** One of the texts that a run writes side by side. */
+export interface Branch {
+  name: string;
+  /** Decimal text: 64 bits. */
+  seed: string;
+  edits: Edit[];
 }
 
 /** What a token's frame tells beside its features; older recordings have none of it. */
@@ -22,11 +57,15 @@ export interface TokenDetails {
   l0?: Record<string, number>;
   /** By source: share of the activation vector that the SAE misses, 0 is perfect. */
   reconstruction_error?: Record<string, number>;
+  /** The likeliest tokens here, if they were asked for. */
+  alternatives?: Alternative[];
 }
 
 export interface PromptToken extends TokenDetails {
   token: string;
   position: number;
+  /** As in `TokenFrame`; only if alternatives were asked for, and not at the first token. */
+  logprob?: number;
   features: WireFeature[];
 }
 
@@ -64,6 +103,12 @@ export interface StartedFrame {
   params: Record<string, unknown>;
   prompt: string;
   prompt_tokens: number;
+  /** In the order of their index; older recordings have none. */
+  branches: Branch[];
+  /** Most tokens a second of each branch; 0 is as fast as it goes. */
+  pace: number;
+  /** How many alternatives each token carries; null if none were asked for. */
+  alternatives: number | null;
 }
 
 export interface PromptFrame {
@@ -86,6 +131,26 @@ export interface TokenFrame extends TokenDetails {
   /** Natural logarithm of the model's own probability of this token. */
   logprob: number | null;
   features: WireFeature[];
+}
+
+/** A branch goes on with other edits. */
+export interface EditedFrame {
+  type: "edited";
+  seq: number;
+  branch: number;
+  /** The first position at which they are in force. */
+  position: number;
+  /** All of them. */
+  edits: Edit[];
+}
+
+/** One of several branches ended; the others go on. */
+export interface BranchEndedFrame {
+  type: "branch_ended";
+  seq: number;
+  branch: number;
+  reason: string;
+  generated_tokens: number;
 }
 
 export interface LabelsFrame {
@@ -141,6 +206,8 @@ export type Frame =
   | StartedFrame
   | PromptFrame
   | TokenFrame
+  | EditedFrame
+  | BranchEndedFrame
   | LabelsFrame
   | FinishedFrame
   | ErrorFrame
