@@ -12,6 +12,7 @@ import { Store } from "./state/store";
 import { AddressBar, replayWanted } from "./ui/address-bar";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
+import { EditChips } from "./ui/edit-chips";
 import { offerExports, flawsOf, loadRecording, Recordings } from "./ui/files";
 import { Finding } from "./ui/finding";
 import { Follow } from "./ui/follow";
@@ -36,6 +37,7 @@ export function openPage(): void {
   const store = new Store();
   const { playhead } = store;
   const live = new Live(store, query);
+  store.reach.send = (message) => live.send(message);
   const addressBar = new AddressBar(store);
   const sources = new SourcesView(store);
 
@@ -93,7 +95,8 @@ export function openPage(): void {
   new Timeline(store);
   showStrongest(store);
   showPinned(store);
-  new Inspector(store, askForFeature);
+  new Inspector(store, askForFeature, askForLabelled);
+  new EditChips(store, askForFacts);
   offerLinkFloor(store);
   offerExports(store, {
     picture: () => graph?.picture() ?? null,

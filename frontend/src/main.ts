@@ -5,6 +5,7 @@ import "./styles/graph.css";
 import "./styles/playback.css";
 import "./styles/inspector.css";
 import "./styles/rooms.css";
+import "./styles/reach.css";
 import { openPage } from "./app";
 
 openPage();

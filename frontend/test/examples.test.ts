@@ -9,7 +9,15 @@ import { finished, started } from "./frames";
 
 function live(model = BUNDLED_MODEL): Store {
   const store = new Store();
-  const info: ModelInfo = { model, models: [], sources: [], params: {}, maxPromptCharacters: null };
+  const info: ModelInfo = {
+    model,
+    models: [],
+    sources: [],
+    params: {},
+    maxPromptCharacters: null,
+    maxAlternatives: 0,
+    paced: false,
+  };
   store.set({ backend: { state: "ready", model: info }, connection: { state: "open" } });
   return store;
 }

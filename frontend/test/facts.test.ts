@@ -13,6 +13,8 @@ const MODEL: ModelInfo = {
   ],
   params: {},
   maxPromptCharacters: null,
+  maxAlternatives: 0,
+  paced: false,
 };
 const DENSE: Filter = { kind: "density", low: 0, high: 0.1 };
 /** Longer than any pause between queries. */

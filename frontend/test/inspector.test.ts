@@ -25,7 +25,11 @@ function open(info: FeatureInfo | null = INFO) {
   const store = new Store();
   store.apply(started(1));
   store.apply(token(2, 0, "a", [feature(7, 5, { max: 20 }), feature(1, 5)]));
-  new Inspector(store, () => Promise.resolve(info));
+  new Inspector(
+    store,
+    () => Promise.resolve(info),
+    () => Promise.resolve([]),
+  );
   store.choose(KEY);
   return store;
 }

@@ -155,7 +155,15 @@ describe("a recording on show", () => {
     store.set({
       backend: {
         state: "ready",
-        model: { model: "m", models: [], sources: [], params: {}, maxPromptCharacters: null },
+        model: {
+          model: "m",
+          models: [],
+          sources: [],
+          params: {},
+          maxPromptCharacters: null,
+          maxAlternatives: 0,
+          paced: false,
+        },
       },
     });
     expect(statusOf(store).text).toBe("Generating");

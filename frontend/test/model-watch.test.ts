@@ -4,7 +4,15 @@ import type { Backend } from "../src/state/store";
 import type { ModelInfo } from "../src/wire/model";
 
 function ready(model: string): Answer {
-  const info: ModelInfo = { model, models: [], sources: [], params: {}, maxPromptCharacters: null };
+  const info: ModelInfo = {
+    model,
+    models: [],
+    sources: [],
+    params: {},
+    maxPromptCharacters: null,
+    maxAlternatives: 0,
+    paced: false,
+  };
   return { state: "ready", model: info };
 }
 

@@ -45,6 +45,8 @@ function model(...models: string[]): ModelInfo {
     sources: [],
     params: { temperature },
     maxPromptCharacters: null,
+    maxAlternatives: 0,
+    paced: false,
   };
 }
 

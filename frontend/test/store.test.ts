@@ -21,6 +21,8 @@ function serving(...ids: string[]): Store {
     models: [],
     params: {},
     maxPromptCharacters: null,
+    maxAlternatives: 0,
+    paced: false,
   };
   store.set({ backend: { state: "ready", model } });
   return store;

@@ -13,6 +13,8 @@ const MODEL: ModelInfo = {
   sources: [],
   params: {},
   maxPromptCharacters: null,
+  maxAlternatives: 0,
+  paced: false,
 };
 
 function live(...frames: Frame[]): Store {

@@ -36,6 +36,9 @@ FLAGS = [
     "--disable-quic",
 ]
 STILL = {"reduced_motion": "reduce"}
+#: The choice of a visitor who has not made one yet.
+AT_ONCE = """try { localStorage.setItem("axon.pace", localStorage.getItem("axon.pace") ?? "0") }
+catch { /* no page yet */ }"""
 #: Tests make the page evaluate text, which its policy forbids; test_behind_a_proxy.py keeps to it.
 EVALUATES = {"bypass_csp": True}
 
@@ -81,7 +84,7 @@ async def gateway() -> AsyncIterator[Gateway]:
 async def open_page(browser: Browser) -> AsyncIterator[Opener]:
     """Opens pages, each as a separate visitor, who has asked for reduced motion.
 
-    A drifting graph without a graphics card keeps the processor busy. Tests of motion pass
+    Their model writes as fast as it goes, and not at the page's own pace. A drifting graph without a graphics card keeps the processor busy. Tests of motion pass
     `reduced_motion="no-preference"`, tests of no graph at all `graph=False`. The test fails if a
     page raises an error or calls another host.
     """
@@ -94,6 +97,7 @@ async def open_page(browser: Browser) -> AsyncIterator[Opener]:
         context = await browser.new_context(**options)
         contexts.append(context)
         context.set_default_timeout(20_000)
+        await context.add_init_script(AT_ONCE)
         page = await context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         host = urlsplit(url).netloc

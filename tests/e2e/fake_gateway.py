@@ -31,6 +31,8 @@ RANGES: dict[str, dict[str, Any]] = {
     "seed": {"type": "integer", "min": 0, "max": "18446744073709551615", "default": None},
     "feat_k": {"type": "integer", "min": 0, "max": 64, "default": 15},
     "act_threshold": {"type": "number", "min": 0, "max": None, "default": 0},
+    "pace": {"type": "number", "min": 0, "max": 1000, "default": 0},
+    "alternatives": {"type": "integer", "min": 0, "max": 20, "default": None},
 }
 
 
@@ -50,6 +52,11 @@ class Gateway:
     entered: list[Frame] = field(default_factory=list)
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
     running: asyncio.Task[None] | None = None
+    #: The branches of the running generation, and how far it is.
+    branches: list[Frame] = field(default_factory=list)
+    position: int = 0
+    #: A source whose features cannot be edited.
+    not_editable: str = ""
 
     async def emit(self, frame: Frame) -> None:
         """Appends a frame to the log and sends it to all pages."""
@@ -73,22 +80,54 @@ class Gateway:
             await self.emit({"type": "queued", "position": position})
             await asyncio.sleep(4 * self.step_seconds)
         given = made = 0
+        alone = {"name": "1", "edits": request.get("edits") or []}
+        self.branches = [{"edits": [], **one} for one in request.get("branches") or [alone]]
         frames = fake_stream.generation(
             request["prompt"],
             int(request.get("max_tokens", 60)),
             int(request.get("feat_k", 15)),
             request.get("sources") or fake_stream.SOURCES,
+            self.branches,
+            request.get("alternatives"),
         )
         try:
             for frame in frames:
                 given = frame.get("prompt_tokens", given)
                 made += frame["type"] == "token"
+                self.position = frame.get("position", self.position)
                 await self.emit(frame)
                 await asyncio.sleep(self.step_seconds)
         except asyncio.CancelledError:
             await self.emit(fake_stream.finished("cancelled", given, made))
         finally:
             self.running = None
+
+    async def edit(self, socket: web.WebSocketResponse, request: Frame) -> None:
+        """Gives a branch of the running generation other edits."""
+        refusal = self.edits_refusal("edits", request["edits"])
+        if self.running is None:
+            refusal = self.error("not_running", "Nothing runs.", None)
+        if refusal is not None:
+            await socket.send_json(refusal)
+            return
+        branch = request.get("branch", 0)
+        self.branches[branch]["edits"] = request["edits"]
+        position = self.position + 1
+        await self.emit(
+            {"type": "edited", "branch": branch, "position": position, "edits": request["edits"]}
+        )
+
+    def edits_refusal(self, path: str, edits: list[Frame]) -> Frame | None:
+        """The error frame for edits that cannot be made."""
+        for number, edit in enumerate(edits):
+            name = f"{path}[{number}]"
+            if edit["source"] not in fake_stream.SOURCES:
+                return self.error("unknown_source", "There is no such source.", f"{name}.source")
+            if edit["source"] == self.not_editable:
+                return self.error("not_editable", "It cannot be edited.", f"{name}.source")
+            if edit.get("unit") == "max":
+                return self.error("no_maximum", "No maximum is known.", f"{name}.unit")
+        return None
 
     def refusal(self, request: Frame) -> Frame | None:
         """The error frame for a bad request, None for a good one."""
@@ -104,7 +143,11 @@ class Gateway:
                 return self.error("out_of_range", text, name)
         if self.running is not None:
             return self.error("busy", "A generation is running.", None)
-        return None
+        for number, branch in enumerate(request.get("branches", [])):
+            path = f"branches[{number}].edits"
+            if refused := self.edits_refusal(path, branch.get("edits", [])):
+                return refused
+        return self.edits_refusal("edits", request.get("edits", []))
 
     def error(self, code: str, message: str, name: str | None) -> Frame:
         """An error frame for one socket; `name` is the field at fault."""
@@ -128,6 +171,9 @@ class Gateway:
                 self.running.cancel()
             return
         self.requests.append(message)
+        if message.get("type") == "edit":
+            await self.edit(socket, message)
+            return
         refusal = self.refusal(message)
         if refusal is not None:
             await socket.send_json(refusal)

@@ -30,6 +30,8 @@ CONTINUATION = [
     (" bread", "food"), (" to", "directions"), (" seven", "numbers"), (" patient", "feelings"),
     (" people", "people"), (".", "sentence ends"),
 ]  # fmt: skip
+#: How many words of it are left out while a branch has edits.
+OTHER_WORDS = 6
 PROMPT_THEMES = {
     "The": "sentence starts", " capital": "capitals", " of": "belonging", " France": "countries",
     " is": "being",
@@ -108,9 +110,19 @@ def prompt_tokens(prompt: str) -> list[str]:
 
 
 def generation(
-    prompt: str, max_tokens: int, per_source: int, sources: list[str]
+    prompt: str,
+    max_tokens: int,
+    per_source: int,
+    sources: list[str],
+    branches: list[Frame] | None = None,
+    alternatives: int | None = None,
 ) -> Iterator[Frame]:
-    """The frames of one generation, without `seq`; the last is `finished`."""
+    """The frames of one generation, without `seq`; the last is `finished`.
+
+    The edits of `branches` may be changed while it goes on. While a branch has edits, it writes
+    other words than without.
+    """
+    branches = branches or [{"name": "1", "edits": []}]
     words = prompt_tokens(prompt)
     yield {
         "type": "started",
@@ -119,28 +131,75 @@ def generation(
         "params": {"max_tokens": max_tokens, "seed": "1234567890123", "feat_k": per_source},
         "prompt": prompt,
         "prompt_tokens": len(words) + 1,
+        "branches": [{"seed": "1234567890123", **branch} for branch in branches],
+        "pace": 0,
+        "alternatives": alternatives,
     }
-    tokens: list[Frame] = [{"token": "<|endoftext|>", "position": 0, "features": []}]
-    for position, word in enumerate(words, start=1):
-        theme = PROMPT_THEMES.get(word, "names")
-        features = features_at(theme, position, per_source, sources)
-        tokens.append({"token": word, "position": position, "features": features})
-    yield {"type": "prompt", "tokens": tokens}
+    for index, branch in enumerate(branches):
+        tokens: list[Frame] = [{"token": "<|endoftext|>", "position": 0, "features": []}]
+        for position, word in enumerate(words, start=1):
+            theme = PROMPT_THEMES.get(word, "names")
+            features = features_at(theme, position, per_source, sources)
+            edited = with_edits(features, branch["edits"])
+            tokens.append({"token": word, "position": position, "features": edited})
+        yield {"type": "prompt", "tokens": tokens, **_branch(index, branches)}
     for step in range(max_tokens):
-        text, theme = CONTINUATION[step % len(CONTINUATION)]
         position = len(words) + 1 + step
-        yield {
-            "type": "token",
-            "token": text,
-            "step": step,
-            "position": position,
-            "token_id": 1000 + step,
-            "logprob": -0.02 - 0.3 * (step % 5),
-            "l0": {source: 20 + position % 7 + i for i, source in enumerate(sources)},
-            "reconstruction_error": {source: 0.1 + 0.02 * i for i, source in enumerate(sources)},
-            "features": features_at(theme, position, per_source, sources),
-        }
+        for index, branch in enumerate(branches):
+            skipped = OTHER_WORDS if branch["edits"] else 0
+            text, theme = CONTINUATION[(step + skipped) % len(CONTINUATION)]
+            features = features_at(theme, position, per_source, sources)
+            missed = {source: 0.1 + 0.02 * i for i, source in enumerate(sources)}
+            yield {
+                "type": "token",
+                "token": text,
+                "step": step,
+                "position": position,
+                "token_id": 1000 + step,
+                "logprob": -0.02 - 0.3 * (step % 5),
+                "l0": {source: 20 + position % 7 + i for i, source in enumerate(sources)},
+                "reconstruction_error": missed,
+                "features": with_edits(features, branch["edits"]),
+                **({"alternatives": likeliest(step, text, alternatives)} if alternatives else {}),
+                **_branch(index, branches),
+            }
     yield finished("length", len(words) + 1, max_tokens)
+
+
+def _branch(index: int, branches: list[Frame]) -> Frame:
+    return {"branch": index} if len(branches) > 1 else {}
+
+
+def likeliest(step: int, text: str, count: int) -> list[Frame]:
+    """As many tokens as `count`, the one that came second."""
+    others = [word for word, _ in CONTINUATION if word != text]
+    tokens = [others[step % 7], text, *others[7:]][:count]
+    return [
+        {"token": token, "token_id": 1000 + step if token == text else i, "logprob": -0.6 - 0.7 * i}
+        for i, token in enumerate(tokens)
+    ]
+
+
+def with_edits(features: list[Frame], edits: list[Frame]) -> list[Frame]:
+    """The features as these edits leave them; those that fire and are silenced stay listed."""
+    changed = [dict(feature) for feature in features]
+    for edit in edits:
+        partner = edit.get("swap_with")
+        [*found] = [
+            feature
+            for feature in changed
+            if feature["source"] == edit["source"] and feature["id"] == edit["feature"]
+        ]
+        for feature in found:
+            was = feature["activation"]
+            factor = 0 if partner is not None else edit.get("scale", 1)
+            after = edit.get("set", factor * was) + edit.get("add", 0)
+            feature |= {"activation": round(after, 2), "edited": True, "before": was}
+            if partner is not None:
+                other = {"id": partner, "label": f"other {partner}", "layer": feature["layer"]}
+                other |= {"source": feature["source"], "edited": True, "before": 0}
+                changed.append({**other, "activation": was})
+    return changed
 
 
 def finished(reason: str, given: int, generated: int) -> Frame:

@@ -4,12 +4,16 @@
  */
 import { type KnobName, KNOBS } from "../wire/model";
 import { FILTER_KINDS, filterValue, parseFilter } from "./filters";
+import type { Edit } from "../wire/types";
+import { editText, MOST_EDITS, readEdit } from "./edits";
 import type { View } from "./store";
 
 /** A view in an address, which names what is shown: it may be of another model. */
 export interface AddressView extends Pick<View, "filters" | "feature" | "links"> {
   /** The sources shown; null for all. */
   sources: readonly string[] | null;
+  /** The edits of the next run. */
+  edits: readonly Edit[];
 }
 
 /** All that a generation depends on, as a link names it. */
@@ -22,9 +26,15 @@ export interface SharedRun {
 }
 
 const RUN_NAMES: readonly string[] = ["prompt", "model", ...KNOBS];
-const VIEW_NAMES: readonly string[] = [...FILTER_KINDS, "sources", "feature", "links"];
+const VIEW_NAMES: readonly string[] = [...FILTER_KINDS, "sources", "feature", "links", "edit"];
 
-export const EVERYTHING: AddressView = { filters: [], sources: null, feature: null, links: 0 };
+export const EVERYTHING: AddressView = {
+  filters: [],
+  sources: null,
+  feature: null,
+  links: 0,
+  edits: [],
+};
 
 /** The view in a query; malformed parts are ignored. */
 export function readView(query: URLSearchParams): AddressView {
@@ -40,6 +50,10 @@ export function readView(query: URLSearchParams): AddressView {
     sources: query.get("sources")?.split(",").filter(Boolean) ?? null,
     feature: query.get("feature"),
     links: links > 0 && links <= 1 ? links : 0,
+    edits: query
+      .getAll("edit")
+      .flatMap((text) => readEdit(text) ?? [])
+      .slice(0, MOST_EDITS),
   };
 }
 
@@ -88,6 +102,7 @@ function viewPairs(view: AddressView): [string, string][] {
   if (view.sources !== null) pairs.push(["sources", view.sources.join(",")]);
   if (view.feature !== null) pairs.push(["feature", view.feature]);
   if (view.links > 0) pairs.push(["links", String(Number(view.links.toFixed(3)))]);
+  for (const edit of view.edits) pairs.push(["edit", editText(edit)]);
   return pairs;
 }
 

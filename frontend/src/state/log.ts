@@ -48,6 +48,17 @@ export class Run {
     private readonly table: FeatureTable,
   ) {}
 
+  /** How many texts it writes side by side. */
+  get width(): number {
+    return Math.max(1, this.settings?.branches.length ?? 1);
+  }
+
+  /** The branch that edits are for: the first that began with some, else the last. */
+  get editable(): number {
+    const begun = this.settings?.branches.findIndex(({ edits }) => edits.length > 0) ?? -1;
+    return begun < 0 ? this.width - 1 : begun;
+  }
+
   branch(index: number): Log {
     const plan = this.settings?.branches[index] ?? null;
     return (this.branches[index] ??= new Log(this.table.all, plan));

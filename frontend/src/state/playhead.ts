@@ -122,7 +122,7 @@ export class Playhead {
   arrived(): void {
     const { session } = this.store;
     const { newest } = session.stream;
-    if (newest && newest.branch(0) !== session.log) {
+    if (newest && !session.shows(newest)) {
       this.stop();
       session.begin(newest);
       session.stream.forget();
@@ -170,6 +170,19 @@ export class Playhead {
     const { session } = this.store;
     session.reveal(wanted + 1);
     this.lookAt(session.tokens.length > 0 ? wanted : null);
+  }
+
+  /** Goes to another branch of this run, as far as this one is shown. */
+  choose(branch: number): void {
+    const { session } = this.store;
+    if (branch === session.branch || branch >= session.width) return;
+    batch(() => {
+      const count = session.ahead === 0 ? Infinity : session.tokens.length;
+      session.choose(branch);
+      session.reveal(count);
+      const { value } = this.stand;
+      if (value !== null && value >= session.tokens.length) this.stand.value = null;
+    });
   }
 
   step(by: number): void {
@@ -229,7 +242,7 @@ export class Playhead {
     this.recorded.value = { runs, run };
     this.stand.value = null;
     session.begin(next);
-    session.reveal(Math.max(1, next.branch(0).given));
+    session.reveal(Math.max(1, session.log?.given ?? 0));
   }
 
   private tick = (): void => {

@@ -28,6 +28,10 @@ export class Session {
   /** Goes up when more is on show. */
   readonly revision = signal(0);
   private shown: Run | null = null;
+  /** The branch of it that is on show. */
+  private chosen = 0;
+  /** How many tokens of each branch count already: none counts twice. */
+  private readonly counted = new WeakMap<Log, number>();
   /** Tokens of this run shown so far at which each feature fired. */
   private firedHere = new Uint32Array(512);
   /** Usual strongest activation of a source, the scale for features seldom seen. */
@@ -41,9 +45,41 @@ export class Session {
     return this.shown?.settings ?? null;
   }
 
-  /** The tokens of the run on show that have come, shown or not. */
+  /** The branch on show. */
+  get branch(): number {
+    return this.chosen;
+  }
+
+  /** How many branches the run on show has. */
+  get width(): number {
+    return this.shown?.width ?? 1;
+  }
+
+  /** The tokens of the branch on show that have come, shown or not. */
   get log(): Log | null {
-    return this.shown?.branch(0) ?? null;
+    return this.branchLog(this.chosen);
+  }
+
+  /** The tokens of a branch of the run on show that have come. */
+  branchLog(branch: number): Log | null {
+    return this.shown?.branch(branch) ?? null;
+  }
+
+  /** The tokens of a branch that are on show: as many as of the chosen one, at its end all. */
+  tokensOf(branch: number): readonly Token[] {
+    if (branch === this.chosen) return this.tokens;
+    const all = this.branchLog(branch)?.tokens ?? [];
+    return this.ahead === 0 ? all : all.slice(0, this.tokens.length);
+  }
+
+  /** Index of the first token at which a branch and the first one differ; -1 while they do not. */
+  partingOf(branch: number): number {
+    const [first, other] = [this.tokensOf(0), this.tokensOf(branch)];
+    return other.findIndex(({ text }, i) => i < first.length && first[i]?.text !== text);
+  }
+
+  shows(run: Run): boolean {
+    return this.shown === run;
   }
 
   /** Tokens that have come and are not shown yet. */
@@ -79,10 +115,28 @@ export class Session {
     return feature && feature.index < this.features.length ? feature : undefined;
   }
 
-  /** Shows another run, from its beginning; what was left of the one before counts as shown. */
+  /**
+   * Shows another run, from its beginning; what was left of the one before counts as shown. Where
+   * there are several branches, the edited one is on show.
+   */
   begin(run: Run): void {
     this.reveal(Infinity);
     this.shown = run;
+    this.chosen = run.width > 1 ? run.editable : 0;
+    this.clear();
+  }
+
+  /** Shows another branch of this run, from its beginning. */
+  choose(branch: number): void {
+    const before = this.log;
+    this.chosen = branch;
+    const { log } = this;
+    // The prompt is the same: it counts once.
+    if (log && before && !this.counted.has(log)) this.counted.set(log, before.given);
+    this.clear();
+  }
+
+  private clear(): void {
     this.runs += 1;
     this.tokens.length = 0;
     this.told = 0;
@@ -103,14 +157,23 @@ export class Session {
     return strength(activation, fullScale(feature, this.levels.get(feature.source) ?? 0));
   }
 
-  /** At which of the tokens shown a feature fired. */
-  firingsOf(feature: Feature): Firings {
-    return this.log?.firingsOf(feature, this.tokens.length) ?? { at: [], activation: [] };
+  /** At which of a branch's tokens on show a feature fired. */
+  firingsOf(feature: Feature, branch = this.chosen): Firings {
+    const count = this.tokensOf(branch).length;
+    return this.branchLog(branch)?.firingsOf(feature, count) ?? { at: [], activation: [] };
   }
 
   /** At how many of the tokens shown a feature fired. */
   timesOf({ index }: Feature): number {
     return this.firedHere[index] ?? 0;
+  }
+
+  /** Whether a token of the branch on show is counted for the first time. */
+  private counts({ index }: Token): boolean {
+    const { log } = this;
+    if (log === null || index < (this.counted.get(log) ?? 0)) return false;
+    this.counted.set(log, index + 1);
+    return true;
   }
 
   private get isNewest(): boolean {
@@ -124,6 +187,7 @@ export class Session {
     for (const { feature } of active) this.firedHere[feature.index] = this.timesOf(feature) + 1;
     if (active.length === 0) return;
     this.told += 1;
+    if (!this.counts(token)) return;
     // What edits make of a feature says nothing of its usual strength, or of what goes with it.
     const forced = new Set(edited.map(({ feature }) => feature));
     const own = forced.size === 0 ? active : active.filter(({ feature }) => !forced.has(feature));

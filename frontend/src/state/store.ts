@@ -3,11 +3,12 @@
  * connection, the model. All of it are signals: views follow what they read, see `signals.ts`.
  */
 import type { FeatureFacts, ModelInfo, SourceInfo } from "../wire/model";
-import type { Frame, RoomFrame } from "../wire/types";
+import type { Edit, Frame, RoomFrame } from "../wire/types";
 import { type Feature, type FeatureKey, unseenFeature } from "./feature";
 import { type Filter, type Judge, judgeOf } from "./filters";
 import type { Token } from "./log";
 import { browserWait, Playhead, type Wait } from "./playhead";
+import { Reach } from "./reach";
 import { RoomState } from "./room";
 import { Session } from "./session";
 import { batch, computed, heed, signal, touch } from "./signals";
@@ -49,6 +50,7 @@ export interface View {
 export class Store {
   /** This page's room, on show or not. */
   readonly room = new RoomState();
+  readonly reach = new Reach(this.room);
   readonly playhead: Playhead;
   /** What the room has streamed. */
   readonly live = new Session(this.room.stream);
@@ -70,6 +72,8 @@ export class Store {
   private readonly judge = computed<Judge>(() => judgeOf(this.filtering.value));
   private readonly pointed = signal<FeatureKey | null>(null);
   private readonly told = signal(0);
+  /** Labels of features that have not fired here, where somebody has asked for them. */
+  private readonly names = signal<ReadonlyMap<FeatureKey, string>>(new Map());
   /** A feature that was looked up and has not fired here. */
   private readonly guest = signal<Feature | null>(null);
 
@@ -81,6 +85,7 @@ export class Store {
   apply(frame: Frame): boolean {
     return batch(() => {
       const fresh = this.room.apply(frame);
+      if (fresh) this.reach.hear(frame);
       const { filters } = this.looks.value;
       if (this.onShow.value === this.live) this.playhead.arrived();
       // A feature that has fired more strongly may pass `min` now.
@@ -187,6 +192,7 @@ export class Store {
     const { layer } = this.sourceInfo(source) ?? { layer: 0 };
     const guest = unseenFeature(source, id, layer, -1, label);
     batch(() => {
+      if (label !== null) this.learnNames([[guest.key, label]]);
       this.guest.value = guest;
       this.choose(guest.key);
     });
@@ -261,6 +267,16 @@ export class Store {
     this.learned();
   }
 
+  /** The label of a feature, fired here or not; null if it is not known. */
+  labelOf(key: FeatureKey): string | null {
+    return this.session.feature(key)?.label ?? this.names.value.get(key) ?? null;
+  }
+
+  /** Takes in labels of features that may not have fired here. */
+  learnNames(labels: readonly (readonly [FeatureKey, string])[]): void {
+    if (labels.length > 0) this.names.value = new Map([...this.names.peek(), ...labels]);
+  }
+
   /** The sources to ask for: undefined for all. */
   wantedSources(): string[] | undefined {
     const served = this.model?.sources.map(({ id }) => id) ?? [];
@@ -275,6 +291,11 @@ export class Store {
       touch(this.onShow.peek().revision);
     });
   }
+}
+
+/** The edits in force at the token on show; where the newest is, those that are next. */
+export function editsInForce({ playhead, session }: Store): readonly Edit[] {
+  return session.log?.editsAt(playhead.token?.position ?? Infinity) ?? [];
 }
 
 /** The token whose features are on show: the one looked at, else the newest that has some. */

@@ -17,10 +17,12 @@ export class AddressBar {
   private keepsReplay = true;
 
   constructor(private readonly store: Store) {
-    const { sources, feature, filters, links } = readView(new URLSearchParams(location.search));
+    const view = readView(new URLSearchParams(location.search));
+    const { sources, feature, filters, links } = view;
     this.sources = sources;
     this.feature = feature;
     store.look({ filters, links });
+    store.reach.change(view.edits);
     follow(() => {
       this.fulfil();
       this.address();
@@ -46,7 +48,8 @@ export class AddressBar {
     const ids = this.store.sourceIds();
     const shown = ids.filter((id) => !view.hidden.has(id));
     const sources = this.sources ?? (shown.length === ids.length ? null : shown);
-    return { ...view, sources, feature: view.feature ?? this.feature };
+    const { edits } = this.store.reach;
+    return { ...view, sources, edits, feature: view.feature ?? this.feature };
   }
 
   /** Chooses what the address asked for as soon as it is there. */

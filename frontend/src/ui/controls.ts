@@ -10,6 +10,8 @@ import { Knobs } from "./knobs";
 import type { SourcesView } from "./model";
 import { loadPrompt, savePrompt } from "./settings";
 
+/** Likeliest next tokens asked for with each token. */
+const ALTERNATIVES = 5;
 const FIRST_PROMPT = "The capital of France is";
 
 export interface Commands {
@@ -70,12 +72,15 @@ export class Controls {
     const { model } = this.store;
     // Named only if there are several: the name of a single one may change with a restart.
     const named = model !== null && model.models.length > 1;
+    const most = model?.maxAlternatives ?? 0;
     this.commands.generate({
       type: "generate",
       prompt: this.prompt.value,
       ...this.knobs.values(),
       ...(named ? { model: model.model } : {}),
       ...(wanted ? { sources: wanted } : {}),
+      ...(most > 0 ? { alternatives: Math.min(ALTERNATIVES, most) } : {}),
+      ...this.store.reach.request(),
     });
   }
 

@@ -35,8 +35,10 @@ export class ActivationLine {
 
   show(store: Store, feature: Feature, info: FeatureInfo | null): void {
     const { now, most } = activationOf(store, feature, info);
-    this.now.textContent = now > 0 ? short(now) : "none";
-    this.rest.textContent = `(highest known ${short(most)})`;
+    const edited = tokenOf(store)?.edited.find((one) => one.feature === feature);
+    this.now.textContent = edited ? short(edited.activation) : now > 0 ? short(now) : "none";
+    const own = edited ? `edited: by itself ${short(edited.before)}; ` : "";
+    this.rest.textContent = `(${own}highest known ${short(most)})`;
   }
 }
 

@@ -2,6 +2,7 @@
 import { css, hueAmong } from "../graph/palette";
 import { type Feature, type FeatureKey, nameOf, thoughtOf } from "../state/feature";
 import { type Ranked, strongest } from "../state/query";
+import type { EditedFeature } from "../state/log";
 import { follow, untracked } from "../state/signals";
 import { type Store, tokenOf } from "../state/store";
 import { attended, byId, explained, h, makeTabStop, roving, setText, short } from "./dom";
@@ -18,6 +19,8 @@ export interface Row {
   figure: string;
   second?: string;
   title: string;
+  /** Edits have changed it at this token. */
+  edited?: boolean;
 }
 
 const MOST_DOTS = 4;
@@ -137,6 +140,9 @@ class RowView {
     element.classList.toggle("nameless", feature.label === null);
     if (element.title !== row.title) element.title = row.title;
     setText(this.name, nameOf(feature));
+    element.classList.toggle("edited", row.edited === true);
+    if (row.edited) element.setAttribute("aria-description", row.title);
+    else element.removeAttribute("aria-description");
     setText(this.figure, row.figure);
     setText(this.second, row.second ?? "");
     element.classList.toggle("plain", row.second === undefined);
@@ -180,16 +186,30 @@ export function showStrongest(store: Store): void {
     facts.show(studied ? lookedAt : null);
     setText(title, token ? `Strongest at “${shownText(token)}”` : "Strongest");
     const active = (token?.active ?? []).filter(({ feature }) => store.passes(feature));
-    const ranked = strongest(session, active, studied ? LOOKED_AT : LIVE);
+    const edited = new Map((token?.edited ?? []).map((one) => [one.feature, one]));
+    // Silenced features do not fire; they are listed last.
+    const silenced = [...edited.values()].filter(
+      ({ feature, activation }) => activation <= 0 && store.passes(feature),
+    );
+    const limit = (studied ? LOOKED_AT : LIVE) - silenced.length;
+    const ranked: Ranked[] = [
+      ...strongest(session, active, limit),
+      ...silenced.map((one) => ({ ...one, strength: 0, echoes: [] })),
+    ];
     // While tokens come, a row that stays keeps its place, so that it can be read.
     list.update(
-      ranked.map((entry) => rowOf(entry, studied)),
+      ranked.map((entry) => rowOf(entry, studied, edited.get(entry.feature))),
       playing || followsLive,
     );
   });
 }
 
-function rowOf({ feature, echoes, activation, strength }: Ranked, studied: boolean): Row {
+function rowOf(
+  { feature, echoes, activation, strength }: Ranked,
+  studied: boolean,
+  edited: EditedFeature | undefined,
+): Row {
+  const changed = edited ? `edited from ${short(edited.before)} to ${short(activation)}; ` : "";
   return {
     feature,
     echoes,
@@ -197,7 +217,8 @@ function rowOf({ feature, echoes, activation, strength }: Ranked, studied: boole
     figure: short(activation),
     // Otherwise the name needs the room: it is read from the back row.
     ...(studied ? { second: percent(strength) } : {}),
-    title: `${feature.source} #${feature.id}: activation ${short(activation)}, highest here ${short(feature.peak)}`,
+    title: `${feature.source} #${feature.id}: ${changed}activation ${short(activation)}, highest here ${short(feature.peak)}`,
+    edited: edited !== undefined,
   };
 }
 

@@ -81,10 +81,11 @@ export function linkTo(run: RunSettings, view: AddressView): string {
     const value = run.params[name];
     return typeof value === "number" || typeof value === "string" ? [[name, String(value)]] : [];
   });
-  const { prompt, model } = run;
+  const { prompt, model, branches } = run;
+  const edits = branches.find((branch) => branch.edits.length > 0)?.edits ?? [];
   const query = runQuery(
     { prompt, model, knobs: Object.fromEntries(knobs) },
-    { ...view, sources: run.sources },
+    { ...view, sources: run.sources, edits },
   );
   return at(query).href;
 }

@@ -1,7 +1,7 @@
 /** The help: keys, filters to begin with, and prompts that show what the bundled model knows. */
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { BUNDLED_MODEL, type Example, EXAMPLES, FILTERS, KEYS } from "../words/en";
+import { BUNDLED_MODEL, type Example, EXAMPLES, FILTERS, KEYS, REACH, TURNS } from "../words/en";
 import { isBusy, mayGenerate } from "../words/status";
 import { byId, h, isCovered, rovingButtons } from "./dom";
 
@@ -10,6 +10,9 @@ export function offerHelp(find: () => void): void {
   const dialog = byId("help-dialog", HTMLDialogElement);
   byId("help-keys").append(...KEYS.flatMap(pair));
   byId("help-filters").append(...FILTERS.flatMap(pair));
+  const turns = TURNS.map(({ name, help }): [string, string] => [name, help]);
+  turns.push([REACH.replace, REACH.replaceHelp]);
+  byId("help-turns").append(...turns.flatMap(pair));
   byId("help").addEventListener("click", () => dialog.showModal());
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;

@@ -15,6 +15,8 @@ import {
   factsOf,
   showFacts,
 } from "./feature-facts";
+import { Dial } from "./dial";
+import type { AskForLabelled } from "./finding";
 import { dotOf, FeatureList, type Row } from "./features";
 import { nextFiring, Strip } from "./strip";
 import { sayToken, sharesOf } from "./timeline";
@@ -54,6 +56,7 @@ export class Inspector {
   constructor(
     private readonly store: Store,
     private readonly ask: AskForFeature,
+    askForLabelled: AskForLabelled,
   ) {
     const listbox = h("div", {
       role: "listbox",
@@ -66,8 +69,9 @@ export class Inspector {
       say: (index) => this.say(index),
       next: (index, direction) => nextFiring(this.firings.at, index, direction),
     });
+    const dial = new Dial(store, askForLabelled).element;
     this.panel.append(this.head(), this.name, this.activation.element, this.gauge, this.spark);
-    this.panel.append(this.facts, this.note, this.effects, this.company, listbox, this.link);
+    this.panel.append(dial, this.facts, this.note, this.effects, this.company, listbox, this.link);
     this.listen();
     follow(this.update);
   }

@@ -1,9 +1,9 @@
 /** The knobs: seven and the seed, folded behind one line that shows their values. */
 import { type KnobName, type KnobRange, KNOBS, type ModelInfo } from "../wire/model";
 import type { GenerateRequest } from "../wire/types";
-import { KNOB_TEXTS, type Preset, PRESETS, STYLE_KNOBS } from "../words/en";
+import { KNOB_TEXTS, PACE, PACES, type Preset, PRESETS, STYLE_KNOBS } from "../words/en";
 import { byId, h, setText } from "./dom";
-import { type KnobValues, loadKnobs, saveKnobs } from "./settings";
+import { type KnobValues, loadKnobs, loadPace, saveKnobs, savePace } from "./settings";
 
 interface Field {
   input: HTMLInputElement;
@@ -17,6 +17,8 @@ export class Knobs {
   private readonly line = byId("knobs-line");
   private readonly fields = new Map<KnobName, Field>();
   private readonly presets = new Map<Preset, HTMLButtonElement>();
+  private readonly pace = h("select", { id: "pace", title: PACE.help });
+  private paced = false;
 
   constructor() {
     const remembered = loadKnobs();
@@ -29,6 +31,7 @@ export class Knobs {
       container.append(wrap(name, field));
     }
     container.prepend(this.makePresets());
+    container.append(this.makePace());
     const defaults = h("button", { type: "button", class: "small" }, "Defaults");
     defaults.addEventListener("click", () => this.toDefaults());
     container.append(defaults);
@@ -37,6 +40,7 @@ export class Knobs {
 
   /** Takes the model's ranges and defaults; a value that was not the last model's default stays. */
   adopt(model: ModelInfo): void {
+    this.paced = model.paced;
     for (const [name, field] of this.fields) {
       const before = field.known?.default ?? "";
       field.known = model.params[name] ?? null;
@@ -62,7 +66,8 @@ export class Knobs {
       if (text === "") return [];
       return [[name, name === "seed" || text === "" ? text : Number(text)]];
     });
-    return Object.fromEntries(entries);
+    const pace = this.paced ? { pace: Number(this.pace.value) } : {};
+    return { ...Object.fromEntries(entries), ...pace };
   }
 
   /** The first field whose text is not a number: JSON cannot carry it, so the page reports it. */
@@ -115,6 +120,15 @@ export class Knobs {
     return h("div", attributes, ...this.presets.values());
   }
 
+  private makePace(): HTMLElement {
+    this.pace.append(...PACES.map(([value, name]) => h("option", { value }, name)));
+    this.pace.value = loadPace() ?? "";
+    if (this.pace.value === "") this.pace.value = PACE.usual;
+    this.pace.addEventListener("change", () => savePace(this.pace.value));
+    const label = h("label", { for: "pace", title: PACE.help }, PACE.label);
+    return h("div", { class: "knob pace", title: PACE.help }, label, this.pace);
+  }
+
   private take(preset: Preset): void {
     for (const name of STYLE_KNOBS) {
       const field = this.fields.get(name);
@@ -137,6 +151,8 @@ export class Knobs {
 
   private toDefaults(): void {
     for (const { input, known } of this.fields.values()) input.value = known?.default ?? "";
+    this.pace.value = PACE.usual;
+    savePace(null);
     this.clearProblems();
     this.remember();
     this.describe();

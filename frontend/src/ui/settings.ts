@@ -5,6 +5,8 @@ const PROMPT = "axon.prompt";
 const KNOB_VALUES = "axon.knobs";
 const TOKENS = "axon.rooms";
 const ACCESS = "axon.access";
+const PACE = "axon.pace";
+const TWIN = "axon.twin";
 const PINS = "axon.pinned.";
 const MOST_TOKENS = 20;
 
@@ -29,6 +31,24 @@ export function loadKnobs(): KnobValues {
 
 export function saveKnobs(values: KnobValues): void {
   write(KNOB_VALUES, JSON.stringify(values));
+}
+
+/** The pace chosen, in tokens a second; null for the page's own. */
+export function loadPace(): string | null {
+  return read(PACE);
+}
+
+export function savePace(pace: string | null): void {
+  write(PACE, pace ?? "");
+}
+
+/** Whether an edited text is to be written beside the same text without edits. */
+export function loadTwin(): boolean {
+  return read(TWIN) !== "off";
+}
+
+export function saveTwin(twin: boolean): void {
+  write(TWIN, twin ? "on" : "off");
 }
 
 /** The presenter's token of a room that this browser opened; undefined for other rooms. */

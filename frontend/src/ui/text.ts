@@ -2,41 +2,87 @@
 import { css, hueAmong } from "../graph/palette";
 import type { Feature } from "../state/feature";
 import { recency } from "../state/light";
-import type { Token } from "../state/log";
+import type { Log, Token } from "../state/log";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { attended, byId, makeTabStop, roving } from "./dom";
+import { REACH } from "../words/en";
+import { branchWords } from "../words/edits";
+import { attended, byId, h, makeTabStop, roving, setText } from "./dom";
 import { Blocks, factsOf, isStart } from "./tokens";
 
 /** Text this many tokens old has faded to the level that it keeps; the style sheet has it, too. */
 const FADING_TOKENS = 24;
 const OLD = 0.76;
 
+/** A pane for each branch of the run on show. */
 export class TextView {
-  private readonly list = byId("tokens");
-  private readonly blocks = new Blocks(this.list);
-  private readonly shading = new Shading(this.list);
+  private readonly panes: Pane[] = [];
+
+  constructor(store: Store) {
+    const place = byId("text");
+    follow(() => {
+      const { width } = store.session;
+      while (this.panes.length < Math.max(1, width)) {
+        const branch = this.panes.length;
+        if (branch > 0) place.append(paneElement(branch));
+        this.panes.push(new Pane(store, branch, place.children[branch] as HTMLElement));
+      }
+      place.classList.toggle("twins", width > 1);
+      for (const [branch, { element }] of this.panes.entries()) element.hidden = branch >= width;
+    });
+  }
+}
+
+/** As the one in the document, for another branch. */
+function paneElement(branch: number): HTMLElement {
+  const name = h("button", { type: "button", class: "branch", id: `branch-${branch}` });
+  const labelled = { class: "tokens", role: "listbox", "aria-labelledby": `branch-${branch}` };
+  return h("div", { class: "pane" }, name, h("div", { ...labelled, tabindex: "-1" }));
+}
+
+/** The text of one branch. */
+class Pane {
+  private readonly list: HTMLElement;
+  private readonly name: HTMLElement;
+  private readonly blocks: Blocks;
+  private readonly shading: Shading;
   private chips: HTMLElement[] = [];
   /** The token that is drawn as the newest; those after it are still to come. */
   private shown = -1;
   private selected: HTMLElement | undefined;
   private session;
-  private runs = -1;
+  private log: Log | null = null;
+  /** Index of the token at which the texts part, -1 while they do not. */
+  private parting = -1;
   private following = true;
   private scrolling = false;
   /** The user may be scrolling the list. */
   private byHand = false;
   private scrollTop = 0;
 
-  constructor(private readonly store: Store) {
+  constructor(
+    private readonly store: Store,
+    private readonly branch: number,
+    readonly element: HTMLElement,
+  ) {
     this.session = store.session;
+    this.list = element.querySelector<HTMLElement>(".tokens") ?? element;
+    this.name = element.querySelector<HTMLElement>(".branch") ?? element;
+    this.blocks = new Blocks(this.list);
+    this.shading = new Shading(this.list, branch);
     roving(this.list, (chip) => {
       const index = Number(chip.dataset.index);
-      store.playhead.lookAt(store.playhead.token?.index === index ? null : index);
+      const same = this.isChosen && store.playhead.token?.index === index;
+      store.playhead.choose(branch);
+      store.playhead.lookAt(same ? null : index);
     });
+    this.list.addEventListener("click", ({ target }) => {
+      if (target === this.list) store.playhead.choose(branch);
+    });
+    this.name.addEventListener("click", () => store.playhead.choose(branch));
     attended(this.list, (chip) => {
-      const token = chip && store.session.tokens[Number(chip.dataset.index)];
-      if (token) chip.dataset.tip = tipOf(token);
+      const token = chip && store.session.tokensOf(branch)[Number(chip.dataset.index)];
+      if (token) chip.dataset.tip = this.tipOf(token);
     });
     follow(this.update);
     // Another width changes the number of lines: a page that follows the end stays there.
@@ -46,33 +92,72 @@ export class TextView {
 
   private readonly update = (): void => {
     const { session, playhead } = this.store;
-    const { at } = playhead;
-    if (session !== this.session || session.runs !== this.runs) this.restart();
-    const fresh = session.tokens.slice(this.chips.length);
-    for (const token of fresh) this.append(token);
+    if (session !== this.session || session.branchLog(this.branch) !== this.log) this.restart();
+    const tokens = session.tokensOf(this.branch);
+    const looked = playhead.token?.index ?? null;
+    const at = this.isChosen ? playhead.at : Math.min(looked ?? Infinity, tokens.length - 1);
+    this.entitle();
+    const fresh = tokens.slice(this.chips.length);
+    for (const token of fresh) this.append(token, looked);
     if (at !== this.shown) this.age(at);
-    this.select();
+    this.select(looked);
+    this.part();
     this.shading.update(this.store, this.chips);
     if (fresh.length > 0) this.scroll();
   };
 
-  private append(token: Token): void {
+  /** Whether graph and lists show this branch. */
+  private get isChosen(): boolean {
+    return this.store.session.branch === this.branch;
+  }
+
+  /** The branch's name, where there are several, and whether it is on show. */
+  private entitle(): void {
+    const { name, store } = this;
+    const words = store.session.width > 1 ? branchWords(store, this.branch) : "";
+    name.hidden = words === "";
+    name.setAttribute("aria-pressed", String(this.isChosen));
+    name.title = REACH.choose;
+    setText(name, this.isChosen ? `${words} · ${REACH.onShow}` : words);
+  }
+
+  private append(token: Token, looked: number | null): void {
     const chip = this.blocks.append(token);
-    if (this.store.playhead.token && token.index > this.store.playhead.token.index)
-      chip.classList.add("later");
+    if (looked !== null && token.index > looked) chip.classList.add("later");
     this.chips.push(chip);
   }
 
   private restart(): void {
     this.session = this.store.session;
-    this.runs = this.session.runs;
+    this.log = this.session.branchLog(this.branch);
     this.chips = [];
     this.shown = -1;
     this.selected = undefined;
+    this.parting = -1;
     this.following = true;
     this.byHand = false;
     this.blocks.clear();
     this.shading.restart();
+  }
+
+  /** Marks the first token that differs from the first text, and there, from any other. */
+  private part(): void {
+    const { session } = this.store;
+    if (this.parting >= 0 || session.width < 2) return;
+    const others = [...Array(session.width).keys()].slice(1);
+    const found = (this.branch > 0 ? [this.branch] : others)
+      .map((branch) => session.partingOf(branch))
+      .filter((index) => index >= 0);
+    const index = Math.min(...found);
+    const chip = this.chips[index];
+    if (!chip) return;
+    this.parting = index;
+    chip.classList.add("parting");
+    chip.setAttribute("aria-description", REACH.parting);
+  }
+
+  private tipOf(token: Token): string {
+    return (token.index === this.parting ? `${REACH.parting} ` : "") + tipOf(token);
   }
 
   /** Lets the text look as it did when token `at` was its newest; only what changes is touched. */
@@ -97,12 +182,12 @@ export class TextView {
     return this.chips.slice(Math.max(0, newest - FADING_TOKENS), newest + 1);
   }
 
-  private select(): void {
-    const { token } = this.store.playhead;
-    const selected = token ? this.chips[token.index] : undefined;
-    if (selected === this.selected) return;
-    this.selected?.setAttribute("aria-selected", "false");
-    selected?.setAttribute("aria-selected", "true");
+  private select(looked: number | null): void {
+    const selected = looked === null ? undefined : this.chips[looked];
+    const state = String(this.isChosen);
+    if (selected !== this.selected) this.selected?.setAttribute("aria-selected", "false");
+    else if (selected === undefined || selected.getAttribute("aria-selected") === state) return;
+    selected?.setAttribute("aria-selected", state);
     this.selected = selected;
     if (!selected) this.following = true;
   }
@@ -171,7 +256,10 @@ class Shading {
   private scale = 0;
   private done = 0;
 
-  constructor(private readonly list: HTMLElement) {}
+  constructor(
+    private readonly list: HTMLElement,
+    private readonly branch: number,
+  ) {}
 
   restart(): void {
     this.shaded = [];
@@ -188,7 +276,7 @@ class Shading {
       if (feature) this.setHue(store, feature);
     }
     if (!feature) return;
-    const { at, activation } = store.session.firingsOf(feature);
+    const { at, activation } = store.session.firingsOf(feature, this.branch);
     for (; this.done < at.length; this.done += 1) {
       const chip = chips[at[this.done] ?? -1];
       const share = store.session.strengthOf(feature, activation[this.done] ?? 0);

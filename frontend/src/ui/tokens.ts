@@ -160,8 +160,28 @@ export class TokenFacts {
       ...(token ? factsOf(token) : []).map(({ name, value, term }) =>
         h("span", {}, term ? explained(term, name) : name, " ", h("b", {}, value)),
       ),
+      ...alternativesOf(token),
     );
   }
+}
+
+/** The likeliest tokens where this one is, the likeliest first; the one that came is marked. */
+function alternativesOf(token: Token | null): HTMLElement[] {
+  const { alternatives = [], token_id: id } = token?.details ?? {};
+  if (alternatives.length === 0) return [];
+  const chips = alternatives.map(({ token: text, token_id: other, logprob }) => {
+    const share = Math.exp(logprob);
+    const bar = h("i");
+    bar.style.width = `${Math.round(100 * share)}%`;
+    const came = other === id;
+    const attributes = came
+      ? { class: "came", "aria-current": "true", title: "This one came" }
+      : {};
+    const figure = h("span", { class: "figure" }, percent(share));
+    return h("li", attributes, h("span", { class: "token" }, visible(text)), figure, bar);
+  });
+  const list = h("ol", { class: "effects", "aria-label": "Likeliest tokens here" }, ...chips);
+  return [h("div", { class: "alternatives" }, explained("alternatives", "likeliest here"), list)];
 }
 
 export function percent(share: number): string {

@@ -45,6 +45,10 @@ export interface ModelInfo {
   sources: SourceInfo[];
   params: Partial<Record<KnobName, KnobRange>>;
   maxPromptCharacters: number | null;
+  /** The most alternatives that a token may carry, 0 for none. */
+  maxAlternatives: number;
+  /** Whether a request may name its pace. */
+  paced: boolean;
 }
 
 /** A token, and what one unit of the feature's activation adds to its logit. */
@@ -88,6 +92,8 @@ export function parseModel(value: unknown): ModelInfo {
     sources: asArray(model.sources, "model.sources").map(parseSource),
     params: Object.fromEntries(Object.entries(params).filter(([name]) => isKnob(name))),
     maxPromptCharacters: optional(limits.max_prompt_characters, "limits", asNumber),
+    maxAlternatives: Number(params.alternatives?.max ?? 0),
+    paced: params.pace !== undefined,
   };
 }
 

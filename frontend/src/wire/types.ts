@@ -256,4 +256,18 @@ export interface GenerateRequest {
   feat_k?: number;
   act_threshold?: number;
   sources?: string[];
+  /** Most tokens a second of each branch; 0 is as fast as it goes. */
+  pace?: number;
+  /** How many likeliest next tokens each token is to carry. */
+  alternatives?: number;
+  /** Of the only branch; not beside `branches`. */
+  edits?: readonly Edit[];
+  branches?: readonly { name: string; edits?: readonly Edit[] }[];
+}
+
+/** Gives a branch of the running generation these edits and no others. */
+export interface EditRequest {
+  type: "edit";
+  branch: number;
+  edits: readonly Edit[];
 }

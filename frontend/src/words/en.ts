@@ -1,5 +1,6 @@
 /** What the page says, in English: terms, settings, errors, keys, examples. */
 import type { KnobName } from "../wire/model";
+import type { Edit } from "../wire/types";
 
 /** The words of the field, each explained in a line. */
 export const MEANINGS = {
@@ -23,6 +24,7 @@ export const MEANINGS = {
   suppresses: "Tokens that the feature makes less likely to come next, by its weights alone.",
   alike:
     "Features of the same source whose decoder vectors point nearly the same way: 1 is the same direction.",
+  alternatives: "The likeliest tokens here, by the model's own probabilities.",
   together:
     "Features that fired at the same tokens of this text. The bar says how much more often than chance.",
 } as const;
@@ -87,6 +89,65 @@ export const KNOB_TEXTS: Readonly<Record<KnobName, KnobText>> = {
     step: "1",
   },
 };
+
+export const PACE = {
+  label: "Pace",
+  help: "How fast the model writes. A slow model is never made faster.",
+  usual: "10",
+};
+
+/** Tokens a second, and what they are called; 0 is as fast as it goes. */
+export const PACES: readonly [value: string, name: string][] = [
+  ["0", "as fast as it goes"],
+  ["10", "10 tokens a second"],
+  ["2", "2 tokens a second"],
+];
+
+/** What the dial of a feature does to it. `scale` is the factor; null leaves it as it is. */
+export const TURNS: readonly { name: string; help: string; scale: number | null }[] = [
+  { name: "Off", help: "Leaves the feature as it is.", scale: null },
+  { name: "Silence", help: "Where the feature fires, it is set to 0.", scale: 0 },
+  { name: "×2", help: "Where the feature fires, it fires twice as strongly.", scale: 2 },
+  { name: "×4", help: "Where the feature fires, it fires four times as strongly.", scale: 4 },
+  {
+    name: "Minus",
+    help: "Where the feature fires, its direction is taken away from the model's state instead of added.",
+    scale: -1,
+  },
+];
+
+export const REACH = {
+  dial: "Turn this feature",
+  replace: "Put another in place of it",
+  replaceHelp:
+    "Where the feature fires, it is set to 0, and another one of this source fires in place of it, as strongly.",
+  find: "Another feature of this source",
+  nothingFound: "No other feature of this source has this label or index.",
+  full: "Eight edits are the most that a text can have. Remove one first.",
+  onlyPresenter: "Only the presenter can edit features in this room.",
+  otherModel: "The model that is there has no such source.",
+  edits: "Edits",
+  inForce: "in force",
+  inForceHere: "in force at this token",
+  next: "from the next Generate on",
+  twin: "Beside the untouched twin",
+  twinHelp:
+    "Writes the text twice from the same seed, as is and with the edits. What differs comes from the edits.",
+  parting: "The texts part here.",
+  edited: "edited",
+  refused: "Not taken",
+  onShow: "on show",
+  choose: "Show this text in the graph and the lists",
+} as const;
+
+/** What an edit does, after the name of its feature. */
+export function effectOf({ set, scale, add }: Pick<Edit, "set" | "scale" | "add">): string {
+  if (scale === 0) return "silenced";
+  if (scale === -1) return "minus";
+  if (scale !== undefined) return `×${scale}`;
+  if (set !== undefined) return `set to ${set}`;
+  return `${(add ?? 0) < 0 ? "−" : "+"}${Math.abs(add ?? 0)}`;
+}
 
 /** A style of writing: values for the style knobs; those not named get the model's defaults. */
 export interface Preset {

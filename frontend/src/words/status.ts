@@ -156,6 +156,7 @@ const NOTED = new Set<string>(["sources", ...KNOBS]);
 /** An error in words that say what to do; the server's own if the page has none for it. */
 export function sayProblem({ code, message, field, retryAfter }: Problem): string {
   if (field === "prompt") return "Not sent: see the note at the prompt.";
+  if (field?.includes("edits")) return "Not sent: see the note at the edits.";
   if (field !== null && NOTED.has(field)) return "Not sent: see the note at the setting below.";
   const advice = ADVICE[code] ?? message;
   if (!PASSING.has(code)) return advice;

@@ -1,7 +1,8 @@
 /** Which nodes get a name, the most important first, and when names are chosen anew. */
 import { type Feature, thoughtOf } from "../../state/feature";
 import { strongest } from "../../state/query";
-import { type Store, tokenOf } from "../../state/store";
+import { namedBy } from "../../state/edits";
+import { editsInForce, type Store, tokenOf } from "../../state/store";
 import type { Lights } from "../lights";
 import type { OnScreen, Projector } from "../pick";
 import { Labels } from "./draw";
@@ -70,6 +71,7 @@ export class Captions {
     this.marked = marked;
     if (this.stale && now - this.chosenAt >= CHOOSE_MS) this.choose(now, marked);
     this.labels.follow((index) => this.projector.at(index));
+    this.labels.markEdited(this.edited().map((index) => this.spotOf(index)));
     this.labels.mark("chosen", this.spotOf(marked.chosen));
     this.labels.mark(
       "hovered",
@@ -102,6 +104,13 @@ export class Captions {
     const token = tokenOf(this.store);
     const active = (token?.active ?? []).filter(({ feature }) => this.store.passes(feature));
     return strongest(session, active, LEADS).map(({ feature }) => feature.index);
+  }
+
+  /** The features that edits in force at the token on show name. */
+  private edited(): number[] {
+    const { session } = this.store;
+    const keys = namedBy(editsInForce(this.store));
+    return keys.flatMap((key) => session.feature(key)?.index ?? []);
   }
 
   private spotOf(index: number | null): OnScreen | null {

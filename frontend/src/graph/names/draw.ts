@@ -47,6 +47,7 @@ export class Labels {
   private readonly faces = new Map<string, Face>();
   private readonly pen = penOf(document.createElement("canvas"));
   private readonly rings: Record<"chosen" | "hovered", HTMLElement>;
+  private readonly edited: HTMLElement[] = [];
 
   constructor(private readonly layer: HTMLElement) {
     this.rings = { chosen: this.ring("ring"), hovered: this.ring("ring hovered") };
@@ -108,10 +109,19 @@ export class Labels {
 
   /** Draws a ring around a node, or takes it away. */
   mark(kind: "chosen" | "hovered", node: OnScreen | null): void {
-    const ring = this.rings[kind];
+    this.encircle(this.rings[kind], node, 5);
+  }
+
+  /** Draws a broken ring around each of the nodes that edits change, and around no others. */
+  markEdited(nodes: readonly (OnScreen | null)[]): void {
+    while (this.edited.length < nodes.length) this.edited.push(this.ring("ring edited"));
+    for (const [i, ring] of this.edited.entries()) this.encircle(ring, nodes[i] ?? null, 9);
+  }
+
+  private encircle(ring: HTMLElement, node: OnScreen | null, gap: number): void {
     ring.hidden = node === null;
     if (!node) return;
-    const size = 2 * (node.radius + 5);
+    const size = 2 * (node.radius + gap);
     ring.style.width = ring.style.height = `${size.toFixed(1)}px`;
     ring.style.transform = `translate(${(node.x - size / 2).toFixed(1)}px, ${(node.y - size / 2).toFixed(1)}px)`;
   }

@@ -1,0 +1,133 @@
+/** The edits that people ask for: of the running generation at once, else of the next one. */
+import type { Edit, EditRequest, Frame, GenerateRequest } from "../wire/types";
+import { type Change, MOST_EDITS, sameEdits, withChange } from "./edits";
+import type { Problem, Run } from "./log";
+import type { RoomState } from "./room";
+import { signal } from "./signals";
+
+/** The names of a twin's branches. */
+const AS_IS = "as is";
+const WITH = "with";
+
+/** An edit that the server did not take: null where it does not say which. */
+export interface Refused {
+  problem: Problem;
+  edit: Edit | null;
+}
+
+export class Reach {
+  private readonly wish = signal<readonly Edit[]>([]);
+  private readonly beside = signal(true);
+  private readonly refusal = signal<Refused | null>(null);
+  /** Sends a message; false if it could not be sent. */
+  send: (message: EditRequest) => boolean = () => false;
+  /** Whether a hand has changed the edits since the room's run last told its own. */
+  private own = false;
+  /** What this page's last request asked for, until its run starts. */
+  private asked: readonly Edit[] | null = null;
+  /** Edits sent and not answered. */
+  private unanswered = 0;
+
+  constructor(private readonly room: RoomState) {}
+
+  /** The edits wished: those of the running generation, as far as the server has taken them. */
+  get edits(): readonly Edit[] {
+    return this.wish.value;
+  }
+
+  /** Whether an edited text is written beside the same text without edits. */
+  get twin(): boolean {
+    return this.beside.value;
+  }
+
+  set twin(twin: boolean) {
+    this.beside.value = twin;
+  }
+
+  get refused(): Refused | null {
+    return this.refusal.value;
+  }
+
+  /** Whether another feature may be edited. */
+  get full(): boolean {
+    return this.edits.length >= MOST_EDITS;
+  }
+
+  /** Changes what is done to a feature; null leaves it as it is. */
+  turn(feature: { source: string; id: number }, change: Change | null): void {
+    this.change(withChange(this.edits, feature, change));
+  }
+
+  /** Wishes for these edits; a running generation gets them at once. */
+  change(edits: readonly Edit[]): void {
+    if (sameEdits(edits, this.edits)) return;
+    this.wish.value = edits;
+    this.refusal.value = null;
+    this.own = true;
+    if (this.running) this.tell(this.running);
+  }
+
+  /** What a request says of branches and edits. */
+  request(): Pick<GenerateRequest, "edits" | "branches"> {
+    const { edits } = this;
+    this.asked = edits;
+    this.refusal.value = null;
+    if (edits.length === 0) return {};
+    return this.twin ? { branches: [{ name: AS_IS }, { name: WITH, edits }] } : { edits };
+  }
+
+  /** Takes in what a frame of the room says of edits. */
+  hear(frame: Frame): void {
+    const run = this.room.stream.newest;
+    if (frame.type === "error") this.refuse();
+    else if (run === null) return;
+    else if (frame.type === "started") this.begin(run);
+    else if (frame.type === "edited" && frame.branch === run.editable) {
+      this.unanswered = Math.max(0, this.unanswered - 1);
+      if (this.unanswered === 0) this.adopt(frame.edits);
+    }
+  }
+
+  /** The newest run, if it takes edits now. */
+  private get running(): Run | null {
+    const { newest, phase } = this.room.stream;
+    return phase === "generating" ? newest : null;
+  }
+
+  private begin(run: Run): void {
+    const { asked } = this;
+    const edits = inForce(run);
+    this.asked = null;
+    this.unanswered = 0;
+    const mine = asked !== null && sameEdits(asked, edits);
+    if (mine && !sameEdits(edits, this.edits)) this.tell(run);
+    else if (mine || !this.own) this.adopt(edits);
+  }
+
+  private tell(run: Run): void {
+    const sent = this.send({ type: "edit", branch: run.editable, edits: this.edits });
+    if (sent) this.unanswered += 1;
+  }
+
+  private adopt(edits: readonly Edit[]): void {
+    this.own = false;
+    if (!sameEdits(edits, this.edits)) this.wish.value = edits;
+  }
+
+  private refuse(): void {
+    const { problem } = this.room.stream;
+    const [named, index] = /(?:^|\.)edits(?:\[(\d+)\])?/u.exec(problem?.field ?? "") ?? [];
+    if (!problem || named === undefined) return;
+    this.refusal.value = { problem, edit: this.edits[Number(index)] ?? null };
+    const { running } = this;
+    if (this.unanswered === 0 || running === null) return;
+    // What runs goes on with what it had.
+    this.unanswered = 0;
+    this.adopt(inForce(running));
+  }
+}
+
+/** The edits in force at the end of a run's editable branch. */
+function inForce(run: Run): readonly Edit[] {
+  return run.branch(run.editable).editsAt(Infinity);
+}
