@@ -84,7 +84,8 @@ async def gateway() -> AsyncIterator[Gateway]:
 async def open_page(browser: Browser) -> AsyncIterator[Opener]:
     """Opens pages, each as a separate visitor, who has asked for reduced motion.
 
-    Their model writes as fast as it goes, and not at the page's own pace. A drifting graph without a graphics card keeps the processor busy. Tests of motion pass
+    Their model writes as fast as it goes, and not at the page's own pace. A drifting graph
+    without a graphics card keeps the processor busy. Tests of motion pass
     `reduced_motion="no-preference"`, tests of no graph at all `graph=False`. The test fails if a
     page raises an error or calls another host.
     """
