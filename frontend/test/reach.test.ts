@@ -185,7 +185,7 @@ describe("a twin", () => {
     expect(texts(".tokens")).toEqual(["ab", "acd"]);
     expect(texts(".chip.parting")).toEqual(["b", "c"]);
     expect(all(".chip.parting")[0]?.getAttribute("aria-description")).toContain("part here");
-    expect(texts(".branch")).toEqual(["as is", "with capitals silenced · on show"]);
+    expect(texts(".branch")).toEqual(["as is", "with “capitals” silenced · on show"]);
     all(".branch")[0]?.click();
     expect(store.session.branch).toBe(0);
     expect(all(".branch").map((name) => name.getAttribute("aria-pressed"))).toEqual([
@@ -207,7 +207,7 @@ describe("the chips beside the prompt", () => {
     const { store, sent } = page(...PARTED);
     ready(store);
     new EditChips(store, () => Promise.resolve(null));
-    expect(texts(".edit .name")).toEqual(["capitals silenced"]);
+    expect(texts(".edit .name")).toEqual(["“capitals” silenced"]);
     expect(texts("#edits-when")).toEqual(["in force"]);
     document.querySelector<HTMLElement>(".edit .remove")?.click();
     expect(sent).toEqual([{ type: "edit", branch: 1, edits: [] }]);
@@ -222,7 +222,7 @@ describe("the chips beside the prompt", () => {
     expect(texts(".edit .name")).toEqual([]);
     store.playhead.seek(0);
     expect(editsInForce(store)).toEqual([SILENT]);
-    expect(texts(".edit")).toEqual(["capitals silenced"]);
+    expect(texts(".edit")).toEqual(["“capitals” silenced"]);
   });
 
   it("of a link learn the names of features that have not fired here", async () => {
@@ -241,7 +241,7 @@ describe("the chips beside the prompt", () => {
     new EditChips(store, ask);
     expect(texts(".edit .name")).toEqual(["feature 9 in place of feature 7"]);
     await vi.waitFor(() => {
-      expect(texts(".edit .name")).toEqual(["Japan in place of France"]);
+      expect(texts(".edit .name")).toEqual(["“Japan” in place of “France”"]);
     });
     expect(ask).toHaveBeenCalledExactlyOnceWith(SOURCE, [7, 9]);
   });
@@ -316,7 +316,7 @@ describe("the dial", () => {
     button("Silence").click();
     store.apply(error("not_editable", "branches[1].edits[0].source", 7));
     const problem = element.querySelector("[role=alert]");
-    expect(problem?.textContent).toContain("capitals silenced");
+    expect(problem?.textContent).toContain("“capitals” silenced");
     expect(problem?.textContent).toContain("cannot be edited");
   });
 

@@ -1,4 +1,5 @@
 /** One token: its chip in the text, and the facts about it. */
+import { nameOf } from "../state/feature";
 import type { Token } from "../state/log";
 import { byId, explained, h, short } from "./dom";
 import type { Term } from "../words/en";
@@ -122,7 +123,7 @@ export interface Fact {
   term?: Term;
 }
 
-export function factsOf({ position, logprob, generated, details }: Token): Fact[] {
+export function factsOf({ position, logprob, generated, details, edited }: Token): Fact[] {
   const facts: Fact[] = [{ name: "position", value: String(position) }];
   if (details.token_id !== undefined) facts.push({ name: "id", value: String(details.token_id) });
   if (logprob !== null) {
@@ -136,6 +137,10 @@ export function factsOf({ position, logprob, generated, details }: Token): Fact[
   }
   if (Object.keys(missed).length > 0) {
     facts.push({ name: "missed", value: bySource(missed, percent), term: "missed" });
+  }
+  for (const { feature, before, activation } of edited) {
+    const value = `${nameOf(feature)} ${short(before)} → ${short(activation)}`;
+    facts.push({ name: "edited", value, term: "edited" });
   }
   return facts;
 }

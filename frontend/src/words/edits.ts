@@ -5,10 +5,13 @@ import type { Edit } from "../wire/types";
 import { sayProblem } from "./status";
 import { effectOf, ADVICE, REACH } from "./en";
 
-/** "France silenced", "Japan in place of France"; a feature without a label by its number. */
+/** “France” silenced, “Japan” in place of “France”; a feature without a label by its number. */
 export function sayEdit(store: Store, edit: Edit): string {
   const { source, feature, swap_with: other } = edit;
-  const name = (id: number): string => store.labelOf(featureKey(source, id)) ?? `feature ${id}`;
+  const name = (id: number): string => {
+    const label = store.labelOf(featureKey(source, id));
+    return label === null ? `feature ${id}` : `“${label}”`;
+  };
   if (other !== undefined) return `${name(other)} in place of ${name(feature)}`;
   return `${name(feature)} ${effectOf(edit)}`;
 }

@@ -25,6 +25,7 @@ export const MEANINGS = {
   alike:
     "Features of the same source whose decoder vectors point nearly the same way: 1 is the same direction.",
   alternatives: "The likeliest tokens here, by the model's own probabilities.",
+  edited: "An edit has changed this feature's activation here: from what it was to what it became.",
   together:
     "Features that fired at the same tokens of this text. The bar says how much more often than chance.",
 } as const;
@@ -134,7 +135,6 @@ export const REACH = {
   twinHelp:
     "Writes the text twice from the same seed, as is and with the edits. What differs comes from the edits.",
   parting: "The texts part here.",
-  edited: "edited",
   refused: "Not taken",
   onShow: "on show",
   choose: "Show this text in the graph and the lists",
