@@ -1,13 +1,36 @@
+// @vitest-environment happy-dom
 import { describe, expect, it } from "vitest";
 import { Log, Token } from "../src/state/log";
 import { type Row, settled } from "../src/ui/features";
-import { factsOf, isStart, shownText, visible } from "../src/ui/tokens";
+import { alternativesOf, factsOf, isStart, shownText, visible } from "../src/ui/tokens";
 
 function tokenOf(text: string, more: Partial<Token> = {}): Token {
   const log = new Log([]);
   const token = new Token(log, 3, 3, text, true, null, {}, null, 0, 0);
   return Object.assign(Object.create(Token.prototype) as Token, token, more);
 }
+
+describe("what else a token could have been", () => {
+  const likely = [" Paris", " Rome"].map((token, i) => ({ token, token_id: i, logprob: -1 - i }));
+  const shown = (token_id: number, logprob: number | null): string[] => {
+    const log = new Log([]);
+    const common = { position: 0, features: [], logprob };
+    log.append({ ...common, token: "is", token_id: 9, alternatives: likely }, null, [], null);
+    log.append({ ...common, token: " Lima", token_id, alternatives: [] }, null, [], null);
+    const [, second] = log.tokens;
+    return alternativesOf(second ?? null).flatMap((element) =>
+      [...element.querySelectorAll("li")].map(
+        (chip) => `${chip.textContent}${chip.matches("[aria-current]") ? "!" : ""}`,
+      ),
+    );
+  };
+
+  it("is told by the token before it; the one that came is marked, likely or not", () => {
+    expect(shown(1, -2)).toEqual(["␣Paris37%", "␣Rome14%!"]);
+    expect(shown(5, -3)).toEqual(["␣Paris37%", "␣Rome14%", "␣Lima5%!"]);
+    expect(alternativesOf(tokenOf(" x"))).toEqual([]);
+  });
+});
 
 describe("a token's text", () => {
   it.each([

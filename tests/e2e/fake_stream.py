@@ -142,12 +142,12 @@ def generation(
             features = features_at(theme, position, per_source, sources)
             edited = with_edits(features, branch["edits"])
             tokens.append({"token": word, "position": position, "features": edited})
+        tokens[-1] |= likeliest(0, branch["edits"], alternatives)
         yield {"type": "prompt", "tokens": tokens, **_branch(index, branches)}
     for step in range(max_tokens):
         position = len(words) + 1 + step
         for index, branch in enumerate(branches):
-            skipped = OTHER_WORDS if branch["edits"] else 0
-            text, theme = CONTINUATION[(step + skipped) % len(CONTINUATION)]
+            text, theme = word_of(step, branch["edits"])
             features = features_at(theme, position, per_source, sources)
             missed = {source: 0.1 + 0.02 * i for i, source in enumerate(sources)}
             yield {
@@ -160,7 +160,7 @@ def generation(
                 "l0": {source: 20 + position % 7 + i for i, source in enumerate(sources)},
                 "reconstruction_error": missed,
                 "features": with_edits(features, branch["edits"]),
-                **({"alternatives": likeliest(step, text, alternatives)} if alternatives else {}),
+                **likeliest(step + 1, branch["edits"], alternatives),
                 **_branch(index, branches),
             }
     yield finished("length", len(words) + 1, max_tokens)
@@ -170,14 +170,23 @@ def _branch(index: int, branches: list[Frame]) -> Frame:
     return {"branch": index} if len(branches) > 1 else {}
 
 
-def likeliest(step: int, text: str, count: int) -> list[Frame]:
-    """As many tokens as `count`, the one that came second."""
+def word_of(step: int, edits: list[Frame]) -> tuple[str, str]:
+    """What a branch with these edits writes at a step, and its theme."""
+    return CONTINUATION[(step + (OTHER_WORDS if edits else 0)) % len(CONTINUATION)]
+
+
+def likeliest(step: int, edits: list[Frame], count: int | None) -> Frame:
+    """The alternatives for the token of a step, as many as `count`: what comes is second."""
+    if not count:
+        return {}
+    text, _ = word_of(step, edits)
     others = [word for word, _ in CONTINUATION if word != text]
     tokens = [others[step % 7], text, *others[7:]][:count]
-    return [
+    found = [
         {"token": token, "token_id": 1000 + step if token == text else i, "logprob": -0.6 - 0.7 * i}
         for i, token in enumerate(tokens)
     ]
+    return {"alternatives": found}
 
 
 def with_edits(features: list[Frame], edits: list[Frame]) -> list[Frame]:

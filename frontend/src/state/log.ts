@@ -1,5 +1,6 @@
 /** A run as it came: its settings and end, and the tokens of each branch in columns. */
 import type {
+  Alternative,
   Branch,
   Edit,
   PromptToken,
@@ -105,6 +106,11 @@ export class Token {
   /** The features that edits changed here; those left at 0 or less are not active. */
   get edited(): readonly EditedFeature[] {
     return this.log.editedAt(this.index);
+  }
+
+  /** The likeliest tokens where this one is, the likeliest first; none if they were not told. */
+  get alternatives(): readonly Alternative[] {
+    return this.log.tokens[this.index - 1]?.details.alternatives ?? [];
   }
 
   /** How strongly a feature fires here, 0 if it does not. */

@@ -170,20 +170,23 @@ export class TokenFacts {
   }
 }
 
-/** The likeliest tokens where this one is, the likeliest first; the one that came is marked. */
-function alternativesOf(token: Token | null): HTMLElement[] {
-  const { alternatives = [], token_id: id } = token?.details ?? {};
-  if (alternatives.length === 0) return [];
-  const chips = alternatives.map(({ token: text, token_id: other, logprob }) => {
-    const share = Math.exp(logprob);
+/** The likeliest tokens where this one is, and this one among them, marked. */
+export function alternativesOf(token: Token | null): HTMLElement[] {
+  if (token === null || token.alternatives.length === 0) return [];
+  const { text, logprob, details } = token;
+  const came = { token: text, token_id: details.token_id, logprob: logprob ?? -Infinity };
+  const told = token.alternatives.some(({ token_id: id }) => id === came.token_id);
+  const all = told || logprob === null ? token.alternatives : [...token.alternatives, came];
+  const chips = all.map((one) => {
+    const share = Math.exp(one.logprob);
     const bar = h("i");
     bar.style.width = `${Math.round(100 * share)}%`;
-    const came = other === id;
-    const attributes = came
+    const marked = one.token_id === came.token_id;
+    const attributes = marked
       ? { class: "came", "aria-current": "true", title: "This one came" }
       : {};
     const figure = h("span", { class: "figure" }, percent(share));
-    return h("li", attributes, h("span", { class: "token" }, visible(text)), figure, bar);
+    return h("li", attributes, h("span", { class: "token" }, visible(one.token)), figure, bar);
   });
   const list = h("ol", { class: "effects", "aria-label": "Likeliest tokens here" }, ...chips);
   return [h("div", { class: "alternatives" }, explained("alternatives", "likeliest here"), list)];

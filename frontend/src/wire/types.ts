@@ -57,7 +57,7 @@ export interface TokenDetails {
   l0?: Record<string, number>;
   /** By source: share of the activation vector that the SAE misses, 0 is perfect. */
   reconstruction_error?: Record<string, number>;
-  /** The likeliest tokens here, if they were asked for. */
+  /** The likeliest tokens to follow this one, if they were asked for. */
   alternatives?: Alternative[];
 }
 
