@@ -340,7 +340,7 @@ class Compared:
         """Compare one source's features at one position with all its exact activations."""
         best = every.topk(FEATURES)
         values = torch.zeros(FEATURES, dtype=torch.float64)
-        values[: len(found.activations)] = torch.from_numpy(found.activations).double()
+        values[: len(found.activations)] = torch.tensor(found.activations, dtype=torch.float64)
         ids = torch.from_numpy(found.ids.astype("int64"))
         own = every[ids.to(every.device)].cpu()  # a feature found must have this activation, too
         wanted, largest = best.values.cpu(), float(best.values[0])
