@@ -162,4 +162,4 @@ class Ours(Runs):
 
 
 def _generated(tokens: Sequence[Token]) -> int:
-    return sum(token.logprob is not None for token in tokens)
+    return sum(token.generated for token in tokens)

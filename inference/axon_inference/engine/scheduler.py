@@ -81,19 +81,15 @@ class Scheduler:
 
     def decode_batch(self, now: int) -> list[Sequence]:
         """The sequences past their prompt whose turn it is at `now` (ns), in slot order."""
-        return [s for s in self.running[: self._decoding] if self._due_ns(s) <= now]
-
-    @staticmethod
-    def _due_ns(sequence: Sequence) -> float:
-        generation = sequence.generation
-        return inf if generation.in_prefill else generation.due_ns
+        past = self.running[: self._decoding]
+        return [s for s in past if s.generation.due_ns <= now and not s.generation.in_prefill]
 
     def pause(self, now: int) -> float:
         """Nanoseconds until there is something to do, unless somebody asks for more: infinite if
         there is nothing."""
         if self._fitting(self.waiting) or self._decoding < len(self.running):
             return 0
-        return max(0, min(map(self._due_ns, self.running), default=inf) - now)
+        return max(0, min((s.generation.due_ns for s in self.running), default=inf) - now)
 
     def prefill_batch(self) -> list[tuple[Sequence, int]]:
         """Sequences to prefill in this step, oldest first, with how many tokens to feed each.
@@ -101,10 +97,12 @@ class Scheduler:
         Together at most `prefill_tokens`, so that sequences that decode never wait longer than one
         such chunk takes; `idle_prefill` times as many while none decodes.
         """
-        decoding = any(not s.generation.in_prefill for s in self.running[: self._decoding])
-        budget = self.prefill_tokens * (1 if decoding else self.idle_prefill)
         batch: list[tuple[Sequence, int]] = []
         reading = [s for s in self.running[self._decoding :] if not s.leader]
+        if not reading:
+            return []
+        decoding = any(not s.generation.in_prefill for s in self.running[: self._decoding])
+        budget = self.prefill_tokens * (1 if decoding else self.idle_prefill)
         for sequence in sorted(reading, key=lambda s: (s.generation.id, s.branch)):
             count = min(sequence.unread, budget)
             if not count:

@@ -71,6 +71,9 @@ class Sequence:
 
     generation: Generation
     branch: int
+    request: Request = field(init=False)
+    #: Tokens of the prompt, a prepended BOS included.
+    prompt_length: int = field(init=False)
     edits: tuple[Edit, ...] = field(init=False)
     sampling: Sampling = field(init=False)
     detokenizer: Detokenizer = field(init=False)
@@ -85,7 +88,8 @@ class Sequence:
     leader: Sequence | None = None
 
     def __post_init__(self) -> None:
-        request = self.request
+        self.request = request = self.generation.request
+        self.prompt_length = len(request.prompt_ids)
         branch = request.branches[self.branch]
         self.edits = branch.edits
         self.sampling = request.sampling
@@ -93,16 +97,6 @@ class Sequence:
             self.sampling = replace(request.sampling, seed=branch.seed)
         self.detokenizer = Detokenizer(self.generation.decode)
         self.token_ids = list(request.prompt_ids)
-
-    @property
-    def request(self) -> Request:
-        """What was asked for."""
-        return self.generation.request
-
-    @property
-    def prompt_length(self) -> int:
-        """Tokens of the prompt, a prepended BOS included."""
-        return len(self.request.prompt_ids)
 
     @property
     def generated(self) -> int:
