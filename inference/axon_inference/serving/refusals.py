@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from axon_inference.engine.events import Failed
-from axon_inference.serving.validation import InvalidRequest
+from axon_inference.serving.fields import InvalidRequest
 
 _RETRY_SECONDS = 2
 # Clients take 8 KB of metadata, which carries an error's text percent-encoded.

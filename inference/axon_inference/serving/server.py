@@ -21,17 +21,12 @@ from axon_inference.engine.requests import Feature, Request, Served, Unreadable
 from axon_inference.engine.scheduler import QueueFull
 from axon_inference.serving import messages
 from axon_inference.serving.account import Account
+from axon_inference.serving.branches import resolve_edits
+from axon_inference.serving.fields import InvalidRequest, Violation
 from axon_inference.serving.healthcheck import LOADING
 from axon_inference.serving.metrics import Metrics
 from axon_inference.serving.refusals import abort, refuse_failed, refuse_fields, refuse_full
-from axon_inference.serving.validation import (
-    InvalidRequest,
-    UnknownSource,
-    Violation,
-    resolve,
-    resolve_edits,
-    resolve_feature,
-)
+from axon_inference.serving.validation import UnknownSource, resolve, resolve_feature
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from axon_inference.loading import container, memory, ready
 from axon_inference.model.configuration import ModelError
 from axon_inference.model.network import LanguageModel, outline
 from axon_inference.model.sources import Size, SourceError
-from axon_inference.serving.validation import InvalidRequest, resolve
+from axon_inference.serving.fields import InvalidRequest
+from axon_inference.serving.validation import resolve
 
 from ... import tiny
 from ...fake_hub import FakeHub
