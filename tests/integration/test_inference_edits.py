@@ -250,7 +250,8 @@ async def test_a_pace_is_kept_while_others_go_on(rig: Rig) -> None:
     await collect(rig.stub.Generate(free))
     assert not paced.done()
     messages = await paced
-    assert time.monotonic() - began >= 0.5 - 0.09
+    # The first may come at once, the others 0.1 s apart.
+    assert time.monotonic() - began >= 0.4 - 0.05
     assert messages[0].started.pace == 10
 
 

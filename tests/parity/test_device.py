@@ -179,6 +179,7 @@ def test_slots_change_hands_on_the_device(gpu: FakeGpu, tmp_path: Path) -> None:
         runner.swap(0, 1)
         runner.swap(1, 2)
         runner.swap(1, 2)
+        runner.copy(1, 3)
         runner.free(0)
 
 

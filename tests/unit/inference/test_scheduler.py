@@ -127,7 +127,7 @@ def test_those_that_keep_a_pace_sit_out() -> None:
     assert scheduler.pause(now=25) == inf
 
 
-def test_a_pace_is_kept_on_average() -> None:
+def test_all_of_a_pace_are_due_at_the_same_ticks() -> None:
     paced = generation(0)
     paced.request = replace(paced.request, pace=10)
     times = []
