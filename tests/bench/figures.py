@@ -36,6 +36,12 @@ ENGINE = (
     ),
     Figure("thirtytwo_vs_naive", "the same with 32 streams", 80),
     Figure("tap_on_vs_off", "tokens/s with one source tapped ÷ with none, 8 streams", 0.88),
+    Figure("edit_cost", "tokens/s of 8 streams with one edit each ÷ with none", 0.97),
+    Figure(
+        "twin_vs_two",
+        "tokens/s of one request with two branches, one of them edited ÷ two requests",
+        0.87,
+    ),
     Figure(
         "ragged_vs_lockstep",
         "tokens/s while 8 slots are taken: streams of different lengths that come and go ÷ equal "

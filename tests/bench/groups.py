@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+
+from axon_inference.engine.requests import Branch, Change, Edit
 
 from . import fanout as hall
 from . import figures, memory
@@ -158,6 +160,28 @@ def tap(bench: Bench, results: Results) -> None:
         tap_off=lambda: ours.run([ours.request(ids, new, features=0) for ids in prompts]).rate,
     )
     results.figures["tap_on_vs_off"] = ratio(found["tap_on"], found["tap_off"])
+    results.add_rates("tokens/s", found)
+
+
+def edits(bench: Bench, results: Results) -> None:
+    """Eight streams with and without edits; two branches and two requests."""
+    ours, new = bench.ours, bench.plan.new
+    plain = [ours.request(ids, new) for ids in bench.prompts(8)]
+    # Each edits another feature, as different people would.
+    changes = [Edit(0, n, Change.ADD, value=1.0, everywhere=True) for n in range(8)]
+    edited = [
+        replace(request, branches=(Branch(edits=(edit,)),))
+        for request, edit in zip(plain, changes, strict=True)
+    ]
+    twin = replace(plain[0], branches=(Branch(), *edited[0].branches))
+    found = bench.take_turns(
+        edited=lambda: ours.run(edited).rate,
+        plain=lambda: ours.run(plain).rate,
+        twin=lambda: ours.run([twin]).rate,
+        two=lambda: ours.run(plain[:2]).rate,
+    )
+    results.figures["edit_cost"] = ratio(found["edited"], found["plain"])
+    results.figures["twin_vs_two"] = ratio(found["twin"], found["two"])
     results.add_rates("tokens/s", found)
 
 
@@ -360,6 +384,7 @@ GROUPS: tuple[tuple[tuple[str, ...], Callable[[Bench, Results], None]], ...] = (
     (("single_vs_naive", "eight_vs_naive", "thirtytwo_vs_naive", "bandwidth_share"), streams),
     (("single_vs_naive_200",), long_stream),
     (("tap_on_vs_off",), tap),
+    (("edit_cost", "twin_vs_two"), edits),
     (("ragged_vs_lockstep",), ragged),
     (("vs_hf_generate_batch", "vs_hf_generate_padded"), hugging_face),
     (("grpc_vs_engine",), over_grpc),

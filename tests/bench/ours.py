@@ -25,7 +25,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: `streams` has the tokens of each stream, including its prompt."""
+    """A finished run: `streams` has the tokens of each request, including its prompts."""
 
     streams: list[list[Token]]
     seconds: float
@@ -33,7 +33,7 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """Generated tokens a second of all streams, from the first submission to the last end."""
+        """Generated tokens a second of all requests, from the first submission to the last end."""
         return sum(_generated(tokens) for tokens in self.streams) / self.seconds
 
     @property
@@ -83,7 +83,8 @@ class Runs:
 
     def _run(self, requests: Sequence[Request], arriving_over: int) -> Run:
         told: list[tuple[int, Event]] = []
-        engine = self.engine(len(requests), len(requests), told.extend)
+        slots = sum(len(request.branches) for request in requests)
+        engine = self.engine(slots, len(requests), told.extend)
         arrivals = [index * arriving_over // len(requests) for index in range(len(requests))]
         ids: list[int] = []
         steps: list[float] = []
@@ -162,4 +163,4 @@ class Ours(Runs):
 
 
 def _generated(tokens: Sequence[Token]) -> int:
-    return sum(token.logprob is not None for token in tokens)
+    return sum(token.generated for token in tokens)

@@ -227,6 +227,9 @@ async def test_viewers_follow_the_presenter_until_they_move(open_page: Opener, h
     chosen = await presenter.evaluate("axon.chosen")
     await pages.wait_for(viewer, f"a.chosen === '{chosen}'")
     await expect(follow).to_have_attribute("aria-pressed", "true")
+    # Poses are relative to the chosen node, which moves until the layout has settled.
+    for page in (presenter, viewer):
+        await pages.wait_for(page, "a.nodeCount > 0 && a.atRest")
     before = await pose(presenter)
     await drag(presenter, 150)
     await same_pose(viewer, presenter)

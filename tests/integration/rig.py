@@ -61,7 +61,9 @@ def fake_load(settings: Settings) -> Loaded:
         slots=settings.slots,
         cache_bytes=1_000_000 * settings.slots,
         prefill_tokens=256,
-        sources=[pb.Source(id="fake/0-res", hook_name="blocks.0.hook_resid_post", width=128)],
+        sources=[
+            pb.Source(id="fake/0-res", hook_name="blocks.0.hook_resid_post", width=128),
+        ],
     )
 
 

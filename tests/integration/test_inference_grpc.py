@@ -31,6 +31,14 @@ async def refusal(call: Any) -> grpc.aio.AioRpcError:
     return caught.value
 
 
+def violations(error: grpc.aio.AioRpcError) -> dict[str, str]:
+    """The reason by the field at fault."""
+    detail = error_details_pb2.BadRequest()
+    status = rpc_status.from_call(error)
+    assert status.details[0].Unpack(detail)
+    return {violation.field: violation.reason for violation in detail.field_violations}
+
+
 async def test_a_whole_stream(rig: Rig) -> None:
     request = pb.GenerateRequest(prompt="abc", max_tokens=4)
     messages = await collect(rig.stub.Generate(request))
@@ -106,19 +114,13 @@ async def test_a_bad_field_is_named(rig: Rig, field: str, changes: dict[str, Any
     error = await refusal(rig.stub.Generate(request))
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert field in error.details()
-    status = rpc_status.from_call(error)
-    detail = error_details_pb2.BadRequest()
-    assert status.details[0].Unpack(detail)
-    assert [violation.field for violation in detail.field_violations] == [field]
+    assert list(violations(error)) == [field]
 
 
 async def test_all_bad_fields_are_named_together(rig: Rig) -> None:
     sampling = pb.SamplingOptions(temperature=11, top_p=2)
     error = await refusal(rig.stub.Generate(pb.GenerateRequest(prompt="", sampling=sampling)))
-    detail = error_details_pb2.BadRequest()
-    rpc_status.from_call(error).details[0].Unpack(detail)
-    reasons = {violation.field: violation.reason for violation in detail.field_violations}
-    assert reasons == {
+    assert violations(error) == {
         "prompt": "EMPTY_PROMPT",
         "sampling.temperature": "OUT_OF_RANGE",
         "sampling.top_p": "OUT_OF_RANGE",
@@ -212,9 +214,7 @@ async def test_a_feature_that_cannot_be_read_is_refused(rig: Rig) -> None:
     ):
         error = await refused_feature(rig, **fields)
         assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
-        detail = error_details_pb2.BadRequest()
-        rpc_status.from_call(error).details[0].Unpack(detail)
-        assert [violation.field for violation in detail.field_violations] == bad
+        assert list(violations(error)) == bad
 
 
 async def test_features_are_read_one_at_a_time_without_blocking_the_event_loop(rig: Rig) -> None:

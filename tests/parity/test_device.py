@@ -179,6 +179,7 @@ def test_slots_change_hands_on_the_device(gpu: FakeGpu, tmp_path: Path) -> None:
         runner.swap(0, 1)
         runner.swap(1, 2)
         runner.swap(1, 2)
+        runner.copy(1, 3)
         runner.free(0)
 
 
@@ -211,7 +212,7 @@ def test_a_step_with_edits_stays_on_the_device(
 ) -> None:
     """Edits of every kind at both sources, in some rows that decode and in a part of a prompt; and
     somebody asks what follows."""
-    runner = on_gpu(gpu, tmp_path, "gpt2", architectures)
+    runner = on_gpu(gpu, tmp_path, "gpt2", architectures).runner
     edits = (
         Edit(0, 3, Change.SWAP, swap_with=4),
         Edit(0, 4, Change.SET, 2.0),

@@ -23,6 +23,8 @@ export function showRoom(store: Store, actions: RoomActions): void {
   const backButton = byId("back-to-room", HTMLButtonElement);
   const choice = byId("open-choice");
   const box = byId("open-to-all", HTMLInputElement);
+  // What the box shows. Until the gateway has answered a click, the box shows what was clicked.
+  let shown: boolean | null = null;
   box.addEventListener("change", () => setOpen(box.checked));
   backButton.addEventListener("click", back);
   follow(() => {
@@ -35,7 +37,7 @@ export function showRoom(store: Store, actions: RoomActions): void {
     if (!room) return;
     link.href = at(`r/${room.room}`).href;
     setText(link, `Room ${room.room}`);
-    box.checked = room.open;
+    if (room.open !== shown) box.checked = shown = room.open;
   });
   offerAccess(store, actions);
   new Share(store, publish);

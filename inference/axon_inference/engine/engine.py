@@ -11,17 +11,29 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from math import isfinite
 from typing import NamedTuple
 
 from axon_service.logs import describe
 
-from axon_inference.engine.events import Event, Failed, Finished, Queued, Reason, Started, Tokens
+from axon_inference.engine.events import (
+    BranchEnded,
+    Edited,
+    Event,
+    Failed,
+    Finished,
+    Queued,
+    Reason,
+    Started,
+    Tokens,
+)
 from axon_inference.engine.failures import Causes
-from axon_inference.engine.requests import Request
+from axon_inference.engine.requests import Edit, Request
 from axon_inference.engine.scheduler import Move, Scheduler
-from axon_inference.engine.sequence import Sequence
+from axon_inference.engine.sequence import Generation, Sequence
 from axon_inference.engine.step import DeviceLost, Feed, Runner, StepResult
-from axon_inference.engine.text import Detokenizer, Tokenizer, decoder
+from axon_inference.engine.text import Tokenizer, decoder
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +55,19 @@ class Progress(NamedTuple):
 
 class EngineDead(RuntimeError):
     """The engine's thread has failed; the process is about to end."""
+
+
+class NotRunning(LookupError):
+    """A request, or a branch of it, has ended."""
+
+
+class _Change(NamedTuple):
+    """Edits that somebody asks for, and who waits for the position from which they apply."""
+
+    request_id: int
+    branch: int
+    edits: tuple[Edit, ...]
+    position: Future[int]
 
 
 class Engine:
@@ -73,13 +98,15 @@ class Engine:
         self._publish = publish
         self._on_death = on_death
         self._ids = itertools.count(1)
-        self._sequences: dict[int, Sequence] = {}
+        self._generations: dict[int, Generation] = {}
         self._cancelled: set[int] = set()
+        self._changes: list[_Change] = []
         self._events: list[tuple[int, Event]] = []
         self._causes = Causes(_log)
         self._closing = False
         self._dead = False
-        # Guards the scheduler and the table of sequences. Never held while the runner works, since
+        self._asked = False  # whether somebody wants something since the last step began
+        # Guards the scheduler and the table of generations. Never held while the runner works, as
         # the event loop of all streams may wait for it.
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
@@ -98,57 +125,75 @@ class Engine:
         with self._wake:
             if self._dead:
                 raise EngineDead
-            sequence = Sequence(
-                id=next(self._ids),
-                request=request,
-                detokenizer=Detokenizer(self._decode),
-                token_ids=list(request.prompt_ids),
-                arrived_ns=time.perf_counter_ns(),
+            generation = Generation(
+                next(self._ids), request, self._decode, arrived_ns=time.perf_counter_ns()
             )
-            self._scheduler.submit(sequence)
-            self._sequences[sequence.id] = sequence
-            self._wake.notify()
-            return sequence.id
+            self._scheduler.submit(generation)
+            self._generations[generation.id] = generation
+            self._notify()
+            return generation.id
 
     def cancel(self, request_id: int) -> None:
         """End a request before the next step; one that has ended already is left alone."""
         with self._wake:
-            if request_id in self._sequences:
+            if request_id in self._generations:
                 self._cancelled.add(request_id)
-                self._wake.notify()
+                self._notify()
+
+    def edit(self, request_id: int, branch: int, edits: tuple[Edit, ...]) -> Future[int]:
+        """Replace a branch's edits before the next step: the first position that they apply to.
+
+        Raises:
+            NotRunning: it has ended; also what the result may raise.
+        """
+        with self._wake:
+            if request_id not in self._generations:
+                raise NotRunning
+            position: Future[int] = Future()
+            self._changes.append(_Change(request_id, branch, edits, position))
+            self._notify()
+            return position
+
+    def _notify(self) -> None:
+        self._asked = True
+        self._wake.notify()
 
     def progress(self) -> Progress:
         """How many requests generate and how many wait."""
         with self._wake:
-            return Progress(len(self._scheduler.running), len(self._scheduler.waiting))
+            waiting = len(self._scheduler.waiting)
+            return Progress(len(self._generations) - waiting, waiting)
 
     def close(self) -> None:
         """Cancel what still runs and end the thread."""
         with self._wake:
             self._closing = True
-            self._cancelled.update(self._sequences)
-            self._wake.notify()
+            self._cancelled.update(self._generations)
+            self._notify()
         if self._thread.is_alive():
             self._thread.join()
 
     def step(self) -> None:
-        """One step for all requests: drop the cancelled, admit, run one batch, publish events."""
+        """One step for all: drop the cancelled, edit, admit, run one batch, publish events.
+
+        Those that keep a pace sit out until it is their turn.
+        """
         self._drop_cancelled()
+        self._take_edits()
         self._admit()
+        now = time.perf_counter_ns()
         with self._wake:
-            batch = [(sequence, 1) for sequence in self._scheduler.decode_batch()]
-            batch += self._scheduler.prefill_batch()
+            decoding = self._scheduler.decode_batch(now)
+            batch = [(sequence, 1) for sequence in decoding] + self._scheduler.prefill_batch()
+        for generation in {sequence.generation for sequence in decoding}:
+            generation.pace(now)
         if batch:
             self._process([(sequence, sequence.feed(count)) for sequence, count in batch])
         self._tell()
 
     def _loop(self) -> None:
         try:
-            while True:
-                with self._wake:
-                    self._wake.wait_for(lambda: self._closing or not self._scheduler.idle)
-                    if self._closing and self._scheduler.idle:
-                        return
+            while self._wait():
                 self.step()
         except BaseException as error:  # a thread's exception would otherwise vanish
             _log.exception("the engine thread died")
@@ -156,14 +201,31 @@ class Engine:
             if self._on_death:
                 self._on_death(error)
 
+    def _wait(self) -> bool:
+        """Wait until there is something to do; False if the engine is to end."""
+        with self._wake:
+            while not self._asked:
+                pause = self._scheduler.pause(time.perf_counter_ns())
+                if not pause:
+                    break
+                if self._closing and self._scheduler.idle:
+                    return False
+                self._wake.wait(pause / 1e9 if isfinite(pause) else None)
+            self._asked = False
+            return True
+
     def _abandon(self, reason: str) -> None:
         """Fail all requests, since nothing will be generated any more."""
         with self._wake:
             self._dead = True
             told = Failed(reason, engine_died=True)
-            events: list[tuple[int, Event]] = [(i, told) for i in self._sequences]
-            self._sequences.clear()
+            events: list[tuple[int, Event]] = [(i, told) for i in self._generations]
+            self._generations.clear()
             self._scheduler.clear()
+            changes, self._changes = self._changes, []
+        for change in changes:
+            if change.position.set_running_or_notify_cancel():
+                change.position.set_exception(NotRunning())
         try:
             self._publish(events)
         except Exception:  # it may be what the thread died of
@@ -173,32 +235,79 @@ class Engine:
         with self._wake:
             cancelled, self._cancelled = self._cancelled, set()
             # Those that are not there have ended meanwhile.
-            dropped = [self._sequences[i] for i in sorted(cancelled) if i in self._sequences]
-        for sequence in dropped:
-            self._finish(sequence, Reason.CANCELLED)
+            dropped = [self._generations[i] for i in sorted(cancelled) if i in self._generations]
+        for generation in dropped:
+            self._finish(generation, Reason.CANCELLED)
+
+    def _take_edits(self) -> None:
+        with self._wake:
+            changes, self._changes = self._changes, []
+        for change in changes:
+            if not change.position.set_running_or_notify_cancel():
+                continue  # nobody waits for it any more
+            generation = self._generations.get(change.request_id)
+            sequence = generation.branches[change.branch] if generation else None
+            if not sequence or sequence.ended:
+                change.position.set_exception(NotRunning())
+                continue
+            sequence.edits = change.edits
+            if sequence.touches_prompt and not self._separate(sequence):
+                change.position.set_exception(NotRunning())
+                continue
+            position = sequence.next_position
+            told = Edited(change.branch, position, change.edits)
+            self._events.append((change.request_id, told))
+            change.position.set_result(position)
+
+    def _separate(self, sequence: Sequence) -> bool:
+        """Have a branch read the rest of its prompt by itself; whether that succeeded."""
+        if sequence.leader:
+            return self._fork(sequence)
+        if followers := sequence.followers:
+            heir, *others = followers
+            if not self._fork(heir):
+                return False
+            for one in others:
+                one.leader = heir
+        return True
+
+    def _fork(self, sequence: Sequence) -> bool:
+        """Give a branch what its leader has read so far; whether that succeeded."""
+        assert sequence.leader
+        if sequence.leader.fed:
+            try:
+                self._runner.copy(sequence.leader.slot, sequence.slot)
+            except DeviceLost:
+                raise  # nothing will work any more
+            except Exception as error:
+                self._fail_by(sequence.generation, error)
+                return False
+        sequence.catch_up()
+        return True
 
     def _admit(self) -> None:
         with self._wake:
             admitted, waiting = self._scheduler.admit(), list(self._scheduler.waiting)
         now = time.perf_counter_ns()
-        for sequence in admitted:
-            sequence.timings.queue_ns = now - sequence.arrived_ns
-            sequence.stage_began_ns = now
-            self._begin(sequence)
-        for position, sequence in enumerate(waiting):
-            if sequence.told_position != position:
-                sequence.told_position = position
-                self._events.append((sequence.id, Queued(position)))
+        for generation in admitted:
+            generation.timings.queue_ns = now - generation.arrived_ns
+            generation.stage_began_ns = now
+            self._begin(generation)
+        for position, generation in enumerate(waiting):
+            if generation.told_position != position:
+                generation.told_position = position
+                self._events.append((generation.id, Queued(position)))
 
-    def _begin(self, sequence: Sequence) -> None:
+    def _begin(self, generation: Generation) -> None:
         try:
-            self._runner.begin(sequence.slot, sequence.request.prompt_ids)
+            for sequence in generation.branches:
+                self._runner.begin(sequence.slot, generation.request.prompt_ids)
         except DeviceLost:
             raise  # nothing will work any more
         except Exception as error:
-            self._fail_by(sequence, error)
+            self._fail_by(generation, error)
         else:
-            self._events.append((sequence.id, Started()))
+            self._events.append((generation.id, Started()))
 
     def _process(self, batch: list[tuple[Sequence, Feed]]) -> None:
         """Feed each sequence its tokens and move it on by what comes of them."""
@@ -209,79 +318,105 @@ class Engine:
         except Exception as error:
             self._isolate(batch, error)
             return
+        for generation in {sequence.generation for sequence, _ in batch}:
+            generation.timings.add(result.times)
         for number, (sequence, feed) in enumerate(batch):
-            if sequence.id not in self._sequences:
-                continue  # it failed when another left and slots were swapped
+            if sequence.ended:
+                continue  # another branch failed, or a swap when another request left
             if not result.finite[number]:
-                self._fail(sequence, Failed(_NOT_FINITE))
+                self._fail(sequence.generation, Failed(_NOT_FINITE))
                 continue
             try:
                 self._advance(sequence, feed, result, number)
             except DeviceLost:
                 raise
             except Exception as error:
-                self._fail_by(sequence, error)
+                self._fail_by(sequence.generation, error)
 
     def _isolate(self, batch: list[tuple[Sequence, Feed]], error: Exception) -> None:
         """A step failed: find the request at fault by bisection, and fail only that one."""
         if len(batch) == 1:
-            self._fail_by(batch[0][0], error)
+            self._fail_by(batch[0][0].generation, error)
             return
-        self._causes.note(f"a step of {len(batch)} requests failed", error)
+        self._causes.note(f"a step of {len(batch)} sequences failed", error)
         middle = len(batch) // 2
         for half in (batch[:middle], batch[middle:]):
             # When one leaves, others may move to its slot, or fail by a failed swap.
-            again = [(s, s.feed(len(f.ids))) for s, f in half if s.id in self._sequences]
+            again = [(s, s.feed(len(f.ids))) for s, f in half if not s.ended]
             if again:
                 self._process(again)
 
     def _advance(self, sequence: Sequence, feed: Feed, result: StepResult, number: int) -> None:
-        reading = sequence.in_prefill
+        reading, generation = sequence.in_prefill, sequence.generation
         tokens, ending = sequence.advance(feed, result, number, self._eos_ids)
+        if reading and not sequence.unread:
+            for follower in sequence.followers:
+                if not self._fork(follower):
+                    return
         if not tokens:
             return  # some of its prompt is still to be read
-        self._events.append((sequence.id, Tokens(tokens)))
+        self._events.append((generation.id, Tokens(tokens, sequence.branch)))
         if reading:
             self._leave_prefill(sequence)
-        if ending and sequence.id in self._sequences:  # which a failed swap may have ended
-            self._finish(sequence, ending)
+        if ending and not sequence.ended:  # which a failed swap may have done
+            self._end(sequence, ending)
 
     def _leave_prefill(self, sequence: Sequence) -> None:
-        now = time.perf_counter_ns()
-        sequence.timings.prefill_ns = now - sequence.stage_began_ns
-        sequence.stage_began_ns = now
+        generation = sequence.generation
         with self._wake:
             moves = self._scheduler.promote(sequence)
+        if not any(one.in_prefill for one in generation.running):
+            now = time.perf_counter_ns()
+            generation.timings.prefill_ns = now - generation.stage_began_ns
+            generation.stage_began_ns = now
+            generation.in_prefill = False
+            generation.pace(now)
         self._carry_out(moves)
 
-    def _finish(self, sequence: Sequence, reason: Reason) -> None:
-        if not sequence.in_prefill:
-            sequence.timings.decode_ns = time.perf_counter_ns() - sequence.stage_began_ns
+    def _end(self, sequence: Sequence, reason: Reason) -> None:
+        """A branch ends, and with the last one the request."""
+        generation = sequence.generation
+        if generation.running == [sequence]:
+            self._finish(generation, reason)
+            return
+        told = BranchEnded(sequence.branch, reason, sequence.generated_tokens)
+        self._events.append((generation.id, told))
+        self._release(sequence)
+
+    def _finish(self, generation: Generation, reason: Reason) -> None:
+        if not generation.in_prefill:
+            generation.timings.decode_ns = time.perf_counter_ns() - generation.stage_began_ns
         told = Finished(
             reason,
-            prompt_tokens=sequence.prompt_length,
-            generated_tokens=max(0, sequence.fed - sequence.prompt_length),
-            timings=sequence.timings,
+            prompt_tokens=len(generation.request.prompt_ids),
+            generated_tokens=generation.generated_tokens,
+            timings=generation.timings,
         )
-        self._events.append((sequence.id, told))
-        self._remove(sequence)
+        self._remove(generation, told)
 
-    def _fail_by(self, sequence: Sequence, error: Exception) -> None:
+    def _fail_by(self, generation: Generation, error: Exception) -> None:
         self._causes.note("a request failed", error)
-        self._fail(sequence, Failed.by(error))
+        self._fail(generation, Failed.by(error))
 
-    def _fail(self, sequence: Sequence, told: Failed) -> None:
-        if sequence.id not in self._sequences:
-            return  # it has ended, and its caller was told
-        self._events.append((sequence.id, told))
-        self._remove(sequence)
+    def _fail(self, generation: Generation, told: Failed) -> None:
+        if generation.id in self._generations:  # or it has ended, and its caller was told
+            self._remove(generation, told)
 
-    def _remove(self, sequence: Sequence) -> None:
-        if sequence.slot >= 0:
-            self._runner.free(sequence.slot)
+    def _remove(self, generation: Generation, told: Finished | Failed) -> None:
+        self._events.append((generation.id, told))
+        with self._wake:
+            del self._generations[generation.id]
+            if generation.in_queue:
+                self._scheduler.withdraw(generation)
+                return
+        for sequence in generation.running:
+            self._release(sequence)
+
+    def _release(self, sequence: Sequence) -> None:
+        sequence.ended = True
+        self._runner.free(sequence.slot)
         with self._wake:
             moves = self._scheduler.release(sequence)
-            del self._sequences[sequence.id]
         self._carry_out(moves)
 
     def _carry_out(self, moves: Iterable[Move]) -> None:
@@ -296,7 +431,7 @@ class Engine:
                 broken |= dict.fromkeys((move.source, move.target), error)
         running = self._scheduler.running
         for sequence, why in [(s, broken[s.slot]) for s in running if s.slot in broken]:
-            self._fail_by(sequence, why)
+            self._fail_by(sequence.generation, why)
 
     def _tell(self) -> None:
         events, self._events = self._events, []

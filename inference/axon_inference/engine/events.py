@@ -8,8 +8,8 @@ from typing import NamedTuple, Self
 
 from axon_service.logs import describe
 
-from axon_inference.engine.requests import Features
-from axon_inference.engine.step import SourceFeatures, StageTimes, StepResult
+from axon_inference.engine.requests import Edit, Features
+from axon_inference.engine.step import Alternative, SourceFeatures, StageTimes, StepResult
 
 
 class Reason(Enum):
@@ -48,26 +48,32 @@ class Place(NamedTuple):
 class Token(NamedTuple):
     """One token: its text, and where the steps have what else is known of it.
 
-    `drawn` is the feed after which it was drawn, None for tokens of the prompt. `fed` is the row of
-    the token itself. `wanted` are the features to tell.
+    `logprob` is None for tokens of a prompt that is not scored. `fed` is the row of the token
+    itself, `wanted` are the features to tell. `following` is the row of what may follow it, if
+    `alternatives` were asked for.
     """
 
     position: int
     token_id: int
     text: str
-    drawn: Place | None
+    generated: bool
+    logprob: float | None
     fed: Place
     wanted: Features
-
-    @property
-    def logprob(self) -> float | None:
-        """Its log-probability; None for tokens of the prompt."""
-        return self.drawn.step.logprobs[self.drawn.row] if self.drawn else None
+    following: Place | None = None
+    n_alternatives: int = 0
 
     @property
     def source_features(self) -> list[SourceFeatures]:
         """The features of its own position."""
         return self.fed.step.features(self.fed.row, self.wanted)
+
+    @property
+    def alternatives(self) -> list[Alternative]:
+        """The likeliest next tokens, likeliest first."""
+        if not self.following:
+            return []
+        return self.following.step.alternatives(self.following.row, self.n_alternatives)
 
 
 @dataclass(frozen=True)
@@ -79,18 +85,38 @@ class Queued:
 
 @dataclass(frozen=True)
 class Started:
-    """The request has a slot."""
+    """The request has its slots."""
 
 
 class Tokens(NamedTuple):
-    """Consecutive tokens."""
+    """Consecutive tokens of a branch."""
 
     tokens: list[Token]
+    branch: int = 0
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A branch has these edits from `position` on."""
+
+    branch: int
+    position: int
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True)
+class BranchEnded:
+    """One of several branches ended, and others go on."""
+
+    branch: int
+    reason: Reason
+    generated_tokens: int
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The generation ended well."""
+    """The generation ended well: `reason` is why its last branch did, `generated_tokens` those of
+    all branches."""
 
     reason: Reason
     prompt_tokens: int
@@ -111,4 +137,4 @@ class Failed:
         return cls(f"this request could not be computed ({describe(error)})")
 
 
-Event = Queued | Started | Tokens | Finished | Failed
+Event = Queued | Started | Tokens | Edited | BranchEnded | Finished | Failed

@@ -10,7 +10,8 @@ from enum import Enum
 # The most features of a token and source, and entries of a list that describes a feature.
 MAX_FEATURES = 256
 MAX_FEATURE_ENTRIES = 100
-# The most edits of a sequence, and likeliest next tokens of a position.
+# The most branches of a request, edits of a branch, and likeliest next tokens of a position.
+MAX_BRANCHES = 8
 MAX_EDITS = 8
 MAX_ALTERNATIVES = 20
 # A token of running prose is 4 characters or so; 16 leaves room for code and tables.
@@ -88,14 +89,31 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class Branch:
+    """One of several continuations of a prompt; without a `seed` it has its request's."""
+
+    name: str = "1"
+    edits: tuple[Edit, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
 class Request:
-    """One continuation to make. `prompt_ids` is never empty; `has_bos` says its first is BOS."""
+    """Continuations to make of one prompt, side by side.
+
+    `prompt_ids` is never empty; `has_bos` says its first is BOS. There is one branch at least.
+    `pace` is the most tokens a second of each, 0 if there is no bound. `alternatives` is how many
+    likeliest next tokens are wanted at each position; with it come log-probabilities of the prompt.
+    """
 
     prompt_ids: tuple[int, ...]
     max_tokens: int
     sampling: Sampling = Sampling()
     features: Features = Features()
     has_bos: bool = False
+    branches: tuple[Branch, ...] = (Branch(),)
+    pace: float = 0
+    alternatives: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +131,8 @@ class Served:
     encode: Callable[[str], list[int]]
     #: How the tokenizer writes one token, for messages.
     piece: Callable[[int], str] = str
+    #: The text of one token alone.
+    text: Callable[[int], str] = chr
 
     @property
     def max_prompt_characters(self) -> int:

@@ -47,8 +47,24 @@ class Feed:
     next_id: int | None = None
 
 
+class EditedFeature(NamedTuple):
+    """A feature that edits changed, and its activation before and after."""
+
+    feature: int
+    before: float
+    after: float
+
+
+class Alternative(NamedTuple):
+    """A token that may follow."""
+
+    token_id: int
+    logprob: float
+
+
 class SourceFeatures(NamedTuple):
-    """What one SAE found at one position: `ids` and `activations`, strongest first.
+    """What one SAE found at one position: `ids` and `activations`, strongest first; and what edits
+    changed there.
 
     `source` counts the sources that the request wants.
     """
@@ -58,6 +74,7 @@ class SourceFeatures(NamedTuple):
     activations: list[float]
     l0: int
     reconstruction_error: float
+    edited: Sequence[EditedFeature] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +100,12 @@ class EditedRows:
     feature: Ids
     before: Activations
     after: Activations
+
+    def at(self, row: int) -> list[EditedFeature]:
+        """What changed in one row."""
+        here = slice(*np.searchsorted(self.row, (row, row + 1)))
+        columns = (self.feature[here], self.before[here], self.after[here])
+        return [EditedFeature(*one) for one in zip(*(c.tolist() for c in columns), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -137,8 +160,15 @@ class StepResult:
                 del activations[bisect_left(activations, -wanted.threshold, key=neg) :]
             ids = rows.ids[row, : len(activations)].tolist()
             l0, error = rows.l0.item(row), rows.error.item(row)
-            found.append(SourceFeatures(index, ids, activations, l0, error))
+            edited = self.edited[source].at(row) if source in self.edited else ()
+            found.append(SourceFeatures(index, ids, activations, l0, error, edited))
         return found
+
+    def alternatives(self, row: int, n: int) -> list[Alternative]:
+        """The n likeliest tokens after row `row` of those of which it was asked what follows."""
+        assert self.following
+        ids, logprobs = self.following.ids[row, :n], self.following.logprobs[row, :n]
+        return [Alternative(*one) for one in zip(ids.tolist(), logprobs.tolist(), strict=True)]
 
 
 class DeviceLost(RuntimeError):
@@ -163,6 +193,9 @@ class Runner(Protocol):
 
     def swap(self, first: int, second: int) -> None:
         """Two slots change places."""
+
+    def copy(self, source: int, target: int) -> None:
+        """A slot that has begun and was fed nothing gets all that another was fed."""
 
     def free(self, slot: int) -> None:
         """A slot's contents are no longer needed."""

@@ -97,6 +97,12 @@ class Detokenizer:
         self._window: list[int] = []  # ends with all ids whose text has not been given out
         self._told = 0  # ids at the window's start whose text has been given out
 
+    def copy(self) -> Detokenizer:
+        """One that goes on from here by itself."""
+        other = Detokenizer(self._decode)
+        other._window, other._told = list(self._window), self._told
+        return other
+
     def push(self, token_id: int) -> str:
         """The text `token_id` completes; "" while a character is incomplete."""
         self._window.append(token_id)

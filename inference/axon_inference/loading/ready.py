@@ -30,6 +30,7 @@ from axon_inference.config import Settings
 from axon_inference.engine.requests import MAX_FEATURES, Features, Sampling, Served
 from axon_inference.engine.scheduler import Scheduler
 from axon_inference.engine.step import DeviceLost, Feed
+from axon_inference.engine.text import decoder
 from axon_inference.loading import memory
 from axon_inference.loading.container import MemoryTooSmall
 from axon_inference.loading.selfcheck import SelfCheck
@@ -122,6 +123,7 @@ def _load(
             bos_id=_bos(model, sources),
             encode=_encoder(model.tokenizer),
             piece=lambda token_id: str(model.tokenizer.convert_ids_to_tokens(token_id)),
+            text=_text_of_one(model.tokenizer),
         ),
         info=pb.ModelInfo(
             n_layers=model.n_layers,
@@ -253,6 +255,11 @@ def _encoder(tokenizer: Any) -> Callable[[str], list[int]]:
         return ids
 
     return encode
+
+
+def _text_of_one(tokenizer: Any) -> Callable[[int], str]:
+    decode = decoder(tokenizer)
+    return lambda token_id: decode([token_id])
 
 
 def _describe(source: Source) -> pb.Source:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from axon.v1 import inference_pb2 as pb
 
-from axon_inference.engine.events import Finished, Queued, Reason, Started, Timings, Token, Tokens
+from axon_inference.engine.events import (
+    BranchEnded,
+    Edited,
+    Finished,
+    Queued,
+    Reason,
+    Started,
+    Timings,
+    Token,
+    Tokens,
+)
 from axon_inference.engine.requests import (
+    Change,
+    Edit,
     Feature,
     Features,
+    Origin,
     Request,
     Sampling,
     Served,
@@ -24,18 +37,38 @@ _REASONS = {
 
 
 def from_event(
-    event: Queued | Started | Tokens | Finished, request: Request, served: Served
+    event: Queued | Started | Tokens | Edited | BranchEnded | Finished,
+    request: Request,
+    served: Served,
+    generation: str,
 ) -> Iterator[pb.GenerateResponse]:
-    """The messages of an event: one each token, else one."""
+    """The messages of an event: one each token, else one. `generation` names it in Edit."""
     match event:
-        case Tokens(tokens):
-            yield from map(_token, tokens)
+        case Tokens(tokens, branch):
+            for token in tokens:
+                yield _token(token, branch, served)
         case Queued(position):
             yield pb.GenerateResponse(queued=pb.Queued(position=position))
         case Started():
-            yield pb.GenerateResponse(started=_started(request, served))
+            yield pb.GenerateResponse(started=_started(request, served, generation))
+        case Edited(branch, position, edits):
+            found = feature_edits(edits, served.sources)
+            told = pb.Edited(branch=branch, position=position, edits=found)
+            yield pb.GenerateResponse(edited=told)
+        case BranchEnded(branch, reason, generated):
+            ended = pb.BranchEnded(
+                branch=branch, reason=_REASONS[reason], generated_tokens=generated
+            )
+            yield pb.GenerateResponse(branch_ended=ended)
         case Finished():
             yield pb.GenerateResponse(finished=_finished(event))
+
+
+_ORIGINS = {
+    Origin.ANY: pb.TOKEN_ORIGIN_UNSPECIFIED,
+    Origin.PROMPT: pb.TOKEN_ORIGIN_PROMPT,
+    Origin.GENERATED: pb.TOKEN_ORIGIN_GENERATED,
+}
 
 
 def outcome(finished: pb.Finished) -> str:
@@ -65,6 +98,26 @@ def feature_options(features: Features, sources: tuple[str, ...]) -> pb.FeatureO
     )
 
 
+def feature_edits(edits: Sequence[Edit], sources: tuple[str, ...]) -> list[pb.FeatureEdit]:
+    """Edits with all that a request may leave open spelled out."""
+    return [_edit(edit, sources) for edit in edits]
+
+
+def _edit(edit: Edit, sources: tuple[str, ...]) -> pb.FeatureEdit:
+    message = pb.FeatureEdit(
+        source=sources[edit.source],
+        feature=edit.feature,
+        where=pb.EDIT_WHERE_EVERYWHERE if edit.everywhere else pb.EDIT_WHERE_WHILE_FIRING,
+        origin=_ORIGINS[edit.origin],
+        first_position=edit.first or None,
+        last_position=edit.last,
+        include_bos=edit.include_bos,
+    )
+    value = edit.swap_with if edit.change is Change.SWAP else edit.value
+    setattr(message, edit.change.value, value)
+    return message
+
+
 def from_feature(feature: Feature) -> pb.GetFeatureResponse:
     """What a feature's weights say."""
     return pb.GetFeatureResponse(
@@ -80,7 +133,7 @@ def _effect(effect: TokenEffect) -> pb.TokenEffect:
     return pb.TokenEffect(token_id=effect.token_id, text=effect.text, logit=effect.logit)
 
 
-def _started(request: Request, served: Served) -> pb.Started:
+def _started(request: Request, served: Served, generation: str) -> pb.Started:
     features = feature_options(request.features, served.sources)
     return pb.Started(
         model=served.model,
@@ -89,27 +142,45 @@ def _started(request: Request, served: Served) -> pb.Started:
         features=features,
         max_tokens=request.max_tokens,
         prompt_tokens=len(request.prompt_ids),
+        generation=generation,
+        branches=[
+            pb.Branch(
+                name=branch.name,
+                edits=feature_edits(branch.edits, served.sources),
+                seed=request.sampling.seed if branch.seed is None else branch.seed,
+            )
+            for branch in request.branches
+        ],
+        pace=request.pace,
+        alternatives=request.alternatives,
     )
 
 
-def _token(token: Token) -> pb.GenerateResponse:
+def _token(token: Token, branch: int, served: Served) -> pb.GenerateResponse:
     message = pb.GenerateResponse()
     # A part that is made apart and put in would be copied.
     added = message.tokens.tokens.add(
         position=token.position,
         token_id=token.token_id,
         text=token.text,
-        origin=pb.TOKEN_ORIGIN_GENERATED if token.drawn else pb.TOKEN_ORIGIN_PROMPT,
+        origin=pb.TOKEN_ORIGIN_GENERATED if token.generated else pb.TOKEN_ORIGIN_PROMPT,
         logprob=token.logprob,
+        branch=branch,
     )
+    for other in token.alternatives:
+        added.alternatives.add(
+            token_id=other.token_id, text=served.text(other.token_id), logprob=other.logprob
+        )
     for found in token.source_features:
-        added.source_features.add(
+        features = added.source_features.add(
             source=found.source,
             ids=found.ids,
             activations=found.activations,
             l0=found.l0,
             reconstruction_error=found.reconstruction_error,
         )
+        for edited in found.edited:
+            features.edited.add(feature=edited.feature, before=edited.before, after=edited.after)
     return message
 
 

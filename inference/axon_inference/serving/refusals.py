@@ -11,11 +11,13 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from axon_inference.engine.events import Failed
-from axon_inference.serving.validation import InvalidRequest
+from axon_inference.serving.fields import InvalidRequest
 
 _RETRY_SECONDS = 2
 # Clients take 8 KB of metadata, which carries an error's text percent-encoded.
 _ERROR_BYTES = 1500
+# Of many bad fields only the first are named, in about so many bytes.
+_FIELDS_BYTES = 1500
 # The domain of the reasons in google.rpc.ErrorInfo.
 _DOMAIN = "axon"
 
@@ -23,15 +25,12 @@ _DOMAIN = "axon"
 async def refuse_fields(
     context: grpc.aio.ServicerContext[Any, Any], error: InvalidRequest
 ) -> NoReturn:
-    """INVALID_ARGUMENT with each bad field."""
-    detail = error_details_pb2.BadRequest(
-        field_violations=[
-            error_details_pb2.BadRequest.FieldViolation(
-                field=v.field, description=v.description, reason=v.reason
-            )
-            for v in error.violations
-        ]
-    )
+    """INVALID_ARGUMENT with each bad field, if they are not too many."""
+    detail = error_details_pb2.BadRequest()
+    for v in error.violations:
+        if detail.ByteSize() > _FIELDS_BYTES:
+            break
+        detail.field_violations.add(field=v.field, description=v.description, reason=v.reason)
     await abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error), detail)
 
 

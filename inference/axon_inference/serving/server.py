@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import grpc
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as pb_grpc
 
-from axon_inference.engine.engine import Engine, EngineDead
+from axon_inference.engine.engine import Engine, EngineDead, NotRunning
 from axon_inference.engine.events import Event, Failed, Tokens
 from axon_inference.engine.failures import Causes
 from axon_inference.engine.requests import Feature, Request, Served, Unreadable
 from axon_inference.engine.scheduler import QueueFull
 from axon_inference.serving import messages
 from axon_inference.serving.account import Account
+from axon_inference.serving.branches import resolve_edits
+from axon_inference.serving.fields import InvalidRequest, Violation
 from axon_inference.serving.healthcheck import LOADING
 from axon_inference.serving.metrics import Metrics
 from axon_inference.serving.refusals import abort, refuse_failed, refuse_fields, refuse_full
-from axon_inference.serving.validation import (
-    InvalidRequest,
-    UnknownSource,
-    resolve,
-    resolve_feature,
-)
+from axon_inference.serving.validation import UnknownSource, resolve, resolve_feature
 
 _log = logging.getLogger(__name__)
 
@@ -55,10 +53,9 @@ class Listeners:
         except RuntimeError:  # the loop has closed; nobody listens any more
             _log.debug("dropped %d events after shutdown", len(events))
 
-    def open(self, request_id: int, request: Request, served: Served) -> MessageStream:
-        """A stream of one request's messages. Call it in the same turn of the loop as `submit`."""
-        stream = self._streams[request_id] = MessageStream(request, served)
-        return stream
+    def open(self, request_id: int, stream: MessageStream) -> None:
+        """Pass a request's events to a stream. Call it in the same turn of the loop as `submit`."""
+        self._streams[request_id] = stream
 
     def close(self, request_id: int) -> None:
         """Forget a stream; what still comes for it is dropped."""
@@ -76,10 +73,17 @@ class Listeners:
 
 class MessageStream:
     """One request's messages, in order. Tokens that its reader has not taken yet share messages of
-    up to `most_bytes`."""
+    up to `most_bytes`. `generation` names it in Edit."""
 
-    def __init__(self, request: Request, served: Served, most_bytes: int = _MESSAGE_BYTES) -> None:
-        self._request, self._served, self._most_bytes = request, served, most_bytes
+    def __init__(
+        self,
+        request: Request,
+        served: Served,
+        generation: str = "",
+        most_bytes: int = _MESSAGE_BYTES,
+    ) -> None:
+        self._request, self._served, self._generation = request, served, generation
+        self._most_bytes = most_bytes
         self._messages: deque[pb.GenerateResponse | Failed] = deque()
         self._ready = asyncio.Event()
         #: The last message, if tokens may join it, and its bytes.
@@ -88,15 +92,17 @@ class MessageStream:
 
     def put(self, event: Event) -> None:
         """Make the event's messages at once, so that unread tokens do not keep steps' columns."""
-        if isinstance(event, Tokens):
-            for message in messages.from_event(event, self._request, self._served):
-                self._join(message)
-        else:
+        if isinstance(event, Failed):
             self._joined = None
-            if isinstance(event, Failed):
-                self._messages.append(event)
+            self._messages.append(event)
+        else:
+            made = messages.from_event(event, self._request, self._served, self._generation)
+            if isinstance(event, Tokens):
+                for message in made:
+                    self._join(message)
             else:
-                self._messages += messages.from_event(event, self._request, self._served)
+                self._joined = None
+                self._messages += made
         self._ready.set()
 
     async def next(self) -> pb.GenerateResponse | Failed:
@@ -138,6 +144,14 @@ class Ready:
     description: pb.GetModelResponse
 
 
+class _Running(NamedTuple):
+    """A generation under way: where it runs."""
+
+    ready: Ready
+    request_id: int
+    branches: int
+
+
 class InferenceServicer(pb_grpc.InferenceServiceServicer):
     """Implements axon.v1.InferenceService. Answers UNAVAILABLE until `ready` is set."""
 
@@ -147,6 +161,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         self.unavailable = f"the model is loading{LOADING}"
         # One at a time: a reading goes through whole matrices, and competes with the engine.
         self._reading = asyncio.Lock()
+        self._running: dict[str, _Running] = {}
 
     async def Generate(
         self,
@@ -158,7 +173,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         with Account(self._metrics, _given_id(context)) as account:
             try:
                 # In a thread: a long prompt takes milliseconds, and other streams should not wait.
-                wanted = await asyncio.to_thread(resolve, request, ready.served)
+                wanted = await asyncio.to_thread(resolve, request, ready.served, ready.description)
             except InvalidRequest as error:
                 account.outcome = "invalid"
                 await refuse_fields(context, error)
@@ -172,14 +187,42 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
                 await abort(
                     context, grpc.StatusCode.UNAVAILABLE, "the server is failing; try again"
                 )
-            stream = ready.listeners.open(request_id, wanted, ready.served)
+            generation = secrets.token_urlsafe(16)
+            stream = MessageStream(wanted, ready.served, generation)
+            ready.listeners.open(request_id, stream)
+            self._running[generation] = _Running(ready, request_id, len(wanted.branches))
             try:
                 async for message in _relay(stream, ready.name, context, account):
                     yield message
             finally:
                 # Also if the caller has gone or its deadline has passed: frees the slot at once.
+                del self._running[generation]
                 ready.engine.cancel(request_id)
                 ready.listeners.close(request_id)
+
+    async def Edit(
+        self,
+        request: pb.EditRequest,
+        context: grpc.aio.ServicerContext[pb.EditRequest, pb.EditResponse],
+    ) -> pb.EditResponse:
+        """Replace the edits of one branch of a running generation."""
+        running = self._running.get(request.generation)
+        if not running:
+            await self._ready(context)
+            await abort(context, grpc.StatusCode.NOT_FOUND, "no such generation runs here")
+        try:
+            if request.branch >= running.branches:
+                why = f"is {request.branch}; it must be 0 to {running.branches - 1}"
+                raise InvalidRequest([Violation("branch", why)])
+            edits = resolve_edits(request.edits, running.ready.description.sources)
+        except InvalidRequest as error:
+            await refuse_fields(context, error)
+        try:
+            taken = running.ready.engine.edit(running.request_id, request.branch, edits)
+            return pb.EditResponse(position=await asyncio.wrap_future(taken))
+        except NotRunning:
+            why = "the generation, or this branch of it, has ended"
+            await abort(context, grpc.StatusCode.NOT_FOUND, why)
 
     async def GetModel(
         self,

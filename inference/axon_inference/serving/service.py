@@ -16,7 +16,14 @@ from grpc_reflection.v1alpha import reflection
 
 from axon_inference.config import Settings
 from axon_inference.engine.engine import Engine
-from axon_inference.engine.requests import MAX_FEATURES, Features, Sampling
+from axon_inference.engine.requests import (
+    MAX_ALTERNATIVES,
+    MAX_BRANCHES,
+    MAX_EDITS,
+    MAX_FEATURES,
+    Features,
+    Sampling,
+)
 from axon_inference.engine.scheduler import Scheduler
 from axon_inference.loading.container import require_libraries
 from axon_inference.serving import access, messages
@@ -202,6 +209,9 @@ def _describe(loaded: Loaded, max_queue: int) -> pb.GetModelResponse:
             slots=loaded.slots,
             max_queue=max_queue,
             cache_bytes=loaded.cache_bytes,
+            max_branches=min(MAX_BRANCHES, loaded.slots),
+            max_edits=MAX_EDITS,
+            max_alternatives=MAX_ALTERNATIVES,
         ),
         defaults=pb.Defaults(
             max_tokens=min(DEFAULT_MAX_TOKENS, served.context_length),

@@ -1,4 +1,4 @@
-"""From a GenerateRequest to an engine request: defaults filled in, every bad field named."""
+"""From messages to what the engine is asked: defaults filled in, every bad field named."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from axon.v1 import inference_pb2 as pb
 
 from axon_inference.engine.requests import (
+    MAX_ALTERNATIVES,
     MAX_FEATURE_ENTRIES,
     MAX_FEATURES,
     Features,
@@ -17,6 +18,8 @@ from axon_inference.engine.requests import (
     Sampling,
     Served,
 )
+from axon_inference.serving.branches import branches
+from axon_inference.serving.fields import InvalidRequest, Violation, check, listed, quoted
 
 DEFAULT_MAX_TOKENS = 60
 DEFAULT_FEATURE_ENTRIES = 10
@@ -24,29 +27,10 @@ MAX_STOPS = 16
 MAX_STOP_CHARACTERS = 256
 MAX_SOURCES = 1000
 MAX_SOURCE_CHARACTERS = 256
+# Tokens a second: the slowest pace but none, and the fastest.
+_PACES = (0.01, 1000)
 # Below this a temperature would do what 0 does. 0 itself is allowed and means greedy.
 MIN_TEMPERATURE = 0.001
-# How much of a request an error quotes. Errors travel in gRPC's trailing metadata, of which clients
-# take 8 KB; a byte beyond ASCII takes up to six there.
-_QUOTED_BYTES = 48
-_QUOTED_NAMES = 6
-
-
-@dataclass(frozen=True)
-class Violation:
-    """One bad field, by its path in the request, what would be right, and a code for programs."""
-
-    field: str
-    description: str
-    reason: str = "OUT_OF_RANGE"
-
-
-class InvalidRequest(ValueError):
-    """The request cannot be served as it stands."""
-
-    def __init__(self, violations: list[Violation]) -> None:
-        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
-        self.violations = violations
 
 
 class UnknownSource(LookupError):
@@ -62,8 +46,9 @@ class FeatureQuery:
     limit: int
 
 
-def resolve(message: pb.GenerateRequest, served: Served) -> Request:
-    """Check a message and fill in what it leaves open.
+def resolve(message: pb.GenerateRequest, served: Served, model: pb.GetModelResponse) -> Request:
+    """Check a message and fill in what it leaves open. `model` describes the sources and the
+    limits.
 
     Raises:
         InvalidRequest: with one violation for every bad field.
@@ -73,6 +58,10 @@ def resolve(message: pb.GenerateRequest, served: Served) -> Request:
     max_tokens = _max_tokens(message, served, wrong)
     sampling = _sampling(message.sampling, served, wrong)
     features = _features(message.features, served, wrong)
+    wanted = branches(message.branches, model, sampling.seed, wrong)
+    if message.pace != 0:
+        check(wrong, "pace", message.pace, *_PACES, also="0 or ")
+    check(wrong, "alternatives", message.alternatives, 0, MAX_ALTERNATIVES)
     if wrong:
         raise InvalidRequest(wrong)
     return Request(
@@ -81,6 +70,9 @@ def resolve(message: pb.GenerateRequest, served: Served) -> Request:
         sampling=sampling,
         features=features,
         has_bos=served.bos_id is not None,
+        branches=wanted,
+        pace=message.pace,
+        alternatives=message.alternatives if message.HasField("alternatives") else None,
     )
 
 
@@ -99,8 +91,8 @@ def resolve_feature(message: pb.GetFeatureRequest, sources: Sequence[pb.Source])
     source = names.index(message.source)
     limit = message.limit if message.HasField("limit") else DEFAULT_FEATURE_ENTRIES
     wrong: list[Violation] = []
-    _check(wrong, "index", message.index, 0, sources[source].width - 1)
-    _check(wrong, "limit", limit, 1, MAX_FEATURE_ENTRIES)
+    check(wrong, "index", message.index, 0, sources[source].width - 1)
+    check(wrong, "limit", limit, 1, MAX_FEATURE_ENTRIES)
     if wrong:
         raise InvalidRequest(wrong)
     return FeatureQuery(source, message.index, limit)
@@ -147,7 +139,7 @@ def _prompt(prompt: str, served: Served, wrong: list[Violation]) -> list[int]:
 def _max_tokens(message: pb.GenerateRequest, served: Served, wrong: list[Violation]) -> int:
     if not message.HasField("max_tokens"):
         return DEFAULT_MAX_TOKENS
-    _check(wrong, "max_tokens", message.max_tokens, 0, served.context_length)
+    check(wrong, "max_tokens", message.max_tokens, 0, served.context_length)
     return message.max_tokens
 
 
@@ -162,10 +154,10 @@ def _sampling(knobs: pb.SamplingOptions, served: Served, wrong: list[Violation])
         stop=tuple(knobs.stop),
     )
     if chosen.temperature != 0:
-        _check(wrong, "sampling.temperature", chosen.temperature, MIN_TEMPERATURE, 10, also="0 or ")
-    _check(wrong, "sampling.top_k", chosen.top_k, 0, served.vocab_size)
-    _check(wrong, "sampling.top_p", chosen.top_p, 0, 1, above=True)
-    _check(wrong, "sampling.repetition_penalty", chosen.repetition_penalty, 0.1, 10)
+        check(wrong, "sampling.temperature", chosen.temperature, MIN_TEMPERATURE, 10, also="0 or ")
+    check(wrong, "sampling.top_k", chosen.top_k, 0, served.vocab_size)
+    check(wrong, "sampling.top_p", chosen.top_p, 0, 1, above=True)
+    check(wrong, "sampling.repetition_penalty", chosen.repetition_penalty, 0.1, 10)
     if len(chosen.stop) > MAX_STOPS:
         wrong.append(Violation("sampling.stop", f"has more than {MAX_STOPS} strings"))
     if any(not 1 <= len(stop) <= MAX_STOP_CHARACTERS for stop in chosen.stop):
@@ -180,8 +172,8 @@ def _features(knobs: pb.FeatureOptions, served: Served, wrong: list[Violation]) 
     names = _sources(knobs.sources, served, wrong)
     top_k = int(_set(knobs, "top_k", default.top_k))
     threshold = _set(knobs, "threshold", default.threshold)
-    _check(wrong, "features.top_k", top_k, 0, MAX_FEATURES)
-    _check(wrong, "features.threshold", threshold, 0, math.inf)
+    check(wrong, "features.top_k", top_k, 0, MAX_FEATURES)
+    check(wrong, "features.threshold", threshold, 0, math.inf)
     return Features(
         sources=tuple(served.sources.index(name) for name in names),
         top_k=top_k,
@@ -208,42 +200,5 @@ def _sources(asked: Sequence[str], served: Served, wrong: list[Violation]) -> li
     return names
 
 
-def quoted(text: str) -> str:
-    """A value of a request as an error message shows it: in quotes, and cut if it is long."""
-    whole = text.encode(errors="replace")
-    cut = whole[:_QUOTED_BYTES].decode(errors="ignore")
-    return repr(cut + "..." if len(whole) > _QUOTED_BYTES else cut)
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first few of some names, and how many more there are."""
-    more = len(names) - _QUOTED_NAMES
-    return ", ".join(names[:_QUOTED_NAMES]) + (f" and {more} more" if more > 0 else "")
-
-
 def _set(knobs: pb.SamplingOptions | pb.FeatureOptions, name: str, default: float) -> float:
     return getattr(knobs, name) if knobs.HasField(name) else default  # type: ignore[arg-type]
-
-
-def _check(
-    wrong: list[Violation],
-    field: str,
-    value: float,
-    low: float,
-    high: float,
-    above: bool = False,
-    also: str = "",
-) -> None:
-    """Note a value outside [low, high], or (low, high] if `above`, or not a finite number.
-
-    `also` says in the message what else is allowed.
-    """
-    # Written so that NaN, which compares false with everything, is refused.
-    inside = low < value <= high if above else low <= value <= high
-    # Bounds such as 0.1 are not exact in float32, which messages use.
-    near = not above and math.isclose(value, low, rel_tol=1e-6)
-    if math.isinf(value) or not (inside or near):
-        begins = f"above {low}" if above else f"{low}"
-        limits = f"{begins} to {high}" if math.isfinite(high) else f"{begins} or more"
-        shown = value if isinstance(value, int) else f"{value:g}"
-        wrong.append(Violation(field, f"is {shown}; it must be {also}{limits}"))

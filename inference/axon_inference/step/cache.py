@@ -65,9 +65,13 @@ class SlotCache(Cache):
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` positions of one slot over another's, and clear them."""
+        self.copy(source, target, length)
+        self.clear(source, length)
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copy the first `length` positions of one slot over another's."""
         for tensor in self._tensors():
             tensor[target, :, :length] = tensor[source, :, :length]
-        self.clear(source, length)
 
     def swap(self, first: int, second: int, length: int) -> None:
         """Exchange the first `length` positions of two slots."""

@@ -173,6 +173,13 @@ class ModelRunner:
             self._seen[second] = kept
         self._lengths[first], self._lengths[second] = b, a
 
+    def copy(self, source: int, target: int) -> None:
+        """Copy a slot's keys and values, and which tokens its repetition penalty applies to."""
+        length = self._lengths[target] = self._lengths[source]
+        with self._working():
+            self.cache.copy(source, target, length)
+            self._seen[target] = self._seen[source]
+
     def free(self, slot: int) -> None:
         """Give up a slot's contents."""
         with self._working():

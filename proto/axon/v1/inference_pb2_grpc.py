@@ -31,8 +31,8 @@ class InferenceServiceStub:
 
     Errors are gRPC statuses with google.rpc details:
 
-    - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
-    request is not a valid message.
+    - INVALID_ARGUMENT with BadRequest: one violation per bad field, as many as fit into
+    1,500 bytes. Without it: the request is not a valid message.
     - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
     a generation that this server does not run (it may have ended, or run at
     another replica).
@@ -86,8 +86,8 @@ class InferenceServiceServicer:
 
     Errors are gRPC statuses with google.rpc details:
 
-    - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
-    request is not a valid message.
+    - INVALID_ARGUMENT with BadRequest: one violation per bad field, as many as fit into
+    1,500 bytes. Without it: the request is not a valid message.
     - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
     a generation that this server does not run (it may have ended, or run at
     another replica).
@@ -180,8 +180,8 @@ class InferenceService:
 
     Errors are gRPC statuses with google.rpc details:
 
-    - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
-    request is not a valid message.
+    - INVALID_ARGUMENT with BadRequest: one violation per bad field, as many as fit into
+    1,500 bytes. Without it: the request is not a valid message.
     - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
     a generation that this server does not run (it may have ended, or run at
     another replica).

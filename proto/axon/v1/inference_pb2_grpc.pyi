@@ -44,8 +44,8 @@ class InferenceServiceStub:
 
     Errors are gRPC statuses with google.rpc details:
 
-    - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
-      request is not a valid message.
+    - INVALID_ARGUMENT with BadRequest: one violation per bad field, as many as fit into
+      1,500 bytes. Without it: the request is not a valid message.
     - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
       a generation that this server does not run (it may have ended, or run at
       another replica).
@@ -97,8 +97,8 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
 
     Errors are gRPC statuses with google.rpc details:
 
-    - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
-      request is not a valid message.
+    - INVALID_ARGUMENT with BadRequest: one violation per bad field, as many as fit into
+      1,500 bytes. Without it: the request is not a valid message.
     - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
       a generation that this server does not run (it may have ended, or run at
       another replica).
@@ -146,8 +146,8 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Errors are gRPC statuses with google.rpc details:
 
-    - INVALID_ARGUMENT with BadRequest: one violation per bad field. Without it: the
-      request is not a valid message.
+    - INVALID_ARGUMENT with BadRequest: one violation per bad field, as many as fit into
+      1,500 bytes. Without it: the request is not a valid message.
     - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
       a generation that this server does not run (it may have ended, or run at
       another replica).

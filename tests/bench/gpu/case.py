@@ -148,11 +148,12 @@ def points(network: Any) -> list[HookPoint]:
     """Where GPT-2 small's SAEs read: before each block, and after the last."""
     blocks, width = network.transformer.h, network.config.hidden_size
     before = [
-        HookPoint(f"blocks.{layer}.hook_resid_pre", layer, block, "in", width)
+        HookPoint(f"blocks.{layer}.hook_resid_pre", layer, block, "in", width, passes_by=False)
         for layer, block in enumerate(blocks)
     ]
     last = len(blocks) - 1
-    return [*before, HookPoint(f"blocks.{last}.hook_resid_post", last, blocks[last], "out", width)]
+    name = f"blocks.{last}.hook_resid_post"
+    return [*before, HookPoint(name, last, blocks[last], "out", width, passes_by=False)]
 
 
 def residuals(network: Any, ids: Tensor, hooks: list[HookPoint]) -> dict[str, Tensor]:

@@ -340,8 +340,8 @@ class Compared:
         """Compare one source's features at one position with all its exact activations."""
         best = every.topk(FEATURES)
         values = torch.zeros(FEATURES, dtype=torch.float64)
-        values[: len(found.activations)] = torch.from_numpy(found.activations).double()
-        ids = torch.from_numpy(found.ids.astype("int64"))
+        values[: len(found.activations)] = torch.tensor(found.activations, dtype=torch.float64)
+        ids = torch.tensor(found.ids, dtype=torch.int64)
         own = every[ids.to(every.device)].cpu()  # a feature found must have this activation, too
         wanted, largest = best.values.cpu(), float(best.values[0])
         if largest == 0:

@@ -142,7 +142,7 @@ def test_cuda_means_the_build_for_the_driver_that_the_docs_name() -> None:
     if found.returncode and not re.search("No solution found|unsatisfiable", found.stderr):
         pytest.skip(f"the package index cannot be asked: {found.stderr.strip()[-300:]}")
     installed = dict(re.findall(r"^ \+ ([\w-]+)==(\S+)$", found.stderr, re.MULTILINE))
-    assert installed["torch"] == install._torch()
+    assert installed["torch"] == install.torch_version()
     assert {"nvidia-cublas", "nvidia-cuda-runtime", "triton"} <= installed.keys()
     major = installed["nvidia-cuda-runtime"].partition(".")[0]
     page = (ROOT / "docs/gpu.md").read_text()

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from axon_inference.engine.step import DeviceLost, Feed, SourceRows, StageTimes, StepResult
+from axon_inference.engine.step import (
+    DeviceLost,
+    EditedRows,
+    Feed,
+    Following,
+    SourceRows,
+    StageTimes,
+    StepResult,
+)
 
 
 class ByteTokenizer:
@@ -26,13 +34,16 @@ class FakeRunner:
 
     `continuation(tokens)` gives the next id after the tokens of a slot. Each token has one feature.
     Its id is the token's id and its activation is the token's position, so that a test can check
-    whether a token carries its own features.
+    whether a token carries its own features. An edit of the source changes nothing but is told,
+    with its value as the activation after it, wherever it applies. After a token t come, if that is
+    asked, t + 1, t + 2, ... with the log-probabilities -1, -2, ..., and what follows has -t.
     """
 
     def __init__(self, continuation: Callable[[list[int]], int], slots: int) -> None:
         self.continuation = continuation
         self.rows: list[list[int]] = [[] for _ in range(slots)]
         self.steps: list[list[Feed]] = []
+        self.copies: list[tuple[int, int]] = []
         self.poison: Callable[[Feed], bool] = lambda feed: False
         self.explode: Callable[[Sequence[Feed]], bool] = lambda feeds: False
         self.lost = False
@@ -67,11 +78,55 @@ class FakeRunner:
                     error=np.zeros(len(fed), dtype=np.float32),
                 )
             },
+            edited=_edited(feeds),
+            following=_following(feeds),
             times=StageTimes(1, 1, 1),
         )
 
     def swap(self, first: int, second: int) -> None:
         self.rows[first], self.rows[second] = self.rows[second], self.rows[first]
 
+    def copy(self, source: int, target: int) -> None:
+        assert self.rows[target] == [], "a slot that is in use was written over"
+        self.rows[target] = list(self.rows[source])
+        self.copies.append((source, target))
+
     def free(self, slot: int) -> None:
         self.rows[slot] = []
+
+
+def _edited(feeds: Sequence[Feed]) -> dict[int, EditedRows]:
+    positions = [(feed, feed.start + p) for feed in feeds for p in range(len(feed.ids))]
+    found = [
+        (row, edit.feature, edit.value)
+        for row, (feed, position) in enumerate(positions)
+        for edit in feed.edits
+        if position in edit.positions(feed.prompt_length, feed.has_bos)
+    ]
+    if not found:
+        return {}
+    row, feature, value = (np.array(column) for column in zip(*found, strict=True))
+    after = value.astype(np.float32)
+    return {0: EditedRows(row, feature, np.zeros_like(after), after)}
+
+
+def _following(feeds: Sequence[Feed]) -> Following | None:
+    asking = [feed for feed in feeds if feed.alternatives is not None]
+    if not asking:
+        return None
+    n = max(feed.alternatives or 0 for feed in asking)
+    offsets, row = [], 0
+    for feed in feeds:
+        offsets.append(row if feed.alternatives is not None else -1)
+        row += len(feed.ids) * (feed.alternatives is not None)
+    known: list[float] = []
+    for feed in asking:
+        known += [-token for token in feed.ids[:-1]]
+        known.append(np.nan if feed.next_id is None else -feed.ids[-1])
+    ids = np.array([token for feed in asking for token in feed.ids], dtype=np.int64)
+    return Following(
+        offsets,
+        ids[:, None] + np.arange(1, n + 1),
+        np.tile(-np.arange(1, n + 1, dtype=np.float32), (len(ids), 1)),
+        np.array(known, dtype=np.float32),
+    )

@@ -60,6 +60,8 @@ def test_move_swap_and_clear() -> None:
     cache.move(1, 0, 3)
     assert row(cache, 0) == [1, 0, 2, 0, 0, 0]
     assert row(cache, 1) == [0, 0, 0, 3, 0, 0]
+    cache.copy(0, 2, 3)
+    assert row(cache, 2) == row(cache, 0) == [1, 0, 2, 0, 0, 0]
     cache.clear(3, 5)
     assert row(cache, 3) == [0, 0, 0, 0, 0, 5]
     cache.clear(3)
@@ -68,7 +70,7 @@ def test_move_swap_and_clear() -> None:
 
 def test_a_plan_concatenates_the_feeds() -> None:
     step = plan([feed(0, 5, 1), feed(1, 2, 1), feed(2, 0, 3), feed(4, 8, 1)])
-    ids, positions, slots, targets = step.numbers[: Row.LAST].tolist()
+    ids, positions, slots, targets = step.numbers[: Row.TARGET + 1].tolist()
     assert ids == [7] * 6
     assert positions == targets == [5, 2, 0, 1, 2, 8]
     assert slots == [0, 1, 2, 2, 2, 4]
@@ -126,7 +128,7 @@ def test_what_draws_has_its_knobs_in_the_plan() -> None:
 
 def test_padding_rows_write_to_the_spare_position() -> None:
     numbers = padding(3, spare=CONTEXT)
-    assert numbers[: Row.LAST].tolist() == [[0, 0, 0], [0, 0, 0], [0, 1, 2], [CONTEXT] * 3]
+    assert numbers[: Row.TARGET + 1].tolist() == [[0, 0, 0], [0, 0, 0], [0, 1, 2], [CONTEXT] * 3]
 
 
 def test_a_steps_numbers_stay_at_one_address_and_are_the_latest() -> None:

@@ -130,7 +130,7 @@ def test_all_text_of_the_prompt_comes_with_the_prompt(prompt: str) -> None:
     request = rig.submit(prompt, max_tokens=4, stop=("\ufffd", "\ufffdx"))
     rig.finish()
     tokens = rig.tokens(request)
-    assert "".join(token.text for token in tokens if token.logprob is None) == prompt
+    assert "".join(token.text for token in tokens if not token.generated) == prompt
     assert [token.text for token in tokens if token.logprob is not None] == ["x"] * 4
     assert rig.events[request][-1].reason is Reason.LENGTH
 

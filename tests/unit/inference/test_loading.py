@@ -17,7 +17,8 @@ from axon_inference.loading import container, memory, ready
 from axon_inference.model.configuration import ModelError
 from axon_inference.model.network import LanguageModel, outline
 from axon_inference.model.sources import Size, SourceError
-from axon_inference.serving.validation import InvalidRequest, resolve
+from axon_inference.serving.fields import InvalidRequest
+from axon_inference.serving.validation import resolve
 
 from ... import tiny
 from ...fake_hub import FakeHub
@@ -276,11 +277,18 @@ def test_a_token_that_the_model_does_not_know_is_refused_in_a_prompt(
     assert loaded.served.encode("a<image_soft_token>b")[1] >= known
     for text in ("<image_soft_token>", "a cat <image_soft_token>" * 2):
         with pytest.raises(InvalidRequest) as refused:
-            resolve(pb.GenerateRequest(prompt=text), loaded.served)
+            resolve(pb.GenerateRequest(prompt=text), loaded.served, pb.GetModelResponse())
         [violation] = refused.value.violations
         assert (violation.field, violation.reason) == ("prompt", "UNKNOWN_TOKEN")
         assert "'<image_soft_token>'" in violation.description
-    assert max(resolve(pb.GenerateRequest(prompt="a cat"), loaded.served).prompt_ids) < known
+    assert (
+        max(
+            resolve(
+                pb.GenerateRequest(prompt="a cat"), loaded.served, pb.GetModelResponse()
+            ).prompt_ids
+        )
+        < known
+    )
 
 
 def test_a_tokenizer_that_cannot_read_a_prompt_refuses_it(model: Path, tmp_path: Path) -> None:
@@ -292,7 +300,7 @@ def test_a_tokenizer_that_cannot_read_a_prompt_refuses_it(model: Path, tmp_path:
 
     served = replace(load(model, sae).served, encode=fail)
     with pytest.raises(InvalidRequest, match=r"prompt: .*Missing \[UNK\]"):
-        resolve(pb.GenerateRequest(prompt="a"), served)
+        resolve(pb.GenerateRequest(prompt="a"), served, pb.GetModelResponse())
 
 
 def test_a_bos_that_the_model_does_not_know_is_refused(model: Path, tmp_path: Path) -> None:
@@ -326,7 +334,11 @@ def test_special_tokens_in_a_prompt_are_read_as_by_transformerlens(
     bridge = reference.boot(model)
     end = "<|endoftext|>"
     for text in (end, f"a cat{end} sat", f" {end}{end}a", "<|end"):
-        ids = list(resolve(pb.GenerateRequest(prompt=text), loaded.served).prompt_ids)
+        ids = list(
+            resolve(
+                pb.GenerateRequest(prompt=text), loaded.served, pb.GetModelResponse()
+            ).prompt_ids
+        )
         assert ids == bridge.to_tokens(text, prepend_bos=True)[0].tolist()
         assert ids.count(loaded.served.bos_id) == 1 + text.count(end)
 

@@ -48,12 +48,13 @@ def step(k: int, rows: int = 1, sources: int = 1) -> StepResult:
 
 def token(position: int, k: int = 0, wanted: Features | None = None, sources: int = 1) -> Token:
     place = Place(step(k, sources=sources), 0)
-    return Token(position, 7, "x", place, place, wanted or Features(sources=(0,), top_k=256))
+    wanted = wanted or Features(sources=(0,), top_k=256)
+    return Token(position, 7, "x", True, -1.0, place, wanted)
 
 
 async def messages(*events: Event, most_bytes: int = 2 << 20) -> list[pb.GenerateResponse]:
     """What a reader gets who comes after all of these events."""
-    stream = MessageStream(REQUEST, SERVED, most_bytes)
+    stream = MessageStream(REQUEST, SERVED, most_bytes=most_bytes)
     for event in (*events, Failed("end")):
         stream.put(event)
     found = []
@@ -101,7 +102,8 @@ async def test_a_slow_reader_does_not_make_new_tokens_more_expensive() -> None:
 
 async def test_a_reader_waits_for_events_of_the_engines_thread() -> None:
     listeners = Listeners(asyncio.get_running_loop())
-    stream = listeners.open(3, REQUEST, SERVED)
+    stream = MessageStream(REQUEST, SERVED)
+    listeners.open(3, stream)
     waiting = asyncio.create_task(stream.next())
     await asyncio.sleep(0)
     await asyncio.to_thread(listeners.publish, [(2, Started()), (3, Started())])
@@ -114,7 +116,9 @@ async def test_features_that_cannot_be_read_fail_only_the_request_that_wants_the
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     listeners = Listeners(asyncio.get_running_loop())
-    bad, good = (listeners.open(number, REQUEST, SERVED) for number in (1, 2))
+    bad, good = (MessageStream(REQUEST, SERVED) for _ in range(2))
+    for number, stream in enumerate((bad, good), 1):
+        listeners.open(number, stream)
     missing = token(0, wanted=Features(sources=(0, 7)))
     for _ in range(2):
         listeners.publish([(1, Tokens([token(5), missing])), (2, Tokens([token(0)]))])
@@ -151,7 +155,7 @@ async def test_features_are_packed_with_their_activations() -> None:
 
 
 async def test_a_token_of_the_prompt_has_no_logprob() -> None:
-    [found] = await sent(token(0)._replace(drawn=None))
+    [found] = await sent(token(0)._replace(generated=False, logprob=None))
     assert found.origin == pb.TOKEN_ORIGIN_PROMPT
     assert not found.HasField("logprob")
 
