@@ -12,7 +12,7 @@ function tokenOf(text: string, more: Partial<Token> = {}): Token {
 
 describe("what else a token could have been", () => {
   const likely = [" Paris", " Rome"].map((token, i) => ({ token, token_id: i, logprob: -1 - i }));
-  const shown = (token_id: number, logprob: number | null): string[] => {
+  const shown = (token_id: number, logprob: number): string[] => {
     const log = new Log([]);
     const common = { position: 0, features: [], logprob };
     log.append({ ...common, token: "is", token_id: 9, alternatives: likely }, null, [], null);
