@@ -1,7 +1,7 @@
 /** Lists of features with their bars: the strongest of a token, and those pinned. */
 import { css, hueAmong } from "../graph/palette";
 import { type Feature, type FeatureKey, nameOf, thoughtOf } from "../state/feature";
-import { type Ranked, strongest } from "../state/query";
+import type { Ranked } from "../state/query";
 import { follow, untracked } from "../state/signals";
 import { type Store, tokenOf } from "../state/store";
 import { attended, byId, explained, h, makeTabStop, roving, setText, short } from "./dom";
@@ -173,14 +173,13 @@ export function showStrongest(store: Store): void {
   const facts = new TokenFacts();
   byId("row-terms").append(explained("feature"), " · ", explained("activation"));
   follow(() => {
-    const { session, playhead } = store;
+    const { playhead } = store;
     const { token: lookedAt, playing, followsLive } = playhead;
     const token = tokenOf(store);
     const studied = lookedAt !== null && !playing;
     facts.show(studied ? lookedAt : null);
     setText(title, token ? `Strongest at “${shownText(token)}”` : "Strongest");
-    const active = (token?.active ?? []).filter(({ feature }) => store.passes(feature));
-    const ranked = strongest(session, active, studied ? LOOKED_AT : LIVE);
+    const ranked = store.strongest.slice(0, studied ? LOOKED_AT : LIVE);
     // While tokens come, a row that stays keeps its place, so that it can be read.
     list.update(
       ranked.map((entry) => rowOf(entry, studied)),
