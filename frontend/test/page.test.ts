@@ -138,11 +138,9 @@ describe("the prompt's field", () => {
 /** What a browser does: whoever is observed is told of after the next layout. */
 class Layout implements ResizeObserver {
   constructor(private readonly laidOut: ResizeObserverCallback) {}
-  observe(): void {
-    setTimeout(() => this.laidOut([], this));
-  }
-  unobserve(): void {}
-  disconnect(): void {}
+  observe = (): void => void setTimeout(() => this.laidOut([], this));
+  unobserve = (): void => undefined;
+  disconnect = (): void => undefined;
 }
 
 describe("the text", () => {

@@ -1,6 +1,6 @@
 /** The text, token by token: a chip for each, the newest brightest; a click looks at it. */
 import { css, hueAmong } from "../graph/palette";
-import { recency } from "../state/light";
+import { recency, strength } from "../state/light";
 import type { Token } from "../state/log";
 import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
@@ -199,11 +199,13 @@ class Shading {
     if (feature) {
       this.setHue(css(hueAmong(store.sourceIds(), feature.source)));
       const [first, last] = this.near;
-      const { at, activation } = store.session.firingsOf(feature);
+      const { session } = store;
+      const { at, activation } = session.firingsOf(feature);
+      const scale = session.scaleOf(feature);
       for (let i = firstFrom(at, first); i < at.length && (at[i] ?? 0) <= last; i += 1) {
         const chip = chips[at[i] ?? -1];
         if (!chip) continue;
-        const share = store.session.strengthOf(feature, activation[i] ?? 0).toFixed(2);
+        const share = strength(activation[i] ?? 0, scale).toFixed(2);
         this.drawn.set(chip, share);
         if (!before.has(chip)) chip.classList.add("fired");
         if (before.get(chip) !== share) chip.style.setProperty("--fired", share);

@@ -37,6 +37,8 @@ export class Timeline {
     });
     this.listen();
     follow(this.update);
+    // A hover changes the strip alone.
+    follow(() => this.strip.show(this.track()));
   }
 
   private listen(): void {
@@ -56,7 +58,6 @@ export class Timeline {
   private readonly update = (): void => {
     const { store } = this;
     const { at, length, playing, followsLive, speed, token } = store.playhead;
-    this.strip.show(this.track());
     const moving = playing || followsLive;
     setText(this.playButton, moving ? "Pause" : "Play");
     this.playButton.classList.toggle("moving", moving);
