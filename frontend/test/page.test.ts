@@ -62,6 +62,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.restoreAllMocks();
+  vi.unstubAllGlobals();
 });
 
 describe("the controls", () => {
@@ -136,7 +137,53 @@ describe("the prompt's field", () => {
   });
 });
 
+/** What a browser does: whoever is observed is told of after the next layout. */
+class Layout implements ResizeObserver {
+  constructor(private readonly laidOut: ResizeObserverCallback) {}
+  observe = (): void => void setTimeout(() => this.laidOut([], this));
+  unobserve = (): void => undefined;
+  disconnect = (): void => undefined;
+}
+
 describe("the text", () => {
+  it("is shaded in view and near it, and farther on once that is scrolled to", () => {
+    const list = element("#tokens");
+    let top = 0;
+    // A token is a line of 10 pixels; 30 are in view.
+    const lines = (first: number, count: number) =>
+      new DOMRect(0, 10 * first - top, 100, 10 * count);
+    vi.spyOn(HTMLElement.prototype, "getBoundingClientRect").mockImplementation(function (
+      this: HTMLElement,
+    ) {
+      if (this === list) return new DOMRect(0, 0, 100, 30);
+      const chips = this.classList.contains("block") ? [...this.children] : [this];
+      return lines(Number((chips[0] as HTMLElement).dataset.index), chips.length);
+    });
+    const texts = Array.from({ length: 40 }, (_, i) => (i % 8 === 7 ? "a\n" : "a"));
+    const tokens = texts.map((text, i) => token(i + 2, i, text, [feature(i % 2, 5)]));
+    const store = open(ROOM, started(1), ...tokens);
+    new TextView(store);
+    const shaded = () =>
+      [...list.querySelectorAll<HTMLElement>(".fired")].map(({ dataset }) => Number(dataset.index));
+    const scroll = (to: number): void => {
+      top = to;
+      list.dispatchEvent(new Event("scroll"));
+    };
+    scroll(0);
+    store.hover(`${SOURCE}/0`);
+    expect(shaded()).toEqual([0, 2, 4, 6]);
+    scroll(100);
+    expect(shaded()).toEqual([8, 10, 12, 14, 16]);
+    store.hover(`${SOURCE}/1`);
+    expect(shaded()).toEqual([7, 9, 11, 13, 15]);
+    // At the end, what comes is shaded at once.
+    scroll(370);
+    store.apply(token(42, 40, "a", [feature(1, 5)]));
+    expect(shaded()).toEqual([35, 37, 39, 40]);
+    store.hover(null);
+    expect(shaded()).toEqual([]);
+  });
+
   it("is followed to its end after a click that scrolled nothing, until one scrolls up", async () => {
     const list = element("#tokens");
     const metrics = { scrollHeight: 400, clientHeight: 100, top: 300 };
@@ -150,6 +197,7 @@ describe("the text", () => {
       clientHeight: { get: () => metrics.clientHeight },
       scrollTop: { get: () => metrics.top, set: scrollTo },
     });
+    vi.stubGlobal("ResizeObserver", Layout);
     const store = open(ROOM, started(1));
     new TextView(store);
     store.apply(token(2, 0, "a", []));

@@ -220,7 +220,7 @@ describe("queries", () => {
 
   it("put the strongest first, and a label of two layers once", () => {
     const [first] = session.tokens;
-    const names = strongest(session, first?.active ?? [], 5);
+    const names = strongest(session, first?.active ?? []);
     expect(names.map(({ feature: f, echoes }) => [nameOf(f), echoes.length])).toEqual([
       ["capitals", 1],
       ["commas", 0],
@@ -233,7 +233,7 @@ describe("queries", () => {
       token(2, 0, "a", [feature(5, 8), feature(5, 6, { source: "axon-demo/3-res", layer: 3 })]),
     );
     const [first] = nameless.tokens;
-    const found = strongest(nameless, first?.active ?? [], 5);
+    const found = strongest(nameless, first?.active ?? []);
     expect(found.map(({ feature: f, echoes }) => [f.key, echoes.length])).toEqual([
       ["axon-demo/2-res/5", 0],
       ["axon-demo/3-res/5", 0],

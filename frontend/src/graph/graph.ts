@@ -61,6 +61,8 @@ export class Graph {
   private knownExtent: Extent | null = null;
   private lastFrame = 0;
   private settled = false;
+  /** The canvas does not show yet what has changed. */
+  private stale = true;
   private stage: Box = { left: 0, top: 0, width: 1, height: 1 };
 
   /** Throws where there is no WebGL. */
@@ -84,7 +86,7 @@ export class Graph {
     // A hover asks for its ring and its name alone.
     follow(() => {
       this.gaze.stir();
-      this.redraw();
+      this.wake();
     });
   }
 
@@ -156,6 +158,12 @@ export class Graph {
   }
 
   private redraw(): void {
+    this.stale = true;
+    this.wake();
+  }
+
+  /** Names are looked at again; the canvas may stay as it is. */
+  private wake(): void {
     this.settled = false;
     this.captions.changed();
     this.loop.wake();
@@ -228,20 +236,26 @@ export class Graph {
     const step =
       passed > 4 * LONGEST_FRAME_MS ? FIRST_FRAME_MS : Math.min(passed, LONGEST_FRAME_MS);
     const motion = this.rig.update(now, this.store.chosen === null);
-    if (this.lights.step(step, this.still.matches) || motion === "moving") this.captions.changed();
-    this.web.refresh(this.session, this.linkFloor, this.placing, now);
-    this.light();
+    const lit = this.lights.step(step, this.still.matches);
+    if (lit || motion === "moving") this.captions.changed();
+    const woven = this.web.refresh(this.session, this.linkFloor, this.placing, now);
     const extent = this.extent();
     if (this.rig.free && this.rig.misfits(extent)) this.rig.fit(extent, now);
-    const { radius } = extent;
-    const { distance } = this.rig;
-    this.nodes.setView(this.rig.pixel, distance - radius, distance + 1.2 * radius);
-    this.renderer.render(this.scene, this.rig.camera);
+    if (this.stale || lit || woven || motion !== "still") this.draw(extent);
     this.captions.draw(now);
     const moving = motion === "moving" || !this.lights.isSettled;
     const due = moving ? 0 : Math.min(this.captions.due(now), this.web.due(now));
     this.settled &&= due === Infinity;
     return motion === "drifting" ? Math.min(DRIFT_FRAME_MS, due) : due;
+  }
+
+  private draw(extent: Extent): void {
+    this.stale = false;
+    this.light();
+    const { radius } = extent;
+    const { distance } = this.rig;
+    this.nodes.setView(this.rig.pixel, distance - radius, distance + 1.2 * radius);
+    this.renderer.render(this.scene, this.rig.camera);
   }
 
   /** Writes only the lights that have changed; a turn of the camera changes none. */
@@ -324,7 +338,7 @@ export class Graph {
       over.map((element) => within(element, canvas)),
     );
     if (this.rig.free) this.rig.fit(this.extent(), performance.now());
-    this.loop.wake();
+    this.redraw();
   }
 
   /** A change of its size empties a canvas: it is drawn at once, or it would flicker. */

@@ -55,9 +55,9 @@ export class Web {
     return this.stale ? Math.max(1, this.chosenAt + CHOOSE_MS - now) : Infinity;
   }
 
-  /** Chooses the links anew, with `floor` or more evidence, when it is time. */
-  refresh(session: Session, floor: number, placing: Placing, now: number): void {
-    if (!this.stale || now - this.chosenAt < CHOOSE_MS) return;
+  /** Chooses the links anew, with `floor` or more evidence, when it is time; false if it is not. */
+  refresh(session: Session, floor: number, placing: Placing, now: number): boolean {
+    if (!this.stale || now - this.chosenAt < CHOOSE_MS) return false;
     this.stale = false;
     this.anew = true;
     this.chosenAt = now;
@@ -75,6 +75,7 @@ export class Web {
       kept += 1;
     }
     links.count = this.drawn.count = kept;
+    return true;
   }
 
   /**

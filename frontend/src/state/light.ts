@@ -58,10 +58,10 @@ export function lightsAt(session: Session, index: number): Map<number, number> {
   const lights = new Map<number, number>();
   for (const token of session.tokens.slice(Math.max(0, index - MEMORY_TOKENS), index + 1)) {
     const left = recency(index - token.index);
-    for (const { feature, activation } of token.active) {
+    token.eachActive((feature, activation) => {
       const light = session.strengthOf(feature, activation) * left;
       if (light > (lights.get(feature.index) ?? FLOOR)) lights.set(feature.index, light);
-    }
+    });
   }
   return lights;
 }

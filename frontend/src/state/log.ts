@@ -113,6 +113,11 @@ export class Token {
     return this.log.tokens[this.index - 1]?.details.alternatives ?? [];
   }
 
+  /** Calls for each active feature, by number: a list of `active` is made anew each time. */
+  eachActive(call: (feature: Feature, activation: number) => void): void {
+    this.log.each(this.start, this.end, call);
+  }
+
   /** How strongly a feature fires here, 0 if it does not. */
   activationOf({ index }: Feature): number {
     return this.log.activationAt(index, this.start, this.end);
@@ -202,11 +207,15 @@ export class Log {
 
   between(start: number, end: number): Active[] {
     const active: Active[] = [];
+    this.each(start, end, (feature, activation) => active.push({ feature, activation }));
+    return active;
+  }
+
+  each(start: number, end: number, call: (feature: Feature, activation: number) => void): void {
     for (let i = start; i < end; i += 1) {
       const feature = this.features[this.numbers[i] ?? -1];
-      if (feature) active.push({ feature, activation: this.activations[i] ?? 0 });
+      if (feature) call(feature, this.activations[i] ?? 0);
     }
-    return active;
   }
 
   activationAt(feature: number, start: number, end: number): number {
@@ -225,8 +234,8 @@ export class Log {
     // In one go over the column: a token at a time would cost a view of it for each.
     let token = this.tokens[found.read];
     const end = this.tokens[Math.min(count, this.tokens.length) - 1]?.end ?? 0;
-    for (let i = token?.start ?? end; i < end; i += 1) {
-      if (this.numbers[i] !== index) continue;
+    const next = (from: number): number => this.numbers.indexOf(index, from);
+    for (let i = next(token?.start ?? end); i >= 0 && i < end; i = next(i + 1)) {
       while (token && token.end <= i) token = this.tokens[token.index + 1];
       found.at.push(token?.index ?? 0);
       found.activation.push(this.activations[i] ?? 0);

@@ -15,7 +15,7 @@ export interface Ranked {
 }
 
 /** The strongest of a token's features; those with the same label are one entry. */
-export function strongest(session: Session, active: readonly Active[], limit: number): Ranked[] {
+export function strongest(session: Session, active: readonly Active[]): Ranked[] {
   const ranked = active
     .map(({ feature, activation }): Ranked => {
       const strength = session.strengthOf(feature, activation);
@@ -29,7 +29,7 @@ export function strongest(session: Session, active: readonly Active[], limit: nu
     if (first === undefined) byThought.set(thought, entry);
     else first.echoes.push(entry.feature);
   }
-  return [...byThought.values()].slice(0, limit);
+  return [...byThought.values()];
 }
 
 export interface Neighbour {

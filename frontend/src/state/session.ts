@@ -154,7 +154,12 @@ export class Session {
 
   /** An activation as a share of the feature's full strength, 0 to 1. */
   strengthOf(feature: Feature, activation: number): number {
-    return strength(activation, fullScale(feature, this.levels.get(feature.source) ?? 0));
+    return strength(activation, this.scaleOf(feature));
+  }
+
+  /** The activation that counts as a feature's full strength. */
+  scaleOf(feature: Feature): number {
+    return fullScale(feature, this.levels.get(feature.source) ?? 0);
   }
 
   /** At which of a branch's tokens on show a feature fired. */

@@ -8,6 +8,7 @@ import { type Feature, type FeatureKey, unseenFeature } from "./feature";
 import { type Filter, type Judge, judgeOf } from "./filters";
 import type { Token } from "./log";
 import { browserWait, Playhead, type Wait } from "./playhead";
+import { type Ranked, strongest } from "./query";
 import { Reach } from "./reach";
 import { RoomState } from "./room";
 import { Session } from "./session";
@@ -70,6 +71,10 @@ export class Store {
   private readonly wish = computed(() => this.looks.value.feature);
   private readonly floor = computed(() => this.looks.value.links);
   private readonly judge = computed<Judge>(() => judgeOf(this.filtering.value));
+  private readonly ranking = computed(() => {
+    const active = (tokenOf(this)?.active ?? []).filter(({ feature }) => this.passes(feature));
+    return strongest(this.session, active);
+  });
   private readonly pointed = signal<FeatureKey | null>(null);
   private readonly told = signal(0);
   /** Labels of features that have not fired here, where somebody has asked for them. */
@@ -196,6 +201,11 @@ export class Store {
       this.guest.value = guest;
       this.choose(guest.key);
     });
+  }
+
+  /** The features of the token on show that pass the filters, strongest first. */
+  get strongest(): readonly Ranked[] {
+    return this.ranking.value;
   }
 
   /** The feature whose tokens are shaded: the hovered one, else the chosen one. */

@@ -1,8 +1,8 @@
 /** Lists of features with their bars: the strongest of a token, and those pinned. */
 import { css, hueAmong } from "../graph/palette";
 import { type Feature, type FeatureKey, nameOf, thoughtOf } from "../state/feature";
-import { type Ranked, strongest } from "../state/query";
 import type { EditedFeature } from "../state/log";
+import type { Ranked } from "../state/query";
 import { follow, untracked } from "../state/signals";
 import { type Store, tokenOf } from "../state/store";
 import { attended, byId, explained, h, makeTabStop, roving, setText, short } from "./dom";
@@ -179,13 +179,12 @@ export function showStrongest(store: Store): void {
   const facts = new TokenFacts();
   byId("row-terms").append(explained("feature"), " · ", explained("activation"));
   follow(() => {
-    const { session, playhead } = store;
+    const { playhead } = store;
     const { token: lookedAt, playing, followsLive } = playhead;
     const token = tokenOf(store);
     const studied = lookedAt !== null && !playing;
     facts.show(studied ? lookedAt : null);
     setText(title, token ? `Strongest at “${shownText(token)}”` : "Strongest");
-    const active = (token?.active ?? []).filter(({ feature }) => store.passes(feature));
     const edited = new Map((token?.edited ?? []).map((one) => [one.feature, one]));
     // Silenced features do not fire; they are listed last.
     const silenced = [...edited.values()].filter(
@@ -193,7 +192,7 @@ export function showStrongest(store: Store): void {
     );
     const limit = (studied ? LOOKED_AT : LIVE) - silenced.length;
     const ranked: Ranked[] = [
-      ...strongest(session, active, limit),
+      ...store.strongest.slice(0, limit),
       ...silenced.map((one) => ({ ...one, strength: 0, echoes: [] })),
     ];
     // While tokens come, a row that stays keeps its place, so that it can be read.

@@ -129,7 +129,7 @@ export class Inspector {
       length: store.session.tokens.length,
       known: store.session.tokens.length,
       at: store.playhead.at,
-      hue: () => hue,
+      hue,
     });
     const pinned = store.pinned.has(feature.key);
     setText(this.pin, pinned ? "Unpin" : "Pin");

@@ -42,6 +42,7 @@ export class SourcesView {
   private readonly list = byId("source-list");
   private readonly problem = byId("sources-problem");
   private drawn = "";
+  private boxes: HTMLInputElement[] = [];
   /** All sources are off. */
   private none = false;
 
@@ -67,23 +68,20 @@ export class SourcesView {
     if (signature !== this.drawn) {
       this.drawn = signature;
       this.list.replaceChildren(...ids.map((id, place) => this.row(id, place, ids.length)));
+      this.boxes = [...this.list.querySelectorAll("input")];
     }
     this.check();
   };
 
   /** Sets the boxes: the address or a chip can change what is shown, too. */
   private check(): void {
-    const boxes = this.boxes();
+    const { boxes } = this;
     for (const box of boxes) box.checked = this.store.shows(box.value);
     const none = boxes.length > 0 && !boxes.some((box) => box.checked);
     if (none === this.none) return;
     this.none = none;
     if (none) this.showProblem("Nothing is shown: tick a source.");
     else this.clearProblem();
-  }
-
-  private boxes(): HTMLInputElement[] {
-    return [...this.list.querySelectorAll<HTMLInputElement>("input")];
   }
 
   private row(id: string, place: number, count: number): HTMLElement {
@@ -103,8 +101,7 @@ export class SourcesView {
   }
 
   private take(): void {
-    const boxes = this.boxes();
-    const hidden = boxes.filter((box) => !box.checked).map((box) => box.value);
+    const hidden = this.boxes.filter((box) => !box.checked).map((box) => box.value);
     this.clearProblem();
     this.store.look({ hidden: new Set(hidden) });
   }

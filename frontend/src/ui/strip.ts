@@ -1,5 +1,5 @@
 /** A strip with a tick for every token, which is also a slider over the tokens. */
-import { type Rgb, themed } from "../graph/palette";
+import { css, type Rgb, themed } from "../graph/palette";
 import { h } from "./dom";
 
 /** Columns are at least this wide, in CSS pixels. */
@@ -18,7 +18,7 @@ export interface Track {
   known: number;
   /** The token on show, -1 for none. */
   at: number;
-  hue: (index: number) => Rgb;
+  hue: Rgb;
 }
 
 export interface Going {
@@ -34,7 +34,7 @@ export interface Going {
 export class Strip {
   private readonly canvas = h("canvas");
   private readonly handle = h("i", { class: "handle" });
-  private track: Track = { values: [], length: 0, known: 0, at: -1, hue: () => [255, 255, 255] };
+  private track: Track = { values: [], length: 0, known: 0, at: -1, hue: [255, 255, 255] };
   /** The token on show, or the one sought since. */
   private sought = -1;
   private waiting = false;
@@ -99,22 +99,26 @@ export class Strip {
   private drawColumns(context: CanvasRenderingContext2D): void {
     const { values, length, known, at, hue } = this.track;
     const [silent, silentLater] = [themed("silent"), themed("silent-later")];
-    const columns = columnsOf(values, length, Math.floor(this.width / COLUMN));
-    const step = this.width / columns.length;
+    const all = columnsOf(values, length, Math.floor(this.width / COLUMN));
+    const step = this.width / all.length;
     const gap = step >= 4 ? 1 : 0;
-    for (const [i, value] of columns.entries()) {
-      const index = Math.floor((i * length) / columns.length);
-      if (index >= known) break;
-      const later = index > at;
-      context.fillStyle = later ? silentLater : silent;
-      context.fillRect(i * step, this.height - 2, step - gap, 2);
-      if (value <= 0) continue;
-      const [r, g, b] = hue(index);
-      const light = (0.4 + 0.6 * value) * (later ? LATER : 1);
-      context.fillStyle = `rgb(${r} ${g} ${b} / ${light.toFixed(2)})`;
-      const tall = Math.max(2, value * this.height);
+    const tokenAt = (i: number): number => Math.floor((i * length) / all.length);
+    const columns = all.subarray(0, Math.ceil((known * all.length) / length));
+    const bar = (i: number, tall: number): void => {
       context.fillRect(i * step, this.height - tall, step - gap, tall);
-    }
+    };
+    // Each kind in one go: a change of colour costs more than a bar.
+    columns.forEach((_, i) => {
+      context.fillStyle = tokenAt(i) > at ? silentLater : silent;
+      bar(i, 2);
+    });
+    context.fillStyle = css(hue);
+    columns.forEach((value, i) => {
+      if (value <= 0) return;
+      context.globalAlpha = (0.4 + 0.6 * value) * (tokenAt(i) > at ? LATER : 1);
+      bar(i, Math.max(2, value * this.height));
+    });
+    context.globalAlpha = 1;
   }
 
   private listen(): void {

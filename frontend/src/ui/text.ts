@@ -1,13 +1,13 @@
 /** The text, token by token: a chip for each, the newest brightest; a click looks at it. */
 import { css, hueAmong } from "../graph/palette";
-import type { Feature } from "../state/feature";
-import { recency } from "../state/light";
+import { recency, strength } from "../state/light";
 import type { Log, Token } from "../state/log";
-import { follow } from "../state/signals";
+import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import { REACH } from "../words/en";
 import { branchWords } from "../words/edits";
 import { attended, byId, h, makeTabStop, roving, setText } from "./dom";
+import { firstFrom } from "./strip";
 import { Blocks, factsOf, isStart } from "./tokens";
 
 /** Text this many tokens old has faded to the level that it keeps; the style sheet has it, too. */
@@ -44,6 +44,11 @@ function paneElement(branch: number): HTMLElement {
 class Pane {
   private readonly list: HTMLElement;
   private readonly name: HTMLElement;
+  /**
+   * Scrolls after the browser has laid out, in the same frame: asked for sizes before that, it
+   * would lay out twice. Blocks get their true height only when they come near.
+   */
+  private readonly laidOut = new ResizeObserver(() => this.scroll());
   private readonly blocks: Blocks;
   private readonly shading: Shading;
   private chips: HTMLElement[] = [];
@@ -55,7 +60,6 @@ class Pane {
   /** Index of the token at which the texts part, -1 while they do not. */
   private parting = -1;
   private following = true;
-  private scrolling = false;
   /** The user may be scrolling the list. */
   private byHand = false;
   private scrollTop = 0;
@@ -68,7 +72,7 @@ class Pane {
     this.session = store.session;
     this.list = element.querySelector<HTMLElement>(".tokens") ?? element;
     this.name = element.querySelector<HTMLElement>(".branch") ?? element;
-    this.blocks = new Blocks(this.list);
+    this.blocks = new Blocks(this.list, (block) => this.laidOut.observe(block));
     this.shading = new Shading(this.list, branch);
     roving(this.list, (chip) => {
       const index = Number(chip.dataset.index);
@@ -85,8 +89,8 @@ class Pane {
       if (token) chip.dataset.tip = this.tipOf(token);
     });
     follow(this.update);
-    // Another width changes the number of lines: a page that follows the end stays there.
-    new ResizeObserver(() => this.scroll()).observe(this.list);
+    // A hover changes shades alone.
+    follow(this.shade);
     this.listenToScrolling();
   }
 
@@ -102,9 +106,13 @@ class Pane {
     if (at !== this.shown) this.age(at);
     this.select(looked);
     this.part();
-    this.shading.update(this.store, this.chips);
-    if (fresh.length > 0) this.scroll();
+    untracked(this.shade);
+    // A target observed anew is reported after the next layout, whether its size changes or not.
+    this.laidOut.unobserve(this.list);
+    this.laidOut.observe(this.list);
   };
+
+  private readonly shade = (): void => this.shading.update(this.store, this.chips);
 
   /** Whether graph and lists show this branch. */
   private get isChosen(): boolean {
@@ -136,6 +144,7 @@ class Pane {
     this.parting = -1;
     this.following = true;
     this.byHand = false;
+    this.laidOut.disconnect();
     this.blocks.clear();
     this.shading.restart();
   }
@@ -164,17 +173,16 @@ class Pane {
   private age(at: number): void {
     const before = this.shown;
     this.shown = at;
-    for (const chip of this.window(before)) chip.style.opacity = "";
+    const window = this.window(at);
+    for (const chip of this.window(before)) if (!window.includes(chip)) chip.style.opacity = "";
     this.chips[before]?.classList.remove("newest");
     for (const chip of this.chips.slice(before + 1, at + 1)) chip.classList.remove("later");
     for (const chip of this.chips.slice(at + 1, before + 1)) chip.classList.add("later");
-    const window = this.window(at);
     for (const [i, chip] of window.entries()) {
       chip.style.opacity = (OLD + (1 - OLD) * recency(window.length - 1 - i)).toFixed(3);
     }
     this.chips[at]?.classList.add("newest");
     makeTabStop(this.list, this.chips[at]);
-    this.scroll();
   }
 
   /** The chips that are still fading when a token is the newest, the oldest first. */
@@ -189,28 +197,20 @@ class Pane {
     else if (selected === undefined || selected.getAttribute("aria-selected") === state) return;
     selected?.setAttribute("aria-selected", state);
     this.selected = selected;
+    this.byHand = false;
     if (!selected) this.following = true;
   }
 
-  /**
-   * Brings the token on show into view; once a frame, since it makes the browser lay out. Blocks
-   * that come into view get their true height only then, so it takes a second look.
-   */
-  private scroll(looks = 2): void {
-    if (this.scrolling) return;
-    this.scrolling = true;
-    requestAnimationFrame(() => {
-      this.scrolling = false;
-      const { list, selected } = this;
-      if (selected) {
-        const [top, bottom] = [selected.offsetTop, selected.offsetTop + selected.offsetHeight];
-        if (top < list.scrollTop) list.scrollTop = top;
-        else if (bottom > list.scrollTop + list.clientHeight) {
-          list.scrollTop = bottom - list.clientHeight;
-        }
-      } else if (this.following) list.scrollTop = list.scrollHeight;
-      if (looks > 1) this.scroll(looks - 1);
-    });
+  /** Brings the token on show into view. */
+  private scroll(): void {
+    const { list, selected } = this;
+    if (selected && !this.byHand) {
+      const { top, bottom } = selected.getBoundingClientRect();
+      const outer = list.getBoundingClientRect();
+      if (top < outer.top) list.scrollTop -= outer.top - top;
+      else if (bottom > outer.bottom) list.scrollTop += bottom - outer.bottom;
+    } else if (!selected && this.following) list.scrollTop = list.scrollHeight;
+    this.shading.look(this.store, this.chips);
   }
 
   /** When the user scrolls up, following stops until they come back to the end. */
@@ -230,6 +230,7 @@ class Pane {
       this.scrollTop = this.list.scrollTop;
       if (this.atEnd()) this.following = true;
       else if (up && this.byHand && this.store.playhead.token === null) this.following = false;
+      this.shading.look(this.store, this.chips);
     });
     this.list.addEventListener("scrollend", () => {
       this.byHand = false;
@@ -248,13 +249,16 @@ function tipOf(token: Token): string {
   return (isStart(token) ? start : "") + facts.join(" · ");
 }
 
-/** Shades the tokens at which a feature fired: the hovered one, else the chosen one. */
+/**
+ * Shades the tokens at which a feature fired: the hovered one, else the chosen one. Only those in
+ * view and near it are: of a common feature, a long text has thousands.
+ */
 class Shading {
-  private shaded: HTMLElement[] = [];
-  private feature: Feature | null = null;
-  /** The scale of the shades: with another one, all are drawn anew. */
-  private scale = 0;
-  private done = 0;
+  /** The first and the last token near the view. */
+  private near: readonly [number, number] = [0, Infinity];
+  /** Each shaded chip's share of full strength, as drawn. */
+  private drawn = new Map<HTMLElement, string>();
+  private hue = "";
 
   constructor(
     private readonly list: HTMLElement,
@@ -262,37 +266,68 @@ class Shading {
   ) {}
 
   restart(): void {
-    this.shaded = [];
-    this.done = 0;
+    this.near = [0, Infinity];
+    this.drawn.clear();
+  }
+
+  /** The text has been laid out, or scrolled: reads what is in view, and as much on each side. */
+  look(store: Store, chips: readonly HTMLElement[]): void {
+    const { top, bottom, height } = this.list.getBoundingClientRect();
+    const first = chipAt(this.list, top - height) ?? 0;
+    const last = chipAt(this.list, bottom + height) ?? Infinity;
+    if (first === this.near[0] && last === this.near[1]) return;
+    this.near = [first, last];
+    this.update(store, chips);
   }
 
   update(store: Store, chips: readonly HTMLElement[]): void {
     const feature = store.attended;
-    const scale = feature ? Math.max(feature.peak, feature.knownMax ?? 0) : 0;
-    if (feature !== this.feature || scale !== this.scale) {
-      [this.feature, this.scale] = [feature, scale];
-      for (const chip of this.shaded) unshade(chip);
-      this.restart();
-      if (feature) this.setHue(store, feature);
+    const before = this.drawn;
+    this.drawn = new Map();
+    if (feature) {
+      this.setHue(css(hueAmong(store.sourceIds(), feature.source)));
+      const [first, last] = this.near;
+      const { session } = store;
+      const { at, activation } = session.firingsOf(feature, this.branch);
+      const scale = session.scaleOf(feature);
+      for (let i = firstFrom(at, first); i < at.length && (at[i] ?? 0) <= last; i += 1) {
+        const chip = chips[at[i] ?? -1];
+        if (!chip) continue;
+        const share = strength(activation[i] ?? 0, scale).toFixed(2);
+        this.drawn.set(chip, share);
+        if (!before.has(chip)) chip.classList.add("fired");
+        if (before.get(chip) !== share) chip.style.setProperty("--fired", share);
+      }
     }
-    if (!feature) return;
-    const { at, activation } = store.session.firingsOf(feature, this.branch);
-    for (; this.done < at.length; this.done += 1) {
-      const chip = chips[at[this.done] ?? -1];
-      const share = store.session.strengthOf(feature, activation[this.done] ?? 0);
-      if (!chip) continue;
-      chip.classList.add("fired");
-      chip.style.setProperty("--fired", share.toFixed(2));
-      this.shaded.push(chip);
+    for (const chip of before.keys()) {
+      if (this.drawn.has(chip)) continue;
+      chip.classList.remove("fired");
+      chip.style.removeProperty("--fired");
     }
   }
 
-  private setHue(store: Store, { source }: Feature): void {
-    this.list.style.setProperty("--hue", css(hueAmong(store.sourceIds(), source)));
+  /** Set only where it differs: the style of every chip depends on it. */
+  private setHue(hue: string): void {
+    if (hue !== this.hue) this.list.style.setProperty("--hue", hue);
+    this.hue = hue;
   }
 }
 
-function unshade(chip: HTMLElement): void {
-  chip.classList.remove("fired");
-  chip.style.removeProperty("--fired");
+/** The index of the first chip that ends below a height of the window, if there is one. */
+function chipAt(list: HTMLElement, y: number): number | undefined {
+  const block = firstBelow(list, y);
+  // After its last chip, a block may have an empty line.
+  const chip = block && (firstBelow(block, y) ?? block.lastElementChild);
+  return chip instanceof HTMLElement ? Number(chip.dataset.index) : undefined;
+}
+
+/** The first child that ends below a height: few are asked, and none within a child. */
+function firstBelow({ children }: Element, y: number): Element | undefined {
+  let [low, high] = [0, children.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((children[middle]?.getBoundingClientRect().bottom ?? 0) <= y) low = middle + 1;
+    else high = middle;
+  }
+  return children[low];
 }

@@ -1,6 +1,7 @@
 /** The timeline: all tokens of a generation on one strip, to scrub and to play. */
 import { hueAmong, rgbOf, themed } from "../graph/palette";
 import type { Feature } from "../state/feature";
+import { strength } from "../state/light";
 import type { Token } from "../state/log";
 import type { Session } from "../state/session";
 import { follow } from "../state/signals";
@@ -36,6 +37,8 @@ export class Timeline {
     });
     this.listen();
     follow(this.update);
+    // A hover changes the strip alone.
+    follow(() => this.strip.show(this.track()));
   }
 
   private listen(): void {
@@ -55,7 +58,6 @@ export class Timeline {
   private readonly update = (): void => {
     const { store } = this;
     const { at, length, playing, followsLive, speed, token } = store.playhead;
-    this.strip.show(this.track());
     const moving = playing || followsLive;
     setText(this.playButton, moving ? "Pause" : "Play");
     this.playButton.classList.toggle("moving", moving);
@@ -92,10 +94,10 @@ export class Timeline {
     if (!feature) {
       // The strongest activation of any, in no source's hue.
       const neutral = rgbOf(themed("quiet"));
-      return { ...common, values: this.levels.follow(store), hue: () => neutral };
+      return { ...common, values: this.levels.follow(store), hue: neutral };
     }
     const hue = hueAmong(store.sourceIds(), feature.source);
-    return { ...common, values: sharesOf(session, feature), hue: () => hue };
+    return { ...common, values: sharesOf(session, feature), hue };
   }
 }
 
@@ -103,9 +105,10 @@ export class Timeline {
 export function sharesOf(session: Session, feature: Feature): Float32Array {
   const shares = new Float32Array(session.tokens.length);
   const { at, activation } = session.firingsOf(feature);
-  for (const [i, index] of at.entries()) {
-    shares[index] = session.strengthOf(feature, activation[i] ?? 0);
-  }
+  const scale = session.scaleOf(feature);
+  at.forEach((index, i) => {
+    shares[index] = strength(activation[i] ?? 0, scale);
+  });
   return shares;
 }
 

@@ -82,7 +82,11 @@ export class Blocks {
   /** The next token begins a new block. */
   private full = false;
 
-  constructor(private readonly list: HTMLElement) {}
+  /** `begun` is told of each new block. */
+  constructor(
+    private readonly list: HTMLElement,
+    private readonly begun: (block: HTMLElement) => void,
+  ) {}
 
   clear(): void {
     this.list.replaceChildren();
@@ -112,6 +116,7 @@ export class Blocks {
     if (seam && typeof nodes[0] === "string") this.block?.append(nodes.shift() ?? "");
     this.block = h("div", { class: "block", role: "none" });
     this.list.append(this.block);
+    this.begun(this.block);
     this.count = 0;
   }
 }

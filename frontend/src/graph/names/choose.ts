@@ -1,8 +1,7 @@
 /** Which nodes get a name, the most important first, and when names are chosen anew. */
 import { type Feature, thoughtOf } from "../../state/feature";
-import { strongest } from "../../state/query";
 import { namedBy } from "../../state/edits";
-import { editsInForce, type Store, tokenOf } from "../../state/store";
+import { editsInForce, type Store } from "../../state/store";
 import type { Lights } from "../lights";
 import type { OnScreen, Projector } from "../pick";
 import { Labels } from "./draw";
@@ -100,10 +99,7 @@ export class Captions {
 
   /** The first features of the list beside the text. */
   private leads(): number[] {
-    const { session } = this.store;
-    const token = tokenOf(this.store);
-    const active = (token?.active ?? []).filter(({ feature }) => this.store.passes(feature));
-    return strongest(session, active, LEADS).map(({ feature }) => feature.index);
+    return this.store.strongest.slice(0, LEADS).map(({ feature }) => feature.index);
   }
 
   /** The features that edits in force at the token on show name. */

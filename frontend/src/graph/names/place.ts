@@ -67,7 +67,8 @@ export function placeLabels(
     for (const side of sides) {
       const box = boxAt(candidate, side);
       if (!inside(box, stage) || taken.some((other) => overlap(box, other, AIR))) continue;
-      const hidden = lights.filter((light) => overlap(box, light, 0)).length;
+      let hidden = 0;
+      for (const light of lights) if (overlap(box, light, 0)) hidden += 1;
       if (hidden >= least) continue;
       least = hidden;
       best = { box, side };
