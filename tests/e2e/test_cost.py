@@ -59,7 +59,7 @@ async def test_a_token_and_a_hover_cost_little_however_long_the_text_is(
             await gateway.emit(frame)
             await pages.wait_for(page, f"a.tokenCount === {5001 + i}")
             await pages.painted(page)
-    # 4 is the aim: laying out the text within the script, to scroll it, is in the rest.
+    # 4 is the aim; 4.8 to 5.6 is reached, about 2 of it in the graph and 2 in the other views.
     await check(page, "a token at 5,000 tokens", spent[0] - waiting[0], 6)
     async with script_ms(page) as spent:
         await page.evaluate(
@@ -74,8 +74,8 @@ async def test_a_token_and_a_hover_cost_little_however_long_the_text_is(
             }""",
             TIMES,
         )
-    # 2 is the aim: shading all of 5,000 tokens, where some of these features fire, is the rest.
-    await check(page, "a hover", spent[0], 18)
+    # 2 is the aim; 2.0 to 2.2 is reached.
+    await check(page, "a hover", spent[0], 2.5)
 
 
 async def test_a_frame_of_a_turning_camera_costs_little(
