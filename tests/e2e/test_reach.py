@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Locator, Page, expect
@@ -28,9 +29,9 @@ def dial(page: Page) -> Locator:
     return page.get_by_label("Chosen feature").get_by_role("group", name="Turn this feature")
 
 
-async def generated(gateway: Gateway, open_page: Opener, query: str = "", **options: str) -> Page:
+async def generated(gateway: Gateway, open_page: Opener, **options: Any) -> Page:
     """A page that shows a short generation, and has chosen the feature that the tests edit."""
-    page = await open_page(f"{gateway.url}/?feature={SOURCE}/{FEATURE}{query}", **options)
+    page = await open_page(f"{gateway.url}/?feature={SOURCE}/{FEATURE}", **options)
     await pages.set_knobs(page, {"Max tokens": 12})
     await page.locator("summary").click()
     await pages.generate(page)

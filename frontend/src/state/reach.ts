@@ -48,7 +48,13 @@ export class Reach {
     return this.refusal.value;
   }
 
-  /** Whether another feature may be edited. */
+  /** Whether a running generation has them. */
+  get inForce(): boolean {
+    const { running } = this;
+    return running !== null && sameEdits(this.edits, inForce(running));
+  }
+
+  /** Whether no other feature may be edited. */
   get full(): boolean {
     return this.edits.length >= MOST_EDITS;
   }
@@ -83,8 +89,9 @@ export class Reach {
     else if (run === null) return;
     else if (frame.type === "started") this.begin(run);
     else if (frame.type === "edited" && frame.branch === run.editable) {
+      const answered = this.unanswered > 0;
       this.unanswered = Math.max(0, this.unanswered - 1);
-      if (this.unanswered === 0) this.adopt(frame.edits);
+      if (this.unanswered === 0 && (answered || !this.own)) this.adopt(frame.edits);
     }
   }
 

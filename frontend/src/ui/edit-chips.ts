@@ -79,7 +79,8 @@ export class EditChips {
   private sayWhen(): string {
     const { store } = this;
     if (!this.mayChange) return store.playhead.token ? REACH.inForceHere : REACH.inForce;
-    return isBusy(store) ? REACH.inForce : REACH.next;
+    if (!isBusy(store)) return REACH.next;
+    return store.reach.inForce ? REACH.inForce : REACH.notYet;
   }
 
   /** The cross takes an edit away; the name chooses its feature. */

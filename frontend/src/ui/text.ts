@@ -125,7 +125,7 @@ class Pane {
     const words = store.session.width > 1 ? branchWords(store, this.branch) : "";
     name.hidden = words === "";
     name.setAttribute("aria-pressed", String(this.isChosen));
-    name.title = REACH.choose;
+    name.title = `${words}. ${REACH.choose}`;
     setText(name, this.isChosen ? `${words} · ${REACH.onShow}` : words);
   }
 

@@ -130,6 +130,7 @@ export const REACH = {
   edits: "Edits",
   inForce: "in force",
   inForceHere: "in force at this token",
+  notYet: "not in force yet",
   next: "from the next Generate on",
   twin: "Beside the untouched twin",
   twinHelp:
