@@ -154,7 +154,8 @@ async def test_a_feature_is_found_by_its_index(open_page: Opener, gateway: Gatew
     # One that has not fired can be looked up, too.
     unseen = max(set(range(1024)) - ids)
     await find(page).fill(str(unseen))
-    await expect(page.get_by_role("option").first).to_contain_text("not seen yet")
+    options = page.get_by_role("option").filter(has_text=f"#{unseen}")
+    await expect(options.first).to_contain_text("not seen yet")
     await find(page).press("Enter")
     await expect(page.get_by_label("Chosen feature")).to_contain_text(f"#{unseen}")
     await expect(page.get_by_label("Chosen feature")).to_contain_text("Fired at0 of 45 tokens")
