@@ -3,21 +3,12 @@ import { judgeOf, parseFilter } from "../src/state/filters";
 import { Store } from "../src/state/store";
 import { firstLine, knowsExamples, rowState } from "../src/ui/help";
 import { BUNDLED_MODEL, EXAMPLES, FILTERS } from "../src/words/en";
-import type { ModelInfo } from "../src/wire/model";
 import type { Frame } from "../src/wire/types";
-import { finished, started } from "./frames";
+import { finished, modelInfo, started } from "./frames";
 
 function live(model = BUNDLED_MODEL): Store {
   const store = new Store();
-  const info: ModelInfo = {
-    model,
-    models: [],
-    sources: [],
-    params: {},
-    maxPromptCharacters: null,
-    maxAlternatives: 0,
-    paced: false,
-  };
+  const info = modelInfo({ model });
   store.set({ backend: { state: "ready", model: info }, connection: { state: "open" } });
   return store;
 }

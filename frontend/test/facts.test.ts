@@ -2,20 +2,13 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Facts } from "../src/net/backend";
 import type { Filter } from "../src/state/filters";
 import { Store } from "../src/state/store";
-import type { ModelInfo } from "../src/wire/model";
-import { feature, SOURCE, started, token } from "./frames";
+import { feature, modelInfo, SOURCE, started, token } from "./frames";
 
-const MODEL: ModelInfo = {
-  model: "axon-demo",
-  models: [],
+const MODEL = modelInfo({
   sources: [
     { id: SOURCE, hook: "", layer: 2, width: 99, architecture: "topk", neuronpedia_url: null },
   ],
-  params: {},
-  maxPromptCharacters: null,
-  maxAlternatives: 0,
-  paced: false,
-};
+});
 const DENSE: Filter = { kind: "density", low: 0, high: 0.1 };
 /** Longer than any pause between queries. */
 const ROUND_MS = 15_000;

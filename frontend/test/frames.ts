@@ -3,9 +3,24 @@ import type { Feature } from "../src/state/feature";
 import { FLOOR, lightsAt } from "../src/state/light";
 import type { Session } from "../src/state/session";
 import { Store } from "../src/state/store";
+import type { ModelInfo } from "../src/wire/model";
 import type { Branch, Frame, WireFeature } from "../src/wire/types";
 
 export const SOURCE = "axon-demo/2-res";
+
+/** What a service says of its model, as far as a test does not say otherwise. */
+export function modelInfo(more: Partial<ModelInfo> = {}): ModelInfo {
+  return {
+    model: "axon-demo",
+    models: [],
+    sources: [],
+    params: {},
+    maxPromptCharacters: null,
+    maxAlternatives: 0,
+    paced: false,
+    ...more,
+  };
+}
 
 export function feature(
   id: number,

@@ -4,7 +4,7 @@ import { Live } from "../src/net/live";
 import { Store } from "../src/state/store";
 import type { Frame } from "../src/wire/types";
 import { isBusy, statusOf } from "../src/words/status";
-import { error, finished, started, token } from "./frames";
+import { error, finished, modelInfo, started, token } from "./frames";
 
 const sockets: FakeSocket[] = [];
 
@@ -155,15 +155,7 @@ describe("a recording on show", () => {
     store.set({
       backend: {
         state: "ready",
-        model: {
-          model: "m",
-          models: [],
-          sources: [],
-          params: {},
-          maxPromptCharacters: null,
-          maxAlternatives: 0,
-          paced: false,
-        },
+        model: modelInfo(),
       },
     });
     expect(statusOf(store).text).toBe("Generating");

@@ -1,19 +1,10 @@
 import { expect, it } from "vitest";
 import { type Answer, ModelWatch } from "../src/net/backend";
 import type { Backend } from "../src/state/store";
-import type { ModelInfo } from "../src/wire/model";
+import { modelInfo } from "./frames";
 
 function ready(model: string): Answer {
-  const info: ModelInfo = {
-    model,
-    models: [],
-    sources: [],
-    params: {},
-    maxPromptCharacters: null,
-    maxAlternatives: 0,
-    paced: false,
-  };
-  return { state: "ready", model: info };
+  return { state: "ready", model: modelInfo({ model }) };
 }
 
 function setup(...answers: Answer[]) {

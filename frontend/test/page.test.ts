@@ -12,7 +12,7 @@ import { TextView } from "../src/ui/text";
 import { Tip } from "../src/ui/tip";
 import type { ModelInfo } from "../src/wire/model";
 import type { Frame } from "../src/wire/types";
-import { feature, finished, SOURCE, started, token } from "./frames";
+import { feature, finished, modelInfo, SOURCE, started, token } from "./frames";
 import { openDocument, press } from "./page";
 
 const ROOM: Frame = {
@@ -39,15 +39,10 @@ function model(...models: string[]): ModelInfo {
     default: "0.8",
     integer: false,
   };
-  return {
-    model: "m",
+  return modelInfo({
     models: models.map((name) => ({ model: name, ready: true })),
-    sources: [],
     params: { temperature },
-    maxPromptCharacters: null,
-    maxAlternatives: 0,
-    paced: false,
-  };
+  });
 }
 
 function element(selector: string): HTMLElement {

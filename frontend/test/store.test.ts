@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { follow, signal, touch } from "../src/state/signals";
 import { Store } from "../src/state/store";
-import type { ModelInfo } from "../src/wire/model";
 import type { Frame } from "../src/wire/types";
-import { feature, SOURCE, started, streamed, token } from "./frames";
+import { feature, modelInfo, SOURCE, started, streamed, token } from "./frames";
 
 function serving(...ids: string[]): Store {
   const store = new Store();
@@ -15,15 +14,7 @@ function serving(...ids: string[]): Store {
     architecture: "topk",
     neuronpedia_url: null,
   }));
-  const model: ModelInfo = {
-    model: "m",
-    sources,
-    models: [],
-    params: {},
-    maxPromptCharacters: null,
-    maxAlternatives: 0,
-    paced: false,
-  };
+  const model = modelInfo({ sources });
   store.set({ backend: { state: "ready", model } });
   return store;
 }

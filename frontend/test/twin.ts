@@ -2,7 +2,7 @@
 import { featureKey } from "../src/state/feature";
 import { Store } from "../src/state/store";
 import type { Branch, Edit, EditRequest, Frame, TokenFrame } from "../src/wire/types";
-import { feature, SOURCE, started, token } from "./frames";
+import { feature, modelInfo, SOURCE, started, token } from "./frames";
 
 export const KEY = featureKey(SOURCE, 7);
 export const FEATURE = { source: SOURCE, id: 7 };
@@ -43,15 +43,7 @@ export function page(...frames: Frame[]): { store: Store; sent: EditRequest[] } 
 
 export function ready(store: Store): void {
   const facts = { hook: "", width: 99, architecture: "", neuronpedia_url: null };
-  const model = {
-    model: "axon-demo",
-    models: [],
-    sources: [{ id: SOURCE, layer: 2, ...facts }],
-    params: {},
-    maxPromptCharacters: null,
-    maxAlternatives: 0,
-    paced: false,
-  };
+  const model = modelInfo({ sources: [{ id: SOURCE, layer: 2, ...facts }] });
   store.set({ backend: { state: "ready", model } });
 }
 

@@ -1,21 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { Store } from "../src/state/store";
-import type { ModelInfo } from "../src/wire/model";
 import type { Frame } from "../src/wire/types";
 import { ADVICE, ITS_OWN_WORDS } from "../src/words/en";
 import { bannerOf, connectionOf, progressOf, sayProblem, statusOf } from "../src/words/status";
-import { error, feature, finished, replayed, started, token } from "./frames";
+import { error, feature, finished, modelInfo, replayed, started, token } from "./frames";
 import { CODES } from "./golden";
 
-const MODEL: ModelInfo = {
-  model: "axon-demo",
-  models: [],
-  sources: [],
-  params: {},
-  maxPromptCharacters: null,
-  maxAlternatives: 0,
-  paced: false,
-};
+const MODEL = modelInfo();
 
 function live(...frames: Frame[]): Store {
   const store = new Store();
