@@ -259,6 +259,24 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
             await abort(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return messages.from_feature(feature)
 
+    async def Explain(
+        self,
+        request: pb.ExplainRequest,
+        context: grpc.aio.ServicerContext[pb.ExplainRequest, pb.ExplainResponse],
+    ) -> AsyncIterator[pb.ExplainResponse]:
+        """Not there yet."""
+        await abort(context, grpc.StatusCode.UNIMPLEMENTED, "Explain is not implemented")
+        yield pb.ExplainResponse()
+
+    async def GetMap(
+        self,
+        request: pb.GetMapRequest,
+        context: grpc.aio.ServicerContext[pb.GetMapRequest, pb.GetMapResponse],
+    ) -> AsyncIterator[pb.GetMapResponse]:
+        """Not there yet."""
+        await abort(context, grpc.StatusCode.UNIMPLEMENTED, "GetMap is not implemented")
+        yield pb.GetMapResponse()
+
     async def _ready(self, context: grpc.aio.ServicerContext[Any, Any]) -> Ready:
         if self.ready is None:
             await abort(context, grpc.StatusCode.UNAVAILABLE, self.unavailable)

@@ -124,6 +124,7 @@ class GenerateRequest(_message.Message):
     BRANCHES_FIELD_NUMBER: _builtins.int
     PACE_FIELD_NUMBER: _builtins.int
     ALTERNATIVES_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
     """Text to continue; UTF-8, not empty. Tokenised with the model's own tokenizer;
     BOS is prepended when the sources were trained with it, also if the text
@@ -160,6 +161,12 @@ class GenerateRequest(_message.Message):
         one without edits. Together they take as many slots and start together.
         """
 
+    @_builtins.property
+    def explain(self) -> Global___ExplainOptions:
+        """Asks for the causes of each generated token: `effects` follow it when the server
+        has room, and never delay a token. Unset: none.
+        """
+
     def __init__(
         self,
         *,
@@ -170,10 +177,11 @@ class GenerateRequest(_message.Message):
         branches: _abc.Iterable[Global___Branch] | None = ...,
         pace: _builtins.float | None = ...,
         alternatives: _builtins.int | None = ...,
+        explain: Global___ExplainOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives", "_max_tokens", b"_max_tokens", "_pace", b"_pace", "alternatives", b"alternatives", "features", b"features", "max_tokens", b"max_tokens", "pace", b"pace", "sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives", "_max_tokens", b"_max_tokens", "_pace", b"_pace", "alternatives", b"alternatives", "explain", b"explain", "features", b"features", "max_tokens", b"max_tokens", "pace", b"pace", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives", "_max_tokens", b"_max_tokens", "_pace", b"_pace", "alternatives", b"alternatives", "branches", b"branches", "features", b"features", "max_tokens", b"max_tokens", "pace", b"pace", "prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives", "_max_tokens", b"_max_tokens", "_pace", b"_pace", "alternatives", b"alternatives", "branches", b"branches", "explain", b"explain", "features", b"features", "max_tokens", b"max_tokens", "pace", b"pace", "prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__alternatives: _TypeAlias = _typing.Literal["alternatives"]  # noqa: Y015
     _WhichOneofArgType__alternatives: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives"]  # noqa: Y015
@@ -503,6 +511,7 @@ class GenerateResponse(_message.Message):
     FINISHED_FIELD_NUMBER: _builtins.int
     EDITED_FIELD_NUMBER: _builtins.int
     BRANCH_ENDED_FIELD_NUMBER: _builtins.int
+    TOKEN_EFFECTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def queued(self) -> Global___Queued:
         """The request waits for a slot."""
@@ -527,6 +536,10 @@ class GenerateResponse(_message.Message):
     def branch_ended(self) -> Global___BranchEnded:
         """One of several branches ended; the others go on."""
 
+    @_builtins.property
+    def token_effects(self) -> Global___TokenEffects:
+        """Causes of a generated token, or why there are none."""
+
     def __init__(
         self,
         *,
@@ -536,12 +549,13 @@ class GenerateResponse(_message.Message):
         finished: Global___Finished | None = ...,
         edited: Global___Edited | None = ...,
         branch_ended: Global___BranchEnded | None = ...,
+        token_effects: Global___TokenEffects | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["branch_ended", b"branch_ended", "edited", b"edited", "event", b"event", "finished", b"finished", "queued", b"queued", "started", b"started", "tokens", b"tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["branch_ended", b"branch_ended", "edited", b"edited", "event", b"event", "finished", b"finished", "queued", b"queued", "started", b"started", "token_effects", b"token_effects", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_ended", b"branch_ended", "edited", b"edited", "event", b"event", "finished", b"finished", "queued", b"queued", "started", b"started", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_ended", b"branch_ended", "edited", b"edited", "event", b"event", "finished", b"finished", "queued", b"queued", "started", b"started", "token_effects", b"token_effects", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["queued", "started", "tokens", "finished", "edited", "branch_ended"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["queued", "started", "tokens", "finished", "edited", "branch_ended", "token_effects"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -1119,6 +1133,7 @@ class Limits(_message.Message):
     MAX_BRANCHES_FIELD_NUMBER: _builtins.int
     MAX_EDITS_FIELD_NUMBER: _builtins.int
     MAX_ALTERNATIVES_FIELD_NUMBER: _builtins.int
+    MAX_REMOVALS_FIELD_NUMBER: _builtins.int
     context_length: _builtins.int
     """Tokens of prompt and continuation together."""
     max_prompt_characters: _builtins.int
@@ -1139,6 +1154,8 @@ class Limits(_message.Message):
     """Edits of a branch."""
     max_alternatives: _builtins.int
     """Likeliest next tokens of a position."""
+    max_removals: _builtins.int
+    """Removals that Explain tries for one token. 0: this server does not explain."""
     def __init__(
         self,
         *,
@@ -1151,10 +1168,11 @@ class Limits(_message.Message):
         max_branches: _builtins.int = ...,
         max_edits: _builtins.int = ...,
         max_alternatives: _builtins.int = ...,
+        max_removals: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_bytes", b"cache_bytes", "context_length", b"context_length", "max_alternatives", b"max_alternatives", "max_branches", b"max_branches", "max_edits", b"max_edits", "max_features", b"max_features", "max_prompt_characters", b"max_prompt_characters", "max_queue", b"max_queue", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_bytes", b"cache_bytes", "context_length", b"context_length", "max_alternatives", b"max_alternatives", "max_branches", b"max_branches", "max_edits", b"max_edits", "max_features", b"max_features", "max_prompt_characters", b"max_prompt_characters", "max_queue", b"max_queue", "max_removals", b"max_removals", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1299,6 +1317,8 @@ class GetFeatureResponse(_message.Message):
     PROMOTED_FIELD_NUMBER: _builtins.int
     SUPPRESSED_FIELD_NUMBER: _builtins.int
     NEIGHBORS_FIELD_NUMBER: _builtins.int
+    KIN_FIELD_NUMBER: _builtins.int
+    EXAMPLES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def promoted(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenEffect]:
         """Tokens whose logits the feature raises most, strongest first."""
@@ -1313,20 +1333,96 @@ class GetFeatureResponse(_message.Message):
         and only those with a cosine above 0.
         """
 
+    @_builtins.property
+    def kin(self) -> _containers.RepeatedCompositeFieldContainer[Global___Kin]:
+        """Of each other source that writes to the same residual stream, the feature with
+        the most similar decoder row, in the order of GetModelResponse.sources.
+        """
+
+    @_builtins.property
+    def examples(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureExample]:
+        """Texts that activate it most, strongest first, where they are known."""
+
     def __init__(
         self,
         *,
         promoted: _abc.Iterable[Global___TokenEffect] | None = ...,
         suppressed: _abc.Iterable[Global___TokenEffect] | None = ...,
         neighbors: _abc.Iterable[Global___FeatureNeighbor] | None = ...,
+        kin: _abc.Iterable[Global___Kin] | None = ...,
+        examples: _abc.Iterable[Global___FeatureExample] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["neighbors", b"neighbors", "promoted", b"promoted", "suppressed", b"suppressed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["examples", b"examples", "kin", b"kin", "neighbors", b"neighbors", "promoted", b"promoted", "suppressed", b"suppressed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetFeatureResponse: _TypeAlias = GetFeatureResponse  # noqa: Y015
+
+@_typing.final
+class Kin(_message.Message):
+    """Kin is the feature of another source that is most like this one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    COSINE_FIELD_NUMBER: _builtins.int
+    MUTUAL_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """Source id, as in GetModel."""
+    feature: _builtins.int
+    """Feature index in that source."""
+    cosine: _builtins.float
+    """Cosine similarity of the decoder rows, -1 to 1."""
+    mutual: _builtins.bool
+    """Whether this feature is also the most like that one in its own source."""
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        feature: _builtins.int = ...,
+        cosine: _builtins.float = ...,
+        mutual: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cosine", b"cosine", "feature", b"feature", "mutual", b"mutual", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Kin: _TypeAlias = Kin  # noqa: Y015
+
+@_typing.final
+class FeatureExample(_message.Message):
+    """FeatureExample is a piece of text in which a feature was active."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKENS_FIELD_NUMBER: _builtins.int
+    ACTIVATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Texts of its tokens, in order."""
+
+    @_builtins.property
+    def activations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The feature's activation at each token, in the SAE's units."""
+
+    def __init__(
+        self,
+        *,
+        tokens: _abc.Iterable[_builtins.str] | None = ...,
+        activations: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activations", b"activations", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeatureExample: _TypeAlias = FeatureExample  # noqa: Y015
 
 @_typing.final
 class TokenEffect(_message.Message):
@@ -1388,3 +1484,871 @@ class FeatureNeighbor(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FeatureNeighbor: _TypeAlias = FeatureNeighbor  # noqa: Y015
+
+@_typing.final
+class ExplainOptions(_message.Message):
+    """ExplainOptions says which removals are tried."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCES_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    limit: _builtins.int
+    """Most removals to try, 1 up to Limits.max_removals. Unset: 64. If more features
+    are active, those with the largest |gradient x activation| are tried.
+    """
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sources whose features are candidates, by id as in GetModel. Empty: all that can
+        be edited.
+        """
+
+    def __init__(
+        self,
+        *,
+        sources: _abc.Iterable[_builtins.str] | None = ...,
+        limit: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit", "sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+
+Global___ExplainOptions: _TypeAlias = ExplainOptions  # noqa: Y015
+
+@_typing.final
+class TokenChoice(_message.Message):
+    """TokenChoice names one token."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    token_id: _builtins.int
+    """The tokenizer's id."""
+    text: _builtins.str
+    """A text that is exactly one token, its leading space included."""
+    def __init__(
+        self,
+        *,
+        token_id: _builtins.int = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "text", b"text", "token_id", b"token_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "text", b"text", "token_id", b"token_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_choice: _TypeAlias = _typing.Literal["token_id", "text"]  # noqa: Y015
+    _WhichOneofArgType_choice: _TypeAlias = _typing.Literal["choice", b"choice"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_choice) -> _WhichOneofReturnType_choice | None: ...
+
+Global___TokenChoice: _TypeAlias = TokenChoice  # noqa: Y015
+
+@_typing.final
+class ExplainRequest(_message.Message):
+    """ExplainRequest asks why a token came. Exactly one of `prompt` and `token_ids` is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    TOKEN_IDS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    RIVAL_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    prompt: _builtins.str
+    """Text, tokenised as GenerateRequest.prompt."""
+    position: _builtins.int
+    """Position of the token to explain: 1 up to the number of tokens, which is the
+    position after the last. Only what comes before it is read. Unset: after the last.
+    """
+    @_builtins.property
+    def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The tokens of a text or of a generation as they are; nothing is prepended."""
+
+    @_builtins.property
+    def target(self) -> Global___TokenChoice:
+        """The token to explain. Unset: the one at `position`; after the last, the likeliest."""
+
+    @_builtins.property
+    def rival(self) -> Global___TokenChoice:
+        """The token it is compared with. Unset: the likeliest other one."""
+
+    @_builtins.property
+    def options(self) -> Global___ExplainOptions:
+        """Which removals are tried."""
+
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureEdit]:
+        """Edits in force while all of it is measured, removals apart."""
+
+    @_builtins.property
+    def path(self) -> Global___Removal:
+        """Also report what this removal does to features further on."""
+
+    def __init__(
+        self,
+        *,
+        prompt: _builtins.str = ...,
+        token_ids: _abc.Iterable[_builtins.int] | None = ...,
+        position: _builtins.int | None = ...,
+        target: Global___TokenChoice | None = ...,
+        rival: Global___TokenChoice | None = ...,
+        options: Global___ExplainOptions | None = ...,
+        edits: _abc.Iterable[Global___FeatureEdit] | None = ...,
+        path: Global___Removal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "options", b"options", "path", b"path", "position", b"position", "rival", b"rival", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "edits", b"edits", "options", b"options", "path", b"path", "position", b"position", "prompt", b"prompt", "rival", b"rival", "target", b"target", "token_ids", b"token_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
+    _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__position) -> _WhichOneofReturnType__position | None: ...
+
+Global___ExplainRequest: _TypeAlias = ExplainRequest  # noqa: Y015
+
+@_typing.final
+class Removal(_message.Message):
+    """Removal is a feature silenced (a' = 0, the SAE's error kept)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """Source id, as in GetModel."""
+    feature: _builtins.int
+    """Feature index."""
+    position: _builtins.int
+    """Where it is silenced. Unset: at each position."""
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        feature: _builtins.int = ...,
+        position: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "feature", b"feature", "position", b"position", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
+    _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__position) -> _WhichOneofReturnType__position | None: ...
+
+Global___Removal: _TypeAlias = Removal  # noqa: Y015
+
+@_typing.final
+class ExplainResponse(_message.Message):
+    """ExplainResponse is one event of an explanation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STARTED_FIELD_NUMBER: _builtins.int
+    EFFECTS_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def started(self) -> Global___ExplainStarted:
+        """The text has been read once, and the candidates are chosen."""
+
+    @_builtins.property
+    def effects(self) -> Global___Effects:
+        """Measured removals, in the order in which they were measured."""
+
+    @_builtins.property
+    def path(self) -> Global___Path:
+        """What ExplainRequest.path does further on."""
+
+    @_builtins.property
+    def summary(self) -> Global___ExplainSummary:
+        """Everything measured; nothing follows."""
+
+    def __init__(
+        self,
+        *,
+        started: Global___ExplainStarted | None = ...,
+        effects: Global___Effects | None = ...,
+        path: Global___Path | None = ...,
+        summary: Global___ExplainSummary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effects", b"effects", "event", b"event", "path", b"path", "started", b"started", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effects", b"effects", "event", b"event", "path", b"path", "started", b"started", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "effects", "path", "summary"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___ExplainResponse: _TypeAlias = ExplainResponse  # noqa: Y015
+
+@_typing.final
+class ExplainStarted(_message.Message):
+    """ExplainStarted says what is explained."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    RIVAL_FIELD_NUMBER: _builtins.int
+    LOGIT_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    TRIED_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model's id, as in GetModel."""
+    position: _builtins.int
+    """Position of the token that is explained."""
+    logit: _builtins.float
+    """Logit of the target less that of the rival before any removal, no unit."""
+    active: _builtins.int
+    """Active features, counted at each position: all that could be tried."""
+    tried: _builtins.int
+    """Those that are tried."""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The sources whose features are candidates, in the order that Effect.source counts."""
+
+    @_builtins.property
+    def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___Token]:
+        """The tokens that were read, without features."""
+
+    @_builtins.property
+    def target(self) -> Global___Alternative:
+        """The token that is explained, with its log-probability before any removal."""
+
+    @_builtins.property
+    def rival(self) -> Global___Alternative:
+        """The token it is compared with."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        sources: _abc.Iterable[_builtins.str] | None = ...,
+        tokens: _abc.Iterable[Global___Token] | None = ...,
+        position: _builtins.int = ...,
+        target: Global___Alternative | None = ...,
+        rival: Global___Alternative | None = ...,
+        logit: _builtins.float = ...,
+        active: _builtins.int = ...,
+        tried: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rival", b"rival", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "logit", b"logit", "model", b"model", "position", b"position", "rival", b"rival", "sources", b"sources", "target", b"target", "tokens", b"tokens", "tried", b"tried"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainStarted: _TypeAlias = ExplainStarted  # noqa: Y015
+
+@_typing.final
+class Effects(_message.Message):
+    """Effects holds measured removals."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EFFECTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def effects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Effect]:
+        """The removals."""
+
+    def __init__(
+        self,
+        *,
+        effects: _abc.Iterable[Global___Effect] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effects", b"effects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Effects: _TypeAlias = Effects  # noqa: Y015
+
+@_typing.final
+class Effect(_message.Message):
+    """Effect is what silencing one feature does to the token."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    ACTIVATION_FIELD_NUMBER: _builtins.int
+    LOGPROB_FIELD_NUMBER: _builtins.int
+    LOGIT_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Where the feature was silenced. Unset: at each position where it is active."""
+    source: _builtins.int
+    """Index into ExplainStarted.sources."""
+    feature: _builtins.int
+    """Feature index."""
+    activation: _builtins.float
+    """Its activation there, in the SAE's units; the largest one if position is unset."""
+    logprob: _builtins.float
+    """Change of the target's log-probability: below 0 if the feature spoke for it."""
+    logit: _builtins.float
+    """Change of the target's logit less the rival's."""
+    def __init__(
+        self,
+        *,
+        position: _builtins.int | None = ...,
+        source: _builtins.int = ...,
+        feature: _builtins.int = ...,
+        activation: _builtins.float = ...,
+        logprob: _builtins.float = ...,
+        logit: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "activation", b"activation", "feature", b"feature", "logit", b"logit", "logprob", b"logprob", "position", b"position", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
+    _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__position) -> _WhichOneofReturnType__position | None: ...
+
+Global___Effect: _TypeAlias = Effect  # noqa: Y015
+
+@_typing.final
+class Path(_message.Message):
+    """Path is what one removal does to the features of the next source further on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REMOVAL_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    EFFECTS_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """Id of the source whose features are listed: the next one above the removal's."""
+    @_builtins.property
+    def removal(self) -> Global___Removal:
+        """The removal."""
+
+    @_builtins.property
+    def effects(self) -> _containers.RepeatedCompositeFieldContainer[Global___PathEffect]:
+        """Features that change, largest change first."""
+
+    def __init__(
+        self,
+        *,
+        removal: Global___Removal | None = ...,
+        source: _builtins.str = ...,
+        effects: _abc.Iterable[Global___PathEffect] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["removal", b"removal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effects", b"effects", "removal", b"removal", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Path: _TypeAlias = Path  # noqa: Y015
+
+@_typing.final
+class PathEffect(_message.Message):
+    """PathEffect is how one feature further on changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Its position."""
+    feature: _builtins.int
+    """Feature index."""
+    before: _builtins.float
+    """Its activation without the removal."""
+    after: _builtins.float
+    """Its activation with the removal."""
+    def __init__(
+        self,
+        *,
+        position: _builtins.int = ...,
+        feature: _builtins.int = ...,
+        before: _builtins.float = ...,
+        after: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "feature", b"feature", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PathEffect: _TypeAlias = PathEffect  # noqa: Y015
+
+@_typing.final
+class ExplainSummary(_message.Message):
+    """ExplainSummary ends an explanation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    TRIED_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    EFFECTS_FIELD_NUMBER: _builtins.int
+    ELAPSED_NS_FIELD_NUMBER: _builtins.int
+    active: _builtins.int
+    """Active features, counted at each position."""
+    tried: _builtins.int
+    """Those that were tried."""
+    elapsed_ns: _builtins.int
+    """Wall-clock time, in nanoseconds."""
+    @_builtins.property
+    def agreement(self) -> Global___Agreement:
+        """How far gradient x activation agrees with what was measured at the single
+        positions tried. Unset if fewer than 3 were tried.
+        """
+
+    @_builtins.property
+    def effects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Effect]:
+        """All effects, the largest change of the target's log-probability first."""
+
+    def __init__(
+        self,
+        *,
+        active: _builtins.int = ...,
+        tried: _builtins.int = ...,
+        agreement: Global___Agreement | None = ...,
+        effects: _abc.Iterable[Global___Effect] | None = ...,
+        elapsed_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "agreement", b"agreement", "effects", b"effects", "elapsed_ns", b"elapsed_ns", "tried", b"tried"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainSummary: _TypeAlias = ExplainSummary  # noqa: Y015
+
+@_typing.final
+class Agreement(_message.Message):
+    """Agreement compares a linear estimate with the measurement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PEARSON_FIELD_NUMBER: _builtins.int
+    TOP_5_FIELD_NUMBER: _builtins.int
+    pearson: _builtins.float
+    """Pearson's correlation of the logit's estimated and measured change, -1 to 1."""
+    top_5: _builtins.float
+    """Share of the five strongest measured that are among the five strongest
+    estimated, 0 to 1.
+    """
+    def __init__(
+        self,
+        *,
+        pearson: _builtins.float = ...,
+        top_5: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pearson", b"pearson", "top_5", b"top_5"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Agreement: _TypeAlias = Agreement  # noqa: Y015
+
+@_typing.final
+class TokenEffects(_message.Message):
+    """TokenEffects are the causes of one generated token."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRANCH_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    RIVAL_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    branch: _builtins.int
+    """Index of the branch."""
+    position: _builtins.int
+    """Position of the token that they explain."""
+    @_builtins.property
+    def rival(self) -> Global___Alternative:
+        """The token it is compared with. Unset if it was not explained."""
+
+    @_builtins.property
+    def summary(self) -> Global___ExplainSummary:
+        """What was measured, as in Explain. Unset if the server had no room for it before
+        the generation ended. Effect.source counts Started.sources here.
+        """
+
+    def __init__(
+        self,
+        *,
+        branch: _builtins.int = ...,
+        position: _builtins.int = ...,
+        rival: Global___Alternative | None = ...,
+        summary: Global___ExplainSummary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rival", b"rival", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "position", b"position", "rival", b"rival", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenEffects: _TypeAlias = TokenEffects  # noqa: Y015
+
+@_typing.final
+class GetMapRequest(_message.Message):
+    """GetMapRequest asks for the map."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sources to return, by id as in GetModel. Empty: all that are on the map. Places
+        are the same whatever is asked for.
+        """
+
+    def __init__(
+        self,
+        *,
+        sources: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMapRequest: _TypeAlias = GetMapRequest  # noqa: Y015
+
+@_typing.final
+class GetMapResponse(_message.Message):
+    """GetMapResponse is a part of the map."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    STARTED_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
+    DISTRICTS_FIELD_NUMBER: _builtins.int
+    KIN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def progress(self) -> Global___MapProgress:
+        """The map is being made."""
+
+    @_builtins.property
+    def started(self) -> Global___MapStarted:
+        """What the map is."""
+
+    @_builtins.property
+    def places(self) -> Global___MapPlaces:
+        """Places of consecutive features of one source."""
+
+    @_builtins.property
+    def districts(self) -> Global___MapDistricts:
+        """All districts."""
+
+    @_builtins.property
+    def kin(self) -> Global___MapKin:
+        """Pairs of kin."""
+
+    def __init__(
+        self,
+        *,
+        progress: Global___MapProgress | None = ...,
+        started: Global___MapStarted | None = ...,
+        places: Global___MapPlaces | None = ...,
+        districts: Global___MapDistricts | None = ...,
+        kin: Global___MapKin | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["districts", b"districts", "kin", b"kin", "part", b"part", "places", b"places", "progress", b"progress", "started", b"started"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["districts", b"districts", "kin", b"kin", "part", b"part", "places", b"places", "progress", b"progress", "started", b"started"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["progress", "started", "places", "districts", "kin"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___GetMapResponse: _TypeAlias = GetMapResponse  # noqa: Y015
+
+@_typing.final
+class MapProgress(_message.Message):
+    """MapProgress says how far the making has come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    stage: _builtins.str
+    """What is being done, for people."""
+    done: _builtins.float
+    """Share of the whole work that is done, 0 to 1."""
+    def __init__(
+        self,
+        *,
+        stage: _builtins.str = ...,
+        done: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MapProgress: _TypeAlias = MapProgress  # noqa: Y015
+
+@_typing.final
+class MapStarted(_message.Message):
+    """MapStarted describes the map."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    KIN_DISTANCE_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model's id."""
+    hash: _builtins.str
+    """Hash of the weights it was read off, and of how: 16 hexadecimal digits."""
+    seed: _builtins.int
+    """Seed of the layout."""
+    kin_distance: _builtins.float
+    """Median distance of kin in adjacent sources, as a share of the map's width."""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___MapSource]:
+        """The sources on it, in the order that `source` counts."""
+
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        hash: _builtins.str = ...,
+        seed: _builtins.int = ...,
+        sources: _abc.Iterable[Global___MapSource] | None = ...,
+        kin_distance: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hash", b"hash", "kin_distance", b"kin_distance", "model", b"model", "seed", b"seed", "sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MapStarted: _TypeAlias = MapStarted  # noqa: Y015
+
+@_typing.final
+class MapSource(_message.Message):
+    """MapSource is one storey of the map."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    LAYER_FIELD_NUMBER: _builtins.int
+    STOREY_FIELD_NUMBER: _builtins.int
+    RECALL_FIELD_NUMBER: _builtins.int
+    APART_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Source id."""
+    width: _builtins.int
+    """Number of features."""
+    layer: _builtins.int
+    """The block that its hook point belongs to, from 0."""
+    storey: _builtins.int
+    """Height, from 0, without gaps. Sources of one storey share their plane."""
+    recall: _builtins.float
+    """Of a feature's 10 nearest by cosine, how many are among its 10 nearest in the
+    plane: the mean over its features, 0 to 1.
+    """
+    apart: _builtins.str
+    """Why its plane has nothing to do with the other storeys'; empty if it has."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        width: _builtins.int = ...,
+        layer: _builtins.int = ...,
+        storey: _builtins.int = ...,
+        recall: _builtins.float = ...,
+        apart: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apart", b"apart", "id", b"id", "layer", b"layer", "recall", b"recall", "storey", b"storey", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MapSource: _TypeAlias = MapSource  # noqa: Y015
+
+@_typing.final
+class MapPlaces(_message.Message):
+    """MapPlaces holds places of consecutive features."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    X_FIELD_NUMBER: _builtins.int
+    Y_FIELD_NUMBER: _builtins.int
+    DISTRICT_FIELD_NUMBER: _builtins.int
+    source: _builtins.int
+    """Index into MapStarted.sources."""
+    first: _builtins.int
+    """Index of the first feature."""
+    @_builtins.property
+    def x(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Places in the plane, 0 to 65535, where 65535 is the map's width."""
+
+    @_builtins.property
+    def y(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """As `x`."""
+
+    @_builtins.property
+    def district(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Index of the small district of each feature; 2^32 - 1 for none."""
+
+    def __init__(
+        self,
+        *,
+        source: _builtins.int = ...,
+        first: _builtins.int = ...,
+        x: _abc.Iterable[_builtins.int] | None = ...,
+        y: _abc.Iterable[_builtins.int] | None = ...,
+        district: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["district", b"district", "first", b"first", "source", b"source", "x", b"x", "y", b"y"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MapPlaces: _TypeAlias = MapPlaces  # noqa: Y015
+
+@_typing.final
+class MapDistricts(_message.Message):
+    """MapDistricts holds all districts, of all storeys that share their plane."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISTRICTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def districts(self) -> _containers.RepeatedCompositeFieldContainer[Global___MapDistrict]:
+        """The districts, large ones first."""
+
+    def __init__(
+        self,
+        *,
+        districts: _abc.Iterable[Global___MapDistrict] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["districts", b"districts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MapDistricts: _TypeAlias = MapDistricts  # noqa: Y015
+
+@_typing.final
+class MapDistrict(_message.Message):
+    """MapDistrict is a cluster of features."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    PARENT_FIELD_NUMBER: _builtins.int
+    X_FIELD_NUMBER: _builtins.int
+    Y_FIELD_NUMBER: _builtins.int
+    RADIUS_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    PROMOTED_FIELD_NUMBER: _builtins.int
+    level: _builtins.int
+    """0 for a large one, 1 for a small one inside a large one."""
+    parent: _builtins.int
+    """Index of the large district that a small one belongs to."""
+    x: _builtins.int
+    """Its middle, as MapPlaces.x."""
+    y: _builtins.int
+    """As `x`."""
+    radius: _builtins.int
+    """Radius that holds half of its features, as MapPlaces.x."""
+    features: _builtins.int
+    """Number of its features."""
+    @_builtins.property
+    def promoted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Texts of the tokens that its features promote more than others do, strongest
+        first: a name where there are no labels.
+        """
+
+    def __init__(
+        self,
+        *,
+        level: _builtins.int = ...,
+        parent: _builtins.int = ...,
+        x: _builtins.int = ...,
+        y: _builtins.int = ...,
+        radius: _builtins.int = ...,
+        features: _builtins.int = ...,
+        promoted: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "level", b"level", "parent", b"parent", "promoted", b"promoted", "radius", b"radius", "x", b"x", "y", b"y"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MapDistrict: _TypeAlias = MapDistrict  # noqa: Y015
+
+@_typing.final
+class MapKin(_message.Message):
+    """MapKin holds pairs of features of adjacent storeys that are each other's most
+    similar. Lists of one length, one entry a pair.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    FEATURE_FIELD_NUMBER: _builtins.int
+    ABOVE_SOURCE_FIELD_NUMBER: _builtins.int
+    ABOVE_FIELD_NUMBER: _builtins.int
+    COSINE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def source(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Index of the lower source."""
+
+    @_builtins.property
+    def feature(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Feature of the lower source."""
+
+    @_builtins.property
+    def above_source(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Index of the source one storey higher."""
+
+    @_builtins.property
+    def above(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Feature of that source."""
+
+    @_builtins.property
+    def cosine(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Cosine similarity of their decoder rows, -1 to 1."""
+
+    def __init__(
+        self,
+        *,
+        source: _abc.Iterable[_builtins.int] | None = ...,
+        feature: _abc.Iterable[_builtins.int] | None = ...,
+        above_source: _abc.Iterable[_builtins.int] | None = ...,
+        above: _abc.Iterable[_builtins.int] | None = ...,
+        cosine: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["above", b"above", "above_source", b"above_source", "cosine", b"cosine", "feature", b"feature", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MapKin: _TypeAlias = MapKin  # noqa: Y015

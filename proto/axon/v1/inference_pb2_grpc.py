@@ -78,6 +78,16 @@ class InferenceServiceStub:
                 request_serializer=axon_dot_v1_dot_inference__pb2.GetFeatureRequest.SerializeToString,
                 response_deserializer=axon_dot_v1_dot_inference__pb2.GetFeatureResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_stream(
+                '/axon.v1.InferenceService/Explain',
+                request_serializer=axon_dot_v1_dot_inference__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=axon_dot_v1_dot_inference__pb2.ExplainResponse.FromString,
+                _registered_method=True)
+        self.GetMap = channel.unary_stream(
+                '/axon.v1.InferenceService/GetMap',
+                request_serializer=axon_dot_v1_dot_inference__pb2.GetMapRequest.SerializeToString,
+                response_deserializer=axon_dot_v1_dot_inference__pb2.GetMapResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServiceServicer:
@@ -143,6 +153,27 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """Explain measures why the model gives a token its probability: it silences one
+        feature at a time and runs the model again. The stream is: one `started`, any
+        number of `effects` as they are measured, at most one `path`, one `summary`.
+        It uses slots that no generation needs. Cancelling it frees them within one step.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMap(self, request, context):
+        """GetMap returns the map of all features: what lies near on it has a similar
+        decoder row. The stream is: any number of `progress` while the map is being
+        made, one `started`, then `places`, `districts` and `kin` in parts.
+        FAILED_PRECONDITION if no source writes to the residual stream, or maps are
+        switched off.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -165,6 +196,16 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.GetFeature,
                     request_deserializer=axon_dot_v1_dot_inference__pb2.GetFeatureRequest.FromString,
                     response_serializer=axon_dot_v1_dot_inference__pb2.GetFeatureResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_stream_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=axon_dot_v1_dot_inference__pb2.ExplainRequest.FromString,
+                    response_serializer=axon_dot_v1_dot_inference__pb2.ExplainResponse.SerializeToString,
+            ),
+            'GetMap': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetMap,
+                    request_deserializer=axon_dot_v1_dot_inference__pb2.GetMapRequest.FromString,
+                    response_serializer=axon_dot_v1_dot_inference__pb2.GetMapResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -299,6 +340,60 @@ class InferenceService:
             '/axon.v1.InferenceService/GetFeature',
             axon_dot_v1_dot_inference__pb2.GetFeatureRequest.SerializeToString,
             axon_dot_v1_dot_inference__pb2.GetFeatureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/axon.v1.InferenceService/Explain',
+            axon_dot_v1_dot_inference__pb2.ExplainRequest.SerializeToString,
+            axon_dot_v1_dot_inference__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/axon.v1.InferenceService/GetMap',
+            axon_dot_v1_dot_inference__pb2.GetMapRequest.SerializeToString,
+            axon_dot_v1_dot_inference__pb2.GetMapResponse.FromString,
             options,
             channel_credentials,
             insecure,

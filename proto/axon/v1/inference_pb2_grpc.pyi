@@ -89,6 +89,19 @@ class InferenceServiceStub:
     promotes and suppresses most, and its nearest neighbours in the decoder.
     FAILED_PRECONDITION for a source that does not write to the residual stream.
     """
+    Explain: _grpc.UnaryStreamMultiCallable[_inference_pb2.ExplainRequest, _inference_pb2.ExplainResponse]
+    """Explain measures why the model gives a token its probability: it silences one
+    feature at a time and runs the model again. The stream is: one `started`, any
+    number of `effects` as they are measured, at most one `path`, one `summary`.
+    It uses slots that no generation needs. Cancelling it frees them within one step.
+    """
+    GetMap: _grpc.UnaryStreamMultiCallable[_inference_pb2.GetMapRequest, _inference_pb2.GetMapResponse]
+    """GetMap returns the map of all features: what lies near on it has a similar
+    decoder row. The stream is: any number of `progress` while the map is being
+    made, one `started`, then `places`, `districts` and `kin` in parts.
+    FAILED_PRECONDITION if no source writes to the residual stream, or maps are
+    switched off.
+    """
 
 @_typing.type_check_only
 class InferenceServiceAsyncStub(InferenceServiceStub):
@@ -138,6 +151,19 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     """GetFeature returns what can be read off one feature's weights: the tokens it
     promotes and suppresses most, and its nearest neighbours in the decoder.
     FAILED_PRECONDITION for a source that does not write to the residual stream.
+    """
+    Explain: _aio.UnaryStreamMultiCallable[_inference_pb2.ExplainRequest, _inference_pb2.ExplainResponse]  # type: ignore[assignment]
+    """Explain measures why the model gives a token its probability: it silences one
+    feature at a time and runs the model again. The stream is: one `started`, any
+    number of `effects` as they are measured, at most one `path`, one `summary`.
+    It uses slots that no generation needs. Cancelling it frees them within one step.
+    """
+    GetMap: _aio.UnaryStreamMultiCallable[_inference_pb2.GetMapRequest, _inference_pb2.GetMapResponse]  # type: ignore[assignment]
+    """GetMap returns the map of all features: what lies near on it has a similar
+    decoder row. The stream is: any number of `progress` while the map is being
+    made, one `started`, then `places`, `districts` and `kin` in parts.
+    FAILED_PRECONDITION if no source writes to the residual stream, or maps are
+    switched off.
     """
 
 class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -209,6 +235,31 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         """GetFeature returns what can be read off one feature's weights: the tokens it
         promotes and suppresses most, and its nearest neighbours in the decoder.
         FAILED_PRECONDITION for a source that does not write to the residual stream.
+        """
+
+    @_abc_1.abstractmethod
+    def Explain(
+        self,
+        request: _inference_pb2.ExplainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_inference_pb2.ExplainResponse], _abc.AsyncIterator[_inference_pb2.ExplainResponse]]:
+        """Explain measures why the model gives a token its probability: it silences one
+        feature at a time and runs the model again. The stream is: one `started`, any
+        number of `effects` as they are measured, at most one `path`, one `summary`.
+        It uses slots that no generation needs. Cancelling it frees them within one step.
+        """
+
+    @_abc_1.abstractmethod
+    def GetMap(
+        self,
+        request: _inference_pb2.GetMapRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_inference_pb2.GetMapResponse], _abc.AsyncIterator[_inference_pb2.GetMapResponse]]:
+        """GetMap returns the map of all features: what lies near on it has a similar
+        decoder row. The stream is: any number of `progress` while the map is being
+        made, one `started`, then `places`, `districts` and `kin` in parts.
+        FAILED_PRECONDITION if no source writes to the residual stream, or maps are
+        switched off.
         """
 
 def add_InferenceServiceServicer_to_server(servicer: InferenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
