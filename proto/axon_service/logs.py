@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
+from types import CodeType
 from typing import Any
 
 _LONGEST = 300  # characters of an exception's own text
@@ -74,6 +75,31 @@ def generation(
 def milliseconds(seconds: float | None) -> float | None:
     """A duration for the log; None stays None."""
     return None if seconds is None else round(seconds * 1000, 1)
+
+
+class Causes:
+    """Logs an exception with its traceback, unless one of its kind and place was logged before.
+
+    One fault may fail thousands of requests.
+    """
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        # Has at most as many entries as there are places in the program that raise.
+        self._known: set[tuple[type[BaseException], CodeType | None, int]] = set()
+
+    def note(self, what: str, error: BaseException) -> bool:
+        """Log what happened and the error behind it if that is news; returns whether it is."""
+        place = error.__traceback__
+        while place and place.tb_next:
+            place = place.tb_next
+        code = place.tb_frame.f_code if place else None
+        cause = (type(error), code, place.tb_lineno if place else 0)
+        if cause in self._known:
+            return False
+        self._known.add(cause)
+        self._log.error("%s: %s", what, describe(error), exc_info=error)
+        return True
 
 
 class _PlainFormatter(logging.Formatter):

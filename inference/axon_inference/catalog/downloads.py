@@ -20,7 +20,7 @@ from huggingface_hub import constants, hf_hub_download, hf_hub_url
 from huggingface_hub.file_download import http_get, repo_folder_name
 from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]
 
-from axon_inference.catalog.files import Passing, Unservable
+from axon_inference.errors import Passing, Unservable
 
 _log = logging.getLogger(__name__)
 

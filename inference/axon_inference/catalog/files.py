@@ -8,15 +8,9 @@ from typing import Any
 
 from axon_service.logs import describe
 
+from axon_inference.errors import Unservable
+
 AGAIN = "copy or download it again"
-
-
-class Unservable(ValueError):
-    """What the settings name cannot be served; the message says why, and what to do."""
-
-
-class Passing(Exception):
-    """Beside another base class: a failure that may be over when the same is tried again."""
 
 
 def require_file(path: Path) -> None:

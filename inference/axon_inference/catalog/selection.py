@@ -7,11 +7,12 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from axon_inference.catalog.files import Unservable, read_json
+from axon_inference.catalog.files import read_json
 from axon_inference.catalog.hub import Want
 from axon_inference.catalog.presets import PRESETS
 from axon_inference.catalog.registry import Release, by_neuronpedia_id, releases
 from axon_inference.config import BUNDLED_MODEL
+from axon_inference.errors import Unservable
 
 _log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from math import isfinite
 from typing import NamedTuple
 
-from axon_service.logs import describe
+from axon_service.logs import Causes, describe
 
 from axon_inference.engine.events import (
     BranchEnded,
@@ -28,7 +28,6 @@ from axon_inference.engine.events import (
     Started,
     Tokens,
 )
-from axon_inference.engine.failures import Causes
 from axon_inference.engine.requests import Edit, Request
 from axon_inference.engine.scheduler import Move, Scheduler
 from axon_inference.engine.sequence import Generation, Sequence

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from axon_inference.catalog.files import Unservable
+from axon_inference.errors import Unservable
 
 #: Where a container finds its limit, in bytes: control groups of version 2, and of version 1.
 _LIMITS = (

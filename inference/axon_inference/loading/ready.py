@@ -23,7 +23,6 @@ import torch
 from axon.v1 import inference_pb2 as pb
 from axon_service.logs import describe
 
-from axon_inference.catalog.files import Unservable
 from axon_inference.catalog.hub import Want, fetch, require_network, snapshot
 from axon_inference.catalog.selection import Selection, select
 from axon_inference.config import Settings
@@ -31,6 +30,7 @@ from axon_inference.engine.requests import MAX_FEATURES, Features, Sampling, Ser
 from axon_inference.engine.scheduler import Scheduler
 from axon_inference.engine.step import DeviceLost, Feed
 from axon_inference.engine.text import decoder
+from axon_inference.errors import Unservable
 from axon_inference.loading import memory
 from axon_inference.loading.container import MemoryTooSmall
 from axon_inference.loading.selfcheck import SelfCheck

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from axon_inference.catalog.files import Passing
+from axon_inference.errors import Passing
 
 _log = logging.getLogger(__name__)
 

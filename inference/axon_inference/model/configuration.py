@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import AutoConfig, GenerationConfig
 
-from axon_inference.catalog.files import Unservable
+from axon_inference.errors import Unservable
 
 # Beyond these a configuration is damaged.
 _MOST_LAYERS, _MOST = 1000, 2**31 - 1

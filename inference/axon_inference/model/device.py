@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-from axon_inference.catalog.files import Unservable
+from axon_inference.errors import Unservable
 
 
 class DeviceError(Unservable):

@@ -17,7 +17,8 @@ from axon_service.logs import describe
 from safetensors import safe_open
 from torch import nn
 
-from axon_inference.catalog.files import AGAIN, Unservable, read_json, require_file, weight_map
+from axon_inference.catalog.files import AGAIN, read_json, require_file, weight_map
+from axon_inference.errors import Unservable
 
 _INDEX = "model.safetensors.index.json"
 _WEIGHTS = "model.safetensors"

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, linear
 
-from axon_inference.catalog.files import Unservable
+from axon_inference.errors import Unservable
 from axon_inference.model import prepack
 
 # Beyond this many active features a dense product is as fast as gathering rows.

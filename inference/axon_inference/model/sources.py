@@ -15,8 +15,9 @@ import torch
 from huggingface_hub import hf_hub_download
 from safetensors import safe_open
 
-from axon_inference.catalog.files import Unservable, read_json
+from axon_inference.catalog.files import read_json
 from axon_inference.catalog.selection import SourceSpec
+from axon_inference.errors import Unservable
 from axon_inference.model.configuration import ModelError
 from axon_inference.model.network import HookPoint, LanguageModel
 from axon_inference.model.reading import reading, require_finite, tensors_in

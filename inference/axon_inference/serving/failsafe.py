@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import grpc
-from axon_service.logs import describe
-
-from axon_inference.engine.failures import Causes
+from axon_service.logs import Causes, describe
 
 _log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, Protocol
 import grpc
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as pb_grpc
+from axon_service.logs import Causes
 
 from axon_inference.engine.engine import Engine, EngineDead, NotRunning
 from axon_inference.engine.events import Event, Failed, Tokens
-from axon_inference.engine.failures import Causes
 from axon_inference.engine.requests import Feature, Request, Served, Unreadable
 from axon_inference.engine.scheduler import QueueFull
 from axon_inference.serving import messages

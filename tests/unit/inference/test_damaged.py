@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import torch
-from axon_inference.catalog.files import Unservable
 from axon_inference.config import Settings
+from axon_inference.errors import Unservable
 from axon_inference.loading import ready
 from safetensors.torch import load_file, save_file
 

@@ -13,8 +13,8 @@ import pytest
 from axon_inference.catalog import downloads
 from axon_inference.catalog import hub as hub_module
 from axon_inference.catalog.downloads import HubError, HubUnreachable, readable
-from axon_inference.catalog.files import Passing
 from axon_inference.catalog.hub import Want, fetch, snapshot
+from axon_inference.errors import Passing
 from huggingface_hub import constants
 
 from ...fake_hub import FakeHub
