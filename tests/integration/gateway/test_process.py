@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from axon_gateway.config import Settings
 
+from ...patience import PATIENCE, eventually
 from . import harness
 from .fake_inference import FakeInference, Script
 from .harness import RawSocket
@@ -40,7 +41,7 @@ async def start(settings: Settings, **variables: str) -> asyncio.subprocess.Proc
 async def address(process: asyncio.subprocess.Process, pattern: str = r"listening on (\S+)") -> str:
     """The address in the line of the log that matches `pattern`."""
     assert process.stderr
-    while line := (await asyncio.wait_for(process.stderr.readline(), 20)).decode():
+    while line := (await asyncio.wait_for(process.stderr.readline(), PATIENCE)).decode():
         if found := re.search(pattern, line):
             return found[1]
     raise AssertionError("the gateway did not start to listen")
@@ -57,11 +58,11 @@ async def test_a_signal_closes_sockets_and_leaves_no_traceback(
         await client.send(prompt="x")
         await client.until("finished")
         process.send_signal(signal_)
-        message = await client.raw.receive(5)
+        message = await client.raw.receive(PATIENCE)
         while message.type is aiohttp.WSMsgType.TEXT:
-            message = await client.raw.receive(5)
+            message = await client.raw.receive(PATIENCE)
         assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
-    _, errors = await asyncio.wait_for(process.communicate(), 10)
+    _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == 0
     assert b"Traceback" not in errors
 
@@ -70,16 +71,16 @@ async def test_a_stalled_viewer_does_not_delay_the_end(
     settings: Settings, inference: FakeInference
 ) -> None:
     inference.script = Script(tokens=("x" * 8000,) * 400, delay=0.001)
-    process = await start(settings)
+    process = await start(settings, AXON_DRAIN_SECONDS="100")
     url = await address(process)
     async with aiohttp.ClientSession() as http:
         presenter = harness.Socket(await http.ws_connect(f"{url}/ws"))
         stalled = await RawSocket.connect(url, (await presenter.frame())["room"])
         await presenter.send(prompt="x")
-        await presenter.until("finished", seconds=5)
+        await presenter.until("finished")
         # The viewer's buffers are full, and it answers nothing, not even a close frame.
         process.terminate()
-        await asyncio.wait_for(process.communicate(), 8)
+        await asyncio.wait_for(process.communicate(), PATIENCE)
     stalled.close()
     assert process.returncode == 0
 
@@ -94,10 +95,14 @@ async def test_a_stalled_http_client_does_not_delay_the_end(
     body = b'{"prompt": "x"}'
     head = b"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
     writer.write(head % len(body) + body)
-    await harness.eventually(lambda: inference.seen.running == 1)
-    await asyncio.sleep(1)
+    await eventually(lambda: bool(inference.runs))
+    [run] = inference.runs.values()
+    steps = -1
+    while steps != run.steps:  # until all buffers are full
+        steps = run.steps
+        await asyncio.sleep(0.3)
     process.terminate()
-    await asyncio.wait_for(process.communicate(), 8)
+    await asyncio.wait_for(process.communicate(), PATIENCE)
     writer.close()
     assert process.returncode == 0
 
@@ -106,7 +111,7 @@ async def test_a_port_in_use_is_one_clear_line(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         process = await start(settings, AXON_PORT=str(port))
-        _, errors = await asyncio.wait_for(process.communicate(), 20)
+        _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == 1
     assert errors.decode().splitlines() == [
         f"axon_gateway: 127.0.0.1:{port} is in use by another program; set AXON_PORT to a free port"
@@ -116,18 +121,18 @@ async def test_a_port_in_use_is_one_clear_line(settings: Settings) -> None:
 async def test_with_on_failure_wait_it_stays_until_a_signal(settings: Settings) -> None:
     process = await start(settings, AXON_MAX_ROOMS="many", AXON_ON_FAILURE="wait")
     assert process.stderr
-    line = await asyncio.wait_for(process.stderr.readline(), 20)
+    line = await asyncio.wait_for(process.stderr.readline(), PATIENCE)
     assert line.startswith(b"axon_gateway: AXON_MAX_ROOMS='many' cannot be used")
     await asyncio.sleep(0.3)
     assert process.returncode is None
     process.terminate()
-    _, rest = await asyncio.wait_for(process.communicate(), 10)
+    _, rest = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert (process.returncode, rest) == (1, b"")
 
 
 async def test_a_bad_setting_is_one_clear_line(settings: Settings) -> None:
     process = await start(settings, AXON_MAX_ROOMS="many")
-    _, errors = await asyncio.wait_for(process.communicate(), 20)
+    _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == 1
     [line] = errors.decode().splitlines()
     assert line.startswith("axon_gateway: AXON_MAX_ROOMS='many' cannot be used")

@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from axon_gateway.config import Settings
 
+from ...patience import PATIENCE, eventually
 from . import harness
 from .fake_inference import FakeInference, Script
 from .harness import Frame, Socket
@@ -26,8 +27,6 @@ SHORT = Script(tokens=tuple(f" t{i}" for i in range(40)), delay=0.05)
 ENDLESS = Script(tokens=(" t",) * 100_000, delay=0.05)
 #: AXON_DRAIN_SECONDS in these tests: enough for SHORT, and not enough.
 DRAIN, BRIEF = "20", "1"
-#: Seconds beyond these within which the process must end on a busy machine.
-PATIENCE = 15.0
 
 
 @dataclass
@@ -50,9 +49,9 @@ class Process:
             async for line in answer.content:
                 yield json.loads(line)
 
-    async def ends_well(self, within: float) -> None:
+    async def ends_well(self) -> None:
         """Waits until the process exits; checks that it exits with 0 and logged no exception."""
-        _, errors = await asyncio.wait_for(self.running.communicate(), within)
+        _, errors = await asyncio.wait_for(self.running.communicate(), PATIENCE)
         assert self.running.returncode == 0, errors
         assert b"Traceback" not in errors
 
@@ -104,7 +103,7 @@ async def test_a_generation_that_ends_in_time_is_completed(
     ends = [event for event in events if event["type"] in ("finished", "error")]
     assert [end.get("status") for end in ends] == ["done"]
     # Nothing runs any more, so the gateway ends before AXON_DRAIN_SECONDS are over.
-    await draining.ends_well(PATIENCE)
+    await draining.ends_well()
 
 
 async def test_a_new_generation_is_refused_with_a_time_to_retry(
@@ -137,13 +136,11 @@ async def test_a_generation_that_does_not_end_in_time_gets_a_last_frame(
         lines = gateway.lines()
         assert (await anext(lines))["type"] == "started"
         gateway.running.terminate()
-        frames, events = await asyncio.gather(
-            presenter.until("finished", "error", seconds=PATIENCE), rest_of(lines)
-        )
+        frames, events = await asyncio.gather(presenter.until("finished", "error"), rest_of(lines))
         for last in (frames[-1], [e for e in events if e["type"] != "labels"][-1]):
             assert_told(last)
-        await gateway.ends_well(PATIENCE)
-    await harness.eventually(lambda: inference.seen.running == 0)
+        await gateway.ends_well()
+    await eventually(lambda: inference.seen.running == 0)
 
 
 def assert_told(last: Frame) -> None:
@@ -165,8 +162,8 @@ async def test_a_room_continues_at_the_other_gateway(
             await viewer.until("token")
             a.running.terminate()
             seen, here = await asyncio.gather(
-                viewer.until("finished", "error", seconds=PATIENCE),
-                presenter.until("finished", "error", seconds=PATIENCE),
+                viewer.until("finished", "error"),
+                presenter.until("finished", "error"),
             )
             assert seen[-1]["seq"] == here[-1]["seq"]
             if drain == DRAIN:
@@ -174,13 +171,13 @@ async def test_a_room_continues_at_the_other_gateway(
             else:
                 assert_told(seen[-1])
                 assert_told(here[-1])
-            await a.ends_well(PATIENCE)
+            await a.ends_well()
             # The presenter continues at the other gateway, in the same room, with the same viewer.
             inference.script = Script()
             back = await b.connect(room=room["room"], token=room["presenter_token"])
             await back.until("finished", "error")
             await back.send(prompt="again")
-            frames = await viewer.until("finished", seconds=PATIENCE)
+            frames = await viewer.until("finished")
             assert frames[-1]["status"] == "done"
             assert [f["step"] for f in frames if f["type"] == "token"] == [0, 1, 2, 3]
 
@@ -201,13 +198,13 @@ async def test_a_viewer_of_the_stopping_gateway_misses_nothing_at_the_other(
                 seen += frame["frames"] if frame["type"] == "batch" else [frame]
             assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
             await viewer.close()
-            await a.ends_well(PATIENCE)
+            await a.ends_well()
             # The viewer asks the other gateway for the frame after its last, as the page does.
             [epoch] = {frame["epoch"] for frame in seen if "epoch" in frame}
             query = {"room": room["room"], "from": f"{epoch}:{seen[-1]['seq'] + 1}"}
             again = Socket(await b.http.ws_connect(f"{b.url}/ws", params=query), seen[-1]["seq"])
-            seen += await again.until("finished", seconds=PATIENCE)
+            seen += await again.until("finished")
             late = await b.connect(room=room["room"])
-            whole = await late.until("finished", seconds=PATIENCE)
+            whole = await late.until("finished")
             assert logged(seen) == logged(whole)
             assert (await presenter.until("finished"))[-1]["status"] == "done"
