@@ -500,7 +500,7 @@ async def test_a_viewer_sees_the_presenters_feature_though_its_own_map_differs(
     await presenter.locator(f'#strongest-list [data-key="{key}"]').click()
     await pages.wait_for(viewer, f"a.chosen === '{key}'")
     await drag(presenter, 150)
-    for _ in range(50):
+    for _ in range(150):
         await presenter.wait_for_timeout(200)
         ours, theirs = await place(presenter, key), await place(viewer, key)
         if all(abs(ours[name] - theirs[name]) < 4 for name in ("x", "y", "away")):

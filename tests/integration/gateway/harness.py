@@ -117,10 +117,23 @@ class Socket:
         while not self._pending:
             message = await self.raw.receive(seconds)
             assert message.type is aiohttp.WSMsgType.TEXT, message
-            frame = json.loads(message.data)
-            if frame["type"] == "batch":
-                assert frame["seq"] == frame["frames"][-1]["seq"]
-            self._pending += frame["frames"] if frame["type"] == "batch" else [frame]
+            self._take(message.data)
+        return self._next()
+
+    async def until_it_stops(self) -> list[Frame]:
+        """All frames until the gateway, which stops, closes the socket."""
+        while (message := await self.raw.receive(PATIENCE)).type is aiohttp.WSMsgType.TEXT:
+            self._take(message.data)
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+        return [self._next() for _ in range(len(self._pending))]
+
+    def _take(self, text: str) -> None:
+        frame = json.loads(text)
+        if frame["type"] == "batch":
+            assert frame["seq"] == frame["frames"][-1]["seq"]
+        self._pending += frame["frames"] if frame["type"] == "batch" else [frame]
+
+    def _next(self) -> Frame:
         frame = self._pending.pop(0)
         if frame["type"] == "room":
             self.room |= frame

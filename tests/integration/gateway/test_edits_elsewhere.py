@@ -23,13 +23,13 @@ from .fake_inference import SOURCES, WIDTH, FakeInference, Script
 from .harness import Frame, Running, Socket
 from .test_backends import at_one, connected, serving
 from .test_edits import SILENCE, SILENCED, of
+from .test_process import process
 from .test_several_gateways import (
     Pair,
     joined,
     know_each_other,
     opened,
     pair,
-    process,
     redis,
     shared,
 )
@@ -256,7 +256,7 @@ async def test_edits_outlive_their_gateway(shared: Settings, inference: FakeInfe
         inference.edits_hang = True
         await same.send(type="edit", edits=silence(6))
         await eventually(lambda: len(inference.seen.edits) == 2)
-        a.kill()  # type: ignore[attr-defined]
+        a.running.kill()
         errors = [(await same.until("error"))[-1] for _ in range(2)]
         # One is in the log, for all; the other one answers the edit.
         assert [error["error"] for error in errors] == ["gateway_lost"] * 2

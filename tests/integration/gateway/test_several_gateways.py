@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import grpc
 import pytest
 import pytest_asyncio
@@ -24,7 +23,7 @@ from ...patience import PATIENCE, Stopwatch, eventually
 from . import harness
 from .fake_inference import Failure, FakeInference, Script
 from .harness import Frame, RedisServer, Running, Socket
-from .test_process import address, start
+from .test_process import process
 
 LONG = Script(tokens=tuple(f" t{i}" for i in range(400)), delay=0.01)
 
@@ -184,22 +183,6 @@ async def test_a_room_outlives_the_gateway_that_opened_it(shared: Settings) -> N
         assert (await again.until("finished"))[-1]["status"] == "done"
 
 
-@contextlib.asynccontextmanager
-async def process(settings: Settings) -> AsyncIterator[Running]:
-    """A gateway as a process. A test may `kill` it; else it is killed in the end."""
-    running = await start(settings, AXON_ROOM_GRACE="1")
-    url = await address(running)
-    try:
-        async with aiohttp.ClientSession() as http:
-            gateway = Running(None, url, http)  # type: ignore[arg-type]
-            gateway.kill = lambda: running.send_signal(signal.SIGKILL)  # type: ignore[attr-defined]
-            yield gateway
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            running.kill()
-        await running.communicate()
-
-
 async def test_a_gateway_killed_during_a_generation(
     shared: Settings, inference: FakeInference
 ) -> None:
@@ -213,7 +196,7 @@ async def test_a_gateway_killed_during_a_generation(
         mine = await presenter.until("token")
         while len(mine) < 40:
             mine += await presenter.until("token")
-        a.kill()  # type: ignore[attr-defined]
+        a.running.kill()
         async with Stopwatch() as watch:
             rest = await viewer.until("error")
         assert watch.seconds < 2
@@ -246,36 +229,30 @@ async def test_a_gateway_that_was_suspended_gives_its_room_up(
     shared: Settings, inference: FakeInference
 ) -> None:
     inference.script = LONG
-    async with harness.running(shared) as b:
-        running = await start(shared)
-        url = await address(running)
-        async with aiohttp.ClientSession() as http:
-            a = Running(None, url, http)  # type: ignore[arg-type]
-            presenter, room = await opened(a)
-            viewer = await joined(b, room, token=room["presenter_token"])
-            await know_each_other(presenter, viewer)
-            await presenter.send(prompt="x")
-            await viewer.until("token")
-            running.send_signal(signal.SIGSTOP)
-            assert (await viewer.until("error"))[-1]["error"] == "gateway_lost"
-            inference.script = Script()
-            await viewer.send(prompt="y")
-            await viewer.until("finished")
-            running.send_signal(signal.SIGCONT)
-            # The other gateway has continued the log, so this one's viewers get that log.
-            frames = logged(await presenter.until("finished"))
-            again = await joined(a, room)
-            assert logged(await again.until("finished"))[-len(frames) :] == frames
-            ends = [f for f in frames if f["type"] in ("started", "error", "finished")]
-            assert [f.get("error", f.get("prompt")) for f in ends] == [
-                "x",
-                "gateway_lost",
-                "y",
-                None,
-            ]
-            await eventually(lambda: inference.seen.running == 0)
-        running.terminate()
-        await running.communicate()
+    async with process(shared) as a, harness.running(shared) as b:
+        presenter, room = await opened(a)
+        viewer = await joined(b, room, token=room["presenter_token"])
+        await know_each_other(presenter, viewer)
+        await presenter.send(prompt="x")
+        await viewer.until("token")
+        a.running.send_signal(signal.SIGSTOP)
+        assert (await viewer.until("error"))[-1]["error"] == "gateway_lost"
+        inference.script = Script()
+        await viewer.send(prompt="y")
+        await viewer.until("finished")
+        a.running.send_signal(signal.SIGCONT)
+        # The other gateway has continued the log, so this one's viewers get that log.
+        frames = logged(await presenter.until("finished"))
+        again = await joined(a, room)
+        assert logged(await again.until("finished"))[-len(frames) :] == frames
+        ends = [f for f in frames if f["type"] in ("started", "error", "finished")]
+        assert [f.get("error", f.get("prompt")) for f in ends] == [
+            "x",
+            "gateway_lost",
+            "y",
+            None,
+        ]
+        await eventually(lambda: inference.seen.running == 0)
 
 
 async def test_redis_killed_and_restarted_empty(
@@ -460,7 +437,7 @@ async def test_redis_comes_back_empty_after_the_rooms_gateway_has_died(
         viewer = await joined(b, room)
         await presenter.send(prompt="x")
         seen = await viewer.until("token")
-        a.kill()  # type: ignore[attr-defined]
+        a.running.kill()
         redis.kill()
         await eventually(lambda: not sharing(b).available)
         redis.start()
