@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from .certificates import Certificates
+from .patience import wait_for_port
 from .ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -195,8 +196,6 @@ def caddy(folder: Path, axon_port: int, made: Certificates, name: str) -> Iterat
 
 @contextlib.contextmanager
 def _running(command: list[str], environment: dict[str, str], port: int) -> Iterator[None]:
-    from .integration.gateway.harness import wait_for_port
-
     process = subprocess.Popen(command, env=environment)
     try:
         wait_for_port(port)

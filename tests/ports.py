@@ -7,21 +7,28 @@ import os
 import random
 import socket
 
-#: Each worker of pytest-xdist has its own ports, below those that the system gives to clients:
-#: nothing takes a port between its choice here and the start of the server.
+#: Each worker of pytest-xdist has its own ports, below those that the system gives to clients.
 _EACH = 1000
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _FIRST = 10_000 + _WORKER % 20 * _EACH
 _NUMBERS = itertools.count(random.randrange(_EACH))
+_CLAIMS: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port that nothing listens on now."""
+    """A TCP port that nothing listens on, and that no other tests on this machine get meanwhile.
+
+    The UDP port of this number claims it until this process ends; servers may stop and start.
+    """
     while True:
         port = _FIRST + next(_NUMBERS) % _EACH
+        claim = socket.socket(type=socket.SOCK_DGRAM)
         with socket.socket() as probe:
             try:
+                claim.bind(("127.0.0.1", port))
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                claim.close()
                 continue
-            return port
+        _CLAIMS.append(claim)
+        return port

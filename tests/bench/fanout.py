@@ -28,6 +28,7 @@ from axon.v1 import inference_pb2_grpc as stubs
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from tests.integration.gateway import harness
+from tests.patience import wait_for_port
 from tests.ports import free_port
 
 from .instant import FEATURES, MET, SOURCE, WIDTH
@@ -225,7 +226,7 @@ class Stage:
             AXON_LOG_LEVEL="warning",
         )
         self.gateway = self._stack.enter_context(gateway)
-        harness.wait_for_port(port)
+        wait_for_port(port)
 
     def audience(self) -> Audience:
         """A load client for this gateway."""

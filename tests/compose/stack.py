@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -14,17 +13,13 @@ from typing import Any
 
 import aiohttp
 
+from ..ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 #: Seconds to load torch, SAELens and the model on a busy machine.
 START_SECONDS = 240.0
 
 Frame = dict[str, Any]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def docker(*arguments: str, check: bool = True, seconds: float = 120) -> str:

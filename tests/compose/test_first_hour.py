@@ -13,8 +13,9 @@ import aiohttp
 import pytest
 
 from .. import certificates, nginx
+from ..ports import free_port
 from .conftest import Maker
-from .stack import ROOT, Stack, docker, free_port
+from .stack import ROOT, Stack, docker
 from .test_bad_input import assert_told_once, make
 from .test_images import pinned
 

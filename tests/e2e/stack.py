@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from ..integration.gateway import harness
+from ..patience import eventually
 from ..ports import free_port
 from .fake_gateway import PAGE
 
@@ -26,13 +27,14 @@ class Stack:
     url: str
 
     async def idle(self) -> None:
-        """Waits until inference neither runs nor queues anything; TimeoutError after 5 seconds."""
-        async with asyncio.timeout(5), aiohttp.ClientSession() as http:
-            while True:
-                async with http.get(f"{self.url}/api/model") as answer:
-                    if (await answer.json())["load"] == {"running": 0, "queued": 0}:
-                        return
-                await asyncio.sleep(0.05)
+        """Waits until inference neither runs nor queues anything."""
+
+        async def is_idle() -> bool:
+            async with http.get(f"{self.url}/api/model") as answer:
+                return bool((await answer.json())["load"] == {"running": 0, "queued": 0})
+
+        async with aiohttp.ClientSession() as http:
+            await eventually(is_idle)
 
 
 @asynccontextmanager

@@ -46,7 +46,7 @@ async def set_filter(page: Page, text: str) -> None:
 
 async def query_is(page: Page, **wanted: list[str]) -> None:
     """Waits until the address has exactly these parameters."""
-    for _ in range(50):
+    for _ in range(300):
         if parse_qs(urlsplit(page.url).query) == wanted:
             return
         await page.wait_for_timeout(100)

@@ -362,6 +362,8 @@ async def test_with_reduced_motion_the_graph_stands_still(
         await pages.settled(page)
         before = await places(page)
         await asyncio.sleep(1)
+        while moves and await places(page) == before:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
         assert (await places(page) != before) is moves
     # After a drag (begun where no label is) the picture slows down, and then no longer drifts.
     await page.mouse.move(310, 500)

@@ -10,8 +10,8 @@ import grpc
 import pytest
 from playwright.async_api import Page, expect
 
-from ..integration.gateway import harness
 from ..integration.gateway.fake_inference import Failure, Script
+from ..patience import eventually
 from . import pages
 from .hall import SLOW, Hall, open_hall
 from .looks import keep
@@ -337,7 +337,7 @@ async def test_the_page_notices_another_model_after_a_restart(
 
 async def test_one_of_several_models_can_be_chosen(open_page: Opener, tmp_path: Path) -> None:
     async with open_hall(tmp_path, "fake", "second") as hall:
-        await harness.eventually(lambda: len(hall.gateway.gateway.backends.models()) == 2)
+        await eventually(lambda: len(hall.gateway.gateway.backends.models()) == 2)
         page = await open_page(hall.url, graph=False)
         choice = page.get_by_label("Model", exact=True)
         await expect(choice).to_have_value("fake")
@@ -500,7 +500,7 @@ async def test_a_viewer_sees_the_presenters_feature_though_its_own_map_differs(
     await presenter.locator(f'#strongest-list [data-key="{key}"]').click()
     await pages.wait_for(viewer, f"a.chosen === '{key}'")
     await drag(presenter, 150)
-    for _ in range(50):
+    for _ in range(150):
         await presenter.wait_for_timeout(200)
         ours, theirs = await place(presenter, key), await place(viewer, key)
         if all(abs(ours[name] - theirs[name]) < 4 for name in ("x", "y", "away")):

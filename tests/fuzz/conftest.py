@@ -10,6 +10,7 @@ import pytest
 from .. import tiny
 from ..integration.gateway import harness
 from ..integration.gateway.fake_inference import SOURCES, WIDTH
+from ..patience import wait_for_port
 from . import subjects
 from .subjects import Gateway, ModelServer
 
@@ -56,7 +57,7 @@ def gateway_process(
         AXON_ROOM_GRACE=1,
     )
     try:
-        harness.wait_for_port(gateway.port, subjects.PATIENCE)
+        wait_for_port(gateway.port)
         yield gateway
     finally:
         gateway.end()

@@ -22,12 +22,11 @@ import grpc.aio
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as pb_grpc
 
-from ..integration.gateway.harness import wait_for_port
+from ..patience import PATIENCE, wait_for_port
 from ..ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Seconds that an operation may take on a busy machine; beyond that it counts as hanging.
-PATIENCE = 20.0
 #: Seconds within which the gateway must always answer other clients.
 LONGEST_STALL = 5.0
 #: Requests that the model server runs at once.
@@ -152,7 +151,7 @@ def fake_inference() -> Iterator[str]:
     module = "tests.integration.gateway.fake_inference"
     process = subprocess.Popen([sys.executable, "-m", module, str(port), "4", "0"], cwd=ROOT)
     try:
-        wait_for_port(port, PATIENCE)
+        wait_for_port(port)
         yield f"{_HOST}:{port}"
     finally:
         process.kill()

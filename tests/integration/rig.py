@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,7 +15,9 @@ from axon_inference.config import Settings
 from axon_inference.engine.requests import Feature, Neighbor, Served, TokenEffect, Unreadable
 from axon_inference.loading.ready import Loaded
 from axon_inference.serving.service import Service
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from ..patience import eventually
 from ..unit.inference.fakes import ByteTokenizer, FakeRunner
 
 #: How long a step of the fake model takes.
@@ -96,8 +97,18 @@ class Rig:
 
     async def until(self, reached: Callable[[pb.Load], bool]) -> None:
         """Waits until `reached` is true of the load."""
-        for _ in range(500):
-            if reached(await self.load()):
-                return
-            await asyncio.sleep(0.01)
-        pytest.fail("the load did not become as expected")
+
+        async def is_reached() -> bool:
+            return reached(await self.load())
+
+        await eventually(is_reached)
+
+    async def until_draining(self) -> None:
+        """Waits until the service takes no new requests."""
+        health = health_pb2_grpc.HealthStub(self.channel)
+        serving = health_pb2.HealthCheckResponse.SERVING
+
+        async def drains() -> bool:
+            return (await health.Check(health_pb2.HealthCheckRequest())).status != serving
+
+        await eventually(drains)

@@ -293,7 +293,7 @@ async def test_health_and_reflection(rig: Rig) -> None:
 
 
 async def test_unavailable_while_loading_and_while_draining() -> None:
-    service = Service(Settings(port=0, drain_seconds=5), pytest.fail, load=fake_load)
+    service = Service(Settings(port=0, drain_seconds=30), pytest.fail, load=fake_load)
     await service.listen()
     rig = Rig(service)
     health = health_pb2_grpc.HealthStub(rig.channel)
@@ -305,14 +305,14 @@ async def test_unavailable_while_loading_and_while_draining() -> None:
     answer = await health.Check(health_pb2.HealthCheckRequest())
     assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
     await service.load()
-    call = rig.stub.Generate(pb.GenerateRequest(prompt="a", max_tokens=60))
+    call = rig.stub.Generate(pb.GenerateRequest(prompt="a", max_tokens=200))
     await call.read()
     draining = asyncio.create_task(service.drain())
-    await asyncio.sleep(0.05)
+    await rig.until_draining()
     error = await refusal(rig.stub.Generate(pb.GenerateRequest(prompt="a")))
     assert "shutting down" in error.details()
     messages = await collect(call)
-    assert messages[-1].finished.generated_tokens == 60, "a running stream may end"
+    assert messages[-1].finished.generated_tokens == 200, "a running stream may end"
     await draining
     await rig.channel.close()
 

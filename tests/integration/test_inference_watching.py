@@ -14,6 +14,7 @@ from axon.v1 import inference_pb2 as pb
 from axon_inference.serving.service import PortInUse
 from prometheus_client.parser import text_string_to_metric_families
 
+from ..patience import PATIENCE, eventually
 from ..ports import free_port
 from .rig import Rig, serving
 
@@ -53,8 +54,7 @@ async def test_the_line_says_how_it_ended(rig: Rig, caplog: pytest.LogCaptureFix
     call = rig.stub.Generate(pb.GenerateRequest(prompt="abc", max_tokens=300))
     await call.read()
     call.cancel()
-    await rig.until(lambda load: load.running == 0)
-    await asyncio.sleep(0.05)
+    await eventually(lambda: len(lines(caplog)) == 2)
     assert [line["outcome"] for line in lines(caplog)] == ["invalid", "cancelled"]
 
 
@@ -62,7 +62,7 @@ async def scrape(port: int) -> dict[str, float]:
     """Every sample, by its name and the values of its labels."""
 
     def get() -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
             return str(answer.read().decode())
 
     families = text_string_to_metric_families(await asyncio.to_thread(get))

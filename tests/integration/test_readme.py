@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+from ..patience import PATIENCE
 from .rig import Rig
 
 README = Path(__file__).parents[2] / "README.md"
@@ -19,7 +20,7 @@ async def test_the_call_in_the_readme_works(rig: Rig) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    output, errors = await asyncio.wait_for(process.communicate(), 30)
+    output, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == 0, errors.decode()
     # The prompt is 24 tokens here, one a character, and 8 are generated. BOS has no features.
     assert len(output.decode().splitlines()) == 24 + 8

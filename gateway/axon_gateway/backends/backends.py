@@ -50,7 +50,9 @@ class Backends:
         """
         name = model or self._model_of(request.features.sources) or self._default()
         if name is None:
-            return self.all[0]  # no service has answered yet, as its refusal will say
+            # No service has described itself yet. One that is connected is about to; the refusal
+            # of one that is not says so.
+            return min(self.all, key=lambda backend: not backend.ready)
         serving = [b for b in self.all if b.last_model is not None and b.last_model.model == name]
         if not serving:
             raise self._unknown(name)

@@ -504,7 +504,7 @@ def model(name: str = MODEL) -> pb.GetModelResponse:
 
 
 async def _serve(port: int, tokens: int = 1000, delay: float = 0.05) -> None:
-    script = Script(tokens=tuple(f" t{i}" for i in range(tokens)), delay=delay)
+    script = Script(tokens=tuple(f" {port}:{i}" for i in range(tokens)), delay=delay)
     await FakeInference(script).start(port)
     await asyncio.Event().wait()
 

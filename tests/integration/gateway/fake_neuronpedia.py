@@ -52,6 +52,9 @@ class FakeNeuronpedia:
         self.limit_body: dict[str, Any] = {"limitPerWindow": 25_000}
         #: Seconds before each file and before each answer of the API.
         self.delay = self.api_delay = 0.0
+        #: Files wait for this.
+        self.go = asyncio.Event()
+        self.go.set()
         self.url = ""
         self._runner: web.AppRunner | None = None
 
@@ -110,6 +113,7 @@ class FakeNeuronpedia:
         if request.method == "GET":
             self.seen.files.append(name)
             await asyncio.sleep(self.delay)
+            await self.go.wait()
         content = self.files().get(name)
         if content is None or "{model}/{source}".format(**request.match_info) != self.source:
             return web.Response(status=404, text="<Error><Code>NoSuchKey</Code></Error>")

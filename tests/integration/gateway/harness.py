@@ -10,8 +10,7 @@ import shutil
 import socket
 import struct
 import subprocess
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +20,13 @@ from axon_gateway import app
 from axon_gateway.config import Settings
 from axon_gateway.web.connection import Runner
 from axon_gateway.web.state import GATEWAY, Gateway
+from redis import Redis
 from yarl import URL
 
+from ...patience import PATIENCE, Stopwatch, eventually, wait_for_port  # noqa: F401 (for tests)
 from ...ports import free_port
 
 Frame = dict[str, Any]
-
-#: Seconds that a test waits for what has to come, on a busy machine.
-PATIENCE = 20.0
-
-
-def wait_for_port(port: int, seconds: float = 10) -> None:
-    """Waits until something listens on a port."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            return
-        except OSError:
-            assert time.monotonic() < deadline, f"nothing listens on {port}"
-            time.sleep(0.02)
 
 
 def redis_executable() -> str:
@@ -55,16 +41,19 @@ def redis_executable() -> str:
 class RedisServer:
     """A redis-server on its own port. It can be killed and restarted; it is empty then."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._options = ("--save", "", "--appendonly", "no", *options)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        """Starts it and waits for its first answer: by then it listens wherever it is told to."""
         command = [redis_executable(), "--port", str(self.port), "--bind", "127.0.0.1"]
-        command += ["--save", "", "--appendonly", "no"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen([*command, *self._options], stdout=subprocess.DEVNULL)
         wait_for_port(self.port)
+        with Redis.from_url(self.url) as client:
+            client.ping()
 
     def signal(self, number: int) -> None:
         assert self._process is not None
@@ -78,11 +67,11 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def redis_server() -> Iterator[RedisServer]:
+def redis_server(*options: str) -> Iterator[RedisServer]:
     """A running redis-server."""
-    server = RedisServer()
-    server.start()
+    server = RedisServer(*options)
     try:
+        server.start()
         yield server
     finally:
         server.kill()
@@ -116,6 +105,8 @@ class Socket:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, after: int = 0) -> None:
         self.raw = socket
         self.last = after
+        #: The last room frame.
+        self.room: Frame = {}
         self._pending: list[Frame] = []
 
     async def send(self, **message: Any) -> None:
@@ -126,11 +117,26 @@ class Socket:
         while not self._pending:
             message = await self.raw.receive(seconds)
             assert message.type is aiohttp.WSMsgType.TEXT, message
-            frame = json.loads(message.data)
-            if frame["type"] == "batch":
-                assert frame["seq"] == frame["frames"][-1]["seq"]
-            self._pending += frame["frames"] if frame["type"] == "batch" else [frame]
+            self._take(message.data)
+        return self._next()
+
+    async def until_it_stops(self) -> list[Frame]:
+        """All frames until the gateway, which stops, closes the socket."""
+        while (message := await self.raw.receive(PATIENCE)).type is aiohttp.WSMsgType.TEXT:
+            self._take(message.data)
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+        return [self._next() for _ in range(len(self._pending))]
+
+    def _take(self, text: str) -> None:
+        frame = json.loads(text)
+        if frame["type"] == "batch":
+            assert frame["seq"] == frame["frames"][-1]["seq"]
+        self._pending += frame["frames"] if frame["type"] == "batch" else [frame]
+
+    def _next(self) -> Frame:
         frame = self._pending.pop(0)
+        if frame["type"] == "room":
+            self.room |= frame
         if frame["seq"] != self.last:
             assert frame["seq"] == self.last + 1, f"gap after {self.last}: {frame}"
             self.last = frame["seq"]
@@ -144,6 +150,12 @@ class Socket:
         while frames[-1]["type"] not in types:
             frames.append(await self.frame(seconds))
         return frames
+
+    async def told(self, **state: Any) -> Frame:
+        """Reads until the last room frame says `state`; returns that frame."""
+        while any(self.room.get(name) != value for name, value in state.items()):
+            await self.frame()
+        return self.room
 
     async def close(self) -> None:
         await self.raw.close()
@@ -258,35 +270,3 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
 def raw_url(text: str) -> URL:
     """A URL that is sent unchanged, so that its escapes reach the server."""
     return URL(text, encoded=True)
-
-
-async def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    """Waits until `condition` is true."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline, "the condition did not become true"
-        await asyncio.sleep(0.01)
-
-
-class Stopwatch:
-    """Counts seconds without those in which this process waited for a core, to assert what an idle
-    machine does on a busy one. It runs inside its `async with` block."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    async def _count(self) -> None:
-        wall, busy = time.monotonic(), time.process_time()
-        while True:
-            await asyncio.sleep(0.01)
-            wall_before, busy_before = wall, busy
-            wall, busy = time.monotonic(), time.process_time()
-            # A timer is at most a few milliseconds late unless the process works or waits.
-            self.seconds += max(min(wall - wall_before, 0.02), busy - busy_before)
-
-    async def __aenter__(self) -> Stopwatch:
-        self._counting = asyncio.create_task(self._count())
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        self._counting.cancel()

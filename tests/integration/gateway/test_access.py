@@ -12,6 +12,7 @@ import pytest
 from axon_gateway.config import Settings
 from axon_gateway.web.middleware import HEADERS
 
+from ...patience import eventually
 from . import harness
 from .harness import Running
 
@@ -111,7 +112,7 @@ async def test_a_client_that_never_enters_is_sent_away(
         assert (await silent.frame())["error"] == "too_slow"
         gone = await gateway.connect(enter="")
         await gone.close()
-        await harness.eventually(lambda: not gateway.gateway.sockets)
+        await eventually(lambda: not gateway.gateway.sockets)
     assert not [record for record in caplog.records if record.exc_info]
 
 

@@ -11,13 +11,16 @@ from typing import Any
 import grpc
 import pytest
 import pytest_asyncio
+from axon.v1 import inference_pb2 as pb
+from axon_gateway.backends.backends import Backends
 from axon_gateway.config import Settings
 from axon_gateway.replication.redis_sharing import RedisSharing
 
+from ...patience import Stopwatch, eventually
 from ...ports import free_port
 from . import harness
 from .fake_inference import Failure, FakeInference, Script
-from .harness import Frame, Running, Socket, Stopwatch
+from .harness import Frame, Running, Socket
 from .test_outages import InferenceProcess, until_ready
 
 
@@ -33,7 +36,7 @@ async def serving(settings: Settings, *targets: str) -> AsyncIterator[Running]:
     """A gateway that has got an answer from all of `targets`."""
     async with harness.running(dataclasses.replace(settings, backends=targets)) as gateway:
         backends = gateway.gateway.backends.all
-        await harness.eventually(lambda: all(b.ready and b.last_model for b in backends), 15)
+        await eventually(lambda: all(b.ready and b.last_model for b in backends))
         yield gateway
 
 
@@ -103,7 +106,7 @@ class TestModels:
         assert (await described("?model=other"))["sources"][0]["id"] == "other/0-res"
         assert (await described("?model=gpt5"))["error"] == "unknown_model"
         await other.stop()
-        await harness.eventually(lambda: not gateway.gateway.backends.all[1].ready)
+        await eventually(lambda: not gateway.gateway.backends.all[1].ready)
         assert (await described())["models"][1] == {"model": "other", "ready": False}
         async with gateway.http.get(f"{gateway.url}/readyz") as answer:
             assert answer.status == 200
@@ -122,7 +125,7 @@ class TestModels:
             missing = f"127.0.0.1:{free_port()}"
             settings = dataclasses.replace(settings, backends=(missing, there.address))
             async with harness.running(settings) as gateway:
-                await harness.eventually(lambda: gateway.gateway.backends.all[1].ready, 15)
+                await eventually(lambda: gateway.gateway.backends.all[1].ready)
                 client = await gateway.connect()
                 error = (await generated(client, model="other"))[-1]
                 assert (error["error"], missing in error["message"]) == ("not_ready", True)
@@ -153,8 +156,13 @@ class TestReplicas:
             targets = (inference.address, twin.address) if listed else (at_one(inference, twin),)
             async with serving(settings, *targets) as gateway:
                 await inference.serving(False)
-                await asyncio.sleep(0.3)
                 client = await gateway.connect()
+                inference.seen.requests = [pb.GenerateRequest()]
+                while inference.seen.requests:  # until gRPC knows
+                    inference.seen.requests.clear()
+                    await generated(client)
+                    await generated(client)
+                twin.seen.requests.clear()
                 for _ in range(4):
                     assert (await generated(client))[-1]["type"] == "finished"
         assert (len(inference.seen.requests), len(twin.seen.requests)) == (0, 4)
@@ -172,6 +180,14 @@ class TestReplicas:
             for _ in range(4):
                 assert (await generated(client))[-1]["type"] == "finished"
         assert inference.seen.requests
+
+
+async def test_before_any_service_has_described_itself_a_connected_one_is_asked() -> None:
+    backends = Backends(("127.0.0.1:1", "127.0.0.1:2"), 0)
+    assert backends.choose(None, pb.GenerateRequest()) is backends.all[0]
+    backends.all[1].ready = True
+    assert backends.choose(None, pb.GenerateRequest()) is backends.all[1]
+    await backends.close()
 
 
 async def test_the_gateway_stops_watching_services_before_it_closes_rooms(
@@ -244,9 +260,14 @@ async def test_a_replica_behind_one_name_dies(
     target = "ipv4:" + ",".join(f"127.0.0.1:{process.port}" for process in processes)
     async with serving(settings, target) as gateway:
         await until_ready(gateway)
-        # Ready means that one replica answers. Only gRPC itself knows when both do.
-        await asyncio.sleep(1.5)
         clients = [await gateway.connect() for _ in range(6)]
+        # Ready means that one replica answers. Only gRPC itself knows when both do.
+        used: set[str] = set()
+        while len(used) < 2:
+            await clients[0].send(prompt="x")
+            used.add((await clients[0].until("token"))[-1]["token"])
+            await clients[0].send(type="stop")
+            await clients[0].until("finished")
         for client in clients:
             await client.send(prompt="x")
             await client.until("token")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from axon_gateway.config import Settings
 
+from ...patience import PATIENCE
 from . import harness
 from .fake_inference import SOURCES, FakeInference, Script
 from .fake_neuronpedia import FakeNeuronpedia
@@ -38,7 +39,7 @@ async def earlier_client(gateway: Running) -> Seen:
     async with aiohttp.ClientSession() as http, http.ws_connect(f"{gateway.url}/ws") as socket:
         await socket.send_json(REQUEST)
         while True:
-            frame = json.loads(await socket.receive_str(timeout=10))
+            frame = json.loads(await socket.receive_str(timeout=PATIENCE))
             if "token" in frame:
                 seen.text += frame["token"]
             for feature in frame.get("features", []):

@@ -17,9 +17,10 @@ import pytest_asyncio
 from aiohttp import compression_utils, web
 from axon_gateway.config import Settings
 
+from ...patience import PATIENCE, eventually
 from . import harness
 from .fake_inference import FakeInference, Script
-from .harness import RawSocket, Running, eventually
+from .harness import RawSocket, Running
 
 #: A client's frames without content, masked with zeros.
 PING, PONG, TEXT, FIRST, MORE = (
@@ -28,7 +29,7 @@ PING, PONG, TEXT, FIRST, MORE = (
 ASK = harness.masked(b'{"type":"ping"}')
 
 
-async def answered(client: RawSocket, seconds: float) -> bool:
+async def answered(client: RawSocket, seconds: float = PATIENCE) -> bool:
     """Whether the answer to `ASK` comes within `seconds`."""
     try:
         async with asyncio.timeout(seconds):
@@ -64,7 +65,7 @@ async def test_fragments_and_pings_of_a_normal_client_are_served(gateway: Runnin
     middle = harness.masked(b" " * 300, first=0x00) + PING
     end = harness.masked(b'{"type":"ping"}', first=0x80)
     client.send(FIRST + middle * 200 + end)
-    assert await answered(client, 5)
+    assert await answered(client)
     client.close()
 
 
@@ -74,7 +75,7 @@ async def test_frames_sent_with_the_handshake_count_too(gateway: Running) -> Non
     assert not await answered(eager, 1.5)
     eager.close()
     eager = await RawSocket.connect(gateway.url, at_once=PONG * 20 + ASK)
-    assert await answered(eager, 5)
+    assert await answered(eager)
     eager.close()
 
 
@@ -161,7 +162,7 @@ async def test_a_connection_with_endless_headers_is_closed(settings: Settings) -
         assert await reader.readuntil(b"}") != b""
         # The next request's headers come byte by byte, so that the connection looks alive.
         dripping = asyncio.create_task(_drip(writer))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await reader.read() == b""
         dripping.cancel()
         writer.close()
@@ -192,7 +193,7 @@ async def test_a_generation_is_cancelled_if_its_client_reads_nothing(
     writer.write(head % len(body) + body)
     await eventually(lambda: inference.seen.running == 1)
     # The gateway's buffer fills up, and then no byte can be written.
-    await eventually(lambda: inference.seen.running == 0, seconds=15)
+    await eventually(lambda: inference.seen.running == 0)
     assert inference.seen.cancelled == 1
     assert not impatient.gateway.limits._generations
     inference.script = Script()
@@ -228,7 +229,7 @@ async def unread_recordings(gateway: Running) -> tuple[str, list[asyncio.StreamW
     presenter = await gateway.connect()
     room = (await presenter.frame())["room"]
     await presenter.send(prompt="x")
-    await presenter.until("finished", seconds=20)
+    await presenter.until("finished")
     path = f"/api/rooms/{room}/recording.jsonl"
     stalled = []
     for _ in range(8):
@@ -263,9 +264,12 @@ async def test_the_number_of_recordings_at_once_is_limited(
             assert (answer.status, (await answer.json())["error"]) == (503, "too_many_recordings")
             assert answer.headers["Retry-After"]
         stalled[-1].transport.abort()
-        await asyncio.sleep(0.1)
-        async with gateway.http.get(url) as answer:
-            assert answer.status == 200
+
+        async def there_is_room() -> bool:
+            async with gateway.http.get(url) as answer:
+                return answer.status == 200
+
+        await eventually(there_is_room)
         for writer in stalled:
             writer.transport.abort()
 
@@ -291,7 +295,7 @@ async def test_broken_http_is_refused_with_a_code_and_no_traceback(
     caplog.set_level(logging.DEBUG)
     reader, writer = await harness.connection(gateway.url)
     writer.write(data)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         answer = await reader.read()
     writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -302,16 +306,16 @@ async def test_broken_http_is_refused_with_a_code_and_no_traceback(
 
 
 async def test_a_client_that_disconnects_during_a_stream_causes_no_traceback(
-    gateway: Running, inference: FakeInference, caplog: pytest.LogCaptureFixture
+    settings: Settings, inference: FakeInference, caplog: pytest.LogCaptureFixture
 ) -> None:
     inference.script = Script(tokens=("x" * 8000,) * 2000)
-    for _ in range(5):
-        reader, writer = await harness.connection(gateway.url)
-        body = b'{"prompt": "x"}'
-        head = b"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
-        writer.write(head % len(body) + body)
-        await reader.readuntil(b'"token"')
-        writer.transport.abort()
-    await eventually(lambda: inference.seen.running == 0)
-    await asyncio.sleep(0.1)
+    async with harness.running(settings) as gateway:
+        for _ in range(5):
+            reader, writer = await harness.connection(gateway.url)
+            body = b'{"prompt": "x"}'
+            head = b"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+            writer.write(head % len(body) + body)
+            await reader.readuntil(b'"token"')
+            writer.transport.abort()
+        await eventually(lambda: inference.seen.running == 0)
     assert not [record for record in caplog.records if record.exc_info]

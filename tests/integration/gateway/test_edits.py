@@ -11,9 +11,10 @@ import pytest
 from axon import recording
 from axon_gateway.config import Settings
 
+from ...patience import eventually
 from . import harness
 from .fake_inference import SEED, SOURCES, WIDTH, FakeInference, Script
-from .harness import Frame, Running, Socket, eventually
+from .harness import Frame, Running, Socket
 from .test_earlier_client import earlier_client
 from .test_recordings import download, replay
 
@@ -323,8 +324,7 @@ async def test_only_who_may_generate_may_edit(gateway: Running, inference: FakeI
     await viewer.send(type="edit", edits=[SILENCE])
     assert (await viewer.until("error"))[-1]["error"] == "not_presenter"
     await presenter.send(type="open", open=True)
-    while not (await viewer.until("room"))[-1]["open"]:
-        pass
+    await viewer.told(open=True)
     await viewer.send(type="edit", edits=[SILENCE])
     assert (await presenter.until("edited"))[-1]["edits"] == [SILENCED]
 

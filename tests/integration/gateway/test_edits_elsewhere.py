@@ -18,16 +18,18 @@ from axon_gateway.backends import replicas
 from axon_gateway.config import Settings
 
 from ... import certificates
+from ...patience import eventually
 from .fake_inference import SOURCES, WIDTH, FakeInference, Script
-from .harness import Frame, Running, Socket, eventually
+from .harness import Frame, Running, Socket
 from .test_backends import at_one, connected, serving
 from .test_edits import SILENCE, SILENCED, of
+from .test_process import process
 from .test_several_gateways import (
     Pair,
     joined,
+    know_each_other,
     opened,
     pair,
-    process,
     redis,
     shared,
 )
@@ -112,7 +114,7 @@ async def test_a_replica_that_drains_is_reached(settings: Settings) -> None:
         clients = await generating(gateway, 4)
         for service in (first, second):
             await service.serving(False)
-        await asyncio.sleep(0.3)  # until the balanced channel knows
+        await eventually(lambda: not gateway.gateway.backends.all[0].ready)
         for n, client in enumerate(clients):
             assert (await edited(client, n))["type"] == "edited"
 
@@ -245,7 +247,7 @@ async def test_edits_outlive_their_gateway(shared: Settings, inference: FakeInfe
     async with process(shared) as a, process(shared) as b:
         presenter, room = await opened(a)
         same = await joined(b, room, token=room["presenter_token"])
-        await asyncio.sleep(0.6)
+        await know_each_other(presenter, same)
         await presenter.send(type="generate", prompt="x", edits=[SILENCE])
         seen = await same.until("token")
         await presenter.send(type="edit", edits=silence(5))
@@ -254,7 +256,7 @@ async def test_edits_outlive_their_gateway(shared: Settings, inference: FakeInfe
         inference.edits_hang = True
         await same.send(type="edit", edits=silence(6))
         await eventually(lambda: len(inference.seen.edits) == 2)
-        a.kill()  # type: ignore[attr-defined]
+        a.running.kill()
         errors = [(await same.until("error"))[-1] for _ in range(2)]
         # One is in the log, for all; the other one answers the edit.
         assert [error["error"] for error in errors] == ["gateway_lost"] * 2

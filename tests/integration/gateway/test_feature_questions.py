@@ -17,9 +17,10 @@ from axon_gateway.config import Settings
 from axon_gateway.labels import search
 from axon_gateway.labels.search import Match, Tables
 
+from ...patience import PATIENCE, eventually
 from . import harness
 from .fake_inference import SOURCES, WIDTH
-from .harness import Running, eventually
+from .harness import Running
 
 
 class SlowSearch:
@@ -52,7 +53,7 @@ async def ask(gateway: Running, path: str, address: str = "10.0.0.1") -> tuple[i
 
 async def test_a_generation_does_not_wait_for_a_search(gateway: Running, slow: SlowSearch) -> None:
     searching = asyncio.create_task(ask(gateway, "/api/features?label=e"))
-    assert await asyncio.to_thread(slow.begun.acquire, timeout=10)
+    assert await asyncio.to_thread(slow.begun.acquire, timeout=PATIENCE)
     client = await gateway.connect()
     await client.send(prompt="x")
     assert (await client.until("finished"))[-1]["status"] == "done"
@@ -65,11 +66,11 @@ async def test_searches_of_one_address_are_limited(settings: Settings, slow: Slo
     path, refused = "/api/features?label=e", (429, "too_many_questions")
     async with harness.running(dataclasses.replace(settings, client_searches=2)) as gateway:
         waiting = [asyncio.create_task(ask(gateway, path)) for _ in range(2)]
-        assert await asyncio.to_thread(slow.begun.acquire, timeout=10)
+        assert await asyncio.to_thread(slow.begun.acquire, timeout=PATIENCE)
         await eventually(lambda: gateway.gateway.limits.searches._open.total() == 2)
         assert await ask(gateway, path) == refused
         other = asyncio.create_task(ask(gateway, path, "10.0.0.2"))
-        await asyncio.sleep(0.1)
+        await eventually(lambda: gateway.gateway.limits.searches._open.total() == 3)
         # Searches run one at a time.
         assert not slow.begun.acquire(blocking=False)
         slow.go.set()
@@ -95,7 +96,7 @@ async def test_a_cancelled_search_frees_its_place(settings: Settings, slow: Slow
     path = "/api/features?label=e"
     async with harness.running(dataclasses.replace(settings, client_searches=1)) as gateway:
         leaving = asyncio.create_task(ask(gateway, path))
-        assert await asyncio.to_thread(slow.begun.acquire, timeout=10)
+        assert await asyncio.to_thread(slow.begun.acquire, timeout=PATIENCE)
         leaving.cancel()
         slow.go.set()
         await eventually(lambda: not gateway.gateway.limits.searches._open)

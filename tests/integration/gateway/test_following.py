@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from typing import Any
 
@@ -126,12 +125,10 @@ async def test_viewers_are_told_whether_somebody_presents(gateway: Running) -> N
     viewer = await gateway.connect(room=first["room"])
     assert (await viewer.frame())["presenting"] is True
     await presenter.close()
-    while (await viewer.until("room"))[-1]["presenting"]:
-        pass
+    await viewer.told(presenting=False)
     back = await gateway.connect(room=first["room"], token=first["presenter_token"])
     assert (await back.frame())["role"] == "presenter"
-    while not (await viewer.until("room"))[-1]["presenting"]:
-        pass
+    await viewer.told(presenting=True)
 
 
 async def test_viewers_at_another_gateway_follow(pair: Pair) -> None:
@@ -148,8 +145,7 @@ async def test_viewers_at_another_gateway_follow(pair: Pair) -> None:
     at_a = await pair.a.connect(room=room["room"])
     assert await next_view(at_a) == moved
     await presenter.close()
-    while (await viewer.until("room"))[-1]["presenting"]:
-        pass
+    await viewer.told(presenting=False)
     moved_on = await joined(pair.b, room, token=room["presenter_token"])
     await moved_on.send(**{**VIEW, "token": 5})
     assert (await next_view(at_a))["token"] == 5
@@ -158,9 +154,10 @@ async def test_viewers_at_another_gateway_follow(pair: Pair) -> None:
 
 async def test_a_view_outlives_its_presenter(pair: Pair) -> None:
     presenter, room = await opened(pair.a)
-    await joined(pair.b, room)
+    viewer = await joined(pair.b, room)
     await presenter.send(**VIEW)
-    await asyncio.sleep(1)
+    assert await next_view(viewer) == VIEW
     await presenter.close()
+    await viewer.told(presenting=False)
     late = await joined(pair.b, room)
     assert await next_view(late) == VIEW

@@ -14,9 +14,10 @@ from axon_gateway.config import Settings
 from axon_gateway.frames import TokenFrames
 from axon_inference.serving.validation import MIN_TEMPERATURE
 
+from ...patience import eventually
 from . import harness
 from .fake_inference import SOURCES, Failure, FakeInference, Script
-from .harness import Running, eventually
+from .harness import Running
 
 
 async def test_ndjson_has_the_same_frames_as_the_socket(gateway: Running) -> None:
@@ -285,10 +286,11 @@ async def test_readiness_follows_inference(settings: Settings, inference: FakeIn
             assert answer.status == 200
         inference.waits_for = ""
         await inference.start(inference.port)
-        deadline = asyncio.get_running_loop().time() + 5
-        while (await ready())[0] != 200:
-            assert asyncio.get_running_loop().time() < deadline
-            await asyncio.sleep(0.05)
+
+        async def is_ready() -> bool:
+            return (await ready())[0] == 200
+
+        await eventually(is_ready)
 
 
 async def test_foreign_pages_may_not_generate(settings: Settings) -> None:

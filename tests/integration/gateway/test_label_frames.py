@@ -128,7 +128,7 @@ async def test_no_token_waits_for_the_download_of_an_export(
 ) -> None:
     labels = {index: f"exported {index}" for index in range(64)}
     async with FakeNeuronpedia(labels, source=SOURCES[0]) as fake:
-        fake.delay = 1.0
+        fake.go.clear()
         settings = dataclasses.replace(
             settings, labels=None, redis_url=redis.url, neuronpedia_export=fake.export
         )
@@ -142,6 +142,7 @@ async def test_no_token_waits_for_the_download_of_an_export(
             ]
             assert features
             assert not any("label" in feature for feature in features)
-            late = await client.until("labels", seconds=20)
+            fake.go.set()
+            late = await client.until("labels")
     assert late[-1]["source"] == SOURCES[0]
     assert all(label == f"exported {index}" for index, label in late[-1]["labels"].items())

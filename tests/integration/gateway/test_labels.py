@@ -20,6 +20,7 @@ from axon_gateway.labels.records import FeatureRecord
 from axon_gateway.labels.store import Entry, Kept, LabelStore
 from redis import Redis
 
+from ...patience import PATIENCE
 from . import harness
 from .harness import RedisServer
 
@@ -144,24 +145,25 @@ async def test_only_the_first_question_waits_for_a_redis_that_hangs(
     async with opened(RedisServer(), None) as labels:
         await labels.hold([SOURCE])
         assert not labels.available
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await labels.hold([SOURCE])
 
 
 async def test_a_cancelled_question_does_not_stop_the_reading_for_others(
     labels: Labels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go = threading.Event()
+    reading, go = threading.Event(), threading.Event()
     actual = LabelFiles.read
 
     def slowly(files: LabelFiles, source: str) -> dict[int, FeatureRecord]:
-        go.wait(5)
+        reading.set()
+        assert go.wait(PATIENCE)
         return actual(files, source)
 
     monkeypatch.setattr(LabelFiles, "read", slowly)
     leaving = asyncio.create_task(labels.look_up(SOURCE, [1]))
     staying = asyncio.create_task(labels.look_up(SOURCE, [1]))
-    await asyncio.sleep(0.05)
+    assert await asyncio.to_thread(reading.wait, PATIENCE)
     leaving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leaving
@@ -197,7 +199,7 @@ async def test_half_written_labels_are_never_seen(redis: RedisServer) -> None:
         while 5000 not in seen:
             seen.add(len((await store.everything(SOURCE)).records))
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.gather(look(), store.fill(SOURCE, "all", records))
     assert seen <= {0, 5000}
     with Redis.from_url(redis.url) as client:
@@ -220,18 +222,11 @@ async def test_labels_are_added_to_those_in_redis(redis: RedisServer) -> None:
 async def test_a_unix_socket_works() -> None:
     # Not in tmp_path, whose name may be too long: the limit for sockets is about 100 characters.
     path = Path(tempfile.gettempdir()) / f"axon-{os.getpid()}.sock"
-    process = await asyncio.create_subprocess_exec(
-        harness.redis_executable(), "--port", "0", "--unixsocket", str(path), "--save", "",
-        stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        await harness.eventually(path.exists)
+    with harness.redis_server("--unixsocket", str(path)):
         store = LabelStore(f"unix://{path}")
         await store.fill(SOURCE, "a", {1: FeatureRecord("label 1")})
         await store.put(SOURCE, 2, Entry(FeatureRecord("label 2")))
         kept = await store.everything(SOURCE)
         assert (kept.records[1].label, kept.answers[2].record.label) == ("label 1", "label 2")
         await store.close()
-    finally:
-        process.terminate()
-        await process.wait()
+    path.unlink()

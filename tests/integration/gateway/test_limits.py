@@ -12,9 +12,10 @@ from aiohttp import WSMsgType
 from axon_gateway import limits
 from axon_gateway.config import Settings
 
+from ...patience import PATIENCE, eventually
 from . import harness
 from .fake_inference import FakeInference, Script
-from .harness import Running, Socket, eventually, narrow_connection
+from .harness import Running, Socket, narrow_connection
 
 LONG = Script(tokens=tuple(f" t{i}" for i in range(300)), delay=0.01)
 
@@ -24,7 +25,7 @@ def limited(settings: Settings, **changes: object) -> Settings:
 
 
 async def close_code(client: Socket) -> int | None:
-    assert (await client.raw.receive(5)).type is WSMsgType.CLOSE
+    assert (await client.raw.receive(PATIENCE)).type is WSMsgType.CLOSE
     return client.raw.close_code
 
 
@@ -41,7 +42,7 @@ async def test_sockets_of_one_address_are_limited(settings: Settings) -> None:
         # 1013 means "try again later": another socket may close.
         assert await close_code(third) == 1013
         await second.close()
-        await asyncio.sleep(0.1)
+        await eventually(lambda: gateway.gateway.limits._sockets.total() == 1)
         assert (await (await gateway.connect()).frame())["type"] == "room"
         await first.close()
 
@@ -116,7 +117,7 @@ async def test_an_unfinished_body_is_refused_after_a_while(settings: Settings) -
         reader, writer = await narrow_connection(gateway.url)
         head = b"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n"
         writer.write(head + b'{"prompt": ')
-        answer = await asyncio.wait_for(reader.readuntil(b"}"), 5)
+        answer = await asyncio.wait_for(reader.readuntil(b"}"), PATIENCE)
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b'"too_slow"' in answer
         writer.close()
@@ -187,7 +188,7 @@ async def test_the_address_of_a_client_behind_a_proxy(
     async with harness.running(limited(settings, trusted_proxies=proxies)) as gateway:
         headers = {"X-Forwarded-For": forwarded}
         socket = await gateway.http.ws_connect(f"{gateway.url}/ws", headers=headers)
-        assert json.loads((await socket.receive(5)).data)["type"] == "room"
+        assert json.loads((await socket.receive(PATIENCE)).data)["type"] == "room"
         assert await counted(gateway) == {client}
         await socket.close()
         await eventually(lambda: not gateway.gateway.limits._sockets)

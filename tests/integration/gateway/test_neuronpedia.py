@@ -130,8 +130,8 @@ class TestExport:
     async def test_the_lock_is_renewed_while_fetching(
         self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("axon_gateway.labels.store._LOCK", 0.3)
-        fake.delay = 0.4
+        monkeypatch.setattr("axon_gateway.labels.store._LOCK", 0.6)
+        fake.delay = 0.8
         async with opened(fake, redis) as one, opened(fake, redis) as other:
             await asyncio.gather(one.prepare(SOURCE), other.prepare(SOURCE))
         assert sorted(fake.seen.files) == sorted(fake.files())
@@ -153,7 +153,9 @@ class TestExport:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr("axon_gateway.labels.export._TIMEOUT", aiohttp.ClientTimeout(total=0.1))
+        if fault == "slow":
+            briefly = aiohttp.ClientTimeout(total=0.3)
+            monkeypatch.setattr("axon_gateway.labels.export._TIMEOUT", briefly)
         monkeypatch.setattr("axon_gateway.labels.export._PARTIAL", 0.5)
         fake.file_faults["explanations/batch-1.jsonl.gz"] = deque([fault] * 4)
         found = await labels.look_up(SOURCE, range(40))
@@ -247,6 +249,12 @@ class TestExport:
         assert await labels.look_up(SOURCE, [1]) == {1: "label 1"}
 
 
+def over(api: FeatureApi, seconds: float) -> None:
+    """Ends a pause in which the API is not asked, of which most must be left."""
+    assert seconds / 2 < api._paused_until - asyncio.get_running_loop().time() <= seconds
+    api._paused_until = 0.0
+
+
 class TestApi:
     async def test_a_feature_that_the_export_lacks_is_asked_for_once(
         self, labels: Labels, fake: FakeNeuronpedia
@@ -336,36 +344,42 @@ class TestApi:
         fake: FakeNeuronpedia,
         redis: RedisServer,
         fault: str,
+        api: FeatureApi,
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr("axon_gateway.labels.api._TIMEOUT", aiohttp.ClientTimeout(total=0.1))
-        monkeypatch.setattr("axon_gateway.labels.api._FAILED", (0.3, 0.3))
+        if fault == "slow":
+            briefly = aiohttp.ClientTimeout(total=0.3)
+            monkeypatch.setattr("axon_gateway.labels.api._TIMEOUT", briefly)
         fake.api_faults.append(fault)
-        async with opened(fake, redis) as labels:
+        async with opened(fake, redis, api=api) as labels:
             await labels.look_up(SOURCE, [100])
             assert await asked(labels, 100) == {}
             assert labels.missing(SOURCE, [100]) == {100}
-            # After a failure the API is not asked for 0.3 s.
+            # After a failure the API is not asked for a while.
             assert await asked(labels, 100, 101) == {}
             assert fake.seen.features == [100]
-            await asyncio.sleep(0.4)
+            over(api, 5)
             assert await asked(labels, 100) == {100: "label 100"}
         assert "Neuronpedia does not answer" in caplog.text
 
     async def test_after_a_429_nothing_is_asked_for_the_time_it_says(
-        self, labels: Labels, fake: FakeNeuronpedia, caplog: pytest.LogCaptureFixture
+        self,
+        fake: FakeNeuronpedia,
+        redis: RedisServer,
+        api: FeatureApi,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
-        fake.limit_headers["Retry-After"] = "1"
+        fake.limit_headers["Retry-After"] = "1000"
         fake.limit_body = {"limitPerWindow": 3_600_000}
         fake.api_faults.append("429")
-        await labels.prepare(SOURCE)
-        began = time.monotonic()
-        assert await asked(labels, 100, 101) == {}
-        await asyncio.sleep(0.5)
-        assert await asked(labels, 100) == {}
-        await asyncio.sleep(began + 1.05 - time.monotonic())
-        assert await asked(labels, 100) == {100: "label 100"}
+        async with opened(fake, redis, api=api) as labels:
+            await labels.prepare(SOURCE)
+            assert await asked(labels, 100, 101) == {}
+            assert await asked(labels, 100) == {}
+            assert fake.seen.features == [100]
+            over(api, 1000)
+            assert await asked(labels, 100) == {100: "label 100"}
         assert fake.seen.features == [100, 100]
         assert "limit is reached" in caplog.text
 

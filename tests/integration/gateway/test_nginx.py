@@ -14,7 +14,7 @@ import pytest
 from axon_gateway.web.middleware import HEADERS
 
 from ... import certificates, nginx
-from . import harness
+from ...patience import eventually
 from .harness import Running
 
 #: The name under which people reach the proxy. Nothing else knows it.
@@ -116,7 +116,7 @@ async def test_what_clients_say_of_themselves_is_not_believed(
             async with http.get(f"{url}/api/model", headers=forged) as answer:
                 assert answer.status == 403
             async with http.ws_connect(f"{url}/ws", headers={"X-Forwarded-For": "9.9.9.9"}):
-                await harness.eventually(lambda: bool(gateway.gateway.limits._sockets))
+                await eventually(lambda: bool(gateway.gateway.limits._sockets))
                 assert dict(gateway.gateway.limits._sockets) == {CLIENT: 1}
 
 

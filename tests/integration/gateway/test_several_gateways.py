@@ -12,17 +12,18 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import grpc
 import pytest
 import pytest_asyncio
 from axon_gateway.config import Settings
+from axon_gateway.replication.redis_sharing import RedisSharing
 from redis.asyncio import Redis
 
+from ...patience import PATIENCE, Stopwatch, eventually
 from . import harness
 from .fake_inference import Failure, FakeInference, Script
-from .harness import Frame, RedisServer, Running, Socket, Stopwatch, eventually
-from .test_process import address, start
+from .harness import Frame, RedisServer, Running, Socket
+from .test_process import process
 
 LONG = Script(tokens=tuple(f" t{i}" for i in range(400)), delay=0.01)
 
@@ -49,8 +50,14 @@ def shared(settings: Settings, redis: RedisServer) -> Settings:
 @pytest_asyncio.fixture
 async def pair(shared: Settings) -> AsyncIterator[Pair]:
     async with harness.running(shared) as a, harness.running(shared) as b:
-        await asyncio.sleep(0.6)  # by then each knows the other
+        await eventually(lambda: bool(sharing(a)._peers.alive and sharing(b)._peers.alive))
         yield Pair(a, b)
+
+
+def sharing(gateway: Running) -> RedisSharing:
+    found = gateway.gateway.rooms.sharing
+    assert isinstance(found, RedisSharing)
+    return found
 
 
 async def opened(gateway: Running) -> tuple[Socket, Frame]:
@@ -58,22 +65,28 @@ async def opened(gateway: Running) -> tuple[Socket, Frame]:
     presenter = await gateway.connect()
     room = await presenter.frame()
     await presenter.send(type="share")
-    while not (await presenter.until("room"))[-1]["published"]:
-        pass
+    await presenter.told(published=True)
     return presenter, room
 
 
 async def joined(gateway: Running, room: Frame, **query: str) -> Socket:
     """A viewer at another gateway, as soon as the room is in Redis."""
-    deadline = time.monotonic() + 5
-    while True:
-        viewer = await gateway.connect(room=room["room"], **query)
-        first = await viewer.frame()
-        if first["type"] == "room":
-            return viewer
-        assert first["error"] == "unknown_room"
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+    found: list[Socket] = []
+
+    async def enters() -> bool:
+        found[:] = [await gateway.connect(room=room["room"], **query)]
+        first = await found[0].frame()
+        assert first["type"] == "room" or first["error"] == "unknown_room"
+        return first["type"] == "room"
+
+    await eventually(enters)
+    return found[0]
+
+
+async def know_each_other(*sockets: Socket) -> None:
+    """Waits until the gateways of a room's sockets know each other: each counts all viewers."""
+    for socket in sockets:
+        await socket.told(viewers=len(sockets))
 
 
 def logged(frames: list[Frame]) -> list[Frame]:
@@ -97,17 +110,13 @@ async def test_viewers_at_both_gateways_see_the_same(pair: Pair, inference: Fake
 async def test_the_number_of_viewers_is_that_of_all_gateways(pair: Pair) -> None:
     presenter, room = await opened(pair.a)
     viewer = await joined(pair.b, room)
-    while (await presenter.until("room"))[-1]["viewers"] != 2:
-        pass
+    await presenter.told(viewers=2)
     another = await pair.b.connect(room=room["room"])
-    while (await presenter.until("room"))[-1]["viewers"] != 3:
-        pass
-    while (await viewer.until("room"))[-1]["viewers"] != 3:
-        pass
+    await presenter.told(viewers=3)
+    await viewer.told(viewers=3)
     await another.close()
     await viewer.close()
-    while (await presenter.until("room"))[-1]["viewers"] != 1:
-        pass
+    await presenter.told(viewers=1)
 
 
 async def test_presenting_and_stopping_from_the_other_gateway(
@@ -141,8 +150,7 @@ async def test_opening_a_room_to_all_reaches_the_other_gateway(
     presenter, room = await opened(pair.a)
     viewer = await joined(pair.b, room)
     await presenter.send(type="open", open=True)
-    while not (await viewer.until("room"))[-1]["open"]:
-        pass
+    await viewer.told(open=True)
     await viewer.send(prompt="x")
     assert (await viewer.until("finished"))[-1]["status"] == "done"
     assert (await presenter.until("finished"))[-1]["status"] == "done"
@@ -154,13 +162,12 @@ async def test_viewers_at_the_other_gateway_keep_a_generation_alive(
     inference.script = LONG
     presenter, room = await opened(pair.a)
     viewer = await joined(pair.b, room)
-    while (await presenter.until("room"))[-1]["viewers"] != 2:
-        pass
+    await presenter.told(viewers=2)
     await presenter.send(prompt="x")
     await presenter.until("token")
     await presenter.close()
     # The generation takes longer than the grace period.
-    assert (await viewer.until("finished", seconds=10))[-1]["status"] == "done"
+    assert (await viewer.until("finished"))[-1]["status"] == "done"
 
 
 async def test_a_room_outlives_the_gateway_that_opened_it(shared: Settings) -> None:
@@ -176,38 +183,22 @@ async def test_a_room_outlives_the_gateway_that_opened_it(shared: Settings) -> N
         assert (await again.until("finished"))[-1]["status"] == "done"
 
 
-@contextlib.asynccontextmanager
-async def process(settings: Settings) -> AsyncIterator[Running]:
-    """A gateway as a process. A test may `kill` it; else it is killed in the end."""
-    running = await start(settings, AXON_ROOM_GRACE="1")
-    url = await address(running)
-    try:
-        async with aiohttp.ClientSession() as http:
-            gateway = Running(None, url, http)  # type: ignore[arg-type]
-            gateway.kill = lambda: running.send_signal(signal.SIGKILL)  # type: ignore[attr-defined]
-            yield gateway
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            running.kill()
-        await running.communicate()
-
-
 async def test_a_gateway_killed_during_a_generation(
     shared: Settings, inference: FakeInference
 ) -> None:
     inference.script = LONG
-    async with process(shared) as a, process(shared) as b:
+    async with process(shared) as a, harness.running(shared) as b:
         presenter, room = await opened(a)
         viewer = await joined(b, room)
-        await asyncio.sleep(0.6)
+        await know_each_other(presenter, viewer)
         await presenter.send(prompt="x")
         seen = await viewer.until("token")
         mine = await presenter.until("token")
         while len(mine) < 40:
             mine += await presenter.until("token")
-        a.kill()  # type: ignore[attr-defined]
+        a.running.kill()
         async with Stopwatch() as watch:
-            rest = await viewer.until("error", seconds=20)
+            rest = await viewer.until("error")
         assert watch.seconds < 2
         assert rest[-1]["error"] == "gateway_lost"
         seen = logged(seen + rest)
@@ -219,7 +210,7 @@ async def test_a_gateway_killed_during_a_generation(
             presenter.last,
             room=room["room"],
             token=room["presenter_token"],
-            **{"from": f"{epoch_of(mine)}:{presenter.last + 1}"},
+            **{"from": f"{presenter.room['epoch']}:{presenter.last + 1}"},
         )
         again = logged(await back.until("error"))
         assert mine_and(mine, again) == seen
@@ -230,11 +221,6 @@ async def test_a_gateway_killed_during_a_generation(
         assert (await viewer.until("finished"))[-1]["status"] == "done"
 
 
-def epoch_of(frames: list[Frame]) -> int:
-    """The last epoch in these frames."""
-    return int([frame["epoch"] for frame in frames if "epoch" in frame][-1])
-
-
 def mine_and(before: list[Frame], after: list[Frame]) -> list[Frame]:
     return [frame for frame in logged(before) if frame["seq"]] + after
 
@@ -243,36 +229,30 @@ async def test_a_gateway_that_was_suspended_gives_its_room_up(
     shared: Settings, inference: FakeInference
 ) -> None:
     inference.script = LONG
-    async with harness.running(shared) as b:
-        running = await start(shared)
-        url = await address(running)
-        async with aiohttp.ClientSession() as http:
-            a = Running(None, url, http)  # type: ignore[arg-type]
-            presenter, room = await opened(a)
-            viewer = await joined(b, room, token=room["presenter_token"])
-            await asyncio.sleep(0.6)
-            await presenter.send(prompt="x")
-            await viewer.until("token")
-            running.send_signal(signal.SIGSTOP)
-            assert (await viewer.until("error"))[-1]["error"] == "gateway_lost"
-            inference.script = Script()
-            await viewer.send(prompt="y")
-            await viewer.until("finished")
-            running.send_signal(signal.SIGCONT)
-            # The other gateway has continued the log, so this one's viewers get that log.
-            frames = logged(await presenter.until("finished"))
-            again = await joined(a, room)
-            assert logged(await again.until("finished"))[-len(frames) :] == frames
-            ends = [f for f in frames if f["type"] in ("started", "error", "finished")]
-            assert [f.get("error", f.get("prompt")) for f in ends] == [
-                "x",
-                "gateway_lost",
-                "y",
-                None,
-            ]
-            await eventually(lambda: inference.seen.running == 0)
-        running.terminate()
-        await running.communicate()
+    async with process(shared) as a, harness.running(shared) as b:
+        presenter, room = await opened(a)
+        viewer = await joined(b, room, token=room["presenter_token"])
+        await know_each_other(presenter, viewer)
+        await presenter.send(prompt="x")
+        await viewer.until("token")
+        a.running.send_signal(signal.SIGSTOP)
+        assert (await viewer.until("error"))[-1]["error"] == "gateway_lost"
+        inference.script = Script()
+        await viewer.send(prompt="y")
+        await viewer.until("finished")
+        a.running.send_signal(signal.SIGCONT)
+        # The other gateway has continued the log, so this one's viewers get that log.
+        frames = logged(await presenter.until("finished"))
+        again = await joined(a, room)
+        assert logged(await again.until("finished"))[-len(frames) :] == frames
+        ends = [f for f in frames if f["type"] in ("started", "error", "finished")]
+        assert [f.get("error", f.get("prompt")) for f in ends] == [
+            "x",
+            "gateway_lost",
+            "y",
+            None,
+        ]
+        await eventually(lambda: inference.seen.running == 0)
 
 
 async def test_redis_killed_and_restarted_empty(
@@ -291,9 +271,8 @@ async def test_redis_killed_and_restarted_empty(
     for told in (here.pop(), there.pop()):
         assert told["error"] == "rooms_unavailable"
         assert told["retry_after"] > 0
-    await asyncio.sleep(0.5)
     with pytest.raises(TimeoutError):
-        await presenter.frame(0.2)
+        await presenter.frame(0.7)
     # A new viewer is refused at the gateway without the room, and let in at the one with it.
     _, other = await opened(pair.a)
     refused = await pair.b.connect(room=other["room"])
@@ -301,8 +280,8 @@ async def test_redis_killed_and_restarted_empty(
     late = await pair.a.connect(room=room["room"])
     assert (await late.frame())["type"] == "room"
     redis.start()
-    here += await presenter.until("finished", seconds=10)
-    there += await viewer.until("finished", seconds=10)
+    here += await presenter.until("finished")
+    there += await viewer.until("finished")
     assert logged(there) == logged(here)
     assert [f["step"] for f in here if f["type"] == "token"] == list(range(len(LONG.tokens)))
     # Everything works again, also the room that was opened while Redis was gone.
@@ -329,14 +308,14 @@ async def test_generating_while_redis_is_gone(
     assert (await alone.until("finished"))[-1]["status"] == "done"
     redis.start()
     found = await joined(pair.b, own)
-    frames = await found.until("finished", seconds=10)
+    frames = await found.until("finished")
     assert [f["prompt"] for f in frames if f["type"] == "started"] == ["x"]
     while True:
         await presenter.send(prompt="z")
-        if (await presenter.until("finished", "error", seconds=10))[-1]["type"] == "finished":
+        if (await presenter.until("finished", "error"))[-1]["type"] == "finished":
             break
         await asyncio.sleep(0.1)
-    frames = await same.until("finished", seconds=10)
+    frames = await same.until("finished")
     assert [f["prompt"] for f in frames if f["type"] == "started"] == ["z"]
 
 
@@ -388,7 +367,7 @@ async def test_a_refused_generation_does_not_end_the_next_ones_lease(
     await asyncio.sleep(0.5)
     await same.send(prompt="z")
     assert (await same.until("error"))[-1]["error"] == "busy"
-    assert (await presenter.until("finished", seconds=10))[-1]["status"] == "done"
+    assert (await presenter.until("finished"))[-1]["status"] == "done"
 
 
 async def test_resuming_from_another_epoch_reads_the_log_from_its_start(
@@ -397,13 +376,14 @@ async def test_resuming_from_another_epoch_reads_the_log_from_its_start(
     presenter, room = await opened(pair.a)
     same = await joined(pair.b, room, token=room["presenter_token"])
     await presenter.send(prompt="x")
-    first = epoch_of([room, *await presenter.until("finished")])
+    await presenter.until("finished")
+    first = presenter.room["epoch"]
     await same.until("finished")
     await same.send(prompt="y")
     await presenter.until("finished")
     last = presenter.last
-    while (second := epoch_of([room, *await presenter.until("room")])) == first:
-        pass
+    while (second := presenter.room["epoch"]) == first:
+        await presenter.frame()
 
     async def resumed(offset: str) -> int:
         raw = await pair.b.http.ws_connect(
@@ -411,7 +391,7 @@ async def test_resuming_from_another_epoch_reads_the_log_from_its_start(
         )
         seq = 0
         while not seq:
-            frame = (await raw.receive(5)).json()
+            frame = (await raw.receive(PATIENCE)).json()
             frame = frame["frames"][0] if frame["type"] == "batch" else frame
             seq = 0 if frame["type"] == "room" else frame["seq"]
         await raw.close()
@@ -440,8 +420,8 @@ async def test_after_a_pause_of_redis_no_gateway_is_taken_for_dead(
         await asyncio.sleep(seconds)
         redis.signal(signal.SIGCONT)
         await asyncio.sleep(0.5)
-    here += await presenter.until("finished", seconds=20)
-    there = await viewer.until("finished", seconds=20)
+    here += await presenter.until("finished")
+    there = await viewer.until("finished")
     errors = [frame["error"] for frame in [*here, *there] if frame["type"] == "error"]
     assert set(errors) <= {"rooms_unavailable"}
     steps = [frame["step"] for frame in there if frame["type"] == "token"]
@@ -457,13 +437,13 @@ async def test_redis_comes_back_empty_after_the_rooms_gateway_has_died(
         viewer = await joined(b, room)
         await presenter.send(prompt="x")
         seen = await viewer.until("token")
-        a.kill()  # type: ignore[attr-defined]
+        a.running.kill()
         redis.kill()
-        await asyncio.sleep(0.5)
+        await eventually(lambda: not sharing(b).available)
         redis.start()
-        seen += await viewer.until("error", seconds=10)
+        seen += await viewer.until("error")
         while seen[-1]["error"] == "rooms_unavailable":
-            seen += await viewer.until("error", seconds=10)
+            seen += await viewer.until("error")
         assert seen[-1]["error"] == "gateway_lost"
         late = await joined(b, room)
         log = [f for f in logged(seen) if f["seq"] and f.get("error") != "rooms_unavailable"]
@@ -489,17 +469,18 @@ async def test_a_log_that_redis_lost_is_written_again(
             for key, fields in kept[:-5]:
                 pipeline.xadd(log, fields, key)
             await pipeline.execute()
-        here += await presenter.until("finished", seconds=10)
-        there = await viewer.until("finished", seconds=10)
+        here += await presenter.until("finished")
+        there = await viewer.until("finished")
         assert logged(there) == logged(here)
-        await asyncio.sleep(0.5)
-        kept = await client.xrange(log)
-        assert [json.loads(fields[b"frame"])["seq"] for _, fields in kept] == [
-            frame["seq"] for frame in logged(here)
-        ]
+
+        async def whole() -> bool:
+            kept = [json.loads(fields[b"frame"])["seq"] for _, fields in await client.xrange(log)]
+            return kept == [frame["seq"] for frame in logged(here)]
+
+        await eventually(whole)
         # After the generation, delete both keys of the room. They must be written again.
         await client.delete(log, f"axon:room:{room['room']}:meta")
-    await asyncio.sleep(1)
+        await eventually(whole)
     late = await joined(pair.b, room)
     assert logged(await late.until("finished")) == logged(here)
     await presenter.send(prompt="y")
@@ -537,8 +518,8 @@ async def test_a_room_whose_name_is_taken_goes_on_alone_and_stops_no_other(
                 pipeline.xadd(f"{name}:frames", fields, "1-0")
             await pipeline.execute()
         assert (await presenter.until("error"))[-1]["error"] == "rooms_unavailable"
-        assert (await presenter.until("finished", seconds=10))[-1]["status"] == "done"
-        assert (await other.until("finished", seconds=10))[-1]["status"] == "done"
+        assert (await presenter.until("finished"))[-1]["status"] == "done"
+        assert (await other.until("finished"))[-1]["status"] == "done"
         await presenter.send(prompt="z")
         assert (await presenter.until("error"))[-1]["error"] == "rooms_unavailable"
 
@@ -635,20 +616,21 @@ async def test_a_log_that_another_gateway_continued_is_read_from_its_start(
         await presenter.send(prompt="x")
         await presenter.until("finished")
         wire.cut()
-        await asyncio.sleep(1)
+        await eventually(lambda: not sharing(a).available)
         await presenter.send(prompt="y")
         await presenter.until("finished")
         async with harness.running(shared) as b:
             same = await joined(b, room, token=room["presenter_token"])
             first = logged(await same.until("finished"))
-            await asyncio.sleep(2)  # until it takes the other gateway for dead
+            await eventually(lambda: bool(sharing(b)._peers.alive))
+            await eventually(lambda: not sharing(b)._peers.alive)
             await same.send(prompt="z")
             there = first + logged(await same.until("finished"))
             wire.mend()
             # Viewers at the first gateway get the log's new epoch, and the log from its start.
             frames: list[Frame] = []
             while not frames or frames[-1]["type"] != "finished" or len(frames) < len(there):
-                frame = (await presenter.raw.receive(10)).json()
+                frame = (await presenter.raw.receive(PATIENCE)).json()
                 frames += frame["frames"] if frame["type"] == "batch" else [frame]
                 if frame["type"] == "room" and frame["seq"] == 0:
                     frames = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+from ...patience import PATIENCE
 from .fake_inference import FakeInference, Script
 from .harness import RawSocket, Running
 
@@ -30,7 +31,7 @@ async def test_a_stalled_viewer_does_not_delay_others_and_catches_up(
     most = 0
     seen = []
     while not seen or seen[-1]["type"] != "finished":
-        seen.append(await presenter.frame(seconds=2))
+        seen.append(await presenter.frame())
         most = max(most, unsent(gateway))
     assert sum(frame["type"] == "token" for frame in seen) == TOKENS
     assert 0 < most < 512 * 1024, "the stalled viewer used too much, or was not stalled"
@@ -38,7 +39,7 @@ async def test_a_stalled_viewer_does_not_delay_others_and_catches_up(
     caught_up: list[dict[str, object]] = []
     batches = 0
     while not caught_up or caught_up[-1]["type"] != "finished":
-        frame = json.loads(await asyncio.wait_for(stalled.text(), 5))
+        frame = json.loads(await asyncio.wait_for(stalled.text(), PATIENCE))
         batches += frame["type"] == "batch"
         caught_up += frame["frames"] if frame["type"] == "batch" else [frame]
     stalled.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import time
 
@@ -11,9 +10,10 @@ import grpc
 import pytest
 from axon_gateway.config import Settings
 
+from ...patience import PATIENCE, eventually
 from . import harness
 from .fake_inference import SOURCES, Failure, FakeInference, Script, features_at
-from .harness import Frame, Running, eventually
+from .harness import Frame, Running
 
 LONG = Script(tokens=tuple(f" t{i}" for i in range(100)), delay=0.01)
 
@@ -104,7 +104,7 @@ async def test_a_late_viewer_gets_everything_through_one_upstream_stream(
     room = await presenter.frame()
     await presenter.send(prompt="x")
     early = await presenter.until("token")
-    await asyncio.sleep(0.3)
+    early += [frame for _ in range(20) for frame in await presenter.until("token")]
     viewer = await gateway.connect(room=room["room"])
     welcome = await viewer.frame()
     assert welcome["role"] == "viewer"
@@ -142,9 +142,9 @@ async def test_all_are_told_how_many_watch(gateway: Running) -> None:
     room = await presenter.frame()
     viewer = await gateway.connect(room=room["room"])
     assert (await viewer.frame())["viewers"] == 2
-    assert (await presenter.until("room"))[-1]["viewers"] == 2
+    await presenter.told(viewers=2)
     await viewer.close()
-    assert (await presenter.until("room"))[-1]["viewers"] == 1
+    await presenter.told(viewers=1)
 
 
 async def test_only_the_presenter_generates_and_stops(gateway: Running) -> None:
@@ -169,12 +169,12 @@ async def test_a_room_opened_to_all_and_closed_again(gateway: Running) -> None:
     await presenter.send(type="open", open="yes")
     assert (await presenter.until("error"))[-1]["field"] == "open"
     await presenter.send(type="open", open=True)
-    told = (await viewer.until("room"))[-1]
+    told = await viewer.told(open=True)
     assert (told["open"], told["role"]) == (True, "viewer")
     await viewer.send(prompt="x")
     assert text_of(await viewer.until("finished")) == " of France is Paris"
     await presenter.send(type="open", open=False)
-    assert (await viewer.until("room"))[-1]["open"] is False
+    await viewer.told(open=False)
     await viewer.send(prompt="x")
     assert (await viewer.until("error"))[-1]["error"] == "not_presenter"
 
@@ -278,7 +278,7 @@ async def test_an_empty_room_expires(settings: Settings) -> None:
         await eventually(lambda: len(gateway.gateway.rooms) == 0)
         late = await gateway.connect(room=room["room"])
         assert (await late.frame())["error"] == "unknown_room"
-        closing = await late.raw.receive(5)
+        closing = await late.raw.receive(PATIENCE)
         assert closing.type is aiohttp.WSMsgType.CLOSE
 
 
@@ -291,7 +291,8 @@ async def test_rooms_are_limited_and_empty_ones_make_space(settings: Settings) -
         await second.send(prompt="x")
         assert (await second.until("error"))[-1]["error"] == "too_many_rooms"
         await first.close()
-        await asyncio.sleep(0.05)
+        room = gateway.gateway.rooms.get(first.room["room"])
+        await eventually(lambda: room is not None and not room.local_viewers)
         await second.send(prompt="x")
         assert (await second.until("finished"))[-1]["status"] == "done"
 
@@ -331,7 +332,7 @@ async def test_an_address_with_many_rooms_loses_its_own_rooms_first(settings: Se
             room, session = await generated(gateway, "10.0.0.2")
             await session.close()
             greedy.append(room["room"])
-            await asyncio.sleep(0.02)
+            await eventually(lambda: not any(r.local_viewers for r in gateway.gateway.rooms.all()))
         ids = {room.id for room in gateway.gateway.rooms.all()}
         assert ids == {kept["room"], *greedy[-3:]}
 

@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -15,10 +14,11 @@ import pytest
 import pytest_asyncio
 from axon_gateway.config import Settings
 
+from ...patience import eventually
 from . import harness
 from .fake_inference import FakeInference, Script
 from .harness import Frame, Socket
-from .test_process import address, start
+from .test_process import Process, process
 from .test_several_gateways import logged
 
 #: A generation that ends within a few seconds, and one that does not end in time.
@@ -26,58 +26,32 @@ SHORT = Script(tokens=tuple(f" t{i}" for i in range(40)), delay=0.05)
 ENDLESS = Script(tokens=(" t",) * 100_000, delay=0.05)
 #: AXON_DRAIN_SECONDS in these tests: enough for SHORT, and not enough.
 DRAIN, BRIEF = "20", "1"
-#: Seconds beyond these within which the process must end on a busy machine.
-PATIENCE = 15.0
 
 
-@dataclass
-class Process:
-    """A gateway as a process, and a client for it."""
-
-    running: asyncio.subprocess.Process
-    url: str
-    http: aiohttp.ClientSession
-
-    async def connect(self, **query: str) -> Socket:
-        """A socket in the room that `query` names, or in none yet."""
-        return Socket(await self.http.ws_connect(f"{self.url}/ws", params=query))
-
-    async def lines(self) -> AsyncIterator[dict[str, Any]]:
-        """A generation over HTTP, event by event."""
-        body = {"prompt": "x"}
-        async with self.http.post(f"{self.url}/api/generate", json=body) as answer:
-            assert answer.status == 200
-            async for line in answer.content:
-                yield json.loads(line)
-
-    async def ends_well(self, within: float) -> None:
-        """Waits until the process exits; checks that it exits with 0 and logged no exception."""
-        _, errors = await asyncio.wait_for(self.running.communicate(), within)
-        assert self.running.returncode == 0, errors
-        assert b"Traceback" not in errors
+async def lines(gateway: Process) -> AsyncIterator[dict[str, Any]]:
+    """A generation over HTTP, event by event."""
+    body = {"prompt": "x"}
+    async with gateway.http.post(f"{gateway.url}/api/generate", json=body) as answer:
+        assert answer.status == 200
+        async for line in answer.content:
+            yield json.loads(line)
 
 
-@contextlib.asynccontextmanager
-async def process(settings: Settings, drain: str) -> AsyncIterator[Process]:
-    running = await start(settings, AXON_DRAIN_SECONDS=drain, AXON_ROOM_GRACE="1")
-    try:
-        url = await address(running)
-        async with aiohttp.ClientSession() as http:
-            yield Process(running, url, http)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            running.kill()
-        await running.wait()
+async def moved(socket: Socket, to: Process, **query: str) -> tuple[list[Frame], Socket]:
+    """The frames until the socket's gateway stops, and a socket that goes on at another one, which
+    it asks for the frame after the last, as the page does."""
+    seen = await socket.until_it_stops()
+    offset = f"{socket.room['epoch']}:{socket.last + 1}"
+    query |= {"room": socket.room["room"], "from": offset}
+    return seen, await to.connect(socket.last, **query)
 
 
 async def presenting(gateway: Process) -> tuple[Socket, Frame]:
     """A socket with a running generation, and the frame of its room."""
     presenter = await gateway.connect()
     await presenter.send(prompt="x")
-    frames = await presenter.until("token")
-    rooms = [frame for frame in frames if frame["type"] == "room" and frame.get("room")]
-    assert rooms, frames
-    return presenter, rooms[0]
+    await presenter.until("token")
+    return presenter, presenter.room
 
 
 async def rest_of(lines: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -95,16 +69,16 @@ async def test_a_generation_that_ends_in_time_is_completed(
 ) -> None:
     inference.script = SHORT
     presenter, _ = await presenting(draining)
-    lines = draining.lines()
-    assert (await anext(lines))["type"] == "started"
+    told = lines(draining)
+    assert (await anext(told))["type"] == "started"
     draining.running.terminate()
-    frames, events = await asyncio.gather(presenter.until("finished", "error"), rest_of(lines))
+    frames, events = await asyncio.gather(presenter.until("finished", "error"), rest_of(told))
     assert (frames[-1]["type"], frames[-1].get("status")) == ("finished", "done")
     assert frames[-1]["generated_tokens"] == len(SHORT.tokens)
     ends = [event for event in events if event["type"] in ("finished", "error")]
     assert [end.get("status") for end in ends] == ["done"]
     # Nothing runs any more, so the gateway ends before AXON_DRAIN_SECONDS are over.
-    await draining.ends_well(PATIENCE)
+    await draining.ends_well()
 
 
 async def test_a_new_generation_is_refused_with_a_time_to_retry(
@@ -134,16 +108,14 @@ async def test_a_generation_that_does_not_end_in_time_gets_a_last_frame(
     inference.script = ENDLESS
     async with process(settings, BRIEF) as gateway:
         presenter, _ = await presenting(gateway)
-        lines = gateway.lines()
-        assert (await anext(lines))["type"] == "started"
+        told = lines(gateway)
+        assert (await anext(told))["type"] == "started"
         gateway.running.terminate()
-        frames, events = await asyncio.gather(
-            presenter.until("finished", "error", seconds=PATIENCE), rest_of(lines)
-        )
+        frames, events = await asyncio.gather(presenter.until("finished", "error"), rest_of(told))
         for last in (frames[-1], [e for e in events if e["type"] != "labels"][-1]):
             assert_told(last)
-        await gateway.ends_well(PATIENCE)
-    await harness.eventually(lambda: inference.seen.running == 0)
+        await gateway.ends_well()
+    await eventually(lambda: inference.seen.running == 0)
 
 
 def assert_told(last: Frame) -> None:
@@ -165,8 +137,8 @@ async def test_a_room_continues_at_the_other_gateway(
             await viewer.until("token")
             a.running.terminate()
             seen, here = await asyncio.gather(
-                viewer.until("finished", "error", seconds=PATIENCE),
-                presenter.until("finished", "error", seconds=PATIENCE),
+                viewer.until("finished", "error"),
+                presenter.until("finished", "error"),
             )
             assert seen[-1]["seq"] == here[-1]["seq"]
             if drain == DRAIN:
@@ -174,13 +146,13 @@ async def test_a_room_continues_at_the_other_gateway(
             else:
                 assert_told(seen[-1])
                 assert_told(here[-1])
-            await a.ends_well(PATIENCE)
+            await a.ends_well()
             # The presenter continues at the other gateway, in the same room, with the same viewer.
             inference.script = Script()
             back = await b.connect(room=room["room"], token=room["presenter_token"])
             await back.until("finished", "error")
             await back.send(prompt="again")
-            frames = await viewer.until("finished", seconds=PATIENCE)
+            frames = await viewer.until("finished")
             assert frames[-1]["status"] == "done"
             assert [f["step"] for f in frames if f["type"] == "token"] == [0, 1, 2, 3]
 
@@ -196,18 +168,55 @@ async def test_a_viewer_of_the_stopping_gateway_misses_nothing_at_the_other(
             viewer = await a.connect(room=room["room"])
             seen = await viewer.until("token")
             a.running.terminate()
-            while (message := await viewer.raw.receive(PATIENCE)).type is aiohttp.WSMsgType.TEXT:
-                frame = json.loads(message.data)
-                seen += frame["frames"] if frame["type"] == "batch" else [frame]
-            assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
-            await viewer.close()
-            await a.ends_well(PATIENCE)
-            # The viewer asks the other gateway for the frame after its last, as the page does.
-            [epoch] = {frame["epoch"] for frame in seen if "epoch" in frame}
-            query = {"room": room["room"], "from": f"{epoch}:{seen[-1]['seq'] + 1}"}
-            again = Socket(await b.http.ws_connect(f"{b.url}/ws", params=query), seen[-1]["seq"])
-            seen += await again.until("finished", seconds=PATIENCE)
+            more, again = await moved(viewer, b)
+            await a.ends_well()
+            seen += more + await again.until("finished")
             late = await b.connect(room=room["room"])
-            whole = await late.until("finished", seconds=PATIENCE)
-            assert logged(seen) == logged(whole)
+            assert logged(seen) == logged(await late.until("finished"))
             assert (await presenter.until("finished"))[-1]["status"] == "done"
+
+
+async def test_when_several_gateways_stop_at_once_nothing_is_lost(
+    settings: Settings, inference: FakeInference
+) -> None:
+    """Each runs a generation, and has a viewer of the other's."""
+    scripts = [dataclasses.replace(SHORT, tokens=SHORT.tokens * 3), SHORT]
+    with harness.redis_server() as redis:
+        shared = dataclasses.replace(settings, redis_url=redis.url)
+        async with process(shared) as a, process(shared) as b, process(shared) as c:
+            rooms: list[tuple[Socket, Socket]] = []
+            for script, here, there in zip(scripts, (a, b), (b, a), strict=True):
+                inference.script = script
+                presenter, room = await presenting(here)
+                viewer = await there.connect(room=room["room"])
+                await viewer.until("token")
+                rooms.append((presenter, viewer))
+            a.running.terminate()
+            b.running.terminate()
+            # B ends with its generation, while that of A still runs.
+            moves = await asyncio.gather(
+                *(
+                    moved(socket, c, token=presenter.room["presenter_token"])
+                    for presenter, viewer in rooms
+                    for socket in (presenter, viewer)
+                )
+            )
+            await asyncio.gather(a.ends_well(), b.ends_well())
+            for script, (_, viewer), pair in zip(
+                scripts, rooms, (moves[:2], moves[2:]), strict=True
+            ):
+                late = await c.connect(room=viewer.room["room"])
+                whole = logged(await late.until("finished"))
+                assert whole[-1]["status"] == "done"
+                steps = [frame["step"] for frame in whole if frame["type"] == "token"]
+                assert steps == list(range(len(script.tokens)))
+                for seen, again in pair:
+                    frames = logged(seen)
+                    if frames[-1]["seq"] < whole[-1]["seq"]:
+                        frames += logged(await again.until("finished"))
+                    frames = [frame for frame in frames if 0 < frame["seq"] <= whole[-1]["seq"]]
+                    assert frames == whole[-len(frames) :]
+                # The room goes on.
+                inference.script = Script()
+                await pair[0][1].send(prompt="again")
+                assert (await pair[1][1].until("finished"))[-1]["status"] == "done"

@@ -12,6 +12,7 @@ import pytest
 from axon_gateway.config import Settings
 from prometheus_client.parser import text_string_to_metric_families
 
+from ...patience import PATIENCE
 from . import harness
 from .fake_inference import Failure, FakeInference, Script
 from .harness import RawSocket, Running
@@ -118,7 +119,7 @@ async def test_a_viewer_that_lags_is_counted(gateway: Running, inference: FakeIn
     presenter = await gateway.connect()
     stalled = await RawSocket.connect(gateway.url, (await presenter.frame())["room"])
     await presenter.send(prompt="x")
-    await presenter.until("finished", seconds=20)
+    await presenter.until("finished")
     now = await scrape(gateway)
     assert now["axon_viewer_lag_frames", ()] > 100
     assert now["axon_viewers_lagging", ()] == 1
@@ -154,7 +155,7 @@ async def logged(settings: Settings) -> tuple[list[dict[str, Any]], str]:
             await answer.read()
         await client.close()
     process.terminate()
-    _, errors = await asyncio.wait_for(process.communicate(), 20)
+    _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
     return [json.loads(line) for line in errors.decode().splitlines()], room
 
 

@@ -11,7 +11,7 @@ from axon import Branch, Edit
 from axon.types import Event
 
 from tests.integration.gateway.fake_inference import SEED, SOURCES, FakeInference, Script
-from tests.integration.gateway.harness import eventually
+from tests.patience import eventually
 
 from .test_client import both, events_of
 

@@ -10,7 +10,7 @@ import sys
 import grpc
 
 from tests.integration.gateway.fake_inference import Failure, FakeInference, Script
-from tests.integration.gateway.harness import eventually
+from tests.patience import PATIENCE, eventually
 
 
 async def start(*arguments: str) -> asyncio.subprocess.Process:
@@ -26,7 +26,7 @@ async def start(*arguments: str) -> asyncio.subprocess.Process:
 
 async def axon(*arguments: str) -> tuple[int | None, str, str]:
     process = await start(*arguments)
-    out, err = await asyncio.wait_for(process.communicate(), 20)
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
     return process.returncode, out.decode(), err.decode()
 
 
@@ -87,9 +87,9 @@ async def test_ctrl_c_cancels_without_a_traceback(inference: FakeInference) -> N
     inference.script = Script(tokens=("a",) * 1000, delay=0.02)
     process = await start("generate", "x", "--address", inference.address)
     assert process.stdout
-    await asyncio.wait_for(process.stdout.read(1), 20)
+    await asyncio.wait_for(process.stdout.read(1), PATIENCE)
     process.send_signal(signal.SIGINT)
-    _, err = await asyncio.wait_for(process.communicate(), 10)
+    _, err = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == 130
     assert err.strip() == b""
     await eventually(lambda: inference.seen.running == 0)
@@ -102,7 +102,7 @@ async def test_a_closed_pipe_causes_no_error_message(inference: FakeInference) -
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await asyncio.wait_for(process.communicate(), 20)
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert json.loads(out)["type"] == "started"
     assert err == b""
 

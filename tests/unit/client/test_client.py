@@ -20,7 +20,7 @@ from tests.integration.gateway.fake_inference import (
     Script,
     features_at,
 )
-from tests.integration.gateway.harness import eventually
+from tests.patience import eventually
 
 LONG = Script(tokens=tuple(f" t{i}" for i in range(500)), delay=0.01)
 

@@ -16,9 +16,10 @@ import pytest
 from axon_dev import run
 from axon_dev.console import Problem
 from redis import Redis
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from tests.patience import PATIENCE
 from tests.ports import free_port
 
 DEV = Path(__file__).parents[3] / ".dev"
@@ -56,7 +57,7 @@ import os, sys
 sys.path.insert(0, {dev!r})
 import dev
 from axon_dev import run
-run.STEADY = float(os.environ.get("STEADY", 10))
+run.STEADY = float(os.environ.get("STEADY", 60))
 def start():
     gone, port = run.audience(), run.port("AXON_PORT", 8000)
     env = dict(os.environ)
@@ -125,7 +126,7 @@ def alive(pid: int) -> bool:
 
 
 def assert_ended(pids: list[int]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while left := [pid for pid in pids if alive(pid)]:
         assert time.monotonic() < deadline, f"left behind: {left}"
         time.sleep(0.02)
@@ -148,7 +149,7 @@ def test_a_signal_stops_all_services_in_order(number: signal.Signals, when: str)
         process.until(when)
         process.send_signal(number)
         text = process.rest()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
     if "ready" in when:
         assert text.index("gateway ends") < text.index("inference ends")
     assert text.index("inference ends") < text.index("has stopped")
@@ -173,7 +174,7 @@ def test_a_second_signal_ends_the_waiting() -> None:
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         assert "Killing what still runs." in process.rest()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
     assert_ended(pids)
 
 
@@ -181,7 +182,7 @@ def test_a_service_that_dies_is_named_and_ends_the_run() -> None:
     with runner(DIES_AFTER="0.5") as process:
         pids = process.pids()
         text = process.rest()
-        assert process.wait(10) == 1
+        assert process.wait(PATIENCE) == 1
     assert "inference ended with exit code 1; stopping the rest." in text
     assert text.index("stopping the rest") < text.rindex("    no memory left")
     assert_ended(pids)
@@ -200,7 +201,7 @@ def test_a_service_that_was_killed_after_it_had_served_is_started_again() -> Non
         process.until("Axon is ready")
         process.send_signal(signal.SIGINT)
         text = process.rest()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
     assert text.index("gateway ends") < text.index("inference ends")
     assert_ended(pids)
 
@@ -211,7 +212,7 @@ def test_a_service_that_was_killed_soon_ends_the_run() -> None:
         process.until("Axon is ready")
         os.kill(pids[0], signal.SIGKILL)
         assert "inference was killed by SIGKILL; stopping the rest." in process.rest()
-        assert process.wait(10) == 1
+        assert process.wait(PATIENCE) == 1
     assert_ended(pids)
 
 
@@ -221,7 +222,7 @@ def test_nothing_outlives_a_guard_that_was_killed() -> None:
         process.until("Axon is ready")
         os.kill(os.getpgid(pids[0]), signal.SIGKILL)
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
     assert_ended(pids)
 
 
@@ -252,7 +253,7 @@ def test_a_closed_terminal_stops_all_services() -> None:
         while b"Axon is ready" not in seen:
             seen += os.read(ours, 1000)
         os.close(ours)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_a_run_ends_with_the_make_that_started_it() -> None:
@@ -316,10 +317,9 @@ def test_only_this_user_can_reach_the_redis_of_a_run(
     redis = run.services("127.0.0.1", 8000, 6000, path)[0]
     with subprocess.Popen(redis.command, stdout=subprocess.DEVNULL) as server:
         try:
-            while not path.exists():
-                assert server.poll() is None
-                time.sleep(0.01)
-            with Redis(unix_socket_path=str(path), retry=Retry(ExponentialBackoff(), 5)) as client:
+            # It may listen only after its socket is there.
+            patient = Retry(ConstantBackoff(0.05), int(PATIENCE / 0.05))
+            with Redis(unix_socket_path=str(path), retry=patient) as client:
                 assert client.config_get("port") == {"port": "0"}
                 assert client.config_get("dir") == {"dir": str(tmp_path / "redis")}
             assert path.stat().st_mode & 0o077 == 0

@@ -6,6 +6,8 @@ import asyncio
 
 from axon_gateway.generations.label_feed import _Collector
 
+from tests.patience import eventually
+
 
 async def test_features_wanted_as_a_look_up_ends_are_looked_up_too() -> None:
     looked_up: list[set[int]] = []
@@ -18,6 +20,4 @@ async def test_features_wanted_as_a_look_up_ends_are_looked_up_too() -> None:
 
     collector = _Collector(look_up)
     collector.add("s", {1})
-    await asyncio.sleep(0.01)
-    assert looked_up == [{1}, {2}]
-    assert not collector.tasks
+    await eventually(lambda: looked_up == [{1}, {2}] and not collector.tasks)

@@ -22,7 +22,7 @@ from axon_gateway.rooms.rooms import Rooms
 from axon_gateway.rooms.sharing import Presence
 from axon_gateway.rooms.viewer import Viewer
 
-from ...integration.gateway.harness import eventually
+from tests.patience import PATIENCE, eventually
 
 
 class FakeGeneration:
@@ -109,7 +109,7 @@ async def stage() -> AsyncIterator[Stage]:
 
 async def read(viewer: Viewer) -> list[Frame]:
     frames: list[Frame] = []
-    for message in await asyncio.wait_for(viewer.read(), 2):
+    for message in await asyncio.wait_for(viewer.read(), PATIENCE):
         frame = json.loads(message)
         frames += frame["frames"] if frame["type"] == "batch" else [frame]
     return frames

@@ -13,6 +13,7 @@ from axon_inference.engine.scheduler import QueueFull, Scheduler
 from axon_inference.engine.step import DeviceLost
 from axon_inference.engine.text import Decoder, decoder
 
+from ...patience import PATIENCE
 from .fakes import ByteTokenizer, FakeRunner
 
 EOS = 0
@@ -413,7 +414,7 @@ def test_calls_to_the_engine_do_not_wait_for_a_copy_on_the_device(moment: str) -
 
     calling = threading.Thread(target=call)
     calling.start()
-    went_on = called.wait(5)
+    went_on = called.wait(20)
     go_on.set()
     calling.join(30)
     stepping.join(30)
@@ -470,7 +471,7 @@ def test_the_death_of_the_thread_is_reported() -> None:
     )
     engine.start()
     engine.submit(Request((97,), 1))
-    assert died.wait(5)
+    assert died.wait(PATIENCE)
     assert isinstance(told[0], OSError)
 
 
@@ -480,7 +481,7 @@ def test_running_and_waiting_requests_fail_when_the_thread_dies() -> None:
     rig.engine.step()
     rig.runner.lost = True
     rig.engine.start()
-    rig.engine._thread.join(5)
+    rig.engine._thread.join(PATIENCE)
     for request in requests:
         assert isinstance(rig.events[request][-1], Failed)
         assert "DeviceLost" in rig.events[request][-1].message

@@ -22,6 +22,8 @@ from axon_inference.engine.requests import Features, Request, Served
 from axon_inference.engine.step import SourceRows, StepResult
 from axon_inference.serving.server import Listeners, MessageStream
 
+from tests.patience import PATIENCE
+
 SERVED = Served("m", ("m/0-res",), 64, 100, None, lambda text: [1])
 REQUEST = Request((1,), 5)
 
@@ -107,7 +109,7 @@ async def test_a_reader_waits_for_events_of_the_engines_thread() -> None:
     waiting = asyncio.create_task(stream.next())
     await asyncio.sleep(0)
     await asyncio.to_thread(listeners.publish, [(2, Started()), (3, Started())])
-    message = await asyncio.wait_for(waiting, 1)
+    message = await asyncio.wait_for(waiting, PATIENCE)
     assert isinstance(message, pb.GenerateResponse)
     assert message.HasField("started")
 
