@@ -35,8 +35,9 @@ down: ## Stop the containers; labels, rooms and models are kept
 	@echo "Labels, rooms and models are kept (docker compose down --volumes removes them)."
 
 bundle: ## Save images, models and settings for a machine without internet (TO=axon-bundle, a new folder)
+	@sh deploy/bundle.sh
+
 pin: ## Write the present digests of the base images into the Dockerfiles and compose.yaml (needs internet)
-bundle pin:
 	@sh .dev/launch.sh $@
 
 # pytest runs last, so that its summary is the last line. Neighbours share fixtures: each worker takes a run of tests.

@@ -16,7 +16,6 @@ COMMANDS = {
     "up": compose.up,
     "up-gpu": compose.up_gpu,
     "pin": images.pin,
-    "bundle": images.bundle,
     "audit": audit.audit,
 }
 

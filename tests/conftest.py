@@ -38,5 +38,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of the real stack come first, so that one worker takes them all and starts it."""
-    items.sort(key=lambda item: "stack" not in getattr(item, "fixturenames", ()))
+    """Those that start inference come first, so that one worker takes them all: it starts the real
+    stack, and imports torch for other processes, once."""
+
+    def starts_inference(item: pytest.Item) -> bool:
+        module = getattr(item, "module", None)
+        return "stack" in getattr(item, "fixturenames", ()) or hasattr(module, "forked")
+
+    items.sort(key=lambda item: not starts_inference(item))

@@ -31,8 +31,9 @@ def test_the_gpu_file_is_complete_and_differs_only_in_inference() -> None:
     assert {name for name in gpu if gpu[name] != cpu[name]} == {"inference"}
     inference = gpu["inference"]
     (device,) = inference["deploy"]["resources"]["reservations"]["devices"]
-    assert device["driver"] == "nvidia"
-    assert device["capabilities"] == ["gpu"]
+    assert device == {"driver": "nvidia", "device_ids": ["0"], "capabilities": ["gpu"]}
+    capabilities = inference["environment"]["NVIDIA_DRIVER_CAPABILITIES"].split(",")
+    assert set(capabilities) == {"compute", "utility"}  # what computing needs
     assert inference["build"]["args"]["TORCH"] == "cuda"
     assert inference["environment"]["AXON_MODEL"] == "gpt2-small"
     assert inference["environment"]["AXON_DEVICE"] == "cuda"

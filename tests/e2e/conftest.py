@@ -61,7 +61,9 @@ async def browser() -> AsyncIterator[Browser]:
     if path is None:
         pytest.fail("there is no chromium on PATH")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = await playwright.chromium.launch(
+            executable_path=path, args=FLAGS, timeout=100_000
+        )
         yield browser
         await browser.close()
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import aiohttp
 
 from ..integration.gateway import harness
+from ..integration.process import Forked, end, forked
 from ..patience import eventually
 from ..ports import free_port
 from .fake_gateway import PAGE
 
 #: Enough to load torch, SAELens and the model on a busy machine.
-START_SECONDS = 150.0
+START_SECONDS = 220.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,21 @@ async def process(module: str, **variables: object) -> AsyncIterator[asyncio.sub
         assert running.returncode == 0
 
 
-async def ready(url: str, *processes: asyncio.subprocess.Process) -> None:
+@contextmanager
+def inference(port: int) -> Iterator[Forked]:
+    """The service with the bundled model; at the end a signal ends it cleanly."""
+    with forked(AXON_GRPC_PORT=port) as running, open(2, "w", closefd=False) as shown:
+        log = threading.Thread(target=shutil.copyfileobj, args=(running.stderr, shown))
+        log.start()
+        try:
+            yield running
+        finally:
+            running.terminate()
+            log.join(60)
+        assert end(running)[0] == 0
+
+
+async def ready(url: str, *processes: asyncio.subprocess.Process | Forked) -> None:
     """Waits for /readyz; fails at once if a process has ended."""
     async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as http:
         while True:
@@ -71,14 +88,12 @@ async def ready(url: str, *processes: asyncio.subprocess.Process) -> None:
 
 
 @asynccontextmanager
-async def running_stack(**variables: str) -> AsyncIterator[Stack]:
-    """The stack with the bundled model, unless the environment `variables` name another."""
+async def running_stack() -> AsyncIterator[Stack]:
+    """The stack with the bundled model."""
     grpc_port, port = free_port(), free_port()
     async with AsyncExitStack() as parts:
         redis = parts.enter_context(harness.redis_server())
-        inference = await parts.enter_async_context(
-            process("axon_inference", AXON_GRPC_PORT=grpc_port, **variables)
-        )
+        service = parts.enter_context(inference(grpc_port))
         gateway = await parts.enter_async_context(
             process(
                 "axon_gateway",
@@ -86,9 +101,8 @@ async def running_stack(**variables: str) -> AsyncIterator[Stack]:
                 AXON_INFERENCE=f"127.0.0.1:{grpc_port}",
                 AXON_REDIS_URL=redis.url,
                 AXON_PAGE=PAGE,
-                **variables,
             )
         )
         url = f"http://127.0.0.1:{port}"
-        await ready(url, inference, gateway)
+        await ready(url, service, gateway)
         yield Stack(url)

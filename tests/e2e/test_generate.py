@@ -37,6 +37,20 @@ async def test_generate_writes_text_and_lights_the_graph(stack: Stack, open_page
     assert (await graph_light(page))["lit"] > 0.005
     assert overlapping(await boxes(page, "#labels .label")) == []
     await keep(page, "generated")
+    await a_node_opens_the_inspector(page)
+
+
+async def a_node_opens_the_inspector(page: Page) -> None:
+    node = (await pages.nodes(page))[0]
+    await page.mouse.click(node["x"], node["y"])
+    inspector = page.get_by_label("Chosen feature")
+    await expect(inspector).to_be_visible()
+    source, _, index = str(await page.evaluate("axon.chosen")).rpartition("/")
+    await expect(inspector).to_contain_text(source)
+    await expect(inspector).to_contain_text(f"#{index}")
+    await expect(inspector.get_by_role("option").first).to_be_visible()
+    await pages.settled(page)
+    await keep(page, "generated-inspector")
 
 
 async def assert_text_grew(page: Page, run: Run) -> None:
@@ -45,25 +59,6 @@ async def assert_text_grew(page: Page, run: Run) -> None:
     for earlier, later in pairwise(kept):
         assert later.startswith(earlier)
     assert any(len(run.prompt) < len(text) < len(run.text) for text in kept)
-
-
-async def test_a_node_opens_the_inspector(stack: Stack, open_page: Opener) -> None:
-    page = await open_page(stack.url)
-    await pages.generate(page)
-    await pages.wait_for(page, "a.origin === 'live'")
-    await pages.end_of_run(page)
-    await pages.settled(page)
-    node = (await pages.nodes(page))[0]
-    await page.mouse.click(node["x"], node["y"])
-    inspector = page.get_by_label("Chosen feature")
-    await expect(inspector).to_be_visible()
-    key: str = await page.evaluate("axon.chosen")
-    source, _, index = key.rpartition("/")
-    await expect(inspector).to_contain_text(source)
-    await expect(inspector).to_contain_text(f"#{index}")
-    await expect(inspector.get_by_role("option").first).to_be_visible()
-    await pages.settled(page)
-    await keep(page, "generated-inspector")
 
 
 async def test_stop_ends_the_generation(stack: Stack, open_page: Opener) -> None:

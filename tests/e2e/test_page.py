@@ -107,22 +107,6 @@ async def test_a_click_on_a_node_opens_the_inspector_and_the_camera_flies_there(
     await expect(inspector).to_be_hidden()
 
 
-async def test_the_inspector_shows_what_the_label_store_knows(
-    open_page: Opener, gateway: Gateway
-) -> None:
-    page = await open_page(gateway.url, graph=False)
-    await pages.stop_after(page, 8)
-    await pages.generate(page)
-    await pages.end_of_run(page)
-    await page.locator("#strongest-list [role=option]").first.click()
-    inspector = page.get_by_label("Chosen feature")
-    await expect(inspector).to_contain_text("highest known 14.5")
-    await expect(inspector).to_contain_text("0.93 of 1")
-    link = inspector.get_by_role("link", name="Neuronpedia")
-    key: str = await page.evaluate("axon.chosen")
-    await expect(link).to_have_attribute("href", f"https://www.neuronpedia.org/{key}")
-
-
 async def test_the_inspector_asks_again_after_a_failed_request(
     open_page: Opener, gateway: Gateway
 ) -> None:

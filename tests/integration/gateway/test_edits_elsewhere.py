@@ -20,7 +20,7 @@ from axon_gateway.config import Settings
 from ... import certificates
 from ...patience import eventually
 from .fake_inference import SOURCES, WIDTH, FakeInference, Script
-from .harness import Frame, Running, Socket
+from .harness import Frame, Running, Socket, running
 from .test_backends import at_one, connected, serving
 from .test_edits import SILENCE, SILENCED, of
 from .test_process import process
@@ -244,7 +244,7 @@ async def test_edits_from_two_gateways_end_with_one_in_force(
 
 async def test_edits_outlive_their_gateway(shared: Settings, inference: FakeInference) -> None:
     inference.script = LONG
-    async with process(shared) as a, process(shared) as b:
+    async with process(shared) as a, running(shared) as b:
         presenter, room = await opened(a)
         same = await joined(b, room, token=room["presenter_token"])
         await know_each_other(presenter, same)

@@ -17,7 +17,7 @@ from axon_gateway.config import Settings
 from ...patience import eventually
 from . import harness
 from .fake_inference import FakeInference, Script
-from .harness import Frame, Socket
+from .harness import Frame, Running, Socket
 from .test_process import Process, process
 from .test_several_gateways import logged
 
@@ -37,7 +37,7 @@ async def lines(gateway: Process) -> AsyncIterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-async def moved(socket: Socket, to: Process, **query: str) -> tuple[list[Frame], Socket]:
+async def moved(socket: Socket, to: Running, **query: str) -> tuple[list[Frame], Socket]:
     """The frames until the socket's gateway stops, and a socket that goes on at another one, which
     it asks for the frame after the last, as the page does."""
     seen = await socket.until_it_stops()
@@ -46,7 +46,7 @@ async def moved(socket: Socket, to: Process, **query: str) -> tuple[list[Frame],
     return seen, await to.connect(socket.last, **query)
 
 
-async def presenting(gateway: Process) -> tuple[Socket, Frame]:
+async def presenting(gateway: Running) -> tuple[Socket, Frame]:
     """A socket with a running generation, and the frame of its room."""
     presenter = await gateway.connect()
     await presenter.send(prompt="x")
@@ -130,8 +130,8 @@ async def test_a_room_continues_at_the_other_gateway(
 ) -> None:
     inference.script = SHORT if drain == DRAIN else ENDLESS
     with harness.redis_server() as redis:
-        shared = dataclasses.replace(settings, redis_url=redis.url)
-        async with process(shared, drain) as a, process(shared, drain) as b:
+        shared = dataclasses.replace(settings, redis_url=redis.url, room_grace=1.0)
+        async with process(shared, drain) as a, harness.running(shared) as b:
             presenter, room = await presenting(a)
             viewer = await b.connect(room=room["room"])
             await viewer.until("token")
@@ -162,8 +162,8 @@ async def test_a_viewer_of_the_stopping_gateway_misses_nothing_at_the_other(
 ) -> None:
     inference.script = SHORT
     with harness.redis_server() as redis:
-        shared = dataclasses.replace(settings, redis_url=redis.url)
-        async with process(shared, DRAIN) as a, process(shared, DRAIN) as b:
+        shared = dataclasses.replace(settings, redis_url=redis.url, room_grace=1.0)
+        async with process(shared, DRAIN) as a, harness.running(shared) as b:
             presenter, room = await presenting(b)
             viewer = await a.connect(room=room["room"])
             seen = await viewer.until("token")
@@ -182,8 +182,8 @@ async def test_when_several_gateways_stop_at_once_nothing_is_lost(
     """Each runs a generation, and has a viewer of the other's."""
     scripts = [dataclasses.replace(SHORT, tokens=SHORT.tokens * 3), SHORT]
     with harness.redis_server() as redis:
-        shared = dataclasses.replace(settings, redis_url=redis.url)
-        async with process(shared) as a, process(shared) as b, process(shared) as c:
+        shared = dataclasses.replace(settings, redis_url=redis.url, room_grace=1.0)
+        async with process(shared) as a, process(shared) as b, harness.running(shared) as c:
             rooms: list[tuple[Socket, Socket]] = []
             for script, here, there in zip(scripts, (a, b), (b, a), strict=True):
                 inference.script = script
