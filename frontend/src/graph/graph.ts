@@ -1,7 +1,7 @@
 /** The graph: puts nodes, links, labels and camera together; draws only if something changed. */
 import { ColorManagement, LinearSRGBColorSpace, Scene, Vector2, WebGLRenderer } from "three";
 import type { FeatureKey } from "../state/feature";
-import { follow } from "../state/signals";
+import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import { CameraRig, type Extent, extentOf, type Pose } from "./camera";
 import { Gaze } from "./gaze";
@@ -55,7 +55,7 @@ export class Graph {
   private readonly captions: Captions;
   private readonly still = matchMedia("(prefers-reduced-motion: reduce)");
   private session;
-  private sourceIds: string[] = [];
+  private sourceIds: readonly string[] = [];
   private linkFloor = 0;
   private tokens = 0;
   private knownExtent: Extent | null = null;
@@ -85,7 +85,7 @@ export class Graph {
     follow(this.sync);
     // A hover asks for its ring and its name alone.
     follow(() => {
-      this.gaze.stir();
+      this.gaze.stir(store.hovered);
       this.wake();
     });
   }
@@ -177,6 +177,7 @@ export class Graph {
     this.takeEvidence();
     this.placing.request(this.session, this.sourceIds);
     this.gaze.go();
+    this.gaze.stir(untracked(() => this.store.hovered));
     this.redraw();
   };
 
@@ -204,7 +205,7 @@ export class Graph {
   /** All sources the page knows, in the order that gives them hue and storey. */
   private updateSources(): void {
     const sources = this.store.sourceIds();
-    if (sources.join() === this.sourceIds.join()) return;
+    if (sources === this.sourceIds) return;
     this.sourceIds = sources;
     // The storeys have changed: all features are placed anew.
     this.placing.restart();
