@@ -74,7 +74,7 @@ export function openPage(): void {
     },
   });
   const graph = makeGraph(store, standing, query);
-  const follow = new Follow(store, graph?.gaze ?? null, (view) => live.send(view));
+  const follow = new Follow(store, (view) => live.send(view));
 
   offerExamples(store, (prompt) => controls.suggest(prompt));
   showModel(store, (model) => {
@@ -100,7 +100,6 @@ export function openPage(): void {
   offerLinkFloor(store);
   offerExports(store, {
     picture: () => graph?.picture() ?? null,
-    view: () => addressBar.view,
     access: () => live.access,
   });
   offerHelp(() => finding.focus());

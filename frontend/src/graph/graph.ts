@@ -3,7 +3,8 @@ import { ColorManagement, LinearSRGBColorSpace, Scene, Vector2, WebGLRenderer } 
 import type { FeatureKey } from "../state/feature";
 import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
-import { CameraRig, type Extent, extentOf, type Pose } from "./camera";
+import type { Pose } from "../state/view";
+import { CameraRig, type Extent, extentOf } from "./camera";
 import { Gaze } from "./gaze";
 import { Lights } from "./lights";
 import { FrameLoop, type GraphStatistics } from "./loop";
@@ -16,8 +17,6 @@ import { hueAmong, type Rgb, themed } from "./palette";
 import { listen, nearest, type OnScreen, Projector } from "./pick";
 import { compose } from "./picture";
 import { Web } from "./threads";
-
-export type { Pose } from "./camera";
 
 // Colours are given as the screen shows them: no conversion.
 ColorManagement.enabled = false;
