@@ -25,7 +25,7 @@ import { showRoom } from "./ui/room";
 import { TextView } from "./ui/text";
 import { Timeline } from "./ui/timeline";
 import { Tip } from "./ui/tip";
-import { GRAPH_LOST, NO_GRAPH } from "./words/en";
+import { GRAPH_LOST, NO_GRAPH, SAY } from "./words/en";
 import type { Recording } from "./wire/recording";
 import type { GenerateRequest, OpenRequest, ShareRequest } from "./wire/types";
 
@@ -74,7 +74,7 @@ export function openPage(): void {
     },
   });
   const graph = makeGraph(store, standing, query);
-  const follow = new Follow(store, graph?.gaze ?? null, (view) => live.send(view));
+  const follow = new Follow(store, (view) => live.send(view));
 
   offerExamples(store, (prompt) => controls.suggest(prompt));
   showModel(store, (model) => {
@@ -100,7 +100,6 @@ export function openPage(): void {
   offerLinkFloor(store);
   offerExports(store, {
     picture: () => graph?.picture() ?? null,
-    view: () => addressBar.view,
     access: () => live.access,
   });
   offerHelp(() => finding.focus());
@@ -124,7 +123,7 @@ export function openPage(): void {
     store.set({ backend: { state: "off" } });
     replay(wanted.name, wanted).catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
-      const message = `The recording cannot be shown: ${reason}.`;
+      const message = SAY.notShown(reason);
       store.set({ connection: { state: "gone", message } });
     });
     return;

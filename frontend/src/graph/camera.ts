@@ -1,6 +1,7 @@
 /** The camera: orbit by hand, fit, fly to a node or a pose, and drift slowly if left alone. */
 import { PerspectiveCamera, Vector3 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
+import type { Pose } from "../state/view";
 import type { Box } from "./names/place";
 
 const FIELD_OF_VIEW = 36;
@@ -28,12 +29,6 @@ export interface Extent {
   centre: Vector3;
   radius: number;
   halfHeight: number;
-}
-
-/** Where the camera stands and what it looks at, in world units. */
-export interface Pose {
-  position: [number, number, number];
-  target: [number, number, number];
 }
 
 /** `drifting` may be drawn at a lower rate; `moving` needs every frame. */

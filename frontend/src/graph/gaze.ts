@@ -1,16 +1,19 @@
 /** What the camera goes to: the feature that was chosen, or the pose of somebody who is followed. */
 import { Vector3 } from "three";
+import type { FeatureKey } from "../state/feature";
+import { untracked } from "../state/signals";
 import type { Store } from "../state/store";
-import type { CameraRig, Extent, Pose } from "./camera";
+import type { Pose } from "../state/view";
+import type { CameraRig, Extent } from "./camera";
 import type { Placing } from "./map/placing";
 
 export class Gaze {
   private session;
   /** The chosen feature that the camera has gone to. */
   private visited: number | null = null;
-  private followed: Pose | null = null;
-  /** The camera is still to go to the followed pose. */
-  private due = false;
+  /** The pose that the user's own movement has given the view, and the one that it was given. */
+  private own: Pose | null = null;
+  private taken: Pose | null = null;
   private seen = "";
 
   constructor(
@@ -20,26 +23,10 @@ export class Gaze {
     private readonly extent: () => Extent,
   ) {
     this.session = store.session;
-  }
-
-  /**
-   * Where the camera stands and what it looks at, as seen from the chosen feature, else from the
-   * middle: in another browser the same feature may have another place.
-   */
-  pose(): Pose {
-    return shifted(this.rig.pose, this.anchor().negate());
-  }
-
-  /** The camera goes to such a pose as soon as the chosen feature has a place; null ends that. */
-  follow(pose: Pose | null): void {
-    this.followed = pose;
-    this.due = pose !== null;
-    this.go();
-  }
-
-  /** `listener` is called when the user moves the camera. */
-  onPose(listener: () => void): void {
-    this.rig.onPose(listener);
+    rig.onPose(() => {
+      this.own = shifted(rig.pose, this.anchor().negate());
+      store.look({ pose: this.own });
+    });
   }
 
   /** Another session: its features have other numbers. */
@@ -50,21 +37,25 @@ export class Gaze {
 
   /** Goes to what was chosen, once it has a place; to be called when something has changed. */
   go(): void {
-    if (this.session !== this.store.session) return;
+    const { pose, session } = this.store;
+    if (this.session !== session) return;
     const { chosen } = this;
     if (chosen !== null && !this.placing.has(chosen)) return;
-    if (chosen === this.visited && !this.due) return;
+    const followed = pose === this.own ? null : pose;
+    if (chosen === this.visited && (followed === null || followed === this.taken)) return;
     this.visited = chosen;
-    this.due = false;
+    this.taken = followed;
     const now = performance.now();
-    if (this.followed) this.rig.takePose(shifted(this.followed, this.anchor()), now);
+    if (followed) this.rig.takePose(shifted(followed, this.anchor()), now);
     else if (chosen !== null) this.rig.visit(this.anchor(), this.extent(), now);
   }
 
   /** What is looked at keeps the picture drifting; a viewer who comes or goes does not. */
-  stir(): void {
-    const { session, playhead, wanted, hovered } = this.store;
-    const seen = [session.runs, session.tokens.length, playhead.at, wanted, hovered].join();
+  stir(hovered: FeatureKey | null): void {
+    const seen = untracked(() => {
+      const { session, playhead, wanted } = this.store;
+      return [session.runs, session.tokens.length, playhead.at, wanted, hovered].join();
+    });
     if (seen !== this.seen) this.rig.stir(performance.now());
     this.seen = seen;
   }

@@ -1,9 +1,10 @@
 /** The graph: puts nodes, links, labels and camera together; draws only if something changed. */
 import { ColorManagement, LinearSRGBColorSpace, Scene, Vector2, WebGLRenderer } from "three";
 import type { FeatureKey } from "../state/feature";
-import { follow } from "../state/signals";
+import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
-import { CameraRig, type Extent, extentOf, type Pose } from "./camera";
+import type { Pose } from "../state/view";
+import { CameraRig, type Extent, extentOf } from "./camera";
 import { Gaze } from "./gaze";
 import { Lights } from "./lights";
 import { FrameLoop, type GraphStatistics } from "./loop";
@@ -16,8 +17,6 @@ import { hueAmong, type Rgb, themed } from "./palette";
 import { listen, nearest, type OnScreen, Projector } from "./pick";
 import { compose } from "./picture";
 import { Web } from "./threads";
-
-export type { Pose } from "./camera";
 
 // Colours are given as the screen shows them: no conversion.
 ColorManagement.enabled = false;
@@ -55,7 +54,7 @@ export class Graph {
   private readonly captions: Captions;
   private readonly still = matchMedia("(prefers-reduced-motion: reduce)");
   private session;
-  private sourceIds: string[] = [];
+  private sourceIds: readonly string[] = [];
   private linkFloor = 0;
   private tokens = 0;
   private knownExtent: Extent | null = null;
@@ -85,7 +84,7 @@ export class Graph {
     follow(this.sync);
     // A hover asks for its ring and its name alone.
     follow(() => {
-      this.gaze.stir();
+      this.gaze.stir(store.hovered);
       this.wake();
     });
   }
@@ -177,6 +176,7 @@ export class Graph {
     this.takeEvidence();
     this.placing.request(this.session, this.sourceIds);
     this.gaze.go();
+    this.gaze.stir(untracked(() => this.store.hovered));
     this.redraw();
   };
 
@@ -204,7 +204,7 @@ export class Graph {
   /** All sources the page knows, in the order that gives them hue and storey. */
   private updateSources(): void {
     const sources = this.store.sourceIds();
-    if (sources.join() === this.sourceIds.join()) return;
+    if (sources === this.sourceIds) return;
     this.sourceIds = sources;
     // The storeys have changed: all features are placed anew.
     this.placing.restart();

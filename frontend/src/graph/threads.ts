@@ -16,7 +16,7 @@ import type { Lights } from "./lights";
 import type { Placing } from "./map/placing";
 import { Patches } from "./nodes";
 
-/** The links are chosen anew at most this often while tokens come. */
+/** The links are chosen anew at most this often while tokens come, and so long after the last. */
 const CHOOSE_MS = 400;
 /** Light of a link with full evidence between two dark and two bright ends. */
 const RESTING = 0.07;
@@ -29,6 +29,7 @@ export class Web {
   readonly drawn = new LinkLines();
   private readonly links = new LinkSet(MAX_LINKS);
   private chosenAt = -Infinity;
+  private changedAt = -Infinity;
   private stale = false;
   /** All are to be lit anew. */
   private anew = false;
@@ -41,7 +42,8 @@ export class Web {
   /** New evidence came in. With `now`, it is used at the next frame, e.g. for a slider. */
   changed(now = false): void {
     this.stale = true;
-    if (now) this.chosenAt = -Infinity;
+    this.changedAt = performance.now();
+    if (now) this.chosenAt = this.changedAt = -Infinity;
   }
 
   restart(): void {
@@ -50,9 +52,13 @@ export class Web {
     this.chosenAt = -Infinity;
   }
 
-  /** Milliseconds until new evidence may be used, Infinity if there is none. */
+  /**
+   * Milliseconds until a frame is needed for new evidence, Infinity if there is none. While tokens
+   * come, it is used in their frames.
+   */
   due(now: number): number {
-    return this.stale ? Math.max(1, this.chosenAt + CHOOSE_MS - now) : Infinity;
+    const since = Math.max(this.chosenAt, this.changedAt);
+    return this.stale ? Math.max(1, since + CHOOSE_MS - now) : Infinity;
   }
 
   /** Chooses the links anew, with `floor` or more evidence, when it is time; false if it is not. */

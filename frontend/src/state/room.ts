@@ -1,18 +1,36 @@
 /** The page's room: who is in it, this page's role, and what has been streamed in it. */
 import type { Frame, RoomFrame } from "../wire/types";
-import { isRunning } from "./log";
-import { heed, signal } from "./signals";
+import { isRunning, type Phase, type Problem, type Run } from "./log";
+import { computed, heed, signal } from "./signals";
 import { Stream } from "./stream";
+import { SAY } from "../words/en";
 
 export class RoomState {
   private readonly streamed = new Stream();
   private readonly newest = signal<RoomFrame | null>(null);
+  private readonly standing = computed(() => this.stream.phase);
+  private readonly wrong = computed(() => this.stream.problem);
+  private readonly begun = computed(() => this.stream.newest);
 
   /** Name, role and presence as the newest room frame tells them; null before there is one. */
   get frame(): RoomFrame | null {
     return this.newest.value;
   }
 
+  /** Where its newest generation stands; views that read this alone do not follow every token. */
+  get phase(): Phase {
+    return this.standing.value;
+  }
+
+  get problem(): Problem | null {
+    return this.wrong.value;
+  }
+
+  get run(): Run | null {
+    return this.begun.value;
+  }
+
+  /** All that has come: who reads it follows every frame. */
   get stream(): Stream {
     heed(this.streamed.revision);
     return this.streamed;
@@ -36,7 +54,7 @@ export class RoomState {
     if (this.stream.phase !== "requested") return;
     this.stream.fail({
       error: "connection_lost",
-      message: "The connection broke.",
+      message: SAY.broke,
       field: null,
     });
   }
@@ -44,7 +62,7 @@ export class RoomState {
   /** The room is gone. What was seen in it stays; the next room counts from the start. */
   leave(): void {
     if (isRunning(this.stream.phase)) {
-      this.stream.fail({ error: "backend_lost", message: "The room is gone.", field: null });
+      this.stream.fail({ error: "backend_lost", message: SAY.roomGone, field: null });
     }
     this.newest.value = null;
     this.stream.lastSeq = 0;

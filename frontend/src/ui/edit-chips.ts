@@ -3,10 +3,10 @@ import type { AskForFacts } from "../net/backend";
 import { editedKey, editText, namedBy } from "../state/edits";
 import { featureKey } from "../state/feature";
 import { batch, follow } from "../state/signals";
-import { editsInForce, type Store } from "../state/store";
+import type { Store } from "../state/store";
 import type { Edit } from "../wire/types";
 import { sayEdit, sayRefused } from "../words/edits";
-import { REACH } from "../words/en";
+import { REACH, SAY } from "../words/en";
 import { isBusy, mayGenerate } from "../words/status";
 import { byId, h, setText } from "./dom";
 import { loadTwin, saveTwin } from "./settings";
@@ -46,7 +46,7 @@ export class EditChips {
 
   /** Those wished by who may change them here, else those in force at the token on show. */
   private shown(): readonly Edit[] {
-    return this.mayChange ? this.store.reach.edits : editsInForce(this.store);
+    return this.mayChange ? this.store.reach.edits : this.store.editsInForce;
   }
 
   private get mayChange(): boolean {
@@ -118,7 +118,7 @@ function lacksName(store: Store, edit: Edit): boolean {
 function chipOf(text: string, value: string, removable: boolean): HTMLElement {
   const attributes = { type: "button", class: "name", value, title: text };
   const name = h("button", attributes, text);
-  const label = `Remove edit ${text}`;
+  const label = SAY.removeEdit(text);
   const cross = { type: "button", class: "remove", value, title: label, "aria-label": label };
   return h("span", { class: "edit" }, name, removable ? h("button", cross, "×") : null);
 }

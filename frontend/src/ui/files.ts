@@ -1,21 +1,22 @@
 /** What leaves the page and comes into it: recordings, activations, pictures, links. */
 import { at, call } from "../net/server";
-import { type AddressView, runQuery } from "../state/address";
+import { runQuery } from "../state/address";
 import type { Feature } from "../state/feature";
 import { filterText } from "../state/filters";
 import type { RunSettings, Token } from "../state/log";
 import type { Session } from "../state/session";
 import type { Store } from "../state/store";
+import type { View } from "../state/view";
 import { type KnobName, KNOBS } from "../wire/model";
 import { parseRecording, type Recording } from "../wire/recording";
 import type { RoomFrame } from "../wire/types";
 import { byId, copyText, h, setText } from "./dom";
+import { SAY } from "../words/en";
 
 /** What the menu needs beside the store. */
 export interface Takeable {
   /** The graph as a PNG; null if there is no graph. */
   picture(): Promise<Blob> | null;
-  view(): AddressView;
   access(): string | null;
 }
 
@@ -57,7 +58,7 @@ export function offerExports(store: Store, page: Takeable): void {
   });
   link.addEventListener("click", () => {
     const { run } = store.session;
-    if (run) void copyText(linkTo(run, page.view()), link);
+    if (run) void copyText(linkTo(run, store.view), link);
   });
 }
 
@@ -76,18 +77,15 @@ function nameFor({ presence: room, session }: Store): string {
 }
 
 /** A link that fills in this run's settings, with the seed that the server drew for it. */
-export function linkTo(run: RunSettings, view: AddressView): string {
+export function linkTo(run: RunSettings, view: View): string {
   const knobs = KNOBS.flatMap((name): [KnobName, string][] => {
     const value = run.params[name];
     return typeof value === "number" || typeof value === "string" ? [[name, String(value)]] : [];
   });
   const { prompt, model, branches } = run;
   const edits = branches.find((branch) => branch.edits.length > 0)?.edits ?? [];
-  const query = runQuery(
-    { prompt, model, knobs: Object.fromEntries(knobs) },
-    { ...view, sources: run.sources, edits },
-  );
-  return at(query).href;
+  const settings = { prompt, model, knobs: Object.fromEntries(knobs) };
+  return at(runQuery(settings, { ...view, sources: run.sources }, edits)).href;
 }
 
 function recordingOf(room: RoomFrame | null): string {
@@ -133,7 +131,7 @@ export class Recordings {
       this.show(parseRecording(await file.text()));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.say(`${file.name} cannot be played: ${reason}.`);
+      this.say(SAY.notPlayed(file.name, reason));
     }
   }
 
@@ -162,9 +160,8 @@ export class Recordings {
 /** What a recording lacks, in words; "" for a whole one. */
 export function flawsOf({ cut, skipped }: Recording): string {
   const said = [];
-  if (cut) said.push("This recording was cut off: its end is missing. The rest can be played.");
-  if (skipped === 1) said.push("One line of it could not be read and is left out.");
-  if (skipped > 1) said.push(`${skipped} lines of it could not be read and are left out.`);
+  if (cut) said.push(SAY.cutOff);
+  if (skipped > 0) said.push(SAY.unread(skipped));
   return said.join(" ");
 }
 

@@ -4,6 +4,7 @@ import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import { byId, copyText, h, setText } from "./dom";
 import { loadAccess } from "./settings";
+import { SAY } from "../words/en";
 
 export interface RoomActions {
   setOpen: (open: boolean) => void;
@@ -30,13 +31,13 @@ export function showRoom(store: Store, actions: RoomActions): void {
   follow(() => {
     const { presence: room, origin, connection } = store;
     // In an empty room there is nothing to go back to.
-    backButton.hidden = origin !== "recording" || store.room.stream.newest === null;
+    backButton.hidden = origin !== "recording" || store.room.run === null;
     link.hidden = !room || room.published === false;
     choice.hidden = room?.role !== "presenter";
     box.disabled = connection.state !== "open";
     if (!room) return;
     link.href = at(`r/${room.room}`).href;
-    setText(link, `Room ${room.room}`);
+    setText(link, SAY.room(room.room));
     if (room.open !== shown) box.checked = shown = room.open;
   });
   offerAccess(store, actions);
@@ -72,8 +73,7 @@ export class Share {
     this.button.hidden = room === null;
     if (!room || !this.dialog.open) return;
     const others = Math.max(0, room.viewers - 1);
-    const here = others === 1 ? "1 other is here" : `${others} others are here`;
-    setText(byId("share-watching"), others === 0 ? "Nobody else is here yet" : here);
+    setText(byId("share-watching"), SAY.others(others));
     void this.draw();
   };
 
@@ -91,7 +91,7 @@ export class Share {
     this.code.replaceChildren();
     try {
       const { drawCode } = await import("./qr");
-      const image = h("img", { alt: `QR code of ${url}`, src: drawCode(url) });
+      const image = h("img", { alt: SAY.code(url), src: drawCode(url) });
       if (url === this.drawn) this.code.replaceChildren(image);
     } catch {
       // The link stands there; the code is tried again when the dialog opens again.
@@ -114,7 +114,7 @@ function offerAccess(store: Store, { enter, leave }: RoomActions): void {
   });
   follow(() => {
     const { connection, room } = store;
-    const refused = connection.state === "gone" ? connection : room.stream.problem;
+    const refused = connection.state === "gone" ? connection : room.problem;
     form.hidden = refused?.code !== "no_access";
     signOut.hidden = loadAccess() === null || !form.hidden;
   });
