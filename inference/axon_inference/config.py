@@ -68,6 +68,13 @@ class Settings(FromEnvironment):
         f"the SAEs' weights and products: one of {', '.join(DTYPES)}",
         read.one_of(*DTYPES),
     )
+    weights: str = setting(
+        "AXON_WEIGHTS",
+        "full",
+        "the model's layers on a CPU: full keeps AXON_DTYPE, float16 rounds their weights and "
+        "reads half as much, still computing in float32",
+        read.one_of("full", "float16"),
+    )
     threads: int = setting(
         "AXON_THREADS",
         0,

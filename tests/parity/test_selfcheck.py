@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,10 @@ from transformers import AttentionInterface, AutoConfig
 from .. import tiny
 
 
-def load(folder: Path, *, slots: int = 2, dtype: str = "float32") -> ready.Loaded:
+def load(folder: Path, slots: int = 2, **others: Any) -> ready.Loaded:
     sae = tiny.sae_folder(folder / "sae", "standard", "blocks.1.hook_resid_pre")
-    sources = (str(sae),)
-    return ready.load(
-        Settings(model=str(folder), sources=sources, slots=slots, device="cpu", dtype=dtype)
-    )
+    settings = Settings(model=str(folder), sources=(str(sae),), slots=slots, device="cpu")
+    return ready.load(replace(settings, **others))
 
 
 @pytest.fixture
@@ -53,20 +52,21 @@ def test_a_family_that_fails_the_check_is_refused(
         load(olmo)
 
 
-@pytest.mark.parametrize("model_type", ["olmo2", "gpt2"])
+@pytest.mark.parametrize(
+    ("model_type", "weights"), [("olmo2", "full"), ("gpt2", "full"), ("gpt2", "float16")]
+)
 def test_wrongly_packed_weights_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_type: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_type: str, weights: str
 ) -> None:
     """Also for a tested family, since packing depends on the machine's CPU."""
 
-    class Broken(prepack.PackedLinear):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return super().forward(x) * 1.01
+    def pack(network: torch.nn.Module, kind: type[prepack.PackedLinear]) -> None:
+        class Broken(kind):  # type: ignore[misc, valid-type]
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                found: torch.Tensor = super().forward(x)
+                return found * (1.01 if weights == "full" else 1.1)
 
-    def pack(network: torch.nn.Module) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(prepack, "PackedLinear", Broken)
-            right(network)
+        right(network, Broken)
 
     right = prepack.prepack
     monkeypatch.setattr(prepack, "prepack", pack)
@@ -76,7 +76,7 @@ def test_wrongly_packed_weights_are_refused(
     else:
         tiny.untested_folder(folder, model_type)
     with pytest.raises(ModelError, match=f"{model_type} gives other probabilities.*packed weights"):
-        load(folder)
+        load(folder, weights=weights)
 
 
 @pytest.mark.parametrize("model_type", ["olmo2", "gpt2"])

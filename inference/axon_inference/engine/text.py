@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from tokenizers.decoders import ByteLevel
+
 # What an incomplete character is decoded to. It is also a character itself.
 _REPLACEMENT = "\ufffd"
 # How tokenizers write the bytes 0x80 and 0xBF: Llama's and Gemma's; GPT-2's and those after it.
@@ -24,13 +26,18 @@ class Tokenizer(Protocol):
 class Decoder:
     """The exact text of ids, special tokens included, and remembered for single ids.
 
-    `continuations` are ids of bytes that go on with a character but do not begin one.
+    `continuations` are ids of bytes that go on with a character but do not begin one. `in_bytes`
+    says that each id stands for bytes, whatever is before it.
     """
 
     def __init__(
-        self, decode: Callable[[list[int]], str], continuations: tuple[int, ...] = ()
+        self,
+        decode: Callable[[list[int]], str],
+        continuations: tuple[int, ...] = (),
+        in_bytes: bool = False,
     ) -> None:
         self._decode = decode
+        self._in_bytes = in_bytes
         # One of these completes any character that was begun.
         self._endings = [
             [first, *continuations[:1] * more] for first in continuations for more in (0, 1, 2)
@@ -45,6 +52,12 @@ class Decoder:
         if piece is None:
             piece = self._pieces[ids[0]] = self._decode(ids)
         return piece
+
+    def whole(self, token_id: int) -> str | None:
+        """What an id adds to whole characters, whichever they are; None if that cannot be told, or
+        if it may be a part of a character."""
+        piece = self([token_id]) if self._in_bytes else _REPLACEMENT
+        return None if _REPLACEMENT in piece else piece
 
     def is_complete(self, ids: list[int], text: str) -> bool:
         """Whether no further byte can change `text`, the text of `ids` that ends in U+FFFD.
@@ -65,7 +78,9 @@ def decoder(tokenizer: Tokenizer) -> Decoder:
     if backend is not None:
         # The Rust tokenizer itself: its Python wrapper takes several times as long.
         return _decoder(
-            lambda ids: str(backend.decode(ids, skip_special_tokens=False)), backend.token_to_id
+            lambda ids: str(backend.decode(ids, skip_special_tokens=False)),
+            backend.token_to_id,
+            isinstance(backend.decoder, ByteLevel),
         )
     return _decoder(
         lambda ids: tokenizer.decode(
@@ -75,13 +90,15 @@ def decoder(tokenizer: Tokenizer) -> Decoder:
     )
 
 
-def _decoder(decode: Callable[[list[int]], str], find: Callable[[str], int | None]) -> Decoder:
+def _decoder(
+    decode: Callable[[list[int]], str], find: Callable[[str], int | None], in_bytes: bool = False
+) -> Decoder:
     for names in _CONTINUATIONS:
         ids = [found for name in names if (found := find(name)) is not None]
         # In other tokenizers these names may mean the characters themselves.
         if len(ids) == len(names) and all(decode([i]) == _REPLACEMENT for i in ids):
-            return Decoder(decode, tuple(ids))
-    return Decoder(decode)
+            return Decoder(decode, tuple(ids), in_bytes)
+    return Decoder(decode, in_bytes=in_bytes)
 
 
 class Detokenizer:
@@ -105,6 +122,11 @@ class Detokenizer:
 
     def push(self, token_id: int) -> str:
         """The text `token_id` completes; "" while a character is incomplete."""
+        if self._told == len(self._window):  # nothing is held back
+            piece = self._decode.whole(token_id)
+            if piece is not None:
+                self._window, self._told = [token_id], 1
+                return piece
         self._window.append(token_id)
         return self._advance(hold_incomplete=True)
 

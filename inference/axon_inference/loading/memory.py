@@ -38,14 +38,16 @@ class Need:
 
 
 def need(model: LanguageModel, slots: int, sources: Sequence[Size] = (), tokens: int = 0) -> Need:
-    """What `model`, loaded or not, takes with these sources, in steps of at most so many tokens."""
+    """What `model`, not loaded yet, takes with these sources, in steps of at most `tokens`."""
     config, item = model.config, model.dtype.itemsize
-    parameters = sum(p.numel() for p in model.network.parameters())
-    if config.tie_word_embeddings and prepack.available(model.device, model.dtype):
-        parameters += model.vocab_size * model.d_model  # the head is packed, the embedding not
+    in_layers = sum(layer.weight.numel() for *_, layer in prepack.layers(model.network))
+    others = sum(p.numel() for p in model.network.parameters()) - in_layers
+    packed = prepack.form(model.device, model.dtype, model.layers_dtype)
+    if config.tie_word_embeddings and packed:
+        others += model.vocab_size * model.d_model  # the head is packed, the embedding not
     keys = _keys_per_token(config) * model.n_layers
     return Need(
-        weights=parameters * item,
+        weights=others * item + in_layers * model.layers_dtype.itemsize,
         sources=sum(source.weights for source in sources),
         cache=2 * keys * slots * model.context_length * item,
         step=max(
@@ -83,7 +85,7 @@ def require(needed: Need, model: LanguageModel) -> None:
     available = _available(model.device)
     if needed.total <= available:
         return
-    half = "" if model.dtype.itemsize < 4 else "AXON_DTYPE=bfloat16 (halves the weights), "
+    half = "" if model.layers_dtype.itemsize < 4 else "AXON_DTYPE=bfloat16 (halves the weights), "
     sources = (
         "AXON_SAE_DTYPE=bfloat16 (halves the sources), "
         if needed.sources > needed.weights // 4

@@ -130,7 +130,7 @@ def _load(
             d_model=model.d_model,
             vocab_size=model.vocab_size,
             device=str(model.device),
-            dtype=str(model.dtype).removeprefix("torch."),
+            dtype=_formats(model),
         ),
         sources=[_describe(source) for source in sources],
         slots=slots,
@@ -193,6 +193,7 @@ def _load_model(
         str(folder),
         device=str(device),
         dtype=settings.dtype,
+        half=settings.weights == "float16",
         context_length=settings.context_length,
     )
     slots = memory.slots_within(settings.cache_mb * 10**6, settings.slots, empty)
@@ -209,8 +210,8 @@ def _load_model(
     model = load_weights(empty, str(folder))
     selfcheck = SelfCheck(model)
     prepack.fuse(model.network)
-    if prepack.available(model.device, model.dtype):
-        prepack.prepack(model.network)
+    if kind := prepack.form(model.device, model.dtype, model.layers_dtype):
+        prepack.prepack(model.network, kind)
     return model, slots, selfcheck
 
 
@@ -260,6 +261,12 @@ def _encoder(tokenizer: Any) -> Callable[[str], list[int]]:
 def _text_of_one(tokenizer: Any) -> Callable[[int], str]:
     decode = decoder(tokenizer)
     return lambda token_id: decode([token_id])
+
+
+def _formats(model: LanguageModel) -> str:
+    """The number format of a model's vectors and, where it is another, of its layers' weights."""
+    layers = "" if model.layers_dtype == model.dtype else f", layers {model.layers_dtype}"
+    return f"{model.dtype}{layers}".replace("torch.", "")
 
 
 def _describe(source: Source) -> pb.Source:

@@ -23,6 +23,7 @@ from transformers import (
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
+from axon_inference.model import prepack
 from axon_inference.model.configuration import (
     ModelError,
     bos_id,
@@ -69,7 +70,10 @@ class HookPoint:
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A causal language model in evaluation mode, its tokenizer, and its shape."""
+    """A causal language model in evaluation mode, its tokenizer, and its shape.
+
+    It computes in `dtype`. Its linear layers are to have weights of type `layers_dtype`.
+    """
 
     id: str
     network: nn.Module
@@ -78,6 +82,7 @@ class LanguageModel:
     adapter: Any
     device: torch.device
     dtype: torch.dtype
+    layers_dtype: torch.dtype
     context_length: int
     n_layers: int
     d_model: int
@@ -116,23 +121,36 @@ class LanguageModel:
 
 
 def outline(
-    model_id: str, folder: str, *, device: str, dtype: str, context_length: int = 0
+    model_id: str,
+    folder: str,
+    *,
+    device: str,
+    dtype: str,
+    half: bool = False,
+    context_length: int = 0,
 ) -> LanguageModel:
     """All of a model in Hugging Face format but its weights, which stay on the meta device.
 
-    It is enough to tell whether the SAEs fit and how much memory all of it takes.
+    It is enough to tell whether the SAEs fit and how much memory all of it takes. `half` asks for
+    layers with float16 weights in a model that computes in float32.
 
     Raises:
-        ModelError: the architecture is one that Axon cannot run faithfully.
+        ModelError: the architecture is one that Axon cannot run faithfully, or this machine cannot
+            multiply by such weights.
         Unservable: files are missing or damaged.
     """
+    if half and not prepack.can_halve(torch.device(device), getattr(torch, dtype)):
+        raise ModelError(
+            "AXON_WEIGHTS=float16 is for AXON_DTYPE=float32 on an x86-64 CPU with AVX2, not for "
+            f"{dtype} on this {torch.device(device).type}; unset it"
+        )
     require_configuration(Path(folder))
     with reading(f"the model in {folder}"):
-        return _outline(model_id, folder, device, dtype, context_length)
+        return _outline(model_id, folder, device, dtype, half, context_length)
 
 
 def _outline(
-    model_id: str, folder: str, device: str, dtype: str, context_length: int
+    model_id: str, folder: str, device: str, dtype: str, half: bool, context_length: int
 ) -> LanguageModel:
     config = read_config(folder)
     precision = getattr(torch, dtype)
@@ -158,6 +176,7 @@ def _outline(
         adapter=_adapter(config, type(network).__name__, model_id, precision),
         device=torch.device(device),
         dtype=precision,
+        layers_dtype=torch.float16 if half else precision,
         context_length=longest,
         n_layers=int(config.num_hidden_layers),
         d_model=int(config.hidden_size),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from axon.v1 import inference_pb2 as pb
 
@@ -15,7 +15,6 @@ from axon_inference.engine.events import (
     Started,
     Timings,
     Token,
-    Tokens,
 )
 from axon_inference.engine.requests import (
     Change,
@@ -37,31 +36,28 @@ _REASONS = {
 
 
 def from_event(
-    event: Queued | Started | Tokens | Edited | BranchEnded | Finished,
+    event: Queued | Started | Edited | BranchEnded | Finished,
     request: Request,
     served: Served,
     generation: str,
-) -> Iterator[pb.GenerateResponse]:
-    """The messages of an event: one each token, else one. `generation` names it in Edit."""
+) -> pb.GenerateResponse:
+    """The message of an event. `generation` names it in Edit."""
     match event:
-        case Tokens(tokens, branch):
-            for token in tokens:
-                yield _token(token, branch, served)
         case Queued(position):
-            yield pb.GenerateResponse(queued=pb.Queued(position=position))
+            return pb.GenerateResponse(queued=pb.Queued(position=position))
         case Started():
-            yield pb.GenerateResponse(started=_started(request, served, generation))
+            return pb.GenerateResponse(started=_started(request, served, generation))
         case Edited(branch, position, edits):
             found = feature_edits(edits, served.sources)
             told = pb.Edited(branch=branch, position=position, edits=found)
-            yield pb.GenerateResponse(edited=told)
+            return pb.GenerateResponse(edited=told)
         case BranchEnded(branch, reason, generated):
             ended = pb.BranchEnded(
                 branch=branch, reason=_REASONS[reason], generated_tokens=generated
             )
-            yield pb.GenerateResponse(branch_ended=ended)
+            return pb.GenerateResponse(branch_ended=ended)
         case Finished():
-            yield pb.GenerateResponse(finished=_finished(event))
+            return pb.GenerateResponse(finished=_finished(event))
 
 
 _ORIGINS = {
@@ -156,10 +152,9 @@ def _started(request: Request, served: Served, generation: str) -> pb.Started:
     )
 
 
-def _token(token: Token, branch: int, served: Served) -> pb.GenerateResponse:
-    message = pb.GenerateResponse()
-    # A part that is made apart and put in would be copied.
-    added = message.tokens.tokens.add(
+def add_token(to: pb.Tokens, token: Token, branch: int, served: Served) -> pb.Token:
+    """Put a token into a message. If it were made apart and put in, it would be copied."""
+    added = to.tokens.add(
         position=token.position,
         token_id=token.token_id,
         text=token.text,
@@ -181,7 +176,7 @@ def _token(token: Token, branch: int, served: Served) -> pb.GenerateResponse:
         )
         for edited in found.edited:
             features.edited.add(feature=edited.feature, before=edited.before, after=edited.after)
-    return message
+    return added
 
 
 def _finished(event: Finished) -> pb.Finished:

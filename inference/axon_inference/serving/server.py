@@ -16,7 +16,7 @@ from axon.v1 import inference_pb2_grpc as pb_grpc
 from axon_service.logs import Causes
 
 from axon_inference.engine.engine import Engine, EngineDead, NotRunning
-from axon_inference.engine.events import Event, Failed, Tokens
+from axon_inference.engine.events import Event, Failed, Token, Tokens
 from axon_inference.engine.requests import Feature, Request, Served, Unreadable
 from axon_inference.engine.scheduler import QueueFull
 from axon_inference.serving import messages
@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 # gRPC's default bound on what a client receives is 4 MiB; a long prompt with many features
 # would pass it, so its tokens are then spread over several messages.
 _MESSAGE_BYTES = 2 << 20
+# What a message takes beside a token's own bytes, at most: the token's length and kind.
+_FRAMING = 8
 
 
 class Listeners:
@@ -86,23 +88,24 @@ class MessageStream:
         self._most_bytes = most_bytes
         self._messages: deque[pb.GenerateResponse | Failed] = deque()
         self._ready = asyncio.Event()
-        #: The last message, if tokens may join it, and its bytes.
-        self._joined: pb.GenerateResponse | None = None
+        #: The last message's tokens, if others may join them, and their bytes.
+        self._joined: pb.Tokens | None = None
         self._bytes = 0
 
     def put(self, event: Event) -> None:
         """Make the event's messages at once, so that unread tokens do not keep steps' columns."""
-        if isinstance(event, Failed):
-            self._joined = None
-            self._messages.append(event)
-        else:
-            made = messages.from_event(event, self._request, self._served, self._generation)
-            if isinstance(event, Tokens):
-                for message in made:
-                    self._join(message)
-            else:
+        match event:
+            case Tokens(tokens, branch):
+                for token in tokens:
+                    self._add(token, branch)
+            case Failed():
                 self._joined = None
-                self._messages += made
+                self._messages.append(event)
+            case _:
+                self._joined = None
+                self._messages.append(
+                    messages.from_event(event, self._request, self._served, self._generation)
+                )
         self._ready.set()
 
     async def next(self) -> pb.GenerateResponse | Failed:
@@ -111,18 +114,30 @@ class MessageStream:
             self._ready.clear()
             await self._ready.wait()
         message = self._messages.popleft()
-        if message is self._joined:
+        if not self._messages:
             self._joined = None
         return message
 
-    def _join(self, message: pb.GenerateResponse) -> None:
-        size = message.ByteSize()
-        if self._joined is not None and self._bytes + size <= self._most_bytes:
-            self._joined.MergeFrom(message)
-            self._bytes += size
-        else:
-            self._messages.append(message)
-            self._joined, self._bytes = message, size
+    def _add(self, token: Token, branch: int) -> None:
+        joined = self._open() if self._joined is None else self._joined
+        before = len(joined.tokens)
+        try:
+            added = messages.add_token(joined, token, branch, self._served)
+        except Exception:
+            del joined.tokens[before:]  # no part of it is told
+            raise
+        size = added.ByteSize() + _FRAMING
+        if before and self._bytes + size > self._most_bytes:
+            self._open().tokens.append(added)
+            del joined.tokens[before:]
+        self._bytes += size
+
+    def _open(self) -> pb.Tokens:
+        """The tokens of a new message."""
+        message = pb.GenerateResponse()
+        self._messages.append(message)
+        self._joined, self._bytes = message.tokens, 0
+        return message.tokens
 
 
 class Reader(Protocol):

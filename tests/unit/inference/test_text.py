@@ -78,6 +78,32 @@ def test_the_fast_tokenizer_inside_gives_the_same_text_as_its_wrapper(ids: list[
     )
 
 
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 260) | st.integers(0, 3071), max_size=30), st.integers(0, 30))
+def test_ids_that_stand_for_bytes_give_the_pieces_that_decoding_several_gives(
+    ids: list[int], flushed: int
+) -> None:
+    """`flushed` is where a prompt ends, perhaps within a character."""
+    tokenizer = bundled_tokenizer()
+    backend = tokenizer.backend_tokenizer
+    alone, several = Detokenizer(decoder(tokenizer)), Detokenizer(decoder(Wrapped(tokenizer)))
+    assert alone._decode.whole(backend.token_to_id("a")) == "a"
+    assert several._decode.whole(backend.token_to_id("a")) is None
+    for number, token in enumerate(ids):
+        assert alone.push(token) == several.push(token)
+        if number == flushed:
+            assert alone.flush() == several.flush()
+    assert alone.flush() == several.flush()
+
+
+class Wrapped:
+    """A tokenizer of which it is not known whether its ids stand for bytes."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.convert_tokens_to_ids = tokenizer.backend_tokenizer.token_to_id
+        self.decode = tokenizer.decode
+
+
 @cache
 def bundled_tokenizer() -> Any:
     from transformers import AutoTokenizer
