@@ -94,7 +94,8 @@ class Explanation:
     _rival: Alternative = _NO_TOKEN
     _n_active: int = 0
     _estimates: dict[Removal, float] = field(default_factory=dict)
-    #: Removals still to try, in the order of their first positions; None before they are chosen.
+    #: Removals still to try, None before they are chosen. The last come first: those that change
+    #: least, by how many blocks have to run, and from which position on.
     _waiting: list[_Attempt] | None = None
     _under_way: list[_Attempt] = field(default_factory=list)
     #: Features that are active at one position alone.
@@ -144,12 +145,16 @@ class Explanation:
         for slot in self._used:
             self.explainer.free(slot)
         self._used.clear()
+        self.explainer.forget()
 
     def _put_back(self, attempts: Sequence[_Attempt]) -> None:
         assert self._waiting is not None
         if any(one.watched for one in attempts):
             self._watched.clear()
-        self._waiting = sorted([*self._waiting, *attempts], key=lambda one: one.start)
+        depths = self.explainer.depths
+        self._waiting = sorted(
+            [*self._waiting, *attempts], key=lambda one: (depths[one.removal.source], one.start)
+        )
 
     def _feed(self, slot: int, start: int, end: int) -> Feed:
         query = self.query
@@ -303,7 +308,7 @@ class Explanation:
         free = [slot for slot in range(room.first, room.end) if slot not in taken]
         left = room.tokens - sum(end - one.fed for one in self._under_way)
         chosen: list[_Attempt] = []
-        while self._waiting and left > 0 and len(chosen) < len(free):
+        while self._next_fits(chosen) and left > 0 and len(chosen) < len(free):
             chosen.append(self._waiting.pop())
             left -= end - chosen[-1].start
         in_place = not chosen and not self._under_way
@@ -323,6 +328,13 @@ class Explanation:
             self.explainer.share(self._base, slots, chosen[0].start)
         self._under_way += chosen
         return True
+
+    def _next_fits(self, chosen: Sequence[_Attempt]) -> bool:
+        """Whether there is a next removal, of the depth of those of this step."""
+        depths = self.explainer.depths
+        of_step = {depths[one.removal.source] for one in (*self._under_way, *chosen)}
+        assert self._waiting is not None
+        return bool(self._waiting) and of_step <= {depths[self._waiting[-1].removal.source]}
 
     def _end(self) -> Iterator[Told]:
         self.done = True
