@@ -64,7 +64,8 @@ def attend(
         )
         parts.append(found.flatten(1, 2))
     for span in layout.spans:
-        queries = _grouped(rows[span.rows], keys.shape[1]).unflatten(0, (-1, span.count))
+        queries = _grouped(rows[span.rows], keys.shape[1])
+        queries = queries.view(span.sequences, span.count, *queries.shape[1:])
         queries = queries.permute(0, 2, 3, 1, 4)  # [sequences, kv_heads, group, T, d]
         mask = layout.mask(sliding_window, span)
         assert mask is not None

@@ -210,7 +210,11 @@ def _spans(feeds: Sequence[Feed], offsets: Ints) -> tuple[Span, ...]:
     for feed, offset in zip(feeds, offsets.tolist(), strict=True):
         one = Span(feed.slot, offset, feed.start, len(feed.ids))
         last = spans[-1] if spans else None
-        alike = last and (last.slots.stop, last.start, last.count) == (one.slot, one.start, one.count)
+        alike = last and (last.slots.stop, last.start, last.count) == (
+            one.slot,
+            one.start,
+            one.count,
+        )
         if last and alike:
             spans[-1] = replace(last, sequences=last.sequences + 1)
         else:
