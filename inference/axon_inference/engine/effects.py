@@ -151,6 +151,7 @@ class Path:
 class Explained:
     """All that was measured, the largest change of the log-probability first."""
 
+    rival: Alternative
     active: int
     tried: int
     agreement: Agreement | None

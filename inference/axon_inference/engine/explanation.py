@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from axon_inference.engine import sequence as generation
 from axon_inference.engine.effects import (
     Active,
     Agreement,
@@ -57,6 +58,13 @@ class Room(NamedTuple):
     tokens: int
 
 
+class Followed(NamedTuple):
+    """A generated token to explain."""
+
+    sequence: generation.Sequence
+    position: int
+
+
 @dataclass(eq=False, slots=True)
 class _Attempt:
     """A removal on its way: where it takes something away, and how much."""
@@ -82,6 +90,7 @@ class Explanation:
     id: int
     query: Query
     explainer: Explainer
+    followed: Followed | None = None
     done: bool = False
     _began_ns: int = field(default_factory=time.perf_counter_ns)
     #: The slot with the text's keys and values, and how many positions of it are right.
@@ -342,6 +351,7 @@ class Explanation:
             yield Path(path, self.query.path_source, self._path())
         effects = sorted(self._effects.values(), key=lambda one: -abs(one.logprob))
         yield Explained(
+            rival=self._rival,
             active=self._n_active,
             tried=sum(one.removal.position is not None for one in effects),
             agreement=self._agreement(),

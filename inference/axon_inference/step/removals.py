@@ -38,7 +38,9 @@ class Removals:
         self._buffers = Buffers(runner.model.device)
         self._edits = Edits(runner.model.device)
         self._blocks = Blocks(runner.model, runner.cache)
-        self.depths: Sequence[int] = [self._blocks.depth(source.hook) for source in runner.tap.sources]
+        self.depths: Sequence[int] = [
+            self._blocks.depth(source.hook) for source in runner.tap.sources
+        ]
 
     @contextmanager
     def _working(self) -> Iterator[None]:
