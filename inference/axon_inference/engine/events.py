@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 from axon_service.logs import describe
 
+from axon_inference.engine import effects
 from axon_inference.engine.requests import Edit, Features
 from axon_inference.engine.step import Alternative, SourceFeatures, StageTimes, StepResult
 
@@ -114,6 +115,15 @@ class BranchEnded:
 
 
 @dataclass(frozen=True)
+class TokenCauses:
+    """Which features made the model expect a generated token; None if there was no room to tell."""
+
+    branch: int
+    position: int
+    explained: effects.Explained | None
+
+
+@dataclass(frozen=True)
 class Finished:
     """The generation ended well: `reason` is why its last branch did, `generated_tokens` those of
     all branches."""
@@ -137,4 +147,14 @@ class Failed:
         return cls(f"this request could not be computed ({describe(error)})")
 
 
-Event = Queued | Started | Tokens | Edited | BranchEnded | Finished | Failed
+Event = (
+    Queued
+    | Started
+    | Tokens
+    | Edited
+    | BranchEnded
+    | TokenCauses
+    | Finished
+    | Failed
+    | effects.Told
+)

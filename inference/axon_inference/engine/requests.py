@@ -14,6 +14,8 @@ MAX_FEATURE_ENTRIES = 100
 MAX_BRANCHES = 8
 MAX_EDITS = 8
 MAX_ALTERNATIVES = 20
+# The most removals that an explanation tries.
+MAX_REMOVALS = 1024
 # A token of running prose is 4 characters or so; 16 leaves room for code and tables.
 CHARACTERS_PER_TOKEN = 16
 
@@ -98,12 +100,21 @@ class Branch:
 
 
 @dataclass(frozen=True)
+class Explain:
+    """Which removals are tried: at most `limit`, of features of some of the server's sources."""
+
+    sources: tuple[int, ...]
+    limit: int
+
+
+@dataclass(frozen=True)
 class Request:
     """Continuations to make of one prompt, side by side.
 
     `prompt_ids` is never empty; `has_bos` says its first is BOS. There is one branch at least.
     `pace` is the most tokens a second of each, 0 if there is no bound. `alternatives` is how many
     likeliest next tokens are wanted at each position; with it come log-probabilities of the prompt.
+    `explain` asks for the causes of generated tokens.
     """
 
     prompt_ids: tuple[int, ...]
@@ -114,6 +125,7 @@ class Request:
     branches: tuple[Branch, ...] = (Branch(),)
     pace: float = 0
     alternatives: int | None = None
+    explain: Explain | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +145,8 @@ class Served:
     piece: Callable[[int], str] = str
     #: The text of one token alone.
     text: Callable[[int], str] = chr
+    #: Of each source the first one that reads further on in the model, if any does.
+    above: tuple[int | None, ...] = ()
 
     @property
     def max_prompt_characters(self) -> int:

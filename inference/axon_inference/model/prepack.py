@@ -59,6 +59,13 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., d_in] to [..., d_out]."""
+        if torch.is_grad_enabled() and x.requires_grad:
+            differentiable: Tensor = _Product.apply(x, self)  # type: ignore[no-untyped-call]
+            return differentiable
+        return self.product(x)
+
+    def product(self, x: Tensor) -> Tensor:
+        """The same without autograd."""
         found: Tensor = torch.ops.mkldnn._linear_pointwise(
             x, self._packed, self.bias, "none", [], ""
         )
@@ -80,6 +87,19 @@ class PackedLinear(nn.Module):
         return plain
 
 
+class _Product(torch.autograd.Function):
+    """A packed layer's product, of which gradients with respect to its input can be asked for."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: PackedLinear) -> Tensor:
+        ctx.layer = layer
+        return layer.product(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return grads[0] @ ctx.layer.weight, None
+
+
 class HalfLinear(PackedLinear):
     """The same with W rounded to float16, so that half as much is read. Vectors, products and sums
     are float32. FBGEMM multiplies, which torch has for x86-64 with AVX2."""
@@ -87,8 +107,8 @@ class HalfLinear(PackedLinear):
     def _pack(self, weight: Tensor) -> Any:
         return torch.ops.quantized.linear_prepack_fp16(weight, self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[..., d_in] to [..., d_out]."""
+    def product(self, x: Tensor) -> Tensor:
+        """The same without autograd."""
         found: Tensor = torch.ops.quantized.linear_dynamic_fp16(x, self._packed)
         return found
 

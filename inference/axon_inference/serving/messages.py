@@ -15,6 +15,7 @@ from axon_inference.engine.events import (
     Started,
     Timings,
     Token,
+    TokenCauses,
 )
 from axon_inference.engine.requests import (
     Change,
@@ -27,6 +28,7 @@ from axon_inference.engine.requests import (
     Served,
     TokenEffect,
 )
+from axon_inference.serving import effects
 
 _REASONS = {
     Reason.STOP: pb.FINISH_REASON_STOP,
@@ -36,7 +38,7 @@ _REASONS = {
 
 
 def from_event(
-    event: Queued | Started | Edited | BranchEnded | Finished,
+    event: Queued | Started | Edited | BranchEnded | TokenCauses | Finished,
     request: Request,
     served: Served,
     generation: str,
@@ -56,6 +58,8 @@ def from_event(
                 branch=branch, reason=_REASONS[reason], generated_tokens=generated
             )
             return pb.GenerateResponse(branch_ended=ended)
+        case TokenCauses():
+            return pb.GenerateResponse(token_effects=_causes(event, request, served))
         case Finished():
             return pb.GenerateResponse(finished=_finished(event))
 
@@ -177,6 +181,14 @@ def add_token(to: pb.Tokens, token: Token, branch: int, served: Served) -> pb.To
         for edited in found.edited:
             features.edited.add(feature=edited.feature, before=edited.before, after=edited.after)
     return added
+
+
+def _causes(event: TokenCauses, request: Request, served: Served) -> pb.TokenEffects:
+    told = pb.TokenEffects(branch=event.branch, position=event.position)
+    if event.explained:
+        told.rival.CopyFrom(effects.alternative(event.explained.rival, served))
+        told.summary.CopyFrom(effects.summary(event.explained, request.features.sources))
+    return told
 
 
 def _finished(event: Finished) -> pb.Finished:

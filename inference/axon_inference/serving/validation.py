@@ -13,6 +13,8 @@ from axon_inference.engine.requests import (
     MAX_ALTERNATIVES,
     MAX_FEATURE_ENTRIES,
     MAX_FEATURES,
+    MAX_REMOVALS,
+    Explain,
     Features,
     Request,
     Sampling,
@@ -23,6 +25,7 @@ from axon_inference.serving.fields import InvalidRequest, Violation, check, list
 
 DEFAULT_MAX_TOKENS = 60
 DEFAULT_FEATURE_ENTRIES = 10
+DEFAULT_REMOVALS = 64
 MAX_STOPS = 16
 MAX_STOP_CHARACTERS = 256
 MAX_SOURCES = 1000
@@ -54,7 +57,7 @@ def resolve(message: pb.GenerateRequest, served: Served, model: pb.GetModelRespo
         InvalidRequest: with one violation for every bad field.
     """
     wrong: list[Violation] = []
-    prompt_ids = _prompt(message.prompt, served, wrong)
+    ids = prompt_ids(message.prompt, served, wrong)
     max_tokens = _max_tokens(message, served, wrong)
     sampling = _sampling(message.sampling, served, wrong)
     features = _features(message.features, served, wrong)
@@ -62,17 +65,23 @@ def resolve(message: pb.GenerateRequest, served: Served, model: pb.GetModelRespo
     if message.pace != 0:
         check(wrong, "pace", message.pace, *_PACES, also="0 or ")
     check(wrong, "alternatives", message.alternatives, 0, MAX_ALTERNATIVES)
+    explain = None
+    if message.HasField("explain"):
+        explain = explain_options(
+            message.explain, "explain", features.sources, served, model, wrong
+        )
     if wrong:
         raise InvalidRequest(wrong)
     return Request(
-        prompt_ids=tuple(prompt_ids),
-        max_tokens=min(max_tokens, served.context_length - len(prompt_ids)),
+        prompt_ids=tuple(ids),
+        max_tokens=min(max_tokens, served.context_length - len(ids)),
         sampling=sampling,
         features=features,
         has_bos=served.bos_id is not None,
         branches=wanted,
         pace=message.pace,
         alternatives=message.alternatives if message.HasField("alternatives") else None,
+        explain=explain,
     )
 
 
@@ -98,7 +107,8 @@ def resolve_feature(message: pb.GetFeatureRequest, sources: Sequence[pb.Source])
     return FeatureQuery(source, message.index, limit)
 
 
-def _prompt(prompt: str, served: Served, wrong: list[Violation]) -> list[int]:
+def prompt_ids(prompt: str, served: Served, wrong: list[Violation]) -> list[int]:
+    """The tokens of the field `prompt`; none if it is bad, which goes to `wrong`."""
     if not prompt:
         wrong.append(Violation("prompt", "is empty; write some text to continue", "EMPTY_PROMPT"))
         return []
@@ -169,7 +179,7 @@ def _sampling(knobs: pb.SamplingOptions, served: Served, wrong: list[Violation])
 
 def _features(knobs: pb.FeatureOptions, served: Served, wrong: list[Violation]) -> Features:
     default = Features()
-    names = _sources(knobs.sources, served, wrong)
+    names = sources(knobs.sources, served.sources, "features.sources", wrong)
     top_k = int(_set(knobs, "top_k", default.top_k))
     threshold = _set(knobs, "threshold", default.threshold)
     check(wrong, "features.top_k", top_k, 0, MAX_FEATURES)
@@ -182,9 +192,34 @@ def _features(knobs: pb.FeatureOptions, served: Served, wrong: list[Violation]) 
     )
 
 
-def _sources(asked: Sequence[str], served: Served, wrong: list[Violation]) -> list[str]:
-    """The sources asked for, each once; all of the server's if none are."""
-    field = "features.sources"
+def explain_options(
+    asked: pb.ExplainOptions,
+    field: str,
+    among: Sequence[int],
+    served: Served,
+    model: pb.GetModelResponse,
+    wrong: list[Violation],
+) -> Explain:
+    """Which removals a field asks for; all sources that it may name are `among` these."""
+    limit = asked.limit if asked.HasField("limit") else DEFAULT_REMOVALS
+    check(wrong, f"{field}.limit", limit, 1, MAX_REMOVALS)
+    path = f"{field}.sources"
+    names = sources(asked.sources, [served.sources[n] for n in among], path, wrong)
+    indices = [served.sources.index(name) for name in names]
+    editable = [n for n in indices if not model.sources[n].not_editable]
+    if asked.sources and len(editable) < len(indices):
+        bad = next(n for n in indices if n not in editable)
+        why = f"{served.sources[bad]} cannot be edited: {model.sources[bad].not_editable}"
+        wrong.append(Violation(path, why, "NOT_EDITABLE"))
+    if not asked.sources and not editable:
+        wrong.append(Violation(path, "none of the sources can be edited", "NOT_EDITABLE"))
+    return Explain(tuple(editable), limit)
+
+
+def sources(
+    asked: Sequence[str], there: Sequence[str], field: str, wrong: list[Violation]
+) -> list[str]:
+    """The sources asked for in a field, each once; all that are there if none are."""
     if len(asked) > MAX_SOURCES:
         wrong.append(Violation(field, f"has {len(asked)} names; it may have {MAX_SOURCES}"))
         return []
@@ -192,9 +227,9 @@ def _sources(asked: Sequence[str], served: Served, wrong: list[Violation]) -> li
         why = f"has a name of {longest} characters; it may have {MAX_SOURCE_CHARACTERS}"
         wrong.append(Violation(field, why))
         return []
-    names = list(dict.fromkeys(asked)) or list(served.sources)
-    if unknown := [quoted(name) for name in names if name not in served.sources]:
-        why = f"has no source {listed(unknown)}; there are {listed(served.sources)}"
+    names = list(dict.fromkeys(asked)) or list(there)
+    if unknown := [quoted(name) for name in names if name not in there]:
+        why = f"has no source {listed(unknown)}; there are {listed(there)}"
         wrong.append(Violation(field, why, "UNKNOWN_SOURCE"))
         return []
     return names
