@@ -42,7 +42,7 @@ pin: ## Write the present digests of the base images into the Dockerfiles and co
 
 # pytest runs last, so that its summary is the last line. Neighbours share fixtures: each worker takes a run of tests.
 test: setup chromium ## Run all quick tests: Python, page, browser (installs what it needs; ARGS="-k name" goes to pytest)
-	@($(NPM) test </dev/null); page=$$?; $(PYTEST) -n auto --maxprocesses 4 --dist worksteal $(ARGS) || exit; \
+	@($(NPM) test </dev/null); page=$$?; $(PYTEST) -n auto --dist worksteal $(ARGS) || exit; \
 	  [ $$page = 0 ] || { echo "axon: The page's unit tests failed; see above." >&2; exit 1; }
 
 test-nightly: setup chromium ## Run the slow tests: training, a soak, more fuzz inputs, what a frame of the page costs

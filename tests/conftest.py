@@ -15,7 +15,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores
     os.environ["OMP_NUM_THREADS"] = "1"
 
-COMPOSE = Path(__file__).parent / "compose"
+HERE = Path(__file__).parent
+COMPOSE = HERE / "compose"
+NEED_TORCH = [
+    HERE / name for name in ("fuzz", "parity", "unit/bench", "unit/demo_model", "unit/inference")
+]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -38,11 +42,23 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that start inference come first, so that one worker takes them all: it starts the real
-    stack, and imports torch for other processes, once."""
+    """Order the tests so that as few workers as possible import torch, which takes ten seconds.
 
-    def starts_inference(item: pytest.Item) -> bool:
-        module = getattr(item, "module", None)
-        return "stack" in getattr(item, "fixturenames", ()) or hasattr(module, "forked")
+    Each worker begins with a run of neighbours, and takes from others when it has done its own.
+    First come tests that start inference, from a process that has imported torch for all of them;
+    last, those that need torch themselves.
+    """
 
-    items.sort(key=lambda item: not starts_inference(item))
+    def place(item: pytest.Item) -> int:
+        fixtures, module = getattr(item, "fixturenames", ()), getattr(item, "module", None)
+        if "stack" in fixtures or hasattr(module, "forked"):
+            return 0
+        return 2 if any(map(item.path.is_relative_to, NEED_TORCH)) else 1
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores, since many tests wait for a process or a time."""
+    return min(4, (os.cpu_count() or 1) + 1)

@@ -29,6 +29,7 @@ from axon_gateway.labels.records import FeatureRecord
 from axon_gateway.labels.store import LabelStore
 from redis import Redis
 
+from ...patience import eventually
 from . import harness
 from .fake_neuronpedia import SOURCE, FakeNeuronpedia
 from .harness import RedisServer
@@ -130,10 +131,20 @@ class TestExport:
     async def test_the_lock_is_renewed_while_fetching(
         self, fake: FakeNeuronpedia, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("axon_gateway.labels.store._LOCK", 0.6)
-        fake.delay = 0.8
+        monkeypatch.setattr("axon_gateway.labels.store._LOCK", 2.0)
+        fake.go.clear()
+        left = [0]
         async with opened(fake, redis) as one, opened(fake, redis) as other:
-            await asyncio.gather(one.prepare(SOURCE), other.prepare(SOURCE))
+            fetching = asyncio.gather(one.prepare(SOURCE), other.prepare(SOURCE))
+            with Redis.from_url(redis.url) as client:
+
+                def renewed() -> bool:
+                    left.append(int(client.pttl(f"axon:labels:{SOURCE}:lock")))
+                    return 0 < left[-2] < left[-1]
+
+                await eventually(renewed)
+            fake.go.set()
+            await fetching
         assert sorted(fake.seen.files) == sorted(fake.files())
 
     @pytest.mark.parametrize("fault", ["429", "500", "cut off", "damaged"])
