@@ -16,7 +16,7 @@ import {
   showFacts,
 } from "./feature-facts";
 import { Dial } from "./dial";
-import type { AskForLabelled } from "./finding";
+import type { AskForLabelled } from "./look-up";
 import { dotOf, FeatureList, type Row } from "./features";
 import { nextFiring, Strip } from "./strip";
 import { sayToken, sharesOf } from "./timeline";
