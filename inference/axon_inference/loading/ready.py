@@ -34,6 +34,7 @@ from axon_inference.engine.text import decoder
 from axon_inference.loading import memory
 from axon_inference.loading.container import MemoryTooSmall
 from axon_inference.loading.selfcheck import SelfCheck
+from axon_inference.map.mapper import Mapper
 from axon_inference.model import prepack
 from axon_inference.model.configuration import ModelError
 from axon_inference.model.device import choose, current
@@ -64,6 +65,7 @@ class Loaded:
     slots: int
     cache_bytes: int
     prefill_tokens: int
+    mapper: Mapper | None = None
 
 
 def load(
@@ -108,11 +110,11 @@ def _load(
     runner = ModelRunner(model, sources, slots, MAX_FEATURES, capture)
     _warm_up(runner, model)
     selfcheck.require(runner)
+    unembedding = Unembedding.of(model.adapter, model.network)
     return Loaded(
         runner=runner,
-        reader=FeatureReader(
-            Unembedding.of(model.adapter, model.network), sources, model.tokenizer
-        ),
+        reader=FeatureReader(unembedding, sources, model.tokenizer),
+        mapper=Mapper(settings, sources, selection.sources, unembedding, model.tokenizer),
         tokenizer=model.tokenizer,
         eos_ids=model.eos_ids,
         served=Served(

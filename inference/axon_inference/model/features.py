@@ -26,10 +26,6 @@ from axon_inference.engine.text import decoder
 from axon_inference.model.device import inference
 from axon_inference.model.sources import Source
 
-# What these hook points hold is added to the residual stream as it is.
-_WRITTEN = frozenset(
-    {"hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out"}
-)
 # Answers kept; one takes 2.4 KB.
 _REMEMBERED = 4096
 # Rows of a decoder looked at together, so that one of half precision is never there in float32
@@ -148,7 +144,7 @@ def _first(ranked: _Ranked, count: int) -> Iterable[tuple[int, float]]:
 
 def _direction(source: Source, index: int) -> Tensor:
     """What one unit of a feature's activation adds to the residual stream, [d_model]."""
-    if source.writes_to.rpartition(".")[2] not in _WRITTEN:
+    if not source.writes_residual:
         raise Unreadable(
             f"features of {source.id} do not write to the residual stream ({source.writes_to}), "
             "so they have no direct effect on logits"

@@ -76,6 +76,19 @@ def resolve(message: pb.GenerateRequest, served: Served, model: pb.GetModelRespo
     )
 
 
+def resolve_map(message: pb.GetMapRequest, served: Served) -> list[str]:
+    """The sources asked for; all of the server's if none are.
+
+    Raises:
+        InvalidRequest: one is not served.
+    """
+    wrong: list[Violation] = []
+    names = _sources(message.sources, "sources", served, wrong)
+    if wrong:
+        raise InvalidRequest(wrong)
+    return names
+
+
 def resolve_feature(message: pb.GetFeatureRequest, sources: Sequence[pb.Source]) -> FeatureQuery:
     """Check a message against the sources served.
 
@@ -169,7 +182,7 @@ def _sampling(knobs: pb.SamplingOptions, served: Served, wrong: list[Violation])
 
 def _features(knobs: pb.FeatureOptions, served: Served, wrong: list[Violation]) -> Features:
     default = Features()
-    names = _sources(knobs.sources, served, wrong)
+    names = _sources(knobs.sources, "features.sources", served, wrong)
     top_k = int(_set(knobs, "top_k", default.top_k))
     threshold = _set(knobs, "threshold", default.threshold)
     check(wrong, "features.top_k", top_k, 0, MAX_FEATURES)
@@ -182,9 +195,8 @@ def _features(knobs: pb.FeatureOptions, served: Served, wrong: list[Violation]) 
     )
 
 
-def _sources(asked: Sequence[str], served: Served, wrong: list[Violation]) -> list[str]:
+def _sources(asked: Sequence[str], field: str, served: Served, wrong: list[Violation]) -> list[str]:
     """The sources asked for, each once; all of the server's if none are."""
-    field = "features.sources"
     if len(asked) > MAX_SOURCES:
         wrong.append(Violation(field, f"has {len(asked)} names; it may have {MAX_SOURCES}"))
         return []
