@@ -1,7 +1,9 @@
 """Names of districts, from the labels of their features.
 
-A class-based TF-IDF (Grootendorst, 2022, section 3.3): the labels of one district are taken as one
-text. A word is typical of it if it is frequent there and rare elsewhere.
+The labels of one district are taken as one text. Its words are those that are more frequent in it
+than in all others, by the z-score of their log-odds with the frequency everywhere as prior (Monroe,
+Colaresi and Quinn, 2008, section 3.3.1). Plain class-based TF-IDF names districts after
+the words that explainers put into each label.
 """
 
 from __future__ import annotations
@@ -13,28 +15,29 @@ from collections.abc import Iterable, Sequence
 
 #: Words in a name.
 _WORDS = 2
-#: Labels that must have a word before it can name a district.
-_FEWEST = 2
-#: A word is two letters at least, or a number.
-_WORD = re.compile(r"[^\W\d_]{2,}(?:'[^\W\d_]+)*|\d+")
-#: They say nothing of what a label is about.
-_STOP = frozenset(
-    """
-    a about above after again all also an and any are as at be because been before being below
-    between both but by can could did do does doing done each either etc every few followed for
-    from further had has have having how if in indicating inside into is it its just like may
-    more most much near no nor not of off often on once one only or other out outside over
-    particularly phrase phrases preceding reference references referring related right same so
-    some specific specifically such text texts than that the their them then there these they
-    this those through to together token tokens too towards under up use used using various very
-    was were what when where whether which while who with within without word words
-    """.split()
-)
+#: Labels that must have a word before it can name a district, its least z-score, and how many times
+#: as frequent as elsewhere it must be: all that is in each label is not.
+_FEWEST, _LEAST, _TIMES = 2, 1.64, 2.5
+#: A word is two letters at least.
+_WORD = re.compile(r"[^\W\d_]{2,}(?:'[^\W\d_]+)*")
+#: Words that say nothing of what a label is about.
+_STOP = {
+    *("about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "been"),
+    *("before", "but", "by", "can", "do", "for", "from", "had", "has", "have", "her", "his", "if"),
+    *("in", "into", "is", "it", "its", "may", "no", "nor", "not", "of", "on", "one", "or", "other"),
+    *("our", "over", "says", "she", "so", "some", "such", "than", "that", "the", "their", "them"),
+    *("then", "these", "they", "this", "those", "to", "under", "was", "we", "were", "what", "when"),
+    *("where", "which", "while", "who", "will", "with", "you"),
+}
 
 
 def typical(labels: Sequence[Iterable[str]]) -> list[str]:
-    """A name for each class of labels, "" where no word is in two of them."""
-    return [", ".join(words) for words in _typical([_counts(some) for some in labels])]
+    """A name for each class of labels, "" where no word is typical of it."""
+    counts = [_counts(some) for some in labels]
+    everywhere: Counter[str] = Counter()
+    for some in counts:
+        everywhere.update(some)
+    return [", ".join(_words(some, everywhere)) for some in counts]
 
 
 def plain(texts: Iterable[str]) -> str:
@@ -45,24 +48,26 @@ def plain(texts: Iterable[str]) -> str:
 
 def _counts(labels: Iterable[str]) -> Counter[str]:
     """In how many of the labels each word is."""
-    return Counter(
-        word for label in labels for word in set(_WORD.findall(label.lower())) if word not in _STOP
-    )
+    return Counter(word for label in labels for word in set(_WORD.findall(label.lower())) - _STOP)
 
 
-def _typical(counts: Sequence[Counter[str]]) -> list[list[str]]:
-    everywhere: Counter[str] = Counter()
-    for some in counts:
-        everywhere.update(some)
-    average = everywhere.total() / max(1, len(counts))
+def _words(counts: Counter[str], everywhere: Counter[str]) -> list[str]:
+    scores = {
+        word: _score(count, counts.total(), everywhere[word], everywhere.total())
+        for word, count in counts.items()
+        if count >= _FEWEST
+    }
+    typical = (word for word, score in scores.items() if score > _LEAST)
+    return sorted(typical, key=lambda word: (-scores[word], word))[:_WORDS]
 
-    def weight(word: str, count: int) -> float:
-        return count * math.log(1 + average / everywhere[word])
 
-    return [
-        sorted(
-            (word for word, count in some.items() if count >= _FEWEST),
-            key=lambda word: (-weight(word, some[word]), word),
-        )[:_WORDS]
-        for some in counts
-    ]
+def _score(count: int, size: int, everywhere: int, all_: int) -> float:
+    """Of a word that is `count` times among the `size` words of a class; 0 if it is too frequent
+    elsewhere."""
+    # Half a word in each place keeps the logarithms finite.
+    other, others = everywhere - count + 0.5, all_ - size + 1.0
+    own, owns = count + 0.5, size + 1.0
+    if own / owns < _TIMES * other / others:
+        return 0.0
+    odds = math.log(own / (owns - own)) - math.log(other / (others - other))
+    return odds / math.sqrt(1 / own + 1 / other)

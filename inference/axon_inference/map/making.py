@@ -150,4 +150,5 @@ def recall_of(places: Numbers, near: Numbers) -> float:
     # Where several features have one place, a feature itself need not be the first found.
     others[others.all(1), -1] = False
     found = found[others].reshape(-1, k)
-    return float((found[:, :, None] == near[:, None, :]).any(2).mean())
+    share: float = (found[:, :, None] == near[:, None, :]).any(2).mean()
+    return float(share)
