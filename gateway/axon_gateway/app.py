@@ -25,6 +25,7 @@ from axon_gateway.labels.labels import Labels, Origins
 from axon_gateway.labels.search import LabelSearch
 from axon_gateway.labels.store import LabelStore
 from axon_gateway.limits import Limits
+from axon_gateway.maps.maps import Maps
 from axon_gateway.replication.redis_sharing import RedisSharing
 from axon_gateway.requests import Generate
 from axon_gateway.rooms.rooms import Rooms
@@ -80,6 +81,7 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
     backends = Backends(settings.targets, settings.generation_timeout, access)
     labels = _labels(settings, backends)
     search = LabelSearch(labels)
+    maps = Maps(backends, labels)
     limits = Limits(settings)
     running = Running()
 
@@ -101,12 +103,22 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
     )
     sharing.start(rooms)
     app[GATEWAY] = Gateway(
-        settings, backends, labels, search, rooms, Permissions(settings), limits, running, start
+        settings,
+        backends,
+        labels,
+        search,
+        maps,
+        rooms,
+        Permissions(settings),
+        limits,
+        running,
+        start,
     )
     app[_SHARING] = sharing
     yield
     await rooms.close()
     await sharing.close()
+    await maps.close()
     await labels.close()
     await backends.close()
 
@@ -134,7 +146,9 @@ async def _warm_up(app: web.Application) -> AsyncIterator[None]:
     """Loads the labels of a service's sources as soon as the service is up."""
     gateway = app[GATEWAY]
     tasks = Tasks()
-    gateway.backends.watch(lambda model: tasks.start(_prepare(gateway.labels, model)))
+    gateway.backends.watch(
+        lambda model: tasks.start(_prepare(gateway.labels, model)), gateway.maps.look
+    )
     yield
     # Stop watching first: the rest of the clean-up may wait for Redis, and a service that comes
     # up in the meantime needs no labels.

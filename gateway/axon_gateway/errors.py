@@ -9,6 +9,7 @@ _STATUS = {
     "unknown_room": 404,
     "unknown_feature": 404,
     "unknown_model": 400,
+    "no_map": 404,
     "not_found": 404,
     "method_not_allowed": 405,
     "no_access": 401,

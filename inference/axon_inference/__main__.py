@@ -1,4 +1,5 @@
-"""`python -m axon_inference`: serve until told to stop, list models, download, or check health.
+"""`python -m axon_inference`: serve until told to stop, list models, download, make the map, or
+check health.
 
 Each command imports only what it needs, so that a health check every few seconds costs little.
 """
@@ -12,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 from axon_service import logs, process
 from axon_service.settings import SettingsError
@@ -42,6 +44,8 @@ def main() -> int:
             return _told(lambda: _list(settings, arguments.names))
         case "download":
             return _told(lambda: _download(settings))
+        case "map":
+            return _told(lambda: _map(settings))
         case _:
             return _served(settings)
 
@@ -72,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     health.add_argument("--wait", action="store_true", help="while it loads, wait for the outcome")
     commands.add_parser("download", help="download AXON_MODEL and AXON_SOURCES, and end")
+    commands.add_parser("map", help="make the map of their features, keep it, and end")
     return parser
 
 
@@ -103,6 +108,26 @@ def _download(settings: Settings) -> None:
     wanted = select(settings.model, settings.sources).wanted
     fetch(wanted)
     _log.info("all of %s is on this machine", settings.model)
+
+
+def _map(settings: Settings) -> None:
+    from axon_inference.loading.container import require_libraries
+
+    require_libraries()
+    from axon_inference.loading.ready import load
+    from axon_inference.map.mapper import ahead
+
+    loaded = load(replace(settings, device="cpu", sae_dtype="float32", map="on", slots=1))
+    assert loaded.mapper is not None
+    if loaded.mapper.why_none:
+        raise ValueError(loaded.mapper.why_none)
+    found, path = ahead(
+        loaded.mapper, lambda stage, done: _log.info("%3.0f%% %s", 100 * done, stage)
+    )
+    for storey in found.storeys:
+        _log.info("%s: recall of the 10 nearest %.2f", storey.id, storey.recall)
+    _log.info("%d pairs of kin, at %.1f%% of the width", len(found.lower), 100 * found.kin_distance)
+    _log.info("the map is in %s", path)
 
 
 async def _serve(settings: Settings) -> int:

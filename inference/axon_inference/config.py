@@ -87,6 +87,18 @@ class Settings(FromEnvironment):
         "auto captures decode steps as CUDA graphs on a GPU, off runs them one kernel at a time",
         read.one_of("auto", "off"),
     )
+    map: str = setting(
+        "AXON_MAP",
+        "on",
+        "on makes the map of all features in the background, unless it is there; off serves none",
+        read.one_of("on", "off"),
+    )
+    map_folder: Path | None = setting(
+        "AXON_MAP_FOLDER",
+        None,
+        "where maps are kept; empty: axon-maps in HF_HOME",
+        read.path,
+    )
     slots: int = setting("AXON_SLOTS", 16, "most requests that generate at once", read.at_least(1))
     cache_mb: int = setting(
         "AXON_CACHE_MB",

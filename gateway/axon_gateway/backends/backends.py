@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 #: Called with a service's model when it comes up, unless it serves the same as before.
 OnModel = Callable[[Model], object]
+#: Called with a service each time it comes up: it may have been started again with other weights.
+OnUp = Callable[[Upstream], object]
 
 
 class Backends:
@@ -32,10 +34,10 @@ class Backends:
         self.all = tuple(Upstream(target, generation_timeout, access) for target in targets)
         self._watching = Tasks()
 
-    def watch(self, on_model: OnModel) -> None:
+    def watch(self, on_model: OnModel, on_up: OnUp) -> None:
         """Watches all services from now on, and calls `on_model` with their models."""
         for backend in self.all:
-            self._watching.start(_watch(backend, on_model))
+            self._watching.start(_watch(backend, on_model, on_up))
 
     async def unwatch(self) -> None:
         """Stops watching: `ready` stays as it is, and nothing is called again."""
@@ -129,9 +131,10 @@ class Backends:
         return Refusal("unknown_model", message, "model")
 
 
-async def _watch(backend: Upstream, on_model: OnModel) -> None:
+async def _watch(backend: Upstream, on_model: OnModel, on_up: OnUp) -> None:
     logged = ""
     async for model in backend.watch():
+        on_up(backend)
         serves = f"{model.model}: {', '.join(source.id for source in model.sources)}"
         if serves != logged:  # connections are renewed all the time
             _log.info("inference at %s serves %s", backend.target, serves)

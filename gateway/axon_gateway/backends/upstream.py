@@ -63,6 +63,9 @@ _BALANCED = (*_OPTIONS, ("grpc.service_config", json.dumps(_SERVICE_CONFIG)))
 #: Seconds until a service that is up but does not describe itself is asked again.
 _RETRY = 1.0
 
+#: A service has no map, or is older than maps.
+_NO_MAP = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.UNIMPLEMENTED)
+
 #: The metadata in which a service names itself.
 _SERVER = "axon-server"
 
@@ -171,6 +174,20 @@ class Upstream:
         except grpc.aio.AioRpcError as error:
             raise self._refusal(error, begun=False) from None
         return messages.feature(answer)
+
+    async def map(self) -> AsyncGenerator[pb.GetMapResponse, None]:
+        """The map in parts, after how far it is while it is made. Raises Refusal: `no_map` if there
+        will be none."""
+        call = self._stub.GetMap(pb.GetMapRequest(), metadata=self._access.metadata)
+        try:
+            async for part in call:
+                yield part
+        except grpc.aio.AioRpcError as error:
+            if error.code() in _NO_MAP:
+                raise Refusal("no_map", from_call(error).message) from None
+            raise self._refusal(error, begun=False) from None
+        finally:
+            call.cancel()
 
     async def layers(self, sources: tuple[str, ...]) -> dict[str, int]:
         """The layer of each of `sources`; asks the service only if one is unknown."""

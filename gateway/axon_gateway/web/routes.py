@@ -14,7 +14,7 @@ from axon_gateway.errors import Refusal
 from axon_gateway.frames import Frame, encode
 from axon_gateway.rooms import recording
 from axon_gateway.rooms.room import Room
-from axon_gateway.web import features, model_info
+from axon_gateway.web import features, maps, model_info
 from axon_gateway.web.live import live
 from axon_gateway.web.state import GATEWAY, Gateway
 
@@ -30,6 +30,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/metrics", measurements),
         web.get("/ws", live),
         web.get("/api/model", model),
+        web.get("/api/map", maps.whole),
         web.get("/api/features", features.search),
         web.get("/api/features/{model}/{source}", features.facts),
         web.get("/api/features/{model}/{source}/{index}", features.feature),
@@ -72,7 +73,11 @@ async def model(request: web.Request) -> web.Response:
     described = await gateway.backends.model(request.query.get("model"))
     models = [{"model": name, "ready": up} for name, up in gateway.backends.models().items()]
     return web.json_response(
-        {**model_info.describe(described, gateway.settings), "models": models},
+        {
+            **model_info.describe(described, gateway.settings),
+            "map": maps.summary(await gateway.maps.of(described.model)),
+            "models": models,
+        },
         headers={"Cache-Control": "no-store"},
     )
 

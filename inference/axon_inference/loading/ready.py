@@ -34,6 +34,7 @@ from axon_inference.errors import Unservable
 from axon_inference.loading import memory
 from axon_inference.loading.container import MemoryTooSmall
 from axon_inference.loading.selfcheck import SelfCheck
+from axon_inference.map.mapper import Mapper
 from axon_inference.model import prepack
 from axon_inference.model.configuration import ModelError
 from axon_inference.model.device import choose, current
@@ -67,6 +68,7 @@ class Loaded:
     cache_bytes: int
     prefill_tokens: int
     explainer: Removals | None = None
+    mapper: Mapper | None = None
 
 
 def load(
@@ -111,14 +113,16 @@ def _load(
     runner = ModelRunner(model, sources, slots, MAX_FEATURES, capture)
     _warm_up(runner, model)
     selfcheck.require(runner)
+    unembedding = Unembedding.of(model.adapter, model.network)
     return Loaded(
         runner=runner,
         reader=FeatureReader(
-            Unembedding.of(model.adapter, model.network),
+            unembedding,
             sources,
             model.tokenizer,
             [Examples.read(spec.folder) for spec in selection.sources],
         ),
+        mapper=Mapper(settings, sources, selection.sources, unembedding, model.tokenizer),
         tokenizer=model.tokenizer,
         eos_ids=model.eos_ids,
         served=Served(

@@ -30,10 +30,6 @@ from axon_inference.model.device import inference
 from axon_inference.model.examples import Examples
 from axon_inference.model.sources import Source
 
-# What these hook points hold is added to the residual stream as it is.
-_WRITTEN = frozenset(
-    {"hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out"}
-)
 # Answers kept; one takes 2.4 KB.
 _REMEMBERED = 4096
 # Rows of a decoder looked at together, so that one of half precision is never there in float32
@@ -131,7 +127,7 @@ class FeatureReader:
         own, found = self._sources[source].sae.W_dec, []
         with inference(self._unembedding.gain.device):
             for number, other in enumerate(self._sources):
-                if number == source or not _writes(other):
+                if number == source or not other.writes_residual:
                     continue
                 cosines = _cosines(other.sae.W_dec, own[index])
                 feature = int(cosines.argmax())
@@ -183,13 +179,9 @@ def _first(ranked: _Ranked, count: int) -> Iterable[tuple[int, float]]:
     return zip(ids[:count].tolist(), values[:count].tolist(), strict=True)
 
 
-def _writes(source: Source) -> bool:
-    return source.writes_to.rpartition(".")[2] in _WRITTEN
-
-
 def _direction(source: Source, index: int) -> Tensor:
     """What one unit of a feature's activation adds to the residual stream, [d_model]."""
-    if not _writes(source):
+    if not source.writes_residual:
         raise Unreadable(
             f"features of {source.id} do not write to the residual stream ({source.writes_to}), "
             "so they have no direct effect on logits"

@@ -30,7 +30,12 @@ _HARMLESS_KWARGS = frozenset(
 )
 # These do not change what an attention layer adds to the stream, but what its heads put out.
 _HARMLESS_OUTSIDE_HEADS = frozenset({"fold_value_biases", "refactor_factored_attn_matrices"})
-_WEIGHTS = "sae_weights.safetensors"
+#: The file of an SAE's weights in SAELens' format.
+WEIGHTS = "sae_weights.safetensors"
+# What these hook points hold is added to the residual stream as it is.
+_WRITTEN = frozenset(
+    {"hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out"}
+)
 _KINDS = {
     "d_in": int,
     "d_sae": int,
@@ -60,6 +65,11 @@ class Source:
     architecture: str
     prepend_bos: bool
     neuronpedia_url: str
+
+    @property
+    def writes_residual(self) -> bool:
+        """Whether its decoder's rows are added to the residual stream as they are."""
+        return self.writes_to.rpartition(".")[2] in _WRITTEN
 
     @property
     def not_editable(self) -> str:
@@ -107,7 +117,7 @@ def load_source(spec: SourceSpec, model: LanguageModel, dtype: str = "float32") 
     """
     with reading(f"the SAE {spec}"):
         sae = _load_sae(spec, str(model.device))
-    require_finite(sae, lambda tensor: spec.folder / _WEIGHTS if spec.folder else str(spec))
+    require_finite(sae, lambda tensor: spec.folder / WEIGHTS if spec.folder else str(spec))
     hook, centers = _place(spec, sae.cfg, model)
     try:
         with reading(f"the SAE {spec}"):
@@ -157,7 +167,7 @@ def _read_config(spec: SourceSpec) -> Any:
         config = SAEConfig.from_dict(raw)
         _refuse_odd_values(config, spec)
     if spec.folder:
-        _require_weights(config, spec.folder / _WEIGHTS)
+        _require_weights(config, spec.folder / WEIGHTS)
     return config
 
 

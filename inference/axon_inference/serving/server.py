@@ -28,9 +28,10 @@ from axon_inference.serving.effects import ExplainStream
 from axon_inference.serving.explaining import resolve_explain
 from axon_inference.serving.fields import InvalidRequest, Violation
 from axon_inference.serving.healthcheck import LOADING
+from axon_inference.serving.mapping import Maps, NoMap
 from axon_inference.serving.metrics import Metrics
 from axon_inference.serving.refusals import abort, refuse_failed, refuse_fields, refuse_full
-from axon_inference.serving.validation import UnknownSource, resolve, resolve_feature
+from axon_inference.serving.validation import UnknownSource, resolve, resolve_feature, resolve_map
 
 _log = logging.getLogger(__name__)
 
@@ -170,6 +171,7 @@ class Ready:
     decode: Decoder
     listeners: Listeners
     description: pb.GetModelResponse
+    maps: Maps
 
 
 class _Running(NamedTuple):
@@ -328,9 +330,16 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         request: pb.GetMapRequest,
         context: grpc.aio.ServicerContext[pb.GetMapRequest, pb.GetMapResponse],
     ) -> AsyncIterator[pb.GetMapResponse]:
-        """Not there yet."""
-        await abort(context, grpc.StatusCode.UNIMPLEMENTED, "GetMap is not implemented")
-        yield pb.GetMapResponse()
+        """Stream the map, and before that how far it is."""
+        ready = await self._ready(context)
+        try:
+            wanted = resolve_map(request, ready.served)
+            async for part in ready.maps.parts(wanted):
+                yield part
+        except InvalidRequest as error:
+            await refuse_fields(context, error)
+        except NoMap as error:
+            await abort(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
 
     async def _ready(self, context: grpc.aio.ServicerContext[Any, Any]) -> Ready:
         if self.ready is None:

@@ -31,6 +31,7 @@ from axon_inference.loading.container import require_libraries
 from axon_inference.serving import access, messages
 from axon_inference.serving.failsafe import FailsafeInterceptor
 from axon_inference.serving.healthcheck import LOADING
+from axon_inference.serving.mapping import Maps
 from axon_inference.serving.metrics import Metrics
 from axon_inference.serving.server import InferenceServicer, Listeners, Ready
 from axon_inference.serving.validation import DEFAULT_MAX_TOKENS
@@ -89,6 +90,7 @@ class Service:
             guards.append(access.TokenInterceptor(settings.tokens))
         self._server = grpc.aio.server(interceptors=guards, options=_OPTIONS)
         self._engine: Engine | None = None
+        self._maps: Maps | None = None
 
     async def listen(self) -> None:
         """Accept calls; until `load` is done they are answered UNAVAILABLE.
@@ -136,8 +138,9 @@ class Service:
         """
         listeners = Listeners(asyncio.get_running_loop())
         ready = await asyncio.to_thread(self._build, listeners)
-        self._engine = ready.engine
+        self._engine, self._maps = ready.engine, ready.maps
         ready.engine.start()
+        ready.maps.start()
         self._servicer.ready = ready
         await self._say_serving(True)
         _log.info("serving %s on port %d", ", ".join(ready.served.sources), self.port)
@@ -150,6 +153,8 @@ class Service:
         """Refuse new calls, let running ones end for a while, then cancel the rest."""
         self._servicer.ready, self._servicer.unavailable = None, "the server is shutting down"
         await self._say_serving(False)
+        if self._maps:
+            await self._maps.close()
         if self._engine:
             await self._until_idle(self._engine)
             await asyncio.to_thread(self._engine.close)
@@ -203,6 +208,7 @@ class Service:
             decode=decoder(loaded.tokenizer),
             listeners=listeners,
             description=description,
+            maps=Maps(loaded.mapper, loaded.served.model),
         )
 
 

@@ -85,6 +85,19 @@ def resolve(message: pb.GenerateRequest, served: Served, model: pb.GetModelRespo
     )
 
 
+def resolve_map(message: pb.GetMapRequest, served: Served) -> list[str]:
+    """The sources asked for; all of the server's if none are.
+
+    Raises:
+        InvalidRequest: one is not served.
+    """
+    wrong: list[Violation] = []
+    names = sources(message.sources, served.sources, "sources", wrong)
+    if wrong:
+        raise InvalidRequest(wrong)
+    return names
+
+
 def resolve_feature(message: pb.GetFeatureRequest, sources: Sequence[pb.Source]) -> FeatureQuery:
     """Check a message against the sources served.
 
