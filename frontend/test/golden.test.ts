@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { parseMessage } from "../src/wire/parse";
 import type { Frame } from "../src/wire/types";
 import { streamed } from "./frames";
-import { FRAMES } from "./golden";
+import { parseAnswer } from "../src/wire/causes";
+import { ANSWERS, FRAMES } from "./golden";
 
 function parsed(name: string): Frame[] {
   return parseMessage(JSON.stringify(FRAMES[name]), (error) => {
@@ -28,6 +29,23 @@ describe("the gateway's frames", () => {
       }
     },
   );
+
+  it.each(Object.keys(ANSWERS))("%s, of an answer, is read whole", (name) => {
+    const { seq, time, id, ...content } = ANSWERS[name] as Record<string, unknown>;
+    expect([seq, time]).not.toContain(undefined);
+    expect(id === undefined).toBe(name !== "error_of_question");
+    expect(parseAnswer(content)).toEqual(content);
+    expect(parseAnswer({ ...content, type: "newer" })).toBeNull();
+  });
+
+  it("tell what speaks for a token, or that nobody measured it", () => {
+    const log = streamed(only("started"), only("prompt"), only("token"), only("effects"), only("effects_missed")).room.stream.newest; // prettier-ignore
+    const causes = log?.branch(0).causesAt(2);
+    expect(causes).toMatchObject({ active: 312, tried: 64, rival: { token: " London" } });
+    expect(causes?.effects.map(({ logprob }) => logprob)).toEqual([-2.25, 0.5]);
+    expect(log?.branch(1).causesAt(2)).toBeNull();
+    expect(log?.branch(0).causesAt(1)).toBeUndefined();
+  });
 
   it("a pong gives no frame, a batch gives the frames in it", () => {
     expect(parsed("pong")).toEqual([]);

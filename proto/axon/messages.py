@@ -201,6 +201,7 @@ def model(response: pb.GetModelResponse) -> types.Model:
             max_branches=limits.max_branches,
             max_edits=limits.max_edits,
             max_alternatives=limits.max_alternatives,
+            max_removals=limits.max_removals,
         ),
         defaults=params(
             response.defaults.max_tokens, response.defaults.sampling, response.defaults.features
@@ -224,6 +225,13 @@ def feature(response: pb.GetFeatureResponse) -> types.Feature:
         neighbors=tuple(
             types.FeatureNeighbor(index=near.index, cosine=near.cosine)
             for near in response.neighbors
+        ),
+        kin=tuple(
+            types.Kin(one.source, one.feature, one.cosine, one.mutual) for one in response.kin
+        ),
+        examples=tuple(
+            types.FeatureExample(tuple(one.tokens), tuple(one.activations))
+            for one in response.examples
         ),
     )
 

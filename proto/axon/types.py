@@ -237,6 +237,8 @@ class Limits:
     max_edits: int = 0
     #: Likeliest next tokens of a position.
     max_alternatives: int = 0
+    #: Removals that an explanation tries; 0: this server does not explain.
+    max_removals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,12 +280,37 @@ class FeatureNeighbor:
 
 
 @dataclass(frozen=True, slots=True)
+class Kin:
+    """The feature of another source that is most like this one."""
+
+    source: str
+    feature: int
+    #: Cosine similarity of the decoder rows.
+    cosine: float
+    #: Whether this feature is also the most like that one in its own source.
+    mutual: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureExample:
+    """A piece of text in which a feature was active."""
+
+    #: Texts of its tokens.
+    tokens: tuple[str, ...]
+    #: The feature's activation at each token, in the SAE's units.
+    activations: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Feature:
-    """What a feature's weights say, each list strongest first."""
+    """What a feature's weights say, each list strongest first; kin in the order of the sources."""
 
     promoted: tuple[TokenEffect, ...]
     suppressed: tuple[TokenEffect, ...]
     neighbors: tuple[FeatureNeighbor, ...]
+    kin: tuple[Kin, ...] = ()
+    #: Texts that activate it most, where they are known.
+    examples: tuple[FeatureExample, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 import type {
   Alternative,
   Branch,
+  Causes,
   Edit,
   PromptToken,
   StartedFrame,
@@ -149,6 +150,8 @@ export class Log {
   private readonly edits: { from: number; edits: readonly Edit[] }[];
   /** By token index. */
   private readonly changed = new Map<number, EditedFeature[]>();
+  /** By position. */
+  private readonly causes = new Map<number, Causes | null>();
 
   /**
    * `features` are those that the numbers in the columns mean; `plan` is the branch as the run began
@@ -159,6 +162,16 @@ export class Log {
     readonly plan: Branch | null = null,
   ) {
     this.edits = [{ from: 0, edits: plan?.edits ?? [] }];
+  }
+
+  /** Takes in what speaks for the token at a position; null: it could not be measured. */
+  explain(position: number, causes: Causes | null): void {
+    this.causes.set(position, causes);
+  }
+
+  /** What speaks for the token at a position; undefined if nobody asked, null if it was missed. */
+  causesAt(position: number): Causes | null | undefined {
+    return this.causes.get(position);
   }
 
   /** From a position on, these edits are in force and no others. */

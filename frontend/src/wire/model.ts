@@ -49,6 +49,8 @@ export interface ModelInfo {
   maxAlternatives: number;
   /** Whether a request may name its pace. */
   paced: boolean;
+  /** The most removals that an explanation tries; 0: the model's server does not explain. */
+  maxRemovals: number;
 }
 
 /** A token, and what one unit of the feature's activation adds to its logit. */
@@ -76,7 +78,26 @@ export interface FeatureInfo {
   promoted: TokenEffect[] | null;
   suppressed: TokenEffect[] | null;
   neighbors: Alike[] | null;
+  /** Of each other source, the feature that is most like this one. */
+  kin: Kin[] | null;
+  /** Texts that activate it most, the strongest first; none where they are not known. */
+  examples: FeatureExample[] | null;
   weights_error: string | null;
+}
+
+/** The feature of another source that is most like this one; `mutual` if the reverse holds too. */
+export interface Kin {
+  source: string;
+  index: number;
+  label: string | null;
+  cosine: number;
+  mutual: boolean;
+}
+
+/** The tokens of a piece of text, and a feature's activation at each. */
+export interface FeatureExample {
+  tokens: string[];
+  activations: number[];
 }
 
 /** What is known of a feature without a look at its weights. */
@@ -94,6 +115,7 @@ export function parseModel(value: unknown): ModelInfo {
     maxPromptCharacters: optional(limits.max_prompt_characters, "limits", asNumber),
     maxAlternatives: Number(params.alternatives?.max ?? 0),
     paced: params.pace !== undefined,
+    maxRemovals: optional(limits.removals, "limits.removals", asNumber) ?? 0,
   };
 }
 
@@ -109,6 +131,8 @@ export function parseFeatureInfo(value: unknown): FeatureInfo {
     promoted: optional(f.promoted, "feature.promoted", asEffects),
     suppressed: optional(f.suppressed, "feature.suppressed", asEffects),
     neighbors: optional(f.neighbors, "feature.neighbors", asAlike),
+    kin: optional(f.kin, "feature.kin", asKin),
+    examples: optional(f.examples, "feature.examples", asExamples),
     weights_error: optional(f.weights_error, "feature.weights_error", asString),
   };
 }
@@ -129,6 +153,31 @@ function asAlike(value: unknown, what: string): Alike[] {
     return {
       index: asNumber(alike.index, `${what}.index`),
       cosine: asNumber(alike.cosine, `${what}.cosine`),
+    };
+  });
+}
+
+function asKin(value: unknown, what: string): Kin[] {
+  return asArray(value, what).map((item) => {
+    const kin = asObject(item, what);
+    return {
+      source: asString(kin.source, `${what}.source`),
+      index: asNumber(kin.index, `${what}.index`),
+      label: optional(kin.label, `${what}.label`, asString),
+      cosine: asNumber(kin.cosine, `${what}.cosine`),
+      mutual: asBoolean(kin.mutual, `${what}.mutual`),
+    };
+  });
+}
+
+function asExamples(value: unknown, what: string): FeatureExample[] {
+  return asArray(value, what).map((item) => {
+    const example = asObject(item, what);
+    return {
+      tokens: asArray(example.tokens, `${what}.tokens`).map((one) => asString(one, what)),
+      activations: asArray(example.activations, `${what}.activations`).map((one) =>
+        asNumber(one, what),
+      ),
     };
   });
 }

@@ -10,8 +10,8 @@ import {
   optional,
   WireError,
 } from "./check";
+import { parseAlternative, parseCauses } from "./causes";
 import type {
-  Alternative,
   Branch,
   Edit,
   Frame,
@@ -114,6 +114,15 @@ const parsers: Record<FrameType, (frame: Json, seq: number) => Frame> = {
     position: asNumber(f.position, "edited.position"),
     edits: asArray(f.edits, "edited.edits").map(parseEdit),
   }),
+  effects: (f, seq) => {
+    const place = {
+      type: "effects" as const,
+      seq,
+      branch: asNumber(f.branch, "effects.branch"),
+      position: asNumber(f.position, "effects.position"),
+    };
+    return f.missed === true ? { ...place, missed: true } : { ...place, ...parseCauses(f) };
+  },
   branch_ended: (f, seq) => ({
     type: "branch_ended",
     seq,
@@ -208,15 +217,6 @@ function parseEdit(value: unknown): Edit {
 }
 
 const EDIT_NUMBERS = ["set", "scale", "add", "swap_with", "first_position", "last_position"];
-
-function parseAlternative(value: unknown): Alternative {
-  const alternative = asObject(value, "alternative");
-  return {
-    token: asString(alternative.token, "alternative.token"),
-    token_id: asNumber(alternative.token_id, "alternative.token_id"),
-    logprob: asNumber(alternative.logprob, "alternative.logprob"),
-  };
-}
 
 /** Absent where a run has one branch only. */
 function parseBranch(frame: Json): { branch?: number } {

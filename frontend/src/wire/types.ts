@@ -24,6 +24,43 @@ export interface Alternative {
   logprob: number;
 }
 
+/** What silencing one feature, at one position or at all, does to the explained token. */
+export interface Effect {
+  /** Null: at every position where the feature is active. */
+  position: number | null;
+  source: string;
+  feature: number;
+  label?: string;
+  /** The largest one if there are several positions. */
+  activation: number;
+  /** Change of the token's log-probability: below 0 if the feature spoke for it. */
+  logprob: number;
+  /** Change of the token's logit less the rival's. */
+  logit: number;
+}
+
+/** How far gradient times activation agrees with what was measured. */
+export interface Agreement {
+  /** Pearson's correlation. */
+  pearson: number;
+  /** Share of the five strongest that are among the five that the gradient finds. */
+  top_5: number;
+}
+
+/** How many features were active, how many of them were tried, and how well the choice was made. */
+export interface Coverage {
+  active: number;
+  tried: number;
+  agreement: Agreement | null;
+}
+
+/** What speaks for a token, and against it: the strongest first. */
+export interface Causes extends Coverage {
+  /** The token that it is compared with. */
+  rival: Alternative | null;
+  effects: Effect[];
+}
+
 /** One change of a feature's activation: one of `set`, `scale`, `add` and `swap_with` is there. */
 export interface Edit {
   source: string;
@@ -144,6 +181,14 @@ export interface EditedFrame {
   edits: Edit[];
 }
 
+/** What speaks for a generated token; `missed` if there was no room to measure it. */
+export type EffectsFrame = {
+  type: "effects";
+  seq: number;
+  branch: number;
+  position: number;
+} & ({ missed: true } | (Causes & { missed?: never }));
+
 /** One of several branches ended; the others go on. */
 export interface BranchEndedFrame {
   type: "branch_ended";
@@ -207,6 +252,7 @@ export type Frame =
   | PromptFrame
   | TokenFrame
   | EditedFrame
+  | EffectsFrame
   | BranchEndedFrame
   | LabelsFrame
   | FinishedFrame
@@ -260,6 +306,8 @@ export interface GenerateRequest {
   pace?: number;
   /** How many likeliest next tokens each token is to carry. */
   alternatives?: number;
+  /** The causes of each token are to follow it. */
+  explain?: { limit?: number };
   /** Of the only branch; not beside `branches`. */
   edits?: readonly Edit[];
   branches?: readonly { name: string; edits?: readonly Edit[] }[];

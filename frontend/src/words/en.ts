@@ -211,6 +211,7 @@ export const ADVICE: Readonly<Record<string, string>> = {
   no_access: "An access token is needed here. Enter it on the left.",
   not_editable: "The features of this source cannot be edited. Choose another source.",
   not_found: "This page and the server do not fit together. Reload the page.",
+  not_possible: "The model's server cannot do this.",
   not_presenter:
     "Only the presenter can generate in this room. Open your own room from the start page.",
   not_ready: "The model is not ready yet. Try again in a moment.",
