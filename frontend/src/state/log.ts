@@ -179,6 +179,13 @@ export class Log {
     this.edits.push({ from, edits });
   }
 
+  /** The lists of edits that were in force before a position, and from where on each was. */
+  periods(position: number): { from: number; edits: readonly Edit[] }[] {
+    const begun = this.edits.filter(({ from }, i) => i === 0 || from < position);
+    // Of those that begin at one position, the last is in force.
+    return begun.filter(({ from }, i) => begun[i + 1]?.from !== from);
+  }
+
   /** The edits in force at a position. */
   editsAt(position: number): readonly Edit[] {
     return this.edits.findLast(({ from }) => from <= position)?.edits ?? [];

@@ -1,0 +1,288 @@
+/** The panel that says why a token came: what speaks for it, and how that came about. */
+import { graphOf } from "../state/graph-export";
+import { follow } from "../state/signals";
+import type { Store } from "../state/store";
+import { type Answer, distinct, losses, removalKey, type Step, type Why } from "../state/why";
+import { isBusy } from "../words/status";
+import { sayCoverage, sayWeak, WHY } from "../words/why";
+import { type Cause, CauseRow, furtherOn, nameOf, sayWhyNot } from "./causes";
+import { byId, h, setText } from "./dom";
+import { save } from "./files";
+import { percent, shownText, visible } from "./tokens";
+
+/** Causes named beside a token whose run has told them. */
+const TOLD = 3;
+
+/** The button beside the facts of a token, and what its run has told of its causes. */
+export class WhyLine {
+  private readonly line = byId("why-line");
+  private readonly button = h(
+    "button",
+    { type: "button", class: "small", title: WHY.askHelp },
+    WHY.ask,
+  );
+  private readonly told = h("span", { class: "quiet" });
+
+  constructor(
+    private readonly store: Store,
+    private readonly why: Why,
+  ) {
+    this.line.append(this.button, " ", this.told);
+    this.button.addEventListener("click", () => {
+      why.open();
+      byId("why").focus();
+    });
+    follow(this.update);
+  }
+
+  private readonly update = (): void => {
+    const { why, store } = this;
+    const subject = store.playhead.playing ? null : why.subject;
+    const told = subject ? why.told(subject) : undefined;
+    const askable = subject !== null && (Boolean(told) || why.mayAsk(subject));
+    this.line.hidden = !askable && told === undefined;
+    this.button.hidden = !askable;
+    if (told === null) setText(this.told, askable ? "" : WHY.missed);
+    else
+      setText(
+        this.told,
+        (told?.effects ?? [])
+          .filter(({ logprob }) => logprob < 0)
+          .slice(0, TOLD)
+          .map((one) => nameOf(store, one))
+          .join(" · "),
+      );
+  };
+}
+
+export class WhyPanel {
+  private readonly panel = byId("why");
+  private readonly title = h("h2", {}, WHY.title);
+  private readonly word = h("b");
+  private readonly rival = h("select", { "aria-label": WHY.rather });
+  private readonly question = h(
+    "p",
+    { class: "question" },
+    this.word,
+    " ",
+    WHY.rather,
+    " ",
+    this.rival,
+  );
+  private readonly status = h("p", { class: "quiet note", role: "status" });
+  private readonly weak = h("p", { class: "weak", hidden: "" });
+  private readonly problem = h("p", { class: "problem", role: "alert", hidden: "" });
+  private readonly list = h("ol", { class: "causes", "aria-label": WHY.causes });
+  private readonly method = h("p", { class: "quiet note" }, WHY.method);
+  private readonly more = h("button", { type: "button", class: "small" });
+  private readonly graph = h(
+    "button",
+    { type: "button", class: "small", title: WHY.graphHelp },
+    WHY.graph,
+  );
+  private readonly said = h("p", { class: "quiet note", role: "status" });
+  private readonly open = new Set<string>();
+  private readonly rows = new Map<string, CauseRow>();
+  private shown: Answer["subject"] | undefined;
+  private marked: Element | null = null;
+
+  constructor(
+    private readonly store: Store,
+    private readonly why: Why,
+  ) {
+    const close = h("button", { type: "button", class: "small" }, WHY.close);
+    close.title = "Close (Esc)";
+    close.addEventListener("click", () => this.close());
+    const tools = h("div", { class: "tools" }, this.more, this.graph);
+    this.panel.append(
+      h("header", {}, this.title, close),
+      this.question,
+      this.weak,
+      this.problem,
+      this.list,
+      this.status,
+      this.method,
+      tools,
+      this.said,
+    );
+    this.rival.addEventListener("change", () => why.again({ rival: Number(this.rival.value) }));
+    this.more.addEventListener("click", () => why.again({ limit: this.most }));
+    this.graph.addEventListener("click", () => this.export());
+    this.panel.addEventListener("keydown", (event) => this.press(event));
+    follow(this.update);
+    follow(this.mark);
+    // The text that it is about is no longer there.
+    follow(() => {
+      const { answer } = why;
+      const { session } = store;
+      if (answer && session.branchLog(answer.subject.branch) !== answer.subject.log) why.close();
+    });
+  }
+
+  private get most(): number {
+    return this.store.model?.maxRemovals ?? 0;
+  }
+
+  private readonly update = (): void => {
+    const { why, store } = this;
+    const { answer, steps } = why;
+    this.panel.hidden = answer === null;
+    if (answer?.subject !== this.shown) this.restart(answer?.subject);
+    if (answer === null) return;
+    const { token } = answer.subject;
+    setText(this.word, `“${shownText(token)}”`);
+    this.showRivals(answer);
+    setText(this.weak, sayWeak(answer));
+    this.weak.hidden = this.weak.textContent === "";
+    setText(this.problem, answer.problem ? sayWhyNot(answer.problem) : "");
+    this.problem.hidden = answer.problem === null;
+    const { coverage, state } = answer;
+    const asking = state === "asking" ? WHY.asking : answer.live ? WHY.live : "";
+    const covered = coverage ? sayCoverage(coverage) : "";
+    setText(this.status, [state === "asking" ? "" : covered, asking].filter(Boolean).join(" "));
+    this.panel.setAttribute("aria-busy", String(state === "asking"));
+    const all = distinct(answer.effects);
+    this.method.hidden = all.length === 0;
+    this.graph.disabled = state !== "done" || all.length === 0;
+    const limit = Math.min(this.most, coverage?.active ?? 0);
+    this.more.hidden =
+      state !== "done" || limit <= (coverage?.tried ?? 0) || !why.mayAsk(answer.subject);
+    setText(this.more, WHY.more(limit));
+    const most = Math.max(...all.map(({ logprob }) => Math.abs(logprob)), 1e-9);
+    const causes = all.map((effect): Cause => ({
+      removal: effect,
+      label: effect.label ?? null,
+      effect,
+      change: null,
+    }));
+    this.fill(this.list, causes, "", answer, steps, most, store);
+  };
+
+  private restart(subject: Answer["subject"] | undefined): void {
+    this.shown = subject;
+    this.open.clear();
+    this.rows.clear();
+    this.list.replaceChildren();
+    setText(this.said, "");
+  }
+
+  /** Draws causes into a list; rows that stay keep their elements, and so the focus. */
+  private fill(
+    list: HTMLElement,
+    causes: readonly Cause[],
+    above: string,
+    answer: Answer,
+    steps: ReadonlyMap<string, Step>,
+    most: number,
+    store: Store,
+  ): void {
+    const items = causes.map((cause) => {
+      const path = `${above}/${removalKey(cause.removal)}`;
+      let row = this.rows.get(path);
+      if (row === undefined) {
+        row = new CauseRow(
+          () => this.toggle(path, cause),
+          () => this.silence(cause),
+        );
+        this.rows.set(path, row);
+      }
+      row.show(cause, answer, store, most, this.open.has(path));
+      const step = steps.get(removalKey(cause.removal));
+      if (this.open.has(path)) {
+        row.say(step, store.sourceIds());
+        const found = typeof step === "object" && "path" in step ? step.path : null;
+        const further = found
+          ? losses(found).map((change) => furtherOn(found.source, change, answer))
+          : [];
+        this.fill(row.further, further, path, answer, steps, most, store);
+      }
+      return row.element;
+    });
+    const same =
+      items.length === list.children.length && items.every((item, i) => item === list.children[i]);
+    if (same) return;
+    const { activeElement } = document;
+    list.replaceChildren(...items);
+    if (activeElement instanceof HTMLElement && list.contains(activeElement)) activeElement.focus();
+  }
+
+  private toggle(path: string, { removal, label }: Cause): void {
+    if (this.open.delete(path)) {
+      this.update();
+      return;
+    }
+    this.open.add(path);
+    this.why.choose(removal, label);
+    void this.why.unfold(removal);
+    this.update();
+  }
+
+  private silence({ removal }: Cause): void {
+    const { source, feature: id } = removal;
+    this.store.reach.turn({ source, id }, { scale: 0 });
+    setText(this.said, isBusy(this.store) ? "" : WHY.silenced);
+  }
+
+  private showRivals({ subject, rival, state }: Answer): void {
+    const { token } = subject;
+    const others = token.alternatives.filter(({ token_id: id }) => id !== token.details.token_id);
+    const all =
+      rival && !others.some(({ token_id: id }) => id === rival.token_id)
+        ? [rival, ...others]
+        : others;
+    const signature = all.map(({ token_id: id }) => id).join();
+    if (this.rival.dataset.of !== signature) {
+      this.rival.dataset.of = signature;
+      const options = all.map(({ token: text, token_id: id, logprob }) =>
+        h("option", { value: String(id) }, `${visible(text)} (${percent(Math.exp(logprob))})`),
+      );
+      this.rival.replaceChildren(...options);
+    }
+    this.question.hidden = all.length === 0 && state === "asking";
+    this.rival.disabled = !this.why.mayAsk(subject);
+    if (rival) this.rival.value = String(rival.token_id);
+  }
+
+  /** Marks the token at which the chosen cause is. */
+  private readonly mark = (): void => {
+    const { answer, marked } = this.why;
+    this.marked?.classList.remove("caused");
+    this.marked = null;
+    if (answer === null || marked === null) return;
+    const { log, branch } = answer.subject;
+    const index = log.tokens.findIndex(({ position }) => position === marked);
+    const pane = byId("text").children[branch];
+    this.marked = pane?.querySelector(`.chip[data-index="${index}"]`) ?? null;
+    this.marked?.classList.add("caused");
+  };
+
+  private press(event: KeyboardEvent): void {
+    if (event.key === "Escape") {
+      // Here it closes the panel; elsewhere it clears the choice.
+      event.stopPropagation();
+      this.close();
+      return;
+    }
+    if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+    const buttons = [...this.list.querySelectorAll<HTMLElement>("button.cause")];
+    const at = buttons.findIndex((button) => button === event.target);
+    const next = at < 0 ? undefined : buttons[at + (event.key === "ArrowDown" ? 1 : -1)];
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+  }
+
+  private close(): void {
+    this.why.close();
+    const button = byId("why-line").querySelector("button");
+    (button?.checkVisibility() ? button : byId("prompt")).focus();
+  }
+
+  private export(): void {
+    const { answer, steps } = this.why;
+    if (answer === null) return;
+    const graph = graphOf(answer, [...steps.values()], this.store.sourceIds());
+    const name = `axon-why-${graph.metadata.slug}.json`;
+    save(new Blob([JSON.stringify(graph, null, 1)], { type: "application/json" }), name);
+  }
+}
