@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from axon_service.logs import describe
 
+from axon_inference.engine.effects import Explainer, Query
 from axon_inference.engine.events import (
     BranchEnded,
     Edited,
@@ -28,6 +29,8 @@ from axon_inference.engine.events import (
     Started,
     Tokens,
 )
+from axon_inference.engine.explanation import NotFinite
+from axon_inference.engine.explanations import Explanations
 from axon_inference.engine.failures import Causes
 from axon_inference.engine.requests import Edit, Request
 from axon_inference.engine.scheduler import Move, Scheduler
@@ -51,6 +54,7 @@ class Progress(NamedTuple):
 
     running: int
     queued: int
+    explaining: int = 0
 
 
 class EngineDead(RuntimeError):
@@ -90,10 +94,12 @@ class Engine:
         eos_ids: frozenset[int],
         publish: Publish,
         on_death: Callable[[BaseException], None] | None = None,
+        explainer: Explainer | None = None,
     ) -> None:
         self._runner = runner
         self._decode = decoder(tokenizer)
         self._scheduler = scheduler
+        self._explanations = Explanations(explainer, scheduler.slots, scheduler.prefill_tokens)
         self._eos_ids = eos_ids
         self._publish = publish
         self._on_death = on_death
@@ -133,10 +139,26 @@ class Engine:
             self._notify()
             return generation.id
 
-    def cancel(self, request_id: int) -> None:
-        """End a request before the next step; one that has ended already is left alone."""
+    def explain(self, query: Query) -> int:
+        """Queue an explanation; its events are published under the id returned.
+
+        Raises:
+            QueueFull: too many wait already.
+            EngineDead: its thread has failed.
+        """
         with self._wake:
-            if request_id in self._generations:
+            if self._dead:
+                raise EngineDead
+            explanation_id = next(self._ids)
+            self._explanations.submit(explanation_id, query)
+            self._notify()
+            return explanation_id
+
+    def cancel(self, request_id: int) -> None:
+        """End a request or an explanation before the next step; one that has ended already is left
+        alone."""
+        with self._wake:
+            if request_id in self._generations or request_id in self._explanations.ids:
                 self._cancelled.add(request_id)
                 self._notify()
 
@@ -159,22 +181,22 @@ class Engine:
         self._wake.notify()
 
     def progress(self) -> Progress:
-        """How many requests generate and how many wait."""
+        """How many requests generate, how many wait, and how many explanations there are."""
         with self._wake:
-            waiting = len(self._scheduler.waiting)
-            return Progress(len(self._generations) - waiting, waiting)
+            waiting, explaining = len(self._scheduler.waiting), len(self._explanations.ids)
+            return Progress(len(self._generations) - waiting, waiting, explaining)
 
     def close(self) -> None:
         """Cancel what still runs and end the thread."""
         with self._wake:
             self._closing = True
-            self._cancelled.update(self._generations)
+            self._cancelled.update(self._generations, self._explanations.ids)
             self._notify()
         if self._thread.is_alive():
             self._thread.join()
 
     def step(self) -> None:
-        """One step for all: drop the cancelled, edit, admit, run one batch, publish events.
+        """One step for all: drop the cancelled, edit, admit, run a batch, explain, publish events.
 
         Those that keep a pace sit out until it is their turn.
         """
@@ -189,6 +211,7 @@ class Engine:
             generation.pace(now)
         if batch:
             self._process([(sequence, sequence.feed(count)) for sequence, count in batch])
+        self._explain()
         self._tell()
 
     def _loop(self) -> None:
@@ -205,7 +228,10 @@ class Engine:
         """Wait until there is something to do; False if the engine is to end."""
         with self._wake:
             while not self._asked:
-                pause = self._scheduler.pause(time.perf_counter_ns())
+                now = time.perf_counter_ns()
+                pause = self._scheduler.pause(now)
+                taken = len(self._scheduler.running)
+                pause = min(pause, self._explanations.pause(now, taken, pause))
                 if not pause:
                     break
                 if self._closing and self._scheduler.idle:
@@ -219,9 +245,11 @@ class Engine:
         with self._wake:
             self._dead = True
             told = Failed(reason, engine_died=True)
-            events: list[tuple[int, Event]] = [(i, told) for i in self._generations]
+            concerned = [*self._generations, *self._explanations.ids]
+            events: list[tuple[int, Event]] = [(i, told) for i in concerned]
             self._generations.clear()
             self._scheduler.clear()
+            self._explanations.clear()
             changes, self._changes = self._changes, []
         for change in changes:
             if change.position.set_running_or_notify_cancel():
@@ -236,6 +264,8 @@ class Engine:
             cancelled, self._cancelled = self._cancelled, set()
             # Those that are not there have ended meanwhile.
             dropped = [self._generations[i] for i in sorted(cancelled) if i in self._generations]
+            explanations = sorted(cancelled.intersection(self._explanations.ids))
+        self._drop_explanations(explanations, Failed("the server is going down", engine_died=True))
         for generation in dropped:
             self._finish(generation, Reason.CANCELLED)
 
@@ -288,6 +318,8 @@ class Engine:
     def _admit(self) -> None:
         with self._wake:
             admitted, waiting = self._scheduler.admit(), list(self._scheduler.waiting)
+            taken = len(self._scheduler.running)
+        self._explanations.give_up(taken)
         now = time.perf_counter_ns()
         for generation in admitted:
             generation.timings.queue_ns = now - generation.arrived_ns
@@ -308,6 +340,35 @@ class Engine:
             self._fail_by(generation, error)
         else:
             self._events.append((generation.id, Started()))
+
+    def _explain(self) -> None:
+        """Take a step of an explanation, if its turn has come."""
+        now = time.perf_counter_ns()
+        with self._wake:
+            taken, idle = len(self._scheduler.running), self._scheduler.pause(now)
+            if self._explanations.pause(now, taken, idle):
+                return
+            explanation = self._explanations.next()
+        try:
+            told = self._explanations.step(taken, idle)
+        except DeviceLost:
+            raise  # nothing will work any more
+        except NotFinite:
+            self._drop_explanations([explanation.id], Failed(_NOT_FINITE))
+        except Exception as error:
+            self._causes.note("an explanation failed", error)
+            self._drop_explanations([explanation.id], Failed.by(error))
+        else:
+            self._events += [(explanation.id, event) for event in told]
+            if explanation.done:
+                self._drop_explanations([explanation.id])
+
+    def _drop_explanations(self, ids: list[int], told: Failed | None = None) -> None:
+        with self._wake:
+            dropped = self._explanations.drop(ids)
+        for explanation in dropped:
+            explanation.release()
+        self._events += [(i, told) for i in ids if told]
 
     def _process(self, batch: list[tuple[Sequence, Feed]]) -> None:
         """Feed each sequence its tokens and move it on by what comes of them."""

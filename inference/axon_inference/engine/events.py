@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 from axon_service.logs import describe
 
+from axon_inference.engine import effects
 from axon_inference.engine.requests import Edit, Features
 from axon_inference.engine.step import Alternative, SourceFeatures, StageTimes, StepResult
 
@@ -137,4 +138,4 @@ class Failed:
         return cls(f"this request could not be computed ({describe(error)})")
 
 
-Event = Queued | Started | Tokens | Edited | BranchEnded | Finished | Failed
+Event = Queued | Started | Tokens | Edited | BranchEnded | Finished | Failed | effects.Told

@@ -14,6 +14,8 @@ MAX_FEATURE_ENTRIES = 100
 MAX_BRANCHES = 8
 MAX_EDITS = 8
 MAX_ALTERNATIVES = 20
+# The most removals that an explanation tries.
+MAX_REMOVALS = 1024
 # A token of running prose is 4 characters or so; 16 leaves room for code and tables.
 CHARACTERS_PER_TOKEN = 16
 
@@ -133,6 +135,8 @@ class Served:
     piece: Callable[[int], str] = str
     #: The text of one token alone.
     text: Callable[[int], str] = chr
+    #: Of each source the first one that reads further on in the model, if any does.
+    above: tuple[int | None, ...] = ()
 
     @property
     def max_prompt_characters(self) -> int:

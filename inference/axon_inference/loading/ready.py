@@ -41,6 +41,7 @@ from axon_inference.model.features import FeatureReader, Unembedding
 from axon_inference.model.network import LanguageModel, load_weights, outline
 from axon_inference.model.sources import Source, SourceError, check, load_source
 from axon_inference.step.graphs import Capture, CudaCapture, GraphError
+from axon_inference.step.removals import Removals
 from axon_inference.step.runner import ModelRunner
 
 _log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Loaded:
     slots: int
     cache_bytes: int
     prefill_tokens: int
+    explainer: Removals | None = None
 
 
 def load(
@@ -124,6 +126,7 @@ def _load(
             encode=_encoder(model.tokenizer),
             piece=lambda token_id: str(model.tokenizer.convert_ids_to_tokens(token_id)),
             text=_text_of_one(model.tokenizer),
+            above=tuple(runner.tap.above()),
         ),
         info=pb.ModelInfo(
             n_layers=model.n_layers,
@@ -136,6 +139,7 @@ def _load(
         slots=slots,
         cache_bytes=runner.cache.nbytes,
         prefill_tokens=_prefill_tokens(settings, model.device),
+        explainer=None if all(source.not_editable for source in sources) else Removals(runner),
     )
 
 

@@ -7,6 +7,8 @@ takes about as long as one of a single row: the time to read the weights from me
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from transformers.activations import NewGELUActivation
@@ -52,6 +54,13 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., d_in] to [..., d_out]."""
+        if torch.is_grad_enabled() and x.requires_grad:
+            differentiable: Tensor = _Product.apply(x, self)  # type: ignore[no-untyped-call]
+            return differentiable
+        return self.product(x)
+
+    def product(self, x: Tensor) -> Tensor:
+        """The same without autograd."""
         found: Tensor = torch.ops.mkldnn._linear_pointwise(
             x, self._packed, self.bias, "none", [], ""
         )
@@ -71,6 +80,19 @@ class PackedLinear(nn.Module):
         """The weight [d_out, d_in], unpacked for this call."""
         plain: Tensor = self._packed.to_dense()
         return plain
+
+
+class _Product(torch.autograd.Function):
+    """A packed layer's product, of which gradients with respect to its input can be asked for."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: PackedLinear) -> Tensor:
+        ctx.layer = layer
+        return layer.product(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return grads[0] @ ctx.layer.weight, None
 
 
 def prepack(network: nn.Module) -> None:

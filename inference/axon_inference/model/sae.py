@@ -214,6 +214,26 @@ class SAE(nn.Module):
         push = (more @ some.writes).to(self._wide)
         return before, before + more, push if scale is None else push * scale
 
+    def active(self, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows, feature indices and activations of all active features [M] of vectors [R, d_in], in
+        the order of rows."""
+        found, first = [], 0
+        for part in torch.split(vectors, rows_at_once(self.width, self.dtype.itemsize)):
+            z, _, _ = self._enter(self._centered(part.to(self._wide)))
+            every = self._activations(z.to(self.dtype))
+            rows, features = (every > 0).nonzero(as_tuple=True)
+            found.append((rows + first, features, every[rows, features].float()))
+            first += len(part)
+        rows, features, activations = map(torch.cat, zip(*found, strict=True))
+        return rows, features, activations
+
+    def push(self, vectors: Tensor, features: Tensor, amounts: Tensor) -> Tensor:
+        """What has to be added to vectors [U, d_in] so that the activation of one feature of each
+        changes by an amount, both [U]; float32 at least."""
+        _, scale, _ = self._enter(self._centered(vectors.to(self._wide)))
+        push = amounts[:, None].to(self._wide) * self.W_dec[features].to(self._wide)
+        return push if scale is None else push * scale
+
     def reads(self, features: Tensor) -> Tensor:
         """The encoder's columns of some features [n], as rows [n, d_in]."""
         if isinstance(self.product, prepack.PackedLinear):

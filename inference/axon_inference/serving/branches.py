@@ -19,7 +19,7 @@ _ORIGINS = {
 
 
 def resolve_edits(
-    edits: Sequence[pb.FeatureEdit], sources: Sequence[pb.Source]
+    asked: Sequence[pb.FeatureEdit], sources: Sequence[pb.Source]
 ) -> tuple[Edit, ...]:
     """Check the edits of a message `EditRequest` against the sources served.
 
@@ -27,7 +27,7 @@ def resolve_edits(
         InvalidRequest: with one violation for every bad field.
     """
     wrong: list[Violation] = []
-    found = _edits(edits, sources, "edits", wrong)
+    found = edits_of(asked, sources, "edits", wrong)
     if wrong:
         raise InvalidRequest(wrong)
     return found
@@ -47,18 +47,19 @@ def branches(
         if len(branch.name) > _MAX_NAME_CHARACTERS:
             why = f"has {len(branch.name)} characters; it may have {_MAX_NAME_CHARACTERS}"
             wrong.append(Violation(f"{path}.name", why))
-        edits = _edits(branch.edits, model.sources, f"{path}.edits", wrong)
+        edits = edits_of(branch.edits, model.sources, f"{path}.edits", wrong)
         own = branch.seed if branch.HasField("seed") else seed
         found.append(Branch(branch.name or str(number + 1), edits, own))
     return tuple(found)
 
 
-def _edits(
+def edits_of(
     asked: Sequence[pb.FeatureEdit],
     sources: Sequence[pb.Source],
     path: str,
     wrong: list[Violation],
 ) -> tuple[Edit, ...]:
+    """Edits in the field `path` of a request; bad fields go to `wrong`."""
     if len(asked) > MAX_EDITS:
         wrong.append(Violation(path, f"has {len(asked)} edits; it may have {MAX_EDITS}"))
         return ()

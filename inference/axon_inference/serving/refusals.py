@@ -34,10 +34,13 @@ async def refuse_fields(
     await abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error), detail)
 
 
-async def refuse_full(context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
+async def refuse_full(
+    context: grpc.aio.ServicerContext[Any, Any],
+    why: str = "every slot is taken and the queue is full",
+) -> NoReturn:
     """RESOURCE_EXHAUSTED with the time after which to try again."""
     detail = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=_RETRY_SECONDS))
-    text = f"every slot is taken and the queue is full; try again in {_RETRY_SECONDS} s"
+    text = f"{why}; try again in {_RETRY_SECONDS} s"
     await abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, text, detail)
 
 

@@ -14,14 +14,17 @@ import grpc
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as pb_grpc
 
+from axon_inference.engine import effects
 from axon_inference.engine.engine import Engine, EngineDead, NotRunning
 from axon_inference.engine.events import Event, Failed, Tokens
 from axon_inference.engine.failures import Causes
 from axon_inference.engine.requests import Feature, Request, Served, Unreadable
 from axon_inference.engine.scheduler import QueueFull
+from axon_inference.engine.text import Decoder
 from axon_inference.serving import messages
 from axon_inference.serving.account import Account
 from axon_inference.serving.branches import resolve_edits
+from axon_inference.serving.explaining import ExplainStream, resolve_explain
 from axon_inference.serving.fields import InvalidRequest, Violation
 from axon_inference.serving.healthcheck import LOADING
 from axon_inference.serving.metrics import Metrics
@@ -35,12 +38,19 @@ _log = logging.getLogger(__name__)
 _MESSAGE_BYTES = 2 << 20
 
 
+class Stream(Protocol):
+    """What waits for the events of a request."""
+
+    def put(self, event: Event) -> None:
+        """Take the next event."""
+
+
 class Listeners:
     """Carries events from the engine's thread to the streams that wait for them."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._streams: dict[int, MessageStream] = {}
+        self._streams: dict[int, Stream] = {}
         self._causes = Causes(_log)
 
     def publish(self, events: list[tuple[int, Event]]) -> None:
@@ -53,7 +63,7 @@ class Listeners:
         except RuntimeError:  # the loop has closed; nobody listens any more
             _log.debug("dropped %d events after shutdown", len(events))
 
-    def open(self, request_id: int, stream: MessageStream) -> None:
+    def open(self, request_id: int, stream: Stream) -> None:
         """Pass a request's events to a stream. Call it in the same turn of the loop as `submit`."""
         self._streams[request_id] = stream
 
@@ -96,6 +106,7 @@ class MessageStream:
             self._joined = None
             self._messages.append(event)
         else:
+            assert not isinstance(event, effects.Told)
             made = messages.from_event(event, self._request, self._served, self._generation)
             if isinstance(event, Tokens):
                 for message in made:
@@ -140,6 +151,7 @@ class Ready:
     engine: Engine
     reader: Reader
     served: Served
+    decode: Decoder
     listeners: Listeners
     description: pb.GetModelResponse
 
@@ -264,9 +276,36 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         request: pb.ExplainRequest,
         context: grpc.aio.ServicerContext[pb.ExplainRequest, pb.ExplainResponse],
     ) -> AsyncIterator[pb.ExplainResponse]:
-        """Not there yet."""
-        await abort(context, grpc.StatusCode.UNIMPLEMENTED, "Explain is not implemented")
-        yield pb.ExplainResponse()
+        """Measure what made a token likely."""
+        ready = await self._ready(context)
+        if not ready.description.limits.max_removals:
+            why = "no source of this server can be edited, so no feature can be silenced"
+            await abort(context, grpc.StatusCode.FAILED_PRECONDITION, why)
+        try:
+            query = await asyncio.to_thread(
+                resolve_explain, request, ready.served, ready.description
+            )
+        except InvalidRequest as error:
+            await refuse_fields(context, error)
+        try:
+            explanation = ready.engine.explain(query)
+        except QueueFull:
+            await refuse_full(context, "too many explanations wait")
+        except EngineDead:
+            await abort(context, grpc.StatusCode.UNAVAILABLE, "the server is failing; try again")
+        stream = ExplainStream(query, ready.served, ready.decode)
+        ready.listeners.open(explanation, stream)
+        try:
+            while True:
+                message = await stream.next()
+                if isinstance(message, Failed):
+                    await refuse_failed(context, message)
+                yield message
+                if message.HasField("summary"):
+                    return
+        finally:
+            ready.engine.cancel(explanation)
+            ready.listeners.close(explanation)
 
     async def GetMap(
         self,

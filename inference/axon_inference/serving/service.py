@@ -21,10 +21,12 @@ from axon_inference.engine.requests import (
     MAX_BRANCHES,
     MAX_EDITS,
     MAX_FEATURES,
+    MAX_REMOVALS,
     Features,
     Sampling,
 )
 from axon_inference.engine.scheduler import Scheduler
+from axon_inference.engine.text import decoder
 from axon_inference.loading.container import require_libraries
 from axon_inference.serving import access, messages
 from axon_inference.serving.failsafe import FailsafeInterceptor
@@ -189,10 +191,19 @@ class Service:
             eos_ids=loaded.eos_ids,
             publish=listeners.publish,
             on_death=lambda error: self._on_fatal(f"the engine died: {error!r}"),
+            explainer=loaded.explainer,
         )
         description = _describe(loaded, settings.max_queue)
         name = f"{socket.gethostname()}:{self.port}"
-        return Ready(name, engine, loaded.reader, loaded.served, listeners, description)
+        return Ready(
+            name=name,
+            engine=engine,
+            reader=loaded.reader,
+            served=loaded.served,
+            decode=decoder(loaded.tokenizer),
+            listeners=listeners,
+            description=description,
+        )
 
 
 def _describe(loaded: Loaded, max_queue: int) -> pb.GetModelResponse:
@@ -212,6 +223,7 @@ def _describe(loaded: Loaded, max_queue: int) -> pb.GetModelResponse:
             max_branches=min(MAX_BRANCHES, loaded.slots),
             max_edits=MAX_EDITS,
             max_alternatives=MAX_ALTERNATIVES,
+            max_removals=MAX_REMOVALS if loaded.explainer else 0,
         ),
         defaults=pb.Defaults(
             max_tokens=min(DEFAULT_MAX_TOKENS, served.context_length),

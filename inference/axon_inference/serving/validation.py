@@ -54,7 +54,7 @@ def resolve(message: pb.GenerateRequest, served: Served, model: pb.GetModelRespo
         InvalidRequest: with one violation for every bad field.
     """
     wrong: list[Violation] = []
-    prompt_ids = _prompt(message.prompt, served, wrong)
+    ids = prompt_ids(message.prompt, served, wrong)
     max_tokens = _max_tokens(message, served, wrong)
     sampling = _sampling(message.sampling, served, wrong)
     features = _features(message.features, served, wrong)
@@ -65,8 +65,8 @@ def resolve(message: pb.GenerateRequest, served: Served, model: pb.GetModelRespo
     if wrong:
         raise InvalidRequest(wrong)
     return Request(
-        prompt_ids=tuple(prompt_ids),
-        max_tokens=min(max_tokens, served.context_length - len(prompt_ids)),
+        prompt_ids=tuple(ids),
+        max_tokens=min(max_tokens, served.context_length - len(ids)),
         sampling=sampling,
         features=features,
         has_bos=served.bos_id is not None,
@@ -98,7 +98,8 @@ def resolve_feature(message: pb.GetFeatureRequest, sources: Sequence[pb.Source])
     return FeatureQuery(source, message.index, limit)
 
 
-def _prompt(prompt: str, served: Served, wrong: list[Violation]) -> list[int]:
+def prompt_ids(prompt: str, served: Served, wrong: list[Violation]) -> list[int]:
+    """The tokens of the field `prompt`; none if it is bad, which goes to `wrong`."""
     if not prompt:
         wrong.append(Violation("prompt", "is empty; write some text to continue", "EMPTY_PROMPT"))
         return []
@@ -169,7 +170,7 @@ def _sampling(knobs: pb.SamplingOptions, served: Served, wrong: list[Violation])
 
 def _features(knobs: pb.FeatureOptions, served: Served, wrong: list[Violation]) -> Features:
     default = Features()
-    names = _sources(knobs.sources, served, wrong)
+    names = sources(knobs.sources, served.sources, "features.sources", wrong)
     top_k = int(_set(knobs, "top_k", default.top_k))
     threshold = _set(knobs, "threshold", default.threshold)
     check(wrong, "features.top_k", top_k, 0, MAX_FEATURES)
@@ -182,9 +183,10 @@ def _features(knobs: pb.FeatureOptions, served: Served, wrong: list[Violation]) 
     )
 
 
-def _sources(asked: Sequence[str], served: Served, wrong: list[Violation]) -> list[str]:
-    """The sources asked for, each once; all of the server's if none are."""
-    field = "features.sources"
+def sources(
+    asked: Sequence[str], there: Sequence[str], field: str, wrong: list[Violation]
+) -> list[str]:
+    """The sources asked for in a field, each once; all that are there if none are."""
     if len(asked) > MAX_SOURCES:
         wrong.append(Violation(field, f"has {len(asked)} names; it may have {MAX_SOURCES}"))
         return []
@@ -192,9 +194,9 @@ def _sources(asked: Sequence[str], served: Served, wrong: list[Violation]) -> li
         why = f"has a name of {longest} characters; it may have {MAX_SOURCE_CHARACTERS}"
         wrong.append(Violation(field, why))
         return []
-    names = list(dict.fromkeys(asked)) or list(served.sources)
-    if unknown := [quoted(name) for name in names if name not in served.sources]:
-        why = f"has no source {listed(unknown)}; there are {listed(served.sources)}"
+    names = list(dict.fromkeys(asked)) or list(there)
+    if unknown := [quoted(name) for name in names if name not in there]:
+        why = f"has no source {listed(unknown)}; there are {listed(there)}"
         wrong.append(Violation(field, why, "UNKNOWN_SOURCE"))
         return []
     return names

@@ -68,8 +68,8 @@ class SlotCache(Cache):
         self.copy(source, target, length)
         self.clear(source, length)
 
-    def copy(self, source: int, target: int, length: int) -> None:
-        """Copy the first `length` positions of one slot over another's."""
+    def copy(self, source: int, target: int | slice, length: int) -> None:
+        """Copy the first `length` positions of one slot over another's, or some others'."""
         for tensor in self._tensors():
             tensor[target, :, :length] = tensor[source, :, :length]
 

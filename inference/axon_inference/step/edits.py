@@ -168,6 +168,22 @@ class SourceEdits:
             change.scatter_add_(1, write, by)
         return change
 
+    def left(self, row: Ints, feature: Ints, activation: Activations) -> tuple[Any, Any, Any]:
+        """Active features [M] as the edits leave them, from those of the unedited vectors, on the
+        host: batch rows, feature indices and activations in the order of rows."""
+        layout, after = self.layout, self.after.cpu().numpy()
+        where = layout.written >= 0
+        rows = np.broadcast_to(layout.rows[:, None], where.shape)[where]
+        features = layout.features[layout.written[where]]
+        width = int(max(feature.max(initial=0), features.max(initial=0))) + 1
+        kept = ~np.isin(row * width + feature, rows * width + features)
+        active = after[where] > 0
+        row = np.concatenate([row[kept], rows[active]])
+        order = np.argsort(row, kind="stable")
+        feature = np.concatenate([feature[kept], features[active]])
+        activation = np.concatenate([activation[kept], after[where][active]])
+        return row[order], feature[order], activation[order]
+
     def told(self, before: Activations, after: Activations) -> EditedRows:
         """What changed, from the activations of the features written [U, W] on the host."""
         row, column = np.nonzero((self.layout.written >= 0) & (before != after))

@@ -85,7 +85,7 @@ class ModelRunner:
             self.free(slot)
 
     @contextmanager
-    def _working(self) -> Iterator[None]:
+    def working(self) -> Iterator[None]:
         """Torch without autograd on the model's device. DeviceLost if that has failed for good."""
         try:
             with inference(self.model.device):
@@ -98,13 +98,13 @@ class ModelRunner:
     def begin(self, slot: int, prompt_ids: Sequence[int]) -> None:
         """Forget to which tokens a repetition penalty has applied in this slot. Those of the prompt
         are noted when they are fed."""
-        with self._working():
+        with self.working():
             self._seen[slot] = False
 
     def run(self, feeds: Sequence[Feed]) -> StepResult:
         """Write the feeds' keys and values, read their features, and choose next tokens."""
         try:
-            with self._working():
+            with self.working():
                 return self._run(feeds)
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()  # so that the same step in parts may fit
@@ -114,9 +114,7 @@ class ModelRunner:
 
     def _run(self, feeds: Sequence[Feed]) -> StepResult:
         clock = _Clock(self.model.device)
-        step = batch.plan(feeds)
-        for feed in feeds:  # also if the step fails: it may have written by then
-            self._lengths[feed.slot] = feed.start + len(feed.ids)
+        step = self.plan(feeds)
         sources, k = _wanted(feeds)
         self.tap.edits = edits = self._edits.of(feeds)
         n_following = max(feed.alternatives or 0 for feed in feeds)
@@ -129,7 +127,7 @@ class ModelRunner:
             features = [captured.features[source].first(step.n_tokens, k) for source in sources]
             clock.lap("forward_ns")
         else:
-            numbers, logits, scores = self._forward(step, n_following)
+            numbers, logits, scores = self.forward(step, n_following)
             clock.lap("forward_ns")
             features = [self.tap.read(source, k) for source in sources]
             clock.lap("sae_ns")
@@ -146,6 +144,13 @@ class ModelRunner:
         clock.lap("sample_ns")
         return _result(feeds, step, sources, k, edits, found, clock.times)
 
+    def plan(self, feeds: Sequence[Feed]) -> Plan:
+        """Lay feeds out; from then on their slots count as written."""
+        step = batch.plan(feeds)
+        for feed in feeds:  # also if the step fails: it may have written by then
+            self._lengths[feed.slot] = max(self._lengths[feed.slot], feed.start + len(feed.ids))
+        return step
+
     def _captured(self, step: Plan, k: int) -> Outputs | None:
         """A step's outputs by a captured graph, or None if it has to run eagerly.
 
@@ -161,7 +166,7 @@ class ModelRunner:
         a, b = self._lengths[first], self._lengths[second]
         # Should it fail on the way, both may hold as much.
         self._lengths[first] = self._lengths[second] = max(a, b)
-        with self._working():
+        with self.working():
             if b == 0:
                 self.cache.move(first, second, a)
             elif a == 0:
@@ -176,17 +181,25 @@ class ModelRunner:
     def copy(self, source: int, target: int) -> None:
         """Copy a slot's keys and values, and which tokens its repetition penalty applies to."""
         length = self._lengths[target] = self._lengths[source]
-        with self._working():
+        with self.working():
             self.cache.copy(source, target, length)
             self._seen[target] = self._seen[source]
 
+    def share(self, source: int, targets: Sequence[int], length: int) -> None:
+        """Copy the first `length` positions of a slot's keys and values to others."""
+        for target in targets:
+            self._lengths[target] = max(length, self._lengths[target])
+        with self.working():
+            for first, end in _runs(targets):
+                self.cache.copy(source, slice(first, end), length)
+
     def free(self, slot: int) -> None:
         """Give up a slot's contents."""
-        with self._working():
+        with self.working():
             self.cache.clear(slot, self._lengths[slot])
         self._lengths[slot] = 0
 
-    def _forward(self, step: Plan, n_following: int = 0) -> tuple[Tensor, Tensor, Scores | None]:
+    def forward(self, step: Plan, n_following: int = 0) -> tuple[Tensor, Tensor, Scores | None]:
         """One kernel at a time: a step's numbers on the device, logits of those that draw, and the
         scores of what may follow, unless these logits are enough for them."""
         numbers = self._buffers.send(step.numbers)
@@ -202,18 +215,27 @@ class ModelRunner:
         logits = head(last) if len(last) else self._no_logits(numbers)
         return numbers, logits, scores
 
-    def _inputs(self, numbers: Tensor, where: Layout) -> dict[str, Any]:
-        self.cache.layout = where
+    def _inputs(
+        self, numbers: Tensor, where: Layout, cache: SlotCache | None = None
+    ) -> dict[str, Any]:
+        cache = self.cache if cache is None else cache
+        cache.layout = where
         return {
             "input_ids": numbers[Row.ID, None],
             "position_ids": numbers[Row.POSITION, None],
-            "past_key_values": self.cache,
+            "past_key_values": cache,
             "use_cache": True,
             "layout": where,
         }
 
     def _no_logits(self, numbers: Tensor) -> Tensor:
         return torch.empty(0, self.model.vocab_size, device=numbers.device)
+
+    def logits(self, step: Plan, numbers: Tensor, cache: SlotCache) -> Tensor:
+        """Logits [n, vocabulary] of the n feeds of a step that draw, by another cache."""
+        inputs = self._inputs(numbers, batch.layout(step, numbers), cache)
+        logits: Tensor = self.model.network(**inputs, logits_to_keep=_last(step, numbers)).logits
+        return logits[0]
 
     def _network(self, numbers: Tensor, where: Layout, last: Tensor) -> Tensor:
         """Logits [len(last), vocabulary] after these of a step's tokens."""
@@ -235,7 +257,7 @@ class ModelRunner:
 
     def eager(self, step: Plan) -> Outputs:
         """A decode step's outputs, found one kernel at a time."""
-        return self._outputs(self._forward(step)[1])
+        return self._outputs(self.forward(step)[1])
 
     def _decode(self, numbers: Tensor) -> Outputs:
         """A decode step as a graph runs it: no kernel depends on a value."""
@@ -274,6 +296,15 @@ class ModelRunner:
         owners = numbers[Row.OWNER, : len(step.drawing)]
         seen = self._seen[owners] if wanted.any_penalty else self._seen[:0]
         return sample(logits, seen, wanted)
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Rising numbers as ranges without holes, each by its first and the one after its last."""
+    first = 0
+    for at, number in enumerate(numbers, 1):
+        if at == len(numbers) or numbers[at] != number + 1:
+            yield numbers[first], number + 1
+            first = at
 
 
 def _last(step: Plan, numbers: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from axon_inference.model.network import HookPoint
 from axon_inference.model.sae import Strongest
 from axon_inference.model.sources import Source, SourceError
 from axon_inference.step.edits import SourceEdits
+from axon_inference.step.silenced import Silenced
 
 
 class Tap:
@@ -30,6 +31,11 @@ class Tap:
         self._seen: dict[str, Tensor] = {}
         #: Those of the next forward pass, by source.
         self.edits: Mapping[int, SourceEdits] = {}
+        #: What the next forward pass takes away, by source.
+        self.silenced: Mapping[int, Silenced] = {}
+        #: Vectors [1, N, d_in] that the next forward pass goes on with, by hook point, with
+        #: autograd; None: without.
+        self.differentiated: dict[str, Tensor] | None = None
         # Several SAEs may read one hook point; it is watched once.
         hooks = {source.hook.name: source.hook for source in self.sources}
         self._at: dict[str, list[int]] = defaultdict(list)
@@ -49,6 +55,25 @@ class Tap:
         if source in self.edits:
             k += self.edits[source].most_written
         return wanted.sae.read(self._seen[wanted.hook.name][0], k)
+
+    def active(self, source: int, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows, feature indices and activations of all active features [M] at some tokens of the
+        last forward pass, before edits."""
+        wanted = self.sources[source]
+        return wanted.sae.active(self._seen[wanted.hook.name][0, rows])
+
+    def above(self) -> list[int | None]:
+        """Of each source the first one that a forward pass feeds after it, if there is any."""
+        order = list(self._seen)
+        places = [order.index(source.hook.name) for source in self.sources]
+        return [
+            min(
+                (n for n, other in enumerate(places) if other > place),
+                key=places.__getitem__,
+                default=None,
+            )
+            for place in places
+        ]
 
     def check(self, tokens: int) -> None:
         """See that the forward pass of `tokens` tokens just made reached every hook point.
@@ -90,10 +115,27 @@ class Tap:
     def _pass(self, hook: str, vectors: Tensor) -> Tensor:
         """Keep vectors [1, N, d_in] of a hook point, and return what goes on in their place."""
         self._seen[hook] = vectors
-        if not self.edits:
+        if self.differentiated is not None:
+            return self._differentiate(hook, vectors)
+        return self._left(hook, vectors)
+
+    def _left(self, hook: str, vectors: Tensor) -> Tensor:
+        if not (self.edits or self.silenced):
             return vectors
-        edited = [source for source in self._at[hook] if source in self.edits]
         left = vectors[0]
-        for source in edited:
-            left = self.edits[source].apply(self.sources[source].sae, vectors[0], left)
-        return left[None] if edited else vectors
+        for source in self._at[hook]:
+            for changes in (self.edits, self.silenced):
+                if source in changes:
+                    left = changes[source].apply(self.sources[source].sae, vectors[0], left)
+        return vectors if left is vectors[0] else left[None]
+
+    def _differentiate(self, hook: str, vectors: Tensor) -> Tensor:
+        """What goes on, edits included, as vectors of which gradients can be asked for."""
+        assert self.differentiated is not None
+        with torch.no_grad():
+            left = self._left(hook, vectors)
+            push = None if left is vectors else left - vectors
+        if not vectors.requires_grad:
+            vectors = vectors.detach().requires_grad_()
+        self.differentiated[hook] = vectors if push is None else vectors + push
+        return self.differentiated[hook]

@@ -1500,7 +1500,7 @@ class ExplainOptions(_message.Message):
     @_builtins.property
     def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Sources whose features are candidates, by id as in GetModel. Empty: all that can
-        be edited.
+        be edited (of a generation: of the sources that it reports).
         """
 
     def __init__(
@@ -1561,11 +1561,16 @@ class ExplainRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     EDITS_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
     """Text, tokenised as GenerateRequest.prompt."""
     position: _builtins.int
     """Position of the token to explain: 1 up to the number of tokens, which is the
     position after the last. Only what comes before it is read. Unset: after the last.
+    """
+    prompt_tokens: _builtins.int
+    """How many of the tokens are a prompt's, a prepended BOS included, for edits that
+    are limited to the prompt's or to generated tokens. Unset: all.
     """
     @_builtins.property
     def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -1602,14 +1607,20 @@ class ExplainRequest(_message.Message):
         options: Global___ExplainOptions | None = ...,
         edits: _abc.Iterable[Global___FeatureEdit] | None = ...,
         path: Global___Removal | None = ...,
+        prompt_tokens: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "options", b"options", "path", b"path", "position", b"position", "rival", b"rival", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_prompt_tokens", b"_prompt_tokens", "options", b"options", "path", b"path", "position", b"position", "prompt_tokens", b"prompt_tokens", "rival", b"rival", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "edits", b"edits", "options", b"options", "path", b"path", "position", b"position", "prompt", b"prompt", "rival", b"rival", "target", b"target", "token_ids", b"token_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_prompt_tokens", b"_prompt_tokens", "edits", b"edits", "options", b"options", "path", b"path", "position", b"position", "prompt", b"prompt", "prompt_tokens", b"prompt_tokens", "rival", b"rival", "target", b"target", "token_ids", b"token_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
     _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
+    _WhichOneofReturnType__prompt_tokens: _TypeAlias = _typing.Literal["prompt_tokens"]  # noqa: Y015
+    _WhichOneofArgType__prompt_tokens: _TypeAlias = _typing.Literal["_prompt_tokens", b"_prompt_tokens"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__position) -> _WhichOneofReturnType__position | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__prompt_tokens) -> _WhichOneofReturnType__prompt_tokens | None: ...
 
 Global___ExplainRequest: _TypeAlias = ExplainRequest  # noqa: Y015
 
@@ -1627,7 +1638,7 @@ class Removal(_message.Message):
     feature: _builtins.int
     """Feature index."""
     position: _builtins.int
-    """Where it is silenced. Unset: at each position."""
+    """Where it is silenced. Unset: at each position where it is active."""
     def __init__(
         self,
         *,
@@ -1711,7 +1722,9 @@ class ExplainStarted(_message.Message):
     logit: _builtins.float
     """Logit of the target less that of the rival before any removal, no unit."""
     active: _builtins.int
-    """Active features, counted at each position: all that could be tried."""
+    """Active features, counted at each position but a prepended BOS: all that could be
+    tried.
+    """
     tried: _builtins.int
     """Those that are tried."""
     @_builtins.property
@@ -1777,7 +1790,9 @@ Global___Effects: _TypeAlias = Effects  # noqa: Y015
 
 @_typing.final
 class Effect(_message.Message):
-    """Effect is what silencing one feature does to the token."""
+    """Effect is what silencing one feature does to the token. Of each feature tried there
+    is one effect for each position tried, and one for all positions where it is active.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1836,7 +1851,9 @@ class Path(_message.Message):
 
     @_builtins.property
     def effects(self) -> _containers.RepeatedCompositeFieldContainer[Global___PathEffect]:
-        """Features that change, largest change first."""
+        """Features that change by a thousandth or more, largest change first, at most
+        Limits.max_features.
+        """
 
     def __init__(
         self,
@@ -1899,7 +1916,7 @@ class ExplainSummary(_message.Message):
     EFFECTS_FIELD_NUMBER: _builtins.int
     ELAPSED_NS_FIELD_NUMBER: _builtins.int
     active: _builtins.int
-    """Active features, counted at each position."""
+    """Active features, counted at each position but a prepended BOS."""
     tried: _builtins.int
     """Those that were tried."""
     elapsed_ns: _builtins.int
@@ -1907,7 +1924,7 @@ class ExplainSummary(_message.Message):
     @_builtins.property
     def agreement(self) -> Global___Agreement:
         """How far gradient x activation agrees with what was measured at the single
-        positions tried. Unset if fewer than 3 were tried.
+        positions tried. Unset if fewer than 3 were tried, or all have the same.
         """
 
     @_builtins.property

@@ -36,8 +36,8 @@ class InferenceServiceStub:
     - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
     a generation that this server does not run (it may have ended, or run at
     another replica).
-    - FAILED_PRECONDITION: see GetFeature.
-    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
+    - FAILED_PRECONDITION: see GetFeature; Explain where no source can be edited.
+    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full, that of explanations for Explain.
     - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
     (the message says why), or it fails for all requests.
     - INTERNAL with ErrorInfo (reason REQUEST_FAILED): this request alone could not
@@ -101,8 +101,8 @@ class InferenceServiceServicer:
     - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
     a generation that this server does not run (it may have ended, or run at
     another replica).
-    - FAILED_PRECONDITION: see GetFeature.
-    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
+    - FAILED_PRECONDITION: see GetFeature; Explain where no source can be edited.
+    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full, that of explanations for Explain.
     - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
     (the message says why), or it fails for all requests.
     - INTERNAL with ErrorInfo (reason REQUEST_FAILED): this request alone could not
@@ -226,8 +226,8 @@ class InferenceService:
     - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
     a generation that this server does not run (it may have ended, or run at
     another replica).
-    - FAILED_PRECONDITION: see GetFeature.
-    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
+    - FAILED_PRECONDITION: see GetFeature; Explain where no source can be edited.
+    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full, that of explanations for Explain.
     - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
     (the message says why), or it fails for all requests.
     - INTERNAL with ErrorInfo (reason REQUEST_FAILED): this request alone could not

@@ -49,8 +49,8 @@ class InferenceServiceStub:
     - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
       a generation that this server does not run (it may have ended, or run at
       another replica).
-    - FAILED_PRECONDITION: see GetFeature.
-    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
+    - FAILED_PRECONDITION: see GetFeature; Explain where no source can be edited.
+    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full, that of explanations for Explain.
     - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
       (the message says why), or it fails for all requests.
     - INTERNAL with ErrorInfo (reason REQUEST_FAILED): this request alone could not
@@ -115,8 +115,8 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
       a generation that this server does not run (it may have ended, or run at
       another replica).
-    - FAILED_PRECONDITION: see GetFeature.
-    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
+    - FAILED_PRECONDITION: see GetFeature; Explain where no source can be edited.
+    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full, that of explanations for Explain.
     - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
       (the message says why), or it fails for all requests.
     - INTERNAL with ErrorInfo (reason REQUEST_FAILED): this request alone could not
@@ -177,8 +177,8 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     - NOT_FOUND: GetFeature names a source that the server does not have; Edit names
       a generation that this server does not run (it may have ended, or run at
       another replica).
-    - FAILED_PRECONDITION: see GetFeature.
-    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full.
+    - FAILED_PRECONDITION: see GetFeature; Explain where no source can be edited.
+    - RESOURCE_EXHAUSTED with RetryInfo: the queue is full, that of explanations for Explain.
     - UNAVAILABLE: the server is loading or draining, its model cannot be loaded
       (the message says why), or it fails for all requests.
     - INTERNAL with ErrorInfo (reason REQUEST_FAILED): this request alone could not

@@ -128,7 +128,7 @@ def test_branches_wait_until_all_of_them_fit() -> None:
     rig.engine.step()
     assert [e for e in rig.events[twin] if isinstance(e, Queued)] == [Queued(0)]
     assert [e for e in rig.events[last] if isinstance(e, Queued)] == [Queued(1)]
-    assert rig.engine.progress() == (2, 2)
+    assert rig.engine.progress() == (2, 2, 0)
     rig.finish()
     assert [text_of(rig, twin, branch) for branch in (0, 1)] == ["cd", "cd"]
     assert rig.text(first[1]) == "bcdefghijk"

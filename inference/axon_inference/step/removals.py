@@ -1,0 +1,194 @@
+"""Removals: what the model makes of a text without one of its features; see engine/explanation.py.
+
+A step of an explanation runs like one of a generation, with the same cache and the same edits, but
+eagerly, and reads less: log-probabilities of two tokens.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from axon_inference.engine.effects import Active, Measured, Reading, Trial
+from axon_inference.engine.step import Activations, Alternative, Feed
+from axon_inference.step import batch
+from axon_inference.step.batch import Buffers, Plan
+from axon_inference.step.cache import SlotCache
+from axon_inference.step.edits import Edits
+from axon_inference.step.runner import ModelRunner
+from axon_inference.step.silenced import Silenced
+
+# Decoder rows looked at together when changes are estimated.
+_ROWS = 8192
+
+
+class Removals:
+    """The torch side of explanations, over a runner's model, sources and slots."""
+
+    def __init__(self, runner: ModelRunner) -> None:
+        self._runner = runner
+        self._tap = runner.tap
+        self._buffers = Buffers(runner.model.device)
+        self._edits = Edits(runner.model.device)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        try:
+            with self._runner.working():
+                yield
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            raise
+        finally:
+            self._tap.edits, self._tap.silenced = {}, {}
+
+    def read(self, feed: Feed, sources: Sequence[int], asked: Sequence[int]) -> Reading:
+        """Run tokens of a text through the model, and read all active features of some sources."""
+        with self._working():
+            _, logits, _ = self._runner.forward(self._plan([feed]))
+            n = len(feed.ids)
+            active = Active.joined([self._active(s, 0, n, feed.start) for s in sources])
+            finite = bool(np.isfinite(active.activation).all())
+            if feed.draws is None:
+                return Reading(active, finite)
+            scores = logits[0].float().log_softmax(-1)
+            best = scores.topk(2)
+            given = [scores[token] for token in asked]
+            ids, logprobs, *known = self._buffers.fetch([best.indices, best.values, *given])
+        likeliest = [Alternative(*one) for one in zip(ids.tolist(), logprobs.tolist(), strict=True)]
+        told = [Alternative(one, float(value)) for one, value in zip(asked, known, strict=True)]
+        finite &= bool(np.isfinite(logprobs).all())
+        return Reading(active, finite, likeliest, told)
+
+    def measure(
+        self, trials: Sequence[Trial], tokens: tuple[int, int], watched: tuple[int, int] | None
+    ) -> Measured:
+        """Run trials in one batch. `watched` is a trial and a source whose features in its rows are
+        wanted."""
+        with self._working():
+            step = self._plan([trial.feed for trial in trials])
+            self._tap.silenced = self._silenced(trials, step)
+            _, logits, _ = self._runner.forward(step)
+            scores = logits.float()
+            chosen = torch.stack([scores[:, token] for token in tokens], 1)
+            logprobs = chosen - scores.logsumexp(-1, keepdim=True)
+            active = Active.joined([])
+            if watched:
+                number, source = watched
+                feed, first = trials[number].feed, int(step.offsets[number])
+                active = self._active(source, first, len(feed.ids), feed.start)
+            [found] = self._buffers.fetch([logprobs])
+        return Measured(found, active)
+
+    def share(self, slot: int, slots: Sequence[int], length: int) -> None:
+        """Other slots get the first `length` positions of a slot."""
+        self._runner.share(slot, slots, length)
+
+    def free(self, slot: int) -> None:
+        """A slot's contents are no longer needed."""
+        self._runner.free(slot)
+
+    def estimate(self, feed: Feed, active: Active, target: int, rival: int) -> Activations:
+        """By one backward pass over a whole text: by how much the target's logit less the rival's
+        would change without each of these features [M], were it linear in them."""
+        vectors = self._differentiated(feed, target, rival)
+        found = np.zeros(len(active), dtype=np.float32)
+        with self._working():
+            for source in np.unique(active.source).tolist():
+                here = np.flatnonzero(active.source == source)
+                found[here] = self._linear(active.where(here), source, *vectors)
+        return found
+
+    def _plan(self, feeds: Sequence[Feed]) -> Plan:
+        step = self._runner.plan(feeds)
+        self._tap.edits = self._edits.of(feeds)
+        return step
+
+    def _active(self, source: int, first: int, count: int, start: int) -> Active:
+        """All that is active in some batch rows, of positions from `start` on, after edits."""
+        found = self._tap.active(source, slice(first, first + count))
+        row, feature, activation = (tensor.cpu().numpy() for tensor in found)
+        if source in self._tap.edits:
+            row, *rest = self._tap.edits[source].left(row + first, feature, activation)
+            within = slice(*np.searchsorted(row, (first, first + count)))
+            row, (feature, activation) = row[within] - first, (column[within] for column in rest)
+        return Active(row + start, np.full_like(row, source), feature, activation)
+
+    def _silenced(self, trials: Sequence[Trial], step: Plan) -> dict[int, Silenced]:
+        """What the trials take away in a step, by source."""
+        columns: dict[int, list[tuple[int, int, float]]] = defaultdict(list)
+        for trial, offset in zip(trials, step.offsets.tolist(), strict=True):
+            start, end = trial.feed.start, trial.feed.start + len(trial.feed.ids)
+            for position, activation in zip(trial.positions, trial.activations, strict=True):
+                if start <= position < end:
+                    row = offset + position - start
+                    columns[trial.source].append((row, trial.feature, activation))
+        if not columns:
+            return {}
+        every = np.array([one for several in columns.values() for one in several])
+        rows, features = every[:, :2].T.astype(np.int64)
+        sent = self._buffers.send(np.stack([rows, features, every[:, 2].copy().view(np.int64)]))
+        activations, begin, found = sent[2].view(torch.float64), 0, {}
+        for source, several in columns.items():
+            here = slice(begin, begin := begin + len(several))
+            found[source] = Silenced(sent[0, here], sent[1, here], activations[here])
+        return found
+
+    def _differentiated(
+        self, feed: Feed, target: int, rival: int
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """By hook point, the vectors [n, d_in] of a text, and the gradient with respect to them of
+        the target's logit less the rival's."""
+        device = self._runner.model.device
+        step = batch.plan([feed])
+        with self._working():
+            self._tap.edits = self._edits.of([feed])
+            with torch.inference_mode(False), torch.enable_grad():
+                numbers = torch.from_numpy(step.numbers).to(device)
+                vectors: dict[str, Tensor] = {}
+                self._tap.differentiated = vectors
+                try:
+                    logits = self._runner.logits(step, numbers, _Passing())
+                finally:
+                    self._tap.differentiated = None
+                difference = logits[0, target] - logits[0, rival]
+                found = torch.autograd.grad(difference, list(vectors.values()))
+        gradients = {name: grad[0] for name, grad in zip(vectors, found, strict=True)}
+        return {name: one.detach()[0] for name, one in vectors.items()}, gradients
+
+    def _linear(
+        self, active: Active, source: int, vectors: dict[str, Tensor], gradients: dict[str, Tensor]
+    ) -> Activations:
+        """How the features of one source change what the gradients are of."""
+        one, name = self._tap.sources[source], self._tap.sources[source].hook.name
+        device = self._runner.model.device
+        parts = []
+        for first in range(0, len(active), _ROWS):
+            some = active.where(np.arange(first, min(first + _ROWS, len(active))))
+            position, feature = (
+                torch.from_numpy(column).to(device) for column in (some.position, some.feature)
+            )
+            amounts = torch.from_numpy(-some.activation).to(device)
+            push = one.sae.push(vectors[name][position], feature, amounts)
+            parts.append((push * gradients[name][position].to(push.dtype)).sum(-1).float())
+        found: Activations = torch.cat(parts).cpu().numpy()
+        return found
+
+
+class _Passing(SlotCache):
+    """Keeps nothing: a whole text attends to its own keys and values, in which gradients flow."""
+
+    def __init__(self) -> None:
+        super().__init__(slots=1, context_length=0)
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """The step's keys and values [1, head, N, d_head] as they are."""
+        return key_states, value_states

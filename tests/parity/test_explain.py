@@ -1,0 +1,164 @@
+"""Each change that an explanation reports is that of one run of TransformerLens with one hook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from axon_inference.engine import explanations
+from axon_inference.engine.effects import Effects, Explained, Explaining, Query
+from axon_inference.engine.effects import Path as Told
+from axon_inference.engine.engine import Engine
+from axon_inference.engine.events import Event, Finished, Tokens
+from axon_inference.engine.requests import Change, Edit, Request, Sampling
+from axon_inference.engine.scheduler import Scheduler
+
+from .. import tiny
+from . import reference
+from .test_edits import ARCHITECTURES, ATOL, PROMPTS, Subject
+
+LIMIT = 16
+
+
+class Rig:
+    """An engine over a subject's runner, stepped by hand, with so many slots."""
+
+    def __init__(self, subject: Subject, slots: int = 8, prefill_tokens: int = 64) -> None:
+        self.subject, self.events = subject, dict[int, list[Event]]()
+        loaded = subject.bench.loaded
+        self.engine = Engine(
+            runner=loaded.runner,
+            tokenizer=loaded.tokenizer,
+            scheduler=Scheduler(slots, 8, prefill_tokens),
+            eos_ids=frozenset(),
+            publish=self._publish,
+            explainer=loaded.explainer,
+        )
+
+    def _publish(self, events: list[tuple[int, Event]]) -> None:
+        for number, event in events:
+            self.events.setdefault(number, []).append(event)
+
+    def query(self, prompt: list[int], **wanted: object) -> Query:
+        sources = tuple(range(len(self.subject.saes)))
+        given = {"limit": LIMIT, "prompt_length": len(prompt), "sources": sources, **wanted}
+        return Query(tuple(prompt), None, None, has_bos=True, **given)  # type: ignore[arg-type]
+
+    def run(
+        self, *queries: Query, beside: Callable[[int], None] = lambda step: None
+    ) -> list[Found]:
+        """What comes of queries; `beside` is called before each step."""
+        ids = [self.engine.explain(query) for query in queries]
+        step = 0
+        while sum(self.engine.progress()):
+            beside(step)
+            self.engine.step()
+            step += 1
+        return [Found(query, self.events.pop(i)) for query, i in zip(queries, ids, strict=True)]
+
+
+class Found:
+    """The events of one explanation."""
+
+    def __init__(self, query: Query, events: Sequence[Event]) -> None:
+        self.query = query
+        self.started, *rest, self.summary = events
+        assert isinstance(self.started, Explaining), events
+        assert isinstance(self.summary, Explained), events
+        self.paths = [event for event in rest if isinstance(event, Told)]
+        told = [one for event in rest if isinstance(event, Effects) for one in event.effects]
+        assert sorted(told, key=repr) == sorted(self.summary.effects, key=repr)
+
+
+def check(subject: Subject, found: Found) -> None:
+    """All that is reported agrees with hooks."""
+    query, started = found.query, found.started
+    ids = list(query.token_ids)
+    plain = reference.touched(subject.bridge, subject.saes, ids, query.edits, query.prompt_length)
+    before = plain.logits[-1].log_softmax(-1)
+    target, rival = started.target.token_id, started.rival.token_id
+    assert started.target.logprob == pytest.approx(float(before[target]), abs=1e-4)
+    assert started.rival.logprob == pytest.approx(float(before[rival]), abs=1e-4)
+    best = before.topk(2).indices.tolist()
+    assert target == best[0]
+    assert rival == best[1]
+    near = sum(int(((after[1:].abs() <= ATOL) & (after[1:] != 0)).sum()) for after in plain.after)
+    active = sum(int((plain.after[source][1:] > 0).sum()) for source in query.sources)
+    assert abs(found.summary.active - active) <= near
+    assert found.summary.tried == min(query.limit, found.summary.active)
+    changes = [abs(one.logprob) for one in found.summary.effects]
+    assert changes == sorted(changes, reverse=True)
+    for one in found.summary.effects:
+        source, feature, position = one.removal
+        activations = plain.after[source][1 if position is None else position :, feature]
+        largest = activations.max() if position is None else activations[0]
+        assert one.activation == pytest.approx(float(largest), abs=ATOL, rel=2e-4)
+        silent = Edit(source, feature, Change.SCALE, 0, first=position or 0, last=position)
+        without = reference.touched(
+            subject.bridge, subject.saes, ids, (*query.edits, silent), query.prompt_length
+        )
+        after = without.logits[-1].log_softmax(-1)
+        assert one.logprob == pytest.approx(float(after[target] - before[target]), abs=1e-4)
+        change = after[target] - after[rival] - before[target] + before[rival]
+        assert one.logit == pytest.approx(float(change), abs=2e-4)
+
+
+def three(folder: Path, architecture: str, hook: str, **about: object) -> list[Path]:
+    """An SAE at the same hook point of the first, a middle and the last layer."""
+    hooks = [hook.replace(f"blocks.{hook.split('.')[1]}", f"blocks.{n}") for n in range(3)]
+    return [
+        tiny.sae_folder(folder / f"sae{n}", architecture, hook, **about)
+        for n, hook in enumerate(hooks)
+    ]
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Explanations need not wait for their share of the time."""
+    monkeypatch.setattr(explanations, "_SHARE", 1)
+
+
+def explain(subject: Subject) -> None:
+    """Alone; and beside streams, which do not notice."""
+    rig = Rig(subject)
+    queries = [rig.query(subject.prompt(text)) for text in (PROMPTS[2], PROMPTS[0])]
+    alone = rig.run(*queries)
+    for found in alone:
+        check(subject, found)
+    requests = [
+        Request(tuple(subject.prompt(text)), 30, Sampling(temperature=0), has_bos=True)
+        for text in PROMPTS[1:4]
+    ]
+    plain = [tokens(rig, rig.engine.submit(request)) for request in requests]
+    numbers = [rig.engine.submit(request) for request in requests]
+    for found in rig.run(*queries):
+        check(subject, found)
+    for number, want in zip(numbers, plain, strict=True):
+        assert [t.token_id for t in of(rig.events.pop(number))] == [t.token_id for t in want]
+
+
+def tokens(rig: Rig, number: int) -> list[object]:
+    while sum(rig.engine.progress()):
+        rig.engine.step()
+    return of(rig.events.pop(number))
+
+
+def of(events: Sequence[Event]) -> list:
+    assert isinstance(events[-1], Finished)
+    return [token for event in events if isinstance(event, Tokens) for token in event.tokens]
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("case", ARCHITECTURES)
+def test_architectures(case: str, tmp_path: Path) -> None:
+    architecture, hook, about = ARCHITECTURES[case]
+    folder = tiny.gpt2_folder(tmp_path / "model")
+    explain(Subject.load(folder, three(tmp_path, architecture, hook, **about)))
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("family", sorted(set(tiny.FAMILIES) - {"gemma3"}))
+def test_families(family: str, tmp_path: Path) -> None:
+    folder = tiny.family_folder(tmp_path / "model", family)
+    explain(Subject.load(folder, three(tmp_path, "jumprelu", "blocks.0.hook_resid_post")))
