@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { parseMessage } from "../src/wire/parse";
-import type { Frame } from "../src/wire/types";
+import type { Effect, Frame } from "../src/wire/types";
 import { streamed } from "./frames";
-import { parseAnswer } from "../src/wire/causes";
-import { ANSWERS, FRAMES } from "./golden";
+import { exported } from "../src/state/graph-export";
+import { type AnswerEvent, type Explaining, parseAnswer, type Path } from "../src/wire/causes";
+import { ANSWERS, FRAMES, GRAPH } from "./golden";
 
 function parsed(name: string): Frame[] {
   return parseMessage(JSON.stringify(FRAMES[name]), (error) => {
@@ -45,6 +46,15 @@ describe("the gateway's frames", () => {
     expect(causes?.effects.map(({ logprob }) => logprob)).toEqual([-2.25, 0.5]);
     expect(log?.branch(1).causesAt(2)).toBeNull();
     expect(log?.branch(0).causesAt(1)).toBeUndefined();
+  });
+
+  it("of an answer make the graph that the client's library makes", () => {
+    const told = (name: string): AnswerEvent | null => parseAnswer(ANSWERS[name]);
+    const explaining = told("explaining") as unknown as Explaining;
+    const effects = [told("effect"), told("effect_everywhere")] as unknown as Effect[];
+    const paths = [told("path")] as unknown as Path[];
+    const graph = exported({ ...explaining, effects, paths });
+    expect(JSON.parse(JSON.stringify(graph))).toEqual(GRAPH);
   });
 
   it("a pong gives no frame, a batch gives the frames in it", () => {

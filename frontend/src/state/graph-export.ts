@@ -100,7 +100,10 @@ export function exported(told: Explained): Graph {
     });
     return one.node_id;
   };
-  const ofFeature = (at: Removal & { label?: string }, activation: number): string | null => {
+  const ofFeature = (
+    at: Removal & { label?: string },
+    activation: number | null,
+  ): string | null => {
     const layer = sources.indexOf(at.source);
     if (at.position === null || layer < 0) return null;
     const id = `${layer}_${at.feature}_${at.position}`;
@@ -152,7 +155,7 @@ export function exported(told: Explained): Graph {
   }
   const pinned = new Set([word]);
   for (const path of paths) {
-    const from = ofFeature(path.removal, 0);
+    const from = ofFeature(path.removal, null);
     for (const change of lost(path)) {
       const to = ofFeature({ ...change, source: path.source }, change.before);
       if (from === null || to === null) continue;

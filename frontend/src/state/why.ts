@@ -65,15 +65,11 @@ export function strongestFor(effects: readonly Effect[]): Effect | undefined {
 
 /** Leaves out the sum over all positions where it says no more than the only position does. */
 export function distinct(effects: readonly Effect[]): Effect[] {
-  const single = new Map<string, number>();
-  for (const { source, feature, position } of effects) {
-    if (position === null) continue;
-    const key = featureKey(source, feature);
-    single.set(key, (single.get(key) ?? 0) + 1);
-  }
+  const same = (a: Effect, b: Effect): boolean =>
+    a.source === b.source && a.feature === b.feature && Math.abs(a.logprob - b.logprob) < 1e-6;
+  const single = effects.filter(({ position }) => position !== null);
   return effects.filter(
-    ({ source, feature, position }) =>
-      position !== null || single.get(featureKey(source, feature)) !== 1,
+    (one) => one.position !== null || !single.some((other) => same(one, other)),
   );
 }
 
@@ -235,6 +231,7 @@ export class Why {
     return {
       token_ids: idsOf(log, token) ?? [],
       position: token.position,
+      prompt_tokens: Math.min(log.given, token.index + 1),
       ...(several ? { model: model.model } : {}),
       ...(sources ? { sources } : {}),
       ...(edits.length > 0 ? { edits } : {}),

@@ -31,6 +31,20 @@ export function furtherOn(source: string, change: PathEffect, { effects }: Answe
   return { removal, label, effect, change };
 }
 
+/** The change of the word's log-probability, or of its logit less the rival's. */
+export type Measure = "logprob" | "logit";
+
+/** The effects, the strongest first by either measure; the server has ordered them by the first. */
+export function ordered(effects: Effect[], by: Measure): Effect[] {
+  return by === "logprob" ? effects : effects.sort((a, b) => Math.abs(b.logit) - Math.abs(a.logit));
+}
+
+/** What the bars show, and the largest of it. */
+interface Scale {
+  by: Measure;
+  most: number;
+}
+
 /** One cause: pressed, it shows what follows from it. */
 export class CauseRow {
   private readonly dot = h("span", { class: "dots" });
@@ -64,7 +78,7 @@ export class CauseRow {
     this.silence.addEventListener("click", silence);
   }
 
-  show(cause: Cause, answer: Answer, store: Store, most: number, open: boolean): void {
+  show(cause: Cause, answer: Answer, store: Store, { most, by }: Scale, open: boolean): void {
     const { removal, effect, change } = cause;
     const name = nameOf(store, {
       ...removal,
@@ -81,12 +95,12 @@ export class CauseRow {
     setText(this.where, `${place} · ${layerOf(store, removal.source)}${lost}`);
     const odds = effect ? oddsOf(effect, answer) : WHY.untried;
     setText(this.figure, odds);
-    const against = (effect?.logprob ?? 0) > 0;
+    const against = (effect?.[by] ?? 0) > 0;
     this.button.classList.toggle("against", against);
-    this.bar.style.width = `${Math.round((100 * Math.abs(effect?.logprob ?? 0)) / most)}%`;
+    this.bar.style.width = `${Math.round((100 * Math.abs(effect?.[by] ?? 0)) / most)}%`;
     const speaks = against ? WHY.speaksAgainst : WHY.speaksFor;
     const measured = effect
-      ? `${speaks}: ${odds}, log-probability ${signed(effect.logprob)}`
+      ? `${speaks}: ${odds}, log-probability ${signed(effect.logprob)}, logit less the other's ${signed(effect.logit)}`
       : odds;
     this.button.title = `${removal.source} #${removal.feature}: ${measured}`;
     this.button.setAttribute("aria-label", `${name}, ${this.where.textContent}, ${measured}`);
@@ -114,7 +128,13 @@ export class CauseRow {
 function oddsOf({ logprob }: Effect, { explaining, subject }: Answer): string {
   const before = explaining?.target.logprob ?? subject.token.logprob;
   if (before === null) return signed(logprob);
-  return `${percent(Math.exp(before))} → ${percent(Math.min(1, Math.exp(before + logprob)))}`;
+  return `${fine(Math.exp(before))} → ${fine(Math.min(1, Math.exp(before + logprob)))}`;
+}
+
+/** A probability; small ones with one digit, for the causes of a word differ there. */
+function fine(share: number): string {
+  if (share >= 0.01 || share === 0) return percent(share);
+  return share < 1e-6 ? "under 0.0001%" : `${Number((100 * share).toPrecision(1))}%`;
 }
 
 function placeOf({ position }: Removal, { subject }: Answer): string {

@@ -2,10 +2,12 @@
 import { graphOf } from "../state/graph-export";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { type Answer, distinct, losses, removalKey, type Step, type Why } from "../state/why";
+import { type Answer, distinct, type Why } from "../state/why";
+import type { Removal } from "../wire/causes";
 import { isBusy } from "../words/status";
 import { sayCoverage, sayWeak, WHY } from "../words/why";
-import { type Cause, CauseRow, furtherOn, nameOf, sayWhyNot } from "./causes";
+import { CauseTree } from "./cause-tree";
+import { type Measure, nameOf, ordered, sayWhyNot } from "./causes";
 import { byId, h, setText } from "./dom";
 import { save } from "./files";
 import { percent, shownText, visible } from "./tokens";
@@ -69,6 +71,7 @@ export class WhyPanel {
     " ",
     this.rival,
   );
+  private readonly order = h("select", { "aria-label": WHY.order });
   private readonly status = h("p", { class: "quiet note", role: "status" });
   private readonly weak = h("p", { class: "weak", hidden: "" });
   private readonly problem = h("p", { class: "problem", role: "alert", hidden: "" });
@@ -81,8 +84,7 @@ export class WhyPanel {
     WHY.graph,
   );
   private readonly said = h("p", { class: "quiet note", role: "status" });
-  private readonly open = new Set<string>();
-  private readonly rows = new Map<string, CauseRow>();
+  private readonly tree: CauseTree;
   private shown: Answer["subject"] | undefined;
   private marked: Element | null = null;
 
@@ -90,10 +92,11 @@ export class WhyPanel {
     private readonly store: Store,
     private readonly why: Why,
   ) {
+    this.tree = new CauseTree(this.list, store, why, (removal) => this.silence(removal));
     const close = h("button", { type: "button", class: "small" }, WHY.close);
     close.title = "Close (Esc)";
     close.addEventListener("click", () => this.close());
-    const tools = h("div", { class: "tools" }, this.more, this.graph);
+    const tools = h("div", { class: "tools" }, this.more, this.graph, this.order);
     this.panel.append(
       h("header", {}, this.title, close),
       this.question,
@@ -105,6 +108,10 @@ export class WhyPanel {
       tools,
       this.said,
     );
+    this.order.append(
+      ...Object.entries(WHY.orders).map(([value, name]) => h("option", { value }, name)),
+    );
+    this.order.addEventListener("change", () => this.update());
     this.rival.addEventListener("change", () => why.again({ rival: Number(this.rival.value) }));
     this.more.addEventListener("click", () => why.again({ limit: this.most }));
     this.graph.addEventListener("click", () => this.export());
@@ -123,9 +130,14 @@ export class WhyPanel {
     return this.store.model?.maxRemovals ?? 0;
   }
 
+  /** What orders the causes: the change of the log-probability, or of the logit less the rival's. */
+  private get by(): Measure {
+    return this.order.value === "logit" ? "logit" : "logprob";
+  }
+
   private readonly update = (): void => {
-    const { why, store } = this;
-    const { answer, steps } = why;
+    const { why } = this;
+    const { answer } = why;
     this.panel.hidden = answer === null;
     if (answer?.subject !== this.shown) this.restart(answer?.subject);
     if (answer === null) return;
@@ -141,84 +153,23 @@ export class WhyPanel {
     const covered = coverage ? sayCoverage(coverage) : "";
     setText(this.status, [state === "asking" ? "" : covered, asking].filter(Boolean).join(" "));
     this.panel.setAttribute("aria-busy", String(state === "asking"));
-    const all = distinct(answer.effects);
+    const all = ordered(distinct(answer.effects), this.by);
     this.method.hidden = all.length === 0;
     this.graph.disabled = state !== "done" || all.length === 0;
     const limit = Math.min(this.most, coverage?.active ?? 0);
     this.more.hidden =
       state !== "done" || limit <= (coverage?.tried ?? 0) || !why.mayAsk(answer.subject);
     setText(this.more, WHY.more(limit));
-    const most = Math.max(...all.map(({ logprob }) => Math.abs(logprob)), 1e-9);
-    const causes = all.map((effect): Cause => ({
-      removal: effect,
-      label: effect.label ?? null,
-      effect,
-      change: null,
-    }));
-    this.fill(this.list, causes, "", answer, steps, most, store);
+    this.tree.show(all, answer, this.by);
   };
 
   private restart(subject: Answer["subject"] | undefined): void {
     this.shown = subject;
-    this.open.clear();
-    this.rows.clear();
-    this.list.replaceChildren();
+    this.tree.clear();
     setText(this.said, "");
   }
 
-  /** Draws causes into a list; rows that stay keep their elements, and so the focus. */
-  private fill(
-    list: HTMLElement,
-    causes: readonly Cause[],
-    above: string,
-    answer: Answer,
-    steps: ReadonlyMap<string, Step>,
-    most: number,
-    store: Store,
-  ): void {
-    const items = causes.map((cause) => {
-      const path = `${above}/${removalKey(cause.removal)}`;
-      let row = this.rows.get(path);
-      if (row === undefined) {
-        row = new CauseRow(
-          () => this.toggle(path, cause),
-          () => this.silence(cause),
-        );
-        this.rows.set(path, row);
-      }
-      row.show(cause, answer, store, most, this.open.has(path));
-      const step = steps.get(removalKey(cause.removal));
-      if (this.open.has(path)) {
-        row.say(step, store.sourceIds());
-        const found = typeof step === "object" && "path" in step ? step.path : null;
-        const further = found
-          ? losses(found).map((change) => furtherOn(found.source, change, answer))
-          : [];
-        this.fill(row.further, further, path, answer, steps, most, store);
-      }
-      return row.element;
-    });
-    const same =
-      items.length === list.children.length && items.every((item, i) => item === list.children[i]);
-    if (same) return;
-    const { activeElement } = document;
-    list.replaceChildren(...items);
-    if (activeElement instanceof HTMLElement && list.contains(activeElement)) activeElement.focus();
-  }
-
-  private toggle(path: string, { removal, label }: Cause): void {
-    if (this.open.delete(path)) {
-      this.update();
-      return;
-    }
-    this.open.add(path);
-    this.why.choose(removal, label);
-    void this.why.unfold(removal);
-    this.update();
-  }
-
-  private silence({ removal }: Cause): void {
-    const { source, feature: id } = removal;
+  private silence({ source, feature: id }: Removal): void {
     this.store.reach.turn({ source, id }, { scale: 0 });
     setText(this.said, isBusy(this.store) ? "" : WHY.silenced);
   }

@@ -23,6 +23,8 @@ export interface ExplainRequest {
   /** The text's tokens, up to and with the explained one. */
   token_ids: readonly number[];
   position: number;
+  /** How many of them are the prompt's. */
+  prompt_tokens: number;
   model?: string;
   rival?: { token_id: number };
   sources?: readonly string[];

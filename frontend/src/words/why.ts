@@ -26,6 +26,8 @@ export const WHY = {
   more: (count: number): string => `Try ${count}`,
   graph: "Save as graph (JSON)",
   graphHelp: "The causes and the paths that are unfolded, in the graph format of circuit-tracer",
+  order: "Order",
+  orders: { logprob: "by the word", logit: "by the word rather than the other" },
   causes: "Causes, the strongest first",
   close: "Close",
   lost: "The answer broke off",

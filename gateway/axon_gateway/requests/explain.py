@@ -26,6 +26,7 @@ _FIELDS = (
     "prompt",
     "token_ids",
     "position",
+    "prompt_tokens",
     "target",
     "rival",
     "sources",
@@ -70,8 +71,9 @@ def explain(fields: dict[str, object]) -> Explain:
     given = {name: value for name, value in fields.items() if value is not None}
     request = pb.ExplainRequest(options=_options("", given))
     _read_text(given, request)
-    if "position" in given:
-        request.position = _count("position", given["position"])
+    for name in ("position", "prompt_tokens"):
+        if name in given:
+            setattr(request, name, _count(name, given[name]))
     for name in ("target", "rival"):
         if name in given:
             getattr(request, name).CopyFrom(_token(name, given[name]))

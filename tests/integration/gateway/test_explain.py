@@ -94,6 +94,7 @@ async def test_all_that_may_be_asked_arrives(gateway: Running, inference: FakeIn
         gateway,
         token_ids=[0, 1, 2, 3, 4, 5],
         position=4,
+        prompt_tokens=3,
         target={"token_id": 4},
         sources=[SOURCES[1], SOURCES[0]],
         limit=3,
@@ -104,6 +105,7 @@ async def test_all_that_may_be_asked_arrives(gateway: Running, inference: FakeIn
     [request] = inference.seen.explained
     assert list(request.token_ids) == [0, 1, 2, 3, 4, 5]
     assert (request.position, request.options.limit, request.target.token_id) == (4, 3, 4)
+    assert request.prompt_tokens == 3
     assert list(request.options.sources) == [SOURCES[1], SOURCES[0]]
     assert [edit.feature for edit in request.edits] == [21, 9]
     assert request.edits[1].set == MAXIMUM / 2
@@ -132,6 +134,7 @@ async def test_all_that_may_be_asked_arrives(gateway: Running, inference: FakeIn
         ({"token_ids": [2**32]}, "out_of_range", "token_ids"),
         ({**PROMPT, "token_ids": [1]}, "out_of_range", "token_ids"),
         ({**PROMPT, "position": -1}, "out_of_range", "position"),
+        ({**PROMPT, "prompt_tokens": "2"}, "wrong_type", "prompt_tokens"),
         ({**PROMPT, "target": 5}, "wrong_type", "target"),
         ({**PROMPT, "target": ""}, "out_of_range", "target"),
         ({**PROMPT, "target": {}}, "wrong_type", "target.token_id"),

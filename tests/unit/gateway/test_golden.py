@@ -12,6 +12,7 @@ from typing import Any
 
 import axon_gateway
 import pytest
+from axon.graph_export import graph
 from axon.v1 import inference_pb2 as pb
 from axon_gateway import errors, frames
 from axon_gateway.backends import statuses
@@ -180,6 +181,13 @@ def every_answer() -> dict[str, dict[str, Any]]:
     return {name: _without_time(json.loads(one)) for name, one in encoded.items()}
 
 
+def every_graph() -> dict[str, Any]:
+    """The graph that the page saves of these answers."""
+    told = every_answer()
+    effects = [told["effect"], told["effect_everywhere"]]
+    return graph(told["explaining"], effects, told["explained"], [told["path"]])
+
+
 def _label(source: str, index: int) -> str | None:
     return "capitals" if index == 7 else None
 
@@ -255,6 +263,10 @@ def test_an_answer_is_as_the_page_expects_it(name: str) -> None:
     assert every_answer()[name] == _read("answers")[name]
 
 
+def test_the_graph_is_as_the_page_writes_it() -> None:
+    assert every_graph() == _read("graph")
+
+
 def test_the_golden_files_have_exactly_these_frames() -> None:
     assert every_frame().keys() == _read("frames").keys()
     assert every_answer().keys() == _read("answers").keys()
@@ -279,7 +291,12 @@ def _read(name: str) -> Any:
 
 
 def _write() -> None:
-    made = {"frames": every_frame(), "answers": every_answer(), "errors": every_code()}
+    made = {
+        "frames": every_frame(),
+        "answers": every_answer(),
+        "graph": every_graph(),
+        "errors": every_code(),
+    }
     for name, value in made.items():
         text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
         (GOLDEN / f"{name}.json").write_text(text)
