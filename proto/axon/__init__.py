@@ -2,7 +2,8 @@
 
 `Client` (or `AsyncClient`) connects. `generate` yields `Queued`, `Started`, `Tokens`, `Edited`,
 `BranchEnded` and `Finished`; `edit` gives a running branch other edits. `model` describes what is
-served, `feature` reads one feature off the weights. Failures are `AxonError`.
+served, `feature` reads one feature off the weights, `explain` measures what made a token likely.
+Failures are `AxonError`.
 """
 
 from axon.aio import AsyncClient, AsyncGeneration
@@ -11,21 +12,29 @@ from axon.edits import Branch, Edit
 from axon.errors import AxonError, FieldViolation
 from axon.requests import Knobs
 from axon.types import (
+    Agreement,
     Alternative,
     BranchEnded,
     Continuation,
     Edited,
     EditedFeature,
+    Effect,
     Event,
+    Explanation,
     Feature,
+    FeatureExample,
     FeatureNeighbor,
     Finished,
+    Kin,
     Limits,
     Load,
     Model,
     ModelInfo,
     Params,
+    Path,
+    PathEffect,
     Queued,
+    Removal,
     Result,
     Source,
     SourceFeatures,
@@ -33,10 +42,12 @@ from axon.types import (
     Timings,
     Token,
     TokenEffect,
+    TokenEffects,
     Tokens,
 )
 
 __all__ = [
+    "Agreement",
     "Alternative",
     "AsyncClient",
     "AsyncGeneration",
@@ -48,19 +59,26 @@ __all__ = [
     "Edit",
     "Edited",
     "EditedFeature",
+    "Effect",
     "Event",
+    "Explanation",
     "Feature",
+    "FeatureExample",
     "FeatureNeighbor",
     "FieldViolation",
     "Finished",
     "Generation",
+    "Kin",
     "Knobs",
     "Limits",
     "Load",
     "Model",
     "ModelInfo",
     "Params",
+    "Path",
+    "PathEffect",
     "Queued",
+    "Removal",
     "Result",
     "Source",
     "SourceFeatures",
@@ -68,5 +86,6 @@ __all__ = [
     "Timings",
     "Token",
     "TokenEffect",
+    "TokenEffects",
     "Tokens",
 ]

@@ -15,8 +15,8 @@ from axon.channel import DEFAULT_ADDRESS, Tls, authorization, unreachable
 from axon.edits import Edit
 from axon.errors import AxonError, from_call
 from axon.requests import Knobs
-from axon.stream import Stream, collect
-from axon.types import Event, Feature, Model, Result
+from axon.stream import Stream, collect, complete
+from axon.types import Event, Explanation, Feature, Model, Result
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 
@@ -169,6 +169,23 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         except grpc.aio.AioRpcError as error:
             raise from_call(error) from None
         return messages.feature(response)
+
+    async def explain(
+        self,
+        text: str | Sequence[int],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+        **question: Unpack[requests.Question],
+    ) -> Explanation:
+        """Why a token comes after a text; see `Client.explain`. Cancelling the task cancels it."""
+        request = requests.explain_request(text, **question)
+        await self._connect()
+        try:
+            call = self._stub.Explain(request, timeout=timeout, metadata=self._metadata)
+            found = messages.explanation([response async for response in call])
+        except grpc.aio.AioRpcError as error:
+            raise from_call(error) from None
+        return complete(found)
 
     async def close(self) -> None:
         """Closes the connection and with it every generation still running."""

@@ -1,5 +1,5 @@
-"""The `axon` command: `axon generate PROMPT`, `axon model`, `axon feature`, straight over gRPC, and
-`axon replay FILE`, which needs no server."""
+"""The `axon` command: `axon generate PROMPT`, `axon why PROMPT`, `axon model`, `axon feature`,
+straight over gRPC, and `axon replay FILE`, which needs no server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from axon import edits, replay, telling, terminal
+from axon import edits, replay, telling, terminal, why
 from axon.channel import DEFAULT_ADDRESS
 from axon.client import Client
 from axon.edits import Branch, Edit
@@ -122,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     feature.add_argument("index", type=int, help="feature index")
     feature.add_argument("--limit", type=int, metavar="N", help="entries of each list")
     feature.set_defaults(run=_asking(_feature))
+    why.add_command(commands, shared, _asking(why.ask))
     replay.add_command(commands)
     return parser
 

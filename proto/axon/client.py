@@ -17,8 +17,8 @@ from axon.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, Tls, authorization, u
 from axon.edits import Edit
 from axon.errors import from_call
 from axon.requests import Knobs
-from axon.stream import Stream, collect
-from axon.types import Event, Feature, Model, Result
+from axon.stream import Stream, collect, complete
+from axon.types import Event, Explanation, Feature, Model, Result
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 
@@ -156,6 +156,33 @@ class Client(AbstractContextManager["Client"]):
         except grpc.RpcError as error:
             raise from_call(error) from None
         return messages.feature(response)
+
+    def explain(
+        self,
+        text: str | Sequence[int],
+        *,
+        timeout: float | None = None,
+        **question: Unpack[requests.Question],
+    ) -> Explanation:
+        """Why a token comes after a text: silences one feature at a time and runs the model again.
+
+        `text` may be given as tokens. `position` is that of the token in question, by default the
+        one after the last; `target` the token there (an id, or a text that is one token), by
+        default the one that is there or the likeliest; `rival` the one it is compared with, by
+        default the likeliest other. At most `limit` features of `sources` are tried, under `edits`.
+        `path` also asks what one removal does to features further on.
+
+        Raises AxonError: INVALID_ARGUMENT for what the server refuses, RESOURCE_EXHAUSTED if too
+        many explanations wait.
+        """
+        request = requests.explain_request(text, **question)
+        self._connect()
+        try:
+            call = self._stub.Explain(request, timeout=timeout, metadata=self._metadata)
+            found = messages.explanation(call)
+        except grpc.RpcError as error:
+            raise from_call(error) from None
+        return complete(found)
 
     def close(self) -> None:
         """Closes the connection and with it every generation still running."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from axon import types
@@ -42,9 +42,92 @@ def event(response: pb.GenerateResponse, sources: tuple[str, ...]) -> types.Even
             return edited(response.edited)
         case "branch_ended":
             return branch_ended(response.branch_ended)
+        case "token_effects":
+            return token_effects(response.token_effects, sources)
         case "finished":
             return _finished(response.finished)
     return None
+
+
+def effects(found: Iterable[pb.Effect], sources: Sequence[str]) -> tuple[types.Effect, ...]:
+    """Effects of removals, whose sources are counted in this order."""
+    return tuple(
+        types.Effect(
+            position=one.position if one.HasField("position") else None,
+            source=sources[one.source],
+            feature=one.feature,
+            activation=one.activation,
+            logprob=one.logprob,
+            logit=one.logit,
+        )
+        for one in found
+    )
+
+
+def agreement(summary: pb.ExplainSummary) -> types.Agreement | None:
+    """How well gradients and removals agree, where that could be told."""
+    if not summary.HasField("agreement"):
+        return None
+    return types.Agreement(summary.agreement.pearson, summary.agreement.top_5)
+
+
+def token_effects(message: pb.TokenEffects, sources: Sequence[str]) -> types.TokenEffects:
+    """Causes of a generated token."""
+    summary = message.summary
+    return types.TokenEffects(
+        branch=message.branch,
+        position=message.position,
+        rival=alternative(message.rival) if message.HasField("rival") else None,
+        active=summary.active,
+        tried=summary.tried,
+        agreement=agreement(summary),
+        effects=effects(summary.effects, sources),
+    )
+
+
+def path(message: pb.Path) -> types.Path:
+    """What a removal does further on."""
+    removal = message.removal
+    return types.Path(
+        removal=types.Removal(
+            removal.source,
+            removal.feature,
+            removal.position if removal.HasField("position") else None,
+        ),
+        source=message.source,
+        effects=tuple(
+            types.PathEffect(one.position, one.feature, one.before, one.after)
+            for one in message.effects
+        ),
+    )
+
+
+def explanation(responses: Iterable[pb.ExplainResponse]) -> types.Explanation | None:
+    """A whole explanation, None if its end is missing."""
+    told = {response.WhichOneof("event"): response for response in responses}
+    if "started" not in told or "summary" not in told:
+        return None
+    started, summary = told["started"].started, told["summary"].summary
+    return types.Explanation(
+        model=started.model,
+        sources=tuple(started.sources),
+        tokens=tuple(_token(token, tuple(started.sources)) for token in started.tokens),
+        position=started.position,
+        target=alternative(started.target),
+        rival=alternative(started.rival),
+        logit=started.logit,
+        active=summary.active,
+        tried=summary.tried,
+        agreement=agreement(summary),
+        effects=effects(summary.effects, started.sources),
+        path=path(told["path"].path) if "path" in told else None,
+        elapsed_ns=summary.elapsed_ns,
+    )
+
+
+def alternative(message: pb.Alternative) -> types.Alternative:
+    """A token that might follow."""
+    return types.Alternative(message.token_id, message.text, message.logprob)
 
 
 def _token(token: pb.Token, sources: tuple[str, ...]) -> types.Token:
@@ -68,9 +151,7 @@ def _token(token: pb.Token, sources: tuple[str, ...]) -> types.Token:
             for found in token.source_features
         ),
         branch=token.branch,
-        alternatives=tuple(
-            types.Alternative(one.token_id, one.text, one.logprob) for one in token.alternatives
-        ),
+        alternatives=tuple(map(alternative, token.alternatives)),
     )
 
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypedDict
+from typing import Any, TypedDict, Unpack
 
 from axon.edits import CHANGES, Branch, Edit, EditError, check
 from axon.errors import AxonError, FieldViolation
+from axon.types import Removal
 from axon.v1 import inference_pb2 as pb
+
+
+class Explaining(TypedDict, total=False):
+    """Which removals are tried for each generated token."""
+
+    sources: str | Sequence[str] | None
+    limit: int | None
 
 
 class Knobs(TypedDict, total=False):
@@ -32,6 +40,22 @@ class Knobs(TypedDict, total=False):
     pace: float | None
     #: Likeliest next tokens at each position.
     alternatives: int | None
+    #: Causes of each generated token, where the server has room; {}: by its defaults.
+    explain: Explaining | None
+
+
+class Question(TypedDict, total=False):
+    """What may be said of an explanation beside the text; see `Client.explain`."""
+
+    position: int | None
+    target: str | int | None
+    rival: str | int | None
+    sources: str | Sequence[str] | None
+    limit: int | None
+    edits: Edit | Sequence[Edit] | None
+    #: How many of the tokens are a prompt's, for edits limited to those or to the others.
+    prompt_tokens: int | None
+    path: Removal | None
 
 
 #: Where each knob lies in GenerateRequest.
@@ -51,6 +75,7 @@ FIELDS: Mapping[str, str] = {
     "branches": "branches",
     "pace": "pace",
     "alternatives": "alternatives",
+    "explain": "explain",
 }
 
 _WHERE: Mapping[str | None, pb.EditWhere.ValueType] = {
@@ -76,8 +101,10 @@ def generate_request(prompt: str, knobs: Mapping[str, Any]) -> pb.GenerateReques
         raise TypeError(f"unknown knob: {', '.join(sorted(unknown))}")
     request = pb.GenerateRequest()
     for name, value in {"prompt": prompt, **knobs}.items():
-        if value is not None and name != "branches":
+        if value is not None and name not in ("branches", "explain"):
             _assign(request, name, value)
+    if (explain := knobs.get("explain")) is not None:
+        _fill_options(request.explain, "explain", explain.get("sources"), explain.get("limit"))
     branches = knobs.get("branches")
     if edits is not None and branches is not None:
         raise _invalid("edits", "go into the branches, or into one branch alone: give one of both")
@@ -86,6 +113,51 @@ def generate_request(prompt: str, knobs: Mapping[str, Any]) -> pb.GenerateReques
     for number, branch in enumerate(branches or ()):
         request.branches.append(_branch(branch, f"branches[{number}]"))
     return request
+
+
+def explain_request(text: str | Sequence[int], **question: Unpack[Question]) -> pb.ExplainRequest:
+    """The message that asks why a token came after a text, which may be given as its tokens.
+
+    Raises AxonError (INVALID_ARGUMENT, naming the field) for a value that it cannot hold.
+    """
+    request = pb.ExplainRequest(edits=_edits(question.get("edits") or (), "edits"))
+    if isinstance(text, str):
+        with _naming("prompt", "prompt", text):
+            request.prompt = text
+    else:
+        with _naming("token_ids", "token_ids", text):
+            request.token_ids.extend(text)
+    for name in ("position", "prompt_tokens"):
+        if (value := question.get(name)) is not None:
+            with _naming(name, name, value):
+                setattr(request, name, value)
+    for name in ("target", "rival"):
+        if (token := question.get(name)) is not None:
+            kind = "text" if isinstance(token, str) else "token_id"
+            with _naming(name, f"{name}.{kind}", token):
+                setattr(getattr(request, name), kind, token)
+    _fill_options(request.options, "options", question.get("sources"), question.get("limit"))
+    if path := question.get("path"):
+        for name in ("source", "feature", "position"):
+            if (value := getattr(path, name)) is not None:
+                with _naming("path", f"path.{name}", value):
+                    setattr(request.path, name, value)
+    return request
+
+
+def _fill_options(
+    options: pb.ExplainOptions,
+    path: str,
+    sources: str | Sequence[str] | None,
+    limit: int | None,
+) -> None:
+    options.SetInParent()
+    if sources is not None:
+        with _naming("sources", f"{path}.sources", sources):
+            options.sources.extend([sources] if isinstance(sources, str) else sources)
+    if limit is not None:
+        with _naming("limit", f"{path}.limit", limit):
+            options.limit = limit
 
 
 def edit_request(generation: str, branch: int, edits: Edit | Sequence[Edit]) -> pb.EditRequest:

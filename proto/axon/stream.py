@@ -8,7 +8,17 @@ import grpc
 
 from axon import messages
 from axon.errors import AxonError, from_call
-from axon.types import BranchEnded, Continuation, Edited, Event, Finished, Result, Started, Tokens
+from axon.types import (
+    BranchEnded,
+    Continuation,
+    Edited,
+    Event,
+    Explanation,
+    Finished,
+    Result,
+    Started,
+    Tokens,
+)
 from axon.v1 import inference_pb2 as pb
 
 
@@ -40,6 +50,13 @@ class Stream:
         """Raises AxonError for a call that failed; returns if `cancel()` was what ended it."""
         if not self._cancelled:
             raise from_call(error) from None
+
+
+def complete(explanation: Explanation | None) -> Explanation:
+    """An explanation that has its end. Raises AxonError for one that has none."""
+    if explanation is None:
+        raise AxonError("CANCELLED", "the explanation ended before all was measured")
+    return explanation
 
 
 def collect(events: Iterable[Event]) -> Result:

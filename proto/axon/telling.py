@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from axon import edits, terminal
@@ -20,16 +20,18 @@ from axon.types import (
     SourceFeatures,
     Started,
     Token,
+    TokenEffects,
     Tokens,
 )
 
+_KINDS: Mapping[type, str] = {BranchEnded: "branch_ended", TokenEffects: "effects"}
 #: Features shown for each token and source in the table below the text.
 _SHOWN = 5
 
 
 def line(event: Event) -> str:
     """One event as JSON, its kind under "type"."""
-    kind = "branch_ended" if isinstance(event, BranchEnded) else type(event).__name__.lower()
+    kind = _KINDS.get(type(event)) or type(event).__name__.lower()
     return json.dumps({"type": kind, **asdict(event)}, ensure_ascii=False)
 
 

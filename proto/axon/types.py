@@ -168,7 +168,103 @@ class Finished:
     timings: Timings
 
 
-Event = Queued | Started | Tokens | Edited | BranchEnded | Finished
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A feature silenced: its activation becomes 0, and what the SAE does not explain stays."""
+
+    source: str
+    feature: int
+    #: None: at each position where it is active.
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What silencing one feature does to a token."""
+
+    #: None: silenced at each position where it is active.
+    position: int | None
+    source: str
+    feature: int
+    #: There, in the SAE's units; the largest one if `position` is None.
+    activation: float
+    #: Change of the token's log-probability: below 0 if the feature spoke for it.
+    logprob: float
+    #: Change of its logit less the rival's.
+    logit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How gradient x activation agrees with what was measured."""
+
+    #: Pearson's correlation, -1 to 1.
+    pearson: float
+    #: Share of the five strongest measured that are among the five strongest estimated.
+    top_5: float
+
+
+@dataclass(frozen=True, slots=True)
+class PathEffect:
+    """A feature further on, and its activation without and with a removal."""
+
+    position: int
+    feature: int
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """What a removal does to the features of the next source, largest change first."""
+
+    removal: Removal
+    source: str
+    effects: tuple[PathEffect, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Which features made the model expect a token, measured by their removal."""
+
+    model: str
+    #: Those whose features could be tried.
+    sources: tuple[str, ...]
+    #: What was read, without features.
+    tokens: tuple[Token, ...]
+    #: Of the token that is explained.
+    position: int
+    target: Alternative
+    #: The token it is compared with.
+    rival: Alternative
+    #: Logit of the target less that of the rival.
+    logit: float
+    #: Active features, counted at each position; and how many of them were tried.
+    active: int
+    tried: int
+    #: None where there is too little to compare.
+    agreement: Agreement | None
+    #: The largest change of the log-probability first.
+    effects: tuple[Effect, ...]
+    path: Path | None
+    elapsed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEffects:
+    """Causes of one generated token."""
+
+    branch: int
+    position: int
+    #: None, with no effects, if the server had no room to explain the token.
+    rival: Alternative | None
+    active: int = 0
+    tried: int = 0
+    agreement: Agreement | None = None
+    effects: tuple[Effect, ...] = ()
+
+
+Event = Queued | Started | Tokens | Edited | BranchEnded | TokenEffects | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +333,7 @@ class Limits:
     max_edits: int = 0
     #: Likeliest next tokens of a position.
     max_alternatives: int = 0
-    #: Removals that an explanation tries; 0: this server does not explain.
+    #: Of an explanation; 0: the server does not explain.
     max_removals: int = 0
 
 
@@ -281,13 +377,13 @@ class FeatureNeighbor:
 
 @dataclass(frozen=True, slots=True)
 class Kin:
-    """The feature of another source that is most like this one."""
+    """The feature of another source whose decoder row is most similar."""
 
     source: str
     feature: int
-    #: Cosine similarity of the decoder rows.
+    #: Cosine similarity of the two rows.
     cosine: float
-    #: Whether this feature is also the most like that one in its own source.
+    #: Whether this feature is the most similar one to that, too.
     mutual: bool
 
 
@@ -295,21 +391,20 @@ class Kin:
 class FeatureExample:
     """A piece of text in which a feature was active."""
 
-    #: Texts of its tokens.
     tokens: tuple[str, ...]
-    #: The feature's activation at each token, in the SAE's units.
+    #: Of the feature at each token, in the SAE's units.
     activations: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """What a feature's weights say, each list strongest first; kin in the order of the sources."""
+    """What is known of a feature, each list strongest first, but `kin`: in the order of sources."""
 
     promoted: tuple[TokenEffect, ...]
     suppressed: tuple[TokenEffect, ...]
     neighbors: tuple[FeatureNeighbor, ...]
     kin: tuple[Kin, ...] = ()
-    #: Texts that activate it most, where they are known.
+    #: Where they are known.
     examples: tuple[FeatureExample, ...] = ()
 
 

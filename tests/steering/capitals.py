@@ -44,6 +44,10 @@ MEASURED = (
 )
 
 
+# By country, a feature, and how strongly it fires on average.
+Features = dict[str, tuple[int, float]]
+
+
 @dataclass(frozen=True)
 class Prompt:
     """A prompt about `country`, whose place `other` is to take."""
@@ -111,14 +115,14 @@ class Capitals:
         trials = self.prompts(CHOOSING[:2], self.pairs(TRIALS // 2))
         measured = self.prompts(MEASURED, self.pairs(PAIRS))
         right = self.say(measured, [p.country for p in measured], [()] * len(measured))
-        activations = self._activations(choosing)
+        activations = self.activations(choosing)
         rates = [
             self._of_layer(layer, choosing, activations, trials, measured)
             for layer in range(len(self.bench.loaded.sources))
         ]
         return right, rates
 
-    def _activations(self, prompts: Sequence[Prompt]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def activations(self, prompts: Sequence[Prompt]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Of each source, activations [prompts, width] at the country and at the last token."""
         read = [Driven(prompt.ids, 0) for prompt in prompts]
         for start in range(0, len(read), SLOTS):
@@ -135,6 +139,21 @@ class Capitals:
             found.append((rows[0], rows[1]))
         return found
 
+    def _rate(self, prompts: Sequence[Prompt], edit: Callable[[Prompt], Edit], b: bool) -> float:
+        countries = [p.other if b else p.country for p in prompts]
+        return self.say(prompts, countries, [(edit(p),) for p in prompts])
+
+    def chosen(
+        self,
+        layer: int,
+        choosing: Sequence[Prompt],
+        activations: Sequence[tuple[torch.Tensor, torch.Tensor]],
+        trials: Sequence[Prompt],
+    ) -> Features:
+        """Every country's feature in one layer."""
+        by_place = [_features(choosing, rows) for rows in activations[layer]]
+        return max(by_place, key=lambda one: self._rate(trials, _swaps(layer, one), b=True))
+
     def _of_layer(
         self,
         layer: int,
@@ -143,20 +162,11 @@ class Capitals:
         trials: Sequence[Prompt],
         measured: Sequence[Prompt],
     ) -> Rates:
-        def swaps(chosen: dict[str, tuple[int, float]]) -> Callable[[Prompt], Edit]:
-            return lambda p: Edit(
-                layer, chosen[p.country][0], Change.SWAP, swap_with=chosen[p.other][0]
-            )
-
-        def rate(prompts: Sequence[Prompt], edit: Callable[[Prompt], Edit], b: bool) -> float:
-            countries = [p.other if b else p.country for p in prompts]
-            return self.say(prompts, countries, [(edit(p),) for p in prompts])
-
-        by_place = [_features(choosing, rows) for rows in activations[layer]]
-        chosen = max(by_place, key=lambda one: rate(trials, swaps(one), b=True))
+        rate = self._rate
+        chosen = self.chosen(layer, choosing, activations, trials)
         return Rates(
             layer,
-            swapped=rate(measured, swaps(chosen), b=True),
+            swapped=rate(measured, _swaps(layer, chosen), b=True),
             silenced=rate(
                 measured, lambda p: Edit(layer, chosen[p.country][0], Change.SCALE, 0), b=False
             ),
@@ -171,7 +181,11 @@ class Capitals:
         )
 
 
-def _features(prompts: Sequence[Prompt], rows: torch.Tensor) -> dict[str, tuple[int, float]]:
+def _swaps(layer: int, chosen: Features) -> Callable[[Prompt], Edit]:
+    return lambda p: Edit(layer, chosen[p.country][0], Change.SWAP, swap_with=chosen[p.other][0])
+
+
+def _features(prompts: Sequence[Prompt], rows: torch.Tensor) -> Features:
     """Every country's feature, and its mean activation there."""
     countries = list(dict.fromkeys(p.country for p in prompts))
     about = torch.tensor([countries.index(p.country) for p in prompts])

@@ -151,6 +151,7 @@ class Path:
 class Explained:
     """All that was measured, the largest change of the log-probability first."""
 
+    rival: Alternative
     active: int
     tried: int
     agreement: Agreement | None
@@ -192,7 +193,13 @@ class Measured(NamedTuple):
 
 
 class Explainer(Protocol):
-    """What explaining needs of the torch side. Methods raise what those of `Runner` do."""
+    """What explaining needs of the torch side. Methods raise what those of `Runner` do.
+
+    `depths` says of each source how many of the model's blocks its features have no effect on: for
+    a removal those need not run. All trials of a step have the same depth.
+    """
+
+    depths: Sequence[int]
 
     def read(self, feed: Feed, sources: Sequence[int], asked: Sequence[int]) -> Reading:
         """Run tokens of a text through the model, and read all active features of some sources."""
@@ -212,3 +219,6 @@ class Explainer(Protocol):
 
     def free(self, slot: int) -> None:
         """A slot's contents are no longer needed."""
+
+    def forget(self) -> None:
+        """No removals of the text read last are to come."""

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from axon_service.logs import describe
 
-from axon_inference.engine.effects import Explainer, Query
+from axon_inference.engine.effects import Explained, Explainer, Query, Told
 from axon_inference.engine.events import (
     BranchEnded,
     Edited,
@@ -27,9 +27,10 @@ from axon_inference.engine.events import (
     Queued,
     Reason,
     Started,
+    TokenCauses,
     Tokens,
 )
-from axon_inference.engine.explanation import NotFinite
+from axon_inference.engine.explanation import Explanation, Followed, NotFinite
 from axon_inference.engine.explanations import Explanations
 from axon_inference.engine.failures import Causes
 from axon_inference.engine.requests import Edit, Request
@@ -265,7 +266,9 @@ class Engine:
             # Those that are not there have ended meanwhile.
             dropped = [self._generations[i] for i in sorted(cancelled) if i in self._generations]
             explanations = sorted(cancelled.intersection(self._explanations.ids))
-        self._drop_explanations(explanations, Failed("the server is going down", engine_died=True))
+        self._drop_explanations(explanations)
+        told = Failed("the server is going down", engine_died=True)
+        self._events += [(explanation_id, told) for explanation_id in explanations]
         for generation in dropped:
             self._finish(generation, Reason.CANCELLED)
 
@@ -280,7 +283,7 @@ class Engine:
             if not sequence or sequence.ended:
                 change.position.set_exception(NotRunning())
                 continue
-            sequence.edits = change.edits
+            sequence.edit(sequence.next_position, change.edits)
             if sequence.touches_prompt and not self._separate(sequence):
                 change.position.set_exception(NotRunning())
                 continue
@@ -348,27 +351,39 @@ class Engine:
             taken, idle = len(self._scheduler.running), self._scheduler.pause(now)
             if self._explanations.pause(now, taken, idle):
                 return
-            explanation = self._explanations.next()
+            explanation = self._explanations.next(idle)
         try:
             told = self._explanations.step(taken, idle)
         except DeviceLost:
             raise  # nothing will work any more
-        except NotFinite:
-            self._drop_explanations([explanation.id], Failed(_NOT_FINITE))
         except Exception as error:
-            self._causes.note("an explanation failed", error)
-            self._drop_explanations([explanation.id], Failed.by(error))
+            if not isinstance(error, NotFinite):
+                self._causes.note("an explanation failed", error)
+            failed = Failed(_NOT_FINITE) if isinstance(error, NotFinite) else Failed.by(error)
+            self._drop_explanations([explanation.id])
+            self._tell_explained(explanation, [failed])
         else:
-            self._events += [(explanation.id, event) for event in told]
             if explanation.done:
                 self._drop_explanations([explanation.id])
+            self._tell_explained(explanation, told)
 
-    def _drop_explanations(self, ids: list[int], told: Failed | None = None) -> None:
+    def _tell_explained(self, explanation: Explanation, told: Iterable[Told | Failed]) -> None:
+        """Of a generated token only the end is told, and a failure is none of its generation's."""
+        followed = explanation.followed
+        if not followed:
+            self._events += [(explanation.id, event) for event in told]
+            return
+        for event in told:
+            if isinstance(event, Explained | Failed):
+                found = event if isinstance(event, Explained) else None
+                causes = TokenCauses(followed.sequence.branch, followed.position, found)
+                self._events.append((explanation.id, causes))
+
+    def _drop_explanations(self, ids: list[int]) -> None:
         with self._wake:
             dropped = self._explanations.drop(ids)
         for explanation in dropped:
             explanation.release()
-        self._events += [(i, told) for i in ids if told]
 
     def _process(self, batch: list[tuple[Sequence, Feed]]) -> None:
         """Feed each sequence its tokens and move it on by what comes of them."""
@@ -417,6 +432,11 @@ class Engine:
         if not tokens:
             return  # some of its prompt is still to be read
         self._events.append((generation.id, Tokens(tokens, sequence.branch)))
+        if generation.request.explain:
+            with self._wake:
+                for token in tokens:
+                    if token.generated:
+                        self._explanations.follow(sequence, token.position)
         if reading:
             self._leave_prefill(sequence)
         if ending and not sequence.ended:  # which a failed swap may have done
@@ -453,7 +473,19 @@ class Engine:
             generated_tokens=generation.generated_tokens,
             timings=generation.timings,
         )
+        self._events += [
+            (generation.id, TokenCauses(one.sequence.branch, one.position, None))
+            for one in self._stop_following(generation)
+        ]
         self._remove(generation, told)
+
+    def _stop_following(self, generation: Generation) -> list[Followed]:
+        """Explain no more tokens of a generation: those that were not."""
+        with self._wake:
+            left, dropped = self._explanations.leave(generation)
+        for explanation in dropped:
+            explanation.release()
+        return left
 
     def _fail_by(self, generation: Generation, error: Exception) -> None:
         self._causes.note("a request failed", error)
@@ -461,6 +493,7 @@ class Engine:
 
     def _fail(self, generation: Generation, told: Failed) -> None:
         if generation.id in self._generations:  # or it has ended, and its caller was told
+            self._stop_following(generation)
             self._remove(generation, told)
 
     def _remove(self, generation: Generation, told: Finished | Failed) -> None:

@@ -115,6 +115,15 @@ class BranchEnded:
 
 
 @dataclass(frozen=True)
+class TokenCauses:
+    """Which features made the model expect a generated token; None if there was no room to tell."""
+
+    branch: int
+    position: int
+    explained: effects.Explained | None
+
+
+@dataclass(frozen=True)
 class Finished:
     """The generation ended well: `reason` is why its last branch did, `generated_tokens` those of
     all branches."""
@@ -138,4 +147,14 @@ class Failed:
         return cls(f"this request could not be computed ({describe(error)})")
 
 
-Event = Queued | Started | Tokens | Edited | BranchEnded | Finished | Failed | effects.Told
+Event = (
+    Queued
+    | Started
+    | Tokens
+    | Edited
+    | BranchEnded
+    | TokenCauses
+    | Finished
+    | Failed
+    | effects.Told
+)

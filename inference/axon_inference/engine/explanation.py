@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from axon_inference.engine import sequence as generation
 from axon_inference.engine.effects import (
     Active,
     Agreement,
@@ -57,6 +58,13 @@ class Room(NamedTuple):
     tokens: int
 
 
+class Followed(NamedTuple):
+    """A generated token to explain."""
+
+    sequence: generation.Sequence
+    position: int
+
+
 @dataclass(eq=False, slots=True)
 class _Attempt:
     """A removal on its way: where it takes something away, and how much."""
@@ -82,6 +90,7 @@ class Explanation:
     id: int
     query: Query
     explainer: Explainer
+    followed: Followed | None = None
     done: bool = False
     _began_ns: int = field(default_factory=time.perf_counter_ns)
     #: The slot with the text's keys and values, and how many positions of it are right.
@@ -94,7 +103,8 @@ class Explanation:
     _rival: Alternative = _NO_TOKEN
     _n_active: int = 0
     _estimates: dict[Removal, float] = field(default_factory=dict)
-    #: Removals still to try, in the order of their first positions; None before they are chosen.
+    #: Removals still to try, None before they are chosen. The last come first: those that change
+    #: least, by how many blocks have to run, and from which position on.
     _waiting: list[_Attempt] | None = None
     _under_way: list[_Attempt] = field(default_factory=list)
     #: Features that are active at one position alone.
@@ -144,12 +154,16 @@ class Explanation:
         for slot in self._used:
             self.explainer.free(slot)
         self._used.clear()
+        self.explainer.forget()
 
     def _put_back(self, attempts: Sequence[_Attempt]) -> None:
         assert self._waiting is not None
         if any(one.watched for one in attempts):
             self._watched.clear()
-        self._waiting = sorted([*self._waiting, *attempts], key=lambda one: one.start)
+        depths = self.explainer.depths
+        self._waiting = sorted(
+            [*self._waiting, *attempts], key=lambda one: (depths[one.removal.source], one.start)
+        )
 
     def _feed(self, slot: int, start: int, end: int) -> Feed:
         query = self.query
@@ -303,7 +317,7 @@ class Explanation:
         free = [slot for slot in range(room.first, room.end) if slot not in taken]
         left = room.tokens - sum(end - one.fed for one in self._under_way)
         chosen: list[_Attempt] = []
-        while self._waiting and left > 0 and len(chosen) < len(free):
+        while self._next_fits(chosen) and left > 0 and len(chosen) < len(free):
             chosen.append(self._waiting.pop())
             left -= end - chosen[-1].start
         in_place = not chosen and not self._under_way
@@ -324,12 +338,20 @@ class Explanation:
         self._under_way += chosen
         return True
 
+    def _next_fits(self, chosen: Sequence[_Attempt]) -> bool:
+        """Whether there is a next removal, of the depth of those of this step."""
+        depths = self.explainer.depths
+        of_step = {depths[one.removal.source] for one in (*self._under_way, *chosen)}
+        assert self._waiting is not None
+        return bool(self._waiting) and of_step <= {depths[self._waiting[-1].removal.source]}
+
     def _end(self) -> Iterator[Told]:
         self.done = True
         if path := self.query.path:
             yield Path(path, self.query.path_source, self._path())
         effects = sorted(self._effects.values(), key=lambda one: -abs(one.logprob))
         yield Explained(
+            rival=self._rival,
             active=self._n_active,
             tried=sum(one.removal.position is not None for one in effects),
             agreement=self._agreement(),

@@ -12,19 +12,24 @@ from collections.abc import Iterable
 from math import inf
 
 from axon_inference.engine.effects import Explainer, Query, Told
-from axon_inference.engine.explanation import Explanation, Room
+from axon_inference.engine.explanation import Explanation, Followed, Room
 from axon_inference.engine.scheduler import QueueFull, Scheduler
+from axon_inference.engine.sequence import Generation, Sequence
 
 # The share of the time that explanations may take from sequences that wait for their next step.
 _SHARE = 0.04
 # How much longer a step may take than the last of its kind did.
 _MARGIN = 1.5
+# For so many ns at most, streams may stand still for tokens that are explained beside them.
+_NOTICEABLE = 50e6
+# So many ns a token's gradient is taken to need, before one was found.
+_UNKNOWN = 1e6
 # Explanations that may wait beyond the one that runs.
 MAX_WAITING = 16
 
 
 class Explanations:
-    """First come, first served: one at a time.
+    """First come, first served: one at a time. After them generated tokens, the newest first.
 
     Methods are called under the engine's lock, but for `give_up` and `step`, which work on its
     thread.
@@ -40,13 +45,17 @@ class Explanations:
         self._tokens = tokens
         self._waiting: deque[Explanation] = deque()
         self._running: Explanation | None = None
+        #: Generated tokens to explain when nobody waits, the newest one first.
+        self._followed: list[Followed] = []
         self._lasted: dict[str, float] = {}
         self._due_ns = 0.0
 
     @property
     def ids(self) -> list[int]:
-        """Those that run and wait."""
-        return [one.id for one in [*([self._running] if self._running else []), *self._waiting]]
+        """Those asked for that run and wait."""
+        running = self._running
+        first = [running.id] if running and not running.followed else []
+        return [*first, *(one.id for one in self._waiting)]
 
     def submit(self, explanation_id: int, query: Query) -> None:
         """Put an explanation at the end of the queue.
@@ -59,9 +68,26 @@ class Explanations:
             raise QueueFull
         self._waiting.append(Explanation(explanation_id, query, self._explainer))
 
+    def follow(self, sequence: Sequence, position: int) -> None:
+        """Explain a generated token when there is room."""
+        self._followed.append(Followed(sequence, position))
+
+    def leave(self, generation: Generation) -> tuple[list[Followed], list[Explanation]]:
+        """Explain no more tokens of a generation: those that were not, and what has slots to
+        release."""
+        left = [one for one in self._followed if one.sequence.generation is generation]
+        self._followed = [one for one in self._followed if one not in left]
+        running = self._running
+        if not running or not running.followed or running.id != generation.id:
+            return left, []
+        self._running = None
+        left.append(running.followed)
+        return sorted(left, key=lambda one: one.position), [running]
+
     def clear(self) -> None:
         """Forget all."""
         self._waiting.clear()
+        self._followed.clear()
         self._running = None
 
     def drop(self, ids: Iterable[int]) -> list[Explanation]:
@@ -86,30 +112,47 @@ class Explanations:
             first: the slots from this one on are free.
             idle: nanoseconds until a generation wants a step.
         """
-        if first >= self._slots or not (self._running or self._waiting):
+        if first >= self._slots or not (self._running or self._waiting or self._first(idle)):
             return inf
-        return 0 if self._fits(idle) else max(0, self._due_ns - now)
+        return 0 if idle > self._expected() else max(0, self._due_ns - now)
 
-    def _fits(self, idle: float) -> bool:
-        phase = self._running.phase if self._running else "read"
-        return idle > self._lasted.get(phase, 0) * _MARGIN
+    def _first(self, idle: float) -> Followed | None:
+        """The newest token to explain; while generations wait, of those whose gradient takes no
+        noticeable time."""
+        most = inf if idle == inf else _NOTICEABLE / self._lasted.get("estimate", _UNKNOWN)
+        return next((one for one in reversed(self._followed) if one.position <= most), None)
 
-    def next(self) -> Explanation:
+    def _expected(self) -> float:
+        """How long the next step will take, in ns."""
+        running = self._running
+        if running and running.phase == "estimate":
+            return _MARGIN * self._lasted.get("estimate", 0) * len(running.query.token_ids)
+        return _MARGIN * self._lasted.get(running.phase if running else "read", 0)
+
+    def next(self, idle: float) -> Explanation:
         """The one whose turn it is, of which there has to be one."""
-        if self._running is None:
+        if self._running is None and self._waiting:
             self._running = self._waiting.popleft()
+        elif self._running is None:
+            first = self._first(idle)
+            assert first
+            assert self._explainer
+            self._followed.remove(first)
+            number, query = first.sequence.generation.id, first.sequence.query(first.position)
+            self._running = Explanation(number, query, self._explainer, followed=first)
         return self._running
 
     def step(self, first: int, idle: float) -> list[Told]:
         """Take a step of the one whose turn it is; `first` and `idle` as for `pause`."""
-        explanation = self.next()
+        explanation = self.next(idle)
+        in_time, phase = idle > self._expected(), explanation.phase
+        tokens = self._tokens * (Scheduler.idle_prefill if idle == inf else 1)
         began = time.perf_counter_ns()
-        alone = idle == inf
-        tokens = self._tokens * (Scheduler.idle_prefill if alone else 1)
-        in_time, phase = self._fits(idle), explanation.phase
         told = explanation.step(Room(first, self._slots, tokens))
         ended = time.perf_counter_ns()
-        self._lasted[phase] = ended - began
+        # A gradient is found in one step, whatever the text's length.
+        parts = len(explanation.query.token_ids) if phase == "estimate" else 1
+        self._lasted[phase] = (ended - began) / parts
         if not in_time:
             self._due_ns = ended + (ended - began) * (1 / _SHARE - 1)
         return told

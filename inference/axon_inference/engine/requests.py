@@ -100,12 +100,21 @@ class Branch:
 
 
 @dataclass(frozen=True)
+class Explain:
+    """Which removals are tried: at most `limit`, of features of some of the server's sources."""
+
+    sources: tuple[int, ...]
+    limit: int
+
+
+@dataclass(frozen=True)
 class Request:
     """Continuations to make of one prompt, side by side.
 
     `prompt_ids` is never empty; `has_bos` says its first is BOS. There is one branch at least.
     `pace` is the most tokens a second of each, 0 if there is no bound. `alternatives` is how many
     likeliest next tokens are wanted at each position; with it come log-probabilities of the prompt.
+    `explain` asks for the causes of generated tokens.
     """
 
     prompt_ids: tuple[int, ...]
@@ -116,6 +125,7 @@ class Request:
     branches: tuple[Branch, ...] = (Branch(),)
     pace: float = 0
     alternatives: int | None = None
+    explain: Explain | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
+from axon_inference.engine.effects import Query
 from axon_inference.engine.events import Place, Reason, Timings, Token
 from axon_inference.engine.requests import Edit, Features, Request, Sampling
 from axon_inference.engine.step import Feed, StepResult
@@ -77,6 +79,8 @@ class Sequence:
     #: Tokens of the prompt, a prepended BOS included.
     prompt_length: int = field(init=False)
     edits: tuple[Edit, ...] = field(init=False)
+    #: The edits there were, each with the position from which they have been in force.
+    edited: list[tuple[int, tuple[Edit, ...]]] = field(init=False)
     sampling: Sampling = field(init=False)
     detokenizer: Detokenizer = field(init=False)
     token_ids: list[int] = field(init=False)
@@ -93,7 +97,8 @@ class Sequence:
         self.request = request = self.generation.request
         self.prompt_length = len(request.prompt_ids)
         branch = request.branches[self.branch]
-        self.edits = branch.edits
+        self.edited = []
+        self.edit(0, branch.edits)
         self.sampling = request.sampling
         if branch.seed is not None:
             self.sampling = replace(request.sampling, seed=branch.seed)
@@ -137,6 +142,36 @@ class Sequence:
         first, end = self.next_position, self.prompt_length - 1
         ranges = (e.positions(self.prompt_length, self.request.has_bos) for e in self.edits)
         return any(max(r.start, first) < min(r.stop, end) for r in ranges)
+
+    def edit(self, position: int, edits: tuple[Edit, ...]) -> None:
+        """These edits are in force from a position on."""
+        self.edits = edits
+        self.edited.append((position, edits))
+
+    def edits_before(self, position: int) -> tuple[Edit, ...]:
+        """Edits that do to the tokens before a position what was done to them."""
+        found = []
+        for (start, edits), (end, _) in pairwise([*self.edited, (position, ())]):
+            for one in edits:
+                last = end - 1 if one.last is None else min(one.last, end - 1)
+                if (first := max(one.first, start)) <= last:
+                    found.append(replace(one, first=first, last=last))
+        return tuple(found)
+
+    def query(self, position: int) -> Query:
+        """Why the token at a position was expected there."""
+        request = self.request
+        assert request.explain
+        return Query(
+            token_ids=tuple(self.token_ids[:position]),
+            target=self.token_ids[position],
+            rival=None,
+            sources=request.explain.sources,
+            limit=request.explain.limit,
+            edits=self.edits_before(position),
+            prompt_length=self.prompt_length,
+            has_bos=request.has_bos,
+        )
 
     def catch_up(self) -> None:
         """Go on by itself from where its leader is, whose keys and values it has now."""

@@ -15,6 +15,7 @@ from axon_inference.engine.events import (
     Started,
     Timings,
     Token,
+    TokenCauses,
     Tokens,
 )
 from axon_inference.engine.requests import (
@@ -28,6 +29,7 @@ from axon_inference.engine.requests import (
     Served,
     TokenEffect,
 )
+from axon_inference.serving import effects
 
 _REASONS = {
     Reason.STOP: pb.FINISH_REASON_STOP,
@@ -37,7 +39,7 @@ _REASONS = {
 
 
 def from_event(
-    event: Queued | Started | Tokens | Edited | BranchEnded | Finished,
+    event: Queued | Started | Tokens | Edited | BranchEnded | TokenCauses | Finished,
     request: Request,
     served: Served,
     generation: str,
@@ -60,6 +62,8 @@ def from_event(
                 branch=branch, reason=_REASONS[reason], generated_tokens=generated
             )
             yield pb.GenerateResponse(branch_ended=ended)
+        case TokenCauses():
+            yield pb.GenerateResponse(token_effects=_causes(event, request, served))
         case Finished():
             yield pb.GenerateResponse(finished=_finished(event))
 
@@ -182,6 +186,14 @@ def _token(token: Token, branch: int, served: Served) -> pb.GenerateResponse:
         for edited in found.edited:
             features.edited.add(feature=edited.feature, before=edited.before, after=edited.after)
     return message
+
+
+def _causes(event: TokenCauses, request: Request, served: Served) -> pb.TokenEffects:
+    told = pb.TokenEffects(branch=event.branch, position=event.position)
+    if event.explained:
+        told.rival.CopyFrom(effects.alternative(event.explained.rival, served))
+        told.summary.CopyFrom(effects.summary(event.explained, request.features.sources))
+    return told
 
 
 def _finished(event: Finished) -> pb.Finished:

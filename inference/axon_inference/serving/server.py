@@ -24,7 +24,8 @@ from axon_inference.engine.text import Decoder
 from axon_inference.serving import messages
 from axon_inference.serving.account import Account
 from axon_inference.serving.branches import resolve_edits
-from axon_inference.serving.explaining import ExplainStream, resolve_explain
+from axon_inference.serving.effects import ExplainStream
+from axon_inference.serving.explaining import resolve_explain
 from axon_inference.serving.fields import InvalidRequest, Violation
 from axon_inference.serving.healthcheck import LOADING
 from axon_inference.serving.metrics import Metrics

@@ -13,6 +13,8 @@ from axon_inference.engine.requests import (
     MAX_ALTERNATIVES,
     MAX_FEATURE_ENTRIES,
     MAX_FEATURES,
+    MAX_REMOVALS,
+    Explain,
     Features,
     Request,
     Sampling,
@@ -23,6 +25,7 @@ from axon_inference.serving.fields import InvalidRequest, Violation, check, list
 
 DEFAULT_MAX_TOKENS = 60
 DEFAULT_FEATURE_ENTRIES = 10
+DEFAULT_REMOVALS = 64
 MAX_STOPS = 16
 MAX_STOP_CHARACTERS = 256
 MAX_SOURCES = 1000
@@ -62,6 +65,11 @@ def resolve(message: pb.GenerateRequest, served: Served, model: pb.GetModelRespo
     if message.pace != 0:
         check(wrong, "pace", message.pace, *_PACES, also="0 or ")
     check(wrong, "alternatives", message.alternatives, 0, MAX_ALTERNATIVES)
+    explain = None
+    if message.HasField("explain"):
+        explain = explain_options(
+            message.explain, "explain", features.sources, served, model, wrong
+        )
     if wrong:
         raise InvalidRequest(wrong)
     return Request(
@@ -73,6 +81,7 @@ def resolve(message: pb.GenerateRequest, served: Served, model: pb.GetModelRespo
         branches=wanted,
         pace=message.pace,
         alternatives=message.alternatives if message.HasField("alternatives") else None,
+        explain=explain,
     )
 
 
@@ -181,6 +190,30 @@ def _features(knobs: pb.FeatureOptions, served: Served, wrong: list[Violation]) 
         threshold=threshold,
         include_bos=knobs.include_bos,
     )
+
+
+def explain_options(
+    asked: pb.ExplainOptions,
+    field: str,
+    among: Sequence[int],
+    served: Served,
+    model: pb.GetModelResponse,
+    wrong: list[Violation],
+) -> Explain:
+    """Which removals a field asks for; all sources that it may name are `among` these."""
+    limit = asked.limit if asked.HasField("limit") else DEFAULT_REMOVALS
+    check(wrong, f"{field}.limit", limit, 1, MAX_REMOVALS)
+    path = f"{field}.sources"
+    names = sources(asked.sources, [served.sources[n] for n in among], path, wrong)
+    indices = [served.sources.index(name) for name in names]
+    editable = [n for n in indices if not model.sources[n].not_editable]
+    if asked.sources and len(editable) < len(indices):
+        bad = next(n for n in indices if n not in editable)
+        why = f"{served.sources[bad]} cannot be edited: {model.sources[bad].not_editable}"
+        wrong.append(Violation(path, why, "NOT_EDITABLE"))
+    if not asked.sources and not editable:
+        wrong.append(Violation(path, "none of the sources can be edited", "NOT_EDITABLE"))
+    return Explain(tuple(editable), limit)
 
 
 def sources(

@@ -64,18 +64,19 @@ def attend(
         )
         parts.append(found.flatten(1, 2))
     for span in layout.spans:
-        queries = _grouped(rows[span.first : span.first + span.count], keys.shape[1])
-        queries = queries.permute(1, 2, 0, 3)  # [kv_heads, group, T, d]
+        queries = _grouped(rows[span.rows], keys.shape[1])
+        queries = queries.view(span.sequences, span.count, *queries.shape[1:])
+        queries = queries.permute(0, 2, 3, 1, 4)  # [sequences, kv_heads, group, T, d]
         mask = layout.mask(sliding_window, span)
         assert mask is not None
         found = core(
-            queries.flatten(1, 2)[None],
-            keys[span.slot, None, :, : span.end],
-            values[span.slot, None, :, : span.end],
-            mask.repeat(queries.shape[1], 1)[None, None],
+            queries.flatten(2, 3),
+            keys[span.slots, :, : span.end],
+            values[span.slots, :, : span.end],
+            mask.repeat(queries.shape[2], 1)[None, None],
         )
-        heads = found[0].view(*queries.shape[:3], -1)
-        parts.append(heads.permute(2, 0, 1, 3).flatten(1, 2))
+        heads = found.view(*queries.shape[:4], -1)
+        parts.append(heads.permute(0, 3, 1, 2, 4).flatten(2, 3).flatten(0, 1))
     return (parts[0] if len(parts) == 1 else torch.cat(parts))[None], None
 
 

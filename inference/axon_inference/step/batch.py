@@ -9,7 +9,7 @@ every weight is read once a step for all of them; only attention looks at who is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, auto
 from typing import Any
 
@@ -57,17 +57,28 @@ _FLOATS = slice(Row.TEMPERATURE, Row.PENALTY + 1)
 
 @dataclass(frozen=True)
 class Span:
-    """Consecutive tokens of one sequence: batch rows `first`..`first + count - 1`, which are
-    the sequence's positions `start`..`start + count - 1`."""
+    """The same positions, `start`..`start + count - 1`, of `sequences` in as many slots from `slot`
+    on: batch rows `first`..`first + sequences * count - 1`, one sequence behind another."""
 
     slot: int
     first: int
     start: int
     count: int
+    sequences: int = 1
+
+    @property
+    def rows(self) -> slice:
+        """Its batch rows."""
+        return slice(self.first, self.first + self.sequences * self.count)
+
+    @property
+    def slots(self) -> slice:
+        """Its slots."""
+        return slice(self.slot, self.slot + self.sequences)
 
     @property
     def end(self) -> int:
-        """How many positions of the sequence have keys and values after this step."""
+        """How many positions of each sequence have keys and values after this step."""
         return self.start + self.count
 
 
@@ -185,15 +196,30 @@ def plan(feeds: Sequence[Feed]) -> Plan:
         numbers=numbers,
         offsets=offsets,
         n_decode=n_decode,
-        spans=tuple(
-            Span(feed.slot, int(offset), feed.start, len(feed.ids))
-            for feed, offset in zip(feeds[n_decode:], offsets[n_decode:], strict=True)
-        ),
+        spans=_spans(feeds[n_decode:], offsets[n_decode:]),
         drawing=drawing,
         sampling=sampling,
         n_asked=n_asked,
         asked_draw=asked_draw,
     )
+
+
+def _spans(feeds: Sequence[Feed], offsets: Ints) -> tuple[Span, ...]:
+    """Feeds as spans: neighbours of the same shape in neighbouring slots as one."""
+    spans: list[Span] = []
+    for feed, offset in zip(feeds, offsets.tolist(), strict=True):
+        one = Span(feed.slot, offset, feed.start, len(feed.ids))
+        last = spans[-1] if spans else None
+        alike = last and (last.slots.stop, last.start, last.count) == (
+            one.slot,
+            one.start,
+            one.count,
+        )
+        if last and alike:
+            spans[-1] = replace(last, sequences=last.sequences + 1)
+        else:
+            spans.append(one)
+    return tuple(spans)
 
 
 def _ask(feeds: Sequence[Feed], numbers: Ints, offsets: Ints) -> tuple[int, bool]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from axon_inference.engine.effects import Active, Measured, Reading, Trial
 from axon_inference.engine.step import Activations, Alternative, Feed
 from axon_inference.step import batch
 from axon_inference.step.batch import Buffers, Plan
+from axon_inference.step.blocks import Blocks
 from axon_inference.step.cache import SlotCache
 from axon_inference.step.edits import Edits
 from axon_inference.step.runner import ModelRunner
@@ -36,6 +37,10 @@ class Removals:
         self._tap = runner.tap
         self._buffers = Buffers(runner.model.device)
         self._edits = Edits(runner.model.device)
+        self._blocks = Blocks(runner.model, runner.cache)
+        self.depths: Sequence[int] = [
+            self._blocks.depth(source.hook) for source in runner.tap.sources
+        ]
 
     @contextmanager
     def _working(self) -> Iterator[None]:
@@ -50,9 +55,11 @@ class Removals:
 
     def read(self, feed: Feed, sources: Sequence[int], asked: Sequence[int]) -> Reading:
         """Run tokens of a text through the model, and read all active features of some sources."""
-        with self._working():
+        n = len(feed.ids)
+        depths = [self.depths[source] for source in sources]
+        noted = self._blocks.noted(depths, feed.start == 0) if sources else nullcontext()
+        with self._working(), noted:
             _, logits, _ = self._runner.forward(self._plan([feed]))
-            n = len(feed.ids)
             active = Active.joined([self._active(s, 0, n, feed.start) for s in sources])
             finite = bool(np.isfinite(active.activation).all())
             if feed.draws is None:
@@ -74,7 +81,8 @@ class Removals:
         with self._working():
             step = self._plan([trial.feed for trial in trials])
             self._tap.silenced = self._silenced(trials, step)
-            _, logits, _ = self._runner.forward(step)
+            with self._blocks.skipped(self.depths[trials[0].source]):
+                _, logits, _ = self._runner.forward(step)
             scores = logits.float()
             chosen = torch.stack([scores[:, token] for token in tokens], 1)
             logprobs = chosen - scores.logsumexp(-1, keepdim=True)
@@ -93,6 +101,10 @@ class Removals:
     def free(self, slot: int) -> None:
         """A slot's contents are no longer needed."""
         self._runner.free(slot)
+
+    def forget(self) -> None:
+        """No removals of the text read last are to come."""
+        self._blocks.forget()
 
     def estimate(self, feed: Feed, active: Active, target: int, rival: int) -> Activations:
         """By one backward pass over a whole text: by how much the target's logit less the rival's

@@ -86,7 +86,7 @@ def test_rows_that_could_not_be_captured_are_a_failure(monkeypatch: pytest.Monke
 
 def test_wrong_features_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = measure.Bench(replace(TINY, streams=(1,), new=4))
-    with bench.runs.runner._working():
+    with bench.runs.runner.working():
         bench.runs.runner.warm_up()
     monkeypatch.setattr(measure, "encode", lambda sae, vectors: vectors.new_ones(len(vectors), 256))
     with pytest.raises(measure.Differs, match="allowed is"):
