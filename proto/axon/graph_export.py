@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from axon.types import Explanation, Path
 
 SCHEMA_VERSION = 1
 
@@ -92,6 +94,17 @@ def graph(
         "nodes": list(made.nodes.values()),
         "links": links,
     }
+
+
+def of_explanation(found: Explanation, paths: Iterable[Path] = ()) -> dict[str, Any]:
+    """The graph of an explanation, with what some of its removals do to features further on."""
+    told = asdict(found)
+    tokens = [{"token": one.text, "token_id": one.token_id} for one in found.tokens]
+    ends = {name: {**told[name], "token": told[name]["text"]} for name in ("target", "rival")}
+    further = [path for path in (found.path, *paths) if path is not None]
+    return graph(
+        {**told, **ends, "tokens": tokens}, told["effects"], told, [asdict(one) for one in further]
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ const TOKENS = "axon.rooms";
 const ACCESS = "axon.access";
 const PACE = "axon.pace";
 const TWIN = "axon.twin";
+const CAUSES = "axon.causes";
 const PINS = "axon.pinned.";
 const MOST_TOKENS = 20;
 
@@ -40,6 +41,15 @@ export function loadPace(): string | null {
 
 export function savePace(pace: string | null): void {
   write(PACE, pace ?? "");
+}
+
+/** Whether a run is to tell the causes of its words. */
+export function loadCauses(): boolean {
+  return read(CAUSES) === "on";
+}
+
+export function saveCauses(causes: boolean): void {
+  write(CAUSES, causes ? "on" : "off");
 }
 
 /** Whether an edited text is to be written beside the same text without edits. */

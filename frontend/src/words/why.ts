@@ -31,6 +31,9 @@ export const WHY = {
   causes: "Causes, the strongest first",
   close: "Close",
   lost: "The answer broke off",
+  every: "Causes of each word",
+  everyHelp:
+    "Measures what speaks for each word while the text is written, as far as there is time. All in the room see it.",
   examples: "Top examples",
   examplesHelp:
     "Texts in which the feature fires most strongly, as the model's server has them. The darker a token, the stronger it fires there; the figure is its highest activation.",
