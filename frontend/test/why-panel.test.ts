@@ -44,8 +44,10 @@ describe("the panel", () => {
       false,
       true,
     ]);
-    expect(row("feature 5").getAttribute("aria-label")).toContain("speaks against it: 80% → 88%");
-    expect(row("France").getAttribute("aria-label")).toContain("log-probability −1.39");
+    expect(row("feature 5").getAttribute("aria-description")).toContain(
+      "speaks against it: 80% → 88%",
+    );
+    expect(row("France").getAttribute("aria-description")).toContain("log-probability −1.39");
     expect(texts("#why [role=status]")[0]).toBe(
       "Tried 3 of 312 active features, those with the largest gradient. Gradient and removal agree r = .41, and on 3 of the 5 strongest.",
     );
@@ -110,7 +112,7 @@ describe("the panel", () => {
     });
     expect(texts("#why .step .note")[0]).toBe("Without it, these lose activation in 2-res:");
     // What was measured on the word, and what was not.
-    expect(texts("#why .step .causes .figure")).toEqual(["80% → 40%", "not tried on the word"]);
+    expect(texts("#why .step .causes .figure")).toEqual(["80% → 40%", "not tried"]);
     expect(texts("#why .step .causes .where")[0]).toBe("at “France” · 2-res · 3.00 → 1.00");
     all("#why .step .cause")[0]?.click();
     expect(store.chosen?.key).toBe(featureKey(SOURCE, 7));

@@ -182,5 +182,6 @@ def _shown(token: str) -> str:
 
 
 def _slug(model: str, text: str) -> str:
-    words = re.findall("[a-z0-9]+", text.lower())
+    # Without the names of special tokens.
+    words = re.findall("[a-z0-9]+", re.sub("<[^<>]*>", "", text.lower()))
     return "-".join([model, *words[-_SLUG_WORDS:]])

@@ -208,6 +208,11 @@ function shown(token: string): string {
 }
 
 function slugOf(model: string, text: string): string {
-  const words = text.toLowerCase().match(/[a-z0-9]+/gu) ?? [];
+  // Without the names of special tokens.
+  const words =
+    text
+      .toLowerCase()
+      .replace(/<[^<>]*>/gu, "")
+      .match(/[a-z0-9]+/gu) ?? [];
   return [model, ...words.slice(-8)].join("-");
 }

@@ -103,7 +103,7 @@ export class CauseRow {
       ? `${speaks}: ${odds}, log-probability ${signed(effect.logprob)}, logit less the other's ${signed(effect.logit)}`
       : odds;
     this.button.title = `${removal.source} #${removal.feature}: ${measured}`;
-    this.button.setAttribute("aria-label", `${name}, ${this.where.textContent}, ${measured}`);
+    this.button.setAttribute("aria-description", measured);
     this.button.setAttribute("aria-expanded", String(open));
     this.step.hidden = !open;
     this.silence.disabled = !mayGenerate(store) || store.backend.state === "off";

@@ -20,7 +20,7 @@ export const WHY = {
   next: "Without it, these lose activation in",
   nothingNext: "No feature of the next source loses activation without it.",
   last: "No source lies above this one: it acts on the word directly.",
-  untried: "not tried on the word",
+  untried: "not tried",
   silence: "Silence it and see",
   silenced: "Silenced from the next Generate on. Press Generate.",
   more: (count: number): string => `Try ${count}`,

@@ -125,6 +125,10 @@ def test_their_own_model_class_takes_it(made: dict[str, Any]) -> None:
     assert ours.feature == theirs.feature
 
 
+def test_its_name_is_made_of_the_text(made: dict[str, Any]) -> None:
+    assert made["metadata"]["slug"] == "axon-demo-the-capital-of-france-paris"
+
+
 def test_a_source_that_is_not_listed_has_no_place() -> None:
     found = graph(EXPLAINING, EFFECTS, EXPLAINED, [PATH], sources=[UPPER])
     assert {node["node_id"] for node in found["nodes"] if node["layer"] == "0"} == {
