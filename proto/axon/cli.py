@@ -250,3 +250,13 @@ def _print_feature(feature: Feature) -> None:
         print(f"{name:10}  " + "  ".join(f"{e.text!r} {e.logit:+.2f}" for e in effects))
     near = "  ".join(f"{n.index} ({n.cosine:.2f})" for n in feature.neighbors)
     print(f"{'neighbors':10}  {near}")
+    for one in feature.kin:
+        both_ways = ", mutual" if one.mutual else ""
+        print(f"{'kin':10}  {one.source}/{one.feature} ({one.cosine:.2f}{both_ways})")
+    for example in feature.examples:
+        peak = max(example.activations)
+        marked = (
+            f"[{text}]" if value > 0.5 * peak else text
+            for text, value in zip(example.tokens, example.activations, strict=True)
+        )
+        print(terminal.plain(f"{peak:10.2f}  {''.join(marked)}"))

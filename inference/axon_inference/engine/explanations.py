@@ -20,10 +20,10 @@ from axon_inference.engine.sequence import Generation, Sequence
 _SHARE = 0.04
 # How much longer a step may take than the last of its kind did.
 _MARGIN = 1.5
+# How long that is remembered, in ns.
+_REMEMBERED = 2e9
 # For so many ns at most, streams may stand still for tokens that are explained beside them.
 _NOTICEABLE = 50e6
-# So many ns a token's gradient is taken to need, before one was found.
-_UNKNOWN = 1e6
 # Explanations that may wait beyond the one that runs.
 MAX_WAITING = 16
 
@@ -47,7 +47,10 @@ class Explanations:
         self._running: Explanation | None = None
         #: Generated tokens to explain when nobody waits, the newest one first.
         self._followed: list[Followed] = []
-        self._lasted: dict[str, float] = {}
+        #: How long the last step of each kind took, and when it ended, in ns.
+        self._lasted: dict[str, tuple[int, int]] = {}
+        #: How many tokens the last gradient was of.
+        self._estimated = 1
         self._due_ns = 0.0
 
     @property
@@ -119,15 +122,26 @@ class Explanations:
     def _first(self, idle: float) -> Followed | None:
         """The newest token to explain; while generations wait, of those whose gradient takes no
         noticeable time."""
-        most = inf if idle == inf else _NOTICEABLE / self._lasted.get("estimate", _UNKNOWN)
-        return next((one for one in reversed(self._followed) if one.position <= most), None)
+        most = max(idle, _NOTICEABLE)
+        fitting = (one for one in reversed(self._followed) if self._gradient(one.position) <= most)
+        return next(fitting, None)
+
+    def _gradient(self, tokens: int) -> float:
+        """How long it will take to find the gradient of so many tokens, in ns: all in one step."""
+        return self._last("estimate") * max(1, tokens / self._estimated)
 
     def _expected(self) -> float:
         """How long the next step will take, in ns."""
         running = self._running
         if running and running.phase == "estimate":
-            return _MARGIN * self._lasted.get("estimate", 0) * len(running.query.token_ids)
-        return _MARGIN * self._lasted.get(running.phase if running else "read", 0)
+            return self._gradient(len(running.query.token_ids))
+        return self._last(running.phase if running else "read")
+
+    def _last(self, phase: str) -> float:
+        """What a step like the last one of its kind may take, in ns; 0 if that is long ago, since
+        it may have met a moment at which the machine was busy."""
+        took, at = self._lasted.get(phase, (0, 0))
+        return _MARGIN * took if time.perf_counter_ns() - at < _REMEMBERED else 0
 
     def next(self, idle: float) -> Explanation:
         """The one whose turn it is, of which there has to be one."""
@@ -150,9 +164,9 @@ class Explanations:
         began = time.perf_counter_ns()
         told = explanation.step(Room(first, self._slots, tokens))
         ended = time.perf_counter_ns()
-        # A gradient is found in one step, whatever the text's length.
-        parts = len(explanation.query.token_ids) if phase == "estimate" else 1
-        self._lasted[phase] = (ended - began) / parts
+        self._lasted[phase] = (ended - began, ended)
+        if phase == "estimate":
+            self._estimated = len(explanation.query.token_ids)
         if not in_time:
             self._due_ns = ended + (ended - began) * (1 / _SHARE - 1)
         return told

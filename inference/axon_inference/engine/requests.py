@@ -171,14 +171,35 @@ class Neighbor:
     cosine: float
 
 
+@dataclass(frozen=True)
+class Kin:
+    """The feature of another source whose decoder row is most like one's; `mutual` if that one's
+    row is the most like it, too."""
+
+    source: int
+    feature: int
+    cosine: float
+    mutual: bool
+
+
+@dataclass(frozen=True)
+class Example:
+    """The texts of some tokens, and a feature's activation at each."""
+
+    tokens: tuple[str, ...]
+    activations: tuple[float, ...]
+
+
 class Unreadable(ValueError):
     """A feature whose weights say nothing of logits; the message says why."""
 
 
 @dataclass(frozen=True)
 class Feature:
-    """What a feature's weights say, each list strongest first."""
+    """What is known of a feature, each list strongest first; kin in the order of sources."""
 
     promoted: tuple[TokenEffect, ...]
     suppressed: tuple[TokenEffect, ...]
     neighbors: tuple[Neighbor, ...]
+    kin: tuple[Kin, ...] = ()
+    examples: tuple[Example, ...] = ()

@@ -37,6 +37,7 @@ from axon_inference.loading.selfcheck import SelfCheck
 from axon_inference.model import prepack
 from axon_inference.model.configuration import ModelError
 from axon_inference.model.device import choose, current
+from axon_inference.model.examples import Examples
 from axon_inference.model.features import FeatureReader, Unembedding
 from axon_inference.model.network import LanguageModel, load_weights, outline
 from axon_inference.model.sources import Source, SourceError, check, load_source
@@ -113,7 +114,10 @@ def _load(
     return Loaded(
         runner=runner,
         reader=FeatureReader(
-            Unembedding.of(model.adapter, model.network), sources, model.tokenizer
+            Unembedding.of(model.adapter, model.network),
+            sources,
+            model.tokenizer,
+            [Examples.read(spec.folder) for spec in selection.sources],
         ),
         tokenizer=model.tokenizer,
         eos_ids=model.eos_ids,

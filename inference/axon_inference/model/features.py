@@ -1,5 +1,6 @@
 """What one feature's weights say by themselves: the tokens it promotes and suppresses, and the
-features of its source that write most nearly the same.
+features of its source, and of the others, that write most nearly the same. Texts that activate it
+come along where they are known.
 
 Everything is read off the weights that the model and its sources hold anyway, when it is asked
 for; nothing is precomputed or copied, and answers are remembered.
@@ -17,13 +18,16 @@ from torch import Tensor, nn
 
 from axon_inference.engine.requests import (
     MAX_FEATURE_ENTRIES,
+    Example,
     Feature,
+    Kin,
     Neighbor,
     TokenEffect,
     Unreadable,
 )
-from axon_inference.engine.text import decoder
+from axon_inference.engine.text import Detokenizer, decoder
 from axon_inference.model.device import inference
+from axon_inference.model.examples import Examples
 from axon_inference.model.sources import Source
 
 # What these hook points hold is added to the residual stream as it is.
@@ -92,12 +96,18 @@ class FeatureReader:
     """
 
     def __init__(
-        self, unembedding: Unembedding, sources: Sequence[Source], tokenizer: Tokenizer
+        self,
+        unembedding: Unembedding,
+        sources: Sequence[Source],
+        tokenizer: Tokenizer,
+        examples: Sequence[Examples | None] = (),
     ) -> None:
         self._unembedding = unembedding
         self._sources = sources
         self._tokenizer = tokenizer
         self._decode = decoder(tokenizer)
+        self._examples = examples
+        self._kin = lru_cache(maxsize=_REMEMBERED)(self._find_kin)
         self._ranked = lru_cache(maxsize=_REMEMBERED)(self._rank)
 
     def read(self, source: int, index: int, limit: int) -> Feature:
@@ -111,13 +121,40 @@ class FeatureReader:
             promoted=tuple(self._effect(i, v) for i, v in _first(raising, limit)),
             suppressed=tuple(self._effect(i, -v) for i, v in _first(lowering, limit)),
             neighbors=tuple(Neighbor(i, v) for i, v in _first(near, limit)),
+            kin=self._kin(source, index),
+            examples=self._strongest(source, index, limit),
         )
+
+    def _find_kin(self, source: int, index: int) -> tuple[Kin, ...]:
+        """Of each other source that writes to the residual stream, the feature most like this one;
+        none if this one, or all of such a source, is a row of zeros."""
+        own, found = self._sources[source].sae.W_dec, []
+        with inference(self._unembedding.gain.device):
+            for number, other in enumerate(self._sources):
+                if number == source or not _writes(other):
+                    continue
+                cosines = _cosines(other.sae.W_dec, own[index])
+                feature = int(cosines.argmax())
+                if (cosine := float(cosines[feature])) > 0:
+                    back = int(_cosines(own, other.sae.W_dec[feature]).argmax())
+                    found.append(Kin(number, feature, cosine, back == index))
+        return tuple(found)
+
+    def _strongest(self, source: int, index: int, limit: int) -> tuple[Example, ...]:
+        examples = self._examples[source] if self._examples else None
+        told = []
+        for ids, activations in examples.of(index, limit) if examples else ():
+            detokenizer = Detokenizer(self._decode)
+            texts = [detokenizer.push(token) for token in ids]
+            texts[-1] += detokenizer.flush()
+            told.append(Example(tuple(texts), tuple(activations)))
+        return tuple(told)
 
     def _rank(self, source: int, index: int) -> tuple[_Ranked, _Ranked, _Ranked]:
         one = self._sources[source]
         with inference(self._unembedding.gain.device):
             effects = self._unembedding.effects(_direction(one, index))[: len(self._tokenizer)]
-            cosines = _cosines(one.sae.W_dec, index)
+            cosines = _cosines(one.sae.W_dec, one.sae.W_dec[index])
             # Among them it would be the nearest to itself.
             cosines[index] = -torch.inf
             largest = _largest(effects), _largest(-effects), _largest(cosines)
@@ -146,9 +183,13 @@ def _first(ranked: _Ranked, count: int) -> Iterable[tuple[int, float]]:
     return zip(ids[:count].tolist(), values[:count].tolist(), strict=True)
 
 
+def _writes(source: Source) -> bool:
+    return source.writes_to.rpartition(".")[2] in _WRITTEN
+
+
 def _direction(source: Source, index: int) -> Tensor:
     """What one unit of a feature's activation adds to the residual stream, [d_model]."""
-    if source.writes_to.rpartition(".")[2] not in _WRITTEN:
+    if not _writes(source):
         raise Unreadable(
             f"features of {source.id} do not write to the residual stream ({source.writes_to}), "
             "so they have no direct effect on logits"
@@ -156,9 +197,9 @@ def _direction(source: Source, index: int) -> Tensor:
     return source.sae.W_dec[index]
 
 
-def _cosines(rows: Tensor, index: int) -> Tensor:
-    """Cosine similarity of every row [n, d] with one of them, [n]; 0 for rows of zeros."""
-    row = rows[index].float()
+def _cosines(rows: Tensor, one: Tensor) -> Tensor:
+    """Cosine similarity of every row [n, d] with a row [d], [n]; 0 for rows of zeros."""
+    row = one.float()
     parts = [(some.float() @ row, some.float().norm(dim=-1)) for some in torch.split(rows, _ROWS)]
     products, norms = (torch.cat(kind) for kind in zip(*parts, strict=True))
     found: Tensor = products / (norms * row.norm()).clamp_min(1e-12)

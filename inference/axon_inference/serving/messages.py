@@ -122,13 +122,26 @@ def _edit(edit: Edit, sources: tuple[str, ...]) -> pb.FeatureEdit:
     return message
 
 
-def from_feature(feature: Feature) -> pb.GetFeatureResponse:
-    """What a feature's weights say."""
+def from_feature(feature: Feature, sources: tuple[str, ...]) -> pb.GetFeatureResponse:
+    """What is known of a feature."""
     return pb.GetFeatureResponse(
         promoted=[_effect(effect) for effect in feature.promoted],
         suppressed=[_effect(effect) for effect in feature.suppressed],
         neighbors=[
             pb.FeatureNeighbor(index=near.index, cosine=near.cosine) for near in feature.neighbors
+        ],
+        kin=[
+            pb.Kin(
+                source=sources[one.source],
+                feature=one.feature,
+                cosine=one.cosine,
+                mutual=one.mutual,
+            )
+            for one in feature.kin
+        ],
+        examples=[
+            pb.FeatureExample(tokens=one.tokens, activations=one.activations)
+            for one in feature.examples
         ],
     )
 

@@ -270,7 +270,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
                 )
         except Unreadable as error:
             await abort(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        return messages.from_feature(feature)
+        return messages.from_feature(feature, ready.served.sources)
 
     async def Explain(
         self,

@@ -1310,7 +1310,7 @@ Global___GetFeatureRequest: _TypeAlias = GetFeatureRequest  # noqa: Y015
 
 @_typing.final
 class GetFeatureResponse(_message.Message):
-    """GetFeatureResponse is computed from the weights alone; no text is involved."""
+    """GetFeatureResponse is computed from the weights alone, but for `examples`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from axon_inference.engine.effects import Active, Measured, Reading, Trial
 from axon_inference.engine.step import (
+    Alternative,
     DeviceLost,
     EditedRows,
     Feed,
@@ -130,3 +132,71 @@ def _following(feeds: Sequence[Feed]) -> Following | None:
         np.tile(-np.arange(1, n + 1, dtype=np.float32), (len(ids), 1)),
         np.array(known, dtype=np.float32),
     )
+
+
+class FakeExplainer:
+    """Explains texts of a `FakeRunner`, in whose slots it keeps what it reads.
+
+    Each token is active at its position: its id is the feature, and its activation the position +
+    1. The likeliest next tokens are 7 and 8, with log-probabilities -1 and -2. A removal lowers the
+    first by what it takes away, and the gradient says so.
+    """
+
+    depths: Sequence[int] = (0,)
+
+    def __init__(self, runner: FakeRunner) -> None:
+        self.rows = runner.rows
+        self.steps: list[str] = []
+        self.explode: Callable[[str], bool] = lambda step: False
+        self.lost = self.poison = False
+
+    def _note(self, step: str) -> None:
+        self.steps.append(step)
+        if self.lost:
+            raise DeviceLost
+        if self.explode(step):
+            raise RuntimeError("out of memory")
+
+    def _write(self, feed: Feed) -> None:
+        rows = self.rows[feed.slot]
+        assert len(rows) >= feed.start, "fed behind a gap"
+        rows[feed.start :] = feed.ids
+
+    def read(self, feed: Feed, sources: Sequence[int], asked: Sequence[int]) -> Reading:
+        self._note("read")
+        self._write(feed)
+        positions = np.arange(feed.start, feed.start + len(feed.ids) if sources else feed.start)
+        active = Active(
+            positions,
+            np.zeros_like(positions),
+            np.array(feed.ids, dtype=np.int64)[: len(positions)],
+            (positions + 1).astype(np.float32),
+        )
+        known = {7: -1.0, 8: -2.0}
+        told = [Alternative(token, known.get(token, -3.0)) for token in asked]
+        return Reading(active, not self.poison, [Alternative(*one) for one in known.items()], told)
+
+    def estimate(self, feed: Feed, active: Active, target: int, rival: int) -> np.ndarray:
+        self._note("estimate")
+        return -active.activation
+
+    def measure(
+        self, trials: Sequence[Trial], tokens: tuple[int, int], watched: tuple[int, int] | None
+    ) -> Measured:
+        self._note("measure")
+        for trial in trials:
+            self._write(trial.feed)
+        ended = [trial for trial in trials if trial.feed.draws is not None]
+        found = [(-1.0 - sum(trial.activations), -2.0) for trial in ended]
+        return Measured(np.array(found, dtype=np.float32).reshape(-1, 2), Active.joined([]))
+
+    def share(self, slot: int, slots: Sequence[int], length: int) -> None:
+        assert len(self.rows[slot]) >= length, "nothing to share"
+        for other in slots:
+            self.rows[other] = self.rows[slot][:length]
+
+    def free(self, slot: int) -> None:
+        self.rows[slot] = []
+
+    def forget(self) -> None:
+        """It keeps nothing."""
