@@ -6,6 +6,7 @@ import "./styles/playback.css";
 import "./styles/inspector.css";
 import "./styles/rooms.css";
 import "./styles/reach.css";
+import "./styles/why.css";
 import { openPage } from "./app";
 
 openPage();

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { parseMessage } from "../src/wire/parse";
-import type { Frame } from "../src/wire/types";
+import type { Effect, Frame } from "../src/wire/types";
 import { streamed } from "./frames";
-import { FRAMES } from "./golden";
+import { exported } from "../src/state/graph-export";
+import { type AnswerEvent, type Explaining, parseAnswer, type Path } from "../src/wire/causes";
+import { ANSWERS, FRAMES, GRAPH } from "./golden";
 
 function parsed(name: string): Frame[] {
   return parseMessage(JSON.stringify(FRAMES[name]), (error) => {
@@ -28,6 +30,32 @@ describe("the gateway's frames", () => {
       }
     },
   );
+
+  it.each(Object.keys(ANSWERS))("%s, of an answer, is read whole", (name) => {
+    const { seq, time, id, ...content } = ANSWERS[name] as Record<string, unknown>;
+    expect([seq, time]).not.toContain(undefined);
+    expect(id === undefined).toBe(name !== "error_of_question");
+    expect(parseAnswer(content)).toEqual(content);
+    expect(parseAnswer({ ...content, type: "newer" })).toBeNull();
+  });
+
+  it("tell what speaks for a token, or that nobody measured it", () => {
+    const log = streamed(only("started"), only("prompt"), only("token"), only("effects"), only("effects_missed")).room.stream.newest; // prettier-ignore
+    const causes = log?.branch(0).causesAt(2);
+    expect(causes).toMatchObject({ active: 312, tried: 64, rival: { token: " London" } });
+    expect(causes?.effects.map(({ logprob }) => logprob)).toEqual([-2.25, 0.5]);
+    expect(log?.branch(1).causesAt(2)).toBeNull();
+    expect(log?.branch(0).causesAt(1)).toBeUndefined();
+  });
+
+  it("of an answer make the graph that the client's library makes", () => {
+    const told = (name: string): AnswerEvent | null => parseAnswer(ANSWERS[name]);
+    const explaining = told("explaining") as unknown as Explaining;
+    const effects = [told("effect"), told("effect_everywhere")] as unknown as Effect[];
+    const paths = [told("path")] as unknown as Path[];
+    const graph = exported({ ...explaining, effects, paths });
+    expect(JSON.parse(JSON.stringify(graph))).toEqual(GRAPH);
+  });
 
   it("a pong gives no frame, a batch gives the frames in it", () => {
     expect(parsed("pong")).toEqual([]);

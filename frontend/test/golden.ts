@@ -9,5 +9,11 @@ function read(name: string): unknown {
 /** One frame of every kind, by name. */
 export const FRAMES = read("frames") as Record<string, { type: string; seq: number }>;
 
+/** One frame of every kind that answers why a token came. */
+export const ANSWERS = read("answers") as Record<string, { type: string; seq: number }>;
+
+/** The graph of these answers. */
+export const GRAPH: unknown = read("graph");
+
 /** Every code of the gateway's errors. */
 export const CODES = read("errors") as string[];

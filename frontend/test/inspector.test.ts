@@ -18,6 +18,8 @@ const INFO: FeatureInfo = {
   promoted: [],
   suppressed: [],
   neighbors: [],
+  kin: [],
+  examples: [],
   weights_error: null,
 };
 

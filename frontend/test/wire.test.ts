@@ -193,6 +193,8 @@ describe("parseFeatureInfo", () => {
       promoted: null,
       suppressed: null,
       neighbors: null,
+      kin: null,
+      examples: null,
       weights_error: null,
     });
   });

@@ -15,6 +15,7 @@ from axon_gateway.clients import Client, Permissions
 from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Emit
+from axon_gateway.generations.explainer import Explainer
 from axon_gateway.generations.generation import Generation
 from axon_gateway.generations.running import Running
 from axon_gateway.labels.api import FeatureApi
@@ -86,11 +87,12 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
     running = Running()
 
     def start(command: Generate, emit: Emit, client: Client | None) -> Generation:
-        backend = backends.choose(command.model, command.request)
+        backend = backends.choose(command.model, command.request.features.sources)
         running.check()
         permit = limits.generation(client, command.request.prompt, command.branches)
         return Generation(backend, labels, command, emit, permit, running)
 
+    explainer = Explainer(backends, labels, limits, running)
     sharing = RedisSharing(settings.redis_url, max(settings.room_idle, settings.room_grace))
     rooms = Rooms(
         start,
@@ -113,6 +115,7 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
         limits,
         running,
         start,
+        explainer,
     )
     app[_SHARING] = sharing
     yield

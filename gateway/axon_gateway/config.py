@@ -265,6 +265,12 @@ class Settings(FromEnvironment):
     client_searches: int = setting(
         "AXON_CLIENT_SEARCHES", 32, "label searches of one address at once", read.at_least(1)
     )
+    client_explanations: int = setting(
+        "AXON_CLIENT_EXPLANATIONS",
+        16,
+        "explanations of tokens that one address may have under way",
+        read.at_least(1),
+    )
     client_messages: float = setting(
         "AXON_CLIENT_MESSAGES", 100.0, "messages a second that one socket may send", read.positive
     )

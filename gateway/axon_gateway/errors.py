@@ -27,6 +27,7 @@ _STATUS = {
     "too_many_questions": 429,
     "queue_full": 429,
     "internal": 500,
+    "not_possible": 501,
     "generation_failed": 500,
     "not_ready": 503,
     "backend_lost": 503,
@@ -59,6 +60,8 @@ class Refusal(Exception):
         self.message = message
         self.field = field
         self.retry_after = retry_after
+        #: The socket's question that it answers, if it answers one.
+        self.id: str | None = None
 
     @classmethod
     def of(cls, body: dict[str, Any]) -> Refusal:
@@ -79,6 +82,8 @@ class Refusal(Exception):
         }
         if self.retry_after is not None:
             body["retry_after"] = self.retry_after
+        if self.id is not None:
+            body["id"] = self.id
         return body
 
 

@@ -216,7 +216,7 @@ class TokenFrames:
                 {
                     "token": token.text,
                     "position": token.position,
-                    **({"logprob": _digits(token.logprob)} if token.HasField("logprob") else {}),
+                    **({"logprob": digits(token.logprob)} if token.HasField("logprob") else {}),
                     **self._details(token),
                     "features": self._features(token),
                 }
@@ -232,7 +232,7 @@ class TokenFrames:
             token=token.text,
             step=self._steps[token.branch],
             position=token.position,
-            logprob=_digits(token.logprob) if token.HasField("logprob") else None,
+            logprob=digits(token.logprob) if token.HasField("logprob") else None,
             **self._details(token),
             features=self._features(token),
         )
@@ -255,7 +255,11 @@ class TokenFrames:
                 for source, one in found
                 if math.isfinite(one.reconstruction_error)
             },
-            **({"alternatives": _alternatives(token)} if token.alternatives else {}),
+            **(
+                {"alternatives": [alternative(one) for one in token.alternatives]}
+                if token.alternatives
+                else {}
+            ),
         }
 
     def _features(self, token: pb.Token) -> list[Frame]:
@@ -275,7 +279,7 @@ class TokenFrames:
                     label = self._label_of(source, id_)
                 if label is not None:
                     feature["label"] = labels[id_] = label
-                feature["activation"] = _digits(activation)
+                feature["activation"] = digits(activation)
                 feature["layer"] = layer
                 feature["source"] = source
                 if id_ not in sent and (maximum := self._maximum_of(source, id_)) is not None:
@@ -286,17 +290,15 @@ class TokenFrames:
                 before = {one.feature: one.before for one in edited}
                 for feature in features[first:]:
                     if feature["id"] in before:
-                        feature |= {"edited": True, "before": _digits(before[feature["id"]])}
+                        feature |= {"edited": True, "before": digits(before[feature["id"]])}
         return features
 
 
-def _alternatives(token: pb.Token) -> list[dict[str, Any]]:
-    return [
-        {"token": one.text, "token_id": one.token_id, "logprob": _digits(one.logprob)}
-        for one in token.alternatives
-    ]
+def alternative(one: pb.Alternative) -> dict[str, Any]:
+    """A token and its log-probability."""
+    return {"token": one.text, "token_id": one.token_id, "logprob": digits(one.logprob)}
 
 
-def _digits(value: float) -> float:
+def digits(value: float) -> float:
     """`value` with the nine digits that identify a 32-bit number; as a double it would take 17."""
     return float(f"{value:.9g}")

@@ -88,6 +88,9 @@ class Limits:
         self.searches = Turns("searches for features", _SEARCHES, settings.client_searches)
         self.facts = Turns("questions about features", _FACTS, _QUESTIONS)
         self.features = Turns("questions about one feature", _FEATURES, _QUESTIONS)
+        # Inference has its own turns for these.
+        most = settings.client_explanations
+        self.explanations = Turns("explanations", _ADDRESSES * most, most)
 
     @contextlib.contextmanager
     def socket(self, address: str) -> Iterator[Client]:
@@ -116,6 +119,12 @@ class Limits:
         finally:
             self._recordings.release()
 
+    def check_prompt(self, prompt: str) -> None:
+        """Refusal of a prompt that is too long."""
+        if len(prompt) > self._settings.max_prompt:
+            message = f"prompt may have {self._settings.max_prompt} characters, not {len(prompt)}"
+            raise Refusal("prompt_too_long", message, "prompt")
+
     def generation(self, client: Client | str | None, prompt: str, branches: int = 1) -> Permit:
         """A permit for one more generation, each of whose branches counts as one.
 
@@ -123,9 +132,7 @@ class Limits:
         """
         if isinstance(client, Client):
             client.check_may_generate()
-        if len(prompt) > self._settings.max_prompt:
-            message = f"prompt may have {self._settings.max_prompt} characters, not {len(prompt)}"
-            raise Refusal("prompt_too_long", message, "prompt")
+        self.check_prompt(prompt)
         address = client.address if isinstance(client, Client) else client or ""
         limit = self._settings.client_generations
         if branches > limit:

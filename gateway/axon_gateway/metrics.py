@@ -61,6 +61,25 @@ GENERATION = Histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900),
     registry=REGISTRY,
 )
+EXPLANATIONS = Counter(
+    "axon_explanations_total",
+    "Explanations that have ended, by outcome (done, cancelled, or the code of the error)",
+    ["outcome"],
+    registry=REGISTRY,
+)
+EXPLAINING = Gauge("axon_explanations_in_progress", "Explanations under way", registry=REGISTRY)
+EXPLANATION = Histogram(
+    "axon_explanation_seconds",
+    "From the question why a token came to the end of its answer",
+    buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    registry=REGISTRY,
+)
+REMOVALS = Counter(
+    "axon_removals_total",
+    "Removals measured, by what asked for them (question, generation)",
+    ["of"],
+    registry=REGISTRY,
+)
 EVENT_TO_SOCKET = Histogram(
     "axon_event_to_socket_seconds",
     "From a room's new frame until all sockets that keep up have been given it",

@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Callable
+import pathlib
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 from axon import terminal
 from axon.client import Client
+from axon.graph_export import of_explanation
 from axon.types import Effect, Explanation, Path, Removal
 
 #: Effects shown.
 _SHOWN = 20
+#: Causes of a graph that are followed to the next source.
+_FOLLOWED = 8
 
 
 def add_command(
@@ -47,6 +51,13 @@ def add_command(
         type=_removal,
         help="also print what this removal does to features of the next source",
     )
+    parser.add_argument(
+        "--graph",
+        metavar="FILE",
+        type=pathlib.Path,
+        help="save the causes, and what the strongest of them do further on, in the graph format "
+        "of circuit-tracer",
+    )
     parser.add_argument("--show", type=int, default=_SHOWN, metavar="N", help="effects to print")
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds for all of it")
     parser.set_defaults(run=run)
@@ -72,10 +83,30 @@ def ask(client: Client, arguments: argparse.Namespace) -> None:
         path=arguments.path,
         timeout=arguments.timeout,
     )
+    if arguments.graph is not None:
+        made = of_explanation(found, _further(client, arguments, found))
+        arguments.graph.write_text(json.dumps(made, ensure_ascii=False, indent=1))
     if arguments.json:
         print(json.dumps(asdict(found), ensure_ascii=False))
     else:
         _print(found, arguments.show)
+
+
+def _further(client: Client, arguments: argparse.Namespace, found: Explanation) -> Iterator[Path]:
+    """What the strongest causes, each at one position, do to features of the next source."""
+    causes = [one for one in found.effects if one.logprob < 0 and one.position is not None]
+    for cause in causes[:_FOLLOWED]:
+        more = client.explain(
+            arguments.prompt,
+            target=found.target.token_id,
+            rival=found.rival.token_id,
+            # The path is asked for alone: one removal is the least that can be tried beside it.
+            limit=1,
+            path=Removal(cause.source, cause.feature, cause.position),
+            timeout=arguments.timeout,
+        )
+        if more.path is not None:
+            yield more.path
 
 
 def _print(found: Explanation, shown: int) -> None:

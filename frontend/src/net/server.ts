@@ -18,8 +18,11 @@ export function showAccess(token: string | null): void {
 }
 
 /** Fetches a path of this server. The token is in a header, since addresses are logged. */
-export function call(path: string): Promise<Response> {
+export function call(path: string, request: RequestInit = {}): Promise<Response> {
   // A header holds no other characters; no access token has them.
   const bearer = `Bearer ${(access ?? "").replace(/[^\x21-\x7e]/gu, "?")}`;
-  return fetch(at(path), access === null ? {} : { headers: { authorization: bearer } });
+  return fetch(
+    at(path),
+    access === null ? request : { ...request, headers: { authorization: bearer } },
+  );
 }

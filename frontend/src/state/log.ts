@@ -2,6 +2,7 @@
 import type {
   Alternative,
   Branch,
+  Causes,
   Edit,
   PromptToken,
   StartedFrame,
@@ -149,6 +150,8 @@ export class Log {
   private readonly edits: { from: number; edits: readonly Edit[] }[];
   /** By token index. */
   private readonly changed = new Map<number, EditedFeature[]>();
+  /** By position. */
+  private readonly causes = new Map<number, Causes | null>();
 
   /**
    * `features` are those that the numbers in the columns mean; `plan` is the branch as the run began
@@ -161,9 +164,26 @@ export class Log {
     this.edits = [{ from: 0, edits: plan?.edits ?? [] }];
   }
 
+  /** Takes in what speaks for the token at a position; null: it could not be measured. */
+  explain(position: number, causes: Causes | null): void {
+    this.causes.set(position, causes);
+  }
+
+  /** What speaks for the token at a position; undefined if nobody asked, null if it was missed. */
+  causesAt(position: number): Causes | null | undefined {
+    return this.causes.get(position);
+  }
+
   /** From a position on, these edits are in force and no others. */
   edit(from: number, edits: readonly Edit[]): void {
     this.edits.push({ from, edits });
+  }
+
+  /** The lists of edits that were in force before a position, and from where on each was. */
+  periods(position: number): { from: number; edits: readonly Edit[] }[] {
+    const begun = this.edits.filter(({ from }, i) => i === 0 || from < position);
+    // Of those that begin at one position, the last is in force.
+    return begun.filter(({ from }, i) => begun[i + 1]?.from !== from);
   }
 
   /** The edits in force at a position. */

@@ -38,6 +38,8 @@ class Kept {
 export const keptPrompt = new Kept("axon.prompt");
 /** The pace chosen, in tokens a second; none for the page's own. */
 export const keptPace = new Kept("axon.pace");
+/** "on" if a run is to tell the causes of its words. */
+export const keptCauses = new Kept("axon.causes");
 /** "off" if an edited text is not to be written beside the same text without edits. */
 export const keptTwin = new Kept("axon.twin");
 /** The access token that was last given, by `?access=` or in its field. */

@@ -141,6 +141,9 @@ export class Stream {
       case "edited":
         this.branch(frame.branch).edit(frame.position, frame.edits);
         break;
+      case "effects":
+        this.branch(frame.branch).explain(frame.position, frame.missed ? null : frame);
+        break;
       case "branch_ended": {
         const { reason, generated_tokens: generated } = frame;
         this.branch(frame.branch).ended = { reason, generated };

@@ -92,7 +92,8 @@ function recordingOf(room: RoomFrame | null): string {
   return `api/rooms/${room?.room ?? ""}/recording.jsonl`;
 }
 
-function save(content: Blob, name: string): void {
+/** Lets the browser save this as a file. */
+export function save(content: Blob, name: string): void {
   const url = URL.createObjectURL(content);
   const link = h("a", { href: url, download: name });
   document.body.append(link);

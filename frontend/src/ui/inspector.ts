@@ -16,6 +16,7 @@ import {
   showFacts,
 } from "./feature-facts";
 import { Dial } from "./dial";
+import { lineageOf } from "./lineage";
 import type { AskForLabelled } from "./look-up";
 import { dotOf, FeatureList, type Row } from "./features";
 import { nextFiring, Strip } from "./strip";
@@ -161,7 +162,9 @@ export class Inspector {
       index,
     );
     this.effects.replaceChildren(
-      ...(info ? [...effectsOf(info), ...alikeOf(store, feature, info)] : []),
+      ...(info
+        ? [...effectsOf(info), ...lineageOf(store, feature, info), ...alikeOf(store, feature, info)]
+        : []),
     );
     const note = noteOf(knowledge);
     this.note.hidden = note === "";

@@ -2,8 +2,9 @@
 import { type KnobName, type KnobRange, KNOBS, type ModelInfo } from "../wire/model";
 import type { GenerateRequest } from "../wire/types";
 import { KNOB_TEXTS, PACE, PACES, type Preset, PRESETS, STYLE_KNOBS, SAY } from "../words/en";
+import { WHY } from "../words/why";
 import { byId, h, setText } from "./dom";
-import { keptPace, type KnobValues, loadKnobs, saveKnobs } from "../state/settings";
+import { keptCauses, keptPace, type KnobValues, loadKnobs, saveKnobs } from "../state/settings";
 
 interface Field {
   input: HTMLInputElement;
@@ -18,7 +19,9 @@ export class Knobs {
   private readonly fields = new Map<KnobName, Field>();
   private readonly presets = new Map<Preset, HTMLButtonElement>();
   private readonly pace = h("select", { id: "pace", title: PACE.help });
+  private readonly causes = h("input", { id: "causes", type: "checkbox", title: WHY.everyHelp });
   private paced = false;
+  private explains = false;
 
   constructor() {
     const remembered = loadKnobs();
@@ -31,7 +34,7 @@ export class Knobs {
       container.append(wrap(name, field));
     }
     container.prepend(this.makePresets());
-    container.append(this.makePace());
+    container.append(this.makePace(), this.makeCauses());
     const defaults = h("button", { type: "button", class: "small" }, SAY.defaults);
     defaults.addEventListener("click", () => this.toDefaults());
     container.append(defaults);
@@ -41,6 +44,8 @@ export class Knobs {
   /** Takes the model's ranges and defaults; a value that was not the last model's default stays. */
   adopt(model: ModelInfo): void {
     this.paced = model.paced;
+    this.explains = model.maxRemovals > 0;
+    this.causes.disabled = !this.explains;
     for (const [name, field] of this.fields) {
       const before = field.known?.default ?? "";
       field.known = model.params[name] ?? null;
@@ -67,7 +72,8 @@ export class Knobs {
       return [[name, name === "seed" || text === "" ? text : Number(text)]];
     });
     const pace = this.paced ? { pace: Number(this.pace.value) } : {};
-    return { ...Object.fromEntries(entries), ...pace };
+    const causes = this.explains && this.causes.checked ? { explain: {} } : {};
+    return { ...Object.fromEntries(entries), ...pace, ...causes };
   }
 
   /** The first field whose text is not a number: JSON cannot carry it, so the page reports it. */
@@ -129,6 +135,15 @@ export class Knobs {
     return h("div", { class: "knob pace", title: PACE.help }, label, this.pace);
   }
 
+  private makeCauses(): HTMLElement {
+    this.causes.checked = keptCauses.load() === "on";
+    this.causes.addEventListener("change", () =>
+      keptCauses.save(this.causes.checked ? "on" : null),
+    );
+    const label = h("label", { for: "causes", title: WHY.everyHelp }, WHY.every);
+    return h("div", { class: "knob causes-knob" }, label, this.causes);
+  }
+
   private take(preset: Preset): void {
     for (const name of STYLE_KNOBS) {
       const field = this.fields.get(name);
@@ -153,6 +168,8 @@ export class Knobs {
     for (const { input, known } of this.fields.values()) input.value = known?.default ?? "";
     this.pace.value = PACE.usual;
     keptPace.save(null);
+    this.causes.checked = false;
+    keptCauses.save(null);
     this.clearProblems();
     this.remember();
     this.describe();

@@ -56,6 +56,8 @@ export interface ModelInfo {
   maxAlternatives: number;
   /** Whether a request may name its pace. */
   paced: boolean;
+  /** The most removals that an explanation may try, 0 for none. */
+  maxRemovals: number;
 }
 
 /** A token, and what one unit of the feature's activation adds to its logit. */
@@ -72,6 +74,20 @@ const featureFacts = objectOf(factFields);
 /** What is known of a feature without a look at its weights. */
 export type FeatureFacts = ReturnType<typeof featureFacts>;
 
+const kin = objectOf({
+  source: asString,
+  index: asNumber,
+  label: or(asString, null),
+  cosine: asNumber,
+  /** Whether this one is also the most like that one, in its own source. */
+  mutual: asBoolean,
+});
+export type Kin = ReturnType<typeof kin>;
+
+/** The tokens of a piece of text, and a feature's activation at each. */
+const example = objectOf({ tokens: listOf(asString), activations: listOf(asNumber) });
+export type FeatureExample = ReturnType<typeof example>;
+
 const featureInfo = objectOf({
   ...factFields,
   explainer: or(asString, null),
@@ -83,6 +99,10 @@ const featureInfo = objectOf({
   suppressed: or(listOf(effect), null),
   /** Others of the same SAE with a similar decoder vector; `cosine` is 1 at most. */
   neighbors: or(listOf(objectOf({ index: asNumber, cosine: asNumber })), null),
+  /** Of each other source, the feature that is most like this one; null as above. */
+  kin: or(listOf(kin), null),
+  /** Texts that activate it most, the strongest first; none where they are not known. */
+  examples: or(listOf(example), null),
   weights_error: or(asString, null),
 });
 export type FeatureInfo = ReturnType<typeof featureInfo>;
@@ -99,6 +119,7 @@ export function parseModel(value: unknown): ModelInfo {
     maxPromptCharacters: or(asNumber, null)(limits.max_prompt_characters, "limits"),
     maxAlternatives: Number(params.alternatives?.max ?? 0),
     paced: params.pace !== undefined,
+    maxRemovals: or(asNumber, 0)(limits.removals, "limits.removals"),
   };
 }
 

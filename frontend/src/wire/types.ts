@@ -46,9 +46,45 @@ const feature: Check<WireFeature> = (value, what) => {
   return found;
 };
 
-const alternative = objectOf({ token: asString, token_id: asNumber, logprob: asNumber });
+export const alternative = objectOf({ token: asString, token_id: asNumber, logprob: asNumber });
 /** A next token that was likely, by the model's own probability (natural logarithm). */
 export type Alternative = ReturnType<typeof alternative>;
+
+export const effectFields = {
+  /** Null: at every position where the feature is active. */
+  position: numberOrNull,
+  source: asString,
+  feature: asNumber,
+  label: text,
+  /** The largest one if there are several positions. */
+  activation: asNumber,
+  /** Change of the token's log-probability: below 0 if the feature spoke for it. */
+  logprob: asNumber,
+  /** Change of the token's logit less the rival's. */
+  logit: asNumber,
+};
+const effect = objectOf(effectFields);
+/** What silencing one feature, at one position or at all, does to the explained token. */
+export type Effect = ReturnType<typeof effect>;
+
+export const coverage = {
+  active: asNumber,
+  tried: asNumber,
+  /** Of gradient times activation with what was measured: Pearson's correlation, and the share of
+   * the five strongest that are among the five that the gradient finds. */
+  agreement: or(objectOf({ pearson: asNumber, top_5: asNumber }), null),
+};
+const causes = objectOf({
+  /** The token that it is compared with. */
+  rival: or(alternative, null),
+  ...coverage,
+  effects: listOf(effect),
+});
+/** What speaks for a token, and against it: the strongest first. */
+export type Causes = ReturnType<typeof causes>;
+/** How many features were active, how many of them were tried, and how well the choice was made. */
+export type Coverage = Pick<Causes, keyof typeof coverage>;
+export type Agreement = NonNullable<Coverage["agreement"]>;
 
 const edit = objectOf({
   source: asString,
@@ -99,6 +135,19 @@ const promptToken = objectOf({
 export type PromptToken = ReturnType<typeof promptToken>;
 /** What a token's frame tells beside its features; older recordings have none of it. */
 export type TokenDetails = Pick<PromptToken, keyof typeof details>;
+
+const explained = objectOf({
+  type: oneOf("effects"),
+  seq: asNumber,
+  branch: asNumber,
+  position: asNumber,
+});
+type Effects = ReturnType<typeof explained> & ({ missed: true } | (Causes & { missed?: never }));
+const effects: Check<Effects> = (value, what) => {
+  const place = explained(value, what);
+  if (asObject(value, what).missed === true) return { ...place, missed: true };
+  return { ...place, ...causes(value, what) };
+};
 
 export const FRAMES = {
   room: objectOf({
@@ -169,6 +218,8 @@ export const FRAMES = {
     /** All of them. */
     edits: listOf(edit),
   }),
+  /** What speaks for a generated token; `missed` if there was no room to measure it. */
+  effects,
   /** One of several branches ended; the others go on. */
   branch_ended: objectOf({
     type: oneOf("branch_ended"),
@@ -227,6 +278,7 @@ export type RoomFrame = FrameOf<"room">;
 export type Role = RoomFrame["role"];
 export type StartedFrame = FrameOf<"started">;
 export type TokenFrame = FrameOf<"token">;
+export type EffectsFrame = FrameOf<"effects">;
 export type FinishedFrame = FrameOf<"finished">;
 export type ErrorFrame = FrameOf<"error">;
 export type ViewFrame = FrameOf<"view">;
@@ -276,6 +328,8 @@ export interface GenerateRequest {
   pace?: number;
   /** How many likeliest next tokens each token is to carry. */
   alternatives?: number;
+  /** The causes of each token are to follow it. */
+  explain?: { limit?: number };
   /** Of the only branch; not beside `branches`. */
   edits?: readonly Edit[];
   branches?: readonly { name: string; edits?: readonly Edit[] }[];

@@ -24,6 +24,7 @@ export const MEANINGS = {
   suppresses: "Tokens that the feature makes less likely to come next, by its weights alone.",
   alike:
     "Features of the same source whose decoder vectors point nearly the same way: 1 is the same direction.",
+  kin: "Of each other source, the feature with the most similar decoder vector. ⇄: mutual.",
   alternatives: "The likeliest tokens here, by the model's own probabilities.",
   edited: "An edit has changed this feature's activation here: from what it was to what it became.",
   together:
@@ -211,6 +212,7 @@ export const ADVICE: Readonly<Record<string, string>> = {
   no_access: "An access token is needed here. Enter it on the left.",
   not_editable: "The features of this source cannot be edited. Choose another source.",
   not_found: "This page and the server do not fit together. Reload the page.",
+  not_possible: "The model's server cannot do this.",
   not_presenter:
     "Only the presenter can generate in this room. Open your own room from the start page.",
   not_ready: "The model is not ready yet. Try again in a moment.",
@@ -220,8 +222,7 @@ export const ADVICE: Readonly<Record<string, string>> = {
   rooms_unavailable:
     "Part of the server is not available. The room waits for it and goes on by itself.",
   too_fast: "You are sending requests too fast.",
-  too_many_generations:
-    "You already run as many generations as one person may. Wait for one to end.",
+  too_many_generations: "You run as many generations as one person may. Wait for one to end.",
   too_many_recordings: "Many recordings are being downloaded. Try again in a moment.",
   too_many_questions: "Many people ask about features just now. Try again in a moment.",
   too_many_rooms: "All rooms of this server are in use. Try again in a moment.",

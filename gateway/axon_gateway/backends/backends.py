@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Sequence
 
 from axon.types import Model, Source
-from axon.v1 import inference_pb2 as pb
 
 from axon_gateway.backends.upstream import PLAIN, Access, Upstream
 from axon_gateway.errors import Refusal
@@ -43,14 +42,14 @@ class Backends:
         """Stops watching: `ready` stays as it is, and nothing is called again."""
         await cancel(self._watching)
 
-    def choose(self, model: str | None, request: pb.GenerateRequest) -> Upstream:
+    def choose(self, model: str | None, sources: Sequence[str] = ()) -> Upstream:
         """The service that runs a request: one with `model`, healthy if possible, and the fewest
         streams.
 
-        Without `model`, it is the model of the first source asked for, or else the default: that
-        of the first service that has answered. Refusal if no service has the model.
+        Without `model`, it is the model of the first of `sources`, or else the default: that of
+        the first service that has answered. Refusal if no service has the model.
         """
-        name = model or self._model_of(request.features.sources) or self._default()
+        name = model or self._model_of(sources) or self._default()
         if name is None:
             # No service has described itself yet. One that is connected is about to; the refusal
             # of one that is not says so.
@@ -71,7 +70,7 @@ class Backends:
 
     async def model(self, name: str | None) -> Model:
         """A model with its present load, the default one without a name. Raises Refusal."""
-        return await self.choose(name, pb.GenerateRequest()).model()
+        return await self.choose(name).model()
 
     def models(self) -> dict[str, bool]:
         """The models that services last described, and whether each is ready."""

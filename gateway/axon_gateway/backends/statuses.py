@@ -17,7 +17,14 @@ _TLS_FAILURES = {
 #: Parts of gRPC's messages for a broken connection that comes under another status.
 _BROKEN_STREAM = ("RST_STREAM", "Stream removed")
 
-_JSON_NAMES = {path: name for name, path in FIELDS.items()}
+_JSON_NAMES = {
+    **{path: name for name, path in FIELDS.items()},
+    # Of Explain.
+    "options.sources": "sources",
+    "options.limit": "limit",
+    "target.text": "target",
+    "rival.text": "rival",
+}
 #: Codes that the service may give as the reason of a field violation.
 _REASONS = frozenset(
     {
@@ -49,6 +56,10 @@ def translate(status: AxonError, target: str) -> Refusal:
             return Refusal("not_ready", unavailable(status, target))
         case "UNAVAILABLE":
             return Refusal("not_ready", unavailable(status, target), retry_after=status.retry_after)
+        case "UNIMPLEMENTED" | "FAILED_PRECONDITION":
+            return Refusal(
+                "not_possible", f"inference at {target} cannot do this: {status.message}"
+            )
         case "INTERNAL" | "UNKNOWN" | "RESOURCE_EXHAUSTED":
             message = f"inference at {target} could not generate this: {status.message}"
             return Refusal("generation_failed", message)

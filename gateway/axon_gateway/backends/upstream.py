@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
@@ -36,7 +37,7 @@ _SERVICE_CONFIG = {
     "healthCheckConfig": {"serviceName": SERVICE},
     "methodConfig": [
         {
-            "name": [{"service": SERVICE, "method": "Generate"}],
+            "name": [{"service": SERVICE, "method": one} for one in ("Generate", "Explain")],
             "retryPolicy": {
                 "maxAttempts": 3,
                 "initialBackoff": "0.05s",
@@ -87,6 +88,9 @@ class Access:
 
 #: Neither TLS nor token.
 PLAIN = Access()
+
+
+_Response = TypeVar("_Response", pb.GenerateResponse, pb.ExplainResponse)
 
 
 class Upstream:
@@ -211,18 +215,37 @@ class Upstream:
         # Each branch takes a slot.
         slots = max(1, len(request.branches))
         self.streams += slots
-        begun = finished = False
         try:
-            async for response in call:
-                begun = True
-                finished = response.HasField("finished")
+            async for response in self._read(call, "finished"):
                 yield response
-        except grpc.aio.AioRpcError as error:
-            raise await self._explained(self._refusal(error, begun)) from None
         finally:
             streams.dec()
             self.streams -= slots
             call.cancel()
+
+    async def explain(self, request: pb.ExplainRequest) -> AsyncGenerator[pb.ExplainResponse, None]:
+        """The stream of one explanation, which ends with `summary` or with Refusal; as above."""
+        call = self._stub.Explain(
+            request, timeout=self._generation_timeout or None, metadata=self._metadata()
+        )
+        try:
+            async for response in self._read(call, "summary"):
+                yield response
+        finally:
+            call.cancel()
+
+    async def _read(
+        self, call: grpc.aio.UnaryStreamCall[Any, _Response], last: str
+    ) -> AsyncGenerator[_Response, None]:
+        """What a call answers. Refusal if it fails, or ends without an event of the kind `last`."""
+        begun = finished = False
+        try:
+            async for response in call:
+                begun = True
+                finished = response.WhichOneof("event") == last
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise await self._explained(self._refusal(error, begun)) from None
         if not finished:
             raise _lost(self._who(await call.initial_metadata()), "the stream ended early")
 

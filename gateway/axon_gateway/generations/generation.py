@@ -9,11 +9,12 @@ from collections.abc import Iterable
 
 from axon.v1 import inference_pb2 as pb
 
-from axon_gateway import frames
+from axon_gateway import frames, metrics
 from axon_gateway.account import Account
 from axon_gateway.backends.upstream import Upstream
 from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.frames import Emit, Frame, TokenFrames
+from axon_gateway.generations.effects import EffectFrames
 from axon_gateway.generations.label_feed import LabelFeed
 from axon_gateway.generations.running import Running
 from axon_gateway.generations.strengths import in_sae_units
@@ -53,6 +54,7 @@ class Generation:
         self._feed = LabelFeed(labels, emit)
         self._labels = labels
         self._tokens = TokenFrames((), {}, labels.known, labels.maximum)
+        self._effects = EffectFrames((), labels.known)
         #: By branch, as long as it is not complete.
         self._prompts: dict[int, list[pb.Token]] = {}
         self._prompt_tokens = 0
@@ -175,6 +177,8 @@ class Generation:
             case "branch_ended":
                 await self._flush_prompt(response.branch_ended.branch)
                 await self._put(frames.branch_ended(response.branch_ended))
+            case "token_effects":
+                await self._on_effects(response.token_effects)
             case "finished":
                 for branch in tuple(self._prompts):
                     await self._flush_prompt(branch)
@@ -198,6 +202,7 @@ class Generation:
         self._tokens = TokenFrames(
             sources, layers, self._labels.known, self._labels.maximum, branches
         )
+        self._effects = EffectFrames(sources, self._labels.known)
         await self._put(frames.started(started, self._command.request.prompt))
 
     async def _on_tokens(self, tokens: Iterable[pb.Token]) -> None:
@@ -212,6 +217,13 @@ class Generation:
                 self._account.tokens("generated", 1)
                 frame = self._tokens.token(token)
                 await self._put_tokens(frame, [frame])
+
+    async def _on_effects(self, effects: pb.TokenEffects) -> None:
+        """Sends the causes of a token, and asks for their labels in the same order as a token's."""
+        metrics.REMOVALS.labels("generation").inc(effects.summary.tried)
+        frame = self._effects.of_token(effects)
+        self._feed.want(self._effects.features(effects.summary.effects))
+        await self._put(frame)
 
     async def _flush_prompt(self, branch: int) -> None:
         """Sends a branch's prompt, which belongs in one frame however many messages it came in."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from axon.v1 import inference_pb2 as pb
-
 from axon_gateway.backends.backends import Backends
 from axon_gateway.backends.upstream import Upstream
 from axon_gateway.errors import Refusal
@@ -54,7 +52,7 @@ class Maps:
     async def of(self, model: str | None) -> State:
         """What there is of a model's map, its districts named by the labels known now. Raises
         Refusal for a model that no service has."""
-        backend = self._backends.choose(model, pb.GenerateRequest())
+        backend = self._backends.choose(model)
         if backend not in self._states:
             self.look(backend)
         state = self._states[backend]

@@ -17,12 +17,16 @@ from axon_gateway.requests.commands import (
     edit,
     enter,
     parse,
+    question,
 )
 from axon_gateway.requests.edits import InMaxima
+from axon_gateway.requests.explain import CancelExplain, Explain
 
 __all__ = [
+    "CancelExplain",
     "Edit",
     "Enter",
+    "Explain",
     "Generate",
     "InMaxima",
     "Open",
@@ -33,4 +37,5 @@ __all__ = [
     "edit",
     "enter",
     "parse",
+    "question",
 ]

@@ -11,10 +11,18 @@ from axon.v1 import inference_pb2 as pb
 
 from axon_gateway.errors import Refusal
 from axon_gateway.requests.edits import InMaxima, read_branches, read_edits
+from axon_gateway.requests.explain import (
+    CancelExplain,
+    Explain,
+    explain,
+    explain_on_socket,
+    explain_options,
+)
 from axon_gateway.requests.fields import (
     MAX_NAME,
     UINT32,
     boolean,
+    check_names,
     decode,
     integer,
     nonzero,
@@ -102,7 +110,7 @@ class Enter:
     token: str
 
 
-Command = Generate | Edit | Stop | Open | Share | View | Ping
+Command = Generate | Edit | Stop | Explain | CancelExplain | Open | Share | View | Ping
 
 
 def parse(data: bytes | str, max_bytes: int) -> Command:
@@ -119,6 +127,8 @@ def parse(data: bytes | str, max_bytes: int) -> Command:
             return edit(fields)
         case "stop":
             return Stop()
+        case "explain":
+            return explain_on_socket(fields)
         case "open":
             return Open(boolean("open", fields.get("open")))
         case "share":
@@ -127,7 +137,7 @@ def parse(data: bytes | str, max_bytes: int) -> Command:
             return _view(fields)
         case "ping":
             return Ping()
-    known = "generate, edit, stop, open, share, view or ping"
+    known = "generate, edit, stop, explain, open, share, view or ping"
     raise Refusal("unknown_type", f"type must be {known}, not {kind[:40]!a}", "type")
 
 
@@ -143,10 +153,11 @@ def enter(data: bytes | str, max_bytes: int) -> Enter:
 def _generate(fields: dict[str, object], typed: bool) -> Generate:
     model = fields.pop("model", None)
     prompt = fields.pop("prompt", "")
-    _check_names(fields, (*_KNOBS, "branches", "edits"), "model, ")
+    check_names(fields, (*_KNOBS, "branches", "edits", "explain"), "model")
     if prompt == "":
         raise Refusal("empty_prompt", "prompt must not be empty", "prompt")
     branches, edits = fields.pop("branches", None), fields.pop("edits", None)
+    causes = fields.pop("explain", None)
     if branches is not None and edits is not None:
         message = "edits go into the branches, or, without branches, into the only one"
         raise Refusal("out_of_range", message, "edits")
@@ -159,6 +170,8 @@ def _generate(fields: dict[str, object], typed: bool) -> Generate:
         found = [] if edits is None else [read_edits("edits", edits)]
         knobs["edits"] = found[0].edits if found else None
     request = generate_request(string("prompt", prompt), knobs)
+    if causes is not None:
+        request.explain.CopyFrom(explain_options("explain", causes))
     in_maxima = (
         one
         for own, branch in zip(found, request.branches, strict=True)
@@ -168,9 +181,14 @@ def _generate(fields: dict[str, object], typed: bool) -> Generate:
     return Generate(request, name, typed, tuple(in_maxima), edits is not None)
 
 
+def question(data: bytes | str, max_bytes: int) -> Explain:
+    """The body of `/api/explain`. Raises Refusal."""
+    return explain(decode(data, max_bytes))
+
+
 def edit(fields: dict[str, object]) -> Edit:
     """The edit in a decoded object without its `type`. Raises Refusal."""
-    _check_names(fields, ("branch", "edits"))
+    check_names(fields, ("branch", "edits"))
     if (edits := fields.get("edits")) is None:
         raise wrong_type("edits", "a list of edits, empty to end all", None)
     found = read_edits("edits", edits)
@@ -178,14 +196,6 @@ def edit(fields: dict[str, object]) -> Edit:
     index = 0 if branch is None else integer(UINT32)("branch", branch)
     request = edit_request("", index, found.edits)
     return Edit(request, tuple(found.among(request.edits)), json.dumps(fields))
-
-
-def _check_names(fields: dict[str, object], known: tuple[str, ...], also: str = "") -> None:
-    for name in fields:
-        if name not in known:
-            shown = ascii(name[:40])[1:-1]
-            there = f"{also}{', '.join(known)}"
-            raise Refusal("unknown_field", f"there is no field {shown}; there are: {there}", shown)
 
 
 def _view(fields: dict[str, object]) -> View:

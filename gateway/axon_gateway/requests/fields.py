@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from axon_gateway.errors import Refusal
 
@@ -57,6 +57,17 @@ def wrong_type(name: str, wanted: str, value: object) -> Refusal:
     kinds = {bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
     found = kinds.get(type(value), "null" if value is None else "a number")
     return Refusal("wrong_type", f"{name} must be {wanted}, not {found}", name)
+
+
+def check_names(
+    fields: Mapping[str, object], known: Sequence[str], also: str = "", path: str = ""
+) -> None:
+    """Refusal of the first field that is not `known`; those in `also` are named with them."""
+    for name in fields:
+        if name not in known:
+            shown = path + ascii(name[:40])[1:-1]
+            there = ", ".join([also, *known] if also else known)
+            raise Refusal("unknown_field", f"there is no field {shown}; there are: {there}", shown)
 
 
 def string(name: str, value: object) -> str:

@@ -35,9 +35,10 @@ async def lines(room: str, log: Sequence[bytes], labels: Labels) -> AsyncIterato
     yield _line({"type": "recording", "seq": 0, "version": VERSION, "room": room})
     count = 0
     async for frame in _frames(log):
+        for named in _named(frame):
+            if (label := found.get(_key(named))) is not None:
+                named.setdefault("label", label)
         for feature in _features(frame):
-            if (label := found.get(_key(feature))) is not None:
-                feature.setdefault("label", label)
             if (maximum := maxima.pop(_key(feature), None)) is not None:
                 feature.setdefault("max", maximum)
         yield _line(frame)
@@ -63,8 +64,15 @@ def _features(frame: Frame) -> Iterable[_Feature]:
         yield from token.get("features", ())
 
 
-def _key(feature: _Feature) -> tuple[str, int]:
-    return feature["source"], feature["id"]
+def _named(frame: Frame) -> Iterable[_Feature]:
+    """All that has a label: a token's features, and the causes of one."""
+    yield from _features(frame)
+    yield from frame.get("effects", ())
+
+
+def _key(named: _Feature) -> tuple[str, int]:
+    index = named["id"] if "id" in named else named["feature"]
+    return named["source"], index
 
 
 def _sent_later(log: Iterable[bytes], what: str) -> dict[tuple[str, int], Any]:
@@ -84,9 +92,10 @@ async def _unlabelled(
     """The features, by source, for which no label has come."""
     unlabelled: dict[str, set[int]] = {}
     async for frame in _frames(log):
-        for feature in _features(frame):
-            if "label" not in feature and _key(feature) not in known:
-                unlabelled.setdefault(feature["source"], set()).add(feature["id"])
+        for named in _named(frame):
+            source, index = _key(named)
+            if "label" not in named and (source, index) not in known:
+                unlabelled.setdefault(source, set()).add(index)
     return unlabelled
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Errors that wait for one viewer; a client that provokes more without reading loses the oldest.
 _MAX_NOTICES = 32
+#: Frames of answers that wait for one viewer; who makes them waits then.
+_MAX_ANSWERS = 64
 
 
 class Viewer:
@@ -41,6 +43,8 @@ class Viewer:
         #: Shown once, to the one who opened the room.
         self._token = token
         self._notices: deque[Frame] = deque(maxlen=_MAX_NOTICES)
+        self._answers: deque[Frame] = deque()
+        self._answers_read = asyncio.Event()
         #: The last announcement, room state and view that were sent.
         self._announcement = -1
         self._state: tuple[object, ...] | None = None
@@ -54,6 +58,14 @@ class Viewer:
     def send(self, frame: Frame) -> None:
         """Puts a frame that is no part of the log into this viewer's stream alone."""
         self._notices.append(frame)
+        self.wake()
+
+    async def answer(self, frame: Frame) -> None:
+        """Like `send`, but none is lost: waits while this viewer has many to read."""
+        while len(self._answers) >= _MAX_ANSWERS:
+            self._answers_read.clear()
+            await self._answers_read.wait()
+        self._answers.append(frame)
         self.wake()
 
     def wake(self) -> None:
@@ -102,8 +114,10 @@ class Viewer:
             self._view = view
             frame = frames.view(view.pose, view.feature, view.token)
             messages.append(frames.encode(frame, self.cursor))
-        while self._notices:
-            messages.append(frames.encode(self._notices.popleft(), self.cursor))
+        for waiting in (self._notices, self._answers):
+            while waiting:
+                messages.append(frames.encode(waiting.popleft(), self.cursor))
+        self._answers_read.set()
         return messages
 
     def _room_frame(self) -> Frame:

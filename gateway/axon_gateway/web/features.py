@@ -13,7 +13,7 @@ from axon.types import Source, TokenEffect
 from axon_gateway.backends.upstream import Upstream
 from axon_gateway.clients import client_of
 from axon_gateway.errors import Refusal
-from axon_gateway.web.state import GATEWAY
+from axon_gateway.web.state import GATEWAY, Gateway
 
 _INDEX = re.compile(r"[0-9]{1,10}", re.ASCII)
 #: Features that one question may be about.
@@ -36,7 +36,7 @@ async def feature(request: web.Request) -> web.Response:
     address = client_of(request, gateway.settings)
     async with gateway.limits.features.turn(address):
         weights, record = await asyncio.gather(
-            _weights(backend, source, index), gateway.labels.feature(source.id, index)
+            _weights(gateway, backend, source, index), gateway.labels.feature(source.id, index)
         )
     url = f"{source.neuronpedia_url}/{index}" if source.neuronpedia_url else None
     return web.json_response(
@@ -98,18 +98,35 @@ async def search(request: web.Request) -> web.Response:
     )
 
 
-async def _weights(backend: Upstream, source: Source, index: int) -> dict[str, Any]:
-    """The tokens a feature promotes and suppresses, and its neighbours. If inference cannot tell,
-    they are null and `weights_error` says why, since the rest is useful without them."""
+async def _weights(
+    gateway: Gateway, backend: Upstream, source: Source, index: int
+) -> dict[str, Any]:
+    """What inference says of a feature: the tokens it promotes and suppresses, its neighbours, its
+    kin in other sources, and texts that activate it. If it cannot tell, they are null and
+    `weights_error` says why, since the rest is useful without them."""
     try:
         found = await backend.feature(source.id, index)
     except Refusal as refusal:
-        nothing = dict.fromkeys(("promoted", "suppressed", "neighbors"))
+        nothing = dict.fromkeys(("promoted", "suppressed", "neighbors", "kin", "examples"))
         return {**nothing, "weights_error": refusal.message}
+    await gateway.labels.hold(kin.source for kin in found.kin)
     return {
         "promoted": [_effect(effect) for effect in found.promoted],
         "suppressed": [_effect(effect) for effect in found.suppressed],
         "neighbors": [{"index": n.index, "cosine": n.cosine} for n in found.neighbors],
+        "kin": [
+            {
+                "source": kin.source,
+                "index": kin.feature,
+                "label": gateway.labels.known(kin.source, kin.feature),
+                "cosine": kin.cosine,
+                "mutual": kin.mutual,
+            }
+            for kin in found.kin
+        ],
+        "examples": [
+            {"tokens": one.tokens, "activations": one.activations} for one in found.examples
+        ],
         "weights_error": None,
     }
 

@@ -16,6 +16,7 @@ from axon_gateway.limits import Pace, too_fast
 from axon_gateway.rooms.epochs import Offset
 from axon_gateway.rooms.room import Room
 from axon_gateway.rooms.viewer import Viewer
+from axon_gateway.web.questions import Questions
 from axon_gateway.web.state import GATEWAY, Gateway
 
 #: aiohttp closes the socket if a message is larger. Our own limit is lower: a message above that is
@@ -63,7 +64,7 @@ async def live(request: web.Request) -> web.WebSocketResponse:
             room, viewer = await _enter(gateway, request, client, shown)
             viewer.push = _direct(socket, transport, viewer)
             logs.in_room(room.id)
-            await _serve(gateway, socket, room, viewer)
+            await _serve(gateway, socket, room, viewer, client)
     except Refusal as refusal:
         await socket.send_frame(frames.encode(frames.error(refusal), 0), WSMsgType.TEXT)
         await socket.close(code=_close_code(refusal), message=refusal.code.encode())
@@ -143,10 +144,15 @@ def _direct(
 
 
 async def _serve(
-    gateway: Gateway, socket: web.WebSocketResponse, room: Room, viewer: Viewer
+    gateway: Gateway,
+    socket: web.WebSocketResponse,
+    room: Room,
+    viewer: Viewer,
+    client: Client,
 ) -> None:
     writer = asyncio.create_task(_write(socket, viewer))
     pace = Pace(gateway.settings.client_messages)
+    questions = Questions(gateway.explainer, viewer, client.address)
     try:
         async for message in socket:
             try:
@@ -155,13 +161,14 @@ async def _serve(
                     # Nothing is read meanwhile: what comes next stays in the sender's own buffers.
                     await asyncio.sleep(wait)
                     continue
-                _handle(gateway, room, viewer, message)
+                _handle(gateway, room, viewer, questions, message)
             except Refusal as refusal:
                 viewer.notify(refusal)
                 # Lets the writer send it, so that each of a burst of bad messages gets an answer.
                 await asyncio.sleep(0)
     finally:
         gateway.rooms.leave(room, viewer)
+        questions.close()
         writer.cancel()
         await asyncio.wait([writer])
 
@@ -174,7 +181,9 @@ async def _write(socket: web.WebSocketResponse, viewer: Viewer) -> None:
                 await socket.send_frame(message, WSMsgType.TEXT)
 
 
-def _handle(gateway: Gateway, room: Room, viewer: Viewer, message: WSMessage) -> None:
+def _handle(
+    gateway: Gateway, room: Room, viewer: Viewer, questions: Questions, message: WSMessage
+) -> None:
     if message.type is not WSMsgType.TEXT:
         raise Refusal("invalid_json", "messages must be JSON text, not binary")
     command = requests.parse(message.data, gateway.settings.max_message_bytes)
@@ -183,6 +192,10 @@ def _handle(gateway: Gateway, room: Room, viewer: Viewer, message: WSMessage) ->
             room.stop(viewer)
         case requests.Edit():
             room.edit(command, viewer)
+        case requests.Explain():
+            questions.ask(command)
+        case requests.CancelExplain():
+            questions.cancel(command.id)
         case requests.Open():
             room.set_open(viewer, command.open)
         case requests.Share():

@@ -35,6 +35,8 @@ def describe(model: Model, settings: Settings) -> dict[str, Any]:
             "max_queue": limits.max_queue,
             "branches": min(limits.max_branches, settings.client_generations),
             "edits": limits.max_edits,
+            # Of an explanation; 0: the model's server does not explain.
+            "removals": limits.max_removals,
             "max_message_bytes": settings.max_message_bytes,
             "generations": settings.client_generations,
             "messages_per_second": settings.client_messages,

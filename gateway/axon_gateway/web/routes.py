@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from axon_gateway import metrics, requests
 from axon_gateway.clients import Client, access_of, client_of
-from axon_gateway.config import Settings
 from axon_gateway.errors import Refusal
-from axon_gateway.frames import Frame, encode
 from axon_gateway.rooms import recording
 from axon_gateway.rooms.room import Room
-from axon_gateway.web import features, maps, model_info
+from axon_gateway.web import features, maps, model_info, questions
+from axon_gateway.web.answers import Lines
+from axon_gateway.web.bodies import body
 from axon_gateway.web.live import live
 from axon_gateway.web.state import GATEWAY, Gateway
 
@@ -35,6 +33,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/api/features/{model}/{source}", features.facts),
         web.get("/api/features/{model}/{source}/{index}", features.feature),
         web.post("/api/generate", generate),
+        web.post("/api/explain", questions.explain),
         web.get("/api/rooms/{room}/recording.jsonl", recorded),
         web.route("*", "/api/{rest:(?s:.*)}", unknown),
     ]
@@ -86,38 +85,22 @@ async def generate(request: web.Request) -> web.StreamResponse:
     """One generation as NDJSON, an event a line, each sent as soon as it happens."""
     gateway = request.app[GATEWAY]
     gateway.permissions.check_may_generate(access_of(request))
-    body = await _body(request, gateway.settings)
-    command = requests.parse(body, gateway.settings.max_message_bytes)
+    sent = await body(request, gateway.settings)
+    command = requests.parse(sent, gateway.settings.max_message_bytes)
     if not isinstance(command, requests.Generate):
         raise Refusal("unknown_type", "only generate is possible here", "type")
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": "application/x-ndjson",
-            "Cache-Control": "no-store",
-            # Otherwise nginx would buffer the lines.
-            "X-Accel-Buffering": "no",
-        }
-    )
-    seq = 0
-
-    async def emit(frame: Frame) -> None:
-        nonlocal seq
-        if not response.prepared:
-            await response.prepare(request)
-        seq += 1
-        await response.write(encode(frame, seq) + b"\n")
-
+    lines = Lines(request)
     # The request's token was checked above.
     client = Client(client_of(request, gateway.settings))
-    generation = gateway.start(command, emit, client)
+    generation = gateway.start(command, lines.emit, client)
     try:
         # A client that leaves cancels this handler, and with it the gRPC stream.
         await generation.run()
         await generation.settle(_LATE_LABELS)
-        await response.write_eof()
+        await lines.response.write_eof()
     finally:
         generation.close()
-    return response
+    return lines.response
 
 
 async def recorded(request: web.Request) -> web.StreamResponse:
@@ -141,21 +124,6 @@ async def _recording(request: web.Request, gateway: Gateway, room: Room) -> web.
         await response.write(line)
     await response.write_eof()
     return response
-
-
-async def _body(request: web.Request, settings: Settings) -> bytes:
-    try:
-        async with asyncio.timeout(settings.body_timeout):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        message = f"a request body may have {settings.max_message_bytes} bytes"
-        raise Refusal("message_too_big", message) from None
-    except web.RequestPayloadError as error:
-        why = str(error).partition("\n")[0]
-        raise Refusal("invalid_http", f"the body is not valid HTTP: {why}") from None
-    except TimeoutError:
-        message = f"a request body must arrive within {settings.body_timeout:g} s"
-        raise Refusal("too_slow", message, retry_after=1.0) from None
 
 
 async def unknown(request: web.Request) -> web.Response:

@@ -10,6 +10,7 @@ from aiohttp import web
 from axon_gateway.backends.backends import Backends
 from axon_gateway.clients import Permissions
 from axon_gateway.config import Settings
+from axon_gateway.generations.explainer import Explainer
 from axon_gateway.generations.running import Running
 from axon_gateway.labels.labels import Labels
 from axon_gateway.labels.search import LabelSearch
@@ -37,6 +38,8 @@ class Gateway:
     running: Running
     #: Makes a generation, which emits frames. Refusal if its client may not run it.
     start: StartGeneration
+    #: Answers why a token came.
+    explainer: Explainer
     #: Every open socket and its transport, to be closed properly when the gateway stops.
     sockets: dict[web.WebSocketResponse, asyncio.Transport] = field(default_factory=dict)
     #: Proxies that are not believed, of which the log has told.

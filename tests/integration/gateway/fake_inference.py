@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +82,10 @@ class Script:
     ends: dict[int, int] = field(default_factory=dict)
     #: Whether it is of an earlier version, which does not see branches.
     old: bool = False
+    #: Whether the summary of an explanation never comes.
+    unexplained: bool = False
+    #: Whether there was no room to explain generated tokens.
+    missed: bool = False
 
 
 @dataclass
@@ -92,6 +96,10 @@ class Seen:
     metadata: list[dict[str, Any]] = field(default_factory=list)
     features: list[pb.GetFeatureRequest] = field(default_factory=list)
     edits: list[pb.EditRequest] = field(default_factory=list)
+    explained: list[pb.ExplainRequest] = field(default_factory=list)
+    #: Explanations under way, and those that were cancelled.
+    explaining: int = 0
+    explanations_cancelled: int = 0
     running: int = 0
     most_at_once: int = 0
     cancelled: int = 0
@@ -289,7 +297,135 @@ class FakeInference(stubs.InferenceServiceServicer):
             promoted=[pb.TokenEffect(token_id=5, text=" Paris", logit=1.5)],
             suppressed=[pb.TokenEffect(token_id=6, text=" x", logit=-0.5)],
             neighbors=[pb.FeatureNeighbor(index=request.index + 1, cosine=0.25)],
+            kin=[
+                pb.Kin(source=source, feature=request.index, cosine=0.5, mutual=True)
+                for source in sources_of(self.name)
+                if source != request.source
+            ],
+            examples=[pb.FeatureExample(tokens=["The", " capital"], activations=[0.0, 2.5])],
         )
+
+    async def Explain(
+        self, request: pb.ExplainRequest, context: Any
+    ) -> AsyncIterator[pb.ExplainResponse]:
+        seen, script = self.seen, self.script
+        seen.explained.append(request)
+        seen.explaining += 1
+        try:
+            if script.refusal:
+                await _abort(context, script.refusal)
+            sources = tuple(request.options.sources) or sources_of(self.name)
+            for number, source in enumerate(request.options.sources):
+                if source not in sources_of(self.name):
+                    field = f"options.sources[{number}]"
+                    await _abort(context, _bad(field, "is not served here", "UNKNOWN_SOURCE"))
+            if request.target.text == "two tokens":
+                await _abort(context, _bad("target.text", "must be exactly one token"))
+            await self._check(context, request.edits, "edits")
+            for response in explanation(request, script, self.name, sources):
+                if response.HasField("summary"):
+                    if script.unexplained:
+                        await asyncio.Event().wait()
+                    if script.failure:
+                        await _abort(context, script.failure)
+                yield response
+        except (asyncio.CancelledError, GeneratorExit):
+            seen.explanations_cancelled += 1
+            raise
+        finally:
+            seen.explaining -= 1
+
+
+def effects_at(position: int, sources: Sequence[str]) -> list[pb.Effect]:
+    """The fake's effects on the token at a position, the strongest first: of the features of each
+    position before it, each half as strong as that of the position after it."""
+    found = [
+        pb.Effect(
+            position=before,
+            source=number,
+            feature=feature,
+            activation=activation,
+            logprob=-(2.0 ** (before - position)) * activation,
+            logit=-(2.0 ** (1 + before - position)) * activation,
+        )
+        for before in range(1, position)
+        for number in range(len(sources))
+        for feature, activation in features_at(before, number)
+    ]
+    return sorted(found, key=lambda effect: effect.logprob)
+
+
+#: A correlation that no other number here is.
+AGREEMENT = pb.Agreement(pearson=0.40625, top_5=0.6)
+
+
+def explanation(
+    request: pb.ExplainRequest, script: Script, name: str, sources: Sequence[str]
+) -> Iterable[pb.ExplainResponse]:
+    """The fake's answer why a token came."""
+    ids = list(request.token_ids) or list(range(len(script.prompt)))
+    position = request.position if request.HasField("position") else len(ids)
+    tokens = [
+        pb.Token(position=n, token_id=id_, text=(*script.prompt, *script.tokens)[n])
+        for n, id_ in enumerate(ids[:position])
+    ]
+    effects = effects_at(position, sources)
+    tried = effects[: request.options.limit or 64]
+    target = pb.Alternative(token_id=7, text=request.target.text or " Paris", logprob=-0.5)
+    rival = pb.Alternative(token_id=8, text=request.rival.text or " London", logprob=-1.5)
+    yield pb.ExplainResponse(
+        started=pb.ExplainStarted(
+            model=name,
+            sources=sources,
+            tokens=tokens,
+            position=position,
+            target=target,
+            rival=rival,
+            logit=1.0,
+            active=len(effects),
+            tried=len(tried),
+        )
+    )
+    for first in range(0, len(tried), 4):
+        group = list(reversed(tried))[first : first + 4]
+        yield pb.ExplainResponse(effects=pb.Effects(effects=group))
+    if request.HasField("path"):
+        yield pb.ExplainResponse(
+            path=pb.Path(
+                removal=request.path,
+                source=sources_of(name)[1],
+                effects=[
+                    pb.PathEffect(position=2, feature=request.path.feature + 1, before=2.5, after=1)
+                ],
+            )
+        )
+    yield pb.ExplainResponse(
+        summary=pb.ExplainSummary(
+            active=len(effects),
+            tried=len(tried),
+            agreement=AGREEMENT,
+            effects=tried,
+            elapsed_ns=12_500_000,
+        )
+    )
+
+
+def _effects_of(token: pb.Token, script: Script, request: pb.GenerateRequest) -> pb.TokenEffects:
+    """The causes of a generated token."""
+    told = pb.TokenEffects(branch=token.branch, position=token.position)
+    if script.missed:
+        return told
+    started = tuple(request.features.sources) or SOURCES
+    asked = [started.index(one) for one in request.explain.sources] or range(len(started))
+    effects = [one for one in effects_at(token.position, started) if one.source in asked]
+    tried = effects[: request.explain.limit or 64]
+    told.rival.CopyFrom(pb.Alternative(token_id=8, text=" London", logprob=-1.5))
+    told.summary.CopyFrom(
+        pb.ExplainSummary(
+            active=len(effects), tried=len(tried), agreement=AGREEMENT, effects=tried, elapsed_ns=1
+        )
+    )
+    return told
 
 
 async def _abort(context: Any, failure: Failure) -> None:
@@ -326,6 +462,9 @@ async def _play(
             some += _step(run, text, script, sources, asked)
         if some:
             yield pb.GenerateResponse(tokens=pb.Tokens(tokens=some))
+        if request.HasField("explain"):
+            for token in some:
+                yield pb.GenerateResponse(token_effects=_effects_of(token, script, request))
         for number, most in script.ends.items():
             if number not in run.ended and run.steps >= most and number < len(run.branches):
                 run.ended.add(number)
@@ -496,6 +635,7 @@ def model(name: str = MODEL) -> pb.GetModelResponse:
             max_branches=MOST_BRANCHES,
             max_edits=MOST_EDITS,
             max_alternatives=20,
+            max_removals=256,
         ),
         defaults=pb.Defaults(max_tokens=60, sampling=sampling, features=features),
         load=pb.Load(running=1, queued=0),

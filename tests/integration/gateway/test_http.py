@@ -173,6 +173,16 @@ async def test_a_feature_is_described(gateway: Running) -> None:
             "promoted": [{"token": " Paris", "token_id": 5, "logit": 1.5}],
             "suppressed": [{"token": " x", "token_id": 6, "logit": -0.5}],
             "neighbors": [{"index": 8, "cosine": 0.25}],
+            "kin": [
+                {
+                    "source": SOURCES[1],
+                    "index": 7,
+                    "label": f"label 7 of {SOURCES[1]}",
+                    "cosine": 0.5,
+                    "mutual": True,
+                }
+            ],
+            "examples": [{"tokens": ["The", " capital"], "activations": [0, 2.5]}],
             "weights_error": None,
         }
 

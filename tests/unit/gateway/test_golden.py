@@ -12,13 +12,37 @@ from typing import Any
 
 import axon_gateway
 import pytest
+from axon.graph_export import graph
 from axon.v1 import inference_pb2 as pb
 from axon_gateway import errors, frames
 from axon_gateway.backends import statuses
 from axon_gateway.errors import Refusal
+from axon_gateway.generations.effects import EffectFrames
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 _NAMED = re.compile(r'Refusal\(\s*"([a-z_]+)"')
+
+
+def _effect(feature: int, logprob: float, position: int | None) -> pb.Effect:
+    return pb.Effect(
+        position=position,
+        source=1,
+        feature=feature,
+        activation=2.5,
+        logprob=logprob,
+        logit=2 * logprob,
+    )
+
+
+TARGET = pb.Alternative(token_id=1001, text=" Paris", logprob=-0.25)
+RIVAL = pb.Alternative(token_id=1003, text=" London", logprob=-2.5)
+SUMMARY = pb.ExplainSummary(
+    active=312,
+    tried=64,
+    agreement=pb.Agreement(pearson=0.40625, top_5=0.6),
+    effects=[_effect(7, -2.25, 1), _effect(9, 0.5, None)],
+    elapsed_ns=12_500_000,
+)
 
 
 def every_frame() -> dict[str, dict[str, Any]]:
@@ -68,6 +92,7 @@ def every_frame() -> dict[str, dict[str, Any]]:
         timings=pb.Timings(queue_ns=1, prefill_ns=9_000_000, decode_ns=21_000_000),
     )
     refusal = Refusal("queue_full", "8 requests wait already", None, 2.0)
+    effects = EffectFrames(sources, _label)
     made = {
         "room": frames.room(
             "k3f9x2",
@@ -107,11 +132,60 @@ def every_frame() -> dict[str, dict[str, Any]]:
         "error_of_field": frames.error(Refusal("out_of_range", "top_p must be 0 to 1", "top_p")),
         "view": frames.view((1.0, 2.5, -3.0), f"{sources[1]}/9", 4),
         "pong": frames.pong(),
+        "effects": effects.of_token(
+            pb.TokenEffects(branch=0, position=2, rival=RIVAL, summary=SUMMARY)
+        ),
+        "effects_missed": effects.of_token(pb.TokenEffects(branch=1, position=2)),
     }
     encoded = {name: frames.encode(frame, seq) for seq, (name, frame) in enumerate(made.items())}
     two = [encoded["token"], encoded["labels"]]
     batch = frames.encode_batch(two, json.loads(two[-1])["seq"])
     return {name: _without_time(json.loads(f)) for name, f in {**encoded, "batch": batch}.items()}
+
+
+def every_answer() -> dict[str, dict[str, Any]]:
+    """One frame of each kind that answers why a token came."""
+    sources = ("axon-demo/1-res", "axon-demo/2-res")
+    effects = EffectFrames(sources, _label)
+    explained = list(effects.summary(SUMMARY))
+    refusal = Refusal("out_of_range", "target must be exactly one token", "target")
+    refusal.id = "why-1"
+    made = {
+        "explaining": effects.started(
+            pb.ExplainStarted(
+                model="axon-demo",
+                sources=sources,
+                tokens=[_token(0, "<|endoftext|>", []), _token(1, "The", [])],
+                position=2,
+                target=TARGET,
+                rival=RIVAL,
+                logit=2.25,
+                active=312,
+                tried=64,
+            )
+        ),
+        "measured": effects.measured([_effect(7, -2.25, 1)]),
+        "path": effects.path(
+            pb.Path(
+                removal=pb.Removal(source=sources[0], feature=9, position=1),
+                source=sources[1],
+                effects=[pb.PathEffect(position=1, feature=7, before=2.5, after=0.5)],
+            )
+        ),
+        "effect": explained[0],
+        "effect_everywhere": explained[1],
+        "explained": explained[-1],
+        "error_of_question": frames.error(refusal),
+    }
+    encoded = {name: frames.encode(frame, seq) for seq, (name, frame) in enumerate(made.items())}
+    return {name: _without_time(json.loads(one)) for name, one in encoded.items()}
+
+
+def every_graph() -> dict[str, Any]:
+    """The graph that the page saves of these answers."""
+    told = every_answer()
+    effects = [told["effect"], told["effect_everywhere"]]
+    return graph(told["explaining"], effects, told["explained"], [told["path"]])
 
 
 def _label(source: str, index: int) -> str | None:
@@ -181,15 +255,25 @@ def sources() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", every_frame())
 def test_a_frame_is_as_the_page_expects_it(name: str) -> None:
-    assert every_frame()[name] == json.loads((GOLDEN / "frames.json").read_text())[name]
+    assert every_frame()[name] == _read("frames")[name]
 
 
-def test_the_golden_file_has_exactly_these_frames() -> None:
-    assert every_frame().keys() == json.loads((GOLDEN / "frames.json").read_text()).keys()
+@pytest.mark.parametrize("name", every_answer())
+def test_an_answer_is_as_the_page_expects_it(name: str) -> None:
+    assert every_answer()[name] == _read("answers")[name]
+
+
+def test_the_graph_is_as_the_page_writes_it() -> None:
+    assert every_graph() == _read("graph")
+
+
+def test_the_golden_files_have_exactly_these_frames() -> None:
+    assert every_frame().keys() == _read("frames").keys()
+    assert every_answer().keys() == _read("answers").keys()
 
 
 def test_every_error_code_is_known_to_the_page() -> None:
-    assert every_code() == json.loads((GOLDEN / "errors.json").read_text())
+    assert every_code() == _read("errors")
 
 
 def test_each_refusal_names_its_code_where_the_scan_finds_it() -> None:
@@ -202,8 +286,18 @@ def test_each_refusal_names_its_code_where_the_scan_finds_it() -> None:
     assert unnamed == {"backends/statuses.py"}
 
 
+def _read(name: str) -> Any:
+    return json.loads((GOLDEN / f"{name}.json").read_text())
+
+
 def _write() -> None:
-    for name, value in (("frames", every_frame()), ("errors", every_code())):
+    made = {
+        "frames": every_frame(),
+        "answers": every_answer(),
+        "graph": every_graph(),
+        "errors": every_code(),
+    }
+    for name, value in made.items():
         text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
         (GOLDEN / f"{name}.json").write_text(text)
 

@@ -18,7 +18,8 @@ from axon_gateway.backends.statuses import translate
         ("UNAVAILABLE", "not_ready", 503),
         ("INTERNAL", "generation_failed", 500),
         ("UNKNOWN", "generation_failed", 500),
-        ("UNIMPLEMENTED", "internal", 500),
+        ("UNIMPLEMENTED", "not_possible", 501),
+        ("DATA_LOSS", "internal", 500),
     ],
 )
 def test_statuses_have_codes(code: str, expected: str, status: int) -> None:
