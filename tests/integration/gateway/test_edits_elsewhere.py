@@ -36,7 +36,7 @@ from .test_several_gateways import (
 
 __all__ = ["pair", "redis", "shared"]
 
-LONG = Script(tokens=(" t",) * 600, delay=0.01)
+LONG = Script(tokens=(" t",) * 10_000, delay=0.01)
 
 
 def silence(feature: int) -> list[dict[str, Any]]:

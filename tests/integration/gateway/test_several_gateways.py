@@ -26,6 +26,8 @@ from .harness import Frame, RedisServer, Running, Socket
 from .test_process import process
 
 LONG = Script(tokens=tuple(f" t{i}" for i in range(400)), delay=0.01)
+#: One that never ends while a test waits for another process.
+ENDLESS = Script(tokens=LONG.tokens * 20, delay=0.01)
 
 
 @pytest.fixture
@@ -186,7 +188,7 @@ async def test_a_room_outlives_the_gateway_that_opened_it(shared: Settings) -> N
 async def test_a_gateway_killed_during_a_generation(
     shared: Settings, inference: FakeInference
 ) -> None:
-    inference.script = LONG
+    inference.script = ENDLESS
     async with process(shared) as a, harness.running(shared) as b:
         presenter, room = await opened(a)
         viewer = await joined(b, room)
@@ -228,7 +230,7 @@ def mine_and(before: list[Frame], after: list[Frame]) -> list[Frame]:
 async def test_a_gateway_that_was_suspended_gives_its_room_up(
     shared: Settings, inference: FakeInference
 ) -> None:
-    inference.script = LONG
+    inference.script = ENDLESS
     async with process(shared) as a, harness.running(shared) as b:
         presenter, room = await opened(a)
         viewer = await joined(b, room, token=room["presenter_token"])
@@ -431,7 +433,7 @@ async def test_after_a_pause_of_redis_no_gateway_is_taken_for_dead(
 async def test_redis_comes_back_empty_after_the_rooms_gateway_has_died(
     shared: Settings, inference: FakeInference, redis: RedisServer
 ) -> None:
-    inference.script = LONG
+    inference.script = ENDLESS
     async with process(shared) as a, harness.running(shared) as b:
         presenter, room = await opened(a)
         viewer = await joined(b, room)

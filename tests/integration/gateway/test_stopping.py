@@ -85,7 +85,7 @@ async def test_a_new_generation_is_refused_with_a_time_to_retry(
     draining: Process, inference: FakeInference
 ) -> None:
     idle = await draining.connect()
-    inference.script = SHORT
+    inference.script = ENDLESS
     presenter, _ = await presenting(draining)
     draining.running.terminate()
     await presenter.until("token")
@@ -99,7 +99,8 @@ async def test_a_new_generation_is_refused_with_a_time_to_retry(
         async with draining.http.post(f"{draining.url}/api/generate", json=body) as answer:
             assert (answer.status, (await answer.json())["error"]) == (503, "gateway_stopping")
     assert len(inference.seen.requests) == began
-    assert (await presenter.until("finished"))[-1]["status"] == "done"
+    await presenter.send(type="stop")
+    assert (await presenter.until("finished"))[-1]["status"] == "stopped"
 
 
 async def test_a_generation_that_does_not_end_in_time_gets_a_last_frame(
@@ -160,7 +161,7 @@ async def test_a_room_continues_at_the_other_gateway(
 async def test_a_viewer_of_the_stopping_gateway_misses_nothing_at_the_other(
     settings: Settings, inference: FakeInference
 ) -> None:
-    inference.script = SHORT
+    inference.script = ENDLESS
     with harness.redis_server() as redis:
         shared = dataclasses.replace(settings, redis_url=redis.url, room_grace=1.0)
         async with process(shared, DRAIN) as a, harness.running(shared) as b:
@@ -170,10 +171,11 @@ async def test_a_viewer_of_the_stopping_gateway_misses_nothing_at_the_other(
             a.running.terminate()
             more, again = await moved(viewer, b)
             await a.ends_well()
+            await presenter.send(type="stop")
             seen += more + await again.until("finished")
             late = await b.connect(room=room["room"])
             assert logged(seen) == logged(await late.until("finished"))
-            assert (await presenter.until("finished"))[-1]["status"] == "done"
+            assert (await presenter.until("finished"))[-1]["status"] == "stopped"
 
 
 async def test_when_several_gateways_stop_at_once_nothing_is_lost(

@@ -314,7 +314,7 @@ async def test_a_missing_server_is_reported_within_the_connect_timeout(
     with pytest.raises(axon.AxonError, match=inference.address) as failed:
         await ask()
     assert failed.value.code == "UNAVAILABLE"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8  # by default it is 10
 
 
 @both
