@@ -17,7 +17,7 @@ from axon_inference.engine.requests import Feature, Neighbor, Served, TokenEffec
 from axon_inference.loading.ready import Loaded
 from axon_inference.serving.service import Service
 
-from ..unit.inference.fakes import ByteTokenizer, FakeRunner
+from ..unit.inference.fakes import ByteTokenizer, FakeExplainer, FakeRunner
 
 #: How long a step of the fake model takes.
 STEP_SECONDS = 0.005
@@ -50,9 +50,19 @@ def fake_load(settings: Settings) -> Loaded:
         time.sleep(STEP_SECONDS)
         return 33 + (tokens[-1] - 32) % 90
 
-    served = Served("fake", ("fake/0-res",), 400, 128, 2, lambda text: list(text.encode()))
+    served = Served(
+        "fake",
+        ("fake/0-res",),
+        400,
+        128,
+        2,
+        lambda text: list(text.encode()),
+        above=(None,),
+    )
+    runner = FakeRunner(slow_successor, settings.slots)
     return Loaded(
-        runner=FakeRunner(slow_successor, settings.slots),  # type: ignore[arg-type]
+        runner=runner,  # type: ignore[arg-type]
+        explainer=FakeExplainer(runner),  # type: ignore[arg-type]
         reader=FakeReader(),  # type: ignore[arg-type]
         tokenizer=ByteTokenizer(),
         eos_ids=frozenset({0}),
@@ -101,3 +111,12 @@ class Rig:
                 return
             await asyncio.sleep(0.01)
         pytest.fail("the load did not become as expected")
+
+    async def until_explaining(self, count: int) -> None:
+        """Waits until there are so many explanations."""
+        assert self.service._engine
+        for _ in range(500):
+            if self.service._engine.progress().explaining == count:
+                return
+            await asyncio.sleep(0.01)
+        pytest.fail("the number of explanations did not become as expected")

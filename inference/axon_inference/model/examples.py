@@ -45,7 +45,7 @@ class Examples:
 
     def of(self, feature: int, most: int) -> list[tuple[list[int], list[float]]]:
         """Token ids and activations of the strongest examples of a feature."""
-        found = []
+        found: list[tuple[list[int], list[float]]] = []
         for text, values in zip(self.texts[feature], self.values[feature], strict=True):
             if text != _NONE and len(found) < most:
                 n = int(self.lengths[text])
