@@ -63,7 +63,7 @@ def main() -> None:
     torch.set_num_threads(1)
     words = AutoTokenizer.from_pretrained(HERE / "model")
     assert isinstance(words, PreTrainedTokenizerFast)
-    lm = GPT2LMHeadModel.from_pretrained(HERE / "model").eval()  # type: ignore[no-untyped-call]
+    lm = GPT2LMHeadModel.from_pretrained(HERE / "model")
     chosen = texts(words, FULL.seed + _SEED, _DOCUMENTS)
     rows = torch.full((len(chosen), WIDTH + 1), words.eos_token_id)
     for row, ids in zip(rows, chosen, strict=True):

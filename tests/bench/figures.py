@@ -43,6 +43,18 @@ ENGINE = (
         0.87,
     ),
     Figure(
+        "explain_cost",
+        "time to explain a token of a 12-token prompt by 64 removals, gradient and removals at all "
+        "positions included ÷ time of one step that reads the prompt with its features",
+        10,
+        at_most=True,
+    ),
+    Figure(
+        "explain_disturbance",
+        "tokens/s of 8 streams while explanations are asked for without end ÷ with none",
+        0.95,
+    ),
+    Figure(
         "ragged_vs_lockstep",
         "tokens/s while 8 slots are taken: streams of different lengths that come and go ÷ equal "
         "ones in lockstep",

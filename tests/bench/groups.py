@@ -185,6 +185,23 @@ def edits(bench: Bench, results: Results) -> None:
     results.add_rates("tokens/s", found)
 
 
+def explain(bench: Bench, results: Results) -> None:
+    """An explanation and a pass over its text; eight streams with and without explanations."""
+    ours, new = bench.ours, bench.plan.new
+    prompts = bench.prompts(8)
+    plain = [ours.request(ids, new) for ids in prompts]
+    found = bench.take_turns(
+        explanations=lambda: 1 / ours.explain(prompts[0]),
+        passes=lambda: 1 / ours.read(prompts[0]),
+        beside=lambda: ours.run(plain, explain=prompts[0]).rate,
+        alone=lambda: ours.run(plain).rate,
+    )
+    results.figures["explain_cost"] = ratio(found["passes"], found["explanations"])
+    results.figures["explain_disturbance"] = ratio(found["beside"], found["alone"])
+    results.add_rates("/s", {name: found[name] for name in ("explanations", "passes")})
+    results.add_rates("tokens/s", {name: found[name] for name in ("beside", "alone")})
+
+
 def ragged(bench: Bench, results: Results) -> None:
     """Eight slots always in use: by streams of different lengths, and by equal ones in lockstep."""
     ours, new, crowd = bench.ours, bench.plan.new, bench.plan.crowd
@@ -385,6 +402,7 @@ GROUPS: tuple[tuple[tuple[str, ...], Callable[[Bench, Results], None]], ...] = (
     (("single_vs_naive_200",), long_stream),
     (("tap_on_vs_off",), tap),
     (("edit_cost", "twin_vs_two"), edits),
+    (("explain_cost", "explain_disturbance"), explain),
     (("ragged_vs_lockstep",), ragged),
     (("vs_hf_generate_batch", "vs_hf_generate_padded"), hugging_face),
     (("grpc_vs_engine",), over_grpc),

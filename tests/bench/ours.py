@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from axon_inference.config import Settings
+from axon_inference.engine.effects import Query
 from axon_inference.engine.engine import Engine, Publish
 from axon_inference.engine.events import Event, Failed, Token, Tokens
 from axon_inference.engine.requests import Features, Request, Sampling
 from axon_inference.engine.scheduler import Scheduler
+from axon_inference.engine.step import Feed
+from axon_inference.step.removals import Removals
 from axon_inference.step.runner import ModelRunner
 
 from .subject import Subject
 
 FEATURES = 15
+_READINGS = 20
 Found = TypeVar("Found")
 
 
@@ -73,17 +77,50 @@ class Runs:
         """What `call` returns on the thread of all steps."""
         return self._thread.submit(call).result()
 
-    def run(self, requests: Sequence[Request], arriving_over: int = 0) -> Run:
-        """Runs all requests to their end; they arrive evenly over `arriving_over` steps."""
-        return self.on_thread(lambda: self._run(requests, arriving_over))
+    def run(
+        self, requests: Sequence[Request], arriving_over: int = 0, explain: Sequence[int] = ()
+    ) -> Run:
+        """Runs all requests to their end; they arrive evenly over `arriving_over` steps. All the
+        while somebody wants to know why a token follows the text `explain`, if it is given."""
+        return self.on_thread(lambda: self._run(requests, arriving_over, explain))
+
+    def explain(self, ids: Sequence[int]) -> float:
+        """Seconds to explain by 64 removals why a token follows a text."""
+        return self.on_thread(lambda: self._explain(ids))
+
+    def read(self, ids: Sequence[int]) -> float:
+        """Seconds of a step that reads a text with its features, the median of some."""
+        feed = Feed(0, ids, 0, Sampling(temperature=0), Features(self._sources, FEATURES), 0)
+        seconds = []
+        for _ in range(_READINGS):
+            began = time.perf_counter()
+            self.on_thread(lambda: self.runner.run([feed]))
+            seconds.append(time.perf_counter() - began)
+        self.on_thread(lambda: self.runner.free(0))
+        return statistics.median(seconds)
+
+    def _explain(self, ids: Sequence[int]) -> float:
+        engine = self.engine(self.runner.cache.slots, 1, lambda events: None)
+        engine.explain(self._query(ids))
+        began = time.perf_counter()
+        while sum(engine.progress()):
+            engine.step()
+        return time.perf_counter() - began
+
+    def _query(self, ids: Sequence[int]) -> Query:
+        return Query(
+            tuple(ids), None, None, self._sources, 64, prompt_length=len(ids), has_bos=True
+        )
 
     def full_house(self, requests: Sequence[Request], seats: int) -> float:
         """Tokens/s while all `seats` slots are taken; when a request ends, the next one starts."""
         return self.on_thread(lambda: self._full_house(requests, seats))
 
-    def _run(self, requests: Sequence[Request], arriving_over: int) -> Run:
+    def _run(self, requests: Sequence[Request], arriving_over: int, explain: Sequence[int]) -> Run:
         told: list[tuple[int, Event]] = []
         slots = sum(len(request.branches) for request in requests)
+        if explain:
+            slots = self.runner.cache.slots
         engine = self.engine(slots, len(requests), told.extend)
         arrivals = [index * arriving_over // len(requests) for index in range(len(requests))]
         ids: list[int] = []
@@ -92,12 +129,17 @@ class Runs:
         for step in itertools.count():
             while len(ids) < len(requests) and arrivals[len(ids)] <= step:
                 ids.append(engine.submit(requests[len(ids)]))
+            if explain and not engine.progress().explaining:
+                engine.explain(self._query(explain))
             before = time.perf_counter()
             engine.step()
             steps.append(time.perf_counter() - before)
-            if len(ids) == len(requests) and not sum(engine.progress()):
+            running, waiting, _ = engine.progress()
+            if len(ids) == len(requests) and not running + waiting:
                 break
         seconds = time.perf_counter() - began
+        engine.close()  # an explanation may still run
+        engine.step()
         streams = {request_id: [] for request_id in ids}  # type: dict[int, list[Token]]
         for request_id, event in told:
             assert not isinstance(event, Failed), event.message
@@ -127,6 +169,7 @@ class Runs:
             scheduler=Scheduler(slots, queue, self._prefill_tokens),
             eos_ids=frozenset(),  # so that every text has the length asked for
             publish=publish,
+            explainer=Removals(self.runner),
         )
 
 

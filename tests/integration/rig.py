@@ -18,7 +18,7 @@ from axon_inference.serving.service import Service
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ..patience import eventually
-from ..unit.inference.fakes import ByteTokenizer, FakeRunner
+from ..unit.inference.fakes import ByteTokenizer, FakeExplainer, FakeRunner
 
 #: How long a step of the fake model takes.
 STEP_SECONDS = 0.005
@@ -51,9 +51,19 @@ def fake_load(settings: Settings) -> Loaded:
         time.sleep(STEP_SECONDS)
         return 33 + (tokens[-1] - 32) % 90
 
-    served = Served("fake", ("fake/0-res",), 400, 128, 2, lambda text: list(text.encode()))
+    served = Served(
+        "fake",
+        ("fake/0-res",),
+        400,
+        128,
+        2,
+        lambda text: list(text.encode()),
+        above=(None,),
+    )
+    runner = FakeRunner(slow_successor, settings.slots)
     return Loaded(
-        runner=FakeRunner(slow_successor, settings.slots),  # type: ignore[arg-type]
+        runner=runner,  # type: ignore[arg-type]
+        explainer=FakeExplainer(runner),  # type: ignore[arg-type]
         reader=FakeReader(),  # type: ignore[arg-type]
         tokenizer=ByteTokenizer(),
         eos_ids=frozenset({0}),
@@ -112,3 +122,9 @@ class Rig:
             return (await health.Check(health_pb2.HealthCheckRequest())).status != serving
 
         await eventually(drains)
+
+    async def until_explaining(self, count: int) -> None:
+        """Waits until there are so many explanations."""
+        engine = self.service._engine
+        assert engine
+        await eventually(lambda: engine.progress().explaining == count)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from axon_inference.config import Settings
+from axon_inference.engine.effects import Trial
 from axon_inference.engine.requests import Change, Edit, Features, Sampling
 from axon_inference.engine.step import Feed
 from axon_inference.loading import ready
@@ -23,6 +24,7 @@ from axon_inference.loading.ready import Loaded
 from axon_inference.model import features, prepack
 from axon_inference.step.batch import Buffers, Ints, packed
 from axon_inference.step.graphs import Graphs
+from axon_inference.step.removals import Removals
 from axon_inference.step.runner import ModelRunner
 from axon_inference.step.sampling import Knobs, sample
 from torch import Tensor
@@ -228,6 +230,34 @@ def test_a_step_with_edits_stays_on_the_device(
     capture(gpu, runner)
     run(gpu, runner, feeds)
     run(gpu, runner, [replace(feed, alternatives=3) for feed in decoding(0, 5)])
+
+
+@pytest.mark.parametrize("architectures", [["jumprelu", "gated"], ["topk", "standard"]])
+def test_removals_stay_on_the_device(
+    gpu: FakeGpu, tmp_path: Path, architectures: list[str]
+) -> None:
+    """Of one token and of more, at both sources, in neighbouring slots and others, with edits; only
+    some reach the end of their text."""
+    loaded = on_gpu(gpu, tmp_path, "gpt2", architectures)
+    removals, runner = Removals(loaded.runner), loaded.runner
+    edit = Edit(1, 5, Change.ADD, 1.0, everywhere=True)
+    text = Feed(3, [1] * 11, 2, KNOBS[0], Features(top_k=0), None, (edit,), 30, True)
+    several = [replace(text, slot=slot, draws=0) for slot in (0, 1)]
+    for source in (0, 1):
+        trials = [
+            Trial(replace(text, slot=2, ids=[1], start=12, draws=0), source, 3, [12], [1.5]),
+            *(Trial(feed, source, 4, [2, 5, 40], [1.0, 2.0, 3.0]) for feed in several),
+            Trial(text, source, 4, [1, 3], [1.0, 2.0]),
+        ]
+        for some in (trials, trials[:1], trials[1:2], trials[3:]):
+            with copies(gpu) as copied:
+                removals.measure(some, (3, 4), None)
+            assert [tensor.shape for tensor in copied[:1]] == [
+                (sum(trial.feed.draws is not None for trial in some), 2)
+            ]
+    with copies(gpu):
+        runner._lengths = [13, 0, 0, 0]
+        removals.share(0, [1, 3], 7)
 
 
 def test_an_operation_that_leaves_the_device_is_detected(

@@ -210,10 +210,10 @@ def table(right: float, rates: Sequence[Rates]) -> str:
     return "\n".join(lines)
 
 
-def written(card: str, measured: str) -> str:
+def written(card: str, measured: str, place: str = "edits") -> str:
     """The model's card with this table in its place."""
-    before, begin, rest = card.partition("<!-- edits -->\n")
-    _, end, after = rest.partition("<!-- /edits -->")
+    before, begin, rest = card.partition(f"<!-- {place} -->\n")
+    _, end, after = rest.partition(f"<!-- /{place} -->")
     assert begin, "the card has no place for the table"
     assert end, "the card has no end of the table's place"
     return f"{before}{begin}{measured}\n{end}{after}"
