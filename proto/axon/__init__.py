@@ -2,13 +2,15 @@
 
 `Client` (or `AsyncClient`) connects. `generate` yields `Queued`, `Started`, `Tokens`, `Edited`,
 `BranchEnded` and `Finished`; `edit` gives a running branch other edits. `model` describes what is
-served, `feature` reads one feature off the weights. Failures are `AxonError`.
+served, `feature` reads one feature off the weights, `get_map` all features' places. Failures are
+`AxonError`.
 """
 
 from axon.aio import AsyncClient, AsyncGeneration
 from axon.client import Client, Generation
 from axon.edits import Branch, Edit
 from axon.errors import AxonError, FieldViolation
+from axon.feature_map import FeatureMap, MapDistrict, MapProgress, MapSource
 from axon.requests import Knobs
 from axon.types import (
     Alternative,
@@ -50,6 +52,7 @@ __all__ = [
     "EditedFeature",
     "Event",
     "Feature",
+    "FeatureMap",
     "FeatureNeighbor",
     "FieldViolation",
     "Finished",
@@ -57,6 +60,9 @@ __all__ = [
     "Knobs",
     "Limits",
     "Load",
+    "MapDistrict",
+    "MapProgress",
+    "MapSource",
     "Model",
     "ModelInfo",
     "Params",
