@@ -2,14 +2,15 @@
 
 `Client` (or `AsyncClient`) connects. `generate` yields `Queued`, `Started`, `Tokens`, `Edited`,
 `BranchEnded` and `Finished`; `edit` gives a running branch other edits. `model` describes what is
-served, `feature` reads one feature off the weights, `explain` measures what made a token likely.
-Failures are `AxonError`.
+served, `feature` reads one feature off the weights, `get_map` all features' places, `explain`
+measures what made a token likely. Failures are `AxonError`.
 """
 
 from axon.aio import AsyncClient, AsyncGeneration
 from axon.client import Client, Generation
 from axon.edits import Branch, Edit
 from axon.errors import AxonError, FieldViolation
+from axon.feature_map import FeatureMap, MapDistrict, MapProgress, MapSource
 from axon.requests import Knobs
 from axon.types import (
     Agreement,
@@ -64,6 +65,7 @@ __all__ = [
     "Explanation",
     "Feature",
     "FeatureExample",
+    "FeatureMap",
     "FeatureNeighbor",
     "FieldViolation",
     "Finished",
@@ -72,6 +74,9 @@ __all__ = [
     "Knobs",
     "Limits",
     "Load",
+    "MapDistrict",
+    "MapProgress",
+    "MapSource",
     "Model",
     "ModelInfo",
     "Params",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias, Unpack
 
@@ -14,6 +14,7 @@ from axon import channel, messages, requests
 from axon.channel import DEFAULT_ADDRESS, Tls, authorization, unreachable
 from axon.edits import Edit
 from axon.errors import AxonError, from_call
+from axon.feature_map import Collector, FeatureMap, MapProgress
 from axon.requests import Knobs
 from axon.stream import Stream, collect, complete
 from axon.types import Event, Explanation, Feature, Model, Result
@@ -186,6 +187,25 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         except grpc.aio.AioRpcError as error:
             raise from_call(error) from None
         return complete(found)
+
+    async def get_map(
+        self,
+        sources: Sequence[str] = (),
+        *,
+        on_progress: Callable[[MapProgress], object] = lambda progress: None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> FeatureMap:
+        """The map of all features; see `Client.get_map`."""
+        await self._connect()
+        request, collector = pb.GetMapRequest(sources=sources), Collector()
+        try:
+            call = self._stub.GetMap(request, timeout=timeout, metadata=self._metadata)
+            async for part in call:
+                if isinstance(told := collector.add(part), MapProgress):
+                    on_progress(told)
+        except grpc.aio.AioRpcError as error:
+            raise from_call(error) from None
+        return collector.map
 
     async def close(self) -> None:
         """Closes the connection and with it every generation still running."""

@@ -1,5 +1,5 @@
-"""The `axon` command: `axon generate PROMPT`, `axon why PROMPT`, `axon model`, `axon feature`,
-straight over gRPC, and `axon replay FILE`, which needs no server."""
+"""The `axon` command: `generate`, `why`, `model`, `feature` and `map`, straight over gRPC, and
+`replay`, which needs no server."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from axon import edits, replay, telling, terminal, why
 from axon.channel import DEFAULT_ADDRESS
 from axon.client import Client
 from axon.edits import Branch, Edit
 from axon.errors import AxonError
+from axon.feature_map import NONE, FeatureMap, MapProgress
 from axon.recording import RecordingError
 from axon.types import Feature, Model
 
@@ -123,6 +125,19 @@ def _parser() -> argparse.ArgumentParser:
     feature.add_argument("--limit", type=int, metavar="N", help="entries of each list")
     feature.set_defaults(run=_asking(_feature))
     why.add_command(commands, shared, _asking(why.ask))
+    map_ = commands.add_parser(
+        "map",
+        parents=[shared],
+        help="the map of all features: how good it is, and its places as a file",
+        description="What lies near on the map has a similar decoder row; kin lie in one column.",
+    )
+    map_.add_argument(
+        "--source", action="append", dest="sources", metavar="ID", help="default: all; repeatable"
+    )
+    map_.add_argument(
+        "--parquet", metavar="FILE", type=Path, help="write one row a feature (needs pyarrow)"
+    )
+    map_.set_defaults(run=_asking(_map))
     replay.add_command(commands)
     return parser
 
@@ -260,3 +275,33 @@ def _print_feature(feature: Feature) -> None:
             for text, value in zip(example.tokens, example.activations, strict=True)
         )
         print(terminal.plain(f"{peak:10.2f}  {''.join(marked)}"))
+
+
+def _map(client: Client, arguments: argparse.Namespace) -> None:
+    def told(progress: MapProgress) -> None:
+        print(f"axon: making the map: {progress.done:4.0%} {progress.stage}", file=sys.stderr)
+
+    found = client.get_map(arguments.sources or (), on_progress=told)
+    if arguments.parquet:
+        found.write_parquet(arguments.parquet)
+    if arguments.json:
+        about = {"model": found.model, "hash": found.hash, "kin_distance": found.kin_distance}
+        sources = [asdict(source) for source in found.sources]
+        districts = [asdict(district) for district in found.districts]
+        told_of = {**about, "sources": sources, "districts": districts}
+        print(json.dumps(told_of, ensure_ascii=False))
+    else:
+        _print_map(found)
+
+
+def _print_map(found: FeatureMap) -> None:
+    print(f"{found.model}: {len(found.x)} features, map {found.hash}")
+    for source in found.sources:
+        line = (
+            f"  {source.id}  {source.width} features  recall of the 10 nearest {source.recall:.2f}"
+        )
+        print(line + (f"  apart: {source.apart}" if source.apart else ""))
+    pairs = sum(one != NONE for one in found.kin)
+    print(f"{pairs} pairs of kin, at {found.kin_distance:.1%} of the map's width (median)")
+    levels = [sum(one.level == level for one in found.districts) for level in (0, 1)]
+    print(f"{levels[0]} large districts, {levels[1]} small ones")

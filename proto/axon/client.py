@@ -6,7 +6,7 @@ frees its slot within one step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Unpack
 
@@ -16,6 +16,7 @@ from axon import channel, messages, requests
 from axon.channel import CHANNEL_OPTIONS, DEFAULT_ADDRESS, Tls, authorization, unreachable
 from axon.edits import Edit
 from axon.errors import from_call
+from axon.feature_map import Collector, FeatureMap, MapProgress
 from axon.requests import Knobs
 from axon.stream import Stream, collect, complete
 from axon.types import Event, Explanation, Feature, Model, Result
@@ -183,6 +184,28 @@ class Client(AbstractContextManager["Client"]):
         except grpc.RpcError as error:
             raise from_call(error) from None
         return complete(found)
+
+    def get_map(
+        self,
+        sources: Sequence[str] = (),
+        *,
+        on_progress: Callable[[MapProgress], object] = lambda progress: None,
+        timeout: float | None = None,
+    ) -> FeatureMap:
+        """The map of all features, or of those of some sources; waits while the server makes it.
+
+        Raises AxonError: FAILED_PRECONDITION if the server has none, INVALID_ARGUMENT for a source
+        that is not served.
+        """
+        self._connect()
+        request, collector = pb.GetMapRequest(sources=sources), Collector()
+        try:
+            for part in self._stub.GetMap(request, timeout=timeout, metadata=self._metadata):
+                if isinstance(told := collector.add(part), MapProgress):
+                    on_progress(told)
+        except grpc.RpcError as error:
+            raise from_call(error) from None
+        return collector.map
 
     def close(self) -> None:
         """Closes the connection and with it every generation still running."""

@@ -1,4 +1,4 @@
-"""From the parts that inference sends to the map as one binary; docs/frames.md describes it."""
+"""A map as one binary, its districts named; docs/frames.md describes it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import hashlib
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
-from axon.v1 import inference_pb2 as pb
+from axon.feature_map import NONE, FeatureMap
 
 from axon_gateway.maps.naming import plain, typical
 
 _VERSION = 1
-#: No district, and no kin.
-_NO_DISTRICT, _NO_KIN = 0xFFFF, 0xFFFFFFFF
+#: No district.
+_NO_DISTRICT = 0xFFFF
 #: Labels of some features of a source: (source id, width) to a label or None of each feature.
 Labels = Callable[[str, int], Sequence[str | None]]
 
@@ -31,77 +31,30 @@ class Drawn:
     body: bytes
 
 
-@dataclass(slots=True)
-class Parts:
-    """A map as it came from inference."""
-
-    started: pb.MapStarted
-    districts: Sequence[pb.MapDistrict] = ()
-    x: array[int] = field(default_factory=lambda: array("H"))
-    y: array[int] = field(default_factory=lambda: array("H"))
-    district: array[int] = field(default_factory=lambda: array("H"))
-    kin: array[int] = field(default_factory=lambda: array("I"))
-    cosine: array[int] = field(default_factory=lambda: array("B"))
-
-    def __post_init__(self) -> None:
-        count = sum(source.width for source in self.started.sources)
-        self.kin = array("I", [_NO_KIN]) * count
-        self.cosine = array("B", [0]) * count
-
-    def add(self, part: pb.GetMapResponse) -> None:
-        """Take in one more part; those of the places come in order."""
-        match part.WhichOneof("part"):
-            case "places":
-                self.x.extend(part.places.x)
-                self.y.extend(part.places.y)
-                self.district.extend(min(one, _NO_DISTRICT) for one in part.places.district)
-            case "districts":
-                self.districts = part.districts.districts
-            case "kin":
-                self._add_kin(part.kin)
-
-    def first(self) -> list[int]:
-        """Of each source the index of its feature 0 among all features."""
-        widths = [source.width for source in self.started.sources]
-        return [sum(widths[:number]) for number in range(len(widths))]
-
-    def _add_kin(self, kin: pb.MapKin) -> None:
-        first = self.first()
-        columns = (kin.source, kin.feature, kin.above_source, kin.above, kin.cosine)
-        for source, feature, above_source, above, cosine in zip(*columns, strict=True):
-            self.kin[first[source] + feature] = first[above_source] + above
-            self.cosine[first[source] + feature] = round(255 * min(max(cosine, 0.0), 1.0))
-
-
-def draw(parts: Parts, labels: Labels) -> Drawn:
-    """The map with its districts named from labels; it takes a second for 320,000 features."""
-    districts = _districts(parts, labels)
-    named = orjson.dumps([parts.started.hash, districts])
-    hash_ = hashlib.sha256(named).hexdigest()[:16]
-    columns = {name: getattr(parts, name) for name in ("x", "y", "district", "kin", "cosine")}
+def draw(found: FeatureMap, labels: Labels) -> Drawn:
+    """The map with its districts named from labels; it takes seconds for 320,000 features."""
+    districts = _districts(found, labels)
+    hash_ = hashlib.sha256(orjson.dumps([found.hash, districts])).hexdigest()[:16]
+    sources = zip(found.sources, found.first(), strict=True)
     header: dict[str, Any] = {
         "version": _VERSION,
-        "model": parts.started.model,
+        "model": found.model,
         "hash": hash_,
-        "weights": parts.started.hash,
-        "seed": parts.started.seed,
-        "kin_distance": round(parts.started.kin_distance, 5),
-        "sources": [
-            {
-                "id": source.id,
-                "width": source.width,
-                "layer": source.layer,
-                "storey": source.storey,
-                "first": first,
-                "recall": round(source.recall, 4),
-                "apart": source.apart,
-            }
-            for source, first in zip(parts.started.sources, parts.first(), strict=True)
-        ],
+        "weights": found.hash,
+        "seed": found.seed,
+        "kin_distance": found.kin_distance,
+        "sources": [{**asdict(source), "first": first} for source, first in sources],
         "districts": districts,
     }
+    columns = {
+        "x": array("H", found.x),
+        "y": array("H", found.y),
+        "district": array("H", (min(one, _NO_DISTRICT) for one in found.district)),
+        "kin": found.kin,
+        "cosine": array("B", (round(255 * min(max(one, 0), 1)) for one in found.cosine)),
+    }
     # The same bytes for the same map: gzip would otherwise write the time.
-    return Drawn(hash_, gzip.compress(_binary(header, columns), mtime=0))
+    return Drawn(hash_, gzip.compress(_binary(header, columns), 6, mtime=0))
 
 
 def _binary(header: dict[str, Any], columns: dict[str, array[int]]) -> bytes:
@@ -123,14 +76,14 @@ def _swapped(column: array[int]) -> array[int]:
     return swapped
 
 
-def _districts(parts: Parts, labels: Labels) -> list[dict[str, Any]]:
-    of_each: list[list[str]] = [[] for _ in parts.districts]
-    for number, label in _labelled(parts, labels):
+def _districts(found: FeatureMap, labels: Labels) -> list[dict[str, Any]]:
+    of_each: list[list[str]] = [[] for _ in found.districts]
+    for number, label in _labelled(found, labels):
         of_each[number].append(label)
-        of_each[parts.districts[number].parent].append(label)
+        of_each[found.districts[number].parent].append(label)
     names = [""] * len(of_each)
     for level in (0, 1):
-        numbers = [n for n, one in enumerate(parts.districts) if one.level == level]
+        numbers = [n for n, one in enumerate(found.districts) if one.level == level]
         for number, name in zip(numbers, typical([of_each[n] for n in numbers]), strict=True):
             names[number] = name
     return [
@@ -144,14 +97,14 @@ def _districts(parts: Parts, labels: Labels) -> list[dict[str, Any]]:
             "radius": one.radius,
             "features": one.features,
         }
-        for one, name in zip(parts.districts, names, strict=True)
+        for one, name in zip(found.districts, names, strict=True)
     ]
 
 
-def _labelled(parts: Parts, labels: Labels) -> Iterable[tuple[int, str]]:
+def _labelled(found: FeatureMap, labels: Labels) -> Iterable[tuple[int, str]]:
     """District and label of each feature that has both."""
-    for source, first in zip(parts.started.sources, parts.first(), strict=True):
-        districts = parts.district[first : first + source.width]
+    for source, first in zip(found.sources, found.first(), strict=True):
+        districts = found.district[first : first + source.width]
         for district, label in zip(districts, labels(source.id, source.width), strict=True):
-            if label and district != _NO_DISTRICT:
+            if label and district != NONE:
                 yield district, label

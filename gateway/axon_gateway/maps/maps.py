@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
+
+from axon.feature_map import Collector, FeatureMap, MapProgress
 
 from axon_gateway.backends.backends import Backends
 from axon_gateway.backends.upstream import Upstream
 from axon_gateway.errors import Refusal
 from axon_gateway.labels.labels import Labels
 from axon_gateway.labels.table import LabelTable
-from axon_gateway.maps.drawing import Drawn, Parts, draw
+from axon_gateway.maps.drawing import Drawn, draw
 from axon_gateway.tasks import Tasks, cancel
 
 #: Seconds after which names are looked at again: labels may have come.
@@ -27,12 +30,17 @@ class State:
     #: Why there is none; empty otherwise.
     why_none: str = ""
     drawn: Drawn | None = None
-    parts: Parts | None = None
+    found: FeatureMap | None = None
     #: Labels known when it was drawn, and when that was.
     labels: int = -1
     looked: float = 0.0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     reading: asyncio.Task[None] | None = None
+
+    def forget(self) -> None:
+        """There is another map now, or none."""
+        self.drawn = self.found = None
+        self.why_none = ""
 
 
 class Maps:
@@ -49,15 +57,15 @@ class Maps:
         if state.reading is None or state.reading.done():
             state.reading = self._tasks.start(self._read(backend, state))
 
-    async def of(self, model: str | None) -> State:
-        """What there is of a model's map, its districts named by the labels known now. Raises
-        Refusal for a model that no service has."""
+    def of(self, model: str | None) -> State:
+        """What there is of a model's map. Raises Refusal for a model that no service has."""
         backend = self._backends.choose(model)
-        if backend not in self._states:
+        state = self._states.setdefault(backend, State())
+        if state.found is not None:
+            # Labels may have come; who asks next sees the better names.
+            self._tasks.start(self._draw(state, state.found))
+        elif not state.why_none:
             self.look(backend)
-        state = self._states[backend]
-        if state.parts is not None:
-            await self._draw(state, state.parts)
         return state
 
     async def close(self) -> None:
@@ -70,53 +78,48 @@ class Maps:
         except Refusal as refusal:
             # A service that has gone will come back; its map stays until it says another hash.
             if refusal.code == "no_map":
-                state.drawn = state.parts = None
+                state.forget()
                 state.why_none = refusal.message
             elif state.drawn is None:
                 state.stage, state.done = "waiting for the service", 0.0
 
     async def _follow(self, backend: Upstream, state: State) -> None:
-        parts: Parts | None = None
-        async for part in backend.map():
-            match part.WhichOneof("part"):
-                case "progress":
-                    # Its weights are others than those of the map that was there.
-                    state.drawn = state.parts = None
-                    state.why_none = ""
-                    state.stage, state.done = part.progress.stage, part.progress.done
-                case "started" if state.parts and state.parts.started == part.started:
-                    return
-                case "started":
-                    state.drawn = state.parts = None
-                    state.why_none = ""
-                    parts = Parts(part.started)
-                case _ if parts:
-                    parts.add(part)
-        if parts:
-            state.labels = -1
-            await self._draw(state, parts)
-            state.parts = parts
+        collector = Collector()
+        async with contextlib.aclosing(backend.map()) as parts:
+            async for part in parts:
+                match collector.add(part):
+                    case FeatureMap(hash=hash_) if state.found and state.found.hash == hash_:
+                        return
+                    case FeatureMap():
+                        state.forget()
+                    case MapProgress(stage, done):
+                        # A map that was there may be one of other weights.
+                        state.forget()
+                        state.stage, state.done = stage, done
+        await self._draw(state, collector.map)
+        state.found = collector.map
 
-    async def _draw(self, state: State, parts: Parts) -> None:
+    async def _draw(self, state: State, found: FeatureMap) -> None:
         """Draws a map, unless it is drawn with all labels that are known."""
         async with state.lock:
             now = asyncio.get_running_loop().time()
-            if state.drawn and now < state.looked + _AGAIN:
+            if state.drawn and (now < state.looked + _AGAIN or state.found is not found):
                 return
-            sources = [source.id for source in parts.started.sources]
-            found = await asyncio.gather(*map(self._tables, sources))
-            known = sum(table.labels for tables in found for table in tables)
+            sources = [source.id for source in found.sources]
+            tables = dict(
+                zip(sources, await asyncio.gather(*map(self._tables, sources)), strict=True)
+            )
+            known = sum(table.labels for some in tables.values() for table in some)
             state.looked = now
             if state.drawn and known == state.labels:
                 return
-            tables = dict(zip(sources, found, strict=True))
 
             def labels(source: str, width: int) -> list[str | None]:
                 some = tables[source]
                 return [next(filter(None, (t.label(i) for t in some)), None) for i in range(width)]
 
-            # In a thread, since it takes a second for a large map.
-            state.drawn = await asyncio.to_thread(draw, parts, labels)
+            # In a thread, since it takes seconds for a large map.
+            state.drawn = await asyncio.to_thread(draw, found, labels)
             state.labels = known
 
     async def _tables(self, source: str) -> tuple[LabelTable, ...]:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 _WORDS = 2
 #: Labels that must have a word before it can name a district, its least z-score, and how many times
 #: as frequent as elsewhere it must be: all that is in each label is not.
-_FEWEST, _LEAST, _TIMES = 2, 1.64, 2.5
+_FEWEST, _LEAST, _TIMES = 2, 1.0, 2.5
 #: A word is two letters at least.
 _WORD = re.compile(r"[^\W\d_]{2,}(?:'[^\W\d_]+)*")
 #: Words that say nothing of what a label is about.

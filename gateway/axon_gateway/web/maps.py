@@ -20,7 +20,7 @@ _AGAIN = "2"
 
 async def whole(request: web.Request) -> web.Response:
     """The map of a model (`?model=NAME`, or the default one), 202 while it is made."""
-    state = await request.app[GATEWAY].maps.of(request.query.get("model"))
+    state = request.app[GATEWAY].maps.of(request.query.get("model"))
     if state.why_none:
         raise Refusal("no_map", state.why_none)
     drawn = state.drawn
@@ -30,12 +30,9 @@ async def whole(request: web.Request) -> web.Response:
             status=202,
             headers={"Cache-Control": "no-store", "Retry-After": _AGAIN},
         )
-    version = request.query.get("v")
-    if version not in (None, drawn.hash):
-        # A cache must not keep one map under another's name.
-        raise Refusal("no_map", f"the map is another one now: {drawn.hash}", "v")
     headers = {
-        "Cache-Control": _FOREVER if version else "no-cache",
+        # No cache may keep this map under the name of one that was here before.
+        "Cache-Control": _FOREVER if request.query.get("v") == drawn.hash else "no-cache",
         "ETag": f'"{drawn.hash}"',
         "Vary": "Accept-Encoding",
     }

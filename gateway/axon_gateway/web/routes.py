@@ -74,7 +74,7 @@ async def model(request: web.Request) -> web.Response:
     return web.json_response(
         {
             **model_info.describe(described, gateway.settings),
-            "map": maps.summary(await gateway.maps.of(described.model)),
+            "map": maps.summary(gateway.maps.of(described.model)),
             "models": models,
         },
         headers={"Cache-Control": "no-store"},

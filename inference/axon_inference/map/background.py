@@ -7,8 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -21,6 +20,8 @@ from axon_inference.map.kept import FeatureMap
 from axon_inference.map.making import Report, make
 from axon_inference.map.plan import Plan
 
+#: Called in that process: of each storey the decoder's rows [width, d].
+Rows = Callable[[], Iterable[Tensor]]
 # What the system may end first if memory runs out; the range is -1000 to 1000.
 _OOM_SCORE = "1000"
 _GRACE = 5.0
@@ -33,16 +34,13 @@ class NotMade(Exception):
 class Background:
     """The process that makes a plan's map."""
 
-    def __init__(self, settings: Settings, plan: Plan) -> None:
+    def __init__(self, plan: Plan, rows: Rows) -> None:
         context = multiprocessing.get_context("spawn")
         self._theirs: Connection
         self._ours, self._theirs = context.Pipe(duplex=False)
-        # On the CPU and in float32, whatever this service runs on: replicas show one map.
-        settings = replace(settings, device="cpu", sae_dtype="float32")
         self._process = context.Process(
-            target=_work, args=(settings, plan, self._theirs), daemon=True, name="map"
+            target=_work, args=(plan, rows, self._theirs), daemon=True, name="map"
         )
-        self._stopped = False
 
     @property
     def pid(self) -> int | None:
@@ -83,7 +81,7 @@ class Background:
             self._process.join()
 
 
-def _work(settings: Settings, plan: Plan, out: Connection) -> None:
+def _work(plan: Plan, rows: Rows, out: Connection) -> None:
     """What the process does."""
     os.nice(19)
     with contextlib.suppress(OSError):
@@ -94,7 +92,7 @@ def _work(settings: Settings, plan: Plan, out: Connection) -> None:
     try:
         found = make(
             plan.storeys,
-            rows(settings, plan),
+            rows(),
             plan.hash,
             lambda stage, done: out.send((stage, done)),
         )
@@ -111,7 +109,8 @@ def _end_with_parent() -> None:
 
 
 def rows(settings: Settings, plan: Plan) -> Iterator[Tensor]:
-    """Of each storey the decoder's rows [width, d], read from its files one after another."""
+    """Of each storey the decoder's rows [width, d], read from its files one after another: on the
+    CPU and in float32, whatever the service runs on, so that all replicas show one map."""
     from axon_inference.model.network import outline
     from axon_inference.model.sources import load_source
 
@@ -119,4 +118,4 @@ def rows(settings: Settings, plan: Plan) -> Iterator[Tensor]:
     folder = selection.folder or snapshot(selection.repository)
     model = outline(selection.id, str(folder), device="cpu", dtype=settings.dtype)
     for index in plan.sources:
-        yield load_source(selection.sources[index], model, settings.sae_dtype).sae.W_dec
+        yield load_source(selection.sources[index], model).sae.W_dec

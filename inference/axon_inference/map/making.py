@@ -129,27 +129,30 @@ def _start(rows: Sequence[Tensor]) -> NDArray[np.float64]:
     moments = sum((some.float().T @ some.float() for some in rows), torch.zeros(1)).double()
     _, axes = torch.linalg.eigh(moments - count * torch.outer(mean, mean))
     found = torch.cat([(some.double() - mean) @ axes[:, [-1, -2]] for some in rows])
-    return (found / found.std(0).clamp_min(1e-12)).numpy()
+    scaled: NDArray[np.float64] = (found / found.std(0).clamp_min(1e-12)).numpy()
+    return scaled
 
 
 def _scaled(places: NDArray[np.float64]) -> Numbers:
     """Places [n, 2] in the square from 0 to WIDTH, its middle in theirs, in their proportions."""
     low, high = places.min(0), places.max(0)
     scale = WIDTH / max(float((high - low).max()), 1e-12)
-    found: Numbers = np.rint((places - (low + high) / 2) * scale + WIDTH / 2).clip(0, WIDTH)
+    middle = (low + high) / 2
+    found: Numbers = np.rint((places - middle) * scale + WIDTH / 2).clip(0, WIDTH)
     return found.astype(np.uint16)
 
 
 def recall_of(places: Numbers, near: Numbers) -> float:
     """Of the nearest by cosine `near` [width, k], how many are among the k nearest of the places
-    [width, 2]: the mean over features, 0 to 1."""
+    [width, 2]: the mean over features, 0 to 1; 1 if there are no others."""
     from scipy.spatial import KDTree
 
     k = near.shape[1]
+    if not k:
+        return 1.0
     _, found = KDTree(places.astype(np.float64)).query(places, k + 1)
     others = found != np.arange(len(places))[:, None]
     # Where several features have one place, a feature itself need not be the first found.
     others[others.all(1), -1] = False
     found = found[others].reshape(-1, k)
-    share: float = (found[:, :, None] == near[:, None, :]).any(2).mean()
-    return float(share)
+    return float((found[:, :, None] == near[:, None, :]).any(2).mean())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from axon_inference.catalog.selection import SourceSpec
 from axon_inference.config import BUNDLED_MODEL, Settings
 from axon_inference.engine.text import decoder
 from axon_inference.map import kept
+from axon_inference.map.background import Background, rows
 from axon_inference.map.kept import NOWHERE, FeatureMap
 from axon_inference.map.neighbours import unit
 from axon_inference.map.plan import Plan
@@ -89,6 +91,10 @@ class Mapper:
         """Where a map is kept."""
         folder = self.settings.map_folder or Path(constants.HF_HOME) / "axon-maps"
         return folder / f"{hash_}.npz"
+
+    def background(self, plan: Plan) -> Background:
+        """What makes the map in a process of its own."""
+        return Background(plan, partial(rows, self.settings, plan))
 
     def rows(self, plan: Plan) -> Sequence[Tensor]:
         """Of each storey the decoder's rows [width, d], as they are loaded."""

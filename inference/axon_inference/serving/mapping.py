@@ -87,13 +87,11 @@ class Maps:
             self._tell(found=found)
 
     def _make(self) -> tuple[FeatureMap, list[list[str]]]:
-        from axon_inference.map.background import Background
-
         assert self._mapper is not None
         plan = self._mapper.plan()
         found = self._mapper.find(plan.hash)
         if not found:
-            self._background = Background(self._mapper.settings, plan)
+            self._background = self._mapper.background(plan)
             if self._closing.is_set():
                 raise NoMap("the server is shutting down")
             _log.info("making the map of %d sources, in the background", len(plan.storeys))

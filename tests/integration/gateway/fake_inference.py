@@ -162,6 +162,9 @@ class FakeInference(stubs.InferenceServiceServicer):
         self.not_editable: dict[str, str] = {}  # why a source is not
         self.edits_hang = False  # whether Edit never answers
         self.runs: dict[str, Run] = {}
+        self.map: list[pb.GetMapResponse] = []  # what GetMap answers
+        self.no_map: Failure | None = None  # why it does not
+        self.map_goes_on: asyncio.Event | None = None  # when what `map` had at first is not all
         self.port = 0
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
@@ -244,6 +247,19 @@ class FakeInference(stubs.InferenceServiceServicer):
             raise
         finally:
             seen.running -= 1
+
+    async def GetMap(
+        self, request: pb.GetMapRequest, context: Any
+    ) -> AsyncIterator[pb.GetMapResponse]:
+        if self.no_map:
+            await _abort(context, self.no_map)
+        parts = list(self.map)
+        for part in parts:
+            yield part
+        if self.map_goes_on:
+            await self.map_goes_on.wait()
+            for part in self.map[len(parts) :]:
+                yield part
 
     async def Edit(self, request: pb.EditRequest, context: Any) -> pb.EditResponse:
         run = self.runs.get(request.generation)
