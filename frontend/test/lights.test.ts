@@ -89,7 +89,7 @@ describe("Lights", () => {
     expect(lights.glow[1]).toBeGreaterThan(0);
   });
 
-  it("brighten the chosen feature and those it fires with, and dim all others", () => {
+  it("let a silent chosen feature and its company be seen, but nothing outshine what fires", () => {
     const store = storeOf(
       [1, 2],
       [1, 2],
@@ -101,9 +101,10 @@ describe("Lights", () => {
     );
     store.choose(featureKey(SOURCE, 1));
     const { glow } = settled(store);
-    expect(glow[0]).toBeCloseTo(0.75);
-    expect(glow[1]).toBeCloseTo(0.5);
-    expect(glow[4]).toBeLessThan(0.5);
+    expect(glow[0]).toBeCloseTo(0.3);
+    expect(glow[1]).toBeCloseTo(0.2);
+    expect(glow[2]).toBeLessThan(0.2);
+    expect(glow[4]).toBeCloseTo(0.45);
   });
 
   it("show only the token looked at", () => {

@@ -9,9 +9,12 @@ const SETTLE_MS = 70;
 const PULSE_MS = 65;
 /** A light nearer to its target than this has arrived. */
 const CLOSE = 0.004;
-/** Least light of the chosen feature, and of those it fires with. */
-const CHOSEN_LIGHT = 0.75;
-const NEIGHBOUR_LIGHT = 0.5;
+/**
+ * Least light of the chosen feature, and of those it fires with: enough to be found, and less than
+ * what fires strongly keeps then, since a light says that a feature fires.
+ */
+const CHOSEN_LIGHT = 0.3;
+const NEIGHBOUR_LIGHT = 0.2;
 /** Share of their light that all other features keep then. */
 const STEP_BACK = 0.45;
 /** How many features that fire with the chosen one get that light. */

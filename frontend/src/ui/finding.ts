@@ -22,7 +22,6 @@ export class Finding {
   private pressed: Offer | undefined;
   private active = 0;
   private open = false;
-  private drawnChips = "";
   private readonly lookUp: LookUp;
 
   constructor(
@@ -63,6 +62,7 @@ export class Finding {
       const chip = target instanceof Element ? target.closest("button") : null;
       if (chip) this.remove(chip.value);
     });
+    follow(() => this.drawChips());
     follow(this.update);
   }
 
@@ -76,7 +76,6 @@ export class Finding {
   }
 
   private readonly update = (): void => {
-    this.drawChips();
     // A list of hits holds still while tokens come, so that one can choose from it.
     if (!this.open || this.hasHits) return;
     heed(this.store.session.revision);
@@ -245,9 +244,6 @@ export class Finding {
     const sources = this.store.sourceIds();
     const off = sources.filter((id) => !this.store.shows(id)).length;
     const texts = this.store.filters.map(filterText);
-    const signature = JSON.stringify([texts, off, sources.length]);
-    if (signature === this.drawnChips) return;
-    this.drawnChips = signature;
     const chips = texts.map((text) => chipOf(text, text));
     if (off > 0)
       chips.unshift(chipOf("sources", SAY.someSources(sources.length - off, sources.length)));
