@@ -108,6 +108,9 @@ def test_a_packed_weight_can_be_read_again() -> None:
     packed = prepack.HalfLinear(weight, None)
     assert torch.equal(packed.weight, weight.half().float())
     assert torch.equal(packed.rows([3, 20]), weight[[3, 20]].half().float())
+    x = torch.randn(2, 16, requires_grad=True)
+    [gradient] = torch.autograd.grad(packed(x).sum(), [x])
+    torch.testing.assert_close(gradient, packed.weight.sum(0).expand(2, 16))
 
 
 def test_its_memory_is_counted(settings: Settings) -> None:
