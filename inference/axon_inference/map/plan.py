@@ -8,12 +8,15 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from axon_inference.catalog.files import AGAIN
 from axon_inference.catalog.selection import SourceSpec
 from axon_inference.errors import Unservable
 from axon_inference.map.kept import Storey
-from axon_inference.model.sources import WEIGHTS, Source
+
+if TYPE_CHECKING:  # it takes seconds to import, and the process that makes a map needs no more
+    from axon_inference.model.sources import Source
 
 # Raise it when a change of the method gives other places: maps that are kept are then made anew.
 _METHOD = 1
@@ -74,6 +77,8 @@ def _hash(path: Path) -> str:
 
 
 def _files(spec: SourceSpec) -> list[Path]:
+    from axon_inference.model.sources import WEIGHTS
+
     want = spec.wanted
     if spec.folder or want is None:
         return [Path(spec.folder or ".") / WEIGHTS]
