@@ -66,6 +66,8 @@ async def test_feature_prints_its_effects_and_neighbours(inference: FakeInferenc
         "promotes    ' Paris' +1.50",
         "suppresses  ' x' -0.50",
         "neighbors   8 (0.25)",
+        "kin         fake/1-res/7 (0.50, mutual)",
+        "      2.50  The[ capital]",
     ]
     code, out, _ = await axon(
         "feature", "fake/0-res", "7", "--json", "--address", inference.address

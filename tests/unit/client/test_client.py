@@ -346,6 +346,8 @@ async def test_a_feature_is_read(kind: str, inference: FakeInference) -> None:
         promoted=(axon.TokenEffect(5, " Paris", 1.5),),
         suppressed=(axon.TokenEffect(6, " x", -0.5),),
         neighbors=(axon.FeatureNeighbor(8, 0.25),),
+        kin=(axon.Kin(SOURCES[0], 7, 0.5, mutual=True),),
+        examples=(axon.FeatureExample(("The", " capital"), (0.0, 2.5)),),
     )
     await feature_of(kind, inference, SOURCES[1], 7, limit=3)
     first, second = inference.seen.features
