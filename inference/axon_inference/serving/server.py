@@ -138,6 +138,9 @@ class MessageStream:
             added = messages.add_token(joined, token, branch, self._served)
         except Exception:
             del joined.tokens[before:]  # no part of it is told
+            if not before:
+                self._messages.pop()
+                self._joined = None
             raise
         size = added.ByteSize() + _FRAMING
         if before and self._bytes + size > self._most_bytes:

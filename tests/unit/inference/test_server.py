@@ -136,6 +136,15 @@ async def test_features_that_cannot_be_read_fail_only_the_request_that_wants_the
     assert len(caplog.records) == 1, "a cause is logged once"
 
 
+async def test_a_first_token_that_cannot_be_read_leaves_no_empty_message() -> None:
+    listeners = Listeners(asyncio.get_running_loop())
+    stream = MessageStream(REQUEST, SERVED)
+    listeners.open(1, stream)
+    listeners.publish([(1, Tokens([token(0, wanted=Features(sources=(0, 7)))]))])
+    await asyncio.sleep(0)
+    assert isinstance(await stream.next(), Failed)
+
+
 async def test_many_tokens_are_split_into_messages_of_limited_size() -> None:
     event = Tokens([token(position, 50) for position in range(100)])
     assert len(await messages(event)) == 1
