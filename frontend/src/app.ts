@@ -4,6 +4,7 @@ import { Graph } from "./graph/graph";
 import { showOverlay } from "./graph/loop";
 import { askForFacts, askForFeature, askForLabelled, Facts } from "./net/backend";
 import { Live } from "./net/live";
+import { gatewayMap, MapWatch } from "./net/map";
 import { at } from "./net/server";
 import { readRun } from "./state/address";
 import type { Start } from "./state/playhead";
@@ -19,10 +20,12 @@ import { Follow } from "./ui/follow";
 import { offerExamples, offerHelp } from "./ui/help";
 import { Inspector } from "./ui/inspector";
 import { showPinned, showStrongest } from "./ui/features";
+import { MapPanel } from "./ui/map";
 import { offerLinkFloor, showModel, SourcesView } from "./ui/model";
 import { showNotices } from "./ui/notice";
 import { showRoom } from "./ui/room";
 import { TextView } from "./ui/text";
+import { offerTheme } from "./ui/theme";
 import { Timeline } from "./ui/timeline";
 import { Tip } from "./ui/tip";
 import { GRAPH_LOST, NO_GRAPH } from "./words/en";
@@ -34,6 +37,7 @@ const FROM_THE_START: Start = { speed: 1, at: null, run: null };
 
 export function openPage(): void {
   const query = new URLSearchParams(location.search);
+  offerTheme(query);
   const store = new Store();
   const { playhead } = store;
   const live = new Live(store, query);
@@ -73,7 +77,8 @@ export function openPage(): void {
       location.href = at("").href;
     },
   });
-  const graph = makeGraph(store, standing, query);
+  const panel = new MapPanel(store, askForFacts);
+  const graph = makeGraph(store, standing, query, panel);
   const follow = new Follow(store, graph?.gaze ?? null, (view) => live.send(view));
 
   offerExamples(store, (prompt) => controls.suggest(prompt));
@@ -83,6 +88,7 @@ export function openPage(): void {
     live.chooseModel(model);
   });
   new Facts(store, askForFacts);
+  new MapWatch(store, gatewayMap);
   showRoom(store, {
     setOpen: (open) => live.send({ type: "open", open } satisfies OpenRequest),
     publish: () => live.send({ type: "share" } satisfies ShareRequest),
@@ -149,6 +155,7 @@ function makeGraph(
   store: Store,
   standing: { value: string | null },
   query: URLSearchParams,
+  panel: MapPanel,
 ): Graph | null {
   const host = {
     canvas: byId("canvas", HTMLCanvasElement),
@@ -156,6 +163,8 @@ function makeGraph(
     stage: byId("stage"),
     bar: byId("bar"),
     tools: byId("graph-tools"),
+    corner: byId("corner", HTMLCanvasElement),
+    overDistrict: panel.show,
     drawable: (may: boolean) => {
       standing.value = may ? null : GRAPH_LOST;
     },

@@ -18,6 +18,7 @@ export function modelInfo(more: Partial<ModelInfo> = {}): ModelInfo {
     maxPromptCharacters: null,
     maxAlternatives: 0,
     paced: false,
+    map: null,
     ...more,
   };
 }

@@ -1,13 +1,15 @@
 /** What the camera goes to: the feature that was chosen, or the pose of somebody who is followed. */
 import { Vector3 } from "three";
+import type { FeatureKey } from "../state/feature";
 import type { Store } from "../state/store";
-import type { CameraRig, Extent, Pose } from "./camera";
+import type { CameraRig, Pose } from "./camera";
+import type { Extent } from "./extent";
 import type { Placing } from "./map/placing";
 
 export class Gaze {
   private session;
   /** The chosen feature that the camera has gone to. */
-  private visited: number | null = null;
+  private visited: FeatureKey | null = null;
   private followed: Pose | null = null;
   /** The camera is still to go to the followed pose. */
   private due = false;
@@ -16,8 +18,10 @@ export class Gaze {
   constructor(
     private readonly store: Store,
     private readonly rig: Pick<CameraRig, "pose" | "takePose" | "visit" | "stir" | "onPose">,
-    private readonly placing: Pick<Placing, "has" | "places">,
+    private readonly placing: Pick<Placing, "placeOf">,
     private readonly extent: () => Extent,
+    /** Share of the distance that shows everything from which a feature is looked at. */
+    private readonly near: () => number | undefined = () => undefined,
   ) {
     this.session = store.session;
   }
@@ -51,14 +55,17 @@ export class Gaze {
   /** Goes to what was chosen, once it has a place; to be called when something has changed. */
   go(): void {
     if (this.session !== this.store.session) return;
-    const { chosen } = this;
-    if (chosen !== null && !this.placing.has(chosen)) return;
+    const { wanted } = this.store;
+    const place = this.place();
+    const chosen = this.store.chosen === null ? null : wanted;
+    // On a map it has a place before it has fired; elsewhere it gets one then.
+    if (chosen !== null && place === null) return;
     if (chosen === this.visited && !this.due) return;
     this.visited = chosen;
     this.due = false;
     const now = performance.now();
     if (this.followed) this.rig.takePose(shifted(this.followed, this.anchor()), now);
-    else if (chosen !== null) this.rig.visit(this.anchor(), this.extent(), now);
+    else if (chosen !== null) this.rig.visit(this.anchor(), this.extent(), now, this.near());
   }
 
   /** What is looked at keeps the picture drifting; a viewer who comes or goes does not. */
@@ -69,17 +76,14 @@ export class Gaze {
     this.seen = seen;
   }
 
-  /** The number of the chosen feature, if it has fired here. */
-  private get chosen(): number | null {
-    const index = this.store.chosen?.index ?? -1;
-    return index < 0 ? null : index;
+  private place(): [x: number, y: number, z: number] | null {
+    const { chosen } = this.store;
+    return chosen && this.placing.placeOf(chosen);
   }
 
   private anchor(): Vector3 {
-    const { chosen } = this;
-    return chosen !== null && this.placing.has(chosen)
-      ? new Vector3().fromArray(this.placing.places, 3 * chosen)
-      : this.extent().centre.clone();
+    const place = this.place();
+    return place ? new Vector3(...place) : this.extent().centre.clone();
   }
 }
 

@@ -9,7 +9,7 @@ import { editText, MOST_EDITS, readEdit } from "./edits";
 import type { View } from "./store";
 
 /** A view in an address, which names what is shown: it may be of another model. */
-export interface AddressView extends Pick<View, "filters" | "feature" | "links"> {
+export interface AddressView extends Pick<View, "filters" | "feature" | "links" | "flat"> {
   /** The sources shown; null for all. */
   sources: readonly string[] | null;
   /** The edits of the next run. */
@@ -26,13 +26,24 @@ export interface SharedRun {
 }
 
 const RUN_NAMES: readonly string[] = ["prompt", "model", ...KNOBS];
-const VIEW_NAMES: readonly string[] = [...FILTER_KINDS, "sources", "feature", "links", "edit"];
+const VIEW_NAMES: readonly string[] = [
+  ...FILTER_KINDS,
+  "sources",
+  "feature",
+  "links",
+  "view",
+  "edit",
+];
+
+/** How the map is looked at, as an address says it. */
+const FLAT: ReadonlyMap<string, boolean> = new Map([["flat", true], ["space", false]]); // prettier-ignore
 
 export const EVERYTHING: AddressView = {
   filters: [],
   sources: null,
   feature: null,
   links: 0,
+  flat: null,
   edits: [],
 };
 
@@ -50,6 +61,7 @@ export function readView(query: URLSearchParams): AddressView {
     sources: query.get("sources")?.split(",").filter(Boolean) ?? null,
     feature: query.get("feature"),
     links: links > 0 && links <= 1 ? links : 0,
+    flat: FLAT.get(query.get("view") ?? "") ?? null,
     edits: query
       .getAll("edit")
       .flatMap((text) => readEdit(text) ?? [])
@@ -102,6 +114,7 @@ function viewPairs(view: AddressView): [string, string][] {
   if (view.sources !== null) pairs.push(["sources", view.sources.join(",")]);
   if (view.feature !== null) pairs.push(["feature", view.feature]);
   if (view.links > 0) pairs.push(["links", String(Number(view.links.toFixed(3)))]);
+  if (view.flat !== null) pairs.push(["view", view.flat ? "flat" : "space"]);
   for (const edit of view.edits) pairs.push(["edit", editText(edit)]);
   return pairs;
 }

@@ -7,6 +7,7 @@ import type { Edit, Frame, RoomFrame } from "../wire/types";
 import { type Feature, type FeatureKey, unseenFeature } from "./feature";
 import { type Filter, type Judge, judgeOf } from "./filters";
 import type { Token } from "./log";
+import type { FeatureMap, Mapping } from "./map";
 import { browserWait, Playhead, type Wait } from "./playhead";
 import { type Ranked, strongest } from "./query";
 import { Reach } from "./reach";
@@ -46,6 +47,8 @@ export interface View {
   hidden: ReadonlySet<string>;
   /** Links with less evidence are not drawn, 0 to 1. */
   links: number;
+  /** The map is seen from above, with all storeys in one plane; null where nobody has chosen. */
+  flat: boolean | null;
 }
 
 export class Store {
@@ -59,17 +62,21 @@ export class Store {
   private readonly network = signal<Connection>({ state: "off" });
   private readonly server = signal<Backend>({ state: "loading", message: "looking for the model" });
   private readonly lastModel = signal<ModelInfo | null>(null);
+  private readonly mapped = signal<Mapping>({ state: "none", reason: "" });
+  private readonly likened = signal<readonly FeatureKey[]>([]);
   private readonly pins = signal<ReadonlySet<FeatureKey>>(new Set());
   private readonly looks = signal<Omit<View, "token">>({
     feature: null,
     filters: [],
     hidden: new Set(),
     links: 0,
+    flat: null,
   });
   private readonly filtering = computed(() => this.looks.value.filters);
   private readonly hiding = computed(() => this.looks.value.hidden);
   private readonly wish = computed(() => this.looks.value.feature);
   private readonly floor = computed(() => this.looks.value.links);
+  private readonly flatness = computed(() => this.looks.value.flat);
   private readonly judge = computed<Judge>(() => judgeOf(this.filtering.value));
   private readonly ranking = computed(() => {
     const active = (tokenOf(this)?.active ?? []).filter(({ feature }) => this.passes(feature));
@@ -142,6 +149,30 @@ export class Store {
     return this.lastModel.value;
   }
 
+  /** The map of the model in use, as far as it is there. */
+  get mapping(): Mapping {
+    return this.mapped.value;
+  }
+
+  set mapping(mapping: Mapping) {
+    this.mapped.value = mapping;
+  }
+
+  /** Features like the chosen one, which the map names. */
+  get alike(): readonly FeatureKey[] {
+    return this.likened.value;
+  }
+
+  set alike(keys: readonly FeatureKey[]) {
+    this.likened.value = keys;
+  }
+
+  /** The map, if all sources on show are on it. */
+  get map(): FeatureMap | null {
+    const { mapping } = this;
+    return mapping.state === "ready" && mapping.map.covers(this.sourceIds()) ? mapping.map : null;
+  }
+
   set(change: { connection?: Connection; backend?: Backend }): void {
     const { connection, backend } = change;
     batch(() => {
@@ -174,6 +205,10 @@ export class Store {
 
   get linkFloor(): number {
     return this.floor.value;
+  }
+
+  get flat(): boolean | null {
+    return this.flatness.value;
   }
 
   get chosen(): Feature | null {

@@ -18,10 +18,10 @@ export class AddressBar {
 
   constructor(private readonly store: Store) {
     const view = readView(new URLSearchParams(location.search));
-    const { sources, feature, filters, links } = view;
+    const { sources, feature, filters, links, flat } = view;
     this.sources = sources;
     this.feature = feature;
-    store.look({ filters, links });
+    store.look({ filters, links, flat });
     store.reach.change(view.edits);
     follow(() => {
       this.fulfil();

@@ -7,6 +7,7 @@ const TOKENS = "axon.rooms";
 const ACCESS = "axon.access";
 const PACE = "axon.pace";
 const TWIN = "axon.twin";
+const THEME = "axon.theme";
 const PINS = "axon.pinned.";
 const MOST_TOKENS = 20;
 
@@ -40,6 +41,15 @@ export function loadPace(): string | null {
 
 export function savePace(pace: string | null): void {
   write(PACE, pace ?? "");
+}
+
+/** The theme chosen: "light" or "dark"; null for the page's own. */
+export function loadTheme(): string | null {
+  return read(THEME);
+}
+
+export function saveTheme(theme: string): void {
+  write(THEME, theme);
 }
 
 /** Whether an edited text is to be written beside the same text without edits. */

@@ -49,6 +49,8 @@ export interface ModelInfo {
   maxAlternatives: number;
   /** Whether a request may name its pace. */
   paced: boolean;
+  /** The map of its features: without hash while it is made; null where there is none. */
+  map: { hash: string | null } | null;
 }
 
 /** A token, and what one unit of the feature's activation adds to its logit. */
@@ -94,6 +96,9 @@ export function parseModel(value: unknown): ModelInfo {
     maxPromptCharacters: optional(limits.max_prompt_characters, "limits", asNumber),
     maxAlternatives: Number(params.alternatives?.max ?? 0),
     paced: params.pace !== undefined,
+    map: optional(model.map, "model.map", (map, what) => ({
+      hash: optional(asObject(map, what).hash, `${what}.hash`, asString),
+    })),
   };
 }
 

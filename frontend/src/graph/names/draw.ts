@@ -107,6 +107,11 @@ export class Labels {
     return null;
   }
 
+  /** What the labels on show cover. */
+  get boxes(): Box[] {
+    return [...this.shown.values()].flatMap(({ box }) => box ?? []);
+  }
+
   /** Draws a ring around a node, or takes it away. */
   mark(kind: "chosen" | "hovered", node: OnScreen | null): void {
     this.encircle(this.rings[kind], node, 5);
