@@ -1,7 +1,7 @@
 /** `window.axon`: the page's state, for tests and the console. */
 import type { Graph } from "./graph/graph";
 import { nameOf } from "./state/feature";
-import { FLOOR, lightsAt } from "./state/light";
+import { lightsAt } from "./state/light";
 import type { Store } from "./state/store";
 
 interface NodeReport {
@@ -92,7 +92,7 @@ function reports(store: Store, graph: Graph | null): NodeReport[] {
     if (!feature) return [];
     const { key, id, source } = feature;
     const place = graph?.placeOf(index) ?? [];
-    const glow = lights.get(index) ?? FLOOR;
+    const glow = lights.at(index);
     return [{ key, id, source, name: nameOf(feature), x, y, radius, glow, place }];
   });
 }

@@ -1,7 +1,6 @@
 // @vitest-environment happy-dom
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { featureKey } from "../src/state/feature";
-import { editsInForce } from "../src/state/store";
 import { Dial } from "../src/ui/dial";
 import { EditChips } from "../src/ui/edit-chips";
 import type { Edit } from "../src/wire/types";
@@ -38,7 +37,7 @@ describe("the chips beside the prompt", () => {
     new EditChips(store, () => Promise.resolve(null));
     expect(texts(".edit .name")).toEqual([]);
     store.playhead.seek(0);
-    expect(editsInForce(store)).toEqual([SILENT]);
+    expect(store.editsInForce).toEqual([SILENT]);
     expect(texts(".edit")).toEqual(["“capitals” silenced"]);
   });
 

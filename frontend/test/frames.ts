@@ -1,6 +1,6 @@
 /** Short ways to write frames in tests. */
 import type { Feature } from "../src/state/feature";
-import { FLOOR, lightsAt } from "../src/state/light";
+import { lightsAt } from "../src/state/light";
 import type { Session } from "../src/state/session";
 import { Store } from "../src/state/store";
 import type { ModelInfo } from "../src/wire/model";
@@ -83,5 +83,5 @@ export function replayed(...frames: Frame[]): Store {
 
 /** A feature's light at the newest token. */
 export function glowOf(session: Session, feature: Feature): number {
-  return lightsAt(session, session.tokens.length - 1).get(feature.index) ?? FLOOR;
+  return lightsAt(session, session.tokens.length - 1).at(feature.index);
 }

@@ -40,7 +40,7 @@ function looking(...places: number[]) {
   const gaze = new Gaze(store, camera, placing, () => EXTENT);
   follow(() => {
     gaze.go();
-    gaze.stir();
+    gaze.stir(store.hovered);
   });
   return { store, camera, gaze, placing };
 }

@@ -89,21 +89,13 @@ describe("Lights", () => {
     expect(lights.glow[1]).toBeGreaterThan(0);
   });
 
-  it("brighten the chosen feature and those it fires with, and dim all others", () => {
-    const store = storeOf(
-      [1, 2],
-      [1, 2],
-      [3],
-      [4],
-      [5],
-      [1, 2],
-      ...Array.from({ length: 30 }, () => [5]),
-    );
+  it("lend no light to what is chosen, and take none from the others: only what fires shines", () => {
+    const store = storeOf([1, 2], [3], [4], ...Array.from({ length: 30 }, () => [5]));
+    const before = [...settled(store).glow.slice(0, 5)];
     store.choose(featureKey(SOURCE, 1));
-    const { glow } = settled(store);
-    expect(glow[0]).toBeCloseTo(0.75);
-    expect(glow[1]).toBeCloseTo(0.5);
-    expect(glow[4]).toBeLessThan(0.5);
+    expect([...settled(store).glow.slice(0, 5)]).toEqual(before);
+    expect(before[0]).toBeCloseTo(FLOOR);
+    expect(before[4]).toBeCloseTo(1);
   });
 
   it("show only the token looked at", () => {

@@ -195,13 +195,13 @@ describe("the text", () => {
     vi.stubGlobal("ResizeObserver", Layout);
     const store = open(ROOM, started(1));
     new TextView(store);
-    store.apply(token(2, 0, "a", []));
+    store.apply(token(2, 0, "a\n", []));
     await frame();
     list.dispatchEvent(new Event("pointerdown"));
     // New lines come: the list scrolls by itself, and is not at its end until the next frame.
     metrics.scrollHeight = 600;
     list.dispatchEvent(new Event("scroll"));
-    store.apply(token(3, 1, "b", []));
+    store.apply(token(3, 1, "b\n", []));
     await frame();
     expect(metrics.top).toBe(500);
     list.dispatchEvent(new Event("wheel"));

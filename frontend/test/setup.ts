@@ -2,5 +2,5 @@
 import { scheduleViews } from "../src/state/signals";
 
 scheduleViews((flush) => {
-  flush();
+  flush(performance.now());
 });

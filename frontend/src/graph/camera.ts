@@ -175,6 +175,8 @@ export class CameraRig {
     this.calm();
     this.byUser = false;
     const [to, from] = [new Vector3().fromArray(target), new Vector3().fromArray(position)];
+    // From above, all storeys lie in one plane.
+    if (this.flat) [from.y, to.y] = [from.y - to.y, 0];
     this.move(to, from, now, FOLLOW_MS, easeOut);
   }
 
@@ -269,7 +271,7 @@ export class CameraRig {
     this.byUser = true;
     const direction = this.camera.position.clone().sub(this.controls.target).normalize();
     const distance = Math.min(this.distance, share * this.fitting(extent, direction));
-    this.goTo(place, direction, distance, now);
+    this.goTo(place.clone().setY(this.flat ? 0 : place.y), direction, distance, now);
   }
 
   private goTo(target: Vector3, direction: Vector3, distance: number, now: number): void {

@@ -1,6 +1,7 @@
 /** What the camera goes to: the feature that was chosen, or the pose of somebody who is followed. */
 import { Vector3 } from "three";
 import type { FeatureKey } from "../state/feature";
+import { untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import type { CameraRig, Pose } from "./camera";
 import type { Extent } from "./extent";
@@ -69,9 +70,11 @@ export class Gaze {
   }
 
   /** What is looked at keeps the picture drifting; a viewer who comes or goes does not. */
-  stir(): void {
-    const { session, playhead, wanted, hovered } = this.store;
-    const seen = [session.runs, session.tokens.length, playhead.at, wanted, hovered].join();
+  stir(hovered: FeatureKey | null): void {
+    const seen = untracked(() => {
+      const { session, playhead, wanted } = this.store;
+      return [session.runs, session.tokens.length, playhead.at, wanted, hovered].join();
+    });
     if (seen !== this.seen) this.rig.stir(performance.now());
     this.seen = seen;
   }

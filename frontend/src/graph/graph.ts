@@ -1,6 +1,6 @@
 /** The graph: puts nodes, links, labels and camera together; draws only if something changed. */
 import { Group } from "three";
-import { follow } from "../state/signals";
+import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import { CameraRig, type Pose } from "./camera";
 import { type Extent, extentOf } from "./extent";
@@ -51,7 +51,7 @@ export class Graph {
   /** What has a place; its height is scaled as the storeys fold. */
   private readonly world = new Group();
   private readonly web = new Web((into) => this.session.links.select(this.linkFloor, into));
-  private readonly kin = new Web((into) => this.chart.selectKin(into));
+  private readonly kin = new Web((into) => this.chart.selectKin(into), KIN);
   private readonly chart: MapView;
   private readonly lights = new Lights();
   private readonly loop = new FrameLoop((now) => this.frame(now));
@@ -62,7 +62,7 @@ export class Graph {
   private readonly captions: Captions;
   private readonly still = matchMedia("(prefers-reduced-motion: reduce)");
   private session;
-  private sourceIds: string[] = [];
+  private sourceIds: readonly string[] = [];
   private linkFloor = 0;
   private tokens = 0;
   private knownExtent: Extent | null = null;
@@ -81,7 +81,6 @@ export class Graph {
   ) {
     this.session = store.session;
     this.world.add(this.web.drawn.lines, this.kin.drawn.lines, ...this.nodes.meshes);
-    this.kin.shine = KIN;
     this.rig = new CameraRig(host.canvas, () => this.redraw());
     this.surface = new Surface(host.canvas, this.rig.camera, (may) => {
       host.drawable(may);
@@ -104,9 +103,10 @@ export class Graph {
       this.chart.showChosen();
       this.redraw();
     });
-    // A hover asks for its ring and its name alone.
+    // A hover asks for its ring and its name alone, also where the name has just come.
     follow(() => {
-      this.gaze.stir();
+      this.gaze.stir(store.hovered);
+      this.chart.silent();
       this.wake();
     });
   }
@@ -201,6 +201,7 @@ export class Graph {
     this.takeEvidence();
     this.placing.request(this.session, this.sourceIds);
     this.gaze.go();
+    this.gaze.stir(untracked(() => this.store.hovered));
     this.redraw();
   };
 
@@ -229,7 +230,7 @@ export class Graph {
   /** All sources the page knows, in the order that gives them hue and storey. */
   private updateSources(): void {
     const sources = this.store.sourceIds();
-    if (sources.join() === this.sourceIds.join()) return;
+    if (sources === this.sourceIds) return;
     this.sourceIds = sources;
     // The storeys have changed: all features are placed anew.
     this.placing.restart();
@@ -297,10 +298,10 @@ export class Graph {
       passed > 4 * LONGEST_FRAME_MS ? FIRST_FRAME_MS : Math.min(passed, LONGEST_FRAME_MS);
     const motion = this.rig.update(now, this.store.chosen === null);
     const lit = this.lights.step(step, this.still.matches);
-    if (lit || motion === "moving") this.captions.changed();
     const shifted = this.shift(now);
+    if (lit || shifted || motion === "moving") this.captions.changed();
+    this.captions.few = this.chart.isOverview;
     const woven = [this.web, this.kin].filter((web) => web.refresh(this.placing, now)).length > 0;
-    if (shifted) this.captions.changed();
     const extent = this.extent();
     if (this.rig.free && this.rig.misfits(extent)) this.rig.fit(extent, now);
     const drawn = this.stale || lit || woven || shifted || motion !== "still";
@@ -316,8 +317,7 @@ export class Graph {
   private draw(extent: Extent): void {
     this.stale = false;
     this.light();
-    const { radius } = extent;
-    const { distance } = this.rig;
+    const [{ radius }, { distance }] = [extent, this.rig];
     const [near, far] = [distance - radius, distance + 1.2 * radius];
     this.nodes.setView(this.rig.pixel, near, far);
     this.chart.setView(this.rig.pixel, near, far, this.surface.ratio);

@@ -1,6 +1,6 @@
 /** The light of every node: what it should be at the token on show, and the way there. */
 import { grown } from "../state/arrays";
-import { AFTERGLOW, FLOOR, lightsAt } from "../state/light";
+import { AFTERGLOW, FLOOR, LightSet, lightsAt } from "../state/light";
 import type { Token } from "../state/log";
 import type { Store } from "../state/store";
 
@@ -9,13 +9,6 @@ const SETTLE_MS = 70;
 const PULSE_MS = 65;
 /** A light nearer to its target than this has arrived. */
 const CLOSE = 0.004;
-/** Least light of the chosen feature, and of those it fires with. */
-const CHOSEN_LIGHT = 0.75;
-const NEIGHBOUR_LIGHT = 0.5;
-/** Share of their light that all other features keep then. */
-const STEP_BACK = 0.45;
-/** How many features that fire with the chosen one get that light. */
-const NEIGHBOURS_SHOWN = 8;
 const HIDDEN = -1;
 
 export class Lights {
@@ -41,8 +34,10 @@ export class Lights {
   private seen = { runs: 0, tokens: 0 };
   /** The token that was looked at last. */
   private at: Token | null = null;
-  /** Lights above the floor, by feature number: all others are at the floor, or hidden. */
-  private lit = new Map<number, number>();
+  /** Lights above the floor, now and before: all others are at the floor, or hidden. */
+  private lit = new LightSet();
+  private before = new LightSet();
+  private isNewest = new Uint8Array(512);
 
   /** Reads from the store what every node should look like now; touches only what has changed. */
   aim(store: Store): void {
@@ -54,16 +49,22 @@ export class Lights {
     for (let i = again; i < this.count; i += 1) this.askAgain(store, i);
     this.takeTokens(store);
     const { at, token } = store.playhead;
-    const newest = new Set<number>();
-    for (const { feature } of store.session.tokens[at]?.active ?? []) newest.add(feature.index);
     if (token !== this.at) this.swell(token);
-    const before = this.lit;
-    this.lit = lightsOf(store, at, newest);
-    // `forEach` makes no pair for each entry, of which there are a thousand.
-    before.forEach((_, i) => {
-      if (!this.lit.has(i)) this.set(i, FLOOR, 0);
-    });
-    this.lit.forEach((light, i) => this.set(i, light, newest.has(i) ? 1 : 0));
+    const newest = store.session.tokens[at];
+    newest?.eachActive(({ index }) => (this.isNewest[index] = 1));
+    [this.lit, this.before] = [this.before, this.lit];
+    const { lit, before } = this;
+    lightsAt(store.session, at, lit);
+    this.shade(newest);
+    for (let k = 0; k < before.count; k += 1) {
+      const i = before.indices[k] ?? 0;
+      if (!lit.has(i)) this.set(i, FLOOR, 0);
+    }
+    for (let k = 0; k < lit.count; k += 1) {
+      const i = lit.indices[k] ?? 0;
+      this.set(i, lit.light[i] ?? FLOOR, this.isNewest[i] ?? 0);
+    }
+    newest?.eachActive(({ index }) => (this.isNewest[index] = 0));
   }
 
   /** A feature fired at the newest token, or has just found its place: swell. */
@@ -76,6 +77,7 @@ export class Lights {
     for (const array of [this.glow, this.target, this.pulse, this.fresh]) array.fill(0);
     this.isMoving.fill(0);
     this.lit.clear();
+    this.before.clear();
     this.movingCount = 0;
     this.count = 0;
     this.passVersion = -1;
@@ -105,6 +107,12 @@ export class Lights {
 
   get isSettled(): boolean {
     return this.movingCount === 0;
+  }
+
+  /** The features whose light is to be at least this, in no order. */
+  above(least: number): Uint32Array {
+    const { indices, count } = this.lit;
+    return indices.subarray(0, count).filter((i) => (this.target[i] ?? 0) >= least);
   }
 
   /** Features that have a light. */
@@ -141,7 +149,7 @@ export class Lights {
   private askAgain(store: Store, i: number): void {
     const feature = store.session.features[i];
     this.shown[i] = feature && store.passes(feature) ? 1 : 0;
-    this.set(i, this.lit.get(i) ?? FLOOR, this.fresh[i] ?? 0);
+    this.set(i, this.lit.at(i), this.fresh[i] ?? 0);
   }
 
   /** Features of new tokens swell, and are filtered again: having fired, they may pass now. */
@@ -149,10 +157,10 @@ export class Lights {
     const { runs, tokens } = store.session;
     if (runs !== this.seen.runs) this.seen = { runs, tokens: 0 };
     for (let t = this.seen.tokens; t < tokens.length; t += 1) {
-      for (const { feature } of tokens[t]?.active ?? []) {
-        this.askAgain(store, feature.index);
-        this.fire(feature.index);
-      }
+      tokens[t]?.eachActive(({ index }) => {
+        this.askAgain(store, index);
+        this.fire(index);
+      });
     }
     this.seen.tokens = tokens.length;
   }
@@ -160,7 +168,18 @@ export class Lights {
   /** The features of a token just looked at swell, as they did when it was the newest. */
   private swell(token: Token | null): void {
     this.at = token;
-    for (const { feature } of token?.active ?? []) this.fire(feature.index);
+    token?.eachActive(({ index }) => this.fire(index));
+  }
+
+  /** What is not of the newest token loses light at once, and fades from there. */
+  private shade(newest: Token | undefined): void {
+    const { lit } = this;
+    newest?.eachActive(({ index }) => lit.raise(index, FLOOR));
+    for (let k = 0; k < lit.count; k += 1) {
+      const i = lit.indices[k] ?? 0;
+      if (this.isNewest[i] === 1) continue;
+      lit.light[i] = Math.max(FLOOR, AFTERGLOW * (lit.light[i] ?? 0));
+    }
   }
 
   private reserve(count: number): void {
@@ -173,25 +192,6 @@ export class Lights {
     this.shown = grown(this.shown, count);
     this.moving = grown(this.moving, count);
     this.isMoving = grown(this.isMoving, count);
+    this.isNewest = grown(this.isNewest, count);
   }
-}
-
-/** Lights above the floor at a token, and those that the chosen feature and its company are lent. */
-function lightsOf(store: Store, at: number, newest: ReadonlySet<number>): Map<number, number> {
-  const { chosen, session } = store;
-  const lights = lightsAt(session, at);
-  // What is not of the newest token loses light at once, and fades from there.
-  lights.forEach((light, i) => {
-    if (!newest.has(i)) lights.set(i, Math.max(FLOOR, AFTERGLOW * light));
-  });
-  for (const index of newest) if (!lights.has(index)) lights.set(index, FLOOR);
-  if (!chosen) return lights;
-  const lent = new Map([[chosen.index, CHOSEN_LIGHT]]);
-  for (const { a, b } of session.links.around(chosen.index, NEIGHBOURS_SHOWN)) {
-    lent.set(a === chosen.index ? b : a, NEIGHBOUR_LIGHT);
-  }
-  for (const [i, light] of lights)
-    if (!lent.has(i)) lights.set(i, Math.max(FLOOR, STEP_BACK * light));
-  for (const [i, least] of lent) if (i >= 0) lights.set(i, Math.max(least, lights.get(i) ?? FLOOR));
-  return lights;
 }

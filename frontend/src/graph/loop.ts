@@ -1,4 +1,5 @@
 /** Draws frames while something changes, and none otherwise: a picture at rest costs nothing. */
+import { paint } from "../state/signals";
 import { h } from "../ui/dom";
 
 /** Frames whose cost is remembered. */
@@ -32,28 +33,27 @@ export class FrameStatistics {
 
 export class FrameLoop {
   readonly statistics = new FrameStatistics();
-  private frame = 0;
-  private timer = 0;
+  private wakes = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
 
   /** `draw` returns the milliseconds to its next call: 0 for the next frame, Infinity for none. */
   constructor(private readonly draw: (now: number) => number) {}
 
   /** Something changed: draws one more frame. */
   wake = (): void => {
-    if (this.frame !== 0) return;
-    if (this.timer !== 0) clearTimeout(this.timer);
-    this.timer = 0;
-    this.frame = requestAnimationFrame(this.run);
+    clearTimeout(this.timer);
+    this.wakes += 1;
+    paint(this.run);
   };
 
   private run = (now: number): void => {
-    this.frame = 0;
+    const { wakes } = this;
     const start = performance.now();
     const wait = this.draw(now);
     this.statistics.record(now, performance.now() - start);
     if (wait === 0) this.wake();
     // If something woke the loop during `draw`, a frame has been asked for already.
-    else if (wait < Infinity && this.frame === 0) this.timer = window.setTimeout(this.wake, wait);
+    else if (wait < Infinity && this.wakes === wakes) this.timer = setTimeout(this.wake, wait);
   };
 }
 

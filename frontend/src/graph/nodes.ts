@@ -246,46 +246,35 @@ function attribute(capacity: number, size: number, before?: Patches): Patches {
   return new Patches(new InstancedBufferAttribute(array, size).setUsage(DynamicDrawUsage));
 }
 
-/** Changes are kept per block of items: a few items too many cost less than one more call. */
-const BLOCK = 32;
-/** More ranges than this are sent as one. */
-const MOST_RANGES = 1000;
-
+/** Items of a buffer that have changed since it was last drawn, as one range: a call costs more. */
 export class Patches {
   /** Bytes passed on since the start. */
   sent = 0;
-  private readonly blocks: Uint8Array;
-  private dirty = false;
+  private first = Infinity;
+  private last = -1;
 
-  constructor(readonly attribute: BufferAttribute) {
-    this.blocks = new Uint8Array(Math.ceil(attribute.count / BLOCK));
-  }
+  constructor(readonly attribute: BufferAttribute) {}
 
   touch(item: number): void {
-    this.blocks[Math.floor(item / BLOCK)] = 1;
-    this.dirty = true;
+    if (item < this.first) this.first = item;
+    if (item > this.last) this.last = item;
   }
 
-  /** Marks what was touched for the next drawing: one range for every run of blocks. */
+  /** Marks what was touched for the next drawing. */
   send(): void {
-    if (!this.dirty) return;
-    this.dirty = false;
-    const { blocks, attribute } = this;
-    const { itemSize } = attribute;
-    for (let start = blocks.indexOf(1); start >= 0; start = blocks.indexOf(1, start)) {
-      let end = start;
-      while (blocks[end] === 1) end += 1;
-      blocks.fill(0, start, end);
-      const items = Math.min(end * BLOCK, attribute.count) - start * BLOCK;
-      attribute.addUpdateRange(start * BLOCK * itemSize, items * itemSize);
-      this.sent += items * itemSize * attribute.array.BYTES_PER_ELEMENT;
-      start = end;
+    if (this.last < 0) return;
+    const { attribute } = this;
+    const { itemSize, updateRanges } = attribute;
+    // Of a range that was not drawn, as while the browser has taken WebGL away, nothing is lost.
+    for (const { start, count } of updateRanges) {
+      this.touch(start / itemSize);
+      this.touch((start + count) / itemSize - 1);
     }
-    // Nothing is drawn while the browser has taken WebGL away: ranges must not pile up.
-    if (attribute.updateRanges.length > MOST_RANGES) {
-      attribute.clearUpdateRanges();
-      attribute.addUpdateRange(0, attribute.array.length);
-    }
+    attribute.clearUpdateRanges();
+    attribute.addUpdateRange(this.first * itemSize, (this.last + 1 - this.first) * itemSize);
     attribute.needsUpdate = true;
+    this.sent += (this.last + 1 - this.first) * itemSize * attribute.array.BYTES_PER_ELEMENT;
+    this.first = Infinity;
+    this.last = -1;
   }
 }

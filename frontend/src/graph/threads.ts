@@ -12,7 +12,7 @@ import type { Placing } from "./map/placing";
 import { Patches } from "./nodes";
 import { blending } from "./palette";
 
-/** The links are chosen anew at most this often while tokens come. */
+/** The links are chosen anew at most this often while tokens come, and so long after the last. */
 const CHOOSE_MS = 400;
 
 /** How threads shine: between two dark ends, between two bright ones, and beside a chosen one. */
@@ -35,9 +35,9 @@ export type Select = (into: LinkSet) => void;
 
 export class Web {
   readonly drawn: LinkLines;
-  shine = FOUND;
   private readonly links: LinkSet;
   private chosenAt = -Infinity;
+  private changedAt = -Infinity;
   private stale = false;
   /** All are to be lit anew. */
   private anew = false;
@@ -45,6 +45,7 @@ export class Web {
 
   constructor(
     private readonly select: Select,
+    public shine = FOUND,
     capacity = MAX_LINKS,
   ) {
     this.drawn = new LinkLines(capacity);
@@ -58,7 +59,8 @@ export class Web {
   /** New evidence came in. With `now`, it is used at the next frame, e.g. for a slider. */
   changed(now = false): void {
     this.stale = true;
-    if (now) this.chosenAt = -Infinity;
+    this.changedAt = performance.now();
+    if (now) this.chosenAt = this.changedAt = -Infinity;
   }
 
   restart(): void {
@@ -67,9 +69,13 @@ export class Web {
     this.chosenAt = -Infinity;
   }
 
-  /** Milliseconds until new evidence may be used, Infinity if there is none. */
+  /**
+   * Milliseconds until a frame is needed for new evidence, Infinity if there is none. While tokens
+   * come, it is used in their frames.
+   */
   due(now: number): number {
-    return this.stale ? Math.max(1, this.chosenAt + CHOOSE_MS - now) : Infinity;
+    const since = Math.max(this.chosenAt, this.changedAt);
+    return this.stale ? Math.max(1, since + CHOOSE_MS - now) : Infinity;
   }
 
   /** Chooses the links anew when it is time; false if it is not. */

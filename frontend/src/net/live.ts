@@ -105,7 +105,7 @@ export class Live {
     saveAccess(token);
     showAccess(token);
     this.models.look();
-    this.store.room.stream.problem = null;
+    this.store.room.stream.forgive();
     this.socket.reopen();
   }
 

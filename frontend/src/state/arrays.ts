@@ -1,4 +1,4 @@
-type Numbers = Float32Array | Uint32Array | Uint8Array;
+type Numbers = Float64Array | Float32Array | Uint32Array | Uint8Array;
 
 /** The array itself if it has room for `size` numbers, else a copy that has, doubled at least. */
 export function grown<T extends Numbers>(array: T, size: number): T {

@@ -1,4 +1,5 @@
 /** Light: how bright an activation is, how it fades as the text goes on, and who shines when. */
+import { grown } from "./arrays";
 import type { Session } from "./session";
 
 /** Tokens after which half of a feature's light is gone. */
@@ -49,19 +50,59 @@ export function strength(activation: number, scale: number): number {
 /** Tokens after which even the strongest light has faded to the floor. */
 export const MEMORY_TOKENS = Math.ceil(HALF_LIFE_TOKENS * Math.log2(1 / FLOOR));
 
+/** Lights by feature number, in plain arrays that are refilled without garbage. */
+export class LightSet {
+  /** The features that have a light here: the first `count` entries. */
+  indices = new Uint32Array(512);
+  count = 0;
+  /** By feature number; stale for those that have none. */
+  light = new Float64Array(512);
+  /** The filling in which a feature got its light. */
+  private filled = new Uint32Array(512);
+  private filling = 0;
+
+  clear(): void {
+    this.count = 0;
+    this.filling += 1;
+  }
+
+  has(index: number): boolean {
+    return this.filling > 0 && this.filled[index] === this.filling;
+  }
+
+  /** The light of a feature, at the floor if it has none here. */
+  at(index: number): number {
+    return this.has(index) ? (this.light[index] ?? FLOOR) : FLOOR;
+  }
+
+  /** Gives a feature at least this light. */
+  raise(index: number, light: number): void {
+    if (this.has(index)) {
+      this.light[index] = Math.max(light, this.light[index] ?? 0);
+      return;
+    }
+    this.light = grown(this.light, index + 1);
+    this.filled = grown(this.filled, index + 1);
+    this.indices = grown(this.indices, this.count + 1);
+    this.light[index] = light;
+    this.filled[index] = this.filling;
+    this.indices[this.count++] = index;
+  }
+}
+
 /**
- * The light of the features that are brighter than the floor when token `index` is the newest, by
- * feature number. A light is the brightest of what each firing has left, and firings too long ago have left
- * nothing above the floor: so the cost does not grow with the text.
+ * Fills `into` with the features that are brighter than the floor when token `index` is the newest.
+ * A light is the brightest of what each firing has left, and firings too long ago have left nothing
+ * above the floor: so the cost does not grow with the text.
  */
-export function lightsAt(session: Session, index: number): Map<number, number> {
-  const lights = new Map<number, number>();
+export function lightsAt(session: Session, index: number, into = new LightSet()): LightSet {
+  into.clear();
   for (const token of session.tokens.slice(Math.max(0, index - MEMORY_TOKENS), index + 1)) {
     const left = recency(index - token.index);
     token.eachActive((feature, activation) => {
       const light = session.strengthOf(feature, activation) * left;
-      if (light > (lights.get(feature.index) ?? FLOOR)) lights.set(feature.index, light);
+      if (light > FLOOR) into.raise(feature.index, light);
     });
   }
-  return lights;
+  return into;
 }

@@ -233,9 +233,11 @@ export class Log {
     if (this.firings.size > REMEMBERED) this.firings.delete([...this.firings.keys()][0] ?? -1);
     // In one go over the column: a token at a time would cost a view of it for each.
     let token = this.tokens[found.read];
+    // Not beyond: the column has room for as many again.
     const end = this.tokens[Math.min(count, this.tokens.length) - 1]?.end ?? 0;
-    const next = (from: number): number => this.numbers.indexOf(index, from);
-    for (let i = next(token?.start ?? end); i >= 0 && i < end; i = next(i + 1)) {
+    const column = this.numbers.subarray(0, end);
+    const next = (from: number): number => column.indexOf(index, from);
+    for (let i = next(token?.start ?? column.length); i >= 0; i = next(i + 1)) {
       while (token && token.end <= i) token = this.tokens[token.index + 1];
       found.at.push(token?.index ?? 0);
       found.activation.push(this.activations[i] ?? 0);

@@ -3,7 +3,7 @@ import type { Edit, EditRequest, Frame, GenerateRequest } from "../wire/types";
 import { type Change, MOST_EDITS, sameEdits, withChange } from "./edits";
 import type { Problem, Run } from "./log";
 import type { RoomState } from "./room";
-import { signal } from "./signals";
+import { computed, signal } from "./signals";
 
 /** The names of a twin's branches. */
 const AS_IS = "as is";
@@ -19,6 +19,10 @@ export class Reach {
   private readonly wish = signal<readonly Edit[]>([]);
   private readonly beside = signal(true);
   private readonly refusal = signal<Refused | null>(null);
+  private readonly met = computed(() => {
+    const { running } = this;
+    return running !== null && sameEdits(this.edits, inForce(running));
+  });
   /** Sends a message; false if it could not be sent. */
   send: (message: EditRequest) => boolean = () => false;
   /** Whether a hand has changed the edits since the room's run last told its own. */
@@ -50,8 +54,7 @@ export class Reach {
 
   /** Whether a running generation has them. */
   get inForce(): boolean {
-    const { running } = this;
-    return running !== null && sameEdits(this.edits, inForce(running));
+    return this.met.value;
   }
 
   /** Whether no other feature may be edited. */

@@ -1,18 +1,35 @@
 /** The page's room: who is in it, this page's role, and what has been streamed in it. */
 import type { Frame, RoomFrame } from "../wire/types";
-import { isRunning } from "./log";
-import { heed, signal } from "./signals";
+import { isRunning, type Phase, type Problem, type Run } from "./log";
+import { computed, heed, signal } from "./signals";
 import { Stream } from "./stream";
 
 export class RoomState {
   private readonly streamed = new Stream();
   private readonly newest = signal<RoomFrame | null>(null);
+  private readonly standing = computed(() => this.stream.phase);
+  private readonly wrong = computed(() => this.stream.problem);
+  private readonly begun = computed(() => this.stream.newest);
 
   /** Name, role and presence as the newest room frame tells them; null before there is one. */
   get frame(): RoomFrame | null {
     return this.newest.value;
   }
 
+  /** Where its newest generation stands; views that read this alone do not follow every token. */
+  get phase(): Phase {
+    return this.standing.value;
+  }
+
+  get problem(): Problem | null {
+    return this.wrong.value;
+  }
+
+  get run(): Run | null {
+    return this.begun.value;
+  }
+
+  /** All that has come: who reads it follows every frame. */
   get stream(): Stream {
     heed(this.streamed.revision);
     return this.streamed;

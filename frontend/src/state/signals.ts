@@ -2,32 +2,49 @@
  * How views follow the state: a view runs again when something that it has read changes, once a
  * frame however much has changed. So the order in which views are made means nothing.
  */
-import { effect, type Signal } from "@preact/signals-core";
+import { computed, effect, type ReadonlySignal, type Signal } from "@preact/signals-core";
 
 export { batch, computed, signal, untracked } from "@preact/signals-core";
 
-type Schedule = (flush: () => void) => void;
+/** Runs the views that are due and, at a picture's time `now`, what is to be drawn; null: no picture. */
+type Flush = (now: number | null) => void;
+type Schedule = (flush: Flush) => void;
 
 /** A frame that does not come by itself, as in a hidden window, is not waited for longer. */
 const LONGEST_MS = 200;
 
-/** Before the browser's next picture, and in a hidden window at least a few times a second. */
-export const onceAFrame: Schedule = (flush) => {
-  const done = (): void => {
-    cancelAnimationFrame(frame);
+let frame = 0;
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+/** Before the browser's next picture; in a hidden window views alone, at least a few times a second. */
+const onceAFrame: Schedule = (flush) => {
+  frame ||= requestAnimationFrame((now) => {
+    frame = 0;
     clearTimeout(timer);
-    flush();
-  };
-  const frame = requestAnimationFrame(done);
-  const timer = setTimeout(done, LONGEST_MS);
+    timer = undefined;
+    flush(now);
+  });
+  if (due.size === 0) return;
+  timer ??= setTimeout(() => {
+    timer = undefined;
+    flush(null);
+  }, LONGEST_MS);
 };
 
 let schedule = onceAFrame;
+let updating = false;
 const due = new Set<() => void>();
+const drawings = new Set<(now: number) => void>();
 
 /** When views run after a change; a test runs them at once. */
 export function scheduleViews(how: Schedule): void {
   schedule = how;
+}
+
+/** Draws with the browser's next picture, in the same frame as the views that ask for it. */
+export function paint(draw: (now: number) => void): void {
+  drawings.add(draw);
+  if (!updating) schedule(flush);
 }
 
 /** Tells those who follow a counter of changes; the caller does not follow it. */
@@ -38,6 +55,16 @@ export function touch(counter: Signal<number>): void {
 /** Follows a counter of changes. */
 export function heed(counter: Signal<number>): number {
   return counter.value;
+}
+
+/** As `computed`; while a new list holds the same, the one before stays, and nobody is told. */
+export function steady<T>(compute: () => readonly T[]): ReadonlySignal<readonly T[]> {
+  let last: readonly T[] = [];
+  return computed(() => {
+    const next = compute();
+    if (next.length !== last.length || next.some((one, i) => one !== last[i])) last = next;
+    return last;
+  });
 }
 
 /** Runs `update` now, and again after a change of what it has read. The result ends that. */
@@ -73,20 +100,28 @@ export function follow(update: () => void): () => void {
 
 function later(run: () => void): void {
   due.add(run);
-  if (due.size === 1) schedule(flush);
+  if (!updating) schedule(flush);
 }
 
-/** One view that fails keeps none of the others from updating. */
-function flush(): void {
-  const views = [...due];
-  due.clear();
+const flush: Flush = (now) => {
   const errors: unknown[] = [];
-  for (const view of views) {
+  updating = true;
+  attempt(due, (view) => view(), errors);
+  updating = false;
+  if (now !== null) attempt(drawings, (draw) => draw(now), errors);
+  if (due.size > 0 || drawings.size > 0) schedule(flush);
+  if (errors.length > 0) throw errors[0];
+};
+
+/** One that fails keeps none of the others from its turn. */
+function attempt<T>(all: Set<T>, run: (one: T) => void, errors: unknown[]): void {
+  const now = [...all];
+  all.clear();
+  for (const one of now) {
     try {
-      view();
+      run(one);
     } catch (error) {
       errors.push(error);
     }
   }
-  if (errors.length > 0) throw errors[0];
 }

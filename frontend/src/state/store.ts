@@ -13,7 +13,7 @@ import { type Ranked, strongest } from "./query";
 import { Reach } from "./reach";
 import { RoomState } from "./room";
 import { Session } from "./session";
-import { batch, computed, heed, signal, touch } from "./signals";
+import { batch, computed, heed, signal, steady, touch } from "./signals";
 
 /** Where the frames come from. */
 export type Origin = "none" | "recording" | "live";
@@ -82,6 +82,20 @@ export class Store {
     const active = (tokenOf(this)?.active ?? []).filter(({ feature }) => this.passes(feature));
     return strongest(this.session, active);
   });
+  private readonly from = computed<Origin>(() => {
+    if (this.onShow.value !== this.live) return "recording";
+    return this.room.stream.lastSeq > 0 || this.live.runs > 0 ? "live" : "none";
+  });
+  private readonly sources = steady(() => {
+    const run = this.session.run?.sources ?? [];
+    if (this.origin === "recording" || this.model === null) return run;
+    const served = this.model.sources.map(({ id }) => id);
+    return [...served, ...run.filter((id) => !served.includes(id))];
+  });
+  private readonly texts = computed(() => this.session.width);
+  private readonly inForce = steady(
+    () => this.session.log?.editsAt(this.playhead.token?.position ?? Infinity) ?? [],
+  );
   private readonly pointed = signal<FeatureKey | null>(null);
   private readonly told = signal(0);
   /** Labels of features that have not fired here, where somebody has asked for them. */
@@ -116,9 +130,17 @@ export class Store {
   }
 
   get origin(): Origin {
-    if (this.onShow.value !== this.live) return "recording";
-    heed(this.room.stream.revision);
-    return this.room.stream.lastSeq > 0 || this.live.runs > 0 ? "live" : "none";
+    return this.from.value;
+  }
+
+  /** How many texts the run on show writes side by side. */
+  get width(): number {
+    return this.texts.value;
+  }
+
+  /** The edits in force at the token on show; where the newest is, those that are next. */
+  get editsInForce(): readonly Edit[] {
+    return this.inForce.value;
   }
 
   /** Shows what the room has streamed, or a session of a recording. */
@@ -275,11 +297,8 @@ export class Store {
   }
 
   /** All sources in the order that gives them hue and storey: the model's, else the run's. */
-  sourceIds(): string[] {
-    const run = this.session.run?.sources ?? [];
-    if (this.origin === "recording" || this.model === null) return run;
-    const served = this.model.sources.map(({ id }) => id);
-    return [...served, ...run.filter((id) => !served.includes(id))];
+  sourceIds(): readonly string[] {
+    return this.sources.value;
   }
 
   /** What is known of a source, if it is one of the model's. */
@@ -336,11 +355,6 @@ export class Store {
       touch(this.onShow.peek().revision);
     });
   }
-}
-
-/** The edits in force at the token on show; where the newest is, those that are next. */
-export function editsInForce({ playhead, session }: Store): readonly Edit[] {
-  return session.log?.editsAt(playhead.token?.position ?? Infinity) ?? [];
 }
 
 /** The token whose features are on show: the one looked at, else the newest that has some. */

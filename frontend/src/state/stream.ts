@@ -33,11 +33,10 @@ export class Stream {
   runs: Run[] = [];
   queuePosition = 0;
   problem: Problem | null = null;
-  /** Newest frame of the room's log that was applied; a reconnect asks for the one after it. */
-  lastSeq = 0;
   /** Goes up with whatever is told. */
   readonly revision = signal(0);
   private asked: Phase = "idle";
+  private readonly applied = signal(0);
 
   /** Takes in one frame, made at `time` seconds. False for a log frame that was there before. */
   apply(frame: Frame, time: number | null = null): boolean {
@@ -55,6 +54,15 @@ export class Stream {
     }
     touch(this.revision);
     return true;
+  }
+
+  /** Newest frame of the room's log that was applied; a reconnect asks for the one after it. */
+  get lastSeq(): number {
+    return this.applied.value;
+  }
+
+  set lastSeq(seq: number) {
+    this.applied.value = seq;
   }
 
   get newest(): Run | null {
@@ -83,6 +91,12 @@ export class Stream {
   requested(): void {
     this.problem = null;
     this.stand("requested");
+  }
+
+  /** What went wrong is no longer to be shown. */
+  forgive(): void {
+    this.problem = null;
+    touch(this.revision);
   }
 
   /** A running generation, or a request, is over for this reason. */

@@ -127,7 +127,7 @@ export class Controls {
 
   /** The field shows the prompt of the room's run, whoever began it, but over nobody's own text. */
   private offer(): void {
-    const { run } = this.store.room.stream;
+    const run = this.store.room.run?.settings ?? null;
     if (run === this.offeredOf) return;
     this.offeredOf = run;
     if (run && this.prompt.value === this.offered) this.prompt.value = this.offered = run.prompt;
@@ -149,7 +149,7 @@ export class Controls {
 
   /** Shows a new problem at its field, once: the next keystroke there removes it. */
   private showProblem(): void {
-    const { problem } = this.store.room.stream;
+    const { problem } = this.store.room;
     if (problem === this.shownProblem) return;
     this.shownProblem = problem;
     if (problem?.field == null) return;

@@ -3,7 +3,7 @@ import type { AskForFacts } from "../net/backend";
 import { editedKey, editText, namedBy } from "../state/edits";
 import { featureKey } from "../state/feature";
 import { batch, follow } from "../state/signals";
-import { editsInForce, type Store } from "../state/store";
+import type { Store } from "../state/store";
 import type { Edit } from "../wire/types";
 import { sayEdit, sayRefused } from "../words/edits";
 import { REACH } from "../words/en";
@@ -46,7 +46,7 @@ export class EditChips {
 
   /** Those wished by who may change them here, else those in force at the token on show. */
   private shown(): readonly Edit[] {
-    return this.mayChange ? this.store.reach.edits : editsInForce(this.store);
+    return this.mayChange ? this.store.reach.edits : this.store.editsInForce;
   }
 
   private get mayChange(): boolean {

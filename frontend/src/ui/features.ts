@@ -240,9 +240,9 @@ export function showPinned(store: Store): void {
     }
   });
   follow(() => {
-    const { session } = store;
-    const token = tokenOf(store);
+    const token = store.pinned.size > 0 ? tokenOf(store) : null;
     const rows: Row[] = [...store.pinned].flatMap((key) => {
+      const { session } = store;
       const feature = session.feature(key);
       if (!feature) return [];
       const activation = token?.activationOf(feature) ?? 0;

@@ -83,9 +83,10 @@ export class Finding {
 
   private readonly update = (): void => {
     this.drawChips();
-    heed(this.store.session.revision);
     // A list of hits holds still while tokens come, so that one can choose from it.
-    if (this.open && !this.hasHits) this.draw();
+    if (!this.open || this.hasHits) return;
+    heed(this.store.session.revision);
+    this.draw();
   };
 
   private get hasHits(): boolean {

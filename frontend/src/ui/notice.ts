@@ -37,7 +37,7 @@ export function showNotices(
 
 /** Whether filters or hidden sources leave nothing of what has fired. */
 function nothingShown(store: Store): boolean {
-  const { features } = store.session;
   if (store.filters.length === 0 && store.hidden.size === 0) return false;
+  const { features } = store.session;
   return features.length > 0 && !features.some((feature) => store.passes(feature));
 }

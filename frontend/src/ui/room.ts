@@ -30,7 +30,7 @@ export function showRoom(store: Store, actions: RoomActions): void {
   follow(() => {
     const { presence: room, origin, connection } = store;
     // In an empty room there is nothing to go back to.
-    backButton.hidden = origin !== "recording" || store.room.stream.newest === null;
+    backButton.hidden = origin !== "recording" || store.room.run === null;
     link.hidden = !room || room.published === false;
     choice.hidden = room?.role !== "presenter";
     box.disabled = connection.state !== "open";
@@ -114,7 +114,7 @@ function offerAccess(store: Store, { enter, leave }: RoomActions): void {
   });
   follow(() => {
     const { connection, room } = store;
-    const refused = connection.state === "gone" ? connection : room.stream.problem;
+    const refused = connection.state === "gone" ? connection : room.problem;
     form.hidden = refused?.code !== "no_access";
     signOut.hidden = loadAccess() === null || !form.hidden;
   });

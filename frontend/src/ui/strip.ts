@@ -1,5 +1,6 @@
 /** A strip with a tick for every token, which is also a slider over the tokens. */
 import { css, type Rgb, themed } from "../graph/palette";
+import { paint } from "../state/signals";
 import { h } from "./dom";
 
 /** Columns are at least this wide, in CSS pixels. */
@@ -37,7 +38,6 @@ export class Strip {
   private track: Track = { values: [], length: 0, known: 0, at: -1, hue: [255, 255, 255] };
   /** The token on show, or the one sought since. */
   private sought = -1;
-  private waiting = false;
   private width = 0;
   private height = 0;
 
@@ -55,7 +55,7 @@ export class Strip {
     new ResizeObserver(([entry]) => {
       this.width = entry?.contentRect.width ?? 0;
       this.height = entry?.contentRect.height ?? 0;
-      this.redraw();
+      paint(this.draw);
     }).observe(element);
   }
 
@@ -72,19 +72,10 @@ export class Strip {
     handle.style.width = `${(100 / Math.max(1, track.length)).toFixed(3)}%`;
     this.track = track;
     this.sought = track.at;
-    this.redraw();
+    paint(this.draw);
   }
 
-  private redraw(): void {
-    if (this.waiting) return;
-    this.waiting = true;
-    requestAnimationFrame(() => {
-      this.waiting = false;
-      this.draw();
-    });
-  }
-
-  private draw(): void {
+  private readonly draw = (): void => {
     const { canvas, width, height } = this;
     const scale = Math.min(2, devicePixelRatio);
     const size = [Math.round(width * scale), Math.round(height * scale)] as const;
@@ -94,7 +85,7 @@ export class Strip {
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, width, height);
     this.drawColumns(context);
-  }
+  };
 
   private drawColumns(context: CanvasRenderingContext2D): void {
     const { values, length, known, at, hue } = this.track;
@@ -107,11 +98,16 @@ export class Strip {
     const bar = (i: number, tall: number): void => {
       context.fillRect(i * step, this.height - tall, step - gap, tall);
     };
-    // Each kind in one go: a change of colour costs more than a bar.
-    columns.forEach((_, i) => {
-      context.fillStyle = tokenAt(i) > at ? silentLater : silent;
-      bar(i, 2);
-    });
+    // Each kind in one go: a change of colour costs more than a bar, and many bars more than one.
+    const later = columns.findIndex((_, i) => tokenAt(i) > at);
+    const split = later < 0 ? columns.length : later;
+    const ground = (from: number, to: number, colour: string): void => {
+      context.fillStyle = colour;
+      if (gap === 0) context.fillRect(from * step, this.height - 2, (to - from) * step, 2);
+      else for (let i = from; i < to; i += 1) bar(i, 2);
+    };
+    ground(0, split, silent);
+    ground(split, columns.length, silentLater);
     context.fillStyle = css(hue);
     columns.forEach((value, i) => {
       if (value <= 0) return;

@@ -21,7 +21,7 @@ export class TextView {
   constructor(store: Store) {
     const place = byId("text");
     follow(() => {
-      const { width } = store.session;
+      const { width } = store;
       while (this.panes.length < Math.max(1, width)) {
         const branch = this.panes.length;
         if (branch > 0) place.append(paneElement(branch));
@@ -73,6 +73,7 @@ class Pane {
     this.list = element.querySelector<HTMLElement>(".tokens") ?? element;
     this.name = element.querySelector<HTMLElement>(".branch") ?? element;
     this.blocks = new Blocks(this.list, (block) => this.laidOut.observe(block));
+    this.laidOut.observe(this.list);
     this.shading = new Shading(this.list, branch);
     roving(this.list, (chip) => {
       const index = Number(chip.dataset.index);
@@ -104,12 +105,13 @@ class Pane {
     const fresh = tokens.slice(this.chips.length);
     for (const token of fresh) this.append(token, looked);
     if (at !== this.shown) this.age(at);
-    this.select(looked);
+    if (this.select(looked)) {
+      // Observed anew, it is reported after the next layout, whether its size changes or not.
+      this.laidOut.unobserve(this.list);
+      this.laidOut.observe(this.list);
+    }
     this.part();
     untracked(this.shade);
-    // A target observed anew is reported after the next layout, whether its size changes or not.
-    this.laidOut.unobserve(this.list);
-    this.laidOut.observe(this.list);
   };
 
   private readonly shade = (): void => this.shading.update(this.store, this.chips);
@@ -145,6 +147,7 @@ class Pane {
     this.following = true;
     this.byHand = false;
     this.laidOut.disconnect();
+    this.laidOut.observe(this.list);
     this.blocks.clear();
     this.shading.restart();
   }
@@ -190,15 +193,18 @@ class Pane {
     return this.chips.slice(Math.max(0, newest - FADING_TOKENS), newest + 1);
   }
 
-  private select(looked: number | null): void {
+  /** Marks the token looked at; true if it is another, to be brought into view. */
+  private select(looked: number | null): boolean {
     const selected = looked === null ? undefined : this.chips[looked];
     const state = String(this.isChosen);
     if (selected !== this.selected) this.selected?.setAttribute("aria-selected", "false");
-    else if (selected === undefined || selected.getAttribute("aria-selected") === state) return;
+    else if (selected === undefined || selected.getAttribute("aria-selected") === state)
+      return false;
     selected?.setAttribute("aria-selected", state);
     this.selected = selected;
     this.byHand = false;
     if (!selected) this.following = true;
+    return true;
   }
 
   /** Brings the token on show into view. */

@@ -29,7 +29,7 @@ function partsOf({ text }: Token): Parts {
 
 /** Whether it is the sign that the tokenizer adds before a text, such as <|endoftext|>. */
 export function isStart(token: Token): boolean {
-  return token.index === 0 && token.active.length === 0 && /^<.*>$/.test(token.text);
+  return token.index === 0 && token.silent && /^<.*>$/.test(token.text);
 }
 
 /** A token's text by itself: a word without the blanks around it, or signs for blanks. */

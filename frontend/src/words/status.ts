@@ -52,7 +52,7 @@ export function mayGenerate({ presence: room }: Store): boolean {
 
 /** Whether a generation of this page's room is asked for or runs; a recording does not count. */
 export function isBusy({ room }: Store): boolean {
-  return isRunning(room.stream.phase);
+  return isRunning(room.phase);
 }
 
 /** How much of a download is done, 0 to 1; null if the server does not say. */

@@ -197,7 +197,7 @@ export class MapView {
   }
 
   /** Features that do not fire here and are looked at: they have a ring and a name, and no light. */
-  private silent(): Silent[] {
+  silent(): Silent[] {
     const { map } = this;
     const { store } = this.parts;
     const { wanted, hovered, alike, session } = store;
@@ -222,17 +222,16 @@ export class MapView {
   /** Flies to a place of the plane, to a share of the distance that shows everything. */
   private goTo(x: number, z: number, share: number): void {
     const extent = this.extent();
-    const place = new Vector3(x, this.focus() * this.parts.world.scale.y, z);
-    if (extent) this.parts.rig.visit(place, extent, performance.now(), share);
+    if (extent)
+      this.parts.rig.visit(new Vector3(x, this.focus(), z), extent, performance.now(), share);
   }
 
   /** What fires at the token on show: place in the plane, light and hue. */
   private *lit(): Generator<[x: number, z: number, light: number, hue: Rgb]> {
     const { lights, placing, hueOf } = this.parts;
     const { places } = placing;
-    for (let i = 0; i < lights.size; i += 1) {
-      const light = lights.target[i] ?? 0;
-      if (light > LIT) yield [places[3 * i] ?? 0, places[3 * i + 2] ?? 0, light, hueOf(i)];
+    for (const i of lights.above(LIT)) {
+      yield [places[3 * i] ?? 0, places[3 * i + 2] ?? 0, lights.target[i] ?? 0, hueOf(i)];
     }
   }
 }

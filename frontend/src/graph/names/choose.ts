@@ -1,7 +1,8 @@
 /** Which nodes get a name, the most important first, and when names are chosen anew. */
 import { type Feature, thoughtOf } from "../../state/feature";
 import { namedBy } from "../../state/edits";
-import { editsInForce, type Store } from "../../state/store";
+import type { Store } from "../../state/store";
+import type { Ranked } from "../../state/query";
 import type { Lights } from "../lights";
 import type { OnScreen, Projector } from "../pick";
 import { Labels } from "./draw";
@@ -9,6 +10,8 @@ import { type Box, coreBox } from "./place";
 
 /** Labels are chosen anew at most this often; in between, they only follow their nodes. */
 const CHOOSE_MS = 240;
+/** For another token they are chosen sooner, so that each is seen with its names. */
+const TOKEN_MS = 80;
 /** Labels avoid hiding nodes at least this bright. */
 const BRIGHT = 0.5;
 /** How many of the strongest features of the token on show have large names. */
@@ -25,8 +28,14 @@ interface Marked {
 }
 
 export class Captions {
+  /** All of a map is in view: only the strongest have names, for its districts need the room. */
+  few = false;
   private chosenAt = -Infinity;
   private stale = false;
+  /** Least time to the next choice. */
+  private pause = CHOOSE_MS;
+  /** The list beside the text when labels were chosen last. */
+  private listed: readonly Ranked[] = [];
   private marked: Marked = { chosen: null, hovered: null };
   private stage: Box = { left: 0, top: 0, width: 1, height: 1 };
   private taken: readonly Box[] = [];
@@ -54,7 +63,7 @@ export class Captions {
 
   /** Milliseconds until names are to be chosen anew, Infinity if nothing has changed. */
   due(now: number): number {
-    return this.stale ? Math.max(1, this.chosenAt + CHOOSE_MS - now) : Infinity;
+    return this.stale ? Math.max(1, this.chosenAt + this.pause - now) : Infinity;
   }
 
   draw(now: number): void {
@@ -68,7 +77,8 @@ export class Captions {
       this.changed(true);
     }
     this.marked = marked;
-    if (this.stale && now - this.chosenAt >= CHOOSE_MS) this.choose(now, marked);
+    this.pause = this.store.strongest === this.listed ? CHOOSE_MS : TOKEN_MS;
+    if (this.stale && now - this.chosenAt >= this.pause) this.choose(now, marked);
     this.labels.follow((index) => this.projector.at(index));
     this.labels.markEdited(this.edited().map((index) => this.spotOf(index)));
     this.labels.mark("chosen", this.spotOf(marked.chosen));
@@ -81,31 +91,25 @@ export class Captions {
   private choose(now: number, marked: Marked): void {
     this.stale = false;
     this.chosenAt = now;
+    this.pause = CHOOSE_MS;
+    this.listed = this.store.strongest;
     // By the light that they are moving to: a name comes with its feature, not after it.
     const { target: glow } = this.lights;
-    const leads = this.leads();
-    const nodes: OnScreen[] = [];
-    for (let index = 0; index < this.lights.size; index += 1) {
-      const bright = (glow[index] ?? 0) >= NAMED_FROM || leads.includes(index);
-      if (!bright && index !== marked.chosen && index !== marked.hovered) continue;
-      const spot = this.spotOf(index);
-      if (spot) nodes.push(spot);
-    }
-    const named = nameNodes(nodes, this.store.session.features, { glow, leads, ...marked });
+    const leads = this.listed.slice(0, LEADS).map(({ feature }) => feature.index);
+    const { chosen, hovered } = marked;
+    const wanted = new Set([...leads, ...this.lights.above(NAMED_FROM), chosen, hovered]);
+    const nodes = [...wanted].flatMap((index) => this.spotOf(index) ?? []);
+    const limit = this.few || this.stage.width < SMALL ? MOST_ON_SMALL : MOST;
+    const attention = { glow, leads, chosen, hovered };
+    const named = nameNodes(nodes, this.store.session.features, attention, 4 * limit);
     const bright = nodes.filter(({ index }) => (glow[index] ?? 0) >= BRIGHT).map(coreBox);
-    const limit = this.stage.width < SMALL ? MOST_ON_SMALL : MOST;
-    this.labels.select(named.slice(0, 4 * limit), bright, this.stage, this.taken, limit);
-  }
-
-  /** The first features of the list beside the text. */
-  private leads(): number[] {
-    return this.store.strongest.slice(0, LEADS).map(({ feature }) => feature.index);
+    this.labels.select(named, bright, this.stage, this.taken, limit);
   }
 
   /** The features that edits in force at the token on show name. */
   private edited(): number[] {
     const { session } = this.store;
-    const keys = namedBy(editsInForce(this.store));
+    const keys = namedBy(this.store.editsInForce);
     return keys.flatMap((key) => session.feature(key)?.index ?? []);
   }
 
@@ -124,8 +128,8 @@ const LABEL_CHARACTERS = 34;
 export interface Named {
   id: number;
   text: string;
-  /** False for a feature without a label: its number is shown, in a quieter style. */
-  named: boolean;
+  /** Its classes: a feature without a label is quieter, its number is shown. */
+  look: string;
   /** One of the strongest of the token on show: larger than the others. */
   lead: boolean;
   x: number;
@@ -144,13 +148,15 @@ export interface Attention {
 }
 
 /**
- * The names to show for `nodes`, the most important first, each once: the chosen and the hovered
- * feature, the strongest of the token on show however faint they are, then the bright ones.
+ * The names to show for `nodes`, the most important first, each once and no more than `most`: the
+ * chosen and the hovered feature, the strongest of the token on show however faint they are, then
+ * the bright ones.
  */
 export function nameNodes(
   nodes: readonly OnScreen[],
   features: readonly Feature[],
   { glow, leads, chosen, hovered }: Attention,
+  most = Infinity,
 ): Named[] {
   const rank = (index: number): number => {
     if (index === chosen) return 4;
@@ -164,13 +170,15 @@ export function nameNodes(
     .map((node) => ({ node, rank: rank(node.index) }))
     .filter((entry) => entry.rank >= NAMED_FROM)
     .sort((a, b) => b.rank - a.rank);
-  const seen = new Set<string>();
-  return ranked.flatMap(({ node }) => {
+  const names = new Map<string, Named>();
+  for (const { node } of ranked) {
     const feature = features[node.index];
-    if (!feature || seen.has(thoughtOf(feature))) return [];
-    seen.add(thoughtOf(feature));
-    return [named(node, feature, leads.includes(node.index), node.index === chosen)];
-  });
+    if (names.size >= most) break;
+    if (!feature || names.has(thoughtOf(feature))) continue;
+    const name = named(node, feature, leads.includes(node.index), node.index === chosen);
+    names.set(thoughtOf(feature), name);
+  }
+  return [...names.values()];
 }
 
 function named(
@@ -180,7 +188,9 @@ function named(
   chosen: boolean,
 ): Named {
   const text = shorten(feature.label ?? `#${feature.id}`);
-  return { id: feature.index, text, named: feature.label !== null, lead, x, y, radius, chosen };
+  const kinds = [feature.label === null && "nameless", lead && "lead", chosen && "chosen"];
+  const look = ["label", ...kinds.filter(Boolean)].join(" ");
+  return { id: feature.index, text, look, lead, x, y, radius, chosen };
 }
 
 function shorten(text: string): string {

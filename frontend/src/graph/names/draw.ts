@@ -25,8 +25,9 @@ export interface Caption {
 
 interface Shown {
   element: HTMLElement;
-  /** Classes and text; if they change, a new element is made. */
+  /** If it looks otherwise, a new element is made. */
   look: string;
+  text: string;
   side: Side;
   width: number;
   height: number;
@@ -38,12 +39,14 @@ type Size = Pick<Box, "width" | "height">;
 interface Face {
   font: string;
   height: number;
+  /** By text. */
+  widths: Map<string, number>;
 }
 
 export class Labels {
   /** The most important first. */
   private shown = new Map<number, Shown>();
-  private readonly sizes = new Map<string, Size>();
+  /** By the classes of a label. */
   private readonly faces = new Map<string, Face>();
   private readonly pen = penOf(document.createElement("canvas"));
   private readonly rings: Record<"chosen" | "hovered", HTMLElement>;
@@ -64,9 +67,8 @@ export class Labels {
     taken: readonly Box[],
     limit: number,
   ): void {
-    const candidates = nodes.map((node): Candidate => ({ ...node, ...this.sizeOf(node) }));
     const sides = new Map([...this.shown].map(([id, { side }]) => [id, side]));
-    const placed = placeLabels(candidates, stage, limit, sides, bright, taken);
+    const placed = placeLabels(this.sized(nodes), stage, limit, sides, bright, taken);
     const byId = new Map(nodes.map((node) => [node.id, node]));
     const before = this.shown;
     this.shown = new Map();
@@ -133,7 +135,6 @@ export class Labels {
 
   /** Sizes depend on the font: forget them when it changes. */
   forgetSizes(): void {
-    this.sizes.clear();
     this.faces.clear();
     for (const { element } of this.shown.values()) element.remove();
     this.shown.clear();
@@ -149,41 +150,46 @@ export class Labels {
   }
 
   private show(node: Named, side: Side, before: Shown | undefined): Shown {
-    const look = lookOf(node);
-    if (before?.look === look) return { ...before, side };
+    const { look, text } = node;
+    if (before?.look === look && before.text === text) return { ...before, side };
     const element = this.element(node);
     this.layer.append(element);
-    return { element, look, side, box: null, ...this.sizeOf(node) };
+    return { element, look, text, side, box: null, ...this.sizeOf(node) };
   }
 
   private element(node: Named): HTMLElement {
     const element = document.createElement("div");
-    element.className = classOf(node);
+    element.className = node.look;
     element.textContent = node.text;
     return element;
   }
 
   private sizeOf(node: Named): Size {
-    const look = lookOf(node);
-    const known = this.sizes.get(look);
-    if (known) return known;
-    const { font, height } = this.faceOf(node);
-    this.pen.font = font;
-    const size = { width: Math.ceil(this.pen.measureText(node.text).width), height };
-    this.sizes.set(look, size);
-    return size;
+    const { font, height, widths } = this.faceOf(node);
+    let width = widths.get(node.text);
+    if (width === undefined) {
+      this.pen.font = font;
+      width = Math.ceil(this.pen.measureText(node.text).width);
+      widths.set(node.text, width);
+    }
+    return { width, height };
+  }
+
+  /** Each is measured when its turn comes: for most there is no room any more. */
+  private *sized(nodes: readonly Named[]): Generator<Candidate> {
+    for (const node of nodes) yield { ...node, ...this.sizeOf(node) };
   }
 
   /** Looked up once for each kind of label: laying out every text to measure it costs frames. */
   private faceOf(node: Named): Face {
-    const kind = classOf(node);
-    const known = this.faces.get(kind);
+    const known = this.faces.get(node.look);
     if (known) return known;
     const probe = this.element(node);
     this.layer.append(probe);
-    const face = { font: fontOf(getComputedStyle(probe)), height: probe.offsetHeight };
+    const font = fontOf(getComputedStyle(probe));
+    const face = { font, height: probe.offsetHeight, widths: new Map<string, number>() };
     probe.remove();
-    this.faces.set(kind, face);
+    this.faces.set(node.look, face);
     return face;
   }
 
@@ -205,13 +211,4 @@ export function penOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
 
 function fontOf({ fontWeight, fontSize, fontFamily }: CSSStyleDeclaration): string {
   return `${fontWeight} ${fontSize} ${fontFamily}`;
-}
-
-function classOf({ named, lead, chosen }: Named): string {
-  const kinds = [named ? "" : "nameless", lead ? "lead" : "", chosen ? "chosen" : ""];
-  return ["label", ...kinds.filter((kind) => kind !== "")].join(" ");
-}
-
-function lookOf(node: Named): string {
-  return `${classOf(node)}: ${node.text}`;
 }

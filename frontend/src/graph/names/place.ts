@@ -49,7 +49,7 @@ const DIAGONAL = 0.7;
  * as good, so that labels do not jump about while the camera drifts.
  */
 export function placeLabels(
-  candidates: readonly Candidate[],
+  candidates: Iterable<Candidate>,
   stage: Box,
   limit: number,
   before: ReadonlyMap<number, Side>,
