@@ -17,6 +17,7 @@ import { EditChips } from "./ui/edit-chips";
 import { offerExports, flawsOf, loadRecording, Recordings } from "./ui/files";
 import { Finding } from "./ui/finding";
 import { Follow } from "./ui/follow";
+import { FootprintDialog } from "./ui/footprint";
 import { offerExamples, offerHelp } from "./ui/help";
 import { Inspector } from "./ui/inspector";
 import { showPinned, showStrongest } from "./ui/features";
@@ -79,7 +80,7 @@ export function openPage(): void {
   });
   const panel = new MapPanel(store, askForFacts);
   const graph = makeGraph(store, standing, query, panel);
-  const follow = new Follow(store, graph?.gaze ?? null, (view) => live.send(view));
+  const follow = new Follow(store, (view) => live.send(view));
 
   offerExamples(store, (prompt) => controls.suggest(prompt));
   showModel(store, (model) => {
@@ -97,6 +98,7 @@ export function openPage(): void {
     leave: () => live.leave(),
   });
   new Tip();
+  new FootprintDialog(store);
   new TextView(store);
   new Timeline(store);
   showStrongest(store);
@@ -106,7 +108,6 @@ export function openPage(): void {
   offerLinkFloor(store);
   offerExports(store, {
     picture: () => graph?.picture() ?? null,
-    view: () => addressBar.view,
     access: () => live.access,
   });
   offerHelp(() => finding.focus());

@@ -1,15 +1,10 @@
 import { describe, expect, it } from "vitest";
-import {
-  type AddressView,
-  EVERYTHING,
-  readRun,
-  readView,
-  runQuery,
-  withoutRun,
-  withView,
-} from "../src/state/address";
+import { readEdits, readRun, runQuery, withoutRun, withView } from "../src/state/address";
+import { readView, type View, WHOLE } from "../src/state/view";
+import type { Edit } from "../src/wire/types";
 
-const VIEW: AddressView = {
+const VIEW: View = {
+  ...WHOLE,
   filters: [
     { kind: "hide", pattern: "punctuation & more" },
     { kind: "keep", pattern: "/country|capital/" },
@@ -18,10 +13,10 @@ const VIEW: AddressView = {
   ],
   sources: ["gpt2-small/6-res-jb", "gpt2-small/8-res-jb"],
   feature: "gpt2-small/8-res-jb/4821",
-  edits: [{ source: "axon-demo/2-res", feature: 7, scale: 0, where: "while_firing" }],
   links: 0.25,
   flat: true,
 };
+const EDITS: Edit[] = [{ source: "axon-demo/2-res", feature: 7, scale: 0, where: "while_firing" }];
 
 function query(text: string): URLSearchParams {
   return new URLSearchParams(text);
@@ -29,8 +24,8 @@ function query(text: string): URLSearchParams {
 
 describe("a view's address", () => {
   it("is read back as it was, and is short and readable", () => {
-    const text = withView(query(""), VIEW);
-    expect(readView(query(text))).toEqual(VIEW);
+    const text = withView(query(""), VIEW, EDITS);
+    expect([readView(query(text)), readEdits(query(text))]).toEqual([VIEW, EDITS]);
     expect(text).toBe(
       "?hide=punctuation+%26+more&keep=/country|capital/&min=20%25&density=%3C1%25" +
         "&sources=gpt2-small/6-res-jb,gpt2-small/8-res-jb&feature=gpt2-small/8-res-jb/4821&links=0.25" +
@@ -39,13 +34,13 @@ describe("a view's address", () => {
   });
 
   it("is empty for the default view, and keeps other parts of the query", () => {
-    expect(withView(query(""), EVERYTHING)).toBe("");
-    expect(withView(query("?replay=x&hide=y"), EVERYTHING)).toBe("?replay=x");
+    expect(withView(query(""), WHOLE, [])).toBe("");
+    expect(withView(query("?replay=x&hide=y&edit=z"), WHOLE, [])).toBe("?replay=x");
   });
 
   it("leaves out what cannot be read", () => {
     expect(readView(query("?hide=/(/&min=x&density=2%25-1%25&links=7&keep=water"))).toEqual({
-      ...EVERYTHING,
+      ...WHOLE,
       filters: [{ kind: "keep", pattern: "water" }],
     });
   });
@@ -59,9 +54,9 @@ describe("a run's link", () => {
   };
 
   it("is read back as it was, with all 64 bits of the seed", () => {
-    const text = runQuery(run, VIEW);
+    const text = runQuery(run, VIEW, EDITS);
     expect(readRun(query(text))).toEqual(run);
-    expect(readView(query(text))).toEqual(VIEW);
+    expect([readView(query(text)), readEdits(query(text))]).toEqual([VIEW, EDITS]);
   });
 
   it("describes no run without a prompt, and takes only numbers for knobs", () => {

@@ -78,10 +78,10 @@ describe("passes", () => {
     const before = store.passVersion;
     store.look({ filters: [{ kind: "hide", pattern: "capitals" }] });
     expect(store.passes(capitals)).toBe(false);
-    expect(store.passVersion).toBeGreaterThan(before);
+    expect(store.passVersion).not.toBe(before);
     store.look({ filters: [] });
     expect(store.passes(capitals)).toBe(true);
-    store.look({ hidden: new Set([SOURCE]) });
+    store.look({ sources: [] });
     expect(store.passes(capitals)).toBe(false);
   });
 
@@ -93,7 +93,7 @@ describe("passes", () => {
     const before = store.passVersion;
     expect(store.passes(nameless)).toBe(true);
     store.apply({ type: "labels", seq: 4, source: SOURCE, labels: { 9: "came late" } });
-    expect(store.passVersion).toBeGreaterThan(before);
+    expect(store.passVersion).not.toBe(before);
     expect(store.passes(nameless)).toBe(false);
   });
 });

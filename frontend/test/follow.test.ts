@@ -1,9 +1,9 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Pose } from "../src/graph/camera";
 import { featureKey } from "../src/state/feature";
 import { Session } from "../src/state/session";
 import { Store } from "../src/state/store";
+import type { Pose } from "../src/state/view";
 import { Follow } from "../src/ui/follow";
 import type { Role, ViewFrame, ViewRequest } from "../src/wire/types";
 import { feature, SOURCE, started, token } from "./frames";
@@ -25,25 +25,13 @@ function open(role: Role) {
   store.apply({ type: "room", seq: 0, room: "r", role, viewers: 2, open: false });
   store.apply(started(1));
   store.apply(token(2, 0, "a", [feature(7, 5)]));
-  let move = (): void => undefined;
-  const camera = {
-    pose: () => POSE,
-    follow: vi.fn(),
-    onPose: (listener: () => void) => {
-      move = listener;
-    },
-  };
   const sent: ViewRequest[] = [];
-  const follow = new Follow(store, camera, (view) => sent.push(view) > 0);
-  return {
-    store,
-    camera,
-    follow,
-    sent,
-    move: () => {
-      move();
-    },
+  const follow = new Follow(store, (view) => sent.push(view) > 0);
+  // As the graph tells of a camera that the user has moved.
+  const move = (pose: Pose = structuredClone(POSE)): void => {
+    store.look({ pose });
   };
+  return { store, follow, sent, move };
 }
 
 beforeEach(() => {
@@ -65,10 +53,8 @@ describe("a presenter", () => {
       await vi.advanceTimersByTimeAsync(100);
     }
     expect(sent.map(({ pose }) => pose)).toEqual([[1, 2, 3, 4, 5, 6]]);
-    POSE.target[0] = 40;
-    move();
+    move({ ...POSE, target: [40, 5, 6] });
     await vi.advanceTimersByTimeAsync(1000);
-    POSE.target[0] = 4;
     expect(sent).toHaveLength(2);
   });
 
@@ -99,23 +85,24 @@ describe("a presenter", () => {
 
 describe("a viewer", () => {
   it("takes the presenter's feature, token and pose", () => {
-    const { store, camera, follow } = open("viewer");
+    const { store, follow } = open("viewer");
     follow.take({ ...VIEW, token: 0 });
     expect([store.wanted, store.playhead.token?.index]).toEqual([KEY, 0]);
-    expect(camera.follow).toHaveBeenLastCalledWith(POSE);
+    expect(store.view.pose).toEqual(POSE);
   });
 
   it("flies by itself while the presenter's camera has not been moved", () => {
-    const { camera, follow } = open("viewer");
+    const { store, follow } = open("viewer");
+    follow.take(VIEW);
     follow.take({ ...VIEW, pose: [] });
-    expect(camera.follow).toHaveBeenLastCalledWith(null);
+    expect(store.view.pose).toBeNull();
   });
 
   it("stops at a press on the picture, and takes no more", () => {
-    const { store, camera, follow } = open("viewer");
+    const { store, follow } = open("viewer");
     follow.take(VIEW);
     document.getElementById("canvas")?.dispatchEvent(new Event("pointerdown", { bubbles: true }));
-    expect(camera.follow).toHaveBeenLastCalledWith(null);
+    expect(store.view.pose).toBeNull();
     follow.take({ ...VIEW, feature: null });
     expect(store.wanted).toBe(KEY);
   });
@@ -129,6 +116,18 @@ describe("a viewer", () => {
     expect([store.wanted, store.view.token]).toEqual([KEY, 0]);
     document.getElementById("follow")?.click();
     expect([store.wanted, store.view.token]).toEqual([null, null]);
+  });
+
+  it("stops when it moves the camera, but not for a flight of its own", () => {
+    const { store, follow, move } = open("viewer");
+    follow.take(VIEW);
+    move();
+    follow.take({ ...VIEW, token: 0 });
+    expect(store.view.token).toBe(0);
+    dispatchEvent(new Event("wheel"));
+    move();
+    follow.take(VIEW);
+    expect(store.view.token).toBe(0);
   });
 
   it("is left alone while it looks at a recording, and taken back to the view after it", () => {

@@ -1,11 +1,11 @@
 import { Vector3 } from "three";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { Pose } from "../src/graph/camera";
 import type { Extent } from "../src/graph/extent";
 import { Gaze } from "../src/graph/gaze";
 import { type Feature, featureKey } from "../src/state/feature";
 import { follow } from "../src/state/signals";
 import { Store } from "../src/state/store";
+import type { Pose } from "../src/state/view";
 import { feature, SOURCE, started, token } from "./frames";
 
 const EXTENT: Extent = { centre: new Vector3(0, 20, 0), radius: 100, halfHeight: 80 };
@@ -15,7 +15,11 @@ const KEY = featureKey(SOURCE, 7);
 class Camera {
   pose: Pose = { position: [0, 20, 300], target: [0, 20, 0] };
   readonly stir = vi.fn();
-  readonly onPose = vi.fn();
+  /** Tells that the user has moved it. */
+  tell = (): void => undefined;
+  onPose(listener: (pose: Pose) => void): void {
+    this.tell = () => listener(this.pose);
+  }
   readonly visit = vi.fn((place: Vector3) => {
     this.pose = { position: [place.x, place.y, place.z + 100], target: place.toArray() };
   });
@@ -88,10 +92,15 @@ describe("a followed pose", () => {
     presenter.camera.pose = { position: [90, 50, 60], target: [41, 52, 63] };
   });
 
+  function told(): Pose | null {
+    presenter.camera.tell();
+    return presenter.store.view.pose;
+  }
+
   it("shows the same feature in the same way, wherever that is in this browser", () => {
     const viewer = looking(7, 8, 9, -70, 10, 5);
     viewer.store.choose(KEY);
-    viewer.gaze.follow(presenter.gaze.pose());
+    viewer.store.look({ pose: told() });
     expect(viewer.camera.pose).not.toEqual(presenter.camera.pose);
     expect(seen(viewer.camera.pose, [-70, 10, 5])).toEqual(
       seen(presenter.camera.pose, [40, 50, 60]),
@@ -101,7 +110,7 @@ describe("a followed pose", () => {
   it("waits for the feature's place, and takes precedence over the flight to it", () => {
     const viewer = looking();
     viewer.store.choose(KEY);
-    viewer.gaze.follow(presenter.gaze.pose());
+    viewer.store.look({ pose: told() });
     expect(viewer.camera.takePose).not.toHaveBeenCalled();
     viewer.placing.places = Float32Array.of(7, 8, 9, -70, 10, 5);
     viewer.gaze.go();
@@ -112,14 +121,27 @@ describe("a followed pose", () => {
   it("is told from the middle if nothing is chosen", () => {
     presenter.store.choose(null);
     const viewer = looking(7, 8, 9, -70, 10, 5);
-    viewer.gaze.follow(presenter.gaze.pose());
+    viewer.store.look({ pose: told() });
     expect(viewer.camera.pose).toEqual(presenter.camera.pose);
+  });
+
+  it("is taken once, and is the user's own again after a move by hand", () => {
+    const viewer = looking(7, 8, 9, -70, 10, 5);
+    const pose = told();
+    viewer.store.look({ pose });
+    viewer.store.apply(token(3, 1, "b", [feature(1, 5)]));
+    expect(viewer.camera.takePose).toHaveBeenCalledOnce();
+    viewer.camera.tell();
+    expect(viewer.store.view.pose).not.toBe(pose);
+    viewer.store.choose(KEY);
+    expect(viewer.camera.takePose).toHaveBeenCalledOnce();
+    expect(viewer.camera.visit).toHaveBeenCalledOnce();
   });
 
   it("is given up for a flight when following ends", () => {
     const viewer = looking(7, 8, 9, -70, 10, 5);
-    viewer.gaze.follow(presenter.gaze.pose());
-    viewer.gaze.follow(null);
+    viewer.store.look({ pose: told() });
+    viewer.store.look({ pose: null });
     viewer.store.choose(KEY);
     expect(viewer.camera.visit).toHaveBeenCalledOnce();
   });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { follow, signal, touch } from "../src/state/signals";
+import { follow, paint, scheduleViews, signal, touch } from "../src/state/signals";
 import { Store } from "../src/state/store";
 import type { Frame } from "../src/wire/types";
+import { atOnce } from "./setup";
 import { feature, modelInfo, SOURCE, started, streamed, token } from "./frames";
 
 function serving(...ids: string[]): Store {
@@ -54,18 +55,51 @@ describe("a view that fails", () => {
   });
 });
 
+describe("a frame", () => {
+  it("runs the views, then draws what they ask for, and what was asked for before", () => {
+    let flush: (now: number | null) => void = () => undefined;
+    scheduleViews((how) => {
+      flush = how;
+    });
+    try {
+      const [changes, seen] = [signal(0), [] as string[]];
+      const draw = (now: number): void => {
+        seen.push(`drawn at ${now}`);
+      };
+      const stop = follow(() => {
+        seen.push(`view ${changes.value}`);
+        paint(draw);
+      });
+      seen.length = 0;
+      paint(draw);
+      touch(changes);
+      touch(changes);
+      flush(16);
+      expect(seen).toEqual(["view 2", "drawn at 16"]);
+      // A hidden window has no picture: what is to be drawn waits for it.
+      touch(changes);
+      flush(null);
+      flush(500);
+      expect(seen.slice(2)).toEqual(["view 3", "drawn at 500"]);
+      stop();
+    } finally {
+      atOnce();
+    }
+  });
+});
+
 describe("hidden sources", () => {
   it("are not asked for; if none is hidden, the server chooses", () => {
     const store = serving("m/0", "m/1");
     expect(store.wantedSources()).toBeUndefined();
-    store.look({ hidden: new Set(["m/0"]) });
+    store.look({ sources: ["m/1"] });
     expect(store.wantedSources()).toEqual(["m/1"]);
     expect([store.shows("m/0"), store.shows("m/1")]).toEqual([false, true]);
   });
 
   it("of another model's recording hide nothing of this one", () => {
     const store = serving("m/0", "m/1");
-    store.look({ hidden: new Set(["recorded/3"]) });
+    store.look({ sources: ["recorded/3"] });
     expect(store.wantedSources()).toBeUndefined();
     expect(store.shows("m/0")).toBe(true);
   });

@@ -1,6 +1,7 @@
 /** The camera: orbit by hand, fit, fly to a node or a pose, and drift slowly if left alone. */
 import { MOUSE, PerspectiveCamera, Spherical, TOUCH, Vector3 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
+import type { Pose } from "../state/view";
 import type { Extent } from "./extent";
 import type { Box } from "./names/place";
 
@@ -23,19 +24,13 @@ const DRIFT_MS = 120_000;
 const TELL_MS = 200;
 /** Seen a little from above, so that the storeys read as discs; on the map they read as planes. */
 const HOME_DIRECTION = new Vector3(0, 0.3, 1).normalize();
-const MAP_DIRECTION = new Vector3(-0.3, 0.44, 1).normalize();
+const MAP_DIRECTION = new Vector3(-0.3, 0.5, 1).normalize();
 const ABOVE = new Vector3(0, 1, 1e-4).normalize();
 /** How high a flight rises, as a share of the way, and how much more time a long one takes. */
 const ARC = 0.5;
 const LONGER_MS = 700;
 /** Room around the outermost nodes, for their cores and for what `misfits` tolerates. */
 const MARGIN = 1.07;
-
-/** Where the camera stands and what it looks at, in world units. */
-export interface Pose {
-  position: [number, number, number];
-  target: [number, number, number];
-}
 
 /** `drifting` may be drawn at a lower rate; `moving` needs every frame. */
 export type Motion = "still" | "drifting" | "moving";

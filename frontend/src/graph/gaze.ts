@@ -3,7 +3,8 @@ import { Vector3 } from "three";
 import type { FeatureKey } from "../state/feature";
 import { untracked } from "../state/signals";
 import type { Store } from "../state/store";
-import type { CameraRig, Pose } from "./camera";
+import type { Pose } from "../state/view";
+import type { CameraRig } from "./camera";
 import type { Extent } from "./extent";
 import type { Placing } from "./map/placing";
 
@@ -11,9 +12,9 @@ export class Gaze {
   private session;
   /** The chosen feature that the camera has gone to. */
   private visited: FeatureKey | null = null;
-  private followed: Pose | null = null;
-  /** The camera is still to go to the followed pose. */
-  private due = false;
+  /** The pose that the user's own movement has given the view, and the one that it was given. */
+  private own: Pose | null = null;
+  private taken: Pose | null = null;
   private seen = "";
 
   constructor(
@@ -25,26 +26,10 @@ export class Gaze {
     private readonly near: () => number | undefined = () => undefined,
   ) {
     this.session = store.session;
-  }
-
-  /**
-   * Where the camera stands and what it looks at, as seen from the chosen feature, else from the
-   * middle: in another browser the same feature may have another place.
-   */
-  pose(): Pose {
-    return shifted(this.rig.pose, this.anchor().negate());
-  }
-
-  /** The camera goes to such a pose as soon as the chosen feature has a place; null ends that. */
-  follow(pose: Pose | null): void {
-    this.followed = pose;
-    this.due = pose !== null;
-    this.go();
-  }
-
-  /** `listener` is called when the user moves the camera. */
-  onPose(listener: () => void): void {
-    this.rig.onPose(listener);
+    rig.onPose(() => {
+      this.own = shifted(rig.pose, this.anchor().negate());
+      store.look({ pose: this.own });
+    });
   }
 
   /** Another session: its features have other numbers. */
@@ -55,17 +40,18 @@ export class Gaze {
 
   /** Goes to what was chosen, once it has a place; to be called when something has changed. */
   go(): void {
-    if (this.session !== this.store.session) return;
-    const { wanted } = this.store;
+    const { pose, session } = this.store;
+    if (this.session !== session) return;
     const place = this.place();
-    const chosen = this.store.chosen === null ? null : wanted;
+    const chosen = this.store.chosen?.key ?? null;
     // On a map it has a place before it has fired; elsewhere it gets one then.
     if (chosen !== null && place === null) return;
-    if (chosen === this.visited && !this.due) return;
+    const followed = pose === this.own ? null : pose;
+    if (chosen === this.visited && (followed === null || followed === this.taken)) return;
     this.visited = chosen;
-    this.due = false;
+    this.taken = followed;
     const now = performance.now();
-    if (this.followed) this.rig.takePose(shifted(this.followed, this.anchor()), now);
+    if (followed) this.rig.takePose(shifted(followed, this.anchor()), now);
     else if (chosen !== null) this.rig.visit(this.anchor(), this.extent(), now, this.near());
   }
 

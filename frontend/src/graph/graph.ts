@@ -2,7 +2,8 @@
 import { Group } from "three";
 import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
-import { CameraRig, type Pose } from "./camera";
+import type { Pose } from "../state/view";
+import { CameraRig } from "./camera";
 import { type Extent, extentOf } from "./extent";
 import { Gaze } from "./gaze";
 import { Hand } from "./hand";
@@ -19,8 +20,6 @@ import { type OnScreen, Projector } from "./pick";
 import { compose } from "./picture";
 import { Surface, watchLook } from "./surface";
 import { FOUND, KIN, MAPPED, Web } from "./threads";
-
-export type { Pose } from "./camera";
 
 /** A drifting picture is drawn about half as often: it looks the same and saves power. */
 const DRIFT_FRAME_MS = 25;

@@ -30,7 +30,7 @@ export class Lights {
   private movingCount = 0;
   private isMoving = new Uint8Array(512);
   private count = 0;
-  private passVersion = -1;
+  private passVersion: object | null = null;
   private seen = { runs: 0, tokens: 0 };
   /** The token that was looked at last. */
   private at: Token | null = null;
@@ -80,7 +80,7 @@ export class Lights {
     this.before.clear();
     this.movingCount = 0;
     this.count = 0;
-    this.passVersion = -1;
+    this.passVersion = null;
     this.seen = { runs: 0, tokens: 0 };
   }
 

@@ -102,7 +102,7 @@ export function blending(day: boolean, blendDst: BlendingDstFactor = OneMinusSrc
 }
 
 /** Lightness and chroma of the map's hues: soft, so that what fires stands out. */
-const SOFT = { night: [0.76, 0.075], day: [0.56, 0.1] } as const;
+const SOFT = { night: [0.78, 0.085], day: [0.56, 0.1] } as const;
 
 /** The soft hue of a direction from the map's middle, in turns: neighbours are alike. */
 export function softHue(turns: number, day: boolean): Rgb {

@@ -2,19 +2,10 @@
  * The address of a view and of a run: what is on show, and the settings that make the same run
  * again, as a query string of short readable names.
  */
-import { type KnobName, KNOBS } from "../wire/model";
-import { FILTER_KINDS, filterValue, parseFilter } from "./filters";
 import type { Edit } from "../wire/types";
+import { type KnobName, KNOBS } from "../wire/model";
 import { editText, MOST_EDITS, readEdit } from "./edits";
-import type { View } from "./store";
-
-/** A view in an address, which names what is shown: it may be of another model. */
-export interface AddressView extends Pick<View, "filters" | "feature" | "links" | "flat"> {
-  /** The sources shown; null for all. */
-  sources: readonly string[] | null;
-  /** The edits of the next run. */
-  edits: readonly Edit[];
-}
+import { type View, VIEW_NAMES, viewPairs } from "./view";
 
 /** All that a generation depends on, as a link names it. */
 export interface SharedRun {
@@ -26,47 +17,11 @@ export interface SharedRun {
 }
 
 const RUN_NAMES: readonly string[] = ["prompt", "model", ...KNOBS];
-const VIEW_NAMES: readonly string[] = [
-  ...FILTER_KINDS,
-  "sources",
-  "feature",
-  "links",
-  "view",
-  "edit",
-];
 
-/** How the map is looked at, as an address says it. */
-const FLAT: ReadonlyMap<string, boolean> = new Map([["flat", true], ["space", false]]); // prettier-ignore
-
-export const EVERYTHING: AddressView = {
-  filters: [],
-  sources: null,
-  feature: null,
-  links: 0,
-  flat: null,
-  edits: [],
-};
-
-/** The view in a query; malformed parts are ignored. */
-export function readView(query: URLSearchParams): AddressView {
-  const filters = FILTER_KINDS.flatMap((kind) =>
-    query.getAll(kind).flatMap((value) => {
-      const parsed = parseFilter(`${kind}: ${value}`);
-      return parsed && "filter" in parsed ? [parsed.filter] : [];
-    }),
-  );
-  const links = Number(query.get("links") ?? 0);
-  return {
-    filters,
-    sources: query.get("sources")?.split(",").filter(Boolean) ?? null,
-    feature: query.get("feature"),
-    links: links > 0 && links <= 1 ? links : 0,
-    flat: FLAT.get(query.get("view") ?? "") ?? null,
-    edits: query
-      .getAll("edit")
-      .flatMap((text) => readEdit(text) ?? [])
-      .slice(0, MOST_EDITS),
-  };
+/** The edits of the next run. */
+export function readEdits(query: URLSearchParams): Edit[] {
+  const edits = query.getAll("edit").flatMap((text) => readEdit(text) ?? []);
+  return edits.slice(0, MOST_EDITS);
 }
 
 /** The run that a query describes; null if it has no prompt. */
@@ -84,10 +39,10 @@ export function readRun(query: URLSearchParams): SharedRun | null {
   };
 }
 
-/** The query with its view replaced by this one. */
-export function withView(query: URLSearchParams, view: AddressView): string {
-  const others = [...query].filter(([name]) => !VIEW_NAMES.includes(name));
-  return encode([...others, ...viewPairs(view)]);
+/** The query with its view and its edits replaced by these. */
+export function withView(query: URLSearchParams, view: View, edits: readonly Edit[]): string {
+  const others = [...without(query, [...VIEW_NAMES, "edit"])];
+  return encode([...others, ...viewPairs(view), ...editPairs(edits)]);
 }
 
 /** The query without the run that it describes. */
@@ -100,23 +55,18 @@ export function without(query: URLSearchParams, names: readonly string[]): URLSe
 }
 
 /** The query of a link that fills in a run's settings. */
-export function runQuery(run: SharedRun, view: AddressView): string {
+export function runQuery(run: SharedRun, view: View, edits: readonly Edit[]): string {
   const knobs = KNOBS.flatMap((name): [string, string][] => {
     const value = run.knobs[name];
     return value === undefined || value === "" ? [] : [[name, value]];
   });
   const model: [string, string][] = run.model === null ? [] : [["model", run.model]];
-  return encode([["prompt", run.prompt], ...model, ...knobs, ...viewPairs(view)]);
+  const all = [...knobs, ...viewPairs(view), ...editPairs(edits)];
+  return encode([["prompt", run.prompt], ...model, ...all]);
 }
 
-function viewPairs(view: AddressView): [string, string][] {
-  const pairs = view.filters.map((filter): [string, string] => [filter.kind, filterValue(filter)]);
-  if (view.sources !== null) pairs.push(["sources", view.sources.join(",")]);
-  if (view.feature !== null) pairs.push(["feature", view.feature]);
-  if (view.links > 0) pairs.push(["links", String(Number(view.links.toFixed(3)))]);
-  if (view.flat !== null) pairs.push(["view", view.flat ? "flat" : "space"]);
-  for (const edit of view.edits) pairs.push(["edit", editText(edit)]);
-  return pairs;
+function editPairs(edits: readonly Edit[]): [string, string][] {
+  return edits.map((edit) => ["edit", editText(edit)]);
 }
 
 /** Empty, or begins with `?`; characters that need no escape in a query stay readable. */

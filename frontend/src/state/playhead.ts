@@ -37,8 +37,6 @@ export interface Start {
 export class Playhead {
   /** Most tokens a second that a room's text is shown at; Infinity shows each as it comes. */
   pace = Infinity;
-  /** The token that it stands at; null where it follows the newest one shown. */
-  private readonly stand = signal<number | null>(null);
   private readonly moving = signal(false);
   private readonly factor = signal(1);
   /** The runs of a recording, and which of them is on show. */
@@ -50,10 +48,19 @@ export class Playhead {
     private readonly wait: Wait,
   ) {}
 
+  /** Index of the token that it stands at; null where it follows the newest one shown. */
+  private get stand(): number | null {
+    return this.store.token;
+  }
+
+  private set stand(token: number | null) {
+    this.store.token = token;
+  }
+
   /** The token looked at; null while it follows the newest. */
   get token(): Token | null {
-    const { value } = this.stand;
-    return value === null ? null : (this.store.session.tokens[value] ?? null);
+    const { stand } = this;
+    return stand === null ? null : (this.store.session.tokens[stand] ?? null);
   }
 
   /** Index of the token on show: the one looked at, else the newest shown; -1 before there is one. */
@@ -91,7 +98,7 @@ export class Playhead {
 
   /** Whether it follows the newest token of a running generation. */
   get followsLive(): boolean {
-    return this.stand.value === null && this.generatesLive;
+    return this.stand === null && this.generatesLive;
   }
 
   /** Shows a recording, until a generation begins in the room. */
@@ -126,10 +133,10 @@ export class Playhead {
       this.stop();
       session.begin(newest);
       session.stream.forget();
-      this.stand.value = null;
+      this.stand = null;
     }
     session.reveal(this.pace === Infinity ? Infinity : (session.log?.given ?? 0));
-    if (this.stand.value !== null || session.ahead === 0 || this.playing) return;
+    if (this.stand !== null || session.ahead === 0 || this.playing) return;
     this.moving.value = true;
     this.schedule();
   }
@@ -143,7 +150,7 @@ export class Playhead {
   play(): void {
     if (this.length === 0) return;
     const ended = this.at >= this.length - 1 && !this.generatesLive && !this.hasNext;
-    if (ended) this.stand.value = Math.max(0, (this.log?.given ?? 0) - 1);
+    if (ended) this.stand = Math.max(0, (this.log?.given ?? 0) - 1);
     if (this.speed === Infinity) {
       this.toEnd();
       return;
@@ -155,13 +162,13 @@ export class Playhead {
   /** Stops at the token on show, whatever comes after it. */
   pause(): void {
     this.stop();
-    if (this.at >= 0) this.stand.value = this.at;
+    if (this.at >= 0) this.stand = this.at;
   }
 
   /** Looks at a token that is shown, or follows the newest if null; playback stops. */
   lookAt(index: number | null): void {
     this.stop();
-    this.stand.value = index;
+    this.stand = index;
   }
 
   /** Goes to a token, clamped to those there are; those before it are shown as well. */
@@ -180,8 +187,7 @@ export class Playhead {
       const count = session.ahead === 0 ? Infinity : session.tokens.length;
       session.choose(branch);
       session.reveal(count);
-      const { value } = this.stand;
-      if (value !== null && value >= session.tokens.length) this.stand.value = null;
+      if ((this.stand ?? 0) >= session.tokens.length) this.stand = null;
     });
   }
 
@@ -240,7 +246,7 @@ export class Playhead {
     if (!next) return;
     const { session } = this.store;
     this.recorded.value = { runs, run };
-    this.stand.value = null;
+    this.stand = null;
     session.begin(next);
     session.reveal(Math.max(1, session.log?.given ?? 0));
   }
@@ -250,7 +256,7 @@ export class Playhead {
     batch(() => {
       const { session } = this.store;
       const newest = session.tokens.length - 1;
-      if (this.at < newest) this.stand.value = this.at + 1 < newest ? this.at + 1 : null;
+      if (this.at < newest) this.stand = this.at + 1 < newest ? this.at + 1 : null;
       else if (session.ahead > 0) session.reveal(newest + 2);
       else if (this.hasNext) this.begin(this.run + 1);
       if (this.at >= this.length - 1 && !this.hasNext) this.moving.value = false;

@@ -13,6 +13,7 @@ import { type Ranked, strongest } from "./query";
 import { Reach } from "./reach";
 import { RoomState } from "./room";
 import { Session } from "./session";
+import { type Pose, type View, WHOLE } from "./view";
 import { batch, computed, heed, signal, steady, touch } from "./signals";
 
 /** Where the frames come from. */
@@ -35,22 +36,6 @@ export type Backend =
   | { state: "ready"; model: ModelInfo; insteadOf?: string }
   | { state: "unreachable"; message: string };
 
-/** What is looked at, whatever run it is: the address, a link and those who follow share it. */
-export interface View {
-  /** The chosen feature, even if it has not fired here. */
-  feature: FeatureKey | null;
-  /** The token looked at; null follows the newest. */
-  token: number | null;
-  /** Which features are on show; see `filters.ts`. */
-  filters: readonly Filter[];
-  /** Sources neither shown nor asked for. */
-  hidden: ReadonlySet<string>;
-  /** Links with less evidence are not drawn, 0 to 1. */
-  links: number;
-  /** The map is seen from above, with all storeys in one plane; null where nobody has chosen. */
-  flat: boolean | null;
-}
-
 export class Store {
   /** This page's room, on show or not. */
   readonly room = new RoomState();
@@ -65,18 +50,20 @@ export class Store {
   private readonly mapped = signal<Mapping>({ state: "none", reason: "" });
   private readonly likened = signal<readonly FeatureKey[]>([]);
   private readonly pins = signal<ReadonlySet<FeatureKey>>(new Set());
-  private readonly looks = signal<Omit<View, "token">>({
-    feature: null,
-    filters: [],
-    hidden: new Set(),
-    links: 0,
-    flat: null,
+  private readonly sight = signal<View>(WHOLE);
+  private readonly stand = computed(() => this.sight.value.token);
+  private readonly filtering = computed(() => this.sight.value.filters);
+  private readonly wish = computed(() => this.sight.value.feature);
+  private readonly posing = computed(() => this.sight.value.pose);
+  private readonly floor = computed(() => this.sight.value.links);
+  private readonly flatness = computed(() => this.sight.value.flat);
+  private readonly wanting = computed(() => this.sight.value.sources);
+  private readonly hiding = computed<ReadonlySet<string>>(() => {
+    const [ids, shown] = [this.sourceIds(), this.wanting.value];
+    // If they are another model's sources, all of this one's are shown rather than none.
+    const foreign = shown !== null && shown.length > 0 && !ids.some((id) => shown.includes(id));
+    return new Set(shown === null || foreign ? [] : ids.filter((id) => !shown.includes(id)));
   });
-  private readonly filtering = computed(() => this.looks.value.filters);
-  private readonly hiding = computed(() => this.looks.value.hidden);
-  private readonly wish = computed(() => this.looks.value.feature);
-  private readonly floor = computed(() => this.looks.value.links);
-  private readonly flatness = computed(() => this.looks.value.flat);
   private readonly judge = computed<Judge>(() => judgeOf(this.filtering.value));
   private readonly ranking = computed(() => {
     const active = (tokenOf(this)?.active ?? []).filter(({ feature }) => this.passes(feature));
@@ -98,6 +85,10 @@ export class Store {
   );
   private readonly pointed = signal<FeatureKey | null>(null);
   private readonly told = signal(0);
+  private readonly passing = computed(() => {
+    heed(this.told);
+    return { hidden: this.hiding.value, judge: this.judge.value };
+  });
   /** Labels of features that have not fired here, where somebody has asked for them. */
   private readonly names = signal<ReadonlyMap<FeatureKey, string>>(new Map());
   /** A feature that was looked up and has not fired here. */
@@ -112,7 +103,7 @@ export class Store {
     return batch(() => {
       const fresh = this.room.apply(frame);
       if (fresh) this.reach.hear(frame);
-      const { filters } = this.looks.value;
+      const { filters } = this;
       if (this.onShow.value === this.live) this.playhead.arrived();
       // A feature that has fired more strongly may pass `min` now.
       if (frame.type === "labels" || filters.some(({ kind }) => kind === "min")) this.learned();
@@ -146,9 +137,12 @@ export class Store {
   /** Shows what the room has streamed, or a session of a recording. */
   show(session: Session): void {
     batch(() => {
+      const before = this.chosen;
       this.onShow.value = session;
       this.pointed.value = null;
-      this.look({ feature: null, token: null });
+      // A feature that has not been seen yet, as of a link, may be in this one.
+      const feature = before === null ? this.wanted : null;
+      this.look({ feature, token: null });
       if (session === this.live) this.playhead.arrived();
       this.learned();
     });
@@ -205,24 +199,39 @@ export class Store {
   }
 
   get view(): View {
-    return { ...this.looks.value, token: this.playhead.token?.index ?? null };
+    return this.sight.value;
   }
 
   /** Looks elsewhere, or otherwise; what is not named stays. */
   look({ token, ...change }: Partial<View>): void {
     batch(() => {
-      this.looks.value = { ...this.looks.peek(), ...change };
+      this.sight.value = { ...this.sight.peek(), ...change };
       if (token !== undefined) this.playhead.lookAt(token);
-      if (change.filters || change.hidden) this.learned();
     });
+  }
+
+  /** Index of the token looked at, if there is one yet; the playhead changes it. */
+  get token(): number | null {
+    return this.stand.value;
+  }
+
+  set token(token: number | null) {
+    const before = this.sight.peek();
+    if (before.token !== token) this.sight.value = { ...before, token };
   }
 
   get filters(): readonly Filter[] {
     return this.filtering.value;
   }
 
+  /** The sources known here that are not shown. */
   get hidden(): ReadonlySet<string> {
     return this.hiding.value;
+  }
+
+  /** Where the camera is to be, or was moved to; see `View`. */
+  get pose(): Pose | null {
+    return this.posing.value;
   }
 
   get linkFloor(): number {
@@ -310,9 +319,9 @@ export class Store {
     return !this.hidden.has(source);
   }
 
-  /** Goes up when `passes` may change for features it was asked about. */
-  get passVersion(): number {
-    return this.told.value;
+  /** Another one when `passes` may change for features it was asked about. */
+  get passVersion(): object {
+    return this.passing.value;
   }
 
   /** Whether a feature is on show; `passVersion` tells when to ask again. */

@@ -1,5 +1,6 @@
 /** Keeps the page's address in step with what is on show, so that a view can be shared. */
-import { type AddressView, readView, withoutRun, withView } from "../state/address";
+import { readEdits, withoutRun, withView } from "../state/address";
+import { readView } from "../state/view";
 import type { Start } from "../state/playhead";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
@@ -10,21 +11,14 @@ const REPLAY_NAMES = ["replay", "pace", "at", "run"];
 
 export class AddressBar {
   private timer: ReturnType<typeof setTimeout> | undefined;
-  /** What the address asked for and the room does not have yet. */
-  private sources: readonly string[] | null;
-  private feature: string | null;
   private keepsRun = true;
   private keepsReplay = true;
 
   constructor(private readonly store: Store) {
-    const view = readView(new URLSearchParams(location.search));
-    const { sources, feature, filters, links, flat } = view;
-    this.sources = sources;
-    this.feature = feature;
-    store.look({ filters, links, flat });
-    store.reach.change(view.edits);
+    const query = new URLSearchParams(location.search);
+    store.look(readView(query));
+    store.reach.change(readEdits(query));
     follow(() => {
-      this.fulfil();
       this.address();
       this.writeSoon();
     });
@@ -40,32 +34,6 @@ export class AddressBar {
   forgetReplay(): void {
     this.keepsReplay = false;
     this.write();
-  }
-
-  /** The view on show, with what the address asked for and is not there yet. */
-  get view(): AddressView {
-    const { view } = this.store;
-    const ids = this.store.sourceIds();
-    const shown = ids.filter((id) => !view.hidden.has(id));
-    const sources = this.sources ?? (shown.length === ids.length ? null : shown);
-    const { edits } = this.store.reach;
-    return { ...view, sources, edits, feature: view.feature ?? this.feature };
-  }
-
-  /** Chooses what the address asked for as soon as it is there. */
-  private fulfil(): void {
-    const { store } = this;
-    const ids = store.sourceIds();
-    if (this.sources !== null && ids.length > 0 && store.backend.state !== "loading") {
-      const hidden = ids.filter((id) => !this.sources?.includes(id));
-      this.sources = null;
-      // If they are another model's sources, all of this one's are shown rather than none.
-      if (hidden.length < ids.length) store.look({ hidden: new Set(hidden) });
-    }
-    if (store.wanted !== null) this.feature = null;
-    else if (this.feature !== null && store.session.feature(this.feature)) {
-      store.choose(this.feature);
-    }
   }
 
   private writeSoon(): void {
@@ -84,7 +52,9 @@ export class AddressBar {
     const now = new URLSearchParams(location.search);
     const query = this.keepsRun ? now : withoutRun(now);
     this.putReplay(query);
-    return new URL(withView(query, this.view) || location.pathname, location.href).search;
+    const { view, reach } = this.store;
+    const search = withView(query, view, reach.edits);
+    return new URL(search || location.pathname, location.href).search;
   }
 
   /** A recording in the address stands at the token and the run that are on show. */

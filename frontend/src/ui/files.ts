@@ -1,11 +1,12 @@
 /** What leaves the page and comes into it: recordings, activations, pictures, links. */
 import { at, call } from "../net/server";
-import { type AddressView, runQuery } from "../state/address";
+import { runQuery } from "../state/address";
 import type { Feature } from "../state/feature";
 import { filterText } from "../state/filters";
 import type { RunSettings, Token } from "../state/log";
 import type { Session } from "../state/session";
 import type { Store } from "../state/store";
+import type { View } from "../state/view";
 import { type KnobName, KNOBS } from "../wire/model";
 import { parseRecording, type Recording } from "../wire/recording";
 import type { RoomFrame } from "../wire/types";
@@ -15,7 +16,6 @@ import { byId, copyText, h, setText } from "./dom";
 export interface Takeable {
   /** The graph as a PNG; null if there is no graph. */
   picture(): Promise<Blob> | null;
-  view(): AddressView;
   access(): string | null;
 }
 
@@ -57,7 +57,7 @@ export function offerExports(store: Store, page: Takeable): void {
   });
   link.addEventListener("click", () => {
     const { run } = store.session;
-    if (run) void copyText(linkTo(run, page.view()), link);
+    if (run) void copyText(linkTo(run, store.view), link);
   });
 }
 
@@ -76,25 +76,22 @@ function nameFor({ presence: room, session }: Store): string {
 }
 
 /** A link that fills in this run's settings, with the seed that the server drew for it. */
-export function linkTo(run: RunSettings, view: AddressView): string {
+export function linkTo(run: RunSettings, view: View): string {
   const knobs = KNOBS.flatMap((name): [KnobName, string][] => {
     const value = run.params[name];
     return typeof value === "number" || typeof value === "string" ? [[name, String(value)]] : [];
   });
   const { prompt, model, branches } = run;
   const edits = branches.find((branch) => branch.edits.length > 0)?.edits ?? [];
-  const query = runQuery(
-    { prompt, model, knobs: Object.fromEntries(knobs) },
-    { ...view, sources: run.sources, edits },
-  );
-  return at(query).href;
+  const settings = { prompt, model, knobs: Object.fromEntries(knobs) };
+  return at(runQuery(settings, { ...view, sources: run.sources }, edits)).href;
 }
 
 function recordingOf(room: RoomFrame | null): string {
   return `api/rooms/${room?.room ?? ""}/recording.jsonl`;
 }
 
-function save(content: Blob, name: string): void {
+export function save(content: Blob, name: string): void {
   const url = URL.createObjectURL(content);
   const link = h("a", { href: url, download: name });
   document.body.append(link);

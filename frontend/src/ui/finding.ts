@@ -78,7 +78,7 @@ export class Finding {
   }
 
   clear(): void {
-    this.store.look({ hidden: new Set(), filters: [] });
+    this.store.look({ sources: null, filters: [] });
   }
 
   private readonly update = (): void => {
@@ -195,7 +195,7 @@ export class Finding {
 
   private remove(text: string): void {
     const { store } = this;
-    if (text === "sources") store.look({ hidden: new Set() });
+    if (text === "sources") store.look({ sources: null });
     else store.look({ filters: store.filters.filter((filter) => filterText(filter) !== text) });
     this.field.focus();
     this.show(false);

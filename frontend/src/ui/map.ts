@@ -56,6 +56,9 @@ export class MapPanel {
           : "";
     setText(byId("nearness"), text);
     byId("chart").hidden = text === "";
+    byId("help-map").hidden = map === null;
+    setText(byId("help-map-title"), MAP.title);
+    setText(byId("help-nearness"), text);
   };
 
   private offerFlat(): void {

@@ -101,8 +101,8 @@ export class SourcesView {
   }
 
   private take(): void {
-    const hidden = this.boxes.filter((box) => !box.checked).map((box) => box.value);
+    const shown = this.boxes.filter((box) => box.checked).map((box) => box.value);
     this.clearProblem();
-    this.store.look({ hidden: new Set(hidden) });
+    this.store.look({ sources: shown.length === this.boxes.length ? null : shown });
   }
 }

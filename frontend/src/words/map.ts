@@ -18,13 +18,11 @@ export function nearness(recall: number): string {
 }
 
 export const MAP = {
+  title: "The map",
   flat: "Flat",
   flatHelp: "Looks at the map from above, with all storeys folded into one plane",
   alike: "Features like this one",
   alikeHelp: "Names the features of this storey that are nearest to the chosen one on the map",
-  footprint: "Footprint",
-  footprintHelp: "Where on the map this text has lit, as a picture; beside another text's",
-  overview: "Small map: click to go there",
   provisional: "named after tokens that its features promote, for want of labels",
   silent: "Nothing of it fires at this token.",
   now: "Strongest now",
@@ -44,3 +42,20 @@ export const THEME = {
   dark: "Dark",
   darkHelp: "Dark colours, for a dark hall",
 } as const;
+
+export const FOOTPRINT = {
+  open: "Footprint",
+  help: "Where on the map this text has lit, as a picture, beside an earlier one",
+  title: "Footprint of this text",
+  means:
+    "The map from above, all layers together. The brighter a place, the more strongly and the more often its features fired; each text’s brightest place is full. Warm is this text, cool the other, and where both are the light adds up.",
+  over: "Lay over it",
+  nothing: "nothing",
+  save: "Save picture",
+  said: (one: string, other: string | null): string =>
+    `Where on the map the text “${one}” has lit${other === null ? "" : `, and the text “${other}”`}`,
+} as const;
+
+export function footprintSource(model: string, hash: string): string {
+  return `Axon, ${model}, map ${hash}. Place: likeness of the features’ decoder rows. Light: sum of activations, each as a share of its feature’s full strength.`;
+}

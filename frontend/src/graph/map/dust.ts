@@ -41,11 +41,11 @@ const VERTEX = /* glsl */ `
     vec4 view = modelViewMatrix * vec4(place, 1.0);
     float distance = -view.z;
     float across = ${SIZE} / (pixel * distance);
-    size = clamp(across, 1.7, 5.0) * ratio;
+    size = clamp(across, 1.8, 5.0) * ratio;
     float fog = 1.0 - 0.72 * smoothstep(near, far, distance);
     float thin = mix(amount, 1.0, smoothstep(1.0, 3.0, across));
     float inside = spot.z > 0.0 ? 1.0 - smoothstep(0.9, 1.0, length(place.xz - spot.xy) / spot.z) : 0.0;
-    colour = vec4(tint.rgb, fog * thin * mix(0.62, 1.0, inside) * shown[source]);
+    colour = vec4(tint.rgb, fog * thin * mix(0.8, 1.0, inside) * shown[source]);
     gl_Position = projectionMatrix * view;
     gl_PointSize = colour.a > 0.0 ? size : 0.0;
   }

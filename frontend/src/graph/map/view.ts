@@ -26,7 +26,7 @@ const PHONE = 760;
 /** Light from which the small map shows what fires. */
 const LIT = 0.25;
 /** Room around the map, as a share of its width. */
-const AROUND = { flat: 0.54, space: 0.64 } as const;
+const AROUND = { flat: 0.54, space: 0.55 } as const;
 
 /** What of the graph the map needs. */
 export interface Parts {

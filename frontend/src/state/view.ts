@@ -1,0 +1,99 @@
+/**
+ * What is looked at, whatever run it is: one value that the address, a link and those who follow
+ * share. A new part of it is added here, and in the control that changes it.
+ */
+import type { ViewFrame, ViewRequest } from "../wire/types";
+import type { FeatureKey } from "./feature";
+import { type Filter, FILTER_KINDS, filterValue, parseFilter } from "./filters";
+
+/** Where the camera stands and what it looks at, in world units. */
+export interface Pose {
+  position: [number, number, number];
+  target: [number, number, number];
+}
+
+export interface View {
+  /** The chosen feature, even if it has not fired here. */
+  feature: FeatureKey | null;
+  /** Index of the token looked at; null follows the newest. */
+  token: number | null;
+  /**
+   * As seen from the chosen feature, whose place differs from browser to browser; null until
+   * somebody has moved the camera.
+   */
+  pose: Pose | null;
+  /** Which features are on show; see `filters.ts`. */
+  filters: readonly Filter[];
+  /** The sources shown and asked for; null for all. */
+  sources: readonly string[] | null;
+  /** Links with less evidence are not drawn, 0 to 1. */
+  links: number;
+  /** The map is seen from above, with all storeys in one plane; null where nobody has chosen. */
+  flat: boolean | null;
+}
+
+export const WHOLE: View = {
+  feature: null,
+  token: null,
+  pose: null,
+  filters: [],
+  sources: null,
+  links: 0,
+  flat: null,
+};
+
+/** Names in an address. */
+export const VIEW_NAMES: readonly string[] = [
+  ...FILTER_KINDS,
+  "sources",
+  "feature",
+  "links",
+  "view",
+];
+
+/** How the map is looked at, as an address says it. */
+const FLAT: ReadonlyMap<string, boolean> = new Map([["flat", true], ["space", false]]); // prettier-ignore
+
+/** The view in a query; malformed parts are ignored. */
+export function readView(query: URLSearchParams): View {
+  const filters = FILTER_KINDS.flatMap((kind) =>
+    query.getAll(kind).flatMap((value) => {
+      const parsed = parseFilter(`${kind}: ${value}`);
+      return parsed && "filter" in parsed ? [parsed.filter] : [];
+    }),
+  );
+  const links = Number(query.get("links") ?? 0);
+  return {
+    ...WHOLE,
+    filters,
+    sources: query.get("sources")?.split(",").filter(Boolean) ?? null,
+    feature: query.get("feature"),
+    links: links > 0 && links <= 1 ? links : 0,
+    flat: FLAT.get(query.get("view") ?? "") ?? null,
+  };
+}
+
+/** What a query says of a view: all that a later visit can show as well. */
+export function viewPairs({ filters, sources, feature, links, flat }: View): [string, string][] {
+  const pairs = filters.map((filter): [string, string] => [filter.kind, filterValue(filter)]);
+  if (sources !== null) pairs.push(["sources", sources.join(",")]);
+  if (feature !== null) pairs.push(["feature", feature]);
+  if (links > 0) pairs.push(["links", String(Number(links.toFixed(3)))]);
+  if (flat !== null) pairs.push(["view", flat ? "flat" : "space"]);
+  return pairs;
+}
+
+/** What those who watch are told. A tenth of a unit of the pose is less than a pixel. */
+export function viewRequest({ pose, feature, token }: View): ViewRequest {
+  const numbers = pose === null ? [] : [...pose.position, ...pose.target];
+  return { type: "view", pose: numbers.map((one) => Math.round(10 * one) / 10), feature, token };
+}
+
+export function readViewFrame(frame: ViewFrame): Pick<View, "pose" | "feature" | "token"> {
+  const [px, py, pz, tx, ty, tz] = frame.pose;
+  const whole = px !== undefined && py !== undefined && pz !== undefined;
+  const { feature, token } = frame;
+  return whole && tx !== undefined && ty !== undefined && tz !== undefined
+    ? { feature, token, pose: { position: [px, py, pz], target: [tx, ty, tz] } }
+    : { feature, token, pose: null };
+}
