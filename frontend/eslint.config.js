@@ -1,6 +1,23 @@
 import js from "@eslint/js";
 import tseslint from "typescript-eslint";
 
+const WORDS = String.raw`/(?<![-\w.#(\[])[A-Z][a-z]+(?![\w-])|[a-z]{2,}[,.:;]? [a-z]{2,}/`;
+/** Errors for developers, names of classes, selectors, keys, shaders. */
+const NOT_SHOWN = [
+  "ThrowStatement *",
+  "NewExpression[callee.name='Error'] *",
+  "CallExpression[callee.object.name='console'] *",
+  "CallExpression[callee.property.name=/^(matches|matchMedia|includes)$/] > *",
+  "CallExpression[callee.name='matchMedia'] > *",
+  "Property[key.name='class'] > *",
+  "Property > Literal.key",
+  "TSLiteralType > *",
+  "BinaryExpression[operator=/^[!=]==$/] > *",
+  "SwitchCase > *",
+  "AssignmentExpression[left.property.name='className'] > *",
+  "[value.cooked=/;\\n|<path|<svg|^Bearer/]",
+];
+
 export default tseslint.config(
   { ignores: ["dist", "node_modules"] },
   js.configs.recommended,
@@ -13,6 +30,25 @@ export default tseslint.config(
       // A handler may hand on a call that returns nothing, in one line.
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       "max-lines": ["error", { max: 300, skipBlankLines: true, skipComments: true }],
+    },
+  },
+  {
+    // A language is one file, however long.
+    files: ["src/words/en.ts"],
+    rules: { "max-lines": "off" },
+  },
+  {
+    // What people read is said in src/words alone. These look like words: a capital and small
+    // letters, or two words in a row.
+    files: ["src/{graph,net,state,ui}/**/*.ts", "src/app.ts"],
+    rules: {
+      "no-restricted-syntax": [
+        "error",
+        ...["Literal[value=", "TemplateElement[value.cooked="].map((node) => ({
+          selector: `${node}${WORDS}]${NOT_SHOWN.map((place) => `:not(${place})`).join("")}`,
+          message: "Words for people belong to src/words.",
+        })),
+      ],
     },
   },
   {

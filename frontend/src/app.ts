@@ -29,7 +29,7 @@ import { TextView } from "./ui/text";
 import { offerTheme } from "./ui/theme";
 import { Timeline } from "./ui/timeline";
 import { Tip } from "./ui/tip";
-import { GRAPH_LOST, NO_GRAPH } from "./words/en";
+import { GRAPH_LOST, NO_GRAPH, SAY } from "./words/en";
 import type { Recording } from "./wire/recording";
 import type { GenerateRequest, OpenRequest, ShareRequest } from "./wire/types";
 
@@ -131,7 +131,7 @@ export function openPage(): void {
     store.set({ backend: { state: "off" } });
     replay(wanted.name, wanted).catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
-      const message = `The recording cannot be shown: ${reason}.`;
+      const message = SAY.notShown(reason);
       store.set({ connection: { state: "gone", message } });
     });
     return;

@@ -44,7 +44,7 @@ describe("what the inspector learns", () => {
     expect(chosen && store.passes(chosen)).toBe(false);
     await Promise.resolve();
     await Promise.resolve();
-    expect(store.passVersion).toBeGreaterThan(passVersion);
+    expect(store.passVersion).not.toBe(passVersion);
     expect(chosen && store.passes(chosen)).toBe(true);
     expect(chosen).toMatchObject({ label: "capitals", density: 0.01, knownMax: 20 });
   });

@@ -2,6 +2,7 @@
 import { type Caption, penOf } from "./names/draw";
 import type { Box } from "./names/place";
 import { css, type Rgb, themed } from "./palette";
+import { SAY } from "../words/en";
 
 export interface Subject {
   /** Drawn just before, so that it can be read. */
@@ -17,6 +18,7 @@ export interface Subject {
   sources: readonly { name: string; hue: Rgb }[];
 }
 
+// eslint-disable-next-line no-restricted-syntax -- names of fonts
 const FAMILY = '"Source Sans 3 Variable", "Source Sans 3", sans-serif';
 /** Width of the dark line around a label's letters. */
 const OUTLINE = 4;
@@ -56,8 +58,8 @@ function drawHead(pen: CanvasRenderingContext2D, { title, text, stage }: Subject
   pen.textBaseline = "middle";
   pen.font = `600 16px ${FAMILY}`;
   pen.fillStyle = themed("ink");
-  pen.fillText("Axon", MARGIN, MARGIN + LINE / 2);
-  const used = pen.measureText("Axon  ").width;
+  pen.fillText(SAY.name, MARGIN, MARGIN + LINE / 2);
+  const used = pen.measureText(`${SAY.name}  `).width;
   pen.font = `400 16px ${FAMILY}`;
   pen.fillStyle = themed("quiet");
   pen.fillText(start(pen, title, width - used), MARGIN + used, MARGIN + LINE / 2);

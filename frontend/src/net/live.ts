@@ -2,7 +2,7 @@
 import type { Backend, Store } from "../state/store";
 import { forgetTokens, loadAccess, loadToken, saveAccess, saveToken } from "../ui/settings";
 import type { ErrorFrame, Frame, RoomFrame, ViewFrame } from "../wire/types";
-import { ADVICE } from "../words/en";
+import { ADVICE, SAY } from "../words/en";
 import { mayGenerate, sayProblem } from "../words/status";
 import { gatewayModels, ModelWatch } from "./backend";
 import { browserEnvironment, type Resume, RoomSocket } from "./room-socket";
@@ -73,7 +73,7 @@ export class Live {
 
   start(told: Told): void {
     this.told = told;
-    addEventListener("offline", () => this.socket.giveUp("This device is offline"));
+    addEventListener("offline", () => this.socket.giveUp(SAY.offline));
     addEventListener("online", () => this.hurry());
     // The server does not say when another model starts, so the page asks if it may generate.
     const look = (): void => {

@@ -4,6 +4,7 @@ import type { WireError } from "../wire/check";
 import { parseMessage } from "../wire/parse";
 import type { EnterRequest, ErrorFrame, Frame, PingRequest } from "../wire/types";
 import { at } from "./server";
+import { SAY } from "../words/en";
 
 /** The part of a WebSocket that is used; a test passes its own. */
 export interface SocketLike {
@@ -45,7 +46,6 @@ export interface Hooks {
   broken(error: WireError): void;
 }
 
-const LOST = "Connection lost";
 /** After this long without a message, the page sends a ping ... */
 export const SILENT_MS = 20_000;
 /** ... and reconnects if nothing comes for this long: a dead network closes no socket. */
@@ -77,7 +77,7 @@ export class RoomSocket {
   private cancelCheck: (() => void) | null = null;
   private open = false;
   /** Why there is no connection, in words, and how long the server asked to wait. */
-  private reason = LOST;
+  private reason: string = SAY.lost;
   private leaveMs = 0;
 
   constructor(
@@ -148,9 +148,7 @@ export class RoomSocket {
     this.cancelCheck?.();
     this.cancelCheck = this.environment.wait(SILENT_MS, () => {
       this.send({ type: "ping" } satisfies PingRequest);
-      this.cancelCheck = this.environment.wait(PATIENCE_MS, () =>
-        this.giveUp("The server has gone silent"),
-      );
+      this.cancelCheck = this.environment.wait(PATIENCE_MS, () => this.giveUp(SAY.silence));
     });
   }
 
@@ -166,7 +164,7 @@ export class RoomSocket {
     if (frame.type === "room" && !this.open) {
       this.open = true;
       this.attempt = 0;
-      this.reason = LOST;
+      this.reason = SAY.lost;
       this.leaveMs = 0;
       this.hooks.state({ state: "open" });
     }

@@ -1,5 +1,6 @@
 /** A feature as the page knows it, and the table of all that a stream of frames has named. */
 import type { WireFeature } from "../wire/types";
+import { SAY } from "../words/en";
 
 export type FeatureKey = string;
 
@@ -45,7 +46,7 @@ export function unseenFeature(
 
 /** A feature's name as people read it. */
 export function nameOf({ label, id }: Feature): string {
-  return label ?? `feature ${id}`;
+  return label ?? SAY.feature(id);
 }
 
 /** The key of a thought: the label, which several layers may share, else the feature's own key. */

@@ -7,6 +7,7 @@
  *   density: 0.01%-1%      only features that fire on such a share of all text
  */
 import { RE2JS, RE2JSSyntaxException } from "re2js";
+import { SAY } from "../words/en";
 
 export type Filter =
   | { kind: "hide" | "keep"; pattern: string }
@@ -125,17 +126,17 @@ function expressionOf(pattern: string): RE2JS | null {
 }
 
 function parsePattern(kind: "hide" | "keep", pattern: string): Parsed {
-  if (pattern === "") return { problem: `Which labels? For example “${kind}: punctuation”.` };
+  if (pattern === "") return { problem: SAY.whichLabels(kind) };
   if (pattern.length > LONGEST_PATTERN) {
-    return { problem: `This filter is too long: at most ${LONGEST_PATTERN} characters.` };
+    return { problem: SAY.tooLong(LONGEST_PATTERN) };
   }
   if (pattern.startsWith("/") && !EXPRESSION.test(pattern)) {
-    return { problem: "The expression has no end: close it with a second slash." };
+    return { problem: SAY.endless };
   }
   try {
     expressionOf(pattern);
   } catch (error) {
-    return { problem: `The expression cannot be read: ${reasonOf(error)}. Nothing was hidden.` };
+    return { problem: SAY.unreadable(reasonOf(error)) };
   }
   return { filter: { kind, pattern } };
 }
@@ -150,7 +151,7 @@ function reasonOf(error: unknown): string {
 
 function parseMinimum(value: string): Parsed {
   const share = shareOf(value);
-  if (share === null) return { problem: "How strong at least? For example “min: 20%”." };
+  if (share === null) return { problem: SAY.howStrong };
   return { filter: { kind: "min", share } };
 }
 
@@ -160,7 +161,7 @@ function parseDensity(value: string): Parsed {
   const low = bound === undefined ? shareOf(from) : sign === ">" ? shareOf(bound) : 0;
   const high = bound === undefined ? shareOf(to) : sign === "<" ? shareOf(bound) : 1;
   if (low === null || high === null || low > high) {
-    return { problem: "How dense? For example “density: <1%” or “density: 0.01%-1%”." };
+    return { problem: SAY.howDense };
   }
   return { filter: { kind: "density", low, high } };
 }

@@ -6,6 +6,7 @@ import type { RoomState } from "./room";
 import { computed, signal } from "./signals";
 
 /** The names of a twin's branches. */
+// eslint-disable-next-line no-restricted-syntax -- a name in frames
 const AS_IS = "as is";
 const WITH = "with";
 

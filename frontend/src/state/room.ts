@@ -3,6 +3,7 @@ import type { Frame, RoomFrame } from "../wire/types";
 import { isRunning, type Phase, type Problem, type Run } from "./log";
 import { computed, heed, signal } from "./signals";
 import { Stream } from "./stream";
+import { SAY } from "../words/en";
 
 export class RoomState {
   private readonly streamed = new Stream();
@@ -53,7 +54,7 @@ export class RoomState {
     if (this.stream.phase !== "requested") return;
     this.stream.fail({
       error: "connection_lost",
-      message: "The connection broke.",
+      message: SAY.broke,
       field: null,
     });
   }
@@ -61,7 +62,7 @@ export class RoomState {
   /** The room is gone. What was seen in it stays; the next room counts from the start. */
   leave(): void {
     if (isRunning(this.stream.phase)) {
-      this.stream.fail({ error: "backend_lost", message: "The room is gone.", field: null });
+      this.stream.fail({ error: "backend_lost", message: SAY.roomGone, field: null });
     }
     this.newest.value = null;
     this.stream.lastSeq = 0;

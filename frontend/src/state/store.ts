@@ -15,6 +15,7 @@ import { RoomState } from "./room";
 import { Session } from "./session";
 import { type Pose, type View, WHOLE } from "./view";
 import { batch, computed, heed, signal, steady, touch } from "./signals";
+import { SAY } from "../words/en";
 
 /** Where the frames come from. */
 export type Origin = "none" | "recording" | "live";
@@ -45,7 +46,7 @@ export class Store {
   readonly live = new Session(this.room.stream);
   private readonly onShow = signal(this.live);
   private readonly network = signal<Connection>({ state: "off" });
-  private readonly server = signal<Backend>({ state: "loading", message: "looking for the model" });
+  private readonly server = signal<Backend>({ state: "loading", message: SAY.lookingForModel });
   private readonly lastModel = signal<ModelInfo | null>(null);
   private readonly mapped = signal<Mapping>({ state: "none", reason: "" });
   private readonly likened = signal<readonly FeatureKey[]>([]);

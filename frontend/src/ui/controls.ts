@@ -9,10 +9,10 @@ import { byId, setText } from "./dom";
 import { Knobs } from "./knobs";
 import type { SourcesView } from "./model";
 import { loadPrompt, savePrompt } from "./settings";
+import { SAY } from "../words/en";
 
 /** Likeliest next tokens asked for with each token. */
 const ALTERNATIVES = 5;
-const FIRST_PROMPT = "The capital of France is";
 
 export interface Commands {
   generate(request: GenerateRequest): void;
@@ -43,7 +43,7 @@ export class Controls {
     private readonly sources: SourcesView,
     private readonly commands: Commands,
   ) {
-    this.prompt.value = this.offered = loadPrompt() ?? FIRST_PROMPT;
+    this.prompt.value = this.offered = loadPrompt() ?? SAY.firstPrompt;
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
@@ -65,7 +65,7 @@ export class Controls {
     this.offered = this.prompt.value;
     const unreadable = this.knobs.firstUnreadable();
     if (unreadable) {
-      this.knobs.showProblem(unreadable, "This is not a number.");
+      this.knobs.showProblem(unreadable, SAY.notANumber);
       return;
     }
     const wanted = this.store.wantedSources();

@@ -7,7 +7,7 @@ import type { Store } from "../state/store";
 import type { Edit } from "../wire/types";
 import type { Labelled } from "../wire/model";
 import { sayRefused } from "../words/edits";
-import { REACH, TURNS } from "../words/en";
+import { REACH, TURNS, SAY } from "../words/en";
 import { mayGenerate } from "../words/status";
 import { h, makeTabStop, roving, setText } from "./dom";
 import type { AskForLabelled } from "./finding";
@@ -33,7 +33,7 @@ export class Dial {
     autocomplete: "off",
     spellcheck: "false",
   });
-  private readonly hits = h("div", { role: "listbox", "aria-label": "Found" });
+  private readonly hits = h("div", { role: "listbox", "aria-label": SAY.found });
   private readonly nothing = h("p", { class: "quiet note", role: "status" });
   private readonly finding = h(
     "div",
@@ -140,7 +140,7 @@ export class Dial {
 
   private show(hits: readonly Hit[]): void {
     const options = hits.map(({ id, label }) => {
-      const name = h("span", { class: "name" }, label ?? `feature ${id}`);
+      const name = h("span", { class: "name" }, label ?? SAY.feature(id));
       const attributes = { role: "option", class: "row", tabindex: "-1", "data-id": String(id) };
       const option = h("div", attributes, name, h("span", { class: "quiet" }, `#${id}`));
       if (label !== null) option.dataset.label = label;

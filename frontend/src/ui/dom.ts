@@ -1,5 +1,5 @@
 /** Elements, keyboard lists and copying: what all panels are made with. */
-import { MEANINGS, type Term } from "../words/en";
+import { MEANINGS, type Term, SAY } from "../words/en";
 
 type Child = Node | string | null;
 
@@ -131,10 +131,8 @@ const CONFIRMED_MS = 2000;
 export async function copyText(text: string, button: HTMLButtonElement): Promise<void> {
   const label = button.textContent;
   const copied = await copy(text);
-  const said = copied ? "Copied" : "Not copied";
-  byId("said").textContent = copied
-    ? `Copied: ${text}`
-    : "Not copied: the browser did not allow it.";
+  const said = copied ? SAY.copied : SAY.notCopied;
+  byId("said").textContent = copied ? SAY.copiedText(text) : SAY.mayNotCopy;
   button.textContent = said;
   setTimeout(() => {
     if (button.textContent === said) button.textContent = label;

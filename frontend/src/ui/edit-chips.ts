@@ -6,7 +6,7 @@ import { batch, follow } from "../state/signals";
 import type { Store } from "../state/store";
 import type { Edit } from "../wire/types";
 import { sayEdit, sayRefused } from "../words/edits";
-import { REACH } from "../words/en";
+import { REACH, SAY } from "../words/en";
 import { isBusy, mayGenerate } from "../words/status";
 import { byId, h, setText } from "./dom";
 import { loadTwin, saveTwin } from "./settings";
@@ -118,7 +118,7 @@ function lacksName(store: Store, edit: Edit): boolean {
 function chipOf(text: string, value: string, removable: boolean): HTMLElement {
   const attributes = { type: "button", class: "name", value, title: text };
   const name = h("button", attributes, text);
-  const label = `Remove edit ${text}`;
+  const label = SAY.removeEdit(text);
   const cross = { type: "button", class: "remove", value, title: label, "aria-label": label };
   return h("span", { class: "edit" }, name, removable ? h("button", cross, "×") : null);
 }

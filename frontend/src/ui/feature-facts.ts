@@ -3,7 +3,7 @@ import { type Feature, featureKey } from "../state/feature";
 import { type Store, tokenOf } from "../state/store";
 import type { FeatureInfo, TokenEffect } from "../wire/model";
 import { explained, h, setText, short } from "./dom";
-import { MEANINGS, type Term } from "../words/en";
+import { MEANINGS, type Term, SAY } from "../words/en";
 import { percent, visible } from "./tokens";
 
 /** Most tokens shown of those that a feature promotes or suppresses. */
@@ -36,9 +36,8 @@ export class ActivationLine {
   show(store: Store, feature: Feature, info: FeatureInfo | null): void {
     const { now, most } = activationOf(store, feature, info);
     const edited = tokenOf(store)?.edited.find((one) => one.feature === feature);
-    this.now.textContent = edited ? short(edited.activation) : now > 0 ? short(now) : "none";
-    const own = edited ? `edited: by itself ${short(edited.before)}; ` : "";
-    this.rest.textContent = `(${own}highest known ${short(most)})`;
+    this.now.textContent = edited ? short(edited.activation) : now > 0 ? short(now) : SAY.none;
+    this.rest.textContent = SAY.highest(short(most), edited ? short(edited.before) : null);
   }
 }
 
@@ -47,17 +46,17 @@ type Fact = [name: string, term: Term | null, figure: string, unit: string];
 
 export function factsOf({ session }: Store, feature: Feature, info: FeatureInfo | null): Fact[] {
   const known = info?.max_activation;
-  const here = known == null ? "seen here" : `here, ${short(known)} known`;
+  const here = known == null ? SAY.seenHere : SAY.hereOfKnown(short(known));
   const facts: Fact[] = [
-    ["Peak", "peak", short(feature.peak), here],
-    ["Fired at", null, String(session.timesOf(feature)), `of ${session.told} tokens`],
-    ["Layer", "source", String(feature.layer), ""],
+    [SAY.facts.peak, "peak", short(feature.peak), here],
+    [SAY.facts.fired, null, String(session.timesOf(feature)), SAY.ofTokens(session.told)],
+    [SAY.facts.layer, "source", String(feature.layer), ""],
   ];
   if (info?.density != null) {
-    facts.push(["Density", "density", density(info.density), "of all tokens"]);
+    facts.push([SAY.facts.density, "density", density(info.density), SAY.ofAllTokens]);
   }
-  if (info?.explainer != null) facts.push(["Label by", "explainer", info.explainer, ""]);
-  if (info?.score != null) facts.push(["Label score", "score", short(info.score), "of 1"]);
+  if (info?.explainer != null) facts.push([SAY.facts.explainer, "explainer", info.explainer, ""]);
+  if (info?.score != null) facts.push([SAY.facts.score, "score", short(info.score), SAY.ofOne]);
   return facts;
 }
 
@@ -86,8 +85,8 @@ function density(share: number): string {
 /** The tokens that a feature makes likelier or less likely, as chips with their logits. */
 export function effectsOf(info: FeatureInfo): HTMLElement[] {
   return [
-    effects("promotes", "Promotes", info.promoted ?? []),
-    effects("suppresses", "Suppresses", info.suppressed ?? []),
+    effects("promotes", SAY.promotes, info.promoted ?? []),
+    effects("suppresses", SAY.suppresses, info.suppressed ?? []),
   ].flat();
 }
 
@@ -120,10 +119,7 @@ export function alikeOf(store: Store, { source }: Feature, info: FeatureInfo): H
     });
     return h("li", {}, chip, h("span", { class: "figure" }, cosine.toFixed(2)));
   });
-  return [
-    h("h3", {}, explained("alike", "Alike by its weights")),
-    h("ul", { class: "effects" }, ...chips),
-  ];
+  return [h("h3", {}, explained("alike", SAY.alike)), h("ul", { class: "effects" }, ...chips)];
 }
 
 function signed(value: number): string {

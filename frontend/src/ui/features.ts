@@ -8,6 +8,7 @@ import { type Store, tokenOf } from "../state/store";
 import { attended, byId, explained, h, makeTabStop, roving, setText, short } from "./dom";
 import { loadPins, savePins } from "./settings";
 import { percent, shownText, TokenFacts } from "./tokens";
+import { SAY } from "../words/en";
 
 export interface Row {
   feature: Feature;
@@ -184,7 +185,7 @@ export function showStrongest(store: Store): void {
     const token = tokenOf(store);
     const studied = lookedAt !== null && !playing;
     facts.show(studied ? lookedAt : null);
-    setText(title, token ? `Strongest at “${shownText(token)}”` : "Strongest");
+    setText(title, SAY.strongest(token && shownText(token)));
     const edited = new Map((token?.edited ?? []).map((one) => [one.feature, one]));
     // Silenced features do not fire; they are listed last.
     const silenced = [...edited.values()].filter(
@@ -208,7 +209,7 @@ function rowOf(
   studied: boolean,
   edited: EditedFeature | undefined,
 ): Row {
-  const changed = edited ? `edited from ${short(edited.before)} to ${short(activation)}; ` : "";
+  const changed = edited ? SAY.editedFrom(short(edited.before), short(activation)) : "";
   return {
     feature,
     echoes,
@@ -216,9 +217,13 @@ function rowOf(
     figure: short(activation),
     // Otherwise the name needs the room: it is read from the back row.
     ...(studied ? { second: percent(strength) } : {}),
-    title: `${feature.source} #${feature.id}: ${changed}activation ${short(activation)}, highest here ${short(feature.peak)}`,
+    title: SAY.row(placeOf(feature), changed, short(activation), short(feature.peak)),
     edited: edited !== undefined,
   };
+}
+
+function placeOf({ source, id }: Feature): string {
+  return `${source} #${id}`;
 }
 
 /** The pinned features stay listed, with their activation at the token on show. */
@@ -249,7 +254,7 @@ export function showPinned(store: Store): void {
       const share = session.strengthOf(feature, activation);
       const figure = activation > 0 ? short(activation) : "–";
       const second = activation > 0 ? percent(share) : "";
-      const title = `${feature.source} #${feature.id}: pinned, highest here ${short(feature.peak)}`;
+      const title = SAY.pinned(placeOf(feature), short(feature.peak));
       return [{ feature, echoes: [], share, figure, second, title }];
     });
     section.hidden = rows.length === 0;

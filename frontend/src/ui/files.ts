@@ -11,6 +11,7 @@ import { type KnobName, KNOBS } from "../wire/model";
 import { parseRecording, type Recording } from "../wire/recording";
 import type { RoomFrame } from "../wire/types";
 import { byId, copyText, h, setText } from "./dom";
+import { SAY } from "../words/en";
 
 /** What the menu needs beside the store. */
 export interface Takeable {
@@ -130,7 +131,7 @@ export class Recordings {
       this.show(parseRecording(await file.text()));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.say(`${file.name} cannot be played: ${reason}.`);
+      this.say(SAY.notPlayed(file.name, reason));
     }
   }
 
@@ -159,9 +160,8 @@ export class Recordings {
 /** What a recording lacks, in words; "" for a whole one. */
 export function flawsOf({ cut, skipped }: Recording): string {
   const said = [];
-  if (cut) said.push("This recording was cut off: its end is missing. The rest can be played.");
-  if (skipped === 1) said.push("One line of it could not be read and is left out.");
-  if (skipped > 1) said.push(`${skipped} lines of it could not be read and are left out.`);
+  if (cut) said.push(SAY.cutOff);
+  if (skipped > 0) said.push(SAY.unread(skipped));
   return said.join(" ");
 }
 

@@ -5,7 +5,7 @@ import { type Hit, isIndex, search } from "../state/query";
 import { follow, heed } from "../state/signals";
 import type { Store } from "../state/store";
 import type { Labelled } from "../wire/model";
-import { BEGINNINGS } from "../words/en";
+import { BEGINNINGS, SAY } from "../words/en";
 import { byId, h, setText } from "./dom";
 import { dotOf } from "./features";
 
@@ -133,7 +133,7 @@ export class Finding {
   private takeActive(): void {
     if (this.offers.length > 0) this.take(this.offers[this.active]);
     else if (this.field.value.trim() !== "") {
-      this.refuse("No feature has this label or index.");
+      this.refuse(SAY.noSuchFeature);
     }
   }
 
@@ -189,7 +189,7 @@ export class Finding {
     const seen = store.session.features.filter(({ source }) => store.shows(source));
     const judge = judgeOf([filter]);
     if (seen.length > 0 && seen.every((feature) => store.passes(feature, judge))) {
-      this.say(`“${filterText(filter)}” hides nothing so far: no label here fits.`);
+      this.say(SAY.hidesNothing(filterText(filter)));
     }
   }
 
@@ -260,17 +260,15 @@ export class Finding {
       return [h("b", {}, offer.begin.trim()), h("span", { class: "quiet" }, offer.help)];
     }
     if ("filter" in offer) {
-      const { kind } = offer.filter;
-      const help = kind === "hide" ? "hides labels with it" : "shows only labels with it";
+      const help = offer.filter.kind === "hide" ? SAY.hide : SAY.keep;
       return [h("b", {}, filterText(offer.filter)), h("span", { class: "quiet" }, help)];
     }
     const { source, id, label, feature } = offer.hit;
-    const hidden = feature && !this.store.passes(feature) ? ", hidden by a filter" : "";
     const where = feature
-      ? `${shortOf(source)} #${id}${hidden}`
-      : `#${id} of ${shortOf(source)}, not seen yet`;
+      ? SAY.place(shortOf(source), id, this.store.passes(feature))
+      : SAY.unseenPlace(shortOf(source), id);
     const dot = dotOf(css(hueAmong(this.store.sourceIds(), source)));
-    const name = h("span", { class: "name" }, label ?? `feature ${id}`);
+    const name = h("span", { class: "name" }, label ?? SAY.feature(id));
     return [dot, name, h("span", { class: "quiet" }, where)];
   }
 
@@ -283,7 +281,7 @@ export class Finding {
     this.drawnChips = signature;
     const chips = texts.map((text) => chipOf(text, text));
     if (off > 0)
-      chips.unshift(chipOf("sources", `${sources.length - off} of ${sources.length} sources`));
+      chips.unshift(chipOf("sources", SAY.someSources(sources.length - off, sources.length)));
     this.chips.hidden = chips.length === 0;
     this.chips.replaceChildren(...chips);
   }
@@ -295,9 +293,9 @@ function shortOf(source: string): string {
 }
 
 function chipOf(value: string, text: string): HTMLElement {
-  const attributes = { type: "button", class: "filter", value, title: "Remove this filter" };
+  const attributes = { type: "button", class: "filter", value, title: SAY.removeFilter };
   const button = h("button", attributes, h("span"), h("span", { "aria-hidden": "true" }, "×"));
-  button.setAttribute("aria-label", `Remove filter ${text}`);
+  button.setAttribute("aria-label", SAY.removeThisFilter(text));
   const [name] = button.children;
   if (name instanceof HTMLElement) setText(name, text);
   return button;

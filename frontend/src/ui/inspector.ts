@@ -20,6 +20,7 @@ import type { AskForLabelled } from "./finding";
 import { dotOf, FeatureList, type Row } from "./features";
 import { nextFiring, Strip } from "./strip";
 import { sayToken, sharesOf } from "./timeline";
+import { SAY } from "../words/en";
 
 const NEIGHBOURS = 8;
 
@@ -33,19 +34,19 @@ export class Inspector {
   private readonly panel = byId("inspector");
   private readonly source = h("p", { class: "where" });
   private readonly name = h("h2");
-  private readonly pin = button("Pin");
-  private readonly copy = button("Copy");
+  private readonly pin = button(SAY.pin);
+  private readonly copy = button(SAY.copy);
   private readonly activation = new ActivationLine();
   private readonly gauge = h("div", { class: "gauge" }, h("i"));
   private readonly spark = h("div", {
     class: "strip spark",
-    "aria-label": "Tokens where it fires",
+    "aria-label": SAY.whereItFires,
   });
   private readonly facts = h("dl");
   private readonly note = h("p", { class: "quiet note", hidden: "" });
   private readonly effects = h("div");
   private readonly link = h("a", { target: "_blank", rel: "noreferrer", hidden: "" });
-  private readonly company = h("h3", {}, explained("together", "Fires together with"));
+  private readonly company = h("h3", {}, explained("together", SAY.together));
   private readonly list: FeatureList;
   private readonly strip: Strip;
   private readonly known = signal<ReadonlyMap<FeatureKey, Knowledge>>(new Map());
@@ -61,7 +62,7 @@ export class Inspector {
     const listbox = h("div", {
       role: "listbox",
       tabindex: "-1",
-      "aria-label": "Fires together with",
+      "aria-label": SAY.together,
     });
     this.list = new FeatureList(listbox, store);
     this.strip = new Strip(this.spark, {
@@ -77,8 +78,8 @@ export class Inspector {
   }
 
   private head(): HTMLElement {
-    const close = button("Close");
-    close.title = "Close (Esc)";
+    const close = button(SAY.close);
+    close.title = SAY.closeByKey;
     close.addEventListener("click", () => this.store.choose(null));
     return h("header", {}, this.source, h("div", { class: "tools" }, this.pin, this.copy, close));
   }
@@ -132,7 +133,7 @@ export class Inspector {
       hue,
     });
     const pinned = store.pinned.has(feature.key);
-    setText(this.pin, pinned ? "Unpin" : "Pin");
+    setText(this.pin, pinned ? SAY.unpin : SAY.pin);
     this.pin.setAttribute("aria-pressed", String(pinned));
     showFacts(this.facts, factsOf(store, feature, info));
     this.describeOnce(feature, knowledge, info);
@@ -169,7 +170,7 @@ export class Inspector {
     this.link.hidden = url === null;
     if (url === null) return;
     this.link.href = url;
-    setText(this.link, "Open on Neuronpedia");
+    setText(this.link, SAY.neuronpedia);
   }
 
   /** Where the chosen feature fires. */
@@ -185,7 +186,7 @@ export class Inspector {
   private say(index: number): string {
     const { at, activation } = this.firings;
     const here = activation[at.indexOf(index)];
-    const fired = here === undefined ? "silent" : `activation ${short(here)}`;
+    const fired = here === undefined ? SAY.silent : SAY.activation(short(here));
     return `${sayToken(this.store, index)}, ${fired}`;
   }
 
@@ -224,10 +225,9 @@ function button(text: string): HTMLButtonElement {
 
 /** Why facts are missing; empty if none are. */
 function noteOf(knowledge: Knowledge | undefined): string {
-  if (knowledge === "unknown") return "Nothing more is known about this feature right now.";
+  if (knowledge === "unknown") return SAY.nothingMore;
   if (typeof knowledge !== "object" || knowledge.promoted !== null) return "";
-  const reason = knowledge.weights_error;
-  return `The tokens that it promotes are not available right now${reason === null ? "" : `: ${reason}`}`;
+  return SAY.noPromoted(knowledge.weights_error);
 }
 
 function rowOf({ feature, together, weight }: Neighbour): Row {
@@ -237,6 +237,6 @@ function rowOf({ feature, together, weight }: Neighbour): Row {
     share: weight,
     second: weight.toFixed(2),
     figure: `${together}×`,
-    title: `together at ${together} tokens; link weight ${weight.toFixed(2)} (how much more often than chance)`,
+    title: SAY.togetherAt(together, weight.toFixed(2)),
   };
 }

@@ -1,7 +1,7 @@
 /** The knobs: seven and the seed, folded behind one line that shows their values. */
 import { type KnobName, type KnobRange, KNOBS, type ModelInfo } from "../wire/model";
 import type { GenerateRequest } from "../wire/types";
-import { KNOB_TEXTS, PACE, PACES, type Preset, PRESETS, STYLE_KNOBS } from "../words/en";
+import { KNOB_TEXTS, PACE, PACES, type Preset, PRESETS, STYLE_KNOBS, SAY } from "../words/en";
 import { byId, h, setText } from "./dom";
 import { type KnobValues, loadKnobs, loadPace, saveKnobs, savePace } from "./settings";
 
@@ -32,7 +32,7 @@ export class Knobs {
     }
     container.prepend(this.makePresets());
     container.append(this.makePace());
-    const defaults = h("button", { type: "button", class: "small" }, "Defaults");
+    const defaults = h("button", { type: "button", class: "small" }, SAY.defaults);
     defaults.addEventListener("click", () => this.toDefaults());
     container.append(defaults);
     this.describe();
@@ -116,7 +116,7 @@ export class Knobs {
       button.addEventListener("click", () => this.take(preset));
       this.presets.set(preset, button);
     }
-    const attributes = { class: "presets", role: "group", "aria-label": "Presets" };
+    const attributes = { class: "presets", role: "group", "aria-label": SAY.presets };
     return h("div", attributes, ...this.presets.values());
   }
 
@@ -175,7 +175,7 @@ export class Knobs {
     for (const [preset, button] of this.presets) {
       button.setAttribute("aria-pressed", String(this.stands(preset)));
     }
-    setText(this.line, parts.length > 1 ? parts.join(" · ") : "Settings");
+    setText(this.line, parts.length > 1 ? parts.join(" · ") : SAY.settings);
   }
 }
 
@@ -214,9 +214,9 @@ function nudge(input: HTMLInputElement, by: number): void {
 }
 
 function rangeText(name: KnobName, range: KnobRange | null): string {
-  if (name === "seed") return "empty: new each time";
+  if (name === "seed") return SAY.anySeed;
   if (!range) return "";
-  if (range.max === null) return range.min === null ? "" : `${range.min} or more`;
-  const min = name === "top_p" && range.min === "0" ? "above 0" : (range.min ?? "");
-  return `${min} to ${range.max}`;
+  if (range.max === null) return range.min === null ? "" : SAY.atLeast(range.min);
+  const min = name === "top_p" && range.min === "0" ? SAY.above("0") : (range.min ?? "");
+  return SAY.range(min, range.max);
 }

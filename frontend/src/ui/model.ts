@@ -4,6 +4,7 @@ import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import { byId, h, setText } from "./dom";
 import { dotOf } from "./features";
+import { SAY } from "../words/en";
 
 /** The model's name, or a choice where the server has several. */
 export function showModel(store: Store, choose: (model: string) => void): void {
@@ -18,7 +19,7 @@ export function showModel(store: Store, choose: (model: string) => void): void {
     choice.hidden = !several;
     setText(name, model);
     const options = models.map(({ model: value, ready }) =>
-      h("option", { value }, ready ? value : `${value} (not ready)`),
+      h("option", { value }, ready ? value : SAY.notReady(value)),
     );
     choice.replaceChildren(...options);
     choice.value = model;
@@ -32,7 +33,7 @@ export function offerLinkFloor(store: Store): void {
   follow(() => {
     const percent = Math.round(100 * store.linkFloor);
     if (slider.valueAsNumber !== percent) slider.valueAsNumber = percent;
-    const text = percent === 0 ? "all links shown" : `links below ${percent}% hidden`;
+    const text = percent === 0 ? SAY.allLinks : SAY.someLinks(percent);
     slider.setAttribute("aria-valuetext", text);
   });
 }
@@ -80,7 +81,7 @@ export class SourcesView {
     const none = boxes.length > 0 && !boxes.some((box) => box.checked);
     if (none === this.none) return;
     this.none = none;
-    if (none) this.showProblem("Nothing is shown: tick a source.");
+    if (none) this.showProblem(SAY.nothingShown);
     else this.clearProblem();
   }
 
@@ -88,8 +89,8 @@ export class SourcesView {
     const box = h("input", { type: "checkbox", value: id });
     const dot = dotOf(css(hueOf(place, count)));
     const info = this.store.sourceInfo(id);
-    const title = info ? `${info.hook}: ${info.width} features, ${info.architecture}` : id;
-    const layer = info ? h("span", { class: "quiet" }, `layer ${info.layer}`) : null;
+    const title = info ? SAY.sourceFacts(info.hook, info.width, info.architecture) : id;
+    const layer = info ? h("span", { class: "quiet" }, SAY.layer(info.layer)) : null;
     return h(
       "label",
       { class: "source", title },

@@ -4,6 +4,7 @@ import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import { byId, copyText, h, setText } from "./dom";
 import { loadAccess } from "./settings";
+import { SAY } from "../words/en";
 
 export interface RoomActions {
   setOpen: (open: boolean) => void;
@@ -36,7 +37,7 @@ export function showRoom(store: Store, actions: RoomActions): void {
     box.disabled = connection.state !== "open";
     if (!room) return;
     link.href = at(`r/${room.room}`).href;
-    setText(link, `Room ${room.room}`);
+    setText(link, SAY.room(room.room));
     if (room.open !== shown) box.checked = shown = room.open;
   });
   offerAccess(store, actions);
@@ -72,8 +73,7 @@ export class Share {
     this.button.hidden = room === null;
     if (!room || !this.dialog.open) return;
     const others = Math.max(0, room.viewers - 1);
-    const here = others === 1 ? "1 other is here" : `${others} others are here`;
-    setText(byId("share-watching"), others === 0 ? "Nobody else is here yet" : here);
+    setText(byId("share-watching"), SAY.others(others));
     void this.draw();
   };
 
@@ -91,7 +91,7 @@ export class Share {
     this.code.replaceChildren();
     try {
       const { drawCode } = await import("./qr");
-      const image = h("img", { alt: `QR code of ${url}`, src: drawCode(url) });
+      const image = h("img", { alt: SAY.code(url), src: drawCode(url) });
       if (url === this.drawn) this.code.replaceChildren(image);
     } catch {
       // The link stands there; the code is tried again when the dialog opens again.

@@ -2,6 +2,7 @@
 import { css, type Rgb, themed } from "../graph/palette";
 import { paint } from "../state/signals";
 import { h } from "./dom";
+import { SAY } from "../words/en";
 
 /** Columns are at least this wide, in CSS pixels. */
 const COLUMN = 2;
@@ -65,7 +66,7 @@ export class Strip {
       element.setAttribute("aria-valuemin", "0");
       element.setAttribute("aria-valuemax", String(Math.max(0, track.known - 1)));
       element.setAttribute("aria-valuenow", String(Math.max(0, track.at)));
-      element.setAttribute("aria-valuetext", track.at < 0 ? "empty" : this.going.say(track.at));
+      element.setAttribute("aria-valuetext", track.at < 0 ? SAY.empty : this.going.say(track.at));
     }
     handle.hidden = track.at < 0;
     handle.style.left = `${100 * placeOf(track.at, track.length)}%`;

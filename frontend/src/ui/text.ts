@@ -4,7 +4,7 @@ import { recency, strength } from "../state/light";
 import type { Log, Token } from "../state/log";
 import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
-import { REACH } from "../words/en";
+import { REACH, SAY } from "../words/en";
 import { branchWords } from "../words/edits";
 import { attended, byId, h, makeTabStop, roving, setText } from "./dom";
 import { firstFrom } from "./strip";
@@ -251,8 +251,7 @@ class Pane {
 
 function tipOf(token: Token): string {
   const facts = factsOf(token).map(({ name, value }) => `${name} ${value}`);
-  const start = "The sign before the text. Its features are outliers and are left out. ";
-  return (isStart(token) ? start : "") + facts.join(" · ");
+  return (isStart(token) ? SAY.startTip : "") + facts.join(" · ");
 }
 
 /**

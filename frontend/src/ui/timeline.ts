@@ -9,6 +9,7 @@ import type { Store } from "../state/store";
 import { byId, setText } from "./dom";
 import { roomFor, Strip, type Track } from "./strip";
 import { shownText } from "./tokens";
+import { SAY } from "../words/en";
 
 /** A strip has room for at least this many tokens, so that a short text has narrow ticks, too. */
 const SHORTEST = 40;
@@ -59,14 +60,13 @@ export class Timeline {
     const { store } = this;
     const { at, length, playing, followsLive, speed, token } = store.playhead;
     const moving = playing || followsLive;
-    setText(this.playButton, moving ? "Pause" : "Play");
+    setText(this.playButton, moving ? SAY.pause : SAY.play);
     this.playButton.classList.toggle("moving", moving);
     this.playButton.disabled = length === 0;
     this.back.disabled = at <= 0;
     this.forward.disabled = at >= length - 1;
-    setText(this.live, store.origin === "recording" ? "End" : "Live");
-    this.live.title =
-      store.origin === "recording" ? "To the recording's end" : "Back to the newest token";
+    setText(this.live, store.origin === "recording" ? SAY.end : SAY.live);
+    this.live.title = store.origin === "recording" ? SAY.toEnd : SAY.toNewest;
     this.live.disabled = token === null && store.session.ahead === 0;
     this.live.classList.toggle("on", followsLive);
     setText(this.place, length === 0 ? "" : `${at + 1} / ${length}`);
@@ -77,7 +77,7 @@ export class Timeline {
   private updateRuns(): void {
     const { run, runs } = this.store.playhead;
     this.runs.hidden = runs < 2;
-    setText(byId("run"), `Generation ${run + 1} of ${runs}`);
+    setText(byId("run"), SAY.generation(run + 1, runs));
     byId("previous-run", HTMLButtonElement).disabled = run <= 0;
     byId("next-run", HTMLButtonElement).disabled = run >= runs - 1;
   }
@@ -115,7 +115,7 @@ export function sharesOf(session: Session, feature: Feature): Float32Array {
 /** The text for a token on a strip: its place and its own text. */
 export function sayToken(store: Store, index: number): string {
   const token = store.session.tokens[index];
-  const place = `token ${index + 1} of ${store.playhead.length}`;
+  const place = SAY.token(index + 1, store.playhead.length);
   return token ? `${place}: “${shownText(token)}”` : place;
 }
 

@@ -3,6 +3,7 @@ import { nameOf } from "../state/feature";
 import type { Token } from "../state/log";
 import { byId, explained, h, short } from "./dom";
 import type { Term } from "../words/en";
+import { SAY } from "../words/en";
 
 /** Blanks before a word, the word, and the line ends after it. */
 const PARTS = /^(\s*)([^]*?)(\n*)$/;
@@ -34,7 +35,7 @@ export function isStart(token: Token): boolean {
 
 /** A token's text by itself: a word without the blanks around it, or signs for blanks. */
 export function shownText(token: Token): string {
-  if (isStart(token)) return "start";
+  if (isStart(token)) return SAY.start;
   const { body, mark } = partsOf(token);
   return body === "" ? (token.text === "" ? "·" : mark === "·" ? "␣" : mark) : body.trim();
 }
@@ -53,9 +54,6 @@ export function visible(text: string): string {
     .replace(/^ +| +$/g, (spaces) => "␣".repeat(spaces.length));
 }
 
-/** The accessible name of a chip without a body, by its sign. */
-const BLANKS: Readonly<Record<string, string>> = { "↵": "line end", "⇥": "tab" };
-
 /** A token's chip, with its blanks outside the chip so that no blank is lit. */
 export function nodesOf(token: Token): { chip: HTMLElement; nodes: (Node | string)[] } {
   const { before, body, after, mark } = partsOf(token);
@@ -68,10 +66,10 @@ export function nodesOf(token: Token): { chip: HTMLElement; nodes: (Node | strin
     "aria-selected": "false",
     "data-index": String(token.index),
   };
-  const chip = h("span", attributes, start ? "start" : body);
+  const chip = h("span", attributes, start ? SAY.start : body);
   if (mark !== "") chip.dataset.mark = mark;
   // The sign is drawn by style alone: without text, the chip would have no name.
-  if (body === "") chip.setAttribute("aria-label", BLANKS[mark] ?? "no visible text");
+  if (body === "") chip.setAttribute("aria-label", SAY.blanks[mark] ?? SAY.noText);
   return { chip, nodes: [before, chip, after].filter((node) => node !== "") };
 }
 
@@ -129,23 +127,23 @@ export interface Fact {
 }
 
 export function factsOf({ position, logprob, generated, details, edited }: Token): Fact[] {
-  const facts: Fact[] = [{ name: "position", value: String(position) }];
-  if (details.token_id !== undefined) facts.push({ name: "id", value: String(details.token_id) });
+  const facts: Fact[] = [{ name: SAY.position, value: String(position) }];
+  if (details.token_id !== undefined) facts.push({ name: SAY.id, value: String(details.token_id) });
   if (logprob !== null) {
-    const value = `${percent(Math.exp(logprob))} (log ${short(logprob)})`;
-    facts.push({ name: "probability", value, term: "probability" });
+    const value = SAY.log(percent(Math.exp(logprob)), short(logprob));
+    facts.push({ name: SAY.probability, value, term: "probability" });
   }
-  if (!generated) facts.push({ name: "from the", value: "prompt" });
+  if (!generated) facts.push({ name: SAY.fromThe, value: SAY.prompt });
   const { l0 = {}, reconstruction_error: missed = {} } = details;
   if (Object.keys(l0).length > 0) {
     facts.push({ name: "L0", value: bySource(l0, String), term: "L0" });
   }
   if (Object.keys(missed).length > 0) {
-    facts.push({ name: "missed", value: bySource(missed, percent), term: "missed" });
+    facts.push({ name: SAY.missed, value: bySource(missed, percent), term: "missed" });
   }
   for (const { feature, before, activation } of edited) {
     const value = `${nameOf(feature)} ${short(before)} → ${short(activation)}`;
-    facts.push({ name: "edited", value, term: "edited" });
+    facts.push({ name: SAY.edited, value, term: "edited" });
   }
   return facts;
 }
@@ -154,7 +152,7 @@ export function factsOf({ position, logprob, generated, details, edited }: Token
 function bySource(figures: Record<string, number>, say: (figure: number) => string): string {
   const all = Object.values(figures);
   if (all.length <= 4) return all.map(say).join(" · ");
-  return `${say(Math.min(...all))} to ${say(Math.max(...all))}`;
+  return SAY.span(say(Math.min(...all)), say(Math.max(...all)));
 }
 
 /** The line above the features of a token looked at. */
@@ -187,17 +185,15 @@ export function alternativesOf(token: Token | null): HTMLElement[] {
     const bar = h("i");
     bar.style.width = `${Math.round(100 * share)}%`;
     const marked = one.token_id === came.token_id;
-    const attributes = marked
-      ? { class: "came", "aria-current": "true", title: "This one came" }
-      : {};
+    const attributes = marked ? { class: "came", "aria-current": "true", title: SAY.came } : {};
     const figure = h("span", { class: "figure" }, percent(share));
     return h("li", attributes, h("span", { class: "token" }, visible(one.token)), figure, bar);
   });
-  const list = h("ol", { class: "effects", "aria-label": "Likeliest tokens here" }, ...chips);
-  return [h("div", { class: "alternatives" }, explained("alternatives", "likeliest here"), list)];
+  const list = h("ol", { class: "effects", "aria-label": SAY.likeliestTokens }, ...chips);
+  return [h("div", { class: "alternatives" }, explained("alternatives", SAY.likeliest), list)];
 }
 
 export function percent(share: number): string {
-  if (share > 0 && share < 0.01) return "under 1%";
+  if (share > 0 && share < 0.01) return SAY.tiny;
   return `${Math.round(100 * share)}%`;
 }

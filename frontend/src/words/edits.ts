@@ -3,14 +3,14 @@ import { featureKey } from "../state/feature";
 import type { Store } from "../state/store";
 import type { Edit } from "../wire/types";
 import { sayProblem } from "./status";
-import { effectOf, ADVICE, REACH } from "./en";
+import { effectOf, ADVICE, REACH, SAY } from "./en";
 
 /** “France” silenced, “Japan” in place of “France”; a feature without a label by its number. */
 export function sayEdit(store: Store, edit: Edit): string {
   const { source, feature, swap_with: other } = edit;
   const name = (id: number): string => {
     const label = store.labelOf(featureKey(source, id));
-    return label === null ? `feature ${id}` : `“${label}”`;
+    return label === null ? SAY.feature(id) : `“${label}”`;
   };
   if (other !== undefined) return `${name(other)} in place of ${name(feature)}`;
   return `${name(feature)} ${effectOf(edit)}`;

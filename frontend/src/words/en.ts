@@ -336,3 +336,151 @@ export const NO_GRAPH =
 
 export const GRAPH_LOST =
   "The browser has taken the graph's WebGL away. It usually comes back by itself; if not, reload the page. Text and features go on.";
+
+/** What panels, lists and notes say. */
+export const SAY = {
+  name: "Axon",
+  feature: (id: number) => `feature ${id}`,
+
+  // Recordings and files
+  notShown: (reason: string) => `The recording cannot be shown: ${reason}.`,
+  notPlayed: (file: string, reason: string) => `${file} cannot be played: ${reason}.`,
+  cutOff: "This recording was cut off: its end is missing. The rest can be played.",
+  unread: (lines: number) =>
+    lines === 1
+      ? "One line of it could not be read and is left out."
+      : `${lines} lines of it could not be read and are left out.`,
+
+  // The connection
+  lookingForModel: "looking for the model",
+  offline: "This device is offline",
+  lost: "Connection lost",
+  silence: "The server has gone silent",
+  broke: "The connection broke.",
+  roomGone: "The room is gone.",
+
+  // Filters and finding
+  whichLabels: (kind: string) => `Which labels? For example “${kind}: punctuation”.`,
+  tooLong: (most: number) => `This filter is too long: at most ${most} characters.`,
+  endless: "The expression has no end: close it with a second slash.",
+  unreadable: (why: string) => `The expression cannot be read: ${why}. Nothing was hidden.`,
+  howStrong: "How strong at least? For example “min: 20%”.",
+  howDense: "How dense? For example “density: <1%” or “density: 0.01%-1%”.",
+  noSuchFeature: "No feature has this label or index.",
+  hidesNothing: (filter: string) => `“${filter}” hides nothing so far: no label here fits.`,
+  hide: "hides labels with it",
+  keep: "shows only labels with it",
+  place: (source: string, id: number, passes: boolean) =>
+    `${source} #${id}${passes ? "" : ", hidden by a filter"}`,
+  unseenPlace: (source: string, id: number) => `#${id} of ${source}, not seen yet`,
+  found: "Found",
+  removeFilter: "Remove this filter",
+  removeThisFilter: (filter: string) => `Remove filter ${filter}`,
+  someSources: (shown: number, all: number) => `${shown} of ${all} sources`,
+
+  // The prompt and the settings
+  firstPrompt: "The capital of France is",
+  notANumber: "This is not a number.",
+  settings: "Settings",
+  defaults: "Defaults",
+  presets: "Presets",
+  anySeed: "empty: new each time",
+  atLeast: (least: string) => `${least} or more`,
+  above: (least: string) => `above ${least}`,
+  range: (least: string, most: string) => `${least} to ${most}`,
+  notReady: (model: string) => `${model} (not ready)`,
+  allLinks: "all links shown",
+  someLinks: (percent: number) => `links below ${percent}% hidden`,
+  nothingShown: "Nothing is shown: tick a source.",
+  sourceFacts: (hook: string, width: number, architecture: string) =>
+    `${hook}: ${width} features, ${architecture}`,
+  layer: (layer: number) => `layer ${layer}`,
+  removeEdit: (edit: string) => `Remove edit ${edit}`,
+
+  // Copying and sharing
+  copied: "Copied",
+  copiedText: (text: string) => `Copied: ${text}`,
+  notCopied: "Not copied",
+  mayNotCopy: "Not copied: the browser did not allow it.",
+  room: (room: string) => `Room ${room}`,
+  others: (others: number) =>
+    others === 0
+      ? "Nobody else is here yet"
+      : others === 1
+        ? "1 other is here"
+        : `${others} others are here`,
+  code: (url: string) => `QR code of ${url}`,
+
+  // The chosen feature
+  pin: "Pin",
+  unpin: "Unpin",
+  copy: "Copy",
+  close: "Close",
+  closeByKey: "Close (Esc)",
+  whereItFires: "Tokens where it fires",
+  together: "Fires together with",
+  togetherAt: (tokens: number, weight: string) =>
+    `together at ${tokens} tokens; link weight ${weight} (how much more often than chance)`,
+  neuronpedia: "Open on Neuronpedia",
+  nothingMore: "Nothing more is known about this feature right now.",
+  noPromoted: (why: string | null) =>
+    `The tokens that it promotes are not available right now${why === null ? "" : `: ${why}`}`,
+  none: "none",
+  highest: (most: string, before: string | null) =>
+    `(${before === null ? "" : `edited: by itself ${before}; `}highest known ${most})`,
+  silent: "silent",
+  activation: (activation: string) => `activation ${activation}`,
+  facts: {
+    peak: "Peak",
+    fired: "Fired at",
+    layer: "Layer",
+    density: "Density",
+    explainer: "Label by",
+    score: "Label score",
+  },
+  seenHere: "seen here",
+  hereOfKnown: (known: string) => `here, ${known} known`,
+  ofTokens: (tokens: number) => `of ${tokens} tokens`,
+  ofAllTokens: "of all tokens",
+  ofOne: "of 1",
+  promotes: "Promotes",
+  suppresses: "Suppresses",
+  alike: "Alike by its weights",
+
+  // The lists of features
+  strongest: (token: string | null) => (token === null ? "Strongest" : `Strongest at “${token}”`),
+  row: (feature: string, edited: string, activation: string, peak: string) =>
+    `${feature}: ${edited}activation ${activation}, highest here ${peak}`,
+  editedFrom: (before: string, now: string) => `edited from ${before} to ${now}; `,
+  pinned: (feature: string, peak: string) => `${feature}: pinned, highest here ${peak}`,
+
+  // Tokens
+  start: "start",
+  startTip: "The sign before the text. Its features are outliers and are left out. ",
+  blanks: { "↵": "line end", "⇥": "tab" } as Readonly<Record<string, string>>,
+  noText: "no visible text",
+  position: "position",
+  id: "id",
+  probability: "probability",
+  log: (probability: string, log: string) => `${probability} (log ${log})`,
+  fromThe: "from the",
+  prompt: "prompt",
+  missed: "missed",
+  edited: "edited",
+  span: (least: string, most: string) => `${least} to ${most}`,
+  came: "This one came",
+  likeliest: "likeliest here",
+  likeliestTokens: "Likeliest tokens here",
+  tiny: "under 1%",
+
+  // Playback
+  play: "Play",
+  pause: "Pause",
+  end: "End",
+  live: "Live",
+  toEnd: "To the recording's end",
+  toNewest: "Back to the newest token",
+  generation: (run: number, runs: number) => `Generation ${run} of ${runs}`,
+  token: (place: number, all: number) => `token ${place} of ${all}`,
+  empty: "empty",
+} as const;

@@ -53,7 +53,7 @@ export class Labels {
   private readonly edited: HTMLElement[] = [];
 
   constructor(private readonly layer: HTMLElement) {
-    this.rings = { chosen: this.ring("ring"), hovered: this.ring("ring hovered") };
+    this.rings = { chosen: this.ring("chosen"), hovered: this.ring("hovered") };
   }
 
   /**
@@ -121,7 +121,7 @@ export class Labels {
 
   /** Draws a broken ring around each of the nodes that edits change, and around no others. */
   markEdited(nodes: readonly (OnScreen | null)[]): void {
-    while (this.edited.length < nodes.length) this.edited.push(this.ring("ring edited"));
+    while (this.edited.length < nodes.length) this.edited.push(this.ring("edited"));
     for (const [i, ring] of this.edited.entries()) this.encircle(ring, nodes[i] ?? null, 9);
   }
 
@@ -193,9 +193,9 @@ export class Labels {
     return face;
   }
 
-  private ring(name: string): HTMLElement {
+  private ring(kind: string): HTMLElement {
     const ring = document.createElement("div");
-    ring.className = name;
+    ring.className = `ring ${kind}`;
     ring.hidden = true;
     this.layer.append(ring);
     return ring;
