@@ -144,7 +144,7 @@ export class Graph {
       canvas: this.host.canvas,
       stage: this.stage,
       ratio: this.surface.ratio,
-      captions: this.captions.labels.captions(),
+      captions: [...this.captions.labels.captions(), ...this.chart.captions()],
       title: run ? `${run.model}: ${run.prompt}` : "",
       text: tokens.map(({ text }) => text.replaceAll("\n", " ")).join(""),
       sources: this.sourceIds

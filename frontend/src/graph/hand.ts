@@ -47,7 +47,10 @@ export class Hand {
   /** The feature whose label is at a point of the canvas, else the one that is there. */
   private under(x: number, y: number): FeatureKey | null {
     const { names, projector, store, chart } = this.parts;
-    const lit = names.at(x, y) ?? nearest(projector.all(), x, y);
+    const named = names.at(x, y);
+    // A district's name lies over what is there.
+    if (named === null && chart.districtAt(x, y)) return null;
+    const lit = named ?? nearest(projector.all(), x, y);
     return lit === null ? chart.at(x, y) : (store.session.features[lit]?.key ?? null);
   }
 

@@ -5,13 +5,13 @@ import { SPAN } from "../../wire/map";
 import { penOf } from "../names/draw";
 import { type Box, overlap } from "../names/place";
 import { css, type Rgb } from "../palette";
+import { FAMILY } from "../picture";
 import { Hues } from "./hues";
 import { blurred } from "./storeys";
 
 /** Squares along a side in which light is summed up. */
-const SIDE = 160;
+const SIDE = 240;
 const MARGIN = 0.05;
-const FAMILY = '"Source Sans 3 Variable", "Source Sans 3", sans-serif';
 
 /** The light of one text, and of another laid over it: where both are, they add up. */
 export const WARM: Rgb = [255, 160, 40];
@@ -88,8 +88,8 @@ function cloudOf(map: FeatureMap, { heat }: Footprint, [r, g, b]: Rgb): HTMLCanv
   const pen = penOf(canvas);
   const picture = pen.createImageData(SIDE, SIDE);
   soft.forEach((value, i) => {
-    const share = most > 0 ? (value / most) ** 0.6 : 0;
-    picture.data.set([r, g, b, 255 * Math.min(1, share)], 4 * i);
+    const share = most > 0 ? (value / most) ** 0.7 : 0;
+    picture.data.set([r, g, b, 215 * Math.min(1, share)], 4 * i);
   });
   pen.putImageData(picture, 0, 0);
   return canvas;

@@ -7,8 +7,9 @@ import type { Store } from "../../state/store";
 import type { CameraRig } from "../camera";
 import type { Extent } from "../extent";
 import type { Lights } from "../lights";
+import type { Caption } from "../names/draw";
 import { MapNames, type Silent } from "../names/map";
-import type { Box } from "../names/place";
+import { type Box, coreBox } from "../names/place";
 import type { Rgb } from "../palette";
 import type { Projector } from "../pick";
 import { Corner } from "./corner";
@@ -25,6 +26,8 @@ const OVERVIEW = 0.62;
 const PHONE = 760;
 /** Light from which the small map shows what fires. */
 const LIT = 0.25;
+/** Names of districts avoid hiding nodes at least this bright. */
+const BRIGHT = 0.5;
 /** Room around the map, as a share of its width. */
 const AROUND = { flat: 0.54, space: 0.55 } as const;
 
@@ -139,11 +142,18 @@ export class MapView {
   name(stage: Box, taken: readonly Box[], moved: boolean): void {
     const { scene } = this;
     if (!scene) return;
-    const { projector, rig, world } = this.parts;
+    const { projector, rig, world, lights } = this.parts;
     const locate = (x: number, y: number, z: number) => projector.locate(x, y, z);
     const focus = this.focus();
-    this.names.draw(scene, this.silent(), locate, focus, this.isFlat, stage, taken);
+    const bright = [...lights.above(BRIGHT)].flatMap((i) => projector.at(i) ?? []).map(coreBox);
+    const boxes = [...taken, ...bright];
+    this.names.draw(scene, this.silent(), locate, focus, this.isFlat, stage, boxes);
     if (moved) this.corner.draw(rig, stage, focus * world.scale.y, this.lit());
+  }
+
+  /** The map's names on show, for the exported picture. */
+  captions(): Caption[] {
+    return this.names.captions();
   }
 
   /** Sizes of names depend on the window. */
@@ -154,7 +164,7 @@ export class MapView {
   /** The silent feature at a point of the canvas. */
   at(x: number, y: number): FeatureKey | null {
     const { scene } = this;
-    if (!scene || this.districtAt(x, y)) return null;
+    if (!scene) return null;
     const { map } = scene;
     const { rig, world, projector, store, placing } = this.parts;
     const { width, height } = projector;

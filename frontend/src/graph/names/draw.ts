@@ -143,9 +143,7 @@ export class Labels {
   /** The labels on show. */
   captions(): Caption[] {
     return [...this.shown.values()].flatMap(({ element, box }) => {
-      if (!box) return [];
-      const style = getComputedStyle(element);
-      return [{ text: element.textContent, box, font: fontOf(style), colour: style.color }];
+      return box ? [captionOf(element, box)] : [];
     });
   }
 
@@ -207,6 +205,12 @@ export function penOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   const pen = canvas.getContext("2d");
   if (!pen) throw new Error("the browser cannot draw on a canvas");
   return pen;
+}
+
+/** A name on show as the exported picture writes it. */
+export function captionOf(element: HTMLElement, box: Box): Caption {
+  const style = getComputedStyle(element);
+  return { text: element.textContent, box, font: fontOf(style), colour: style.color };
 }
 
 function fontOf({ fontWeight, fontSize, fontFamily }: CSSStyleDeclaration): string {

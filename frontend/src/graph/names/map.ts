@@ -5,7 +5,8 @@
 import { type FeatureMap, WIDTH } from "../../state/map";
 import { css } from "../palette";
 import type { MapScene } from "../map/scene";
-import { MAP, storeyName } from "../../words/map";
+import { MAP, storeyName } from "../../words/en";
+import { type Caption, captionOf } from "./draw";
 import { type Box, contains, overlap } from "./place";
 
 /** A district's name is shown from this radius on the canvas, in pixels, by level. */
@@ -103,8 +104,9 @@ export class MapNames {
     return null;
   }
 
-  get boxes(): Box[] {
-    return [...this.shown.values()].map(({ box }) => box);
+  /** The names on show, for the exported picture. */
+  captions(): Caption[] {
+    return [...this.shown.values()].map(({ element, box }) => captionOf(element, box));
   }
 
   /** Large districts first, those with more features before others; those on show stay before. */
@@ -193,7 +195,7 @@ export class MapNames {
       const spot = one ? locate(...map.placeOf(one.number)) : null;
       ring.hidden = spot === null;
       if (!spot || !one) return;
-      ring.className = one.chosen ? "ring silent" : "ring silent hovered";
+      ring.className = ["ring", "silent", ...(one.chosen ? [] : ["hovered"])].join(" ");
       const size = one.chosen ? 16 : 11;
       ring.style.width = ring.style.height = `${size}px`;
       ring.style.transform = `translate(${(spot.x - size / 2).toFixed(1)}px, ${(spot.y - size / 2).toFixed(1)}px)`;
@@ -208,7 +210,7 @@ function silentName(map: FeatureMap, { number, text, chosen }: Silent, locate: L
     {
       key: `silent ${number}`,
       text,
-      className: chosen ? "label silent chosen" : "label silent",
+      className: ["label", "silent", ...(chosen ? ["chosen"] : [])].join(" "),
       colour: "",
       spots: [0, -12, 12, -24, 24].map((down) => ({
         x: spot.x + 12,
@@ -220,29 +222,30 @@ function silentName(map: FeatureMap, { number, text, chosen }: Silent, locate: L
   ];
 }
 
-/** At the left corner of each storey's plane, as the camera sees it. */
+/** Points around a storey's rim, which is a square with round corners, see `Storeys`. */
+const RIM = Array.from({ length: 16 }, (_, i) => {
+  const [x, z] = [Math.cos((i * Math.PI) / 8), Math.sin((i * Math.PI) / 8)];
+  const far = (0.55 * WIDTH) / (x ** 4 + z ** 4) ** 0.25;
+  return [far * x, far * z] as const;
+});
+
+/** At the left of each storey's plane, as the camera sees it; the highest first. */
 function storeyNames(map: FeatureMap, locate: Locate): Wanted[] {
-  const half = 0.55 * WIDTH;
-  const corners = [[-half, half], [-half, -half], [half, half], [half, -half]] as const; // prettier-ignore
-  return Array.from({ length: map.storeys }, (_, storey): Wanted[] => {
+  const storeys = Array.from({ length: map.storeys }, (_, i) => map.storeys - 1 - i);
+  return storeys.flatMap((storey): Wanted[] => {
     const source = map.file.sources.find((one) => one.storey === storey);
-    const spots = corners.flatMap(([x, z]) => locate(x, map.levelOf(storey), z) ?? []);
+    const spots = RIM.flatMap(([x, z]) => locate(x, map.levelOf(storey), z) ?? []);
     const left = spots.reduce((a, b) => (b.x < a.x ? b : a), spots[0] ?? { x: 0, y: 0 });
-    if (!source || spots.length < corners.length) return [];
+    if (!source || spots.length < RIM.length) return [];
     return [
       {
         key: `storey ${storey}`,
         text: storeyName(source.layer),
         className: "storey",
         colour: "",
-        spots: [
-          { x: left.x - 34, y: left.y, centred: true },
-          { x: left.x + 34, y: left.y, centred: true },
-        ],
+        spots: [-34, 34].map((right) => ({ x: left.x + right, y: left.y, centred: true })),
         district: -1,
       },
     ];
-  })
-    .reverse()
-    .flat();
+  });
 }
