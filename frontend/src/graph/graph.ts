@@ -49,7 +49,7 @@ export class Graph {
   private readonly nodes = new NodeCloud();
   /** What has a place; its height is scaled as the storeys fold. */
   private readonly world = new Group();
-  private readonly web = new Web((into) => this.session.links.select(this.linkFloor, into));
+  private readonly web = new Web((into) => this.chart.selectLinks(into, this.linkFloor));
   private readonly kin = new Web((into) => this.chart.selectKin(into), KIN);
   private readonly chart: MapView;
   private readonly lights = new Lights();
@@ -63,7 +63,7 @@ export class Graph {
   private session;
   private sourceIds: readonly string[] = [];
   private linkFloor = 0;
-  private tokens = 0;
+  private shown = 0;
   private knownExtent: Extent | null = null;
   private lastFrame = 0;
   private settled = false;
@@ -206,12 +206,13 @@ export class Graph {
 
   /** Evidence is weighed anew after tokens, and at once when the slider moves. */
   private takeEvidence(): void {
-    const { linkFloor, session } = this.store;
-    const tokens = session.tokens.length;
-    if (tokens !== this.tokens || linkFloor !== this.linkFloor) {
+    const { linkFloor, session, playhead } = this.store;
+    // On a map, only what shines at the token on show has links.
+    const shown = this.chart.map ? playhead.at : session.tokens.length;
+    if (shown !== this.shown || linkFloor !== this.linkFloor) {
       this.web.changed(linkFloor !== this.linkFloor);
     }
-    this.tokens = tokens;
+    this.shown = shown;
     this.linkFloor = linkFloor;
   }
 

@@ -33,6 +33,23 @@ export const KIN: Shine = { resting: 0, lit: 0.85, own: 0.2, others: 0.5 };
 /** Fills a set with the links to draw, in no order. */
 export type Select = (into: LinkSet) => void;
 
+/** Both ends of a link on a map have at least this light, else it is not drawn. */
+const BOTH = 0.12;
+
+/** Leaves the links between features that shine, by their `light`. */
+export function keepLit(links: LinkSet, light: Float32Array): void {
+  let kept = 0;
+  for (let i = 0; i < links.count; i += 1) {
+    const [a = 0, b = 0, weight = 0] = [links.a[i], links.b[i], links.weight[i]];
+    if (Math.min(light[a] ?? 0, light[b] ?? 0) < BOTH) continue;
+    links.a[kept] = a;
+    links.b[kept] = b;
+    links.weight[kept] = weight;
+    kept += 1;
+  }
+  links.count = kept;
+}
+
 export class Web {
   readonly drawn: LinkLines;
   private readonly links: LinkSet;

@@ -9,19 +9,26 @@ import { call } from "./server";
 
 /** Time between two questions while the map is made. */
 const POLL_MS = 3000;
+/** Time after which a map that did not arrive is asked for again. */
+const RETRY_MS = 20_000;
 
 /** The bytes of a map, or why there are none now. */
 export type MapAnswer = ArrayBuffer | Exclude<Mapping, { state: "ready" }>;
 
+/** A map that is asked for: of which model, and with which hash; null for the one that is there. */
+export interface MapWanted {
+  model: string | null;
+  hash: string | null;
+}
+
 /** What `MapWatch` needs from outside; a test passes its own. */
 export interface MapServer {
-  /** The map with this hash; null for the one that is there. */
-  ask(hash: string | null): Promise<MapAnswer>;
+  ask(wanted: MapWanted): Promise<MapAnswer>;
   wait(ms: number): Promise<void>;
 }
 
 export class MapWatch {
-  private wanted: string | null | undefined;
+  private wanted: MapWanted | null = null;
 
   constructor(
     private readonly store: Store,
@@ -30,31 +37,35 @@ export class MapWatch {
     follow(() => {
       const { model, backend } = store;
       // A page that only plays a recording asks for what may be there.
-      const map = backend.state === "off" ? { hash: null } : (model?.map ?? undefined);
-      const wanted = map?.hash;
-      if (wanted === this.wanted) return;
-      this.wanted = wanted;
-      if (wanted === undefined) untracked(() => this.tell({ state: "none", reason: "" }));
-      else void this.fetch(wanted);
+      if (backend.state === "off") this.want({ model: null, hash: null });
+      else this.want(model?.map ? { model: model.model, hash: model.map.hash } : null);
     });
   }
 
+  private want(wanted: MapWanted | null): void {
+    const same = wanted?.model === this.wanted?.model && wanted?.hash === this.wanted?.hash;
+    if (same) return;
+    this.wanted = wanted;
+    if (wanted === null) this.tell({ state: "none", reason: "" });
+    else untracked(() => void this.fetch(wanted));
+  }
+
   /** Asks until there is an answer; ends when another map is wanted meanwhile. */
-  private async fetch(hash: string | null): Promise<void> {
+  private async fetch(wanted: MapWanted): Promise<void> {
     const { mapping } = this.store;
-    if (mapping.state === "ready" && mapping.map.file.hash === hash) return;
-    if (mapping.state === "ready") this.tell({ state: "none", reason: "" });
+    if (mapping.state === "ready" && mapping.map.file.hash === wanted.hash) return;
     for (;;) {
-      const answer = await this.server.ask(hash);
-      if (this.wanted !== hash) return;
+      const answer = await this.server.ask(wanted);
+      if (this.wanted !== wanted) return;
       if (answer instanceof ArrayBuffer) {
-        this.take(answer, hash);
+        this.take(answer, wanted.hash);
         return;
       }
+      // An older map is not shown beyond this: it may be of other weights.
       this.tell(answer);
-      if (answer.state === "none") return;
-      await this.server.wait(POLL_MS);
-      if (this.wanted !== hash) return;
+      if (answer.state === "none" && answer.reason === "") return;
+      await this.server.wait(answer.state === "making" ? POLL_MS : RETRY_MS);
+      if (this.wanted !== wanted) return;
     }
   }
 
@@ -80,11 +91,12 @@ export const gatewayMap: MapServer = {
   wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms * (0.75 + Math.random() / 2))),
 };
 
-async function askForMap(hash: string | null): Promise<MapAnswer> {
+async function askForMap({ model, hash }: MapWanted): Promise<MapAnswer> {
+  const query = new URLSearchParams();
+  if (model !== null) query.set("model", model);
+  if (hash !== null) query.set("v", hash);
   try {
-    const response = await call(
-      hash === null ? "api/map" : `api/map?v=${encodeURIComponent(hash)}`,
-    );
+    const response = await call(query.size === 0 ? "api/map" : `api/map?${query.toString()}`);
     if (response.status === 202) {
       const { stage, done } = asObject(await response.json(), "map");
       return { state: "making", stage: asString(stage, "stage"), done: asNumber(done, "done") };
