@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from "vitest";
-import { askForFeature } from "../src/net/backend";
+import { askForFeature, gatewayModels } from "../src/net/backend";
 import { folderOf, showAccess } from "../src/net/server";
 
 afterEach(() => {
@@ -39,4 +39,25 @@ it("finds its folder in any address of the page", () => {
 it("returns null for a feature that the server does not know", async () => {
   answer(404);
   expect(await askForFeature("gpt2-small/8-res-jb", 1)).toBeNull();
+});
+
+it("spreads the questions of many pages by a quarter either way while no model is ready", async () => {
+  vi.useFakeTimers();
+  try {
+    for (const [random, ms] of [
+      [0, 750],
+      [1, 1250],
+    ] as const) {
+      vi.spyOn(Math, "random").mockReturnValue(random);
+      let asked = false;
+      void gatewayModels.wait(1000).then(() => (asked = true));
+      await vi.advanceTimersByTimeAsync(ms - 1);
+      expect(asked).toBe(false);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(asked).toBe(true);
+    }
+  } finally {
+    vi.restoreAllMocks();
+    vi.useRealTimers();
+  }
 });

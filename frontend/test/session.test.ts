@@ -102,6 +102,11 @@ describe("sequence numbers", () => {
     expect(store.apply(token(2, 0, "a", []))).toBe(true);
   });
 
+  it("count an error of the log, so that a reconnect does not repeat it", () => {
+    const store = streamed(started(1), error("busy", null, 2));
+    expect(store.room.stream.lastSeq).toBe(2);
+  });
+
   it("keep the room's token if a later room frame has none", () => {
     const room = { type: "room", seq: 0, room: "r", role: "presenter", open: false } as const;
     const store = streamed({ ...room, viewers: 1, presenter_token: "t" }, { ...room, viewers: 2 });

@@ -171,7 +171,7 @@ describe("parseModel", () => {
       },
     });
     expect(model.params).toEqual({
-      seed: { integer: true, min: "0", max: "18446744073709551615", default: null },
+      seed: { min: "0", max: "18446744073709551615", default: null },
     });
     expect(model.sources[0]?.neuronpedia_url).toBeNull();
   });

@@ -32,6 +32,14 @@ describe("statusOf", () => {
     });
   });
 
+  it("asks whether the server runs, but not a viewer, who cannot start it", () => {
+    const store = live();
+    store.set({ backend: { state: "unreachable", message: "x" }, connection: { state: "off" } });
+    expect(statusOf(store).text).toContain("Is it running?");
+    store.apply({ type: "room", seq: 0, room: "r", role: "viewer", viewers: 2, open: false });
+    expect(statusOf(store).text).not.toContain("Is it running?");
+  });
+
   it("describes the place in the queue, the progress and the end", () => {
     const store = live({ type: "queued", seq: 1, position: 2 });
     expect(statusOf(store).text).toBe("Waiting: 2 requests ahead.");

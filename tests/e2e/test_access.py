@@ -199,6 +199,35 @@ async def test_presets_set_the_style_and_are_remembered(
     await expect(page.get_by_label("Max tokens")).to_have_value("9")
 
 
+@pytest.mark.parametrize(("width", "height"), [(844, 390), (720, 450)], ids=["lying", "zoomed"])
+async def test_a_low_window_has_names_to_read_and_nothing_beyond_its_edge(
+    open_page: Opener, gateway: Gateway, width: int, height: int
+) -> None:
+    """A phone that lies, and a window of 1440 by 900 at a zoom of 200 %."""
+    viewport = {"width": width, "height": height}
+    page = await open_page(gateway.url + recorded(gateway), graph=False, viewport=viewport)
+    await pages.wait_for(page, "a.phase === 'finished'")
+    names = page.locator("#strongest-list .name")
+    await expect(names).to_have_count(5)
+    widths = await names.evaluate_all("names => names.map(one => one.clientWidth)")
+    assert min(widths) >= 80
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+async def test_forced_colours_leave_what_is_said_by_colour(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    page = await open_page(gateway.url + recorded(gateway), forced_colors="active")
+    await pages.settled(page)
+    own = "one => getComputedStyle(one).forcedColorAdjust"
+    for selector in ("#labels .label", "#tokens .newest", ".row .dot", ".row .bar i"):
+        assert await page.locator(selector).first.evaluate(own) == "none", selector
+    dots = await page.locator("#strongest-list .dot").evaluate_all(
+        "dots => dots.map(one => getComputedStyle(one).backgroundColor)"
+    )
+    assert len(set(dots)) > 1
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("path", ["/", "/r/k3f9x2", REPLAY])
 async def test_the_first_paint_is_fast(open_page: Opener, gateway: Gateway, path: str) -> None:

@@ -23,6 +23,7 @@ SMALL = "/?replay=capital-of-france&pace=0"
 NODES = 4 * large_stream.PER_SOURCE
 #: Script of a frame, in main thread time, that 5% may exceed; in multiples of `yardstick_ms`.
 FRAME_BUDGET = 2.0
+FRAMES = 120
 HEAP_BUDGET_MB = 50
 
 
@@ -96,7 +97,7 @@ async def test_a_frame_costs_little_while_tokens_come_and_the_camera_turns(
 
     gateway.running = asyncio.create_task(tokens())
     before = await page.evaluate("[axon.tokenCount, axon.graph.pose().position[0]]")
-    costs = sorted(await frame_costs(page, 120, 12))
+    costs = sorted(await frame_costs(page, FRAMES, 60))
     count, x = await page.evaluate("[axon.tokenCount, axon.graph.pose().position[0]]")
     # The camera drifts, as no visitor has moved it.
     assert count > before[0] + 20
@@ -107,7 +108,8 @@ async def test_a_frame_costs_little_while_tokens_come_and_the_camera_turns(
         f"{len(costs)} frames, median {costs[len(costs) // 2]:.1f} ms, 95% below {dear:.1f} ms,"
         f" yardstick {yardstick:.1f} ms"
     )
-    assert len(costs) >= 20
+    # A page that draws fewer frames does not pass: it must draw all of them.
+    assert len(costs) >= FRAMES - 1
     assert dear < FRAME_BUDGET * yardstick
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import statistics
 from typing import Any
 
 import pytest
@@ -446,7 +447,7 @@ async def test_a_token_stays_cheap_after_five_thousand(open_page: Opener, gatewa
     await pages.wait_for(page, "a.tokenCount === 5006", 60)
     await page.wait_for_timeout(1500)
     cdp = await page.context.new_cdp_session(page)
-    await cdp.send("Performance.enable")
+    await cdp.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     async def busy() -> float:
         found = (await cdp.send("Performance.getMetrics"))["metrics"]
@@ -462,11 +463,10 @@ async def test_a_token_stays_cheap_after_five_thousand(open_page: Opener, gatewa
             await page.wait_for_timeout(40)
         await pages.wait_for(page, f"a.tokenCount === {start + 14}")
         groups.append((await busy() - before) / 10)
-    # Other processes use the same cores: the group that they disturbed least counts.
-    each = min(groups)
+    each = statistics.median(groups)
     await expect(page.locator("#tokens .newest")).to_be_in_viewport()
     await keep(page, "five-thousand")
-    # Measured on two cores shared with others: 6 to 15.
+    # The main thread's own time: other processes use the same cores.
     assert each < 20, f"{each:.1f} ms a token"
     assert await timeline(page).get_attribute("aria-valuemax") == "5045"
     await timeline(page).focus()

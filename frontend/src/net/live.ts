@@ -1,6 +1,6 @@
 /** The page's connection to its room: joining and rejoining, the model in use, and access. */
+import { forgetTokens, keptAccess, loadToken, saveToken } from "../state/settings";
 import type { Backend, Store } from "../state/store";
-import { forgetTokens, loadAccess, loadToken, saveAccess, saveToken } from "../ui/settings";
 import type { ErrorFrame, Frame, RoomFrame, ViewFrame } from "../wire/types";
 import { ADVICE, SAY } from "../words/en";
 import { mayGenerate, sayProblem } from "../words/status";
@@ -34,8 +34,8 @@ export class Live {
     private readonly store: Store,
     query: URLSearchParams,
   ) {
-    this.token = query.get("access") ?? loadAccess();
-    saveAccess(this.token);
+    this.token = query.get("access") ?? keptAccess.load();
+    keptAccess.save(this.token);
     showAccess(this.token);
     forgetInAddress("access");
     this.models = new ModelWatch(gatewayModels, (backend) => {
@@ -102,7 +102,7 @@ export class Live {
   /** Connects again with an access token. */
   enter(token: string): void {
     this.token = token;
-    saveAccess(token);
+    keptAccess.save(token);
     showAccess(token);
     this.models.look();
     this.store.room.stream.forgive();

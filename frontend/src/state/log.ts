@@ -253,11 +253,7 @@ const NO_DETAILS: TokenDetails = {};
 /** What a token's frame tells beside its features; those that tell nothing share one object. */
 function detailsOf(wire: TokenDetails): TokenDetails {
   const { token_id, l0, reconstruction_error, alternatives } = wire;
-  if ((token_id ?? l0 ?? alternatives) === undefined) return NO_DETAILS;
-  return {
-    ...(token_id === undefined ? {} : { token_id }),
-    ...(l0 === undefined ? {} : { l0 }),
-    ...(reconstruction_error === undefined ? {} : { reconstruction_error }),
-    ...(alternatives === undefined ? {} : { alternatives }),
-  };
+  const all = Object.entries({ token_id, l0, reconstruction_error, alternatives });
+  const told = all.filter(([, value]) => value !== undefined);
+  return told.length === 0 ? NO_DETAILS : Object.fromEntries(told);
 }

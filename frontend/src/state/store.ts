@@ -84,6 +84,12 @@ export class Store {
   private readonly inForce = steady(
     () => this.session.log?.editsAt(this.playhead.token?.position ?? Infinity) ?? [],
   );
+  private readonly choice = computed(() => {
+    const { wanted } = this;
+    if (wanted === null) return null;
+    const guest = this.guest.value;
+    return this.session.feature(wanted) ?? (guest?.key === wanted ? guest : null);
+  });
   private readonly pointed = signal<FeatureKey | null>(null);
   private readonly told = signal(0);
   private readonly passing = computed(() => {
@@ -244,10 +250,7 @@ export class Store {
   }
 
   get chosen(): Feature | null {
-    const { wanted } = this;
-    if (wanted === null) return null;
-    const guest = this.guest.value;
-    return this.session.feature(wanted) ?? (guest?.key === wanted ? guest : null);
+    return this.choice.value;
   }
 
   /** The key that was chosen, even if that feature has not fired here. */

@@ -8,7 +8,7 @@ import { connectionOf, isBusy, mayGenerate, progressOf, statusOf } from "../word
 import { byId, setText } from "./dom";
 import { Knobs } from "./knobs";
 import type { SourcesView } from "./model";
-import { loadPrompt, savePrompt } from "./settings";
+import { keptPrompt } from "../state/settings";
 import { SAY } from "../words/en";
 
 /** Likeliest next tokens asked for with each token. */
@@ -43,7 +43,7 @@ export class Controls {
     private readonly sources: SourcesView,
     private readonly commands: Commands,
   ) {
-    this.prompt.value = this.offered = loadPrompt() ?? SAY.firstPrompt;
+    this.prompt.value = this.offered = keptPrompt.load() ?? SAY.firstPrompt;
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
@@ -61,7 +61,7 @@ export class Controls {
   private submit(): void {
     if (this.generate.disabled || this.generate.hidden) return;
     this.clearProblems();
-    savePrompt(this.prompt.value);
+    keptPrompt.save(this.prompt.value);
     this.offered = this.prompt.value;
     const unreadable = this.knobs.firstUnreadable();
     if (unreadable) {

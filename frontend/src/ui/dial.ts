@@ -5,16 +5,13 @@ import { type Hit, search } from "../state/query";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import type { Edit } from "../wire/types";
-import type { Labelled } from "../wire/model";
 import { sayRefused } from "../words/edits";
 import { REACH, TURNS, SAY } from "../words/en";
 import { mayGenerate } from "../words/status";
 import { h, makeTabStop, roving, setText } from "./dom";
-import type { AskForLabelled } from "./finding";
+import { type AskForLabelled, LookUp } from "./look-up";
 
 const MOST_HITS = 6;
-/** Time after the last key until the whole model is asked. */
-const ASK_MS = 200;
 
 export class Dial {
   private readonly turns = TURNS.map(({ name, help }) => turnButton(name, help));
@@ -53,13 +50,13 @@ export class Dial {
     this.problem,
   );
   private feature: Feature | null = null;
-  private found: readonly Labelled[] = [];
-  private asking: ReturnType<typeof setTimeout> | undefined;
+  private readonly lookUp: LookUp;
 
   constructor(
     private readonly store: Store,
-    private readonly ask: AskForLabelled,
+    ask: AskForLabelled,
   ) {
+    this.lookUp = new LookUp(store, ask, this.field, () => this.draw());
     for (const [i, { scale }] of TURNS.entries()) {
       this.turns[i]?.addEventListener("click", () => {
         this.open(false);
@@ -67,7 +64,7 @@ export class Dial {
       });
     }
     this.replace.addEventListener("click", () => this.open(this.finding.hidden === true));
-    this.field.addEventListener("input", () => this.look());
+    this.field.addEventListener("input", () => this.draw());
     this.field.addEventListener("keydown", (event) => this.press(event));
     roving(this.hits, ({ dataset }) => this.take(Number(dataset.id)));
     follow(this.update);
@@ -110,30 +107,13 @@ export class Dial {
     if (open) this.field.focus();
   }
 
-  private look(): void {
-    clearTimeout(this.asking);
-    this.found = [];
-    this.draw();
-    this.asking = setTimeout(() => void this.lookUp(), ASK_MS);
-  }
-
-  private async lookUp(): Promise<void> {
-    const { backend } = this.store;
-    const text = this.field.value.trim();
-    if (backend.state !== "ready" || text.length < 2) return;
-    const found = await this.ask(backend.model.model, text);
-    if (found === null || text !== this.field.value.trim()) return;
-    this.found = found;
-    this.draw();
-  }
-
   private draw(): void {
-    const { store, feature, found } = this;
+    const { store, feature, lookUp } = this;
     const text = this.field.value;
     if (feature === null) return;
     const here = (source: string): boolean => source === feature.source;
     const sources = store.model?.sources.filter(({ id }) => here(id)) ?? [];
-    const own = found.filter(({ source }) => here(source));
+    const own = lookUp.features.filter(({ source }) => here(source));
     const all = search(store.session, sources, text, Infinity, own);
     this.show(all.filter((hit) => here(hit.source) && hit.id !== feature.id).slice(0, MOST_HITS));
   }

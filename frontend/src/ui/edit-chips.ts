@@ -9,7 +9,7 @@ import { sayEdit, sayRefused } from "../words/edits";
 import { REACH, SAY } from "../words/en";
 import { isBusy, mayGenerate } from "../words/status";
 import { byId, h, setText } from "./dom";
-import { loadTwin, saveTwin } from "./settings";
+import { keptTwin } from "../state/settings";
 
 export class EditChips {
   private readonly section = byId("edits");
@@ -27,9 +27,9 @@ export class EditChips {
     setText(byId("edits-title"), REACH.edits);
     setText(byId("twin-words"), REACH.twin);
     this.choice.title = REACH.twinHelp;
-    store.reach.twin = loadTwin();
+    store.reach.twin = keptTwin.load() !== "off";
     this.twin.addEventListener("change", () => {
-      saveTwin(this.twin.checked);
+      keptTwin.save(this.twin.checked ? "on" : "off");
       store.reach.twin = this.twin.checked;
     });
     this.chips.addEventListener("click", ({ target }) => this.press(target));

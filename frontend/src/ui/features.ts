@@ -6,7 +6,7 @@ import type { Ranked } from "../state/query";
 import { follow, untracked } from "../state/signals";
 import { type Store, tokenOf } from "../state/store";
 import { attended, byId, explained, h, makeTabStop, roving, setText, short } from "./dom";
-import { loadPins, savePins } from "./settings";
+import { loadPins, savePins } from "../state/settings";
 import { percent, shownText, TokenFacts } from "./tokens";
 import { SAY } from "../words/en";
 

@@ -4,18 +4,12 @@ import { type Filter, filterText, judgeOf, parseFilter, sameFilter } from "../st
 import { type Hit, isIndex, search } from "../state/query";
 import { follow, heed } from "../state/signals";
 import type { Store } from "../state/store";
-import type { Labelled } from "../wire/model";
 import { BEGINNINGS, SAY } from "../words/en";
 import { byId, h, setText } from "./dom";
 import { dotOf } from "./features";
+import { type AskForLabelled, LookUp } from "./look-up";
 
 const MOST_HITS = 12;
-/** Time after the last key until the whole model is asked. */
-const ASK_MS = 200;
-
-/** Asks for features of a model by their label; null when it cannot be asked. */
-export type AskForLabelled = (model: string, label: string) => Promise<Labelled[] | null>;
-
 /** What the open list offers: a feature, a filter to set, or a text to go on with. */
 type Offer = { hit: Hit } | { filter: Filter } | { begin: string; help: string };
 
@@ -28,17 +22,16 @@ export class Finding {
   private pressed: Offer | undefined;
   private active = 0;
   private open = false;
-  private drawnChips = "";
-  /** What was found in the whole model for the text in the field. */
-  private found: { text: string; features: readonly Labelled[] } = { text: "", features: [] };
-  private asking: ReturnType<typeof setTimeout> | undefined;
+  private readonly lookUp: LookUp;
 
   constructor(
     private readonly store: Store,
-    private readonly ask: AskForLabelled,
+    ask: AskForLabelled,
   ) {
+    this.lookUp = new LookUp(store, ask, this.field, () => {
+      if (this.open) this.draw();
+    });
     this.field.addEventListener("input", () => {
-      this.askSoon();
       this.problem.hidden = true;
       this.field.removeAttribute("aria-invalid");
       this.active = 0;
@@ -69,6 +62,7 @@ export class Finding {
       const chip = target instanceof Element ? target.closest("button") : null;
       if (chip) this.remove(chip.value);
     });
+    follow(() => this.drawChips());
     follow(this.update);
   }
 
@@ -82,7 +76,6 @@ export class Finding {
   }
 
   private readonly update = (): void => {
-    this.drawChips();
     // A list of hits holds still while tokens come, so that one can choose from it.
     if (!this.open || this.hasHits) return;
     heed(this.store.session.revision);
@@ -124,9 +117,9 @@ export class Finding {
     const parsed = parseFilter(this.field.value);
     if (parsed && "problem" in parsed) this.refuse(parsed.problem);
     else if (parsed) this.add(parsed.filter);
-    else if (this.awaits && this.active === 0 && !this.hasHits) {
+    else if (this.lookUp.awaits && this.active === 0 && !this.hasHits) {
       // The answer is still to come: wait for it, rather than take a filter offered meanwhile.
-      void this.askNow().then(() => this.takeActive());
+      void this.lookUp.now().then(() => this.takeActive());
     } else this.takeActive();
   }
 
@@ -153,30 +146,6 @@ export class Finding {
     this.show(false);
     if (feature) this.store.choose(feature.key);
     else this.store.chooseUnseen(source, id, label);
-  }
-
-  /** Asks after a pause in typing, not at each key. */
-  private askSoon(): void {
-    clearTimeout(this.asking);
-    this.asking = setTimeout(() => void this.askNow(), ASK_MS);
-  }
-
-  /** Whether the text in the field is to be looked up in the whole model, without an answer yet. */
-  private get awaits(): boolean {
-    const text = this.field.value.trim();
-    if (this.store.backend.state !== "ready" || text.length < 2) return false;
-    return !isIndex(text) && parseFilter(text) === null && text !== this.found.text;
-  }
-
-  private async askNow(): Promise<void> {
-    clearTimeout(this.asking);
-    const { backend } = this.store;
-    const text = this.field.value.trim();
-    if (backend.state !== "ready" || !this.awaits) return;
-    const features = await this.ask(backend.model.model, text);
-    if (features === null || text !== this.field.value.trim()) return;
-    this.found = { text, features };
-    if (this.open) this.draw();
   }
 
   private add(filter: Filter): void {
@@ -221,9 +190,8 @@ export class Finding {
     const text = this.field.value;
     if (text.trim() === "") return [...BEGINNINGS];
     if (parseFilter(text) !== null) return [];
-    const found = text.trim() === this.found.text ? this.found.features : [];
     const sources = this.store.model?.sources ?? [];
-    const hits = search(this.store.session, sources, text, MOST_HITS, found);
+    const hits = search(this.store.session, sources, text, MOST_HITS, this.lookUp.features);
     const words: Offer[] = isIndex(text)
       ? []
       : (["hide", "keep"] as const).map((kind) => ({ filter: { kind, pattern: text.trim() } }));
@@ -276,9 +244,6 @@ export class Finding {
     const sources = this.store.sourceIds();
     const off = sources.filter((id) => !this.store.shows(id)).length;
     const texts = this.store.filters.map(filterText);
-    const signature = JSON.stringify([texts, off, sources.length]);
-    if (signature === this.drawnChips) return;
-    this.drawnChips = signature;
     const chips = texts.map((text) => chipOf(text, text));
     if (off > 0)
       chips.unshift(chipOf("sources", SAY.someSources(sources.length - off, sources.length)));

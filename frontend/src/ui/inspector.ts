@@ -3,7 +3,7 @@ import { css, hueAmong, type Rgb } from "../graph/palette";
 import { type Feature, type FeatureKey, nameOf } from "../state/feature";
 import type { Firings } from "../state/log";
 import { type Neighbour, neighbours } from "../state/query";
-import { batch, follow, signal } from "../state/signals";
+import { batch, follow, signal, untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import type { FeatureInfo } from "../wire/model";
 import { byId, copyText, explained, h, isCovered, setText, short } from "./dom";
@@ -16,7 +16,7 @@ import {
   showFacts,
 } from "./feature-facts";
 import { Dial } from "./dial";
-import type { AskForLabelled } from "./finding";
+import type { AskForLabelled } from "./look-up";
 import { dotOf, FeatureList, type Row } from "./features";
 import { nextFiring, Strip } from "./strip";
 import { sayToken, sharesOf } from "./timeline";
@@ -52,7 +52,6 @@ export class Inspector {
   private readonly known = signal<ReadonlyMap<FeatureKey, Knowledge>>(new Map());
   /** The feature last asked about: it is asked about once each time it is chosen, until known. */
   private asked: Feature | null = null;
-  private drawn = "";
 
   constructor(
     private readonly store: Store,
@@ -75,6 +74,8 @@ export class Inspector {
     this.panel.append(dial, this.facts, this.note, this.effects, this.company, listbox, this.link);
     this.listen();
     follow(this.update);
+    // Another feature, or an answer about it.
+    follow(this.present);
   }
 
   private head(): HTMLElement {
@@ -136,23 +137,18 @@ export class Inspector {
     setText(this.pin, pinned ? SAY.unpin : SAY.pin);
     this.pin.setAttribute("aria-pressed", String(pinned));
     showFacts(this.facts, factsOf(store, feature, info));
-    this.describeOnce(feature, knowledge, info);
     const company = neighbours(store.session, feature, NEIGHBOURS);
     this.company.hidden = company.length === 0;
     this.list.update(company.map(rowOf), store.playhead.playing || store.playhead.followsLive);
   }
 
   /** Draws what changes only with another feature or with an answer about it. */
-  private describeOnce(
-    feature: Feature,
-    knowledge: Knowledge | undefined,
-    info: FeatureInfo | null,
-  ): void {
+  private readonly present = (): void => {
     const { store } = this;
-    const state = typeof knowledge === "object" ? "told" : (knowledge ?? "");
-    const signature = `${feature.key} ${state} ${css(this.hueOf(feature))} ${this.urlOf(feature, info) ?? ""}`;
-    if (signature === this.drawn) return;
-    this.drawn = signature;
+    const feature = store.chosen;
+    if (!feature) return;
+    const knowledge = this.known.value.get(feature.key);
+    const info = typeof knowledge === "object" ? knowledge : null;
     const index = h("span", { class: "index" }, `#${feature.id}`);
     this.source.replaceChildren(
       dotOf(css(this.hueOf(feature))),
@@ -161,7 +157,7 @@ export class Inspector {
       index,
     );
     this.effects.replaceChildren(
-      ...(info ? [...effectsOf(info), ...alikeOf(store, feature, info)] : []),
+      ...(info ? [...effectsOf(info), ...untracked(() => alikeOf(store, feature, info))] : []),
     );
     const note = noteOf(knowledge);
     this.note.hidden = note === "";
@@ -171,7 +167,7 @@ export class Inspector {
     if (url === null) return;
     this.link.href = url;
     setText(this.link, SAY.neuronpedia);
-  }
+  };
 
   /** Where the chosen feature fires. */
   private get firings(): Firings {

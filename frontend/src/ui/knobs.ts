@@ -3,7 +3,7 @@ import { type KnobName, type KnobRange, KNOBS, type ModelInfo } from "../wire/mo
 import type { GenerateRequest } from "../wire/types";
 import { KNOB_TEXTS, PACE, PACES, type Preset, PRESETS, STYLE_KNOBS, SAY } from "../words/en";
 import { byId, h, setText } from "./dom";
-import { type KnobValues, loadKnobs, loadPace, saveKnobs, savePace } from "./settings";
+import { keptPace, type KnobValues, loadKnobs, saveKnobs } from "../state/settings";
 
 interface Field {
   input: HTMLInputElement;
@@ -122,9 +122,9 @@ export class Knobs {
 
   private makePace(): HTMLElement {
     this.pace.append(...PACES.map(([value, name]) => h("option", { value }, name)));
-    this.pace.value = loadPace() ?? "";
+    this.pace.value = keptPace.load() ?? "";
     if (this.pace.value === "") this.pace.value = PACE.usual;
-    this.pace.addEventListener("change", () => savePace(this.pace.value));
+    this.pace.addEventListener("change", () => keptPace.save(this.pace.value));
     const label = h("label", { for: "pace", title: PACE.help }, PACE.label);
     return h("div", { class: "knob pace", title: PACE.help }, label, this.pace);
   }
@@ -152,7 +152,7 @@ export class Knobs {
   private toDefaults(): void {
     for (const { input, known } of this.fields.values()) input.value = known?.default ?? "";
     this.pace.value = PACE.usual;
-    savePace(null);
+    keptPace.save(null);
     this.clearProblems();
     this.remember();
     this.describe();

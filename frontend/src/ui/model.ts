@@ -1,6 +1,6 @@
 /** Which model runs, and what of it is shown: its sources, and links by their evidence. */
 import { css, hueOf } from "../graph/palette";
-import { follow } from "../state/signals";
+import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import { byId, h, setText } from "./dom";
 import { dotOf } from "./features";
@@ -42,14 +42,14 @@ export class SourcesView {
   private readonly field = byId("sources");
   private readonly list = byId("source-list");
   private readonly problem = byId("sources-problem");
-  private drawn = "";
   private boxes: HTMLInputElement[] = [];
   /** All sources are off. */
   private none = false;
 
   constructor(private readonly store: Store) {
     this.list.addEventListener("change", () => this.take());
-    follow(this.update);
+    follow(this.draw);
+    follow(() => this.check());
   }
 
   showProblem(message: string): void {
@@ -61,17 +61,12 @@ export class SourcesView {
     this.problem.hidden = true;
   }
 
-  private readonly update = (): void => {
+  private readonly draw = (): void => {
     const ids = this.store.sourceIds();
     this.field.hidden = ids.length === 0;
-    // A recording's sources are known before the model's answer describes them.
-    const signature = JSON.stringify(ids.map((id) => [id, this.store.sourceInfo(id)]));
-    if (signature !== this.drawn) {
-      this.drawn = signature;
-      this.list.replaceChildren(...ids.map((id, place) => this.row(id, place, ids.length)));
-      this.boxes = [...this.list.querySelectorAll("input")];
-    }
-    this.check();
+    this.list.replaceChildren(...ids.map((id, place) => this.row(id, place, ids.length)));
+    this.boxes = [...this.list.querySelectorAll("input")];
+    untracked(() => this.check());
   };
 
   /** Sets the boxes: the address or a chip can change what is shown, too. */

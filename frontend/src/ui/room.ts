@@ -3,7 +3,7 @@ import { at } from "../net/server";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import { byId, copyText, h, setText } from "./dom";
-import { loadAccess } from "./settings";
+import { keptAccess } from "../state/settings";
 import { SAY } from "../words/en";
 
 export interface RoomActions {
@@ -116,6 +116,6 @@ function offerAccess(store: Store, { enter, leave }: RoomActions): void {
     const { connection, room } = store;
     const refused = connection.state === "gone" ? connection : room.problem;
     form.hidden = refused?.code !== "no_access";
-    signOut.hidden = loadAccess() === null || !form.hidden;
+    signOut.hidden = keptAccess.load() === null || !form.hidden;
   });
 }

@@ -1,7 +1,7 @@
 /** Dark, for a dark hall, or light, for a bright room: by the address, else as chosen last. */
 import { THEME } from "../words/en";
+import { keptTheme } from "../state/settings";
 import { byId, setText } from "./dom";
-import { loadTheme, saveTheme } from "./settings";
 
 export function offerTheme(query: URLSearchParams): void {
   const button = byId("theme", HTMLButtonElement);
@@ -12,8 +12,8 @@ export function offerTheme(query: URLSearchParams): void {
   };
   button.addEventListener("click", () => {
     const light = document.documentElement.dataset.theme !== "light";
-    saveTheme(light ? "light" : "dark");
+    keptTheme.save(light ? "light" : "dark");
     show(light);
   });
-  show((query.get("theme") ?? loadTheme()) === "light");
+  show((query.get("theme") ?? keptTheme.load()) === "light");
 }

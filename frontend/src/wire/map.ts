@@ -1,36 +1,38 @@
 /** GET /api/map: where every feature of a model is, as typed arrays over the bytes that came. */
-import { asArray, asBoolean, asNumber, asObject, asString, optional, WireError } from "./check";
+import { asArray, asBoolean, asNumber, asObject, asString, listOf, objectOf, or, WireError } from "./check"; // prettier-ignore
 
 /** The features of one source, and the plane that they lie in. */
-export interface MapSource {
-  id: string;
-  width: number;
-  layer: number;
+const mapSource = objectOf({
+  id: asString,
+  width: whole,
+  layer: whole,
   /** Height, from 0. Sources of one storey share their plane. */
-  storey: number;
+  storey: whole,
   /** Number of its feature 0 among all features of the map. */
-  first: number;
+  first: whole,
   /** Of a feature's ten most similar, the share that is among its ten nearest in the plane. */
-  recall: number;
+  recall: asNumber,
   /** Why its plane has nothing to do with the other storeys'; empty if it has. */
-  apart: string;
-}
+  apart: or(asString, ""),
+});
+export type MapSource = ReturnType<typeof mapSource>;
 
-export interface District {
+const district = objectOf({
   /** 0 for a large one, 1 for a small one inside a large one. */
-  level: 0 | 1;
+  level: whole,
   /** Index of the large district that a small one belongs to. */
-  parent: number;
-  name: string;
+  parent: whole,
+  name: asString,
   /** Named after the tokens that its features promote, for want of labels. */
-  provisional: boolean;
+  provisional: or(asBoolean, false),
   /** Its middle, 0 to `SPAN`. */
-  x: number;
-  y: number;
+  x: asNumber,
+  y: asNumber,
   /** Holds half of its features. */
-  radius: number;
-  features: number;
-}
+  radius: asNumber,
+  features: whole,
+});
+export type District = ReturnType<typeof district>;
 
 export interface MapFile {
   model: string;
@@ -61,9 +63,9 @@ export function parseMap(bytes: ArrayBuffer): MapFile {
       `it is of version ${String(header.version)}, and this page reads ${VERSION}`,
     );
   }
-  const sources = asArray(header.sources, "map.sources").map(parseSource);
+  const sources = listOf(mapSource)(header.sources, "map.sources");
   const count = countOf(sources);
-  const districts = asArray(header.districts, "map.districts").map(parseDistrict);
+  const districts = listOf(district)(header.districts, "map.districts");
   const sections = asObject(header.sections, "map.sections");
   const section = <T>(name: string, kind: Section<T>): T => {
     const [offset, size] = asArray(sections[name], name).map((n) => asNumber(n, name));
@@ -118,31 +120,4 @@ function whole(value: unknown, what: string): number {
   const number = asNumber(value, what);
   if (!Number.isInteger(number) || number < 0) throw new WireError(`${what} is no whole number`);
   return number;
-}
-
-function parseSource(value: unknown): MapSource {
-  const source = asObject(value, "source");
-  return {
-    id: asString(source.id, "source.id"),
-    width: whole(source.width, "source.width"),
-    layer: whole(source.layer, "source.layer"),
-    storey: whole(source.storey, "source.storey"),
-    first: whole(source.first, "source.first"),
-    recall: asNumber(source.recall, "source.recall"),
-    apart: optional(source.apart, "source.apart", asString) ?? "",
-  };
-}
-
-function parseDistrict(value: unknown): District {
-  const district = asObject(value, "district");
-  return {
-    level: district.level === 0 ? 0 : 1,
-    parent: whole(district.parent ?? 0, "district.parent"),
-    name: asString(district.name, "district.name"),
-    provisional: optional(district.provisional, "district.provisional", asBoolean) ?? false,
-    x: asNumber(district.x, "district.x"),
-    y: asNumber(district.y, "district.y"),
-    radius: asNumber(district.radius, "district.radius"),
-    features: whole(district.features, "district.features"),
-  };
 }

@@ -1,5 +1,5 @@
 /** Reads a recording, a room's log as JSON lines, as far as it goes. */
-import { asNumber, asObject, type Json, optional, WireError } from "./check";
+import { asNumber, asObject, type Json, or, WireError } from "./check";
 import { parseFrames } from "./parse";
 import type { Frame, WireFeature } from "./types";
 
@@ -97,7 +97,7 @@ function interning(): (text: string) => string {
 
 function timeOf(value: Json): number | null {
   try {
-    return optional(value.time, "time", asNumber);
+    return or(asNumber, null)(value.time, "time");
   } catch {
     return null;
   }

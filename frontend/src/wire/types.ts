@@ -1,219 +1,235 @@
-/** The gateway's frames, one interface each, as in the WebSocket and in recordings. */
+/**
+ * The gateway's frames, as in the WebSocket and in recordings: a table of fields each, which is its
+ * type and its check. Absent and null both mean "unknown"; what is undefined here is left out.
+ */
+import {
+  asBoolean,
+  asNumber,
+  asObject,
+  asString,
+  type Check,
+  listOf,
+  objectOf,
+  oneOf,
+  or,
+  recordOf,
+  WireError,
+} from "./check";
 
-/** One SAE feature that is active at a token. */
-export interface WireFeature {
-  id: number;
+const numberOrNull = or(asNumber, null);
+const textOrNull = or(asString, null);
+const number = or(asNumber, undefined);
+const text = or(asString, undefined);
+const flag = or(asBoolean, undefined);
+
+const featureFields = objectOf({
+  id: asNumber,
   /** Absent while it is not known; a `labels` frame may bring it later. */
-  label?: string;
+  label: text,
   /** In the SAE's own units. Above 0, unless edits changed it: then the model goes on with this. */
-  activation: number;
-  layer: number;
+  activation: asNumber,
+  layer: asNumber,
   /** The SAE's id as Neuronpedia names it, e.g. `gpt2-small/8-res-jb`. */
-  source: string;
+  source: asString,
   /** The largest activation that the label's origin has seen; sent once in a generation. */
-  max?: number;
+  max: number,
   /** Edits changed its activation here, which was `before` until then. */
-  edited?: true;
-  before?: number;
-}
+  edited: flag,
+  before: number,
+});
+/** One SAE feature that is active at a token. */
+export type WireFeature = ReturnType<typeof featureFields>;
 
+const feature: Check<WireFeature> = (value, what) => {
+  const found = featureFields(value, what);
+  if (found.edited && found.before === undefined) throw new WireError(`${what}.before is missing`);
+  return found;
+};
+
+const alternative = objectOf({ token: asString, token_id: asNumber, logprob: asNumber });
 /** A next token that was likely, by the model's own probability (natural logarithm). */
-export interface Alternative {
-  token: string;
-  token_id: number;
-  logprob: number;
-}
+export type Alternative = ReturnType<typeof alternative>;
 
-/** One change of a feature's activation: one of `set`, `scale`, `add` and `swap_with` is there. */
-export interface Edit {
-  source: string;
-  feature: number;
+const edit = objectOf({
+  source: asString,
+  feature: asNumber,
   /** In the SAE's own units, as `add`. */
-  set?: number;
-  scale?: number;
-  add?: number;
+  set: number,
+  scale: number,
+  add: number,
   /** Index of the feature that gets what this one had. */
-  swap_with?: number;
-  where: "while_firing" | "everywhere";
-  origin?: "prompt" | "generated";
-  first_position?: number;
-  last_position?: number;
-  include_bos?: boolean;
-}
+  swap_with: number,
+  where: oneOf("while_firing", "everywhere"),
+  origin: or(oneOf("prompt", "generated"), undefined),
+  first_position: number,
+  last_position: number,
+  include_bos: flag,
+});
+/** One change of a feature's activation: one of `set`, `scale`, `add` and `swap_with` is there. */
+export type Edit = ReturnType<typeof edit>;
 
-/** One of the texts that a run writes side by side. */
-export interface Branch {
-  name: string;
+const branch = objectOf({
+  name: asString,
   /** Decimal text: 64 bits. */
-  seed: string;
-  edits: Edit[];
-}
+  seed: asString,
+  edits: listOf(edit),
+});
+/** One of the texts that a run writes side by side. */
+export type Branch = ReturnType<typeof branch>;
 
-/** What a token's frame tells beside its features; older recordings have none of it. */
-export interface TokenDetails {
+const details = {
   /** The tokenizer's id. */
-  token_id?: number;
+  token_id: number,
   /** By source: features active here, sent or not. */
-  l0?: Record<string, number>;
+  l0: or(recordOf(asNumber), undefined),
   /** By source: share of the activation vector that the SAE misses, 0 is perfect. */
-  reconstruction_error?: Record<string, number>;
+  reconstruction_error: or(recordOf(asNumber), undefined),
   /** The likeliest tokens to follow this one, if they were asked for. */
-  alternatives?: Alternative[];
-}
+  alternatives: or(listOf(alternative), undefined),
+};
 
-export interface PromptToken extends TokenDetails {
-  token: string;
-  position: number;
-  /** As in `TokenFrame`; only if alternatives were asked for, and not at the first token. */
-  logprob?: number;
-  features: WireFeature[];
-}
+const promptToken = objectOf({
+  token: asString,
+  position: asNumber,
+  /** As in a `token` frame; only if alternatives were asked for, and not at the first token. */
+  logprob: number,
+  features: listOf(feature),
+  ...details,
+});
+export type PromptToken = ReturnType<typeof promptToken>;
+/** What a token's frame tells beside its features; older recordings have none of it. */
+export type TokenDetails = Pick<PromptToken, keyof typeof details>;
 
-export type Role = "presenter" | "viewer";
+export const FRAMES = {
+  room: objectOf({
+    type: oneOf("room"),
+    seq: asNumber,
+    room: asString,
+    role: oneOf("presenter", "viewer"),
+    viewers: asNumber,
+    /** Whether a presenter is connected; older recordings do not say. */
+    presenting: flag,
+    open: or(asBoolean, false),
+    /** False until others can join: until the first generation, or until it is shared. */
+    published: flag,
+    /** With a frame's `seq`, a position in the room's log. */
+    epoch: number,
+    /** Only for the one who opened the room: proves it again after a reconnect. */
+    presenter_token: text,
+  }),
+  queued: objectOf({
+    type: oneOf("queued"),
+    seq: asNumber,
+    /** Requests ahead of this one. */
+    position: asNumber,
+  }),
+  started: objectOf({
+    type: oneOf("started"),
+    seq: asNumber,
+    model: asString,
+    sources: listOf(asString),
+    params: asObject,
+    prompt: asString,
+    prompt_tokens: or(asNumber, 0),
+    /** In the order of their index; older recordings have none. */
+    branches: or(listOf(branch), [] as Branch[]),
+    /** Most tokens a second of each branch; 0 is as fast as it goes. */
+    pace: or(asNumber, 0),
+    /** How many alternatives each token carries; null if none were asked for. */
+    alternatives: numberOrNull,
+  }),
+  prompt: objectOf({
+    type: oneOf("prompt"),
+    seq: asNumber,
+    /** Index of the run's branch that it is of; absent where there is one only. */
+    branch: number,
+    tokens: listOf(promptToken),
+  }),
+  token: objectOf({
+    type: oneOf("token"),
+    seq: asNumber,
+    /** As in a `prompt` frame. */
+    branch: number,
+    /** The text this token adds; "" when it ends inside a character. */
+    token: asString,
+    step: asNumber,
+    position: asNumber,
+    /** Natural logarithm of the model's own probability of this token. */
+    logprob: numberOrNull,
+    features: listOf(feature),
+    ...details,
+  }),
+  /** A branch goes on with other edits. */
+  edited: objectOf({
+    type: oneOf("edited"),
+    seq: asNumber,
+    branch: asNumber,
+    /** The first position at which they are in force. */
+    position: asNumber,
+    /** All of them. */
+    edits: listOf(edit),
+  }),
+  /** One of several branches ended; the others go on. */
+  branch_ended: objectOf({
+    type: oneOf("branch_ended"),
+    seq: asNumber,
+    branch: asNumber,
+    reason: asString,
+    generated_tokens: asNumber,
+  }),
+  labels: objectOf({
+    type: oneOf("labels"),
+    seq: asNumber,
+    source: asString,
+    /** By feature index, in decimal. */
+    labels: recordOf(asString),
+    /** Their largest activations, if those are known. */
+    max: or(recordOf(asNumber), undefined),
+  }),
+  finished: objectOf({
+    type: oneOf("finished"),
+    seq: asNumber,
+    status: asString,
+    reason: asString,
+    prompt_tokens: numberOrNull,
+    generated_tokens: numberOrNull,
+    /** Nanoseconds by stage, e.g. `decode_ns`. */
+    timings: or<Record<string, number>, Record<string, number>>(recordOf(asNumber), {}),
+  }),
+  error: objectOf({
+    type: oneOf("error"),
+    seq: asNumber,
+    error: asString,
+    message: asString,
+    /** The knob or field at fault, if there is one. */
+    field: textOrNull,
+    /** Seconds after which trying again makes sense. */
+    retry_after: number,
+  }),
+  /** Where the presenter looks. It is not in the room's log; only the newest counts. */
+  view: objectOf({
+    type: oneOf("view"),
+    seq: asNumber,
+    /** The camera's pose, as the presenter's page sent it. */
+    pose: listOf(asNumber),
+    /** The chosen feature, `source/index`. */
+    feature: textOrNull,
+    /** Index of the token looked at; null while it follows the newest. */
+    token: numberOrNull,
+  }),
+};
 
-export interface RoomFrame {
-  type: "room";
-  seq: number;
-  room: string;
-  role: Role;
-  viewers: number;
-  /** Whether a presenter is connected; older recordings do not say. */
-  presenting?: boolean;
-  open: boolean;
-  /** False until others can join: until the first generation, or until it is shared. */
-  published?: boolean;
-  /** With a frame's `seq`, a position in the room's log. */
-  epoch?: number;
-  /** Only for the one who opened the room: proves it again after a reconnect. */
-  presenter_token?: string;
-}
-
-export interface QueuedFrame {
-  type: "queued";
-  seq: number;
-  /** Requests ahead of this one. */
-  position: number;
-}
-
-export interface StartedFrame {
-  type: "started";
-  seq: number;
-  model: string;
-  sources: string[];
-  params: Record<string, unknown>;
-  prompt: string;
-  prompt_tokens: number;
-  /** In the order of their index; older recordings have none. */
-  branches: Branch[];
-  /** Most tokens a second of each branch; 0 is as fast as it goes. */
-  pace: number;
-  /** How many alternatives each token carries; null if none were asked for. */
-  alternatives: number | null;
-}
-
-export interface PromptFrame {
-  type: "prompt";
-  seq: number;
-  /** Index of the run's branch that it is of; absent where there is one only. */
-  branch?: number;
-  tokens: PromptToken[];
-}
-
-export interface TokenFrame extends TokenDetails {
-  type: "token";
-  seq: number;
-  /** As in `PromptFrame`. */
-  branch?: number;
-  /** The text this token adds; "" when it ends inside a character. */
-  token: string;
-  step: number;
-  position: number;
-  /** Natural logarithm of the model's own probability of this token. */
-  logprob: number | null;
-  features: WireFeature[];
-}
-
-/** A branch goes on with other edits. */
-export interface EditedFrame {
-  type: "edited";
-  seq: number;
-  branch: number;
-  /** The first position at which they are in force. */
-  position: number;
-  /** All of them. */
-  edits: Edit[];
-}
-
-/** One of several branches ended; the others go on. */
-export interface BranchEndedFrame {
-  type: "branch_ended";
-  seq: number;
-  branch: number;
-  reason: string;
-  generated_tokens: number;
-}
-
-export interface LabelsFrame {
-  type: "labels";
-  seq: number;
-  source: string;
-  /** By feature index, in decimal. */
-  labels: Record<string, string>;
-  /** Their largest activations, if those are known. */
-  max?: Record<string, number>;
-}
-
-/** Nanoseconds by stage, e.g. `decode_ns`. */
-export type Timings = Record<string, number>;
-
-export interface FinishedFrame {
-  type: "finished";
-  seq: number;
-  status: string;
-  reason: string;
-  prompt_tokens: number | null;
-  generated_tokens: number | null;
-  timings: Timings;
-}
-
-export interface ErrorFrame {
-  type: "error";
-  seq: number;
-  error: string;
-  message: string;
-  /** The knob or field at fault, if there is one. */
-  field: string | null;
-  /** Seconds after which trying again makes sense. */
-  retry_after?: number;
-}
-
-/** Where the presenter looks. It is not in the room's log; only the newest counts. */
-export interface ViewFrame {
-  type: "view";
-  seq: number;
-  /** The camera's pose, as the presenter's page sent it. */
-  pose: number[];
-  /** The chosen feature, `source/index`. */
-  feature: string | null;
-  /** Index of the token looked at; null while it follows the newest. */
-  token: number | null;
-}
-
+export type FrameType = keyof typeof FRAMES;
+type FrameOf<T extends FrameType> = ReturnType<(typeof FRAMES)[T]>;
 /** Frames that stand alone; a batch only wraps them. */
-export type Frame =
-  | RoomFrame
-  | QueuedFrame
-  | StartedFrame
-  | PromptFrame
-  | TokenFrame
-  | EditedFrame
-  | BranchEndedFrame
-  | LabelsFrame
-  | FinishedFrame
-  | ErrorFrame
-  | ViewFrame;
-
-export type FrameType = Frame["type"];
+export type Frame = { [T in FrameType]: FrameOf<T> }[FrameType];
+export type RoomFrame = FrameOf<"room">;
+export type Role = RoomFrame["role"];
+export type StartedFrame = FrameOf<"started">;
+export type TokenFrame = FrameOf<"token">;
+export type FinishedFrame = FrameOf<"finished">;
+export type ErrorFrame = FrameOf<"error">;
+export type ViewFrame = FrameOf<"view">;
 
 /** Lets everybody in the room generate, or the presenter alone. */
 export interface OpenRequest {

@@ -119,7 +119,8 @@ export class MapNames {
       if (!spot || district.name === "") return;
       const across = radius * spot.scale;
       const level = district.level;
-      if (across < FROM[level] || (level === 0 && across > WITHIN * stage.width)) return;
+      if (across < FROM[level === 0 ? 0 : 1] || (level === 0 && across > WITHIN * stage.width))
+        return;
       const key = `district ${i}`;
       const line = level === 0 ? 24 : 16;
       found.push({
