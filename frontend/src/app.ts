@@ -4,6 +4,7 @@ import { Graph } from "./graph/graph";
 import { showOverlay } from "./graph/loop";
 import { askForFacts, askForFeature, askForLabelled, Facts } from "./net/backend";
 import { Live } from "./net/live";
+import { gatewayMap, MapWatch } from "./net/map";
 import { at } from "./net/server";
 import { askWhy } from "./net/why";
 import { readRun } from "./state/address";
@@ -18,13 +19,16 @@ import { EditChips } from "./ui/edit-chips";
 import { offerExports, flawsOf, loadRecording, Recordings } from "./ui/files";
 import { Finding } from "./ui/finding";
 import { Follow } from "./ui/follow";
+import { FootprintDialog } from "./ui/footprint";
 import { offerExamples, offerHelp } from "./ui/help";
 import { Inspector } from "./ui/inspector";
 import { showPinned, showStrongest } from "./ui/features";
+import { MapPanel } from "./ui/map";
 import { offerLinkFloor, showModel, SourcesView } from "./ui/model";
 import { showNotices } from "./ui/notice";
 import { showRoom } from "./ui/room";
 import { TextView } from "./ui/text";
+import { offerTheme } from "./ui/theme";
 import { Timeline } from "./ui/timeline";
 import { Tip } from "./ui/tip";
 import { WhyLine, WhyPanel } from "./ui/why";
@@ -37,6 +41,7 @@ const FROM_THE_START: Start = { speed: 1, at: null, run: null };
 
 export function openPage(): void {
   const query = new URLSearchParams(location.search);
+  offerTheme(query);
   const store = new Store();
   const { playhead } = store;
   const live = new Live(store, query);
@@ -76,7 +81,8 @@ export function openPage(): void {
       location.href = at("").href;
     },
   });
-  const graph = makeGraph(store, standing, query);
+  const panel = new MapPanel(store, askForFacts);
+  const graph = makeGraph(store, standing, query, panel);
   const follow = new Follow(store, (view) => live.send(view));
 
   offerExamples(store, (prompt) => controls.suggest(prompt));
@@ -86,6 +92,7 @@ export function openPage(): void {
     live.chooseModel(model);
   });
   new Facts(store, askForFacts);
+  new MapWatch(store, gatewayMap);
   showRoom(store, {
     setOpen: (open) => live.send({ type: "open", open } satisfies OpenRequest),
     publish: () => live.send({ type: "share" } satisfies ShareRequest),
@@ -94,6 +101,7 @@ export function openPage(): void {
     leave: () => live.leave(),
   });
   new Tip();
+  new FootprintDialog(store);
   new TextView(store);
   new Timeline(store);
   showStrongest(store);
@@ -154,6 +162,7 @@ function makeGraph(
   store: Store,
   standing: { value: string | null },
   query: URLSearchParams,
+  panel: MapPanel,
 ): Graph | null {
   const host = {
     canvas: byId("canvas", HTMLCanvasElement),
@@ -161,6 +170,8 @@ function makeGraph(
     stage: byId("stage"),
     bar: byId("bar"),
     tools: byId("graph-tools"),
+    corner: byId("corner", HTMLCanvasElement),
+    overDistrict: panel.show,
     drawable: (may: boolean) => {
       standing.value = may ? null : GRAPH_LOST;
     },

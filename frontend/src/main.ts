@@ -2,6 +2,7 @@ import "@fontsource-variable/source-sans-3";
 import "./styles/page.css";
 import "./styles/panels.css";
 import "./styles/graph.css";
+import "./styles/map.css";
 import "./styles/playback.css";
 import "./styles/inspector.css";
 import "./styles/rooms.css";

@@ -14,6 +14,7 @@ const VIEW: View = {
   sources: ["gpt2-small/6-res-jb", "gpt2-small/8-res-jb"],
   feature: "gpt2-small/8-res-jb/4821",
   links: 0.25,
+  flat: true,
 };
 const EDITS: Edit[] = [{ source: "axon-demo/2-res", feature: 7, scale: 0, where: "while_firing" }];
 
@@ -28,7 +29,7 @@ describe("a view's address", () => {
     expect(text).toBe(
       "?hide=punctuation+%26+more&keep=/country|capital/&min=20%25&density=%3C1%25" +
         "&sources=gpt2-small/6-res-jb,gpt2-small/8-res-jb&feature=gpt2-small/8-res-jb/4821&links=0.25" +
-        "&edit=axon-demo/2-res/7+silence",
+        "&view=flat&edit=axon-demo/2-res/7+silence",
     );
   });
 

@@ -1,6 +1,7 @@
 import { Vector3 } from "three";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { CameraRig, type Extent } from "../src/graph/camera";
+import { CameraRig } from "../src/graph/camera";
+import type { Extent } from "../src/graph/extent";
 
 const EXTENT: Extent = { centre: new Vector3(), radius: 100, halfHeight: 80 };
 const POSE = { position: [0, 0, 300], target: [10, 0, 0] } as const;

@@ -19,6 +19,7 @@ export function modelInfo(more: Partial<ModelInfo> = {}): ModelInfo {
     maxAlternatives: 0,
     paced: false,
     maxRemovals: 0,
+    map: null,
     ...more,
   };
 }

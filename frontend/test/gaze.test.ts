@@ -1,8 +1,8 @@
 import { Vector3 } from "three";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { Extent } from "../src/graph/camera";
+import type { Extent } from "../src/graph/extent";
 import { Gaze } from "../src/graph/gaze";
-import { featureKey } from "../src/state/feature";
+import { type Feature, featureKey } from "../src/state/feature";
 import { follow } from "../src/state/signals";
 import { Store } from "../src/state/store";
 import type { Pose } from "../src/state/view";
@@ -35,7 +35,10 @@ function looking(...places: number[]) {
   store.apply(token(2, 0, "a", [feature(1, 5), feature(7, 5)]));
   const placing = {
     places: Float32Array.from(places),
-    has: (i: number) => 3 * i < placing.places.length,
+    placeOf: ({ index }: Feature): [number, number, number] | null => {
+      const [x, y, z] = placing.places.subarray(3 * index, 3 * index + 3);
+      return index < 0 || x === undefined ? null : [x, y ?? 0, z ?? 0];
+    },
   };
   const camera = new Camera();
   const gaze = new Gaze(store, camera, placing, () => EXTENT);

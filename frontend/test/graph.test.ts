@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { extentOf } from "../src/graph/camera";
+import { extentOf } from "../src/graph/extent";
 import { fraction, Layout, type Newcomer } from "../src/graph/map/layout";
 import { nameNodes } from "../src/graph/names/choose";
 import { below, type Candidate, overlap, placeLabels } from "../src/graph/names/place";

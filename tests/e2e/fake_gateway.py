@@ -17,6 +17,7 @@ from aiohttp import WSMsgType, web
 
 from . import fake_stream, large_stream
 from .fake_stream import Frame
+from .made_map import made_map
 
 PAGE = Path(__file__).parents[2] / "frontend" / "dist"
 STEP_SECONDS = 0.05
@@ -57,6 +58,10 @@ class Gateway:
     position: int = 0
     #: A source whose features cannot be edited.
     not_editable: str = ""
+    #: The map of all features; None where there is none.
+    map: bytes | None = None
+    #: Its hash as `/api/model` tells it.
+    map_hash: str | None = None
 
     async def emit(self, frame: Frame) -> None:
         """Appends a frame to the log and sends it to all pages."""
@@ -230,8 +235,20 @@ async def handle_model(request: web.Request) -> web.Response:
         for layer, source in enumerate(fake_stream.SOURCES)
     ]
     limits = {"context_length": 256, "max_prompt_characters": 2000}
+    gateway = request.app[GATEWAY]
+    charted = None if gateway.map is None else {"hash": gateway.map_hash, "stage": "", "done": 1}
     model = {"model": fake_stream.MODEL, "sources": sources, "params": RANGES, "limits": limits}
-    return web.json_response(model)
+    return web.json_response({**model, "map": charted})
+
+
+async def handle_map(request: web.Request) -> web.Response:
+    """`/api/map`, or 404 where there is none."""
+    gateway = request.app[GATEWAY]
+    gateway.paths.append(request.path_qs)
+    if gateway.map is None:
+        body = {"error": "no_map", "message": "maps are off"}
+        return web.json_response(body, status=404)
+    return web.Response(body=gateway.map, content_type="application/octet-stream")
 
 
 async def handle_feature(request: web.Request) -> web.Response:
@@ -300,6 +317,7 @@ def make_app(gateway: Gateway) -> web.Application:
     app.router.add_get("/r/{room}", handle_page)
     app.router.add_get("/ws", handle_socket)
     app.router.add_get("/api/model", handle_model)
+    app.router.add_get("/api/map", handle_map)
     app.router.add_get("/api/features", handle_labelled)
     app.router.add_get("/api/features/{model}/{source}", handle_facts)
     app.router.add_get("/api/features/{model}/{source}/{index}", handle_feature)
@@ -314,8 +332,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8123)
     parser.add_argument("--step-seconds", type=float, default=0.15)
     parser.add_argument("--queue", type=int, default=0, help="made-up requests in the queue")
+    parser.add_argument("--features", type=int, default=0, help="features on a made-up map")
     options = parser.parse_args()
     gateway = Gateway(queue=options.queue, step_seconds=options.step_seconds)
+    if options.features > 0:
+        width = options.features // len(fake_stream.SOURCES)
+        gateway.map = made_map([(source, width) for source in fake_stream.SOURCES])
     web.run_app(make_app(gateway), host="127.0.0.1", port=options.port, print=None)
 
 

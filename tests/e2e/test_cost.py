@@ -9,9 +9,10 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page
 
-from . import large_stream, pages
+from . import fake_stream, large_stream, pages
 from .cost import heap_bytes, script_ms, yardstick_ms
 from .fake_gateway import Gateway
+from .made_map import made_map
 from .pages import Opener
 
 pytestmark = [
@@ -43,6 +44,22 @@ async def large_room(open_page: Opener, gateway: Gateway, tokens: int) -> Page:
     await pages.wait_for(page, f"a.tokenCount === {tokens + 1}", 60)
     await pages.settled(page)
     return page
+
+
+async def turn(page: Page) -> None:
+    """Turns the camera `TIMES` times, each in a frame of its own."""
+    await page.evaluate(
+        """async times => {
+            const stage = document.getElementById("stage");
+            for (let i = 0; i < times; i++) {
+                const before = axon.drawing.frames;
+                stage.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
+                while (axon.drawing.frames === before)
+                    await new Promise(requestAnimationFrame);
+            }
+        }""",
+        TIMES,
+    )
 
 
 async def test_a_token_and_a_hover_cost_little_however_long_the_text_is(
@@ -87,20 +104,47 @@ async def test_a_frame_of_a_turning_camera_costs_little(
     await page.locator("#stage").focus()
     drawn = await page.evaluate("axon.drawing.frames")
     async with script_ms(page) as spent:
-        await page.evaluate(
-            """async times => {
-                const stage = document.getElementById("stage");
-                for (let i = 0; i < times; i++) {
-                    const before = axon.drawing.frames;
-                    stage.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
-                    while (axon.drawing.frames === before)
-                        await new Promise(requestAnimationFrame);
-                }
-            }""",
-            TIMES,
-        )
+        await turn(page)
     assert await page.evaluate("axon.drawing.frames") >= drawn + TIMES
     await check(page, "a frame at 2,000 nodes", spent[0], 4)
+
+
+@pytest.mark.parametrize("features", [8_192, 320_000])
+async def test_a_map_costs_next_to_no_script_however_many_features_it_has(
+    open_page: Opener, gateway: Gateway, features: int
+) -> None:
+    sources = [*fake_stream.SOURCES, *large_stream.source_ids(4)]
+    gateway.map = made_map([(source, features // len(sources)) for source in sources])
+    page = await large_room(open_page, gateway, 300)
+    assert await page.evaluate("axon.drawing.points") == features
+    assert await page.evaluate("axon.drawing.drawCalls") <= 7
+    await page.locator("#stage").focus()
+    async with script_ms(page) as spent:
+        await turn(page)
+    # 4 is the aim, with or without a map: no script runs for a point.
+    await check(page, f"a frame at {features} points", spent[0], 8)
+    took: list[float] = await page.evaluate(
+        """async times => {
+            const canvas = document.getElementById("canvas");
+            const took = [];
+            for (let i = 0; i < times; i++) {
+                const [clientX, clientY] = [400 + (i * 97) % 700, 120 + (i * 61) % 400];
+                const began = performance.now();
+                canvas.dispatchEvent(new PointerEvent("pointermove", { clientX, clientY }));
+                took.push(performance.now() - began);
+                await new Promise(requestAnimationFrame);
+            }
+            return took.sort((a, b) => a - b);
+        }""",
+        TIMES,
+    )
+    yardstick = await yardstick_ms(page)
+    print(f"picking at {features} points: median {took[TIMES // 2]:.2f} ms")
+    assert took[TIMES // 2] < 2 * yardstick / REFERENCE_MS
+    heap = await heap_bytes(page)
+    print(f"heap at {features} points: {heap / 1e6:.1f} MB")
+    # The map lies in typed arrays, outside the heap: there is no object for a feature.
+    assert heap < 20e6
 
 
 async def test_an_hour_in_a_room_leaves_the_heap_as_it_was(

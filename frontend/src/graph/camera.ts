@@ -1,7 +1,8 @@
 /** The camera: orbit by hand, fit, fly to a node or a pose, and drift slowly if left alone. */
-import { PerspectiveCamera, Vector3 } from "three";
+import { MOUSE, PerspectiveCamera, Spherical, TOUCH, Vector3 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import type { Pose } from "../state/view";
+import type { Extent } from "./extent";
 import type { Box } from "./names/place";
 
 const FIELD_OF_VIEW = 36;
@@ -12,6 +13,8 @@ const FOLLOW_MS = 300;
 const DRIFT = 0.25;
 /** What one key turns, in radians, and the share of the distance that it leaves. */
 const TURN = Math.PI / 24;
+/** What one key moves a picture seen from above, in pixels. */
+const SHIFT = 60;
 const NEARER = 0.9;
 /** Share of its speed that a turn keeps one second after the hand lets go. */
 const DAMPING = 0.0005;
@@ -19,17 +22,15 @@ const DAMPING = 0.0005;
 const DRIFT_MS = 120_000;
 /** Pose listeners are called at most this often. */
 const TELL_MS = 200;
-/** Seen a little from above, so that the storeys read as discs. */
+/** Seen a little from above, so that the storeys read as discs; on the map they read as planes. */
 const HOME_DIRECTION = new Vector3(0, 0.3, 1).normalize();
+const MAP_DIRECTION = new Vector3(-0.3, 0.5, 1).normalize();
+const ABOVE = new Vector3(0, 1, 1e-4).normalize();
+/** How high a flight rises, as a share of the way, and how much more time a long one takes. */
+const ARC = 0.5;
+const LONGER_MS = 700;
 /** Room around the outermost nodes, for their cores and for what `misfits` tolerates. */
 const MARGIN = 1.07;
-
-/** The extent of the picture: a standing cylinder around the axis through `centre`. */
-export interface Extent {
-  centre: Vector3;
-  radius: number;
-  halfHeight: number;
-}
 
 /** `drifting` may be drawn at a lower rate; `moving` needs every frame. */
 export type Motion = "still" | "drifting" | "moving";
@@ -40,10 +41,13 @@ interface Flight {
   duration: number;
   /** Share of the way covered after the share `t` of the time. */
   ease(t: number): number;
-  fromPosition: Vector3;
   fromTarget: Vector3;
-  toPosition: Vector3;
   toTarget: Vector3;
+  /** The camera's place around its target: so the horizon stays level on the way. */
+  from: Spherical;
+  to: Spherical;
+  /** How much farther away it is in the middle of the way. */
+  hop: number;
 }
 
 export class CameraRig {
@@ -62,11 +66,13 @@ export class CameraRig {
   private readonly poseListeners = new Set<(pose: Pose) => void>();
   private height = 1;
   private stage: Box = { left: 0, top: 0, width: 1, height: 1 };
+  private home = HOME_DIRECTION;
+  private flat = false;
   private readonly keys: Readonly<Record<string, () => void>> = {
-    ArrowLeft: () => { this.controls.rotateLeft(TURN); },
-    ArrowRight: () => { this.controls.rotateLeft(-TURN); },
-    ArrowUp: () => { this.controls.rotateUp(TURN); },
-    ArrowDown: () => { this.controls.rotateUp(-TURN); },
+    ArrowLeft: () => { this.turn(1, 0); },
+    ArrowRight: () => { this.turn(-1, 0); },
+    ArrowUp: () => { this.turn(0, 1); },
+    ArrowDown: () => { this.turn(0, -1); },
     "+": () => { this.controls.dollyIn(NEARER); },
     "-": () => { this.controls.dollyOut(NEARER); },
   }; // prettier-ignore
@@ -99,11 +105,52 @@ export class CameraRig {
     return true;
   }
 
+  /** Turns around what is looked at; from above there is nothing to turn, and the picture moves. */
+  private turn(left: number, up: number): void {
+    const { controls } = this;
+    if (this.flat) controls.pan(left * SHIFT, up * SHIFT);
+    else if (left !== 0) controls.rotateLeft(left * TURN);
+    else controls.rotateUp(up * TURN);
+  }
+
   /** The user moves it. */
   private taken(): void {
     this.free = false;
     this.byUser = true;
     this.flight = null;
+    this.limit();
+  }
+
+  /** The way the first view is seen: of the map, or of places that this browser has found. */
+  chart(isMap: boolean): void {
+    this.home = isMap ? MAP_DIRECTION : HOME_DIRECTION;
+  }
+
+  /** Looks at the picture from above, where it can only be moved and come nearer; or no longer. */
+  setFlat(flat: boolean, extent: Extent, now: number): void {
+    if (flat === this.flat) return;
+    this.flat = flat;
+    const { controls } = this;
+    controls.mouseButtons.LEFT = flat ? MOUSE.PAN : MOUSE.ROTATE;
+    controls.mouseButtons.RIGHT = flat ? MOUSE.ROTATE : MOUSE.PAN;
+    controls.touches.ONE = flat ? TOUCH.PAN : TOUCH.ROTATE;
+    controls.zoomToCursor = flat;
+    this.free = true;
+    this.byUser = false;
+    this.goTo(extent.centre, this.first, this.fitting(extent, this.first), now);
+  }
+
+  private get first(): Vector3 {
+    return this.flat ? ABOVE : this.home;
+  }
+
+  /** From above, the camera neither tilts nor turns once it is there. */
+  private limit(): void {
+    const { controls } = this;
+    const held = this.flat && this.flight === null;
+    controls.maxPolarAngle = held ? 1e-4 : 0.92 * Math.PI;
+    controls.minAzimuthAngle = held ? 0 : -Infinity;
+    controls.maxAzimuthAngle = held ? 0 : Infinity;
   }
 
   /** Something happened at `now`: the drift goes on for `DRIFT_MS` from here. */
@@ -123,6 +170,8 @@ export class CameraRig {
     this.calm();
     this.byUser = false;
     const [to, from] = [new Vector3().fromArray(target), new Vector3().fromArray(position)];
+    // From above, all storeys lie in one plane.
+    if (this.flat) [from.y, to.y] = [from.y - to.y, 0];
     this.move(to, from, now, FOLLOW_MS, easeOut);
   }
 
@@ -152,7 +201,8 @@ export class CameraRig {
 
   /** Advances flight, drift and damping. */
   update(now: number, mayDrift: boolean): Motion {
-    const drift = mayDrift && this.free && !this.stillness.matches && this.flight === null;
+    const resting = this.flight === null && !this.flat && !this.stillness.matches;
+    const drift = mayDrift && this.free && resting;
     this.controls.autoRotate = drift && now - this.stirredAt < DRIFT_MS;
     this.controls.enableDamping = !this.stillness.matches;
     const flying = this.flight !== null;
@@ -174,6 +224,11 @@ export class CameraRig {
     return (2 * Math.tan((FIELD_OF_VIEW * Math.PI) / 360)) / this.height;
   }
 
+  /** The canvas, in CSS pixels. */
+  get size(): { width: number; height: number } {
+    return { width: this.height * this.camera.aspect, height: this.height };
+  }
+
   get distance(): number {
     return this.camera.position.distanceTo(this.controls.target);
   }
@@ -186,10 +241,16 @@ export class CameraRig {
   }
 
   /** Shows everything from the first direction, and lets the camera drift again. */
-  reset(extent: Extent, now: number): void {
+  reset(extent: Extent, now: number, byUser = true): void {
     this.free = true;
-    this.byUser = true;
-    this.goTo(extent.centre, HOME_DIRECTION, this.fitting(extent, HOME_DIRECTION), now);
+    this.byUser = byUser;
+    this.goTo(extent.centre, this.first, this.fitting(extent, this.first), now);
+  }
+
+  /** The distance that shows everything from where the camera stands. */
+  fittingNow(extent: Extent): number {
+    const direction = this.camera.position.clone().sub(this.controls.target).normalize();
+    return this.fitting(extent, direction);
   }
 
   /** Whether the picture is too large for the view, or leaves much of it empty. */
@@ -199,13 +260,13 @@ export class CameraRig {
     return this.flight === null && (ratio > 1.04 || ratio < 0.6);
   }
 
-  /** Flies to a node: to 0.6 of the distance that shows everything, and never farther away. */
-  visit(place: Vector3, extent: Extent, now: number): void {
+  /** Flies to a node: to `share` of the distance that shows everything, and never farther away. */
+  visit(place: Vector3, extent: Extent, now: number, share = 0.6): void {
     this.free = false;
     this.byUser = true;
     const direction = this.camera.position.clone().sub(this.controls.target).normalize();
-    const distance = Math.min(this.distance, 0.6 * this.fitting(extent, direction));
-    this.goTo(place, direction, distance, now);
+    const distance = Math.min(this.distance, share * this.fitting(extent, direction));
+    this.goTo(place.clone().setY(this.flat ? 0 : place.y), direction, distance, now);
   }
 
   private goTo(target: Vector3, direction: Vector3, distance: number, now: number): void {
@@ -224,17 +285,28 @@ export class CameraRig {
     if (this.stillness.matches) {
       this.controls.target.copy(toTarget);
       this.camera.position.copy(toPosition);
+      this.flight = null;
+      this.limit();
       return;
     }
+    const from = around(this.camera.position, this.controls.target);
+    const to = around(toPosition, toTarget);
+    if (this.flat) to.set(to.radius, 1e-4, 0);
+    to.theta += 2 * Math.PI * Math.round((from.theta - to.theta) / (2 * Math.PI));
+    const way = this.controls.target.distanceTo(toTarget);
+    const near = Math.min(from.radius, to.radius);
+    const arcs = ease === easeInOut;
     this.flight = {
       start: now,
-      duration,
+      duration: duration + (arcs ? LONGER_MS * Math.min(1, way / (4 * near)) : 0),
       ease,
-      fromPosition: this.camera.position.clone(),
       fromTarget: this.controls.target.clone(),
-      toPosition,
       toTarget: toTarget.clone(),
+      from,
+      to,
+      hop: arcs ? Math.max(0, ARC * way - 0.2 * near) : 0,
     };
+    this.limit();
   }
 
   private tell(now: number, moving: boolean): void {
@@ -248,9 +320,21 @@ export class CameraRig {
     const t = Math.min(1, (now - flight.start) / flight.duration);
     const eased = flight.ease(t);
     this.untold = this.byUser;
+    const { from, to } = flight;
+    const between = (a: number, b: number): number => a + (b - a) * eased;
     this.controls.target.lerpVectors(flight.fromTarget, flight.toTarget, eased);
-    this.camera.position.lerpVectors(flight.fromPosition, flight.toPosition, eased);
-    if (t >= 1) this.flight = null;
+    const radius = from.radius * (to.radius / from.radius) ** eased;
+    const arc = flight.hop * Math.sin(Math.PI * eased);
+    this.camera.position
+      .setFromSphericalCoords(
+        radius + arc,
+        between(from.phi, to.phi),
+        between(from.theta, to.theta),
+      )
+      .add(this.controls.target);
+    if (t < 1) return;
+    this.flight = null;
+    this.limit();
   }
 
   /**
@@ -273,6 +357,10 @@ export class CameraRig {
   }
 }
 
+function around(position: Vector3, target: Vector3): Spherical {
+  return new Spherical().setFromVector3(position.clone().sub(target));
+}
+
 function easeInOut(t: number): number {
   return t < 0.5 ? 4 * t ** 3 : 1 - (2 - 2 * t) ** 3 / 2;
 }
@@ -280,24 +368,4 @@ function easeInOut(t: number): number {
 /** For a camera that is moving already: a slow start at every new pose would never catch up. */
 function easeOut(t: number): number {
   return 1 - (1 - t) ** 2;
-}
-
-/** Share of the nodes that must be inside. */
-const SHARE = 0.93;
-const LEAST_RADIUS = 60;
-const LEAST_HALF_HEIGHT = 24;
-
-/** @param places x, y, z of each node in `indices`, by 3 * index */
-export function extentOf(places: Float32Array, indices: readonly number[]): Extent {
-  const radii = Float32Array.from(indices, (i) =>
-    Math.hypot(places[3 * i] ?? 0, places[3 * i + 2] ?? 0),
-  ).sort();
-  const heights = Float32Array.from(indices, (i) => places[3 * i + 1] ?? 0).sort();
-  const low = heights[Math.floor((1 - SHARE) * heights.length)] ?? 0;
-  const high = heights[Math.ceil(SHARE * heights.length) - 1] ?? 0;
-  return {
-    centre: new Vector3(0, (low + high) / 2, 0),
-    radius: Math.max(LEAST_RADIUS, radii[Math.ceil(SHARE * radii.length) - 1] ?? 0),
-    halfHeight: Math.max(LEAST_HALF_HEIGHT, (high - low) / 2),
-  };
 }

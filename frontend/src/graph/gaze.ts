@@ -4,13 +4,14 @@ import type { FeatureKey } from "../state/feature";
 import { untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import type { Pose } from "../state/view";
-import type { CameraRig, Extent } from "./camera";
+import type { CameraRig } from "./camera";
+import type { Extent } from "./extent";
 import type { Placing } from "./map/placing";
 
 export class Gaze {
   private session;
   /** The chosen feature that the camera has gone to. */
-  private visited: number | null = null;
+  private visited: FeatureKey | null = null;
   /** The pose that the user's own movement has given the view, and the one that it was given. */
   private own: Pose | null = null;
   private taken: Pose | null = null;
@@ -19,8 +20,10 @@ export class Gaze {
   constructor(
     private readonly store: Store,
     private readonly rig: Pick<CameraRig, "pose" | "takePose" | "visit" | "stir" | "onPose">,
-    private readonly placing: Pick<Placing, "has" | "places">,
+    private readonly placing: Pick<Placing, "placeOf">,
     private readonly extent: () => Extent,
+    /** Share of the distance that shows everything from which a feature is looked at. */
+    private readonly near: () => number | undefined = () => undefined,
   ) {
     this.session = store.session;
     rig.onPose(() => {
@@ -39,15 +42,17 @@ export class Gaze {
   go(): void {
     const { pose, session } = this.store;
     if (this.session !== session) return;
-    const { chosen } = this;
-    if (chosen !== null && !this.placing.has(chosen)) return;
+    const place = this.place();
+    const chosen = this.store.chosen?.key ?? null;
+    // On a map it has a place before it has fired; elsewhere it gets one then.
+    if (chosen !== null && place === null) return;
     const followed = pose === this.own ? null : pose;
     if (chosen === this.visited && (followed === null || followed === this.taken)) return;
     this.visited = chosen;
     this.taken = followed;
     const now = performance.now();
     if (followed) this.rig.takePose(shifted(followed, this.anchor()), now);
-    else if (chosen !== null) this.rig.visit(this.anchor(), this.extent(), now);
+    else if (chosen !== null) this.rig.visit(this.anchor(), this.extent(), now, this.near());
   }
 
   /** What is looked at keeps the picture drifting; a viewer who comes or goes does not. */
@@ -60,17 +65,14 @@ export class Gaze {
     this.seen = seen;
   }
 
-  /** The number of the chosen feature, if it has fired here. */
-  private get chosen(): number | null {
-    const index = this.store.chosen?.index ?? -1;
-    return index < 0 ? null : index;
+  private place(): [x: number, y: number, z: number] | null {
+    const { chosen } = this.store;
+    return chosen && this.placing.placeOf(chosen);
   }
 
   private anchor(): Vector3 {
-    const { chosen } = this;
-    return chosen !== null && this.placing.has(chosen)
-      ? new Vector3().fromArray(this.placing.places, 3 * chosen)
-      : this.extent().centre.clone();
+    const place = this.place();
+    return place ? new Vector3(...place) : this.extent().centre.clone();
   }
 }
 

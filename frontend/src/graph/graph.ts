@@ -1,25 +1,25 @@
 /** The graph: puts nodes, links, labels and camera together; draws only if something changed. */
-import { ColorManagement, LinearSRGBColorSpace, Scene, Vector2, WebGLRenderer } from "three";
-import type { FeatureKey } from "../state/feature";
+import { Group } from "three";
 import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import type { Pose } from "../state/view";
-import { CameraRig, type Extent, extentOf } from "./camera";
+import { CameraRig } from "./camera";
+import { type Extent, extentOf } from "./extent";
 import { Gaze } from "./gaze";
+import { Hand } from "./hand";
 import { Lights } from "./lights";
 import { FrameLoop, type GraphStatistics } from "./loop";
 import { Placing } from "./map/placing";
+import { MapView, NEAR } from "./map/view";
 import { Captions } from "./names/choose";
 import { Labels } from "./names/draw";
 import { below, type Box, within } from "./names/place";
-import { NodeCloud } from "./nodes";
-import { hueAmong, type Rgb, themed } from "./palette";
-import { listen, nearest, type OnScreen, Projector } from "./pick";
+import { NodeCloud, ON_MAP } from "./nodes";
+import { hueAmong, isDay, type Rgb } from "./palette";
+import { type OnScreen, Projector } from "./pick";
 import { compose } from "./picture";
-import { Web } from "./threads";
-
-// Colours are given as the screen shows them: no conversion.
-ColorManagement.enabled = false;
+import { Surface, watchLook } from "./surface";
+import { FOUND, KIN, MAPPED, Web } from "./threads";
 
 /** A drifting picture is drawn about half as often: it looks the same and saves power. */
 const DRIFT_FRAME_MS = 25;
@@ -38,13 +38,20 @@ export interface GraphHost {
   tools: HTMLElement;
   /** Called with false when the browser takes WebGL away, with true when it is back. */
   drawable(may: boolean): void;
+  /** Where the small map is drawn. */
+  corner: HTMLCanvasElement;
+  /** The pointer is over the name of a district of the map, whose box is given; null: it is not. */
+  overDistrict: (district: number | null, box: Box | null) => void;
 }
 
 export class Graph {
-  private readonly renderer: WebGLRenderer;
-  private readonly scene = new Scene();
+  private readonly surface: Surface;
   private readonly nodes = new NodeCloud();
-  private readonly web = new Web();
+  /** What has a place; its height is scaled as the storeys fold. */
+  private readonly world = new Group();
+  private readonly web = new Web((into) => this.chart.selectLinks(into, this.linkFloor));
+  private readonly kin = new Web((into) => this.chart.selectKin(into), KIN);
+  private readonly chart: MapView;
   private readonly lights = new Lights();
   private readonly loop = new FrameLoop((now) => this.frame(now));
   readonly gaze: Gaze;
@@ -56,12 +63,14 @@ export class Graph {
   private session;
   private sourceIds: readonly string[] = [];
   private linkFloor = 0;
-  private tokens = 0;
+  private shown = 0;
   private knownExtent: Extent | null = null;
   private lastFrame = 0;
   private settled = false;
   /** The canvas does not show yet what has changed. */
   private stale = true;
+  /** What lies on the stage; names keep off it. */
+  private over: Box[] = [];
   private stage: Box = { left: 0, top: 0, width: 1, height: 1 };
 
   /** Throws where there is no WebGL. */
@@ -70,21 +79,33 @@ export class Graph {
     private readonly store: Store,
   ) {
     this.session = store.session;
-    this.renderer = new WebGLRenderer({ canvas: host.canvas, antialias: true });
-    this.renderer.outputColorSpace = LinearSRGBColorSpace;
-    this.renderer.setClearColor(themed("ground"), 1);
-    this.scene.add(this.web.drawn.lines, ...this.nodes.meshes);
+    this.world.add(this.web.drawn.lines, this.kin.drawn.lines, ...this.nodes.meshes);
     this.rig = new CameraRig(host.canvas, () => this.redraw());
+    this.surface = new Surface(host.canvas, this.rig.camera, (may) => {
+      host.drawable(may);
+      if (may) this.redraw();
+    });
+    this.surface.scene.add(this.world);
     this.placing = new Placing((indices) => this.place(indices));
-    this.gaze = new Gaze(store, this.rig, this.placing, () => this.extent());
-    this.projector = new Projector(this.rig, this.placing, this.lights);
+    this.gaze = new Gaze(store, this.rig, this.placing, () => this.extent(), () => (this.chart.map ? NEAR : undefined)); // prettier-ignore
+    this.projector = new Projector(this.rig, this.placing, this.lights, this.world);
+    this.chart = new MapView({ ...host, store, world: this.world, rig: this.rig, placing: this.placing, projector: this.projector, lights: this.lights, hueOf: (index) => this.hue(index) }); // prettier-ignore
     this.captions = new Captions(new Labels(host.labels), store, this.lights, this.projector);
-    this.listen();
+    new Hand({ ...host, store, rig: this.rig, projector: this.projector, chart: this.chart, names: this.captions.labels }); // prettier-ignore
     this.resize();
+    watchLook([host.stage, host.bar], this.resize, () => {
+      this.look();
+      this.redraw();
+    });
     follow(this.sync);
-    // A hover asks for its ring and its name alone.
+    follow(() => {
+      this.chart.showChosen();
+      this.redraw();
+    });
+    // A hover asks for its ring and its name alone, also where the name has just come.
     follow(() => {
       this.gaze.stir(store.hovered);
+      this.chart.silent();
       this.wake();
     });
   }
@@ -118,12 +139,12 @@ export class Graph {
   picture(): Promise<Blob> {
     const { run, tokens } = this.session;
     // The browser keeps a drawing only until it shows it: draw again, so that it can be read.
-    this.renderer.render(this.scene, this.rig.camera);
+    this.surface.render();
     return compose({
       canvas: this.host.canvas,
       stage: this.stage,
-      ratio: this.renderer.getPixelRatio(),
-      captions: this.captions.labels.captions(),
+      ratio: this.surface.ratio,
+      captions: [...this.captions.labels.captions(), ...this.chart.captions()],
       title: run ? `${run.model}: ${run.prompt}` : "",
       text: tokens.map(({ text }) => text.replaceAll("\n", " ")).join(""),
       sources: this.sourceIds
@@ -147,7 +168,9 @@ export class Graph {
     return {
       nodes: this.placing.count,
       links: this.web.count,
-      drawCalls: this.renderer.info.render.calls,
+      drawCalls: this.surface.calls,
+      points: this.chart.map?.size ?? 0,
+      sent: this.nodes.sent + this.web.drawn.sent + this.kin.drawn.sent,
       atRest: this.settled && this.placing.count === this.session.features.length,
       frames: statistics.frames,
       framesPerSecond: statistics.perSecond(performance.now()),
@@ -171,6 +194,7 @@ export class Graph {
   private readonly sync = (): void => {
     if (this.session !== this.store.session) this.restart();
     this.updateSources();
+    this.takeMap();
     this.nodes.count = this.session.features.length;
     this.lights.aim(this.store);
     this.takeEvidence();
@@ -182,12 +206,13 @@ export class Graph {
 
   /** Evidence is weighed anew after tokens, and at once when the slider moves. */
   private takeEvidence(): void {
-    const { linkFloor, session } = this.store;
-    const tokens = session.tokens.length;
-    if (tokens !== this.tokens || linkFloor !== this.linkFloor) {
+    const { linkFloor, session, playhead } = this.store;
+    // On a map, only what shines at the token on show has links.
+    const shown = this.chart.map ? playhead.at : session.tokens.length;
+    if (shown !== this.shown || linkFloor !== this.linkFloor) {
       this.web.changed(linkFloor !== this.linkFloor);
     }
-    this.tokens = tokens;
+    this.shown = shown;
     this.linkFloor = linkFloor;
   }
 
@@ -199,6 +224,7 @@ export class Graph {
     this.placing.restart();
     this.lights.restart();
     this.web.restart();
+    this.kin.restart();
   }
 
   /** All sources the page knows, in the order that gives them hue and storey. */
@@ -210,6 +236,40 @@ export class Graph {
     this.placing.restart();
   }
 
+  /** Shows the map, if there is one, or another than before; and what of it is on show. */
+  private takeMap(): void {
+    const { map, hidden } = this.store;
+    const now = performance.now();
+    if (this.chart.take(map)) {
+      this.rig.chart(map !== null);
+      this.web.shine = map ? MAPPED : FOUND;
+      this.placing.use(map, this.session, now);
+      this.knownExtent = null;
+      this.look();
+      if (this.rig.free) this.rig.reset(this.extent(), now, false);
+    }
+    if (this.chart.show(hidden, now)) this.knownExtent = null;
+  }
+
+  /** Takes the theme's colours. */
+  private look(): void {
+    const [day, onMap] = [isDay(), this.chart.map !== null];
+    this.surface.paint();
+    this.nodes.setLook(day, onMap);
+    this.projector.scale = onMap ? ON_MAP : 1;
+    for (const web of [this.web, this.kin]) web.drawn.setLook(day);
+    this.chart.paint();
+  }
+
+  /** The storeys fold, or features glide to the map; returns whether anything moved. */
+  private shift(now: number): boolean {
+    const folded = this.chart.step(now, this.still.matches);
+    if (!this.placing.step(now, this.still.matches)) return folded;
+    for (let i = 0; i < this.nodes.count; i += 1) this.nodes.putPlace(i, this.placing.places);
+    for (const web of [this.web, this.kin]) web.move(this.placing);
+    return true;
+  }
+
   private hue(index: number): Rgb {
     return hueAmong(this.sourceIds, this.session.features[index]?.source ?? "");
   }
@@ -218,11 +278,12 @@ export class Graph {
     this.knownExtent = null;
     const { places } = this.placing;
     for (const i of indices) {
-      this.nodes.setPlace(i, places[3 * i] ?? 0, places[3 * i + 1] ?? 0, places[3 * i + 2] ?? 0);
+      this.nodes.putPlace(i, places);
       this.nodes.setHue(i, this.hue(i));
       this.lights.fire(i);
     }
     this.web.changed();
+    this.kin.changed();
     this.placing.request(this.session, this.sourceIds);
     this.gaze.go();
     this.redraw();
@@ -237,14 +298,18 @@ export class Graph {
       passed > 4 * LONGEST_FRAME_MS ? FIRST_FRAME_MS : Math.min(passed, LONGEST_FRAME_MS);
     const motion = this.rig.update(now, this.store.chosen === null);
     const lit = this.lights.step(step, this.still.matches);
-    if (lit || motion === "moving") this.captions.changed();
-    const woven = this.web.refresh(this.session, this.linkFloor, this.placing, now);
+    const shifted = this.shift(now);
+    if (lit || shifted || motion === "moving") this.captions.changed();
+    this.captions.few = this.chart.isOverview;
+    const woven = [this.web, this.kin].filter((web) => web.refresh(this.placing, now)).length > 0;
     const extent = this.extent();
     if (this.rig.free && this.rig.misfits(extent)) this.rig.fit(extent, now);
-    if (this.stale || lit || woven || motion !== "still") this.draw(extent);
+    const drawn = this.stale || lit || woven || shifted || motion !== "still";
+    if (drawn) this.draw(extent);
     this.captions.draw(now);
-    const moving = motion === "moving" || !this.lights.isSettled;
-    const due = moving ? 0 : Math.min(this.captions.due(now), this.web.due(now));
+    this.chart.name(this.stage, [...this.over, ...this.captions.labels.boxes], drawn);
+    const moving = motion === "moving" || shifted || !this.lights.isSettled;
+    const due = moving ? 0 : Math.min(this.captions.due(now), this.web.due(now), this.kin.due(now));
     this.settled &&= due === Infinity;
     return motion === "drifting" ? Math.min(DRIFT_FRAME_MS, due) : due;
   }
@@ -252,10 +317,11 @@ export class Graph {
   private draw(extent: Extent): void {
     this.stale = false;
     this.light();
-    const { radius } = extent;
-    const { distance } = this.rig;
-    this.nodes.setView(this.rig.pixel, distance - radius, distance + 1.2 * radius);
-    this.renderer.render(this.scene, this.rig.camera);
+    const [{ radius }, { distance }] = [extent, this.rig];
+    const [near, far] = [distance - radius, distance + 1.2 * radius];
+    this.nodes.setView(this.rig.pixel, near, far);
+    this.chart.setView(this.rig.pixel, near, far, this.surface.ratio);
+    this.surface.render();
   }
 
   /** Writes only the lights that have changed; a turn of the camera changes none. */
@@ -267,87 +333,30 @@ export class Graph {
       this.nodes.setLight(i, light, pulse[i] ?? 0, fresh[i] ?? 0);
     }
     this.nodes.send();
-    this.web.light(this.lights, this.nodes.hues, this.store.chosen?.index ?? null);
+    const chosen = this.store.chosen?.index ?? null;
+    for (const web of [this.web, this.kin]) web.light(this.lights, this.nodes.hues, chosen);
   }
 
   private extent(): Extent {
-    if (this.knownExtent) return this.knownExtent;
-    const indices = this.session.features.flatMap(({ index }) =>
-      this.placing.has(index) ? [index] : [],
-    );
-    this.knownExtent = extentOf(this.placing.places, indices);
-    return this.knownExtent;
+    const { placing, session } = this;
+    const placed = () => session.features.flatMap(({ index: i }) => (placing.has(i) ? [i] : []));
+    return (this.knownExtent ??= this.chart.extent() ?? extentOf(placing.places, placed()));
   }
 
-  private listen(): void {
-    const { canvas, stage, bar } = this.host;
-    // What was pressed is chosen: the picture may change before the release.
-    let pressed: FeatureKey | null = null;
-    listen(canvas, {
-      press: (x, y) => {
-        pressed = this.keyOf(this.under(x, y));
-      },
-      tap: () => this.store.choose(pressed),
-      over: (at) => {
-        this.rig.stir(performance.now());
-        this.hover(at && this.under(at.x, at.y));
-      },
-    });
-    stage.addEventListener("keydown", (event) => {
-      if (event.target === stage && this.rig.key(event.key)) event.preventDefault();
-    });
-    canvas.addEventListener("webglcontextlost", () => this.host.drawable(false));
-    canvas.addEventListener("webglcontextrestored", () => {
-      this.host.drawable(true);
-      this.redraw();
-    });
-    const resize = (): void => {
-      this.resize();
-    };
-    const observer = new ResizeObserver(resize);
-    for (const element of [stage, bar]) observer.observe(element);
-    addEventListener("resize", resize);
-    void document.fonts.ready.then(resize);
-  }
-
-  /** The node whose label is at a point of the canvas, else the node that is there. */
-  private under(x: number, y: number): number | null {
-    return this.captions.labels.at(x, y) ?? nearest(this.projector.all(), x, y);
-  }
-
-  private hover(index: number | null): void {
-    this.host.canvas.style.cursor = index === null ? "" : "pointer";
-    this.store.hover(this.keyOf(index));
-  }
-
-  private keyOf(index: number | null): FeatureKey | null {
-    return index === null ? null : (this.session.features[index]?.key ?? null);
-  }
-
-  private resize(): void {
+  private readonly resize = (): void => {
     const { canvas, stage, bar, tools } = this.host;
-    const width = Math.max(1, canvas.clientWidth);
-    const height = Math.max(1, canvas.clientHeight);
+    const { width, height } = this.surface.size;
     this.stage = below(within(stage, canvas), within(bar, canvas));
     this.rig.resize(width, height, this.stage);
-    this.resizeCanvas(width, height);
+    this.surface.resize();
     this.projector.resize(width, height);
-    const over = [tools, ...bar.children].filter((element) => element.checkVisibility());
-    this.captions.resize(
-      this.stage,
-      over.map((element) => within(element, canvas)),
-    );
+    const over = [tools, ...(tools.parentElement?.children ?? []), ...bar.children];
+    this.over = over
+      .filter((element) => element.checkVisibility() && element !== stage)
+      .map((element) => within(element, canvas));
+    this.captions.resize(this.stage, this.over);
+    this.chart.resize();
     if (this.rig.free) this.rig.fit(this.extent(), performance.now());
     this.redraw();
-  }
-
-  /** A change of its size empties a canvas: it is drawn at once, or it would flicker. */
-  private resizeCanvas(width: number, height: number): void {
-    const ratio = Math.min(2, devicePixelRatio);
-    const size = this.renderer.getSize(new Vector2());
-    if (size.x === width && size.y === height && this.renderer.getPixelRatio() === ratio) return;
-    this.renderer.setPixelRatio(ratio);
-    this.renderer.setSize(width, height, false);
-    this.renderer.render(this.scene, this.rig.camera);
-  }
+  };
 }

@@ -9,16 +9,6 @@ const SETTLE_MS = 70;
 const PULSE_MS = 65;
 /** A light nearer to its target than this has arrived. */
 const CLOSE = 0.004;
-/**
- * Least light of the chosen feature, and of those it fires with: enough to be found, and less than
- * what fires strongly keeps then, since a light says that a feature fires.
- */
-const CHOSEN_LIGHT = 0.3;
-const NEIGHBOUR_LIGHT = 0.2;
-/** Share of their light that all other features keep then. */
-const STEP_BACK = 0.45;
-/** How many features that fire with the chosen one get that light. */
-const NEIGHBOURS_SHOWN = 8;
 const HIDDEN = -1;
 
 export class Lights {
@@ -44,7 +34,7 @@ export class Lights {
   private seen = { runs: 0, tokens: 0 };
   /** The token that was looked at last. */
   private at: Token | null = null;
-  /** Lights above the floor and those lent, now and before: all others are at the floor, or hidden. */
+  /** Lights above the floor, now and before: all others are at the floor, or hidden. */
   private lit = new LightSet();
   private before = new LightSet();
   private isNewest = new Uint8Array(512);
@@ -65,7 +55,7 @@ export class Lights {
     [this.lit, this.before] = [this.before, this.lit];
     const { lit, before } = this;
     lightsAt(store.session, at, lit);
-    this.shade(store, newest);
+    this.shade(newest);
     for (let k = 0; k < before.count; k += 1) {
       const i = before.indices[k] ?? 0;
       if (!lit.has(i)) this.set(i, FLOOR, 0);
@@ -181,26 +171,15 @@ export class Lights {
     token?.eachActive(({ index }) => this.fire(index));
   }
 
-  /**
-   * What is not of the newest token loses light at once, and fades from there. The chosen feature
-   * and its company are lent light, and all others step back.
-   */
-  private shade({ chosen, session }: Store, newest: Token | undefined): void {
+  /** What is not of the newest token loses light at once, and fades from there. */
+  private shade(newest: Token | undefined): void {
     const { lit } = this;
-    const own = chosen?.index ?? -1;
-    const company =
-      chosen === null
-        ? []
-        : session.links.around(own, NEIGHBOURS_SHOWN).map(({ a, b }) => (a === own ? b : a));
     newest?.eachActive(({ index }) => lit.raise(index, FLOOR));
     for (let k = 0; k < lit.count; k += 1) {
       const i = lit.indices[k] ?? 0;
-      const share = this.isNewest[i] === 1 ? 1 : AFTERGLOW;
-      const back = chosen === null || i === own || company.includes(i) ? 1 : STEP_BACK;
-      lit.light[i] = Math.max(FLOOR, back * Math.max(FLOOR, share * (lit.light[i] ?? 0)));
+      if (this.isNewest[i] === 1) continue;
+      lit.light[i] = Math.max(FLOOR, AFTERGLOW * (lit.light[i] ?? 0));
     }
-    if (own >= 0) lit.raise(own, CHOSEN_LIGHT);
-    for (const i of company) lit.raise(i, NEIGHBOUR_LIGHT);
   }
 
   private reserve(count: number): void {

@@ -62,6 +62,10 @@ export interface GraphStatistics {
   links: number;
   /** Of the last frame, as the renderer counts them. */
   drawCalls: number;
+  /** Features of the map, all of them in one of these calls; 0 without a map. */
+  points: number;
+  /** Bytes passed on to the graphics card since the start for what has changed. */
+  sent: number;
   /** Whether each feature has a place, and nothing moves or is due but the slow drift. */
   atRest: boolean;
   /** Frames drawn since the start, and in the last second. */

@@ -3,26 +3,27 @@
  * light, then those of the token on show as discs with a dark edge, on top of everything.
  */
 import {
-  AddEquation,
   type BlendingDstFactor,
   BufferAttribute,
-  CustomBlending,
   DynamicDrawUsage,
   InstancedBufferAttribute,
   InstancedBufferGeometry,
   Mesh,
-  OneFactor,
   OneMinusSrcAlphaFactor,
   OneMinusSrcColorFactor,
   ShaderMaterial,
 } from "three";
-import type { Rgb } from "./palette";
+import { FLOOR } from "../state/light";
+import { blending, type Rgb } from "./palette";
 
 /** The quad reaches this many core radii, to leave room for the halo. */
 const HALO = 3.2;
 
 /** A core's radius in pixels is at most this: a light seen close by is still a point of light. */
 export const LARGEST = 13;
+
+/** A map is wider than the places that a browser finds: a node on it is as large in the picture. */
+export const ON_MAP = 1.6;
 
 /** World radius of a node's core; the shader computes the same. */
 export function coreRadius(glow: number): number {
@@ -37,6 +38,7 @@ const VERTEX = /* glsl */ `
   uniform float near;
   uniform float far;
   uniform float onlyFresh;
+  uniform float scale;
   varying vec2 corner;
   varying vec3 tint;
   varying float glow;
@@ -48,7 +50,7 @@ const VERTEX = /* glsl */ `
     vec4 view = modelViewMatrix * vec4(place, 1.0);
     float distance = -view.z;
     depth = 1.0 - clamp((distance - near) / (far - near), 0.0, 1.0);
-    float radius = (0.75 + 3.1 * pow(max(glow, 0.0), 1.4)) * (1.0 + 0.55 * light.y);
+    float radius = scale * (0.75 + 3.1 * pow(max(glow, 0.0), 1.4)) * (1.0 + 0.55 * light.y);
     radius = clamp(radius, 1.1 * pixel * distance, ${LARGEST.toFixed(1)} * pixel * distance);
     view.xy += corner * radius * step(0.0, glow) * step(onlyFresh, light.z);
     gl_Position = projectionMatrix * view;
@@ -60,9 +62,13 @@ const VARYINGS = /* glsl */ `
   varying vec3 tint;
   varying float glow;
   varying float depth;
+  uniform float day;
+  uniform float rest;
+  // On a dark ground what burns is white; on a light one it is dark ink in its hue.
   vec3 heated(float d) {
     float heat = glow * glow * (1.0 - smoothstep(0.1, 0.9, d));
-    return mix(tint, vec3(1.0, 0.97, 0.92), 0.75 * heat);
+    vec3 night = mix(tint, vec3(1.0, 0.97, 0.92), 0.75 * heat);
+    return mix(night, tint * mix(0.85, 0.62, heat), day);
   }
 `;
 
@@ -73,7 +79,8 @@ const LIGHT = /* glsl */ `
     float edge = fwidth(d);
     float core = 1.0 - smoothstep(1.0 - edge, 1.0 + edge, d);
     float halo = exp(-1.1 * d) * (1.0 - smoothstep(2.0, ${HALO.toFixed(1)}, d));
-    float amount = core * (0.26 + 0.74 * glow) + halo * 0.75 * glow;
+    float amount = core * (0.26 * rest + (1.0 - 0.26 * rest) * glow) + halo * mix(0.75, 0.4, day) * glow;
+    amount *= mix(smoothstep(${FLOOR}, ${(2 * FLOOR).toFixed(2)}, glow), 1.0, rest);
     amount *= mix(0.45, 1.0, depth);
     gl_FragColor = vec4(heated(d) * amount, amount);
   }
@@ -91,8 +98,10 @@ const DISC = /* glsl */ `
     float amount = core * (0.4 + 0.6 * glow);
     // Beyond the edge a second halo, which adds to what is there: no coverage, only light.
     float halo = (1.0 - rim) * exp(-1.3 * (d - 1.0)) * (1.0 - smoothstep(2.0, ${HALO.toFixed(1)}, d));
-    vec3 light = heated(d) * amount + tint * 0.3 * halo * glow * glow;
-    gl_FragColor = vec4(light * weight, max(amount, 0.85 * rim) * weight);
+    vec3 light = heated(d) * amount + tint * 0.3 * halo * glow * glow * (1.0 - day);
+    float cover = max(amount, 0.85 * rim);
+    light += day * vec3(0.97, 0.96, 0.94) * (cover - min(amount, cover));
+    gl_FragColor = vec4(light * weight, cover * weight);
   }
 `;
 
@@ -118,6 +127,10 @@ export class NodeCloud {
     });
   }
 
+  get count(): number {
+    return this.meshes[0].geometry.instanceCount;
+  }
+
   set count(count: number) {
     if (count > this.capacity) this.reserve(Math.max(count, 2 * this.capacity));
     this.meshes[0].geometry.instanceCount = count;
@@ -128,7 +141,9 @@ export class NodeCloud {
     return this.hue.attribute.array as Float32Array;
   }
 
-  setPlace(index: number, x: number, y: number, z: number): void {
+  /** Takes a node's place from `places`: x, y, z by node. */
+  putPlace(index: number, places: Float32Array): void {
+    const [x = 0, y = 0, z = 0] = places.subarray(3 * index, 3 * index + 3);
     this.place.attribute.setXYZ(index, x, y, z);
     this.place.touch(index);
   }
@@ -159,6 +174,22 @@ export class NodeCloud {
       if (uniforms.near) uniforms.near.value = near;
       if (uniforms.far) uniforms.far.value = far;
     }
+  }
+
+  /** On a map, nodes without light are left to its dust; on a light ground they darken it. */
+  setLook(day: boolean, onMap: boolean): void {
+    this.meshes.forEach((mesh, order) => {
+      const { uniforms } = mesh.material;
+      if (uniforms.day) uniforms.day.value = Number(day);
+      if (uniforms.rest) uniforms.rest.value = Number(!onMap);
+      if (uniforms.scale) uniforms.scale.value = onMap ? ON_MAP : 1;
+      if (order === 0) Object.assign(mesh.material, blending(day));
+    });
+  }
+
+  /** Bytes passed on to the graphics card since the start. */
+  get sent(): number {
+    return this.place.sent + this.hue.sent + this.light.sent;
   }
 
   /** Moves to larger buffers in a new geometry: three.js fixes the size at the first drawing. */
@@ -201,14 +232,11 @@ function material(
       near: { value: 100 },
       far: { value: 600 },
       onlyFresh: { value: onlyFresh },
+      day: { value: 0 },
+      rest: { value: 1 },
+      scale: { value: 1 },
     },
-    depthTest: false,
-    depthWrite: false,
-    transparent: true,
-    blending: CustomBlending,
-    blendEquation: AddEquation,
-    blendSrc: OneFactor,
-    blendDst,
+    ...blending(false, blendDst),
   });
 }
 
@@ -220,6 +248,8 @@ function attribute(capacity: number, size: number, before?: Patches): Patches {
 
 /** Items of a buffer that have changed since it was last drawn, as one range: a call costs more. */
 export class Patches {
+  /** Bytes passed on since the start. */
+  sent = 0;
   private first = Infinity;
   private last = -1;
 
@@ -243,6 +273,7 @@ export class Patches {
     attribute.clearUpdateRanges();
     attribute.addUpdateRange(this.first * itemSize, (this.last + 1 - this.first) * itemSize);
     attribute.needsUpdate = true;
+    this.sent += (this.last + 1 - this.first) * itemSize * attribute.array.BYTES_PER_ELEMENT;
     this.first = Infinity;
     this.last = -1;
   }

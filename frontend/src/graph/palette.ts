@@ -1,3 +1,12 @@
+import {
+  AddEquation,
+  type BlendingDstFactor,
+  CustomBlending,
+  OneFactor,
+  OneMinusSrcAlphaFactor,
+  OneMinusSrcColorFactor,
+} from "three";
+
 /**
  * One hue per source. The thirteen were found by search: any two are at least 10 apart (CIEDE2000)
  * for full colour vision and without red or green cones, 8 without blue ones;
@@ -55,6 +64,11 @@ export function themed(colour: Colour): string {
   return known;
 }
 
+/** The theme has changed: its colours are asked for again. */
+export function forgetTheme(): void {
+  colours.clear();
+}
+
 /** A `#rrggbb` in parts. */
 export function rgbOf(colour: string): Rgb {
   const part = (at: number): number => parseInt(colour.slice(at, at + 2), 16);
@@ -63,4 +77,52 @@ export function rgbOf(colour: string): Rgb {
 
 export function css([r, g, b]: Rgb): string {
   return `rgb(${r} ${g} ${b})`;
+}
+
+/** Whether the ground is light: what lies on it takes light away, instead of adding it. */
+export function isDay(): boolean {
+  const [r, g, b] = rgbOf(themed("ground"));
+  return 0.3 * r + 0.6 * g + 0.1 * b > 128;
+}
+
+/**
+ * How colours that come multiplied by their cover are put on the ground. On a dark one light adds up
+ * towards white and never clips to a flat blot ("screen").
+ */
+export function blending(day: boolean, blendDst: BlendingDstFactor = OneMinusSrcColorFactor) {
+  return {
+    depthTest: false,
+    depthWrite: false,
+    transparent: true,
+    blending: CustomBlending,
+    blendEquation: AddEquation,
+    blendSrc: OneFactor,
+    blendDst: day ? OneMinusSrcAlphaFactor : blendDst,
+  } as const;
+}
+
+/** Lightness and chroma of the map's hues: soft, so that what fires stands out. */
+const SOFT = { night: [0.78, 0.085], day: [0.56, 0.1] } as const;
+
+/** The soft hue of a direction from the map's middle, in turns: neighbours are alike. */
+export function softHue(turns: number, day: boolean): Rgb {
+  const [lightness, chroma] = SOFT[day ? "day" : "night"];
+  return fromOklch(lightness, chroma, 2 * Math.PI * turns);
+}
+
+/** The sRGB colour of an OKLCH one (https://bottosson.github.io/posts/oklab). */
+function fromOklch(lightness: number, chroma: number, angle: number): Rgb {
+  const [a, b] = [chroma * Math.cos(angle), chroma * Math.sin(angle)];
+  const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
+  const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
+  const s = (lightness - 0.0894841775 * a - 1.291485548 * b) ** 3;
+  const part = (linear: number): number => {
+    const c = Math.min(1, Math.max(0, linear));
+    return Math.round(255 * (c <= 0.0031308 ? 12.92 * c : 1.055 * c ** (1 / 2.4) - 0.055));
+  };
+  return [
+    part(4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s),
+    part(-1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s),
+    part(-0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s),
+  ];
 }

@@ -1,5 +1,5 @@
 /** Where nodes are on the canvas, which one a pointer is over, and taps on them. */
-import { Vector3 } from "three";
+import { type Object3D, Vector3 } from "three";
 import type { CameraRig } from "./camera";
 import type { Lights } from "./lights";
 import type { Placing } from "./map/placing";
@@ -14,14 +14,17 @@ export interface OnScreen {
 }
 
 export class Projector {
-  private width = 1;
-  private height = 1;
+  width = 1;
+  height = 1;
+  /** Of nodes, see `NodeCloud.setLook`. */
+  scale = 1;
   private readonly point = new Vector3();
 
   constructor(
     private readonly rig: CameraRig,
     private readonly placing: Placing,
     private readonly lights: Lights,
+    private readonly world: Object3D,
   ) {}
 
   /** The canvas, in CSS pixels. */
@@ -44,19 +47,40 @@ export class Projector {
     }
   }
 
+  /** Where a place of the world is, and pixels per world unit there; null behind the camera. */
+  locate(x: number, y: number, z: number): { x: number; y: number; scale: number } | null {
+    const point = this.point.set(x, y, z);
+    const distance = this.project(point);
+    return distance <= 0
+      ? null
+      : { x: point.x, y: point.y, scale: 1 / (this.rig.pixel * distance) };
+  }
+
+  /** Turns a place into one on the canvas, and returns how far before the camera it is. */
+  private project(point: Vector3): number {
+    const { camera } = this.rig;
+    point.y *= this.world.scale.y;
+    point.applyMatrix4(camera.matrixWorldInverse);
+    const distance = -point.z;
+    point.applyMatrix4(camera.projectionMatrix);
+    point.set(((point.x + 1) / 2) * this.width, ((1 - point.y) / 2) * this.height, 0);
+    return distance;
+  }
+
   private find(index: number, into: OnScreen): boolean {
     const glow = this.lights.glow[index] ?? -1;
     if (glow < 0 || !this.placing.has(index)) return false;
-    const { camera, pixel } = this.rig;
+    const { pixel } = this.rig;
     const point = this.point.fromArray(this.placing.places, 3 * index);
-    point.applyMatrix4(camera.matrixWorldInverse);
-    const distance = -point.z;
+    const distance = this.project(point);
     if (distance <= 0) return false;
-    point.applyMatrix4(camera.projectionMatrix);
     into.index = index;
-    into.x = ((point.x + 1) / 2) * this.width;
-    into.y = ((1 - point.y) / 2) * this.height;
-    into.radius = Math.min(LARGEST, Math.max(1, coreRadius(glow) / (pixel * distance)));
+    into.x = point.x;
+    into.y = point.y;
+    into.radius = Math.min(
+      LARGEST,
+      Math.max(1, (this.scale * coreRadius(glow)) / (pixel * distance)),
+    );
     return true;
   }
 }

@@ -19,7 +19,7 @@ export interface Subject {
 }
 
 // eslint-disable-next-line no-restricted-syntax -- names of fonts
-const FAMILY = '"Source Sans 3 Variable", "Source Sans 3", sans-serif';
+export const FAMILY = '"Source Sans 3 Variable", "Source Sans 3", sans-serif';
 /** Width of the dark line around a label's letters. */
 const OUTLINE = 4;
 const MARGIN = 16;

@@ -1,39 +1,73 @@
 /** The links on show, those with the most evidence: lines that are lit as their ends are. */
 import {
-  AddEquation,
   BufferAttribute,
   BufferGeometry,
-  CustomBlending,
   DynamicDrawUsage,
-  LineBasicMaterial,
   LineSegments,
-  OneFactor,
-  OneMinusSrcColorFactor,
+  ShaderMaterial,
 } from "three";
 import { LinkSet } from "../state/evidence";
-import type { Session } from "../state/session";
 import type { Lights } from "./lights";
 import type { Placing } from "./map/placing";
 import { Patches } from "./nodes";
+import { blending } from "./palette";
 
 /** The links are chosen anew at most this often while tokens come, and so long after the last. */
 const CHOOSE_MS = 400;
-/** Light of a link with full evidence between two dark and two bright ends. */
-const RESTING = 0.07;
-const LIT = 0.62;
-/** Least light of the chosen feature's links, and the share that all others keep. */
-const OWN = 0.6;
-const OTHERS = 0.3;
+
+/** How threads shine: between two dark ends, between two bright ones, and beside a chosen one. */
+export interface Shine {
+  resting: number;
+  lit: number;
+  /** Least light of the chosen feature's links, and the share that all others keep. */
+  own: number;
+  others: number;
+}
+
+/** Links by evidence: where this browser finds the places, and on a map, which shows only what fires. */
+export const FOUND: Shine = { resting: 0.07, lit: 0.62, own: 0.6, others: 0.3 };
+export const MAPPED: Shine = { resting: 0, lit: 0.2, own: 0.35, others: 0.3 };
+/** Kin through the storeys. */
+export const KIN: Shine = { resting: 0, lit: 0.85, own: 0.2, others: 0.5 };
+
+/** Fills a set with the links to draw, in no order. */
+export type Select = (into: LinkSet) => void;
+
+/** Both ends of a link on a map have at least this light, else it is not drawn. */
+const BOTH = 0.12;
+
+/** Leaves the links between features that shine, by their `light`. */
+export function keepLit(links: LinkSet, light: Float32Array): void {
+  let kept = 0;
+  for (let i = 0; i < links.count; i += 1) {
+    const [a = 0, b = 0, weight = 0] = [links.a[i], links.b[i], links.weight[i]];
+    if (Math.min(light[a] ?? 0, light[b] ?? 0) < BOTH) continue;
+    links.a[kept] = a;
+    links.b[kept] = b;
+    links.weight[kept] = weight;
+    kept += 1;
+  }
+  links.count = kept;
+}
 
 export class Web {
-  readonly drawn = new LinkLines();
-  private readonly links = new LinkSet(MAX_LINKS);
+  readonly drawn: LinkLines;
+  private readonly links: LinkSet;
   private chosenAt = -Infinity;
   private changedAt = -Infinity;
   private stale = false;
   /** All are to be lit anew. */
   private anew = false;
   private chosen: number | null = null;
+
+  constructor(
+    private readonly select: Select,
+    public shine = FOUND,
+    capacity = MAX_LINKS,
+  ) {
+    this.drawn = new LinkLines(capacity);
+    this.links = new LinkSet(capacity);
+  }
 
   get count(): number {
     return this.links.count;
@@ -61,14 +95,14 @@ export class Web {
     return this.stale ? Math.max(1, since + CHOOSE_MS - now) : Infinity;
   }
 
-  /** Chooses the links anew, with `floor` or more evidence, when it is time; false if it is not. */
-  refresh(session: Session, floor: number, placing: Placing, now: number): boolean {
+  /** Chooses the links anew when it is time; false if it is not. */
+  refresh(placing: Placing, now: number): boolean {
     if (!this.stale || now - this.chosenAt < CHOOSE_MS) return false;
     this.stale = false;
     this.anew = true;
     this.chosenAt = now;
     const { links } = this;
-    session.links.select(floor, links);
+    this.select(links);
     let kept = 0;
     for (let i = 0; i < links.count; i += 1) {
       const a = links.a[i] ?? 0;
@@ -84,6 +118,13 @@ export class Web {
     return true;
   }
 
+  /** The places of their ends have changed. */
+  move(placing: Placing): void {
+    const { a, b, count } = this.links;
+    for (let i = 0; i < count; i += 1) this.drawn.setEnds(i, placing.places, a[i] ?? 0, b[i] ?? 0);
+    this.drawn.send();
+  }
+
   /**
    * Lights the links whose ends the last step has changed, or all of them if the links or the
    * `chosen` node have changed, whose own links stand out. A hidden end hides a link.
@@ -92,6 +133,7 @@ export class Web {
     const all = this.anew || chosen !== this.chosen;
     this.anew = false;
     this.chosen = chosen;
+    const { shine } = this;
     const { a, b, weight, count } = this.links;
     for (let i = 0; i < count; i += 1) {
       const from = a[i] ?? 0;
@@ -99,8 +141,9 @@ export class Web {
       if (!all && lights.isTouched[from] === 0 && lights.isTouched[to] === 0) continue;
       const least = Math.min(lights.glow[from] ?? 0, lights.glow[to] ?? 0);
       const own = from === chosen || to === chosen;
-      const fire = chosen === null ? least : own ? Math.max(least, OWN) : OTHERS * least;
-      const light = least < 0 ? 0 : (weight[i] ?? 0) * (RESTING + (LIT - RESTING) * fire);
+      const fire =
+        chosen === null ? least : own ? Math.max(least, shine.own) : shine.others * least;
+      const light = least < 0 ? 0 : (weight[i] ?? 0) * (shine.resting + (shine.lit - shine.resting) * fire); // prettier-ignore
       this.drawn.setLight(i, light, hues, from, to);
     }
     this.drawn.send();
@@ -109,32 +152,66 @@ export class Web {
 
 export const MAX_LINKS = 4000;
 
-export class LinkLines {
-  readonly lines: LineSegments<BufferGeometry, LineBasicMaterial>;
-  private readonly places = ends();
-  private readonly colours = ends();
+const VERTEX = /* glsl */ `
+  attribute vec3 light;
+  varying vec3 colour;
+  void main() {
+    colour = light;
+    gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
+  }
+`;
 
-  constructor() {
-    const material = new LineBasicMaterial({
-      vertexColors: true,
-      depthTest: false,
-      depthWrite: false,
-      transparent: true,
-      blending: CustomBlending,
-      blendEquation: AddEquation,
-      blendSrc: OneFactor,
-      blendDst: OneMinusSrcColorFactor,
+const FRAGMENT = /* glsl */ `
+  uniform float day;
+  varying vec3 colour;
+  void main() {
+    float cover = max(colour.r, max(colour.g, colour.b));
+    gl_FragColor = vec4(colour * mix(1.0, 0.6, day), cover);
+  }
+`;
+
+export class LinkLines {
+  readonly lines: LineSegments<BufferGeometry, ShaderMaterial>;
+  private readonly places: Patches;
+  private readonly colours: Patches;
+
+  constructor(private readonly capacity: number) {
+    this.places = ends(capacity);
+    this.colours = ends(capacity);
+    const material = new ShaderMaterial({
+      vertexShader: VERTEX,
+      fragmentShader: FRAGMENT,
+      uniforms: { day: { value: 0 } },
+      ...blending(false),
     });
     const geometry = new BufferGeometry();
     geometry.setAttribute("position", this.places.attribute);
-    geometry.setAttribute("color", this.colours.attribute);
+    geometry.setAttribute("light", this.colours.attribute);
     geometry.setDrawRange(0, 0);
     this.lines = new LineSegments(geometry, material);
     this.lines.frustumCulled = false;
   }
 
   set count(count: number) {
-    this.lines.geometry.setDrawRange(0, 2 * Math.min(count, MAX_LINKS));
+    this.lines.geometry.setDrawRange(0, 2 * Math.min(count, this.capacity));
+    this.lines.visible = count > 0;
+  }
+
+  /** On a light ground they darken it. */
+  setLook(day: boolean): void {
+    const { material } = this.lines;
+    if (material.uniforms.day) material.uniforms.day.value = Number(day);
+    Object.assign(material, blending(day));
+  }
+
+  /** Bytes passed on to the graphics card since the start. */
+  get sent(): number {
+    return this.places.sent + this.colours.sent;
+  }
+
+  dispose(): void {
+    this.lines.geometry.dispose();
+    this.lines.material.dispose();
   }
 
   /** Puts a link between nodes `a` and `b` of `places`: x, y, z by node. */
@@ -162,7 +239,7 @@ function copy(from: Float32Array, node: number, to: Patches, end: number, factor
   to.touch(end);
 }
 
-function ends(): Patches {
-  const array = new Float32Array(MAX_LINKS * 6);
+function ends(capacity: number): Patches {
+  const array = new Float32Array(capacity * 6);
   return new Patches(new BufferAttribute(array, 3).setUsage(DynamicDrawUsage));
 }

@@ -8,6 +8,12 @@ export function featureKey(source: string, id: number): FeatureKey {
   return `${source}/${id}`;
 }
 
+/** The source and the index that a key is made of. */
+export function cutKey(key: FeatureKey): [source: string, id: number] {
+  const cut = key.lastIndexOf("/");
+  return [key.slice(0, cut), Number(key.slice(cut + 1))];
+}
+
 export interface Feature {
   readonly key: FeatureKey;
   readonly id: number;

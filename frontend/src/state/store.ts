@@ -7,6 +7,7 @@ import type { Edit, Frame, RoomFrame } from "../wire/types";
 import { type Feature, type FeatureKey, unseenFeature } from "./feature";
 import { type Filter, type Judge, judgeOf } from "./filters";
 import type { Token } from "./log";
+import type { FeatureMap, Mapping } from "./map";
 import { browserWait, Playhead, type Wait } from "./playhead";
 import { type Ranked, strongest } from "./query";
 import { Reach } from "./reach";
@@ -47,6 +48,8 @@ export class Store {
   private readonly network = signal<Connection>({ state: "off" });
   private readonly server = signal<Backend>({ state: "loading", message: SAY.lookingForModel });
   private readonly lastModel = signal<ModelInfo | null>(null);
+  private readonly mapped = signal<Mapping>({ state: "none", reason: "" });
+  private readonly likened = signal<readonly FeatureKey[]>([]);
   private readonly pins = signal<ReadonlySet<FeatureKey>>(new Set());
   private readonly sight = signal<View>(WHOLE);
   private readonly stand = computed(() => this.sight.value.token);
@@ -54,6 +57,7 @@ export class Store {
   private readonly wish = computed(() => this.sight.value.feature);
   private readonly posing = computed(() => this.sight.value.pose);
   private readonly floor = computed(() => this.sight.value.links);
+  private readonly flatness = computed(() => this.sight.value.flat);
   private readonly wanting = computed(() => this.sight.value.sources);
   private readonly hiding = computed<ReadonlySet<string>>(() => {
     const [ids, shown] = [this.sourceIds(), this.wanting.value];
@@ -168,6 +172,30 @@ export class Store {
     return this.lastModel.value;
   }
 
+  /** The map of the model in use, as far as it is there. */
+  get mapping(): Mapping {
+    return this.mapped.value;
+  }
+
+  set mapping(mapping: Mapping) {
+    this.mapped.value = mapping;
+  }
+
+  /** Features like the chosen one, which the map names. */
+  get alike(): readonly FeatureKey[] {
+    return this.likened.value;
+  }
+
+  set alike(keys: readonly FeatureKey[]) {
+    this.likened.value = keys;
+  }
+
+  /** The map, if all sources on show are on it. */
+  get map(): FeatureMap | null {
+    const { mapping } = this;
+    return mapping.state === "ready" && mapping.map.covers(this.sourceIds()) ? mapping.map : null;
+  }
+
   set(change: { connection?: Connection; backend?: Backend }): void {
     const { connection, backend } = change;
     batch(() => {
@@ -215,6 +243,10 @@ export class Store {
 
   get linkFloor(): number {
     return this.floor.value;
+  }
+
+  get flat(): boolean | null {
+    return this.flatness.value;
   }
 
   get chosen(): Feature | null {

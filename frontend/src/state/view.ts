@@ -28,6 +28,8 @@ export interface View {
   sources: readonly string[] | null;
   /** Links with less evidence are not drawn, 0 to 1. */
   links: number;
+  /** The map is seen from above, with all storeys in one plane; null where nobody has chosen. */
+  flat: boolean | null;
 }
 
 export const WHOLE: View = {
@@ -37,10 +39,20 @@ export const WHOLE: View = {
   filters: [],
   sources: null,
   links: 0,
+  flat: null,
 };
 
 /** Names in an address. */
-export const VIEW_NAMES: readonly string[] = [...FILTER_KINDS, "sources", "feature", "links"];
+export const VIEW_NAMES: readonly string[] = [
+  ...FILTER_KINDS,
+  "sources",
+  "feature",
+  "links",
+  "view",
+];
+
+/** How the map is looked at, as an address says it. */
+const FLAT: ReadonlyMap<string, boolean> = new Map([["flat", true], ["space", false]]); // prettier-ignore
 
 /** The view in a query; malformed parts are ignored. */
 export function readView(query: URLSearchParams): View {
@@ -57,15 +69,17 @@ export function readView(query: URLSearchParams): View {
     sources: query.get("sources")?.split(",").filter(Boolean) ?? null,
     feature: query.get("feature"),
     links: links > 0 && links <= 1 ? links : 0,
+    flat: FLAT.get(query.get("view") ?? "") ?? null,
   };
 }
 
 /** What a query says of a view: all that a later visit can show as well. */
-export function viewPairs({ filters, sources, feature, links }: View): [string, string][] {
+export function viewPairs({ filters, sources, feature, links, flat }: View): [string, string][] {
   const pairs = filters.map((filter): [string, string] => [filter.kind, filterValue(filter)]);
   if (sources !== null) pairs.push(["sources", sources.join(",")]);
   if (feature !== null) pairs.push(["feature", feature]);
   if (links > 0) pairs.push(["links", String(Number(links.toFixed(3)))]);
+  if (flat !== null) pairs.push(["view", flat ? "flat" : "space"]);
   return pairs;
 }
 

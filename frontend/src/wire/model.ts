@@ -58,6 +58,8 @@ export interface ModelInfo {
   paced: boolean;
   /** The most removals that an explanation may try, 0 for none. */
   maxRemovals: number;
+  /** The map of its features: without hash while it is made; null where there is none. */
+  map: { hash: string | null } | null;
 }
 
 /** A token, and what one unit of the feature's activation adds to its logit. */
@@ -120,6 +122,7 @@ export function parseModel(value: unknown): ModelInfo {
     maxAlternatives: Number(params.alternatives?.max ?? 0),
     paced: params.pace !== undefined,
     maxRemovals: or(asNumber, 0)(limits.removals, "limits.removals"),
+    map: or(objectOf({ hash: or(asString, null) }), null)(model.map, "model.map"),
   };
 }
 

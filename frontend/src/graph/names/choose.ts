@@ -28,6 +28,8 @@ interface Marked {
 }
 
 export class Captions {
+  /** All of a map is in view: only the strongest have names, for its districts need the room. */
+  few = false;
   private chosenAt = -Infinity;
   private stale = false;
   /** Least time to the next choice. */
@@ -97,7 +99,7 @@ export class Captions {
     const { chosen, hovered } = marked;
     const wanted = new Set([...leads, ...this.lights.above(NAMED_FROM), chosen, hovered]);
     const nodes = [...wanted].flatMap((index) => this.spotOf(index) ?? []);
-    const limit = this.stage.width < SMALL ? MOST_ON_SMALL : MOST;
+    const limit = this.few || this.stage.width < SMALL ? MOST_ON_SMALL : MOST;
     const attention = { glow, leads, chosen, hovered };
     const named = nameNodes(nodes, this.store.session.features, attention, 4 * limit);
     const bright = nodes.filter(({ index }) => (glow[index] ?? 0) >= BRIGHT).map(coreBox);

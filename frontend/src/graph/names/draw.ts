@@ -109,6 +109,11 @@ export class Labels {
     return null;
   }
 
+  /** What the labels on show cover. */
+  get boxes(): Box[] {
+    return [...this.shown.values()].flatMap(({ box }) => box ?? []);
+  }
+
   /** Draws a ring around a node, or takes it away. */
   mark(kind: "chosen" | "hovered", node: OnScreen | null): void {
     this.encircle(this.rings[kind], node, 5);
@@ -138,9 +143,7 @@ export class Labels {
   /** The labels on show. */
   captions(): Caption[] {
     return [...this.shown.values()].flatMap(({ element, box }) => {
-      if (!box) return [];
-      const style = getComputedStyle(element);
-      return [{ text: element.textContent, box, font: fontOf(style), colour: style.color }];
+      return box ? [captionOf(element, box)] : [];
     });
   }
 
@@ -202,6 +205,12 @@ export function penOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   const pen = canvas.getContext("2d");
   if (!pen) throw new Error("the browser cannot draw on a canvas");
   return pen;
+}
+
+/** A name on show as the exported picture writes it. */
+export function captionOf(element: HTMLElement, box: Box): Caption {
+  const style = getComputedStyle(element);
+  return { text: element.textContent, box, font: fontOf(style), colour: style.color };
 }
 
 function fontOf({ fontWeight, fontSize, fontFamily }: CSSStyleDeclaration): string {
