@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 from axon_inference.engine import explanations
-from axon_inference.engine.effects import Effects, Explained, Explaining, Query
+from axon_inference.engine.effects import Effects, Explained, Explaining, Query, Removal
 from axon_inference.engine.effects import Path as Told
 from axon_inference.engine.engine import Engine
 from axon_inference.engine.events import Event, Finished, Tokens
-from axon_inference.engine.requests import Change, Edit, Request, Sampling
+from axon_inference.engine.requests import MAX_FEATURES, Change, Edit, Request, Sampling
 from axon_inference.engine.scheduler import Scheduler
 
 from .. import tiny
@@ -94,14 +95,28 @@ def check(subject: Subject, found: Found) -> None:
         activations = plain.after[source][1 if position is None else position :, feature]
         largest = activations.max() if position is None else activations[0]
         assert one.activation == pytest.approx(float(largest), abs=ATOL, rel=2e-4)
-        silent = Edit(source, feature, Change.SCALE, 0, first=position or 0, last=position)
+        silent = silencing(one.removal, plain.after[source][:, feature], bool(query.edits))
         without = reference.touched(
-            subject.bridge, subject.saes, ids, (*query.edits, silent), query.prompt_length
+            subject.bridge, subject.saes, ids, (*query.edits, *silent), query.prompt_length
         )
         after = without.logits[-1].log_softmax(-1)
         assert one.logprob == pytest.approx(float(after[target] - before[target]), abs=1e-4)
         change = after[target] - after[rival] - before[target] + before[rival]
         assert one.logit == pytest.approx(float(change), abs=2e-4)
+
+
+def silencing(removal: Removal, left: torch.Tensor, edited: bool) -> list[Edit]:
+    """Edits that silence a feature whose activations [tokens] are `left` so far. Edits add up, so
+    where it may be edited already, what is left of it is taken away."""
+    source, feature, position = removal
+    if not edited:
+        return [Edit(source, feature, Change.SCALE, 0, first=position or 0, last=position)]
+    places = range(1, len(left)) if position is None else [position]
+    return [
+        Edit(source, feature, Change.ADD, -float(left[n]), everywhere=True, first=n, last=n)
+        for n in places
+        if left[n] > 0
+    ]
 
 
 def three(folder: Path, architecture: str, hook: str, **about: object) -> list[Path]:
@@ -162,3 +177,74 @@ def test_architectures(case: str, tmp_path: Path) -> None:
 def test_families(family: str, tmp_path: Path) -> None:
     folder = tiny.family_folder(tmp_path / "model", family)
     explain(Subject.load(folder, three(tmp_path, "jumprelu", "blocks.0.hook_resid_post")))
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("slots", [1, 2, 5])
+def test_under_edits_in_parts_and_with_few_slots(slots: int, tmp_path: Path) -> None:
+    """Edits of the features that are removed, and of others; some are active by edits alone. And
+    generations that come take the slots."""
+    folder = tiny.gpt2_folder(tmp_path / "model")
+    subject = Subject.load(folder, three(tmp_path, "jumprelu", "blocks.0.hook_resid_post"))
+    prompt = subject.prompt(PROMPTS[2])
+    (one, two), (three_, _) = (subject.firing(prompt, source, 2) for source in (0, 1))
+    edits = (
+        Edit(0, one, Change.SET, 4.0),
+        Edit(0, two, Change.SWAP, swap_with=one),
+        Edit(0, 9, Change.ADD, 3.0, everywhere=True),
+        Edit(1, three_, Change.SCALE, 0, last=4),
+    )
+    rig = Rig(subject, slots, prefill_tokens=2)
+    query = rig.query(prompt, edits=edits, limit=40)
+
+    def beside(step: int) -> None:
+        if step in (3, 8, 15):
+            prompt = tuple(subject.prompt(PROMPTS[0]))
+            rig.engine.submit(Request(prompt, 3, Sampling(temperature=0), has_bos=True))
+
+    [found] = rig.run(query, beside=beside)
+    check(subject, found)
+    removed = {one.removal[:2] for one in found.summary.effects}
+    assert removed & {(0, one), (0, 9)}
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("prefill_tokens", [1, 64])
+def test_paths(prefill_tokens: int, tmp_path: Path) -> None:
+    """What a removal does to the features of the next source, at one position and everywhere."""
+    folder = tiny.gpt2_folder(tmp_path / "model")
+    subject = Subject.load(folder, three(tmp_path, "standard", "blocks.0.hook_resid_post"))
+    prompt = subject.prompt(PROMPTS[2])
+    [feature] = subject.firing(prompt, 0, 1)
+    plain = reference.touched(subject.bridge, subject.saes, prompt, (), len(prompt))
+    active = [n for n in range(1, len(prompt)) if plain.before[0][n, feature] > 0]
+    for position in (active[0], None):
+        rig = Rig(subject, prefill_tokens=prefill_tokens)
+        query = rig.query(
+            prompt, sources=(2,), path=Removal(0, feature, position), path_source=1, limit=3
+        )
+        [found] = rig.run(query)
+        check(subject, found)
+        [path] = found.paths
+        silent = Edit(0, feature, Change.SCALE, 0, first=position or 0, last=position)
+        without = reference.touched(subject.bridge, subject.saes, prompt, (silent,), len(prompt))
+        before, after = (one.before[1].clamp_min(0) for one in (plain, without))
+        told = {(one.position, one.feature): one for one in path.effects}
+        sizes = [abs(one.after - one.before) for one in path.effects]
+        assert sizes == sorted(sizes, reverse=True)
+        # The largest are told, as many as there may be, and none that is below a thousandth.
+        least = sizes[-1] if len(sizes) == MAX_FEATURES else 0
+        change = (after - before).abs()
+        changed = change > torch.clamp(2e-3 * before.maximum(after), min=least) + 2 * ATOL
+        assert {(at, number) for at, number in changed.nonzero().tolist()} <= set(told)
+        for (at, number), one in told.items():
+            assert one.before == pytest.approx(float(before[at, number]), abs=ATOL, rel=2e-4)
+            assert one.after == pytest.approx(float(after[at, number]), abs=ATOL, rel=2e-4)
+
+
+def test_next_sources(tmp_path: Path) -> None:
+    """By the order in which a pass feeds hook points, whatever the order of the sources."""
+    folder = tiny.gpt2_folder(tmp_path / "model")
+    hooks = ("blocks.2.hook_resid_pre", "blocks.0.hook_mlp_out", "blocks.0.hook_resid_post")
+    saes = [tiny.sae_folder(tmp_path / hook, "standard", hook) for hook in hooks]
+    assert Subject.load(folder, saes).bench.loaded.served.above == (None, 2, 0)
