@@ -106,7 +106,7 @@ def load(path: Path) -> FeatureMap:
         OSError: it cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             about = json.loads(stored["about"].tobytes())
             arrays = {name: stored[name] for name in _ARRAYS}
         storeys = tuple(Storey(**storey) for storey in about.pop("storeys"))
