@@ -30,8 +30,8 @@ def made_map(
         large.append((0.5 + away * math.cos(angle), 0.5 + away * math.sin(angle)))
     small = []
     for i in range(len(large) * len(PARTS)):
-        x, y = large[i // len(PARTS)]
-        small.append((x + draw.gauss(0, 0.055), y + draw.gauss(0, 0.055)))
+        east, south = large[i // len(PARTS)]
+        small.append((east + draw.gauss(0, 0.055), south + draw.gauss(0, 0.055)))
     x, y, district = array("H"), array("H"), array("H")
     for _, width in sources:
         for i in range(width):
@@ -48,7 +48,7 @@ def made_map(
         above = sources[i + 1][1] if i + 1 < len(sources) else 0
         kin.extend(firsts[i + 1] + j if j < above and j % 5 else NO_KIN for j in range(width))
     cosine = array("B", [230] * count)
-    districts = [
+    districts: list[dict[str, object]] = [
         {"level": 0, "parent": i, "name": name, "provisional": False, "radius": 6500}
         | {"x": round(SPAN * large[i][0]), "y": round(SPAN * large[i][1])}
         | {"features": count // len(large)}
