@@ -51,9 +51,9 @@ def made_map(
     districts = [
         _district(0, i, name, large[i], 6500, count // len(large)) for i, name in enumerate(NAMES)
     ]
-    for i, spot in enumerate(small):
+    for i, middle in enumerate(small):
         name = f"{NAMES[i // len(PARTS)]}, {PARTS[i % len(PARTS)]}"
-        districts.append(_district(1, i // len(PARTS), name, spot, 1800, count // len(small)))
+        districts.append(_district(1, i // len(PARTS), name, middle, 1800, count // len(small)))
     header = {
         "version": 1, "model": model, "hash": f"{seed:016x}", "seed": seed, "kin_distance": 0.01,
         "sources": [
