@@ -76,9 +76,9 @@ async def test_a_token_and_a_hover_cost_little_however_long_the_text_is(
             await gateway.emit(frame)
             await pages.wait_for(page, f"a.tokenCount === {5001 + i}")
             await pages.painted(page)
-    # 4 is the aim; 4.8 to 5.6 is reached, about 2 of it in the graph and 2 in the other views. The
-    # budget has room for another machine: it finds what makes a token much dearer.
-    await check(page, "a token at 5,000 tokens", spent[0] - waiting[0], 8)
+    # 4 is the aim; 3.5 to 3.7 is reached, about half of it in the graph. The budget has room for
+    # another machine: it finds what makes a token much dearer.
+    await check(page, "a token at 5,000 tokens", spent[0] - waiting[0], 6)
     async with script_ms(page) as spent:
         await page.evaluate(
             """async times => {
@@ -92,8 +92,8 @@ async def test_a_token_and_a_hover_cost_little_however_long_the_text_is(
             }""",
             TIMES,
         )
-    # 2 is the aim; 2.0 to 2.2 is reached. Shading all of a long text cost 14.
-    await check(page, "a hover", spent[0], 4)
+    # 2 is the aim; 1.5 is reached. Shading all of a long text cost 14.
+    await check(page, "a hover", spent[0], 3)
 
 
 async def test_a_frame_of_a_turning_camera_costs_little(

@@ -72,7 +72,8 @@ export class SourcesView {
   /** Sets the boxes: the address or a chip can change what is shown, too. */
   private check(): void {
     const { boxes } = this;
-    for (const box of boxes) box.checked = this.store.shows(box.value);
+    const { hidden } = this.store;
+    for (const box of boxes) box.checked = !hidden.has(box.value);
     const none = boxes.length > 0 && !boxes.some((box) => box.checked);
     if (none === this.none) return;
     this.none = none;
