@@ -30,8 +30,8 @@ def made_map(
         large.append((0.5 + away * math.cos(angle), 0.5 + away * math.sin(angle)))
     small = []
     for i in range(len(large) * len(PARTS)):
-        x, y = large[i // len(PARTS)]
-        small.append((x + draw.gauss(0, 0.055), y + draw.gauss(0, 0.055)))
+        east, south = large[i // len(PARTS)]
+        small.append((east + draw.gauss(0, 0.055), south + draw.gauss(0, 0.055)))
     x, y, district = array("H"), array("H"), array("H")
     for _, width in sources:
         for i in range(width):
@@ -49,18 +49,11 @@ def made_map(
         kin.extend(firsts[i + 1] + j if j < above and j % 5 else NO_KIN for j in range(width))
     cosine = array("B", [230] * count)
     districts = [
-        {"level": 0, "parent": i, "name": name, "provisional": False, "radius": 6500}
-        | {"x": round(SPAN * large[i][0]), "y": round(SPAN * large[i][1])}
-        | {"features": count // len(large)}
-        for i, name in enumerate(NAMES)
+        _district(0, i, name, large[i], 6500, count // len(large)) for i, name in enumerate(NAMES)
     ]
-    districts += [
-        {"level": 1, "parent": i // len(PARTS), "radius": 1800, "provisional": i % 7 == 0}
-        | {"name": f"{NAMES[i // len(PARTS)]}, {PARTS[i % len(PARTS)]}"}
-        | {"x": round(SPAN * spot[0]), "y": round(SPAN * spot[1])}
-        | {"features": count // len(small)}
-        for i, spot in enumerate(small)
-    ]
+    for i, middle in enumerate(small):
+        name = f"{NAMES[i // len(PARTS)]}, {PARTS[i % len(PARTS)]}"
+        districts.append(_district(1, i // len(PARTS), name, middle, 1800, count // len(small)))
     header = {
         "version": 1, "model": model, "hash": f"{seed:016x}", "seed": seed, "kin_distance": 0.01,
         "sources": [
@@ -71,6 +64,16 @@ def made_map(
         "districts": districts,
     }  # fmt: skip
     return packed(header, {"x": x, "y": y, "district": district, "kin": kin, "cosine": cosine})
+
+
+def _district(
+    level: int, parent: int, name: str, spot: tuple[float, float], radius: int, features: int
+) -> dict[str, object]:
+    east, south = (round(SPAN * share) for share in spot)
+    return {
+        "level": level, "parent": parent, "name": name, "provisional": name.endswith("early"),
+        "x": east, "y": south, "radius": radius, "features": features,
+    }  # fmt: skip
 
 
 def packed(header: dict[str, object], sections: dict[str, array[int]]) -> bytes:
