@@ -58,3 +58,20 @@ def test_the_same_question_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> 
     first = reader.read(0, 0, 10)
     monkeypatch.setattr(Unembedding, "effects", lambda *given: pytest.fail("computed again"))
     assert reader.read(0, 0, 10) == first
+
+
+def test_kin_in_the_other_sources() -> None:
+    """The most similar row of each that writes to the stream, and whether that holds both ways."""
+    one = source(HOOK)
+    rows = torch.tensor([[0.0, 1.0], [2.0, 0.1], [6.0, 8.0]])
+    two = SimpleNamespace(id="m/1-res", writes_to=HOOK, sae=SimpleNamespace(W_dec=rows))
+    head = torch.nn.Linear(2, 5).requires_grad_(False)
+    sources = [one, source("blocks.0.hook_mlp_in"), two]
+    reader = FeatureReader(Unembedding(head, torch.ones(2), False), sources, Words())
+    [same] = reader.read(0, 2, 10).kin
+    assert (same.source, same.feature, same.mutual) == (2, 2, True)
+    assert same.cosine == pytest.approx(1)
+    [near] = reader.read(0, 3, 10).kin
+    assert (near.feature, near.mutual) == (1, False)  # which is more like feature 0
+    assert reader.read(0, 1, 10).kin == ()  # a row of zeros
+    assert reader.read(2, 1, 10).kin[0].feature == 0
