@@ -154,7 +154,7 @@ describe("the panel", () => {
 
   it("ends what it asked when it is closed, and takes nothing more", () => {
     const { first, why } = opened([EXPLAINING]);
-    press("Escape", document.querySelector("#why") ?? undefined);
+    press("Escape", document.body);
     expect(first.signal.aborted).toBe(true);
     first.tell({ type: "effects", effects: [FRANCE] });
     expect(why.answer).toBeNull();

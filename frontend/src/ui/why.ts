@@ -8,7 +8,7 @@ import { isBusy } from "../words/status";
 import { sayCoverage, sayWeak, WHY } from "../words/why";
 import { CauseTree } from "./cause-tree";
 import { type Measure, nameOf, ordered, sayWhyNot } from "./causes";
-import { byId, h, setText } from "./dom";
+import { byId, h, isCovered, setText } from "./dom";
 import { save } from "./files";
 import { percent, shownText, visible } from "./tokens";
 
@@ -116,6 +116,12 @@ export class WhyPanel {
     this.more.addEventListener("click", () => why.again({ limit: this.most }));
     this.graph.addEventListener("click", () => this.export());
     this.panel.addEventListener("keydown", (event) => this.press(event));
+    // Before the window's listener, with which Escape takes back the choice.
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || why.answer === null || isCovered()) return;
+      event.stopPropagation();
+      this.close();
+    });
     follow(this.update);
     follow(this.mark);
     // The text that it is about is no longer there.
@@ -208,12 +214,6 @@ export class WhyPanel {
   };
 
   private press(event: KeyboardEvent): void {
-    if (event.key === "Escape") {
-      // Here it closes the panel; elsewhere it clears the choice.
-      event.stopPropagation();
-      this.close();
-      return;
-    }
     if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
     const buttons = [...this.list.querySelectorAll<HTMLElement>("button.cause")];
     const at = buttons.findIndex((button) => button === event.target);

@@ -1,9 +1,11 @@
 """Names of districts, from the labels of their features.
 
-The labels of one district are taken as one text. Its words are those that are more frequent in it
-than in all others, by the z-score of their log-odds with the frequency everywhere as prior (Monroe,
-Colaresi and Quinn, 2008, section 3.3.1). Plain class-based TF-IDF names districts after
-the words that explainers put into each label.
+A district is named by the phrases that set its labels apart: those of one to four words that far
+more of its labels have than labels elsewhere. They are ranked by their term of the log-likelihood
+ratio, n log(p / q), where n labels of the district, a share p, have the phrase, and a share q
+elsewhere (Dunning, 1993). A word of a phrase adds to it, so that "line breaks" goes before
+"breaks". Plain class-based TF-IDF named districts after the words that explainers put into each
+label.
 """
 
 from __future__ import annotations
@@ -11,63 +13,94 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
-#: Words in a name.
-_WORDS = 2
-#: Labels that must have a word before it can name a district, its least z-score, and how many times
-#: as frequent as elsewhere it must be: all that is in each label is not.
-_FEWEST, _LEAST, _TIMES = 2, 1.0, 2.5
-#: A word is two letters at least.
-_WORD = re.compile(r"[^\W\d_]{2,}(?:'[^\W\d_]+)*")
+#: Phrases in a name, and words in a phrase.
+_PHRASES, _LONGEST = 2, 4
+#: Labels that must have a phrase before it can name a district, at least and as a share; and how
+#: many times as frequent as elsewhere it must be.
+_FEWEST, _SHARE, _TIMES = 2, 0.01, 2.0
+#: What another word in a phrase adds to its rank, as a share.
+_LONGER = 0.35
+#: A phrase does not begin or end with a word that so many labels have, and so large a share of all.
+_MANY, _COMMON = 20, 0.1
+#: Tokens in a provisional name, each with two letters at least.
+_TOKENS = 3
+_NAME = re.compile(r"[^\W\d_]{2,}")
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+")
+_LETTER = re.compile(r"[^\W\d_]")
+#: What phrases do not go across.
+_BREAK = re.compile(r"""["“”.,:;()]| or | and """)
 #: Words that say nothing of what a label is about.
-_STOP = {
-    *("about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "been"),
-    *("before", "but", "by", "can", "do", "for", "from", "had", "has", "have", "her", "his", "if"),
-    *("in", "into", "is", "it", "its", "may", "no", "nor", "not", "of", "on", "one", "or", "other"),
-    *("our", "over", "says", "she", "so", "some", "such", "than", "that", "the", "their", "them"),
-    *("then", "these", "they", "this", "those", "to", "under", "was", "we", "were", "what", "when"),
-    *("where", "which", "while", "who", "will", "with", "you"),
-}
+_STOP = frozenset(
+    _WORD.findall("""
+    a about after all also am an and any are as at be been before but by can do for from had has
+    have her his if in into is it its may no nor not of on one or other our over says she so
+    some such than that the their them then these they this those to under was we were what when
+    where which while who will with you
+    """)
+)
 
 
-def typical(labels: Sequence[Iterable[str]]) -> list[str]:
-    """A name for each class of labels, "" where no word is typical of it."""
-    counts = [_counts(some) for some in labels]
+def typical(labels: Sequence[Sequence[str]]) -> list[str]:
+    """A name for each class of labels, "" where no phrase is typical of it."""
+    total = sum(map(len, labels))
+    words = Counter(word for some in labels for label in some for word in _words_of(label))
+    edges = _STOP | {word for word, count in words.items() if count > max(_MANY, _COMMON * total)}
+    counts = [
+        Counter(phrase for label in some for phrase in _phrases(label, edges)) for some in labels
+    ]
     everywhere: Counter[str] = Counter()
-    for some in counts:
-        everywhere.update(some)
-    return [", ".join(_words(some, everywhere)) for some in counts]
+    for own in counts:
+        everywhere.update(own)
+    names = []
+    for some, own in zip(labels, counts, strict=True):
+        ranks = {
+            phrase: rank
+            for phrase, count in own.items()
+            if (rank := _rank(phrase, count, len(some), everywhere[phrase], total))
+        }
+        names.append(", ".join(_best(ranks)))
+    return names
 
 
 def plain(texts: Iterable[str]) -> str:
     """A name from the texts of tokens, the best first."""
-    words = dict.fromkeys(text.strip() for text in texts if _WORD.search(text))
-    return ", ".join(list(words)[: _WORDS + 1])
+    words = dict.fromkeys(text.strip() for text in texts if _NAME.search(text))
+    return ", ".join(list(words)[:_TOKENS])
 
 
-def _counts(labels: Iterable[str]) -> Counter[str]:
-    """In how many of the labels each word is."""
-    return Counter(word for label in labels for word in set(_WORD.findall(label.lower())) - _STOP)
+def _words_of(label: str) -> set[str]:
+    return set(_WORD.findall(label.lower()))
 
 
-def _words(counts: Counter[str], everywhere: Counter[str]) -> list[str]:
-    scores = {
-        word: _score(count, counts.total(), everywhere[word], everywhere.total())
-        for word, count in counts.items()
-        if count >= _FEWEST
-    }
-    typical = (word for word, score in scores.items() if score > _LEAST)
-    return sorted(typical, key=lambda word: (-scores[word], word))[:_WORDS]
+def _phrases(label: str, edges: Set[str]) -> set[str]:
+    found = set()
+    for part in _BREAK.split(label.lower()):
+        words = _WORD.findall(part)
+        for begin in range(len(words)):
+            for end in range(begin + 1, min(begin + _LONGEST, len(words)) + 1):
+                phrase = " ".join(words[begin:end])
+                if not {words[begin], words[end - 1]} & edges and not _LETTER.fullmatch(phrase):
+                    found.add(phrase)
+    return found
 
 
-def _score(count: int, size: int, everywhere: int, all_: int) -> float:
-    """Of a word that is `count` times among the `size` words of a class; 0 if it is too frequent
-    elsewhere."""
-    # Half a word in each place keeps the logarithms finite.
-    other, others = everywhere - count + 0.5, all_ - size + 1.0
-    own, owns = count + 0.5, size + 1.0
-    if own / owns < _TIMES * other / others:
+def _rank(phrase: str, count: int, size: int, everywhere: int, total: int) -> float:
+    """Of a phrase that `count` of the `size` labels of a class have; 0 if it cannot name it."""
+    # Half a label in each place keeps the logarithm finite.
+    own, elsewhere = (count + 0.5) / (size + 1), (everywhere - count + 0.5) / (total - size + 1)
+    if count < max(_FEWEST, _SHARE * size) or own < _TIMES * elsewhere:
         return 0.0
-    odds = math.log(own / (owns - own)) - math.log(other / (others - other))
-    return odds / math.sqrt(1 / own + 1 / other)
+    return count * math.log(own / elsewhere) * (1 + _LONGER * phrase.count(" "))
+
+
+def _best(ranks: Mapping[str, float]) -> list[str]:
+    """The phrases that rank highest, none with a word of another."""
+    best: list[str] = []
+    for phrase in sorted(ranks, key=lambda phrase: (-ranks[phrase], phrase)):
+        if len(best) == _PHRASES:
+            break
+        if not any({*phrase.split()} & {*other.split()} for other in best):
+            best.append(phrase)
+    return best

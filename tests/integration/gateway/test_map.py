@@ -119,9 +119,12 @@ async def test_the_map_is_one_binary(inference_with_map: FakeInference, gateway:
 
 
 async def test_without_labels_districts_are_named_by_the_tokens_that_they_promote(
-    inference_with_map: FakeInference, gateway: Running
+    settings: Settings,
 ) -> None:
-    header, _ = read(await (await there(gateway)).read())
+    async with FakeInference(name="bare") as inference:
+        inference.map = parts(model="bare")
+        async with running(replace(settings, inference=inference.address)) as gateway:
+            header, _ = read(await (await there(gateway)).read())
     names = [(one["name"], one["provisional"], one["parent"]) for one in header["districts"]]
     assert names == [("Rome", True, 0), ("cat", True, 0), ("dog", True, 0)]
 
@@ -255,11 +258,18 @@ def test_320_000_features_take_less_than_3_mb() -> None:
     assert len(drawn.body) < 3_000_000
 
 
-def test_words_that_are_in_all_labels_name_no_district() -> None:
-    first = [f"the word {animal}" for animal in ("hen", "hen", "hen", "cow", "owl")]
-    second = [f"the word {day}" for day in ("Monday", "Monday", "Friday", "Friday", "sun")]
-    names = typical([first, second, ["the word x"]])
-    assert names == ["hen", "friday, monday", ""]
+def test_a_district_is_named_by_the_phrases_that_set_its_labels_apart() -> None:
+    breaks = [*["line breaks"] * 9, *["line breaks in texts about programs"] * 3]
+    market = [*["texts about the market"] * 9, *["a price in texts about the market"] * 3]
+    days = [*['the word "Monday"'] * 9, *['the word "Friday" or the word "x"'] * 6]
+    words = [f'the word "{letter}"' for letter in "abcdefghijklmnopqrstuvwxyz"]
+    names = typical([breaks, market, days, words])
+    assert names == [
+        "line breaks, texts about programs",
+        "texts about the market, price",
+        "monday, friday",
+        "",
+    ]
 
 
 def test_tokens_without_letters_name_no_district() -> None:
