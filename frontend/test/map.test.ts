@@ -141,6 +141,20 @@ describe("MapWatch", () => {
     expect(asked).toEqual(["aa", "bb"]);
   });
 
+  it("keeps one of the same weights until its new names are there, and no other", async () => {
+    const { store, served } = watching(
+      madeMap(SMALL, "aa-1").bytes(),
+      madeMap(SMALL, "aa-3").bytes(),
+    );
+    served("aa-1");
+    await vi.waitFor(() => expect(store.mapping.state).toBe("ready")); // prettier-ignore
+    served("aa-2");
+    expect(store.mapping.state).toBe("ready");
+    await vi.waitFor(() => expect(store.mapping).toMatchObject({ map: { file: { hash: "aa-3" } } })); // prettier-ignore
+    served("bb-1");
+    expect(store.mapping.state).toBe("none");
+  });
+
   it("takes the old one away while a new one is made", async () => {
     const making = { state: "making", stage: "neighbours", done: 0.4 } as const;
     const { store, served } = watching(madeMap(SMALL, "aa").bytes(), making);

@@ -4,7 +4,7 @@ import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import { asNumber, asObject, asString } from "../wire/check";
 import { parseMap } from "../wire/map";
-import { mapRefused, NO_MAP } from "../words/en";
+import { mapRefused, NO_MAP, OTHER_WEIGHTS } from "../words/en";
 import { call } from "./server";
 
 /** Time between two questions while the map is made. */
@@ -53,7 +53,13 @@ export class MapWatch {
   /** Asks until there is an answer; ends when another map is wanted meanwhile. */
   private async fetch(wanted: MapWanted): Promise<void> {
     const { mapping } = this.store;
-    if (mapping.state === "ready" && mapping.map.file.hash === wanted.hash) return;
+    if (mapping.state === "ready") {
+      if (mapping.map.file.hash === wanted.hash) return;
+      // One of the same weights, with other names, may stay until the new one is there.
+      if (weightsOf(mapping.map.file.hash) !== weightsOf(wanted.hash)) {
+        this.tell({ state: "none", reason: "" });
+      }
+    }
     for (;;) {
       const answer = await this.server.ask(wanted);
       if (this.wanted !== wanted) return;
@@ -72,7 +78,8 @@ export class MapWatch {
   private take(bytes: ArrayBuffer, hash: string | null): void {
     try {
       const file = parseMap(bytes);
-      if (hash !== null && file.hash !== hash) throw new Error("it belongs to other weights");
+      // Names may have changed meanwhile; then its hash is told soon.
+      if (hash !== null && weightsOf(file.hash) !== weightsOf(hash)) throw new Error(OTHER_WEIGHTS);
       this.tell({ state: "ready", map: new FeatureMap(file) });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -83,6 +90,11 @@ export class MapWatch {
   private tell(mapping: Mapping): void {
     this.store.mapping = mapping;
   }
+}
+
+/** The part of a map's hash that tells of which weights it is: `WEIGHTS-NAMES`. */
+function weightsOf(hash: string | null): string | undefined {
+  return hash?.split("-")[0];
 }
 
 /** The gateway that serves this page. */

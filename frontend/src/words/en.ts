@@ -486,6 +486,7 @@ export const SAY = {
   empty: "empty",
 } as const;
 
+export const OTHER_WEIGHTS = "it belongs to other weights";
 export const NO_MAP = "The map of all features did not arrive.";
 
 /** Why a map is not shown. */

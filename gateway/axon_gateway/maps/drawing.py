@@ -24,7 +24,7 @@ Labels = Callable[[str, int], Sequence[str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A map to serve: `hash` changes with the weights and with the names."""
+    """A map to serve: `hash` is that of the weights, a hyphen, and that of the names."""
 
     hash: str
     #: gzip.
@@ -34,13 +34,12 @@ class Drawn:
 def draw(found: FeatureMap, labels: Labels) -> Drawn:
     """The map with its districts named from labels; it takes seconds for 320,000 features."""
     districts = _districts(found, labels)
-    hash_ = hashlib.sha256(orjson.dumps([found.hash, districts])).hexdigest()[:16]
+    hash_ = f"{found.hash}-{hashlib.sha256(orjson.dumps(districts)).hexdigest()[:8]}"
     sources = zip(found.sources, found.first(), strict=True)
     header: dict[str, Any] = {
         "version": _VERSION,
         "model": found.model,
         "hash": hash_,
-        "weights": found.hash,
         "seed": found.seed,
         "kin_distance": found.kin_distance,
         "sources": [{**asdict(source), "first": first} for source, first in sources],
