@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { featureKey } from "../src/state/feature";
 import {
   AGAINST,
+  ANSWER,
   BELOW,
   button,
   CAPITAL,
@@ -12,10 +13,12 @@ import {
   FRANCE,
   names,
   opened,
+  panel,
   PATH,
   row,
+  RUN,
 } from "./causes";
-import { SOURCE, started } from "./frames";
+import { feature, finished, SOURCE, started, token } from "./frames";
 import { openDocument, press } from "./page";
 import { all, texts } from "./twin";
 
@@ -52,6 +55,23 @@ describe("the panel", () => {
       "Tried 3 of 312 active features, those with the largest gradient. Gradient and removal agree r = .41, and on 3 of the 5 strongest.",
     );
     expect(all("#why .weak")[0]?.hidden).toBe(true);
+  });
+
+  it("says where a cause fires all over the text", () => {
+    const { store, why, asked } = panel([
+      ...RUN.slice(0, 3),
+      ...[1, 2, 3, 4, 5, 6, 7, 8].map((step) => token(3 + step, step, " x", [feature(step < 4 ? 7 : 11, 1)])), // prettier-ignore
+      finished(14),
+    ]);
+    store.playhead.lookAt(2);
+    button("Why this word?").click();
+    for (const event of ANSWER) asked[0]?.tell(event);
+    expect(why.answer).not.toBeNull();
+    expect(texts("#why > .causes .where")).toEqual([
+      "at “France” · 1-res",
+      "at “France” · 2-res · fires at 4 of 9 tokens",
+      "at “France” · 2-res",
+    ]);
   });
 
   it("fills in as results come, the strongest first", () => {

@@ -45,6 +45,9 @@ interface Scale {
   most: number;
 }
 
+/** Of a text with so many tokens, the share at which a feature fires all over it. */
+const [MANY, OFTEN] = [8, 0.25];
+
 /** One cause: pressed, it shows what follows from it. */
 export class CauseRow {
   private readonly dot = h("span", { class: "dots" });
@@ -92,7 +95,10 @@ export class CauseRow {
     setText(this.name, name);
     const place = placeOf(removal, answer);
     const lost = change ? ` · ${short(change.before)} → ${short(change.after)}` : "";
-    setText(this.where, `${place} · ${layerOf(store, removal.source)}${lost}`);
+    setText(
+      this.where,
+      `${place} · ${layerOf(store, removal.source)}${lost}${oftenOf(store, removal)}`,
+    );
     const odds = effect ? oddsOf(effect, answer) : WHY.untried;
     setText(this.figure, odds);
     const against = (effect?.[by] ?? 0) > 0;
@@ -141,6 +147,14 @@ function placeOf({ position }: Removal, { subject }: Answer): string {
   if (position === null) return WHY.everywhere;
   const token = subject.log.tokens.find((one) => one.position === position);
   return token ? WHY.atToken(shownText(token)) : WHY.atPosition(position);
+}
+
+/** Says so of a feature that fires all over the text: without it, most words are less likely. */
+function oftenOf({ session }: Store, { source, feature }: Removal): string {
+  const seen = session.feature(featureKey(source, feature));
+  const times = seen ? session.timesOf(seen) : 0;
+  const often = session.told >= MANY && times >= OFTEN * session.told;
+  return often ? ` · ${WHY.often(times, session.told)}` : "";
 }
 
 function layerOf(store: Store, source: string): string {

@@ -37,6 +37,7 @@ export const WHY = {
   closeHelp: "Close (Esc)",
   measured: (speaks: string, odds: string, logprob: string, logit: string): string =>
     `${speaks}: ${odds}, log-probability ${logprob}, logit less the other's ${logit}`,
+  often: (times: number, tokens: number): string => `fires at ${times} of ${tokens} tokens`,
   atToken: (token: string): string => `at “${token}”`,
   atPosition: (position: number): string => `at position ${position}`,
   every: "Causes of each word",
