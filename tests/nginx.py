@@ -183,7 +183,9 @@ def caddy(folder: Path, axon_port: int, made: Certificates, name: str) -> Iterat
     port = free_port()
     folder.mkdir()
     (folder / "Caddyfile").write_text(
-        "{\n admin off\n auto_https disable_redirects\n skip_install_trust\n}\n"
+        # Not HTTP/3: free_port holds the UDP port.
+        "{\n admin off\n auto_https disable_redirects\n skip_install_trust\n"
+        " servers {\n  protocols h1 h2\n }\n}\n"
         f"https://{name}:{port}, https://127.0.0.1:{port} {{\n"
         f" tls {made.cert} {made.key}\n reverse_proxy 127.0.0.1:{axon_port}\n}}\n"
     )

@@ -169,7 +169,8 @@ class Runs:
             scheduler=Scheduler(slots, queue, self._prefill_tokens),
             eos_ids=frozenset(),  # so that every text has the length asked for
             publish=publish,
-            explainer=Removals(self.runner),
+            # A network by itself has no adapter, and is not explained.
+            explainer=Removals(self.runner) if self.runner.model.adapter else None,
         )
 
 

@@ -37,6 +37,23 @@ async def test_it_says_whether_the_service_serves(capsys: pytest.CaptureFixture[
     assert gone.startswith(f"axon-inference: no answer from 127.0.0.1:{settings.port}: ")
 
 
+async def test_it_waits_for_a_service_that_is_about_to_serve(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(healthcheck, "_PAUSE", 0.01)
+    async with serving() as service:
+        await service._say_serving(False)
+        settings = Settings(port=service.port)
+        line = "axon-inference: about to serve; try again in a moment\n"
+        assert await asyncio.to_thread(healthcheck.main, settings) == 1
+        assert capsys.readouterr().out == line
+        waiting = asyncio.create_task(asyncio.to_thread(healthcheck.main, settings, wait=True))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        await service._say_serving(True)
+        assert await waiting == 0
+
+
 @pytest.mark.parametrize(("code", "line"), [(0, "serving"), (1, "cannot serve: no")])
 async def test_it_can_wait_until_loading_has_ended(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, code: int, line: str

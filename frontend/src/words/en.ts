@@ -207,6 +207,7 @@ export const ADVICE: Readonly<Record<string, string>> = {
   labels_unavailable: "Labels cannot be looked up now. They appear when the label store is back.",
   message_too_big: "That is too long to send. Shorten the prompt.",
   method_not_allowed: "This page and the server do not fit together. Reload the page.",
+  no_map: "This server has no map of the features.",
   no_maximum:
     "No largest activation of this feature is known to measure by. Give the strength in its own units.",
   no_access: "An access token is needed here. Enter it on the left.",

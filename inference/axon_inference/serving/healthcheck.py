@@ -60,7 +60,7 @@ def _reason(channel: grpc.Channel, settings: Settings) -> str:
         stub.GetModel(pb.GetModelRequest(), timeout=_SECONDS, metadata=metadata)
     except grpc.RpcError as error:
         return _why(error)
-    return "about to serve"
+    return f"about to serve{LOADING}"
 
 
 def _why(error: Exception) -> str:

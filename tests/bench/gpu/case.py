@@ -226,6 +226,7 @@ def runner(case: Case, made: Subject, *, captured: bool = True) -> ModelRunner:
         adapter=None,
         device=device,
         dtype=case.precision,
+        layers_dtype=case.precision,
         context_length=case.context,
         n_layers=case.layers,
         d_model=case.d_model,

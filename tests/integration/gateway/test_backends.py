@@ -184,9 +184,9 @@ class TestReplicas:
 
 async def test_before_any_service_has_described_itself_a_connected_one_is_asked() -> None:
     backends = Backends(("127.0.0.1:1", "127.0.0.1:2"), 0)
-    assert backends.choose(None, pb.GenerateRequest()) is backends.all[0]
+    assert backends.choose(None) is backends.all[0]
     backends.all[1].ready = True
-    assert backends.choose(None, pb.GenerateRequest()) is backends.all[1]
+    assert backends.choose(None) is backends.all[1]
     await backends.close()
 
 

@@ -152,5 +152,6 @@ def test_every_call_makes_the_device_current_for_its_thread(
         lambda: loaded.reader.read(0, 3, 5),
     ]
     for call in calls:
+        entered.clear()
         call()
-    assert entered == [torch.device("cpu")] * len(calls)
+        assert set(entered) == {torch.device("cpu")}

@@ -25,7 +25,12 @@ class Words:
 
 def source(hook: str) -> Any:
     rows = torch.tensor([[1.0, 0.0], [0.0, 0.0], [3.0, 4.0], [0.5, 0.1]])
-    return SimpleNamespace(id="m/0-res", writes_to=hook, sae=SimpleNamespace(W_dec=rows))
+    return SimpleNamespace(
+        id="m/0-res",
+        writes_to=hook,
+        writes_residual=not hook.endswith("_in"),
+        sae=SimpleNamespace(W_dec=rows),
+    )
 
 
 def reader_of(one: Any) -> FeatureReader:
@@ -64,7 +69,7 @@ def test_kin_in_the_other_sources() -> None:
     """The most similar row of each that writes to the stream, and whether that holds both ways."""
     one = source(HOOK)
     rows = torch.tensor([[0.0, 1.0], [2.0, 0.1], [6.0, 8.0]])
-    two = SimpleNamespace(id="m/1-res", writes_to=HOOK, sae=SimpleNamespace(W_dec=rows))
+    two = SimpleNamespace(id="m/1-res", writes_residual=True, sae=SimpleNamespace(W_dec=rows))
     head = torch.nn.Linear(2, 5).requires_grad_(False)
     sources = [one, source("blocks.0.hook_mlp_in"), two]
     reader = FeatureReader(Unembedding(head, torch.ones(2), False), sources, Words())
