@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
+from axon import AxonError
 from axon.feature_map import Collector, FeatureMap, MapProgress
 
 from axon_gateway.backends.backends import Backends
@@ -18,6 +19,7 @@ from axon_gateway.tasks import Tasks, cancel
 
 #: Seconds after which names are looked at again: labels may have come.
 _AGAIN = 10.0
+_WAITING = "waiting for the service"
 
 
 @dataclass(slots=True)
@@ -25,7 +27,7 @@ class State:
     """What there is of one service's map."""
 
     #: While it is made: what is being done, and the share of it that is done.
-    stage: str = "waiting for the service"
+    stage: str = _WAITING
     done: float = 0.0
     #: Why there is none; empty otherwise.
     why_none: str = ""
@@ -75,13 +77,13 @@ class Maps:
     async def _read(self, backend: Upstream, state: State) -> None:
         try:
             await self._follow(backend, state)
-        except Refusal as refusal:
+        except (Refusal, AxonError) as error:
             # A service that has gone will come back; its map stays until it says another hash.
-            if refusal.code == "no_map":
+            if isinstance(error, Refusal) and error.code == "no_map":
                 state.forget()
-                state.why_none = refusal.message
+                state.why_none = error.message
             elif state.drawn is None:
-                state.stage, state.done = "waiting for the service", 0.0
+                state.stage, state.done = _WAITING, 0.0
 
     async def _follow(self, backend: Upstream, state: State) -> None:
         collector = Collector()

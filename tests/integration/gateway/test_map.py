@@ -211,6 +211,20 @@ async def test_a_service_without_a_map_has_none(inference: FakeInference, gatewa
     assert model["map"] is None
 
 
+async def test_a_service_that_ends_before_the_map_began_is_waited_for(
+    inference: FakeInference, gateway: Running
+) -> None:
+    inference.map = []
+    await get(gateway)
+    [state] = gateway.gateway.maps._states.values()
+    assert state.reading
+    await state.reading
+    answer = await get(gateway)
+    assert (answer.status, (await answer.json())["stage"]) == (202, "waiting for the service")
+    inference.map = parts()
+    assert (await there(gateway)).status == 200
+
+
 async def test_a_map_of_older_weights_is_never_shown(
     inference_with_map: FakeInference, gateway: Running
 ) -> None:
