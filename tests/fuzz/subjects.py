@@ -164,7 +164,12 @@ class ModelServer:
     def __init__(self, model: Path, source: Path) -> None:
         self.fatal: list[str] = []
         self.records: list[logging.LogRecord] = []
-        self._settings = {"model": str(model), "sources": (str(source),), "slots": SLOTS}
+        self._settings = {
+            "model": str(model),
+            "sources": (str(source),),
+            "slots": SLOTS,
+            "map": "off",
+        }
         self._handler = logging.Handler()
         self._handler.emit = self.records.append  # type: ignore[method-assign]
         self._loop = asyncio.new_event_loop()

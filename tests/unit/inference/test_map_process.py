@@ -17,6 +17,9 @@ from axon_inference.map.making import make
 from axon_inference.map.plan import Plan
 from torch import Tensor
 
+# The process has the lowest priority: beside other work it takes long to import torch.
+pytestmark = pytest.mark.timeout(600)
+
 WIDTHS = (300, 260, 260)
 STOREYS = tuple(Storey(f"m/{layer}-res", width, layer) for layer, width in enumerate(WIDTHS))
 
