@@ -142,6 +142,8 @@ class Runs:
         engine.step()
         streams = {request_id: [] for request_id in ids}  # type: dict[int, list[Token]]
         for request_id, event in told:
+            if request_id not in streams:
+                continue  # of an explanation, whose engine has closed
             assert not isinstance(event, Failed), event.message
             if isinstance(event, Tokens):
                 streams[request_id] += event.tokens
