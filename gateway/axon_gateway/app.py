@@ -26,7 +26,7 @@ from axon_gateway.labels.labels import Labels, Origins
 from axon_gateway.labels.search import LabelSearch
 from axon_gateway.labels.store import LabelStore
 from axon_gateway.limits import Limits
-from axon_gateway.maps.maps import Maps
+from axon_gateway.maps.collection import Maps
 from axon_gateway.replication.redis_sharing import RedisSharing
 from axon_gateway.requests import Generate
 from axon_gateway.rooms.rooms import Rooms

@@ -6,8 +6,8 @@ import argparse
 import json
 import math
 import pathlib
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 
 from axon import terminal
 from axon.client import Client
@@ -117,7 +117,7 @@ def _print(found: Explanation, shown: int) -> None:
     )
     texts = [token.text for token in found.tokens]
     rows = [("logprob", "logit", "activation", "feature", "at")]
-    rows += [_row(effect, texts) for effect in found.effects[:shown]]
+    rows += [_row(effect, texts) for effect in _distinct(found.effects)[:shown]]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for *numbers, feature, at in rows:
         aligned = "  ".join(f"{n:>{w}}" for n, w in zip(numbers, widths, strict=False))
@@ -125,6 +125,12 @@ def _print(found: Explanation, shown: int) -> None:
     if found.path:
         _print_path(found.path, texts, shown)
     print(_summary(found))
+
+
+def _distinct(effects: Sequence[Effect]) -> list[Effect]:
+    """Without those everywhere that are the removal at the feature's only position once more."""
+    single = {replace(one, position=None) for one in effects if one.position is not None}
+    return [one for one in effects if one.position is not None or one not in single]
 
 
 def _row(effect: Effect, texts: list[str]) -> tuple[str, str, str, str, str]:

@@ -194,6 +194,9 @@ async def test_the_client_and_the_command(rig: Rig) -> None:
     assert head.split() == ["logprob", "logit", "activation", "feature", "at"]
     assert rows[0].split() == ["-8.000", "-8.000", "5.00", f"{SOURCE}/88", "everywhere"]
     assert rows[1].split() == ["-5.000", "-5.000", "5.00", f"{SOURCE}/88", "4", "'X'"]
+    # A feature that is active at one position has one row: everywhere is the same there.
+    features = [row.split()[3] for row in rows]
+    assert [features.count(f"{SOURCE}/{ord(one)}") for one in "Xab"] == [3, 1, 1]
     assert summary.startswith("4 of 4 active features tried in ")
     code, out, _ = await command("why", "aXbX", "a", "--json", "--address", address)
     assert json.loads(out)["effects"][0]["feature"] == ord("X")

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from axon_gateway.errors import Refusal
-from axon_gateway.maps.maps import State
+from axon_gateway.maps.collection import State
 from axon_gateway.web.state import GATEWAY
 
 #: What `?v=HASH` names never changes.

@@ -15,7 +15,7 @@ from axon_gateway.generations.running import Running
 from axon_gateway.labels.labels import Labels
 from axon_gateway.labels.search import LabelSearch
 from axon_gateway.limits import Limits
-from axon_gateway.maps.maps import Maps
+from axon_gateway.maps.collection import Maps
 from axon_gateway.rooms.rooms import Rooms, StartGeneration
 
 #: Handshakes in one turn of the event loop; each takes about a third of a millisecond.

@@ -132,7 +132,7 @@ async def test_without_labels_districts_are_named_by_the_tokens_that_they_promot
 async def test_districts_are_named_by_their_labels_once_they_are_there(
     settings: Settings, labels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("axon_gateway.maps.maps._AGAIN", 0)
+    monkeypatch.setattr("axon_gateway.maps.collection._AGAIN", 0)
     animals = {0: "the river bank", 1: "a river", 2: "a horse", 3: "the horse"}
     write_labels(labels, "zoo/0-res", animals)
     async with FakeInference(name="zoo") as inference:

@@ -13,6 +13,24 @@ const CELLS = SIDE * SIDE;
 /** Where a place of the map is on the canvas; false behind the camera. x and y are from 0 to `SPAN`. */
 export type Project = (x: number, y: number, storey: number, into: [number, number]) => boolean;
 
+/** What is looked for, and the nearest so far. */
+interface Search {
+  readonly at: { x: number; y: number };
+  readonly project: Project;
+  readonly passes: (number: number) => boolean;
+  number: number | null;
+  far: number;
+}
+
+/** `side` by `side` cells of a storey; they begin at number `from` of the order. */
+interface Square {
+  storey: number;
+  column: number;
+  row: number;
+  side: number;
+  from: number;
+}
+
 export class Grid {
   /** Features in the order of their squares, and where each square begins in it. */
   private readonly order: Uint32Array;
@@ -48,49 +66,39 @@ export class Grid {
     project: Project,
     passes: (number: number) => boolean = () => true,
   ): number | null {
-    const best = { number: -1, far: reach };
+    const search: Search = { at, project, passes, number: null, far: reach };
     for (let storey = 0; storey < this.map.storeys; storey += 1) {
-      this.look(storey, 0, 0, SIDE, 0, at, best, project, passes);
+      this.look({ storey, column: 0, row: 0, side: SIDE, from: 0 }, search);
     }
-    return best.number < 0 ? null : best.number;
+    return search.number;
   }
 
-  /** Looks into a square of `side` by `side` cells that begin at number `from` of the order. */
-  private look(
-    storey: number,
-    column: number,
-    row: number,
-    side: number,
-    from: number,
-    at: { x: number; y: number },
-    best: { number: number; far: number },
-    project: Project,
-    passes: (number: number) => boolean,
-  ): void {
+  private look(square: Square, search: Search): void {
+    const { storey, column, row, side, from } = square;
     const cell = storey * CELLS + from;
     const [start = 0, end = 0] = [this.starts[cell], this.starts[cell + side * side]];
-    if (start === end || !this.mayHold(storey, column, row, side, at, best.far, project)) return;
+    if (start === end || !this.mayHold(square, search)) return;
     if (side === 1) {
-      this.compare(start, end, storey, at, best, project, passes);
+      this.compare(start, end, storey, search);
       return;
     }
     const half = side / 2;
     for (let quarter = 0; quarter < 4; quarter += 1) {
-      const [right, down] = [quarter & 1, quarter >> 1];
-      this.look(storey, column + right * half, row + down * half, half, from + quarter * half * half, at, best, project, passes); // prettier-ignore
+      this.look(
+        {
+          storey,
+          column: column + (quarter & 1) * half,
+          row: row + (quarter >> 1) * half,
+          side: half,
+          from: from + quarter * half * half,
+        },
+        search,
+      );
     }
   }
 
-  /** Whether a square's picture comes within `reach` of a point; one partly behind the camera may. */
-  private mayHold(
-    storey: number,
-    column: number,
-    row: number,
-    side: number,
-    { x, y }: { x: number; y: number },
-    reach: number,
-    project: Project,
-  ): boolean {
+  /** Whether a square's picture may hold a nearer one; one partly behind the camera may. */
+  private mayHold({ storey, column, row, side }: Square, { at, far, project }: Search): boolean {
     let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
     for (let corner = 0; corner < 4; corner += 1) {
       const cx = ((column + (corner & 1) * side) / SIDE) * SPAN;
@@ -101,26 +109,18 @@ export class Grid {
       top = Math.min(top, this.spot[1]);
       bottom = Math.max(bottom, this.spot[1]);
     }
-    return x > left - reach && x < right + reach && y > top - reach && y < bottom + reach;
+    return at.x > left - far && at.x < right + far && at.y > top - far && at.y < bottom + far;
   }
 
-  private compare(
-    start: number,
-    end: number,
-    storey: number,
-    at: { x: number; y: number },
-    best: { number: number; far: number },
-    project: Project,
-    passes: (number: number) => boolean,
-  ): void {
+  private compare(start: number, end: number, storey: number, search: Search): void {
     const { x, y } = this.map.file;
     for (let k = start; k < end; k += 1) {
       const i = this.order[k] ?? 0;
-      if (!project(x[i] ?? 0, y[i] ?? 0, storey, this.spot) || !passes(i)) continue;
-      const far = Math.hypot(this.spot[0] - at.x, this.spot[1] - at.y);
-      if (far >= best.far) continue;
-      best.far = far;
-      best.number = i;
+      if (!search.project(x[i] ?? 0, y[i] ?? 0, storey, this.spot) || !search.passes(i)) continue;
+      const far = Math.hypot(this.spot[0] - search.at.x, this.spot[1] - search.at.y);
+      if (far >= search.far) continue;
+      search.far = far;
+      search.number = i;
     }
   }
 }
