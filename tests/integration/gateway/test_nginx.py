@@ -159,8 +159,10 @@ async def test_tokens_reach_no_log_and_errors_have_all_headers(tmp_path: Path) -
         assert "s3cret" not in front.said
 
 
-def test_there_are_two_workers_however_many_cores(tmp_path: Path) -> None:
+async def test_there_are_two_workers_however_many_cores(tmp_path: Path) -> None:
     with nginx.axon(tmp_path / "axon", "127.0.0.1:9") as front:
+        # The port is there before the workers, which are started one after the other.
+        await eventually(lambda: front.workers >= 2)
         assert front.workers == 2
 
 
