@@ -5,6 +5,7 @@ gRPC alone would answer UNKNOWN and log a traceback each time, as often as a cal
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -61,7 +62,7 @@ class _Guard:
             "_stream" if given.response_streaming else "_unary"
         )
         serve = getattr(given, kind)
-        wrap = self._generator if inspect.isasyncgenfunction(serve) else self._coroutine
+        wrap = self._written if inspect.isasyncgenfunction(serve) else self._returned
         make: Callable[..., _Handler] = getattr(grpc, f"{kind}_rpc_method_handler")
         return make(
             wrap(serve),
@@ -69,7 +70,7 @@ class _Guard:
             response_serializer=given.response_serializer,
         )
 
-    def _coroutine(self, serve: Any) -> Any:
+    def _returned(self, serve: Any) -> Any:
         async def guarded(request: Any, context: _Context) -> Any:
             try:
                 return await serve(await self._checked(request, context), context)
@@ -78,13 +79,14 @@ class _Guard:
 
         return guarded
 
-    def _generator(self, serve: Any) -> Any:
-        async def guarded(request: Any, context: _Context) -> AsyncIterator[Any]:
+    def _written(self, serve: Any) -> Any:
+        # Written here and not yielded to gRPC, so that a write that fails is seen here, too.
+        async def guarded(request: Any, context: _Context) -> None:
             try:
                 # Closed as soon as the caller leaves, not at some later garbage collection.
                 async with aclosing(serve(await self._checked(request, context), context)) as all_:
                     async for response in all_:
-                        yield response
+                        await context.write(response)
             except Exception as error:
                 await self._end(error, context)
 
@@ -105,11 +107,17 @@ class _Guard:
 
     async def _end(self, error: Exception, context: _Context) -> None:
         """End a call that raised, unless it has ended."""
+        if isinstance(error, grpc.aio.InternalError):
+            # gRPC could not send: the caller has left, and `context.done()` may not say so yet.
+            raise asyncio.CancelledError from error
         if isinstance(error, grpc.aio.AbortError) or context.done():
             raise error
         if not self._causes.note(f"{self._method} failed", error):
             _log.error("%s failed: %s", self._method, describe(error))
-        await context.abort(grpc.StatusCode.INTERNAL, f"the server failed ({describe(error)})")
+        try:
+            await context.abort(grpc.StatusCode.INTERNAL, f"the server failed ({describe(error)})")
+        except grpc.aio.InternalError as unsent:
+            raise asyncio.CancelledError from unsent
 
 
 def _parsing(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
