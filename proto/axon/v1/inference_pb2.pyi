@@ -125,6 +125,7 @@ class GenerateRequest(_message.Message):
     PACE_FIELD_NUMBER: _builtins.int
     ALTERNATIVES_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
     """Text to continue; UTF-8, not empty. Tokenised with the model's own tokenizer;
     BOS is prepended when the sources were trained with it, also if the text
@@ -167,6 +168,12 @@ class GenerateRequest(_message.Message):
         has room, and never delay a token. Unset: none.
         """
 
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
+        """A conversation to answer, instead of `prompt`: the model's chat template makes a
+        prompt of it. INVALID_ARGUMENT if the model has none (ModelInfo.chat).
+        """
+
     def __init__(
         self,
         *,
@@ -178,10 +185,11 @@ class GenerateRequest(_message.Message):
         pace: _builtins.float | None = ...,
         alternatives: _builtins.int | None = ...,
         explain: Global___ExplainOptions | None = ...,
+        messages: _abc.Iterable[Global___ChatMessage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives", "_max_tokens", b"_max_tokens", "_pace", b"_pace", "alternatives", b"alternatives", "explain", b"explain", "features", b"features", "max_tokens", b"max_tokens", "pace", b"pace", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives", "_max_tokens", b"_max_tokens", "_pace", b"_pace", "alternatives", b"alternatives", "branches", b"branches", "explain", b"explain", "features", b"features", "max_tokens", b"max_tokens", "pace", b"pace", "prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives", "_max_tokens", b"_max_tokens", "_pace", b"_pace", "alternatives", b"alternatives", "branches", b"branches", "explain", b"explain", "features", b"features", "max_tokens", b"max_tokens", "messages", b"messages", "pace", b"pace", "prompt", b"prompt", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__alternatives: _TypeAlias = _typing.Literal["alternatives"]  # noqa: Y015
     _WhichOneofArgType__alternatives: _TypeAlias = _typing.Literal["_alternatives", b"_alternatives"]  # noqa: Y015
@@ -197,6 +205,34 @@ class GenerateRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__pace) -> _WhichOneofReturnType__pace | None: ...
 
 Global___GenerateRequest: _TypeAlias = GenerateRequest  # noqa: Y015
+
+@_typing.final
+class ChatMessage(_message.Message):
+    """ChatMessage is one turn of a conversation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    role: _builtins.str
+    """Who speaks, in the words of the model's template: usually `system`, `user` or
+    `assistant`.
+    """
+    content: _builtins.str
+    """What is said; UTF-8. Names of special tokens in it are text, not tokens."""
+    def __init__(
+        self,
+        *,
+        role: _builtins.str = ...,
+        content: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChatMessage: _TypeAlias = ChatMessage  # noqa: Y015
 
 @_typing.final
 class Branch(_message.Message):
@@ -1249,6 +1285,7 @@ class ModelInfo(_message.Message):
     VOCAB_SIZE_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     DTYPE_FIELD_NUMBER: _builtins.int
+    CHAT_FIELD_NUMBER: _builtins.int
     n_layers: _builtins.int
     """Transformer blocks."""
     d_model: _builtins.int
@@ -1259,6 +1296,8 @@ class ModelInfo(_message.Message):
     """Where it computes, such as `cpu` or `cuda:0`."""
     dtype: _builtins.str
     """What it computes in, such as `float32`."""
+    chat: _builtins.bool
+    """Whether it has a chat template, so that requests may have `messages`."""
     def __init__(
         self,
         *,
@@ -1267,10 +1306,11 @@ class ModelInfo(_message.Message):
         vocab_size: _builtins.int = ...,
         device: _builtins.str = ...,
         dtype: _builtins.str = ...,
+        chat: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["d_model", b"d_model", "device", b"device", "dtype", b"dtype", "n_layers", b"n_layers", "vocab_size", b"vocab_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "d_model", b"d_model", "device", b"device", "dtype", b"dtype", "n_layers", b"n_layers", "vocab_size", b"vocab_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
