@@ -41,6 +41,9 @@ class Background:
         self._process = context.Process(
             target=_work, args=(plan, rows, self._theirs), daemon=True, name="map"
         )
+        # Held while the process is started: so `stop` never misses one that is about to be.
+        self._starting = threading.Lock()
+        self._stopped = False
 
     @property
     def pid(self) -> int | None:
@@ -53,8 +56,11 @@ class Background:
         Raises:
             NotMade: it failed, was killed, or `stop` was called.
         """
-        self._process.start()
-        self._theirs.close()
+        with self._starting:
+            if self._stopped:
+                raise NotMade("it was stopped before it began")
+            self._process.start()
+            self._theirs.close()
         try:
             while True:
                 match self._ours.recv():
@@ -72,8 +78,10 @@ class Background:
 
     def stop(self) -> None:
         """End the process; any thread may call this, at any time."""
-        if self._process.pid is None:
-            return
+        with self._starting:
+            self._stopped = True
+            if self._process.pid is None:
+                return
         self._process.terminate()
         self._process.join(_GRACE)
         if self._process.is_alive():

@@ -85,6 +85,14 @@ def test_a_process_that_is_ended_leaves_nothing(how: str) -> None:
     assert not psutil.pid_exists(background.pid or 0)
 
 
+def test_one_that_was_stopped_before_it_began_makes_nothing() -> None:
+    background = Background(PLAN, rows)
+    background.stop()
+    with pytest.raises(NotMade, match="before it began"):
+        background.run(silent)
+    assert background.pid is None
+
+
 def test_a_failure_in_the_process_is_told() -> None:
     with pytest.raises(NotMade, match="no such file"):
         Background(PLAN, failing).run(silent)
