@@ -60,5 +60,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than there are cores, since many tests wait for a process or a time."""
-    return min(4, (os.cpu_count() or 1) + 1)
+    """More workers than cores, since tests spend half their time waiting for a process or a time.
+    One takes about 2 GB."""
+    return min(5, 2 * (os.cpu_count() or 1) + 1)

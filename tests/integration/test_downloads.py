@@ -56,6 +56,7 @@ def variables(hub: FakeHub, home: Path) -> dict[str, object]:
         "HF_HOME": home,
         "HF_HUB_OFFLINE": "",
         "AXON_MODEL": "gpt2-small",
+        "AXON_MAP": "off",
         "AXON_GRPC_PORT": free_port(),
     }
 

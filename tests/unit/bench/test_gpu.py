@@ -20,6 +20,7 @@ from tests.bench.gpu.case import TINY, Case, capturing
 from ...fake_cuda import FakeCuda
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(400)
 def test_a_rehearsal_measures_everything(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code = program.main(["--rehearse", "--out", str(tmp_path), "--minutes", "6"])

@@ -52,6 +52,7 @@ def endless() -> Iterator[Tensor]:
     yield rows()[1]
 
 
+@pytest.mark.nightly
 def test_a_process_makes_the_same_map_and_reports() -> None:
     told: list[tuple[str, float]] = []
     background = Background(PLAN, rows)
