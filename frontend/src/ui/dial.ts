@@ -6,7 +6,7 @@ import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import type { Edit } from "../wire/types";
 import { sayRefused } from "../words/edits";
-import { REACH, TURNS, SAY } from "../words/en";
+import { REACH, TURNS, SAY } from "../words";
 import { mayGenerate } from "../words/status";
 import { h, makeTabStop, roving, setText } from "./dom";
 import { type AskForLabelled, LookUp } from "./look-up";

@@ -4,7 +4,7 @@ import { type Filter, filterText, judgeOf, parseFilter, sameFilter } from "../st
 import { type Hit, isIndex, search } from "../state/query";
 import { follow, heed } from "../state/signals";
 import type { Store } from "../state/store";
-import { BEGINNINGS, SAY } from "../words/en";
+import { BEGINNINGS, SAY } from "../words";
 import { byId, h, setText } from "./dom";
 import { dotOf } from "./features";
 import { type AskForLabelled, LookUp } from "./look-up";

@@ -5,7 +5,7 @@ import type { FeatureMap } from "../state/map";
 import { follow, signal } from "../state/signals";
 import { type Store, tokenOf } from "../state/store";
 import type { AskForFacts } from "../net/backend";
-import { districtFacts, MAP, mapMaking, nearness } from "../words/en";
+import { districtFacts, MAP, mapMaking, nearness } from "../words";
 import { byId, h, setText } from "./dom";
 import { percent } from "./tokens";
 

@@ -4,7 +4,7 @@ import { recency, strength } from "../state/light";
 import type { Log, Token } from "../state/log";
 import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
-import { REACH, SAY } from "../words/en";
+import { REACH, SAY } from "../words";
 import { branchWords } from "../words/edits";
 import { attended, byId, h, makeTabStop, roving, setText } from "./dom";
 import { firstFrom } from "./strip";

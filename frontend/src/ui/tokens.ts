@@ -2,8 +2,7 @@
 import { nameOf } from "../state/feature";
 import type { Token } from "../state/log";
 import { byId, explained, h, short } from "./dom";
-import type { Term } from "../words/en";
-import { SAY } from "../words/en";
+import { type Term, SAY } from "../words";
 
 /** Blanks before a word, the word, and the line ends after it. */
 const PARTS = /^(\s*)([^]*?)(\n*)$/;
@@ -69,7 +68,11 @@ export function nodesOf(token: Token): { chip: HTMLElement; nodes: (Node | strin
   const chip = h("span", attributes, start ? SAY.start : body);
   if (mark !== "") chip.dataset.mark = mark;
   // The sign is drawn by style alone: without text, the chip would have no name.
-  if (body === "") chip.setAttribute("aria-label", SAY.blanks[mark] ?? SAY.noText);
+  if (body === "")
+    chip.setAttribute(
+      "aria-label",
+      (SAY.blanks as Readonly<Record<string, string>>)[mark] ?? SAY.noText,
+    );
   return { chip, nodes: [before, chip, after].filter((node) => node !== "") };
 }
 
