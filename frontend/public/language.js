@@ -4,7 +4,7 @@
  * still to come, do not follow a flash of English ones; see `.speechless` in page.css.
  */
 (() => {
-  const languages = ["en", "de"];
+  const languages = ["en", "de", "fr", "es", "pt", "zh", "ja", "hi", "ar", "ru"];
   const spoken = (tag) => languages.find((code) => code === tag?.toLowerCase().split("-")[0]);
   let chosen = spoken(new URLSearchParams(location.search).get("lang"));
   try {

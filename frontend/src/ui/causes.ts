@@ -52,7 +52,7 @@ const [MANY, OFTEN] = [8, 0.25];
 /** One cause: pressed, it shows what follows from it. */
 export class CauseRow {
   private readonly dot = h("span", { class: "dots" });
-  private readonly name = h("span", { class: "name" });
+  private readonly name = h("span", { class: "name", dir: "auto" });
   private readonly where = h("span", { class: "where quiet" });
   private readonly figure = h("span", { class: "figure" });
   private readonly bar = h("i");

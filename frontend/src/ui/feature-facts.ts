@@ -106,7 +106,7 @@ function effects(
       h(
         "li",
         { "data-tip": by(signed(logit)) },
-        h("span", { class: "token" }, visible(token)),
+        h("span", { class: "token", dir: "auto" }, visible(token)),
         h("span", { class: "figure" }, signed(logit)),
       ),
     );
@@ -119,7 +119,7 @@ export function alikeOf(store: Store, { source }: Feature, info: FeatureInfo): H
   if (alike.length === 0) return [];
   const chips = alike.map(({ index, cosine }) => {
     const seen = store.session.feature(featureKey(source, index));
-    const attributes = { type: "button", class: "token" };
+    const attributes = { type: "button", class: "token", dir: "auto" };
     const chip = h("button", attributes, seen?.label ?? `#${index}`);
     chip.addEventListener("click", () => {
       if (seen) store.choose(seen.key);

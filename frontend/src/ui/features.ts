@@ -119,7 +119,7 @@ export function settled(before: readonly Row[], rows: readonly Row[]): Row[] {
 /** One row's elements; updated, never replaced, so that none flickers or loses the pointer. */
 class RowView {
   private readonly dots = h("span", { class: "dots" });
-  private readonly name = h("span", { class: "name" });
+  private readonly name = h("span", { class: "name", dir: "auto" });
   private readonly bar = h("i");
   private readonly second = h("span", { class: "figure second" });
   private readonly figure = h("span", { class: "figure" });

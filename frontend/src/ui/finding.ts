@@ -236,7 +236,7 @@ export class Finding {
       ? SAY.place(shortOf(source), id, this.store.passes(feature))
       : SAY.unseenPlace(shortOf(source), id);
     const dot = dotOf(css(hueAmong(this.store.sourceIds(), source)));
-    const name = h("span", { class: "name" }, label ?? SAY.feature(id));
+    const name = h("span", { class: "name", dir: "auto" }, label ?? SAY.feature(id));
     return [dot, name, h("span", { class: "quiet" }, where)];
   }
 

@@ -92,5 +92,5 @@ function buttonOf(
 
 function entryOf(button: HTMLButtonElement, place: number): HTMLElement[] {
   const prompt = EXAMPLES[place]?.prompt ?? "";
-  return [h("dt", {}, button), h("dd", { title: prompt }, firstLine(prompt))];
+  return [h("dt", {}, button), h("dd", { title: prompt, dir: "auto" }, firstLine(prompt))];
 }

@@ -35,7 +35,7 @@ type Knowledge = FeatureInfo | "asked" | "unknown";
 export class Inspector {
   private readonly panel = byId("inspector");
   private readonly source = h("p", { class: "where" });
-  private readonly name = h("h2");
+  private readonly name = h("h2", { dir: "auto" });
   private readonly pin = button(SAY.pin);
   private readonly copy = button(SAY.copy);
   private readonly activation = new ActivationLine();

@@ -20,7 +20,7 @@ function kinOf(store: Store, kin: readonly Kin[]): HTMLElement[] {
   const rows = kin.map(({ source, index, label, cosine, mutual }) => {
     const key = featureKey(source, index);
     const name = label ?? store.labelOf(key);
-    const attributes = { type: "button", class: "token" };
+    const attributes = { type: "button", class: "token", dir: "auto" };
     const chip = h("button", attributes, name ?? `#${index}`);
     chip.addEventListener("click", () => {
       if (store.session.feature(key)) store.choose(key);
@@ -57,7 +57,7 @@ function examplesOf(
       return span;
     });
     const strongest = short(Math.max(...activations, 0));
-    const text = h("p", { class: "example-text" }, ...spans);
+    const text = h("p", { class: "example-text", dir: "auto" }, ...spans);
     text.style.setProperty("--hue", hue);
     return h("li", {}, text, h("span", { class: "figure quiet" }, strongest));
   });

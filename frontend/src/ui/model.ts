@@ -92,7 +92,7 @@ export class SourcesView {
       { class: "source", title },
       box,
       dot,
-      h("span", { class: "name" }, id),
+      h("span", { class: "name", dir: "auto" }, id),
       layer,
     );
   }

@@ -37,7 +37,7 @@ export class TextView {
 function paneElement(branch: number): HTMLElement {
   const name = h("button", { type: "button", class: "branch", id: `branch-${branch}` });
   const labelled = { class: "tokens", role: "listbox", "aria-labelledby": `branch-${branch}` };
-  return h("div", { class: "pane" }, name, h("div", { ...labelled, tabindex: "-1" }));
+  return h("div", { class: "pane" }, name, h("div", { ...labelled, tabindex: "-1", dir: "auto" }));
 }
 
 /** The text of one branch. */

@@ -546,7 +546,7 @@ const words: Translation = {
     chips: { label: "Filter" },
     stage: { label: "Graph" },
     "link-choice": {
-      text: "Schwache Verbindungen verbergen",
+      text: "Schwache ausblenden",
       title:
         "Eine Verbindung hält zwei Features zusammen, die öfter gemeinsam feuern als durch Zufall. Weiter rechts werden die schwächeren verborgen.",
     },

@@ -47,6 +47,14 @@ export let figure: Figure = figuresOf("en");
 /** The other languages, each fetched only when it is spoken. */
 export const TRANSLATIONS = {
   de: () => import("./de"),
+  fr: () => import("./fr"),
+  es: () => import("./es"),
+  pt: () => import("./pt"),
+  zh: () => import("./zh"),
+  ja: () => import("./ja"),
+  hi: () => import("./hi"),
+  ar: () => import("./ar"),
+  ru: () => import("./ru"),
 } as const satisfies Record<Exclude<Language, "en">, () => Promise<{ default: Translation }>>;
 
 /** From now on the page speaks this language; rejects, and goes on as before, if it does not come. */

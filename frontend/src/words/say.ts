@@ -4,6 +4,14 @@
 export const FORMS = {
   en: ["one", "other"],
   de: ["one", "other"],
+  fr: ["one", "other"],
+  es: ["one", "other"],
+  pt: ["one", "other"],
+  zh: ["other"],
+  ja: ["other"],
+  hi: ["one", "other"],
+  ar: ["zero", "one", "two", "few", "many", "other"],
+  ru: ["one", "few", "many", "other"],
 } as const;
 
 export type Language = keyof typeof FORMS;
@@ -12,12 +20,28 @@ export type Language = keyof typeof FORMS;
 export const TAGS: Readonly<Record<Language, string>> = {
   en: "en",
   de: "de",
+  fr: "fr",
+  es: "es",
+  pt: "pt-BR",
+  zh: "zh-Hans",
+  ja: "ja",
+  hi: "hi-u-nu-latn",
+  ar: "ar-u-nu-latn",
+  ru: "ru",
 };
 
 /** What those who speak them call them. */
 export const NAMES: Readonly<Record<Language, string>> = {
   en: "English",
   de: "Deutsch",
+  fr: "Français",
+  es: "Español",
+  pt: "Português (Brasil)",
+  zh: "简体中文",
+  ja: "日本語",
+  hi: "हिन्दी",
+  ar: "العربية",
+  ru: "Русский",
 };
 
 /** A figure, by default with at most three decimals. */
