@@ -34,7 +34,7 @@ export default tseslint.config(
   },
   {
     // A language is one file, however long.
-    files: ["src/words/en.ts"],
+    files: ["src/words/??.ts"],
     rules: { "max-lines": "off" },
   },
   {
@@ -43,6 +43,10 @@ export default tseslint.config(
     files: ["src/{graph,net,state,ui}/**/*.ts", "src/app.ts"],
     ignores: ["src/state/graph-export.ts"], // the words of a file format
     rules: {
+      "no-restricted-imports": [
+        "error",
+        { patterns: [{ group: ["**/words/en"], message: "That is English: import words." }] },
+      ],
       "no-restricted-syntax": [
         "error",
         ...["Literal[value=", "TemplateElement[value.cooked="].map((node) => ({
@@ -55,7 +59,11 @@ export default tseslint.config(
   {
     files: ["**/*.mjs", "**/*.js"],
     languageOptions: {
-      globals: { console: "readonly", process: "readonly", fetch: "readonly", URL: "readonly" },
+      globals: {
+        ...{ console: "readonly", process: "readonly", fetch: "readonly", URL: "readonly" },
+        ...{ document: "readonly", location: "readonly", localStorage: "readonly" },
+        ...{ navigator: "readonly", URLSearchParams: "readonly" },
+      },
     },
   },
 );

@@ -23,6 +23,7 @@ import { FootprintDialog } from "./ui/footprint";
 import { offerExamples, offerHelp } from "./ui/help";
 import { Inspector } from "./ui/inspector";
 import { showPinned, showStrongest } from "./ui/features";
+import { offerLanguages } from "./ui/language";
 import { MapPanel } from "./ui/map";
 import { offerLinkFloor, showModel, SourcesView } from "./ui/model";
 import { showNotices } from "./ui/notice";
@@ -32,7 +33,7 @@ import { offerTheme } from "./ui/theme";
 import { Timeline } from "./ui/timeline";
 import { Tip } from "./ui/tip";
 import { WhyLine, WhyPanel } from "./ui/why";
-import { GRAPH_LOST, NO_GRAPH, SAY } from "./words/en";
+import { GRAPH_LOST, NO_GRAPH, SAY } from "./words";
 import type { Recording } from "./wire/recording";
 import type { GenerateRequest, OpenRequest, ShareRequest } from "./wire/types";
 
@@ -42,6 +43,7 @@ const FROM_THE_START: Start = { speed: 1, at: null, run: null };
 export function openPage(): void {
   const query = new URLSearchParams(location.search);
   offerTheme(query);
+  offerLanguages();
   const store = new Store();
   const { playhead } = store;
   const live = new Live(store, query);

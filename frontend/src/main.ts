@@ -9,5 +9,6 @@ import "./styles/rooms.css";
 import "./styles/reach.css";
 import "./styles/why.css";
 import { openPage } from "./app";
+import { openLanguage } from "./ui/language";
 
-openPage();
+void openLanguage().then(openPage);

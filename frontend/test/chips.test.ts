@@ -63,7 +63,7 @@ describe("a token's facts", () => {
     expect(facts.map(({ name, value }) => `${name} ${value}`)).toEqual([
       "position 3",
       "id 7",
-      "probability 50% (log -0.69)",
+      "probability 50% (log −0.69)",
       "L0 31 · 12",
       "missed 10% · 20%",
     ]);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { judgeOf, parseFilter } from "../src/state/filters";
 import { Store } from "../src/state/store";
-import { firstLine, knowsExamples, rowState } from "../src/ui/help";
-import { BUNDLED_MODEL, EXAMPLES, FILTERS } from "../src/words/en";
+import { BUNDLED_MODEL, firstLine, knowsExamples, rowState } from "../src/ui/help";
+import { EXAMPLES, FILTERS } from "../src/words/en";
 import type { Frame } from "../src/wire/types";
 import { finished, modelInfo, started } from "./frames";
 
@@ -103,13 +103,13 @@ describe("the filters that the help lists", () => {
     return LABELS.filter((label) => judge({ id: 7, label, share: 0.5, density: 0.001 }));
   }
 
-  it.each(FILTERS.map(([filter]) => filter))("%s is one", (text) => {
+  it.each(FILTERS.map(({ filter }) => filter as string))("%s is one", (text) => {
     expect(parseFilter(text)).toHaveProperty("filter");
     expect(shown(text)).not.toEqual([]);
   });
 
   it("hide and keep what they say", () => {
-    const texts = FILTERS.map(([filter]) => filter);
+    const texts = FILTERS.map(({ filter }) => filter as string);
     const hidden = (text: string) => LABELS.filter((label) => !shown(text).includes(label));
     const hiding = texts.filter((text) => text.startsWith("hide:"));
     expect(hiding.map(hidden)).toEqual([

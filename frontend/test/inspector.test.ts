@@ -58,7 +58,7 @@ describe("the facts", () => {
     const facts = document.querySelector("#inspector dl");
     const term = facts?.querySelector<HTMLElement>(".term");
     term?.focus();
-    expect(facts?.textContent).toContain("Fired at1 of 1 tokens");
+    expect(facts?.textContent).toContain("Fired at1 of 1 token");
     store.apply(token(3, 1, "b", [feature(7, 6)]));
     expect(document.activeElement).toBe(term);
     expect(facts?.textContent).toContain("Peak6.00 seen here");

@@ -288,7 +288,7 @@ describe("a figure", () => {
   it("has no sign when it is nothing", () => {
     expect([-0.001, -0.5, 0, 14.26, 1234.5].map(short)).toEqual([
       "0.00",
-      "-0.50",
+      "−0.50",
       "0.00",
       "14.3",
       "1235",

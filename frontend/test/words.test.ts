@@ -1,8 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { Store } from "../src/state/store";
 import type { Frame } from "../src/wire/types";
-import { ADVICE, ITS_OWN_WORDS } from "../src/words/en";
-import { bannerOf, connectionOf, progressOf, sayProblem, statusOf } from "../src/words/status";
+import { ADVICE } from "../src/words/en";
+import {
+  adviceOn,
+  bannerOf,
+  connectionOf,
+  ITS_OWN_WORDS,
+  progressOf,
+  sayProblem,
+  statusOf,
+} from "../src/words/status";
 import { error, feature, finished, modelInfo, replayed, started, token } from "./frames";
 import { CODES } from "./golden";
 
@@ -97,7 +105,7 @@ describe("connectionOf", () => {
 
 describe("every error of the gateway", () => {
   it.each(CODES.filter((code) => !ITS_OWN_WORDS.includes(code)))("%s says what to do", (code) => {
-    expect(ADVICE[code]?.length).toBeGreaterThan(20);
+    expect(adviceOn(code)?.length).toBeGreaterThan(20);
   });
 
   it("has words only if there is such an error", () => {

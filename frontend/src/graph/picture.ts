@@ -2,7 +2,7 @@
 import { type Caption, penOf } from "./names/draw";
 import type { Box } from "./names/place";
 import { css, type Rgb, themed } from "./palette";
-import { SAY } from "../words/en";
+import { SAY } from "../words";
 
 export interface Subject {
   /** Drawn just before, so that it can be read. */

@@ -2,8 +2,8 @@
 import { forgetTokens, keptAccess, loadToken, saveToken } from "../state/settings";
 import type { Backend, Store } from "../state/store";
 import type { ErrorFrame, Frame, RoomFrame, ViewFrame } from "../wire/types";
-import { ADVICE, SAY } from "../words/en";
-import { mayGenerate, sayProblem } from "../words/status";
+import { SAY } from "../words";
+import { adviceOn, mayGenerate, sayProblem } from "../words/status";
 import { gatewayModels, ModelWatch } from "./backend";
 import { browserEnvironment, type Resume, RoomSocket } from "./room-socket";
 import { at, showAccess } from "./server";
@@ -166,7 +166,7 @@ export class Live {
   }
 
   private gone(code: string): false {
-    this.store.set({ connection: { state: "gone", message: ADVICE[code] ?? "", code } });
+    this.store.set({ connection: { state: "gone", message: adviceOn(code) ?? "", code } });
     return false;
   }
 }

@@ -4,7 +4,7 @@ import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import { asNumber, asObject, asString } from "../wire/check";
 import { parseMap } from "../wire/map";
-import { mapRefused, NO_MAP, OTHER_WEIGHTS } from "../words/en";
+import { mapRefused, NO_MAP, OTHER_WEIGHTS } from "../words";
 import { call } from "./server";
 
 /** Time between two questions while the map is made. */

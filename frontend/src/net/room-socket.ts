@@ -4,7 +4,7 @@ import type { WireError } from "../wire/check";
 import { parseMessage } from "../wire/parse";
 import type { EnterRequest, ErrorFrame, Frame, PingRequest } from "../wire/types";
 import { at } from "./server";
-import { SAY } from "../words/en";
+import { SAY } from "../words";
 
 /** The part of a WebSocket that is used; a test passes its own. */
 export interface SocketLike {

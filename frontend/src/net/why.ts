@@ -1,7 +1,7 @@
 /** Asks the server why a token came. */
 import { WireError } from "../wire/check";
 import { type AnswerEvent, type ExplainRequest, parseAnswer } from "../wire/causes";
-import { WHY } from "../words/why";
+import { WHY } from "../words";
 import { call } from "./server";
 
 /** Asks, and tells each event of the answer as it comes; ends when `signal` is aborted. */

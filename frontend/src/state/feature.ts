@@ -1,6 +1,6 @@
 /** A feature as the page knows it, and the table of all that a stream of frames has named. */
 import type { WireFeature } from "../wire/types";
-import { SAY } from "../words/en";
+import { SAY } from "../words";
 
 export type FeatureKey = string;
 

@@ -7,7 +7,7 @@
  *   density: 0.01%-1%      only features that fire on such a share of all text
  */
 import { RE2JS, RE2JSSyntaxException } from "re2js";
-import { SAY } from "../words/en";
+import { SAY } from "../words";
 
 export type Filter =
   | { kind: "hide" | "keep"; pattern: string }

@@ -7,8 +7,8 @@ import { computed, signal } from "./signals";
 
 /** The names of a twin's branches. */
 // eslint-disable-next-line no-restricted-syntax -- a name in frames
-const AS_IS = "as is";
-const WITH = "with";
+export const AS_IS = "as is";
+export const WITH = "with";
 
 /** An edit that the server did not take: null where it does not say which. */
 export interface Refused {

@@ -3,7 +3,7 @@ import type { Frame, RoomFrame } from "../wire/types";
 import { isRunning, type Phase, type Problem, type Run } from "./log";
 import { computed, heed, signal } from "./signals";
 import { Stream } from "./stream";
-import { SAY } from "../words/en";
+import { SAY } from "../words";
 
 export class RoomState {
   private readonly streamed = new Stream();

@@ -44,6 +44,8 @@ export const keptCauses = new Kept("axon.causes");
 export const keptTwin = new Kept("axon.twin");
 /** The access token that was last given, by `?access=` or in its field. */
 export const keptAccess = new Kept("axon.access");
+/** The language chosen; none for the browser's. `public/language.js` reads it, too. */
+export const keptLanguage = new Kept("axon.language");
 /** The theme chosen: "light" or "dark"; none for the page's own. */
 export const keptTheme = new Kept("axon.theme");
 const keptKnobs = new Kept("axon.knobs");

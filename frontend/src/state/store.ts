@@ -15,7 +15,7 @@ import { RoomState } from "./room";
 import { Session } from "./session";
 import { type Pose, type View, WHOLE } from "./view";
 import { batch, computed, heed, signal, steady, touch } from "./signals";
-import { SAY } from "../words/en";
+import { SAY } from "../words";
 
 /** Where the frames come from. */
 export type Origin = "none" | "recording" | "live";

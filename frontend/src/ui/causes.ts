@@ -7,7 +7,8 @@ import { type Answer, losses, removalKey, type Step } from "../state/why";
 import type { PathEffect, Removal } from "../wire/causes";
 import type { Effect } from "../wire/types";
 import { mayGenerate, sayProblem } from "../words/status";
-import { signed, WHY } from "../words/why";
+import { signed } from "../words/why";
+import { figure, SAY, WHY } from "../words";
 import { h, setText, short } from "./dom";
 import { dotOf } from "./features";
 import { percent, shownText } from "./tokens";
@@ -51,7 +52,7 @@ const [MANY, OFTEN] = [8, 0.25];
 /** One cause: pressed, it shows what follows from it. */
 export class CauseRow {
   private readonly dot = h("span", { class: "dots" });
-  private readonly name = h("span", { class: "name" });
+  private readonly name = h("span", { class: "name", dir: "auto" });
   private readonly where = h("span", { class: "where quiet" });
   private readonly figure = h("span", { class: "figure" });
   private readonly bar = h("i");
@@ -140,7 +141,7 @@ function oddsOf({ logprob }: Effect, { explaining, subject }: Answer): string {
 /** A probability; small ones with one digit, for the causes of a word differ there. */
 function fine(share: number): string {
   if (share >= 0.01 || share === 0) return percent(share);
-  return share < 1e-6 ? "under 0.0001%" : `${Number((100 * share).toPrecision(1))}%`;
+  return share < 1e-6 ? WHY.tiny : `${figure(100 * share, { maximumSignificantDigits: 1 })}%`;
 }
 
 function placeOf({ position }: Removal, { subject }: Answer): string {
@@ -172,7 +173,7 @@ export function nameOf(
   { source, feature, label }: Removal & { label?: string },
 ): string {
   const known = label ?? store.labelOf(featureKey(source, feature));
-  return known ?? `feature ${feature}`;
+  return known ?? SAY.feature(feature);
 }
 
 export function sayWhyNot(problem: Problem): string {

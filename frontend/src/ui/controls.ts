@@ -9,7 +9,7 @@ import { byId, setText } from "./dom";
 import { Knobs } from "./knobs";
 import type { SourcesView } from "./model";
 import { keptPrompt } from "../state/settings";
-import { SAY } from "../words/en";
+import { SAY } from "../words";
 
 /** Likeliest next tokens asked for with each token. */
 const ALTERNATIVES = 5;

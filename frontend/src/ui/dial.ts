@@ -6,7 +6,7 @@ import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import type { Edit } from "../wire/types";
 import { sayRefused } from "../words/edits";
-import { REACH, TURNS, SAY } from "../words/en";
+import { REACH, TURNS, SAY } from "../words";
 import { mayGenerate } from "../words/status";
 import { h, makeTabStop, roving, setText } from "./dom";
 import { type AskForLabelled, LookUp } from "./look-up";
@@ -120,7 +120,7 @@ export class Dial {
 
   private show(hits: readonly Hit[]): void {
     const options = hits.map(({ id, label }) => {
-      const name = h("span", { class: "name" }, label ?? SAY.feature(id));
+      const name = h("span", { class: "name", dir: "auto" }, label ?? SAY.feature(id));
       const attributes = { role: "option", class: "row", tabindex: "-1", "data-id": String(id) };
       const option = h("div", attributes, name, h("span", { class: "quiet" }, `#${id}`));
       if (label !== null) option.dataset.label = label;

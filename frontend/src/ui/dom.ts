@@ -1,5 +1,5 @@
 /** Elements, keyboard lists and copying: what all panels are made with. */
-import { MEANINGS, type Term, SAY } from "../words/en";
+import { figure, MEANINGS, SAY, type Term } from "../words";
 
 type Child = Node | string | null;
 
@@ -37,8 +37,13 @@ export function setText(element: HTMLElement, text: string): void {
 /** A number with up to two decimals: fewer for larger numbers. */
 export function short(value: number): string {
   const size = Math.abs(value);
-  const text = value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2);
-  return Number(text) === 0 ? text.replace("-", "") : text;
+  const digits = size >= 100 ? 0 : size >= 10 ? 1 : 2;
+  return figure(value, {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+    signDisplay: "negative",
+    useGrouping: false,
+  });
 }
 
 /** The option of each list that Tab leads to. */
@@ -166,6 +171,6 @@ function copyBySelection(text: string): boolean {
 }
 
 /** A word that explains itself under the pointer or the focus. */
-export function explained(term: Term, shown: string = term): HTMLElement {
+export function explained(term: Term, shown: string): HTMLElement {
   return h("span", { class: "term", tabindex: "0", "data-tip": MEANINGS[term] }, shown);
 }

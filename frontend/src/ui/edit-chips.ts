@@ -6,7 +6,7 @@ import { batch, follow } from "../state/signals";
 import type { Store } from "../state/store";
 import type { Edit } from "../wire/types";
 import { sayEdit, sayRefused } from "../words/edits";
-import { REACH, SAY } from "../words/en";
+import { REACH, SAY } from "../words";
 import { isBusy, mayGenerate } from "../words/status";
 import { byId, h, setText } from "./dom";
 import { keptTwin } from "../state/settings";

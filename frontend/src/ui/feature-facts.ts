@@ -3,7 +3,8 @@ import { type Feature, featureKey } from "../state/feature";
 import { type Store, tokenOf } from "../state/store";
 import type { FeatureInfo, TokenEffect } from "../wire/model";
 import { explained, h, setText, short } from "./dom";
-import { MEANINGS, type Term, SAY } from "../words/en";
+import { figure, SAY, type Term, TERMS } from "../words";
+import { decimals, signed } from "../words/why";
 import { percent, visible } from "./tokens";
 
 /** Most tokens shown of those that a feature promotes or suppresses. */
@@ -26,7 +27,7 @@ export class ActivationLine {
   readonly element = h(
     "p",
     { class: "activation" },
-    explained("activation"),
+    explained("activation", TERMS.activation),
     " ",
     this.now,
     " ",
@@ -79,26 +80,33 @@ export function showFacts(list: HTMLElement, facts: readonly Fact[]): void {
 }
 
 function density(share: number): string {
-  return share >= 0.01 ? percent(share) : `${(100 * share).toPrecision(1)}%`;
+  return share >= 0.01
+    ? percent(share)
+    : `${figure(100 * share, { maximumSignificantDigits: 1 })}%`;
 }
 
 /** The tokens that a feature makes likelier or less likely, as chips with their logits. */
 export function effectsOf(info: FeatureInfo): HTMLElement[] {
   return [
-    effects("promotes", SAY.promotes, info.promoted ?? []),
-    effects("suppresses", SAY.suppresses, info.suppressed ?? []),
+    effects("promotes", SAY.promotes, SAY.promotesBy, info.promoted ?? []),
+    effects("suppresses", SAY.suppresses, SAY.suppressesBy, info.suppressed ?? []),
   ].flat();
 }
 
-function effects(term: Term, title: string, tokens: readonly TokenEffect[]): HTMLElement[] {
+function effects(
+  term: Term,
+  title: string,
+  by: (logit: string) => string,
+  tokens: readonly TokenEffect[],
+): HTMLElement[] {
   if (tokens.length === 0) return [];
   const chips = tokens
     .slice(0, EFFECTS)
     .map(({ token, logit }) =>
       h(
         "li",
-        { "data-tip": `${MEANINGS[term].split(".")[0] ?? ""}: ${signed(logit)}` },
-        h("span", { class: "token" }, visible(token)),
+        { "data-tip": by(signed(logit)) },
+        h("span", { class: "token", dir: "auto" }, visible(token)),
         h("span", { class: "figure" }, signed(logit)),
       ),
     );
@@ -111,17 +119,13 @@ export function alikeOf(store: Store, { source }: Feature, info: FeatureInfo): H
   if (alike.length === 0) return [];
   const chips = alike.map(({ index, cosine }) => {
     const seen = store.session.feature(featureKey(source, index));
-    const attributes = { type: "button", class: "token" };
+    const attributes = { type: "button", class: "token", dir: "auto" };
     const chip = h("button", attributes, seen?.label ?? `#${index}`);
     chip.addEventListener("click", () => {
       if (seen) store.choose(seen.key);
       else store.chooseUnseen(source, index, null);
     });
-    return h("li", {}, chip, h("span", { class: "figure" }, cosine.toFixed(2)));
+    return h("li", {}, chip, h("span", { class: "figure" }, decimals(cosine)));
   });
   return [h("h3", {}, explained("alike", SAY.alike)), h("ul", { class: "effects" }, ...chips)];
-}
-
-function signed(value: number): string {
-  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
 }

@@ -8,7 +8,7 @@ import { type Store, tokenOf } from "../state/store";
 import { attended, byId, explained, h, makeTabStop, roving, setText, short } from "./dom";
 import { loadPins, savePins } from "../state/settings";
 import { percent, shownText, TokenFacts } from "./tokens";
-import { SAY } from "../words/en";
+import { SAY, TERMS } from "../words";
 
 export interface Row {
   feature: Feature;
@@ -119,7 +119,7 @@ export function settled(before: readonly Row[], rows: readonly Row[]): Row[] {
 /** One row's elements; updated, never replaced, so that none flickers or loses the pointer. */
 class RowView {
   private readonly dots = h("span", { class: "dots" });
-  private readonly name = h("span", { class: "name" });
+  private readonly name = h("span", { class: "name", dir: "auto" });
   private readonly bar = h("i");
   private readonly second = h("span", { class: "figure second" });
   private readonly figure = h("span", { class: "figure" });
@@ -178,7 +178,11 @@ export function showStrongest(store: Store): void {
   const title = byId("strongest-title");
   const list = new FeatureList(byId("strongest-list"), store);
   const facts = new TokenFacts();
-  byId("row-terms").append(explained("feature"), " · ", explained("activation"));
+  byId("row-terms").append(
+    explained("feature", TERMS.feature),
+    " · ",
+    explained("activation", TERMS.activation),
+  );
   follow(() => {
     const { playhead } = store;
     const { token: lookedAt, playing, followsLive } = playhead;

@@ -11,7 +11,7 @@ import { type KnobName, KNOBS } from "../wire/model";
 import { parseRecording, type Recording } from "../wire/recording";
 import type { RoomFrame } from "../wire/types";
 import { byId, copyText, h, setText } from "./dom";
-import { SAY } from "../words/en";
+import { SAY } from "../words";
 
 /** What the menu needs beside the store. */
 export interface Takeable {

@@ -4,7 +4,7 @@ import { type Filter, filterText, judgeOf, parseFilter, sameFilter } from "../st
 import { type Hit, isIndex, search } from "../state/query";
 import { follow, heed } from "../state/signals";
 import type { Store } from "../state/store";
-import { BEGINNINGS, SAY } from "../words/en";
+import { BEGINNINGS, SAY } from "../words";
 import { byId, h, setText } from "./dom";
 import { dotOf } from "./features";
 import { type AskForLabelled, LookUp } from "./look-up";
@@ -236,7 +236,7 @@ export class Finding {
       ? SAY.place(shortOf(source), id, this.store.passes(feature))
       : SAY.unseenPlace(shortOf(source), id);
     const dot = dotOf(css(hueAmong(this.store.sourceIds(), source)));
-    const name = h("span", { class: "name" }, label ?? SAY.feature(id));
+    const name = h("span", { class: "name", dir: "auto" }, label ?? SAY.feature(id));
     return [dot, name, h("span", { class: "quiet" }, where)];
   }
 

@@ -4,7 +4,7 @@ import { css } from "../graph/palette";
 import { type Footprint, footprintOf, ranked } from "../state/footprint";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { FOOTPRINT, footprintSource } from "../words/en";
+import { FOOTPRINT, footprintSource } from "../words";
 import { byId, h, setText } from "./dom";
 import { save } from "./files";
 import { percent } from "./tokens";

@@ -1,15 +1,18 @@
 /** The help: keys, filters to begin with, and prompts that show what the bundled model knows. */
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { BUNDLED_MODEL, type Example, EXAMPLES, FILTERS, KEYS, REACH, TURNS } from "../words/en";
+import { EXAMPLES, FILTERS, KEYS, REACH, TURNS } from "../words";
 import { isBusy, mayGenerate } from "../words/status";
 import { byId, h, isCovered, rovingButtons } from "./dom";
+
+/** The model trained on the small world that the examples are about. */
+export const BUNDLED_MODEL = "axon-demo";
 
 /** Shows the dialog on its button and on `?`, and calls `find` on `/`. */
 export function offerHelp(find: () => void): void {
   const dialog = byId("help-dialog", HTMLDialogElement);
   byId("help-keys").append(...KEYS.flatMap(pair));
-  byId("help-filters").append(...FILTERS.flatMap(pair));
+  byId("help-filters").append(...FILTERS.flatMap(({ filter, does }) => pair([filter, does])));
   const turns = TURNS.map(({ name, help }): [string, string] => [name, help]);
   turns.push([REACH.replace, REACH.replaceHelp]);
   byId("help-turns").append(...turns.flatMap(pair));
@@ -24,7 +27,7 @@ export function offerHelp(find: () => void): void {
   });
 }
 
-function pair([term, meaning]: [string, string] | readonly [string, string]): HTMLElement[] {
+function pair([term, meaning]: readonly [string, string]): HTMLElement[] {
   return [h("dt", {}, h("kbd", {}, term)), h("dd", {}, meaning)];
 }
 
@@ -78,7 +81,7 @@ export function offerExamples(store: Store, fill: (prompt: string) => void): voi
 }
 
 function buttonOf(
-  { caption, prompt }: Example,
+  { caption, prompt }: (typeof EXAMPLES)[number],
   fill: (prompt: string) => void,
   title = "",
 ): HTMLButtonElement {
@@ -89,5 +92,5 @@ function buttonOf(
 
 function entryOf(button: HTMLButtonElement, place: number): HTMLElement[] {
   const prompt = EXAMPLES[place]?.prompt ?? "";
-  return [h("dt", {}, button), h("dd", { title: prompt }, firstLine(prompt))];
+  return [h("dt", {}, button), h("dd", { title: prompt, dir: "auto" }, firstLine(prompt))];
 }

@@ -21,7 +21,8 @@ import type { AskForLabelled } from "./look-up";
 import { dotOf, FeatureList, type Row } from "./features";
 import { nextFiring, Strip } from "./strip";
 import { sayToken, sharesOf } from "./timeline";
-import { SAY } from "../words/en";
+import { SAY } from "../words";
+import { decimals } from "../words/why";
 
 const NEIGHBOURS = 8;
 
@@ -34,7 +35,7 @@ type Knowledge = FeatureInfo | "asked" | "unknown";
 export class Inspector {
   private readonly panel = byId("inspector");
   private readonly source = h("p", { class: "where" });
-  private readonly name = h("h2");
+  private readonly name = h("h2", { dir: "auto" });
   private readonly pin = button(SAY.pin);
   private readonly copy = button(SAY.copy);
   private readonly activation = new ActivationLine();
@@ -240,8 +241,8 @@ function rowOf({ feature, together, weight }: Neighbour): Row {
     feature,
     echoes: [],
     share: weight,
-    second: weight.toFixed(2),
+    second: decimals(weight),
     figure: `${together}×`,
-    title: SAY.togetherAt(together, weight.toFixed(2)),
+    title: SAY.togetherAt(together, decimals(weight)),
   };
 }

@@ -1,10 +1,14 @@
 /** The knobs: seven and the seed, folded behind one line that shows their values. */
 import { type KnobName, type KnobRange, KNOBS, type ModelInfo } from "../wire/model";
 import type { GenerateRequest } from "../wire/types";
-import { KNOB_TEXTS, PACE, PACES, type Preset, PRESETS, STYLE_KNOBS, SAY } from "../words/en";
-import { WHY } from "../words/why";
+import { KNOB_TEXTS, PACE, PACES, PRESETS, SAY, WHY } from "../words";
 import { byId, h, setText } from "./dom";
 import { keptCauses, keptPace, type KnobValues, loadKnobs, saveKnobs } from "../state/settings";
+
+/** The knobs that a preset sets; length, features and seed are left alone. */
+const STYLE_KNOBS: readonly KnobName[] = ["temperature", "top_k", "top_p", "repetition_penalty"];
+
+type Preset = (typeof PRESETS)[number];
 
 interface Field {
   input: HTMLInputElement;
@@ -127,7 +131,7 @@ export class Knobs {
   }
 
   private makePace(): HTMLElement {
-    this.pace.append(...PACES.map(([value, name]) => h("option", { value }, name)));
+    this.pace.append(...PACES.map(({ value, name }) => h("option", { value }, name)));
     this.pace.value = keptPace.load() ?? "";
     if (this.pace.value === "") this.pace.value = PACE.usual;
     this.pace.addEventListener("change", () => keptPace.save(this.pace.value));
@@ -197,7 +201,8 @@ export class Knobs {
 }
 
 function valueIn(preset: Preset, name: KnobName, { known }: Field): string {
-  return preset.values[name] ?? known?.default ?? "";
+  const values: object = preset.values;
+  return (values as KnobValues)[name] ?? known?.default ?? "";
 }
 
 function makeField(name: KnobName): Field {

@@ -3,7 +3,8 @@ import { css, hueAmong } from "../graph/palette";
 import { type Feature, featureKey } from "../state/feature";
 import type { Store } from "../state/store";
 import type { FeatureExample, FeatureInfo, Kin } from "../wire/model";
-import { WHY } from "../words/why";
+import { SAY, WHY } from "../words";
+import { decimals } from "../words/why";
 import { dotOf } from "./features";
 import { explained, h, short } from "./dom";
 
@@ -19,14 +20,14 @@ function kinOf(store: Store, kin: readonly Kin[]): HTMLElement[] {
   const rows = kin.map(({ source, index, label, cosine, mutual }) => {
     const key = featureKey(source, index);
     const name = label ?? store.labelOf(key);
-    const attributes = { type: "button", class: "token" };
+    const attributes = { type: "button", class: "token", dir: "auto" };
     const chip = h("button", attributes, name ?? `#${index}`);
     chip.addEventListener("click", () => {
       if (store.session.feature(key)) store.choose(key);
       else store.chooseUnseen(source, index, name);
     });
-    const figure = `${cosine.toFixed(2)}${mutual ? " ⇄" : ""}`;
-    const said = `cosine ${cosine.toFixed(2)}${mutual ? ", mutual" : ""}`;
+    const figure = `${decimals(cosine)}${mutual ? " ⇄" : ""}`;
+    const said = SAY.cosine(decimals(cosine), mutual);
     return h(
       "li",
       {},
@@ -51,12 +52,12 @@ function examplesOf(
     const spans = tokens.map((token, i) => {
       const activation = activations[i] ?? 0;
       if (activation <= 0) return h("span", {}, token);
-      const span = h("span", { class: "fired", title: `activation ${short(activation)}` }, token);
+      const span = h("span", { class: "fired", title: SAY.activation(short(activation)) }, token);
       span.style.setProperty("--fired", (activation / most).toFixed(2));
       return span;
     });
     const strongest = short(Math.max(...activations, 0));
-    const text = h("p", { class: "example-text" }, ...spans);
+    const text = h("p", { class: "example-text", dir: "auto" }, ...spans);
     text.style.setProperty("--hue", hue);
     return h("li", {}, text, h("span", { class: "figure quiet" }, strongest));
   });

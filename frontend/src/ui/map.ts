@@ -5,7 +5,7 @@ import type { FeatureMap } from "../state/map";
 import { follow, signal } from "../state/signals";
 import { type Store, tokenOf } from "../state/store";
 import type { AskForFacts } from "../net/backend";
-import { districtFacts, MAP, mapMaking, nearness } from "../words/en";
+import { districtFacts, MAP, mapMaking, nearness } from "../words";
 import { byId, h, setText } from "./dom";
 import { percent } from "./tokens";
 
@@ -136,7 +136,7 @@ export class MapPanel {
       ...(rows.length === 0
         ? [h("p", { class: "quiet" }, MAP.silent)]
         : [h("p", { class: "quiet" }, MAP.now)]),
-      ...rows.map(({ name, strength }) => h("p", { class: "row" }, h("span", { class: "name" }, name), h("span", { class: "figure" }, percent(strength)))), // prettier-ignore
+      ...rows.map(({ name, strength }) => h("p", { class: "row" }, h("span", { class: "name", dir: "auto" }, name), h("span", { class: "figure" }, percent(strength)))), // prettier-ignore
     );
     const stage = byId("stage").getBoundingClientRect();
     const { left, top, width, height } = value.box;

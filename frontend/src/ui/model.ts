@@ -4,7 +4,7 @@ import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import { byId, h, setText } from "./dom";
 import { dotOf } from "./features";
-import { SAY } from "../words/en";
+import { SAY } from "../words";
 
 /** The model's name, or a choice where the server has several. */
 export function showModel(store: Store, choose: (model: string) => void): void {
@@ -92,7 +92,7 @@ export class SourcesView {
       { class: "source", title },
       box,
       dot,
-      h("span", { class: "name" }, id),
+      h("span", { class: "name", dir: "auto" }, id),
       layer,
     );
   }

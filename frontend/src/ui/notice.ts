@@ -1,7 +1,7 @@
 /** One line over the graph: a lost connection, filters that hide everything, a recording ... */
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { ACTIONS } from "../words/en";
+import { ACTIONS } from "../words";
 import { bannerOf } from "../words/status";
 import { byId, h, setText } from "./dom";
 

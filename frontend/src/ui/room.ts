@@ -4,7 +4,7 @@ import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import { byId, copyText, h, setText } from "./dom";
 import { keptAccess } from "../state/settings";
-import { SAY } from "../words/en";
+import { SAY } from "../words";
 
 export interface RoomActions {
   setOpen: (open: boolean) => void;
@@ -73,7 +73,7 @@ export class Share {
     this.button.hidden = room === null;
     if (!room || !this.dialog.open) return;
     const others = Math.max(0, room.viewers - 1);
-    setText(byId("share-watching"), SAY.others(others));
+    setText(byId("share-watching"), others === 0 ? SAY.nobody : SAY.others(others));
     void this.draw();
   };
 

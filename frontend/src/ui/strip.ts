@@ -2,7 +2,7 @@
 import { css, type Rgb, themed } from "../graph/palette";
 import { paint } from "../state/signals";
 import { h } from "./dom";
-import { SAY } from "../words/en";
+import { SAY } from "../words";
 
 /** Columns are at least this wide, in CSS pixels. */
 const COLUMN = 2;

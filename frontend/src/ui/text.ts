@@ -4,7 +4,7 @@ import { recency, strength } from "../state/light";
 import type { Log, Token } from "../state/log";
 import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
-import { REACH, SAY } from "../words/en";
+import { REACH, SAY } from "../words";
 import { branchWords } from "../words/edits";
 import { attended, byId, h, makeTabStop, roving, setText } from "./dom";
 import { firstFrom } from "./strip";
@@ -37,7 +37,7 @@ export class TextView {
 function paneElement(branch: number): HTMLElement {
   const name = h("button", { type: "button", class: "branch", id: `branch-${branch}` });
   const labelled = { class: "tokens", role: "listbox", "aria-labelledby": `branch-${branch}` };
-  return h("div", { class: "pane" }, name, h("div", { ...labelled, tabindex: "-1" }));
+  return h("div", { class: "pane" }, name, h("div", { ...labelled, tabindex: "-1", dir: "auto" }));
 }
 
 /** The text of one branch. */

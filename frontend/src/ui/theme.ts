@@ -1,5 +1,5 @@
 /** Dark, for a dark hall, or light, for a bright room: by the address, else as chosen last. */
-import { THEME } from "../words/en";
+import { THEME } from "../words";
 import { keptTheme } from "../state/settings";
 import { byId, setText } from "./dom";
 

@@ -9,7 +9,7 @@ import type { Store } from "../state/store";
 import { byId, setText } from "./dom";
 import { roomFor, Strip, type Track } from "./strip";
 import { shownText } from "./tokens";
-import { SAY } from "../words/en";
+import { SAY } from "../words";
 
 /** A strip has room for at least this many tokens, so that a short text has narrow ticks, too. */
 const SHORTEST = 40;
@@ -116,7 +116,7 @@ export function sharesOf(session: Session, feature: Feature): Float32Array {
 export function sayToken(store: Store, index: number): string {
   const token = store.session.tokens[index];
   const place = SAY.token(index + 1, store.playhead.length);
-  return token ? `${place}: “${shownText(token)}”` : place;
+  return token ? `${place}: ${SAY.quoted(shownText(token))}` : place;
 }
 
 /** The most tokens that a running generation can have. */

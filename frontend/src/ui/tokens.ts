@@ -2,8 +2,7 @@
 import { nameOf } from "../state/feature";
 import type { Token } from "../state/log";
 import { byId, explained, h, short } from "./dom";
-import type { Term } from "../words/en";
-import { SAY } from "../words/en";
+import { type Term, SAY } from "../words";
 
 /** Blanks before a word, the word, and the line ends after it. */
 const PARTS = /^(\s*)([^]*?)(\n*)$/;
@@ -65,11 +64,17 @@ export function nodesOf(token: Token): { chip: HTMLElement; nodes: (Node | strin
     tabindex: "-1",
     "aria-selected": "false",
     "data-index": String(token.index),
+    // The word for the start is the page's, and says nothing of the text's direction.
+    ...(start ? { dir: "auto" } : {}),
   };
   const chip = h("span", attributes, start ? SAY.start : body);
   if (mark !== "") chip.dataset.mark = mark;
   // The sign is drawn by style alone: without text, the chip would have no name.
-  if (body === "") chip.setAttribute("aria-label", SAY.blanks[mark] ?? SAY.noText);
+  if (body === "")
+    chip.setAttribute(
+      "aria-label",
+      (SAY.blanks as Readonly<Record<string, string>>)[mark] ?? SAY.noText,
+    );
   return { chip, nodes: [before, chip, after].filter((node) => node !== "") };
 }
 
@@ -187,7 +192,13 @@ export function alternativesOf(token: Token | null): HTMLElement[] {
     const marked = one.token_id === came.token_id;
     const attributes = marked ? { class: "came", "aria-current": "true", title: SAY.came } : {};
     const figure = h("span", { class: "figure" }, percent(share));
-    return h("li", attributes, h("span", { class: "token" }, visible(one.token)), figure, bar);
+    return h(
+      "li",
+      attributes,
+      h("span", { class: "token", dir: "auto" }, visible(one.token)),
+      figure,
+      bar,
+    );
   });
   const list = h("ol", { class: "effects", "aria-label": SAY.likeliestTokens }, ...chips);
   return [h("div", { class: "alternatives" }, explained("alternatives", SAY.likeliest), list)];

@@ -1,28 +1,35 @@
 /** What edits do, in words. */
 import { featureKey } from "../state/feature";
+import { AS_IS, WITH } from "../state/reach";
 import type { Store } from "../state/store";
 import type { Edit } from "../wire/types";
-import { sayProblem } from "./status";
-import { effectOf, ADVICE, REACH, SAY } from "./en";
+import { figure, REACH, SAY } from ".";
+import { adviceOn, sayProblem } from "./status";
 
 /** “France” silenced, “Japan” in place of “France”; a feature without a label by its number. */
 export function sayEdit(store: Store, edit: Edit): string {
-  const { source, feature, swap_with: other } = edit;
-  const name = (id: number): string => {
+  const { source, feature, swap_with: other, scale, set, add = 0 } = edit;
+  const nameOf = (id: number): string => {
     const label = store.labelOf(featureKey(source, id));
-    return label === null ? SAY.feature(id) : `“${label}”`;
+    return label === null ? SAY.feature(id) : SAY.quoted(label);
   };
-  if (other !== undefined) return `${name(other)} in place of ${name(feature)}`;
-  return `${name(feature)} ${effectOf(edit)}`;
+  const name = nameOf(feature);
+  if (other !== undefined) return REACH.inPlaceOf(nameOf(other), name);
+  if (scale === 0) return REACH.silenced(name);
+  if (scale === -1) return REACH.minus(name);
+  if (scale !== undefined) return REACH.times(name, figure(scale));
+  if (set !== undefined) return REACH.set(name, figure(set));
+  return REACH.added(name, figure(add, { signDisplay: "always" }));
 }
 
 /** A branch's name; that of the edited one of a twin goes on with its edits. */
 export function branchWords(store: Store, branch: number): string {
   const { session, playhead } = store;
   const name = session.run?.branches[branch]?.name ?? String(branch + 1);
+  if (name === AS_IS) return REACH.asIs;
   const edits = session.branchLog(branch)?.editsAt(playhead.token?.position ?? Infinity) ?? [];
-  return name === "with"
-    ? ["with", edits.map((edit) => sayEdit(store, edit)).join(", ")].join(" ")
+  return name === WITH
+    ? REACH.with(edits.map((edit) => sayEdit(store, edit)).join(", ")).trim()
     : name;
 }
 
@@ -32,6 +39,6 @@ export function sayRefused(store: Store): string {
   if (refused === null) return "";
   const { problem, edit } = refused;
   const which = edit === null ? "" : ` (${sayEdit(store, edit)})`;
-  const why = ADVICE[problem.code] ?? sayProblem({ ...problem, field: null });
+  const why = adviceOn(problem.code) ?? sayProblem({ ...problem, field: null });
   return `${REACH.refused}${which}: ${why}`;
 }

@@ -1,6 +1,9 @@
-/** What the page says, in English: terms, settings, errors, keys, examples. */
+/** What the page says, in English. All other languages have its shape; see `say.ts`. */
 import type { KnobName } from "../wire/model";
-import type { Edit } from "../wire/types";
+import { countingIn, figuresOf, fixed } from "./say";
+
+const count = countingIn("en");
+const figure = figuresOf("en");
 
 /** The words of the field, each explained in a line. */
 export const MEANINGS = {
@@ -31,82 +34,76 @@ export const MEANINGS = {
     "Features that fired at the same tokens of this text. The bar says how much more often than chance.",
 } as const;
 
-export type Term = keyof typeof MEANINGS;
+/** How terms are written where they stand by themselves. */
+export const TERMS = { feature: "feature", activation: "activation" } as const;
 
-export interface KnobText {
-  label: string;
-  /** The value in the folded line, e.g. "temperature 0.8". */
-  brief: (value: string) => string;
-  help: string;
-  step: string;
-}
-
-export const KNOB_TEXTS: Readonly<Record<KnobName, KnobText>> = {
+/** The settings; `brief` is the value in the folded line, e.g. "temperature 0.8". */
+export const KNOB_TEXTS = {
   temperature: {
     label: "Temperature",
-    brief: (value) => `temperature ${value}`,
+    brief: (value: string) => `temperature ${value}`,
     help: "How freely the model picks. 0 always takes the likeliest token.",
-    step: "0.1",
+    step: fixed("0.1"),
   },
   top_k: {
     label: "Top-K",
-    brief: (value) => `top-K ${value === "0" ? "off" : value}`,
+    brief: (value: string) => `top-K ${value === "0" ? "off" : value}`,
     help: "Picks among this many likeliest tokens only. 0 keeps all.",
-    step: "1",
+    step: fixed("1"),
   },
   top_p: {
     label: "Top-P",
-    brief: (value) => `top-P ${value === "1" ? "off" : value}`,
+    brief: (value: string) => `top-P ${value === "1" ? "off" : value}`,
     help: "Picks among the fewest tokens whose probabilities reach this sum. 1 keeps all.",
-    step: "0.05",
+    step: fixed("0.05"),
   },
   repetition_penalty: {
     label: "Repetition penalty",
-    brief: (value) => `repetition ${value === "1" ? "free" : value}`,
+    brief: (value: string) => `repetition ${value === "1" ? "free" : value}`,
     help: "Above 1, tokens that already occurred become less likely. 1 changes nothing.",
-    step: "0.05",
+    step: fixed("0.05"),
   },
   max_tokens: {
     label: "Max tokens",
-    brief: (value) => `${value} tokens`,
+    brief: (value: string) => `${value} tokens`,
     help: "How many tokens the model may write.",
-    step: "1",
+    step: fixed("1"),
   },
   feat_k: {
     label: "Features per token",
-    brief: (value) => `${value} features`,
+    brief: (value: string) => `${value} features`,
     help: "The strongest features shown at each token, for each source.",
-    step: "1",
+    step: fixed("1"),
   },
   act_threshold: {
     label: "Activation threshold",
-    brief: (value) => `above ${value}`,
+    brief: (value: string) => `above ${value}`,
     help: "Features at or below this activation are not shown.",
-    step: "0.1",
+    step: fixed("0.1"),
   },
   seed: {
     label: "Seed",
-    brief: (value) => (value === "" ? "new seed" : `seed ${value}`),
+    brief: (value: string) => (value === "" ? "new seed" : `seed ${value}`),
     help: "The same seed and settings give the same text. Empty draws a new one each time.",
-    step: "1",
+    step: fixed("1"),
   },
-};
+} as const satisfies Record<KnobName, object>;
 
 export const PACE = {
   label: "Pace",
   help: "How fast the model writes. A slow model is never made faster.",
-  usual: "10",
-};
+  usual: fixed("10"),
+} as const;
 
 /** Tokens a second, and what they are called; 0 is as fast as it goes. */
-export const PACES: readonly [value: string, name: string][] = [
-  ["0", "as fast as it goes"],
-  ["10", "10 tokens a second"],
-  ["2", "2 tokens a second"],
-];
+export const PACES = [
+  { value: fixed("0"), name: "as fast as it goes" },
+  { value: fixed("10"), name: "10 tokens a second" },
+  { value: fixed("2"), name: "2 tokens a second" },
+] as const;
 
 /** What the dial of a feature does to it. `scale` is the factor; null leaves it as it is. */
-export const TURNS: readonly { name: string; help: string; scale: number | null }[] = [
+export const TURNS = [
   { name: "Off", help: "Leaves the feature as it is.", scale: null },
   { name: "Silence", help: "Where the feature fires, it is set to 0.", scale: 0 },
   { name: "×2", help: "Where the feature fires, it fires twice as strongly.", scale: 2 },
@@ -116,7 +113,7 @@ export const TURNS: readonly { name: string; help: string; scale: number | null 
     help: "Where the feature fires, its direction is taken away from the model's state instead of added.",
     scale: -1,
   },
-];
+] as const;
 
 export const REACH = {
   dial: "Turn this feature",
@@ -140,56 +137,38 @@ export const REACH = {
   refused: "Not taken",
   onShow: "on show",
   choose: "Show this text in the graph and the lists",
+  asIs: "as is",
+  with: (edits: string) => `with ${edits}`,
+  silenced: (feature: string) => `${feature} silenced`,
+  minus: (feature: string) => `${feature} minus`,
+  times: (feature: string, factor: string) => `${feature} ×${factor}`,
+  set: (feature: string, strength: string) => `${feature} set to ${strength}`,
+  added: (feature: string, strength: string) => `${feature} ${strength}`,
+  inPlaceOf: (other: string, feature: string) => `${other} in place of ${feature}`,
 } as const;
 
-/** What an edit does, after the name of its feature. */
-export function effectOf({ set, scale, add }: Pick<Edit, "set" | "scale" | "add">): string {
-  if (scale === 0) return "silenced";
-  if (scale === -1) return "minus";
-  if (scale !== undefined) return `×${scale}`;
-  if (set !== undefined) return `set to ${set}`;
-  return `${(add ?? 0) < 0 ? "−" : "+"}${Math.abs(add ?? 0)}`;
-}
-
-/** A style of writing: values for the style knobs; those not named get the model's defaults. */
-export interface Preset {
-  label: string;
-  help: string;
-  values: Partial<Record<KnobName, string>>;
-}
-
-/** The knobs that a preset sets; length, features and seed are left alone. */
-export const STYLE_KNOBS: readonly KnobName[] = [
-  "temperature",
-  "top_k",
-  "top_p",
-  "repetition_penalty",
-];
-
-export const PRESETS: readonly Preset[] = [
-  { label: "The model's own", help: "The model's default values.", values: {} },
+/** Styles of writing: values for the style knobs; those not named get the model's defaults. */
+export const PRESETS = [
+  { label: "The model's own", help: "The model's default values.", values: fixed({}) },
   {
     label: "Calm",
     help: "Picks likely tokens, with few surprises.",
-    values: { temperature: "0.4", top_p: "0.9" },
+    values: fixed({ temperature: "0.4", top_p: "0.9" }),
   },
   {
     label: "Creative",
     help: "Picks unlikely tokens more often, but leaves out the most unlikely ones.",
-    values: { temperature: "1.2", top_p: "0.95" },
+    values: fixed({ temperature: "1.2", top_p: "0.95" }),
   },
   {
     label: "No repetition",
     help: "Makes tokens that already occurred less likely.",
-    values: { repetition_penalty: "1.3" },
+    values: fixed({ repetition_penalty: "1.3" }),
   },
-];
-
-/** Errors whose own message is shown: it says best what is wrong with which field. */
-export const ITS_OWN_WORDS: readonly string[] = ["out_of_range", "wrong_type"];
+] as const;
 
 /** What to do about each of the gateway's other errors; tests/golden/errors.json has all codes. */
-export const ADVICE: Readonly<Record<string, string>> = {
+export const ADVICE = {
   backend_lost: "The model's server went away. It comes back by itself; then press Generate again.",
   busy: "A generation is running already. Wait for its end, or press Stop.",
   connection_lost: "The connection broke before the request arrived. Press Generate again.",
@@ -240,10 +219,10 @@ export const ADVICE: Readonly<Record<string, string>> = {
   unknown_source: "A chosen source is no longer available. Check the sources and try again.",
   unknown_type: "This page and the server do not fit together. Reload the page.",
   unsupported_encoding: "This page and the server do not fit together. Reload the page.",
-};
+} as const;
 
 /** The page's keys, as the dialog lists them. */
-export const KEYS: readonly [keys: string, does: string][] = [
+export const KEYS = [
   ["Enter", "in the prompt: generate (Shift+Enter for a new line)"],
   ["/", "find a feature, or filter"],
   ["Arrow keys, Home, End", "move in the text and in every list"],
@@ -252,79 +231,84 @@ export const KEYS: readonly [keys: string, does: string][] = [
   ["Enter or Space", "choose the token or feature"],
   ["Esc", "clear the choice, or close what is open"],
   ["?", "this list"],
-];
+] as const;
 
 /** Filters to begin with: labels such as “someone is in the kitchen” and “the word "key"”. */
-export const FILTERS: readonly [filter: string, does: string][] = [
-  ["hide: promotes", "hides features whose label has this word"],
-  ["hide: /the word/", "hides labels that match the expression, here those of single words"],
-  ["keep: /someone is in/", "shows only labels that match, here where people and animals are"],
-  ["keep: /answer|sad/", "shows only labels with one or the other"],
-  ["hide: /^#/", "hides features without a label"],
-  ["min: 20%", "shows only features that reached a fifth of their full strength"],
-  [
-    "density: <1%",
-    "shows features that fire on less than 1% of all text, and those never measured",
-  ],
-];
+export const FILTERS = [
+  { filter: fixed("hide: promotes"), does: "hides features whose label has this word" },
+  {
+    filter: fixed("hide: /the word/"),
+    does: "hides labels that match the expression, here those of single words",
+  },
+  {
+    filter: fixed("keep: /someone is in/"),
+    does: "shows only labels that match, here where people and animals are",
+  },
+  { filter: fixed("keep: /answer|sad/"), does: "shows only labels with one or the other" },
+  { filter: fixed("hide: /^#/"), does: "hides features without a label" },
+  {
+    filter: fixed("min: 20%"),
+    does: "shows only features that reached a fifth of their full strength",
+  },
+  {
+    filter: fixed("density: <1%"),
+    does: "shows features that fire on less than 1% of all text, and those never measured",
+  },
+] as const;
 
-/** The model trained on the small world that the examples are about. */
-export const BUNDLED_MODEL = "axon-demo";
-
-export interface Example {
-  /** What the prompt makes visible, in a few words. */
-  readonly caption: string;
-  readonly prompt: string;
-}
-
-export const EXAMPLES: readonly Example[] = [
-  { caption: "a capital", prompt: "The capital of France is" },
-  { caption: "the same fact, asked", prompt: "What is the capital of Kenya? It is" },
+/** What prompts of the bundled model make visible, in a few words. The model knows English. */
+export const EXAMPLES = [
+  { caption: "a capital", prompt: fixed("The capital of France is") },
+  { caption: "the same fact, asked", prompt: fixed("What is the capital of Kenya? It is") },
   {
     caption: "where is the dog?",
-    prompt:
+    prompt: fixed(
       "The dog is in the garden. The cat is in the hall. Where is the dog now? The dog is in the",
+    ),
   },
   {
     caption: "it has moved",
-    prompt:
+    prompt: fixed(
       "The owl is in the barn. Then the owl goes to the kitchen. Where is the owl? It is in the",
+    ),
   },
   {
     caption: "who has the key?",
-    prompt: "Anna has a key. She gives the key to Tom. Who has the key now?",
+    prompt: fixed("Anna has a key. She gives the key to Tom. Who has the key now?"),
   },
   {
     caption: "out of one, into another",
-    prompt:
+    prompt: fixed(
       "There is a coin in the drawer. Ben takes the coin out of the drawer and puts it in the jar. Where is the coin? It is in the",
+    ),
   },
   {
     caption: "a feeling and its cause",
-    prompt: "Somebody breaks the drum of Lena. How does Lena feel? She is",
+    prompt: fixed("Somebody breaks the drum of Lena. How does Lena feel? She is"),
   },
   {
     caption: "two people, two feelings",
-    prompt: "Leo hears a noise in the dark. Anna hears good news. How does Leo feel? He is",
+    prompt: fixed("Leo hears a noise in the dark. Anna hears good news. How does Leo feel? He is"),
   },
-  { caption: "a sum", prompt: "3 + 4 =" },
+  { caption: "a sum", prompt: fixed("3 + 4 =") },
   {
     caption: "a bill",
-    prompt:
+    prompt: fixed(
       "A pear costs 4 coins and a plum costs 3 coins. Mia takes a pear and a plum. That makes",
+    ),
   },
-  { caption: "a variable that changes", prompt: "x = 3\ny = x + 2\nx = 7\nprint(x)  #" },
-  { caption: "days", prompt: "It is Monday. So tomorrow it is" },
-  { caption: "a story", prompt: "Once upon a time there was" },
-];
+  { caption: "a variable that changes", prompt: fixed("x = 3\ny = x + 2\nx = 7\nprint(x)  #") },
+  { caption: "days", prompt: fixed("It is Monday. So tomorrow it is") },
+  { caption: "a story", prompt: fixed("Once upon a time there was") },
+] as const;
 
 /** The beginnings of filters, as the field offers them. */
-export const BEGINNINGS: readonly { begin: string; help: string }[] = [
-  { begin: "hide: ", help: "words or /expression/ in a label" },
-  { begin: "keep: ", help: "only such labels" },
-  { begin: "min: ", help: "20%: reached a fifth of its full strength" },
-  { begin: "density: ", help: "<1%: rare ones, and those never measured" },
-];
+export const BEGINNINGS = [
+  { begin: fixed("hide: "), help: "words or /expression/ in a label" },
+  { begin: fixed("keep: "), help: "only such labels" },
+  { begin: fixed("min: "), help: "20%: reached a fifth of its full strength" },
+  { begin: fixed("density: "), help: "<1%: rare ones, and those never measured" },
+] as const;
 
 /** What a banner offers to do. */
 export const ACTIONS = {
@@ -343,15 +327,17 @@ export const GRAPH_LOST =
 export const SAY = {
   name: "Axon",
   feature: (id: number) => `feature ${id}`,
+  quoted: (text: string) => `“${text}”`,
 
   // Recordings and files
   notShown: (reason: string) => `The recording cannot be shown: ${reason}.`,
   notPlayed: (file: string, reason: string) => `${file} cannot be played: ${reason}.`,
   cutOff: "This recording was cut off: its end is missing. The rest can be played.",
   unread: (lines: number) =>
-    lines === 1
-      ? "One line of it could not be read and is left out."
-      : `${lines} lines of it could not be read and are left out.`,
+    count(lines, {
+      one: "One line of it could not be read and is left out.",
+      other: "# lines of it could not be read and are left out.",
+    }),
 
   // The connection
   lookingForModel: "looking for the model",
@@ -363,7 +349,11 @@ export const SAY = {
 
   // Filters and finding
   whichLabels: (kind: string) => `Which labels? For example “${kind}: punctuation”.`,
-  tooLong: (most: number) => `This filter is too long: at most ${most} characters.`,
+  tooLong: (most: number) =>
+    count(most, {
+      one: "This filter is too long: at most # character.",
+      other: "This filter is too long: at most # characters.",
+    }),
   endless: "The expression has no end: close it with a second slash.",
   unreadable: (why: string) => `The expression cannot be read: ${why}. Nothing was hidden.`,
   howStrong: "How strong at least? For example “min: 20%”.",
@@ -381,7 +371,7 @@ export const SAY = {
   someSources: (shown: number, all: number) => `${shown} of ${all} sources`,
 
   // The prompt and the settings
-  firstPrompt: "The capital of France is",
+  firstPrompt: fixed("The capital of France is"),
   notANumber: "This is not a number.",
   settings: "Settings",
   defaults: "Defaults",
@@ -395,7 +385,7 @@ export const SAY = {
   someLinks: (percent: number) => `links below ${percent}% hidden`,
   nothingShown: "Nothing is shown: tick a source.",
   sourceFacts: (hook: string, width: number, architecture: string) =>
-    `${hook}: ${width} features, ${architecture}`,
+    `${hook}: ${count(width, { one: "# feature", other: "# features" })}, ${architecture}`,
   layer: (layer: number) => `layer ${layer}`,
   removeEdit: (edit: string) => `Remove edit ${edit}`,
 
@@ -405,12 +395,8 @@ export const SAY = {
   notCopied: "Not copied",
   mayNotCopy: "Not copied: the browser did not allow it.",
   room: (room: string) => `Room ${room}`,
-  others: (others: number) =>
-    others === 0
-      ? "Nobody else is here yet"
-      : others === 1
-        ? "1 other is here"
-        : `${others} others are here`,
+  nobody: "Nobody else is here yet",
+  others: (others: number) => count(others, { one: "# other is here", other: "# others are here" }),
   code: (url: string) => `QR code of ${url}`,
 
   // The chosen feature
@@ -422,7 +408,7 @@ export const SAY = {
   whereItFires: "Tokens where it fires",
   together: "Fires together with",
   togetherAt: (tokens: number, weight: string) =>
-    `together at ${tokens} tokens; link weight ${weight} (how much more often than chance)`,
+    `together at ${count(tokens, { one: "# token", other: "# tokens" })}; link weight ${weight} (how much more often than chance)`,
   neuronpedia: "Open on Neuronpedia",
   nothingMore: "Nothing more is known about this feature right now.",
   noPromoted: (why: string | null) =>
@@ -442,9 +428,13 @@ export const SAY = {
   },
   seenHere: "seen here",
   hereOfKnown: (known: string) => `here, ${known} known`,
-  ofTokens: (tokens: number) => `of ${tokens} tokens`,
+  ofTokens: (tokens: number) => `of ${count(tokens, { one: "# token", other: "# tokens" })}`,
   ofAllTokens: "of all tokens",
   ofOne: "of 1",
+  promotesBy: (logit: string) => `Tokens that the feature makes more likely to come next: ${logit}`,
+  suppressesBy: (logit: string) =>
+    `Tokens that the feature makes less likely to come next: ${logit}`,
+  cosine: (cosine: string, mutual: boolean) => `cosine ${cosine}${mutual ? ", mutual" : ""}`,
   promotes: "Promotes",
   suppresses: "Suppresses",
   alike: "Alike by its weights",
@@ -459,7 +449,7 @@ export const SAY = {
   // Tokens
   start: "start",
   startTip: "The sign before the text. Its features are outliers and are left out. ",
-  blanks: { "↵": "line end", "⇥": "tab" } as Readonly<Record<string, string>>,
+  blanks: { "↵": "line end", "⇥": "tab" },
   noText: "no visible text",
   position: "position",
   id: "id",
@@ -487,6 +477,228 @@ export const SAY = {
   empty: "empty",
 } as const;
 
+/** What the page says about its state. `status.ts` chooses. */
+export const STATUS = {
+  unreachable: "The server does not answer. The page keeps trying.",
+  unreachableOwn: "The server does not answer. Is it running? The page keeps trying.",
+  tryingAgain: (reason: string, seconds: number) => `${reason}. Trying again in ${seconds} s.`,
+  reconnectingIn: (reason: string, seconds: number) => `${reason}. Reconnecting in ${seconds} s.`,
+  insteadOf: (wanted: string, there: string) =>
+    `This server has no model ${wanted}. Generate runs ${there} instead.`,
+  pressGenerate: "Press Generate to run the model.",
+  waitForPresenter: "Waiting for the presenter to begin.",
+  modelGone: "The model is not there now; the page waits for it",
+  notReady: "The model is not ready yet",
+  detail: (state: string, detail: string) => `${state}: ${detail}`,
+  ready: "Ready.",
+  sent: "Sent.",
+  next: "You are next.",
+  ahead: (requests: number) =>
+    count(requests, {
+      one: "Waiting: one request ahead.",
+      other: "Waiting: # requests ahead.",
+    }),
+  generating: "Generating",
+  token: (made: number) => `: token ${made}`,
+  tokenOf: (made: number, most: number) => `: token ${made} of ${most} at most`,
+  stopped: (tokens: number) =>
+    count(tokens, {
+      one: "Stopped after # token. Choose one to look at it.",
+      other: "Stopped after # tokens. Choose one to look at it.",
+    }),
+  finished: (tokens: number) =>
+    count(tokens, {
+      one: "Finished: # token. Choose one to look at it.",
+      other: "Finished: # tokens. Choose one to look at it.",
+    }),
+  finishedIn: (tokens: number, seconds: string) =>
+    `Finished: ${count(tokens, { one: "# token", other: "# tokens" })} in ${seconds} s. Choose one to look at it.`,
+  underTenth: "under 0.1",
+  endedEarly: "The generation ended early. Try again.",
+  seePrompt: "Not sent: see the note at the prompt.",
+  seeEdits: "Not sent: see the note at the edits.",
+  seeSetting: "Not sent: see the note at the setting below.",
+  againIn: (advice: string, seconds: number) => `${advice} Try again in ${seconds} s.`,
+  againInMinutes: (advice: string, minutes: number) =>
+    `${advice} Try again in ${count(minutes, { one: "a minute", other: "# minutes" })}.`,
+  connected: "connected",
+  reconnecting: "reconnecting",
+  connecting: "connecting",
+  notConnected: "not connected",
+  youPresent: "you present",
+  youWatch: "you watch",
+  watching: (viewers: number) => count(viewers, { one: "# watching", other: "# watching" }),
+  filtersHideAll: "Your filters hide every feature.",
+  presenterLeft: "The presenter has left. The room stays; it goes on when they return.",
+  recording: "Recording of an earlier run",
+  recordingOf: (model: string) => `Recording of an earlier run of ${model}`,
+} as const;
+
+/** Why a token came. Each figure said here was measured. */
+export const WHY = {
+  ask: "Why this word?",
+  askHelp:
+    "Measures which features speak for this token: each is silenced, and the model runs again",
+  title: "Why this word",
+  rather: "rather than",
+  asking: "Silencing one feature after another …",
+  live: "Measured while the text was written.",
+  missed: "There was no time to measure why this word came while the text was written.",
+  method:
+    "Each line is measured: the model ran again with this feature silenced. The figures are the word's probability as it was, and without the feature. The bar is the change of its log-probability.",
+  everywhere: "at every position",
+  speaksFor: "speaks for it",
+  speaksAgainst: "speaks against it",
+  next: "Without it, these lose activation in",
+  nothingNext: "No feature of the next source loses activation without it.",
+  last: "No source lies above this one: it acts on the word directly.",
+  untried: "not tried",
+  silence: "Silence it and see",
+  silenced: "Silenced from the next Generate on. Press Generate.",
+  more: (count: number): string => `Try ${count}`,
+  graph: "Save as graph (JSON)",
+  graphHelp: "The causes and the paths that are unfolded, in the graph format of circuit-tracer",
+  order: "Order",
+  orders: { logprob: "by the word", logit: "by the word rather than the other" },
+  causes: "Causes, the strongest first",
+  close: "Close",
+  lost: "The answer broke off",
+  early: "the answer ended early",
+  unreachable: "the server cannot be reached",
+  kin: "Kin in other layers",
+  closeHelp: "Close (Esc)",
+  /** A probability below those that are told in figures. */
+  tiny: "under 0.0001%",
+  measured: (speaks: string, odds: string, logprob: string, logit: string): string =>
+    `${speaks}: ${odds}, log-probability ${logprob}, logit less the other's ${logit}`,
+  often: (times: number, tokens: number): string =>
+    `fires at ${times} of ${count(tokens, { one: "# token", other: "# tokens" })}`,
+  atToken: (token: string): string => `at “${token}”`,
+  atPosition: (position: number): string => `at position ${position}`,
+  every: "Causes of each word",
+  everyHelp:
+    "Measures what speaks for each word while the text is written, as far as there is time. All in the room see it.",
+  examples: "Top examples",
+  examplesHelp:
+    "Texts in which the feature fires most strongly, as the model's server has them. The darker a token, the stronger it fires there; the figure is its highest activation.",
+
+  // How the candidates were chosen, and how far that choice can be trusted.
+  noneActive: "No feature is active before this word.",
+  allTried: (active: number): string =>
+    count(active, {
+      one: "The # active feature was tried.",
+      other: "All # active features were tried, one at a time.",
+    }),
+  someTried: (tried: number, active: number): string =>
+    `Tried ${tried} of ${active} active features, those with the largest gradient.`,
+  agreement: (r: string, share: number): string =>
+    `Gradient and removal agree r = ${r}, and on ${share} of the 5 strongest.`,
+  nothingSpeaks: "Nothing that was tried speaks for it.",
+  weak: (figure: string): string =>
+    `Nothing in this text speaks strongly for it: the strongest removal lowers its log-probability by ${figure}.`,
+  lessThan: (figure: string): string => `less than ${figure}`,
+} as const;
+
+/** The texts of `index.html`, by the id of their element. */
+export const PAGE = {
+  side: { label: "Controls" },
+  "model-choice": { label: "Model" },
+  "prompt-label": { text: "Prompt" },
+  generate: { text: "Generate" },
+  stop: { text: "Stop" },
+  loading: { label: "Download" },
+  examples: { label: "Examples" },
+  "examples-try": { text: "Try" },
+  "sources-title": {
+    text: "Sources",
+    title: "A source is one sparse autoencoder: it splits one layer's state into named features.",
+  },
+  "access-label": { text: "Access token" },
+  "access-enter": { text: "Enter" },
+  "forget-access": {
+    text: "Sign out",
+    title: "Forget the access token and the rooms of this browser",
+  },
+  "language-label": { text: "Language" },
+  find: { label: "Find", placeholder: "Find a feature, or hide: …" },
+  hits: { label: "Found" },
+  room: { title: "Link to this room: anyone who opens it can watch" },
+  "open-choice": { text: "Open to all" },
+  follow: {
+    text: "Follow the presenter",
+    title: "Look where the presenter looks, until you move the picture or choose something",
+  },
+  share: { text: "Share", title: "The room's link, and a QR code" },
+  export: {
+    text: "Export",
+    title: "Save a recording, the activations or a picture, or copy a link to this run",
+  },
+  "open-recording": { text: "Recording", title: "Play a recording from a file" },
+  "recording-file": { label: "Recording" },
+  help: { label: "Keys and filters", title: "Keys and filters" },
+  chips: { label: "Filters" },
+  stage: { label: "Graph" },
+  "link-choice": {
+    text: "Hide weak links",
+    title:
+      "A link joins two features that fire together more often than chance. Move right to hide the weaker links.",
+  },
+  fit: { text: "Fit", title: "Show the whole graph without turning it" },
+  reset: { text: "Reset", title: "Back to the first view, with nothing chosen" },
+  why: { label: "Why this word" },
+  playback: { label: "Playback" },
+  "dismiss-recording-note": { text: "Dismiss" },
+  play: { text: "Play", title: "Go through the text token by token" },
+  "step-back": { label: "Step back", title: "One token back" },
+  "step-forward": { label: "Step forward", title: "One token forward" },
+  strip: { label: "Timeline" },
+  speed: { label: "Speed", title: "Playback speed" },
+  "all-at-once": { text: "All at once" },
+  live: { text: "Live" },
+  "previous-run": { label: "Previous generation" },
+  "next-run": { label: "Next generation" },
+  "back-to-room": {
+    text: "Back to the room",
+    title: "Close this recording and show what the room has streamed",
+  },
+  band: { label: "Text and features" },
+  "text-title": { text: "Text" },
+  "pinned-title": { text: "Pinned" },
+  "strongest-title": { text: "Strongest" },
+  inspector: { label: "Chosen feature" },
+  "drop-words": { text: "Drop the recording here to play it" },
+  "export-menu": { label: "Export" },
+  "export-recording": {
+    text: "Recording of this room (JSONL)",
+    title: "All frames of this room with their times; this page can play the file again",
+  },
+  "export-shown": {
+    text: "Activations that pass the filters (JSONL)",
+    title: "One line per token, with the features that pass the filters",
+  },
+  "export-all": {
+    text: "All activations (JSONL)",
+    title: "One line per token, with all its features",
+  },
+  "export-picture": { text: "Picture of the graph (PNG)", title: "The graph as it looks now" },
+  "export-link": {
+    text: "Copy link to this run",
+    title: "A link that fills in the prompt, the settings and the seed; opening it starts nothing",
+  },
+  "share-title": { text: "Watch along" },
+  "share-copy": { text: "Copy link" },
+  "share-close": { text: "Close" },
+  "footprint-close": { text: "Close" },
+  "help-world-title": { text: "What this model knows" },
+  "help-world-text": {
+    text: "The bundled model was trained on texts about one small world: people and animals in places, things in hands and boxes, feelings, a market, sums, days and weather, countries, tiny programs.",
+  },
+  "help-title": { text: "Keys" },
+  "help-turns-title": { text: "The dial on a chosen feature" },
+  "help-filters-title": { text: "Filters, typed into Find" },
+  "help-close": { text: "Close" },
+} as const;
+
 export const OTHER_WEIGHTS = "it belongs to other weights";
 export const NO_MAP = "The map of all features did not arrive.";
 
@@ -502,7 +714,8 @@ export function mapMaking(stage: string, done: number): string {
 
 /** What nearness means, and what it does not; `recall` is a share. */
 export function nearness(recall: number): string {
-  return `Height is the layer. Near is alike by weights: of a feature’s ten most similar, ${(10 * recall).toFixed(1)} are among its ten nearest. Far says nothing.`;
+  const ten = figure(10 * recall, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  return `Height is the layer. Near is alike by weights: of a feature’s ten most similar, ${ten} are among its ten nearest. Far says nothing.`;
 }
 
 export const MAP = {
@@ -517,7 +730,7 @@ export const MAP = {
 } as const;
 
 export function districtFacts(features: number): string {
-  return `${features.toLocaleString("en")} features`;
+  return count(features, { one: "# feature", other: "# features" });
 }
 
 export function storeyName(layer: number): string {

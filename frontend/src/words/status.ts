@@ -1,8 +1,8 @@
-/** What the page says about its state: what happens, what went wrong, what to do. */
+/** Which words fit the page's state: what happens, what went wrong, what to do. */
 import { isRunning, type Outcome, type Phase, type Problem, type RunSettings } from "../state/log";
 import type { Store } from "../state/store";
 import { KNOBS } from "../wire/model";
-import { ACTIONS, ADVICE } from "./en";
+import { ADVICE, figure, STATUS, type ACTIONS } from ".";
 
 export interface Words {
   text: string;
@@ -18,28 +18,22 @@ export function statusOf(store: Store): Words {
   if (connection.state === "gone") return { text: connection.message, tone: "problem" };
   if (backend.state === "off") return outcome(store, store.session);
   if (backend.state === "unreachable" && connection.state !== "open") {
-    return {
-      text: `The server does not answer.${mayGenerate(store) ? " Is it running?" : ""} The page keeps trying.`,
-      tone: "problem",
-    };
+    const text = mayGenerate(store) ? STATUS.unreachableOwn : STATUS.unreachable;
+    return { text, tone: "problem" };
   }
   if (connection.state === "waiting") {
-    return {
-      text: `${connection.reason}. Trying again in ${Math.ceil(connection.seconds)} s.`,
-      tone: "problem",
-    };
+    const text = STATUS.tryingAgain(connection.reason, Math.ceil(connection.seconds));
+    return { text, tone: "problem" };
   }
   if (backend.state === "loading") return loading(store, backend.message);
   const idle = origin === "recording" || stream.phase === "idle";
   if (idle && backend.state === "ready" && backend.insteadOf !== undefined) {
-    const text = `This server has no model ${backend.insteadOf}. Generate runs ${backend.model.model} instead.`;
+    const text = STATUS.insteadOf(backend.insteadOf, backend.model.model);
     return { text, tone: "problem" };
   }
   if (origin === "recording" && !stream.problem && !isRunning(stream.phase)) {
-    const invitation = mayGenerate(store)
-      ? "Press Generate to run the model."
-      : "Waiting for the presenter to begin.";
-    return { text: invitation, tone: "quiet" };
+    const text = mayGenerate(store) ? STATUS.pressGenerate : STATUS.waitForPresenter;
+    return { text, tone: "quiet" };
   }
   // A text that is shown at a pace stands where it is shown.
   return outcome(store, origin === "recording" ? stream : store.session);
@@ -83,60 +77,52 @@ function outcome(store: Store, session: Progress): Words {
 
 /** A model that was there before is lost; another loads for the first time. */
 function loading({ session, presence: room }: Store, message: string): Words {
-  const detail = message === "" ? "" : `: ${message}`;
-  return session.run !== null && room !== null
-    ? { text: `The model is not there now; the page waits for it${detail}`, tone: "problem" }
-    : { text: `The model is not ready yet${detail || "."}`, tone: "busy" };
+  const lost = session.run !== null && room !== null;
+  const state = lost ? STATUS.modelGone : STATUS.notReady;
+  const text = message === "" ? `${state}.` : STATUS.detail(state, message);
+  return { text, tone: lost ? "problem" : "busy" };
 }
 
 function progress(store: Store, session: Progress): Words {
   const { made } = session;
   switch (session.phase) {
     case "idle":
-      return mayGenerate(store)
-        ? { text: "Ready.", tone: "quiet" }
-        : { text: "Waiting for the presenter to begin.", tone: "quiet" };
+      return { text: mayGenerate(store) ? STATUS.ready : STATUS.waitForPresenter, tone: "quiet" };
     case "requested":
-      return { text: "Sent.", tone: "busy" };
+      return { text: STATUS.sent, tone: "busy" };
     case "queued":
       return { text: waiting(session.queuePosition), tone: "busy" };
     case "generating":
       return {
-        text: "Generating",
-        count: `: token ${made}${ofAtMost(session.run?.params)}`,
+        text: STATUS.generating,
+        count: placeOf(made, session.run?.params.max_tokens),
         tone: "busy",
       };
     case "stopped":
-      return { text: `Stopped after ${tokens(made)}. Choose one to look at it.`, tone: "quiet" };
+      return { text: STATUS.stopped(made), tone: "quiet" };
     case "finished":
       return { text: finished(session.outcome?.seconds ?? null, made), tone: "quiet" };
     case "failed":
-      return { text: "The generation ended early. Try again.", tone: "problem" };
+      return { text: STATUS.endedEarly, tone: "problem" };
   }
 }
 
 function waiting(position: number): string {
-  if (position <= 0) return "You are next.";
-  return position === 1 ? "Waiting: one request ahead." : `Waiting: ${position} requests ahead.`;
+  return position <= 0 ? STATUS.next : STATUS.ahead(position);
 }
 
-function ofAtMost(params: Record<string, unknown> | undefined): string {
-  const most = params?.max_tokens;
-  return typeof most === "number" ? ` of ${most} at most` : "";
+function placeOf(made: number, most: unknown): string {
+  return typeof most === "number" ? STATUS.tokenOf(made, most) : STATUS.token(made);
 }
 
 function finished(seconds: number | null, made: number): string {
-  const time = seconds === null ? "" : ` in ${inTenths(seconds)} s`;
-  return `Finished: ${tokens(made)}${time}. Choose one to look at it.`;
+  return seconds === null ? STATUS.finished(made) : STATUS.finishedIn(made, inTenths(seconds));
 }
 
 function inTenths(seconds: number): string {
-  if (seconds < 0.1) return "under 0.1";
-  return seconds.toFixed(seconds < 10 ? 1 : 0);
-}
-
-function tokens(count: number): string {
-  return count === 1 ? "1 token" : `${count} tokens`;
+  if (seconds < 0.1) return STATUS.underTenth;
+  const digits = seconds < 10 ? 1 : 0;
+  return figure(seconds, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
 /** Errors that pass by themselves: trying again makes sense after the server's `retry_after`. */
@@ -153,20 +139,29 @@ const PASSING = new Set([
 /** Fields that have their own place for what is wrong with them. */
 const NOTED = new Set<string>(["sources", ...KNOBS]);
 
-/** An error in words that say what to do; the server's own if the page has none for it. */
-export function sayProblem({ code, message, field, retryAfter }: Problem): string {
-  if (field === "prompt") return "Not sent: see the note at the prompt.";
-  if (field?.includes("edits")) return "Not sent: see the note at the edits.";
-  if (field !== null && NOTED.has(field)) return "Not sent: see the note at the setting below.";
-  const advice = ADVICE[code] ?? message;
-  if (!PASSING.has(code)) return advice;
-  if (retryAfter !== null) return `${advice} Try again in ${inSeconds(retryAfter)}.`;
-  return code === "queue_full" ? `${advice} Try again in a minute.` : advice;
+/** Errors whose own message is shown: it says best what is wrong with which field. */
+export const ITS_OWN_WORDS: readonly string[] = ["out_of_range", "wrong_type"];
+
+/** What to do about an error; undefined if the page has no words for it. */
+export function adviceOn(code: string): string | undefined {
+  return (ADVICE as Readonly<Record<string, string>>)[code];
 }
 
-function inSeconds(seconds: number): string {
-  const whole = Math.max(1, Math.ceil(seconds));
-  return whole < 90 ? `${whole} s` : `${Math.round(whole / 60)} minutes`;
+/** An error in words that say what to do; the server's own if the page has none for it. */
+export function sayProblem({ code, message, field, retryAfter }: Problem): string {
+  if (field === "prompt") return STATUS.seePrompt;
+  if (field?.includes("edits")) return STATUS.seeEdits;
+  if (field !== null && NOTED.has(field)) return STATUS.seeSetting;
+  const advice = adviceOn(code) ?? message;
+  if (!PASSING.has(code)) return advice;
+  if (retryAfter !== null) return againIn(advice, Math.max(1, Math.ceil(retryAfter)));
+  return code === "queue_full" ? STATUS.againInMinutes(advice, 1) : advice;
+}
+
+function againIn(advice: string, seconds: number): string {
+  return seconds < 90
+    ? STATUS.againIn(advice, seconds)
+    : STATUS.againInMinutes(advice, Math.round(seconds / 60));
 }
 
 /** The text at the top right: whether it is connected, the user's role, and how many watch. */
@@ -174,13 +169,13 @@ export function connectionOf(store: Store): Words {
   const { connection } = store;
   switch (connection.state) {
     case "open":
-      return { text: ["connected", ...presence(store)].join(" · "), tone: "quiet" };
+      return { text: [STATUS.connected, ...presence(store)].join(" · "), tone: "quiet" };
     case "waiting":
-      return { text: "reconnecting", tone: "problem" };
+      return { text: STATUS.reconnecting, tone: "problem" };
     case "connecting":
-      return { text: "connecting", tone: "busy" };
+      return { text: STATUS.connecting, tone: "busy" };
     case "gone":
-      return { text: "not connected", tone: "problem" };
+      return { text: STATUS.notConnected, tone: "problem" };
     case "off":
       return { text: "", tone: "quiet" };
   }
@@ -188,9 +183,9 @@ export function connectionOf(store: Store): Words {
 
 function presence({ presence: room }: Store): string[] {
   if (room === null || (room.role === "presenter" && room.viewers <= 1)) return [];
-  const role = room.role === "presenter" ? "you present" : "you watch";
+  const role = room.role === "presenter" ? STATUS.youPresent : STATUS.youWatch;
   const watching = room.viewers - (room.presenting === false ? 0 : 1);
-  return watching > 0 ? [role, `${watching} watching`] : [role];
+  return watching > 0 ? [role, STATUS.watching(watching)] : [role];
 }
 
 /** The text over the graph, with at most one thing to do about it. */
@@ -207,20 +202,19 @@ export function bannerOf(store: Store, nothingShown: boolean): Banner | null {
   }
   if (connection.state === "waiting" && room !== null) {
     const seconds = Math.ceil(connection.seconds);
-    const text = `${connection.reason}. Reconnecting in ${seconds} s.`;
+    const text = STATUS.reconnectingIn(connection.reason, seconds);
     return { text, tone: "problem", action: "retry" };
   }
   if (nothingShown) {
-    return { text: "Your filters hide every feature.", tone: "busy", action: "clear-filters" };
+    return { text: STATUS.filtersHideAll, tone: "busy", action: "clear-filters" };
   }
   if (room?.role === "viewer" && room.presenting === false) {
-    const text = "The presenter has left. The room stays; it goes on when they return.";
-    return { text, tone: "busy" };
+    return { text: STATUS.presenterLeft, tone: "busy" };
   }
   if (origin === "recording") {
     const made = store.session.run?.model ?? "";
-    const other = store.model !== null && made !== store.model.model ? ` of ${made}` : "";
-    return { text: `Recording of an earlier run${other}`, tone: "busy" };
+    const other = store.model !== null && made !== store.model.model;
+    return { text: other ? STATUS.recordingOf(made) : STATUS.recording, tone: "busy" };
   }
   return null;
 }

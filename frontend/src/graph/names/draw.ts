@@ -204,6 +204,8 @@ export class Labels {
 export function penOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   const pen = canvas.getContext("2d");
   if (!pen) throw new Error("the browser cannot draw on a canvas");
+  // Places are counted from the left, whatever direction the page has.
+  pen.direction = "ltr";
   return pen;
 }
 

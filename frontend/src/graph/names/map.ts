@@ -5,7 +5,7 @@
 import { type FeatureMap, WIDTH } from "../../state/map";
 import { css } from "../palette";
 import type { MapScene } from "../map/scene";
-import { MAP, storeyName } from "../../words/en";
+import { MAP, storeyName } from "../../words";
 import { type Caption, captionOf } from "./draw";
 import { type Box, contains, overlap } from "./place";
 

@@ -1,0 +1,103 @@
+"""The page in other languages, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from . import fake_stream, pages
+from .fake_gateway import Gateway
+from .looks import keep
+from .pages import Opener
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+WORDS = Path(__file__).parents[2] / "frontend" / "src" / "words"
+#: What the page says, apart from the model's text, labels, names of sources and of features.
+CHROME = """() => {
+  const foreign = "#tokens, #model, #prompt, #labels, #language, #room, .name, .token, kbd, h1,"
+    + " #help-examples dd, .source-name, #sources label, h2[dir], .where";
+  const said = [];
+  for (const element of document.body.querySelectorAll("*")) {
+    const own = !element.closest(foreign);
+    if (own) for (const node of element.childNodes) {
+      if (node.nodeType === Node.TEXT_NODE) said.push(node.textContent);
+    }
+    if (own) for (const name of ["title", "aria-label", "placeholder", "data-tip"]) {
+      // An example's title is its prompt.
+      if (!element.matches(".example")) said.push(element.getAttribute(name) ?? "");
+    }
+  }
+  return said.map(text => text.replace(/\\s+/g, " ").trim()).filter(Boolean);
+}"""
+
+
+def english_words() -> set[str]:
+    """The words of English sentences in the catalogue, but those that other languages share."""
+    said = re.findall(r'"([^"\\\n]+)"', (WORDS / "en.ts").read_text())
+    sentences = [text for text in said if re.search(r"[a-z]{2} [a-z]{2}", text)]
+    return {word for text in sentences for word in re.findall(r"\b[a-z]{4,}\b", text)}
+
+
+def latin_words(text: str) -> set[str]:
+    """The words in Latin letters, apart from English terms in brackets, filters and names."""
+    rest = re.sub(r"\([^)]*\)|\b(?:hide|keep|min|density):|circuit-tracer", " ", text)
+    return set(re.findall(r"\b[a-z]{4,}\b", rest))
+
+
+async def chrome(page: Page) -> list[str]:
+    await pages.painted(page)
+    found: list[str] = await page.evaluate(CHROME)
+    return found
+
+
+async def direction(page: Page, selector: str) -> str:
+    found: str = await page.locator(selector).evaluate("e => getComputedStyle(e).direction")
+    return found
+
+
+async def choose(page: Page, language: str) -> None:
+    """Chooses a language by its own name; the page opens anew."""
+    async with page.expect_navigation():
+        await page.locator("#language").select_option(label=language)
+    await pages.wait_for(page, "a.phase === 'finished'")
+
+
+async def test_arabic_is_all_the_page_says_until_english_is_chosen_again(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    frames = fake_stream.generation("The capital of France is", 12, 9, fake_stream.SOURCES)
+    gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate(frames, start=1)]
+    page = await open_page(gateway.url + "/r/k3f9x2", graph=False)
+    await pages.wait_for(page, "a.phase === 'finished'")
+    english = await chrome(page)
+    await choose(page, "العربية")
+    root: dict[str, Any] = await page.evaluate(
+        "({ ...document.documentElement.dataset }, "
+        "{ lang: document.documentElement.lang, dir: document.documentElement.dir })"
+    )
+    assert root == {"lang": "ar", "dir": "rtl"}
+    # With the inspector, the facts of a token and the help open, too.
+    await page.locator("#tokens .chip").nth(6).click()
+    await page.locator("#strongest-list .row").first.click()
+    await page.locator("#help").click()
+    await expect(page.locator("#inspector")).to_be_visible()
+    words = english_words()
+    assert len(words) > 300
+    left = {text for text in await chrome(page) if words & latin_words(text)}
+    assert left == set()
+    # What is read or drawn from left to right still is.
+    assert [await direction(page, place) for place in ("#tokens", "#strip", "#labels")] == [
+        "ltr"
+    ] * 3
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await keep(page, "language-ar")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+    await choose(page, "English")
+    assert await direction(page, "body") == "ltr"
+    assert set(english) - set(await chrome(page)) == set()
