@@ -2,6 +2,7 @@
 import { exposeDebugHandle } from "./debug";
 import { Graph } from "./graph/graph";
 import { showOverlay } from "./graph/loop";
+import { MatrixPanel } from "./matrix/panel";
 import { askForFacts, askForFeature, askForLabelled, Facts } from "./net/backend";
 import { Live } from "./net/live";
 import { gatewayMap, MapWatch } from "./net/map";
@@ -106,6 +107,7 @@ export function openPage(): void {
   new Timeline(store);
   showStrongest(store);
   showPinned(store);
+  new MatrixPanel(store);
   new Inspector(store, askForFeature, askForLabelled);
   const why = new Why(store, askWhy);
   new WhyLine(store, why);
