@@ -24,6 +24,7 @@ import { FootprintDialog } from "./ui/footprint";
 import { offerExamples, offerHelp } from "./ui/help";
 import { Inspector } from "./ui/inspector";
 import { showPinned, showStrongest } from "./ui/features";
+import { offerLabels } from "./ui/own-name";
 import { MapPanel } from "./ui/map";
 import { offerLinkFloor, showModel, SourcesView } from "./ui/model";
 import { showNotices } from "./ui/notice";
@@ -108,7 +109,7 @@ export function openPage(): void {
   showStrongest(store);
   showPinned(store);
   new MatrixPanel(store);
-  new Inspector(store, askForFeature, askForLabelled);
+  new Inspector(store, askForFeature, askForLabelled, askForFacts);
   const why = new Why(store, askWhy);
   new WhyLine(store, why);
   new WhyPanel(store, why);
@@ -118,6 +119,7 @@ export function openPage(): void {
     picture: () => graph?.picture() ?? null,
     access: () => live.access,
   });
+  offerLabels((text) => recordings.say(text));
   offerHelp(() => finding.focus());
   byId("fit").addEventListener("click", () => graph?.fit());
   byId("reset").addEventListener("click", () => {

@@ -2,6 +2,7 @@
 import { hueAmong } from "../graph/palette";
 import { nameOf } from "../state/feature";
 import { strength } from "../state/light";
+import { shownLabel } from "../state/own-labels";
 import { follow, signal } from "../state/signals";
 import type { Store } from "../state/store";
 import { type MatrixView, ORDERS } from "../state/view";
@@ -146,7 +147,11 @@ export class MatrixPanel {
         const feature = rows[i]?.feature;
         if (!feature) return { name: "", hue: [0, 0, 0], nameless: true };
         const hue = hueAmong(sources, feature.source);
-        return { name: nameOf(feature), hue, nameless: feature.label === null };
+        return {
+          name: nameOf(feature),
+          hue,
+          nameless: shownLabel(feature.key, feature.label) === null,
+        };
       },
       column: (i) => (tokens[i] ? shownText(tokens[i]) : ""),
       cells: (i, from, to, fill) => {

@@ -2,6 +2,7 @@
 import type { Labelled } from "../wire/model";
 import { evidence } from "./evidence";
 import { type Feature, featureKey, thoughtOf } from "./feature";
+import { shownLabel } from "./own-labels";
 import type { Active, Token } from "./log";
 import type { Session } from "./session";
 
@@ -133,8 +134,8 @@ export function search(
     .filter(({ rank }) => rank > 0)
     .sort((a, b) => b.rank - a.rank || b.feature.peak - a.feature.peak)
     .map(({ feature }): Hit => {
-      const { source, id, label } = feature;
-      return { source, id, label, feature };
+      const { source, id, key, label } = feature;
+      return { source, id, label: shownLabel(key, label), feature };
     });
   const others = found
     .filter(({ source, index }) => session.feature(featureKey(source, index)) === undefined)
@@ -146,7 +147,8 @@ export function search(
  * 0 if it does not fit. The whole index or label counts most, then beginnings, then whole words,
  * beginnings of words, and what is only inside words.
  */
-function rankOf({ id, label }: Feature, wanted: string): number {
+function rankOf({ id, key, label: known }: Feature, wanted: string): number {
+  const label = shownLabel(key, known);
   const [, index] = INDEX.exec(wanted) ?? [];
   if (index !== undefined && Number(index) === id) return 7;
   const text = label?.toLowerCase() ?? "";

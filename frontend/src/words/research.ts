@@ -26,3 +26,36 @@ export const MATRIX = {
   cell: (name: string, token: string, activation: string, share: string): string =>
     `${name} at ${token}: activation ${activation}, ${share} of its full strength`,
 } as const;
+
+/** Labels of one's own. */
+export const LABELS = {
+  /** One's own name wherever a label is shown. */
+  yours: (label: string): string => `${label} (yours)`,
+  name: "Name it",
+  rename: "Rename",
+  nameHelp: "Give this feature a name of your own. It is kept in this browser; Export saves it.",
+  yourName: "Your name for this feature",
+  save: "Save",
+  itsLabel: (label: string | null): string =>
+    label === null ? "It has no other label." : `Its label: ${label}`,
+  export: "Save my labels (JSON)",
+  exportHelp: "Your names for features, as AXON_LABEL_OVERRIDES of a gateway reads them",
+  load: "Load labels …",
+  loadHelp: "Takes in such a file, over your own names in this browser",
+  loaded: (labels: number): string =>
+    labels === 1 ? "1 label was taken in as yours." : `${labels} labels were taken in as yours.`,
+  notLoaded: (file: string, why: string): string => `${file} was not taken in: ${why}.`,
+  file: "the file",
+  form: (key: string): string => `${key} must have the form "model/source/index": "label"`,
+  length: (key: string): string => `${key}: a label must have 1 to 500 characters`,
+} as const;
+
+/** How often a feature fires how strongly. */
+export const HISTOGRAM = {
+  title: "Activations in this text",
+  bar: (from: string, to: string, tokens: number): string =>
+    `${from} to ${to}: ${tokens === 1 ? "1 token" : `${tokens} tokens`}`,
+  said: (fires: number, told: number, share: string, density: string | null): string =>
+    `Fires at ${fires} of ${told} tokens, ${share}` +
+    (density === null ? "." : `; at ${density} of all tokens of a large text.`),
+} as const;
