@@ -76,7 +76,9 @@ export function openPage(): void {
   });
   const finding = new Finding(store, askForLabelled);
   const standing = signal<string | null>(null);
-  showNotices(store, standing, {
+  const linked = signal(false);
+  showNotices(store, standing, linked, {
+    "run-link": () => controls.submit(),
     retry: () => live.hurry(),
     "clear-filters": () => finding.clear(),
     "own-room": () => {
@@ -153,6 +155,7 @@ export function openPage(): void {
   if (!live.watches && !run) void replay(FIRST_RECORDING, unasked).catch(() => undefined);
   if (run) {
     controls.fill(run);
+    linked.value = true;
     live.chooseModel(run.model);
   }
   live.start({

@@ -59,12 +59,16 @@ describe("the rows of the matrix", () => {
 });
 
 describe("the matrix", () => {
+  let resized: (() => void)[] = [];
+
   /** In a window with room for 12 rows and 20 columns. */
   function open(store = room()): { store: Store; grid: HTMLElement } {
     vi.stubGlobal(
       "ResizeObserver",
       class {
-        constructor(private readonly told: () => void) {}
+        constructor(private readonly told: () => void) {
+          resized.push(told);
+        }
         observe(): void {
           this.told();
         }
@@ -90,7 +94,10 @@ describe("the matrix", () => {
     element.dispatchEvent(new Event("change"));
   };
 
-  beforeEach(openDocument);
+  beforeEach(() => {
+    openDocument();
+    resized = [];
+  });
   afterEach(() => {
     vi.restoreAllMocks();
     vi.unstubAllGlobals();
@@ -166,5 +173,18 @@ describe("the matrix", () => {
     if (cells) cells.scrollLeft = 0;
     store.apply(token(200, 103, " last", [feature(7, 1)]));
     expect(texts("columnheader")[0]).toBe("Paris");
+  });
+
+  it("keeps what is chosen in its window when that gets smaller", () => {
+    const frames = Array.from({ length: 40 }, (_, step) =>
+      token(step + 2, step, ` t${step}`, [feature(step, 1, { label: `f${step}` })]),
+    );
+    const { store } = open(streamed(started(1), ...frames));
+    store.choose(featureKey(SOURCE, 20));
+    expect(texts("rowheader").at(-1)).toBe("f20");
+    vi.spyOn(HTMLElement.prototype, "clientHeight", "get").mockReturnValue(264);
+    resized.forEach((told) => told());
+    expect(texts("rowheader")).toHaveLength(7);
+    expect(texts("rowheader").at(-1)).toBe("f20");
   });
 });

@@ -128,7 +128,14 @@ export class Grid {
     return Math.min(NAMES, Math.floor(MOST_NAMES * this.width));
   }
 
+  /** What was in the window stays in it. */
   private resize(): void {
+    const { row, column } = this.at;
+    const top = row * ROW - this.element.scrollTop;
+    const held = {
+      row: top > -ROW && top < this.height - HEAD ? row : -1,
+      column: this.hasInView(column) ? column : -1,
+    };
     this.width = this.element.clientWidth;
     this.height = this.element.clientHeight;
     const { pane, canvas, width, height, margin } = this;
@@ -139,6 +146,7 @@ export class Grid {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
     this.show(this.content);
+    this.reveal(held);
   }
 
   private listen(): void {

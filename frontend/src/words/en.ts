@@ -62,7 +62,7 @@ export const KNOB_TEXTS: Readonly<Record<KnobName, KnobText>> = {
   },
   repetition_penalty: {
     label: "Repetition penalty",
-    brief: (value) => `repetition ${value === "1" ? "free" : value}`,
+    brief: (value) => `repetition penalty ${value === "1" ? "off" : value}`,
     help: "Above 1, tokens that already occurred become less likely. 1 changes nothing.",
     step: "0.05",
   },
@@ -362,7 +362,7 @@ export const SAY = {
   roomGone: "The room is gone.",
 
   // Filters and finding
-  whichLabels: (kind: string) => `Which labels? For example “${kind}: punctuation”.`,
+  whichLabels: (kind: string) => `Which labels? For example “${kind}: promotes”.`,
   tooLong: (most: number) => `This filter is too long: at most ${most} characters.`,
   endless: "The expression has no end: close it with a second slash.",
   unreadable: (why: string) => `The expression cannot be read: ${why}. Nothing was hidden.`,
@@ -467,7 +467,7 @@ export const SAY = {
   log: (probability: string, log: string) => `${probability} (log ${log})`,
   fromThe: "from the",
   prompt: "prompt",
-  missed: "missed",
+  missed: "not reproduced",
   edited: "edited",
   span: (least: string, most: string) => `${least} to ${most}`,
   came: "This one came",

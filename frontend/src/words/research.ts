@@ -59,3 +59,9 @@ export const HISTOGRAM = {
     `Fires at ${fires} of ${told} tokens, ${share}` +
     (density === null ? "." : `; at ${density} of all tokens of a large text.`),
 } as const;
+
+/** A link that brings a prompt and settings. */
+export const RUN_LINK = {
+  offer: "A link has filled in the prompt and the settings. Nothing has run yet.",
+  run: "Run this",
+} as const;
