@@ -118,7 +118,7 @@ export function openPage(): void {
   new EditChips(store, askForFacts);
   offerLinkFloor(store);
   offerExports(store, {
-    picture: () => graph?.picture() ?? null,
+    picture: (kind) => graph?.picture(kind) ?? null,
     access: () => live.access,
   });
   offerLabels((text) => recordings.say(text));

@@ -65,3 +65,15 @@ export const RUN_LINK = {
   offer: "A link has filled in the prompt and the settings. Nothing has run yet.",
   run: "Run this",
 } as const;
+
+/** What a picture was made from. */
+export const ORIGIN = {
+  unknown: "Axon. The beginning of this run is not known.",
+  model: (model: string): string => `Axon, model ${model}.`,
+  sources: (sources: readonly string[]): string =>
+    `${sources.length === 1 ? "Source" : "Sources"}: ${sources.join(", ") || "none"}.`,
+  seed: (seed: string | null): string => (seed === null ? "Seed not known." : `Seed ${seed}.`),
+  edits: (edits: readonly string[]): string =>
+    edits.length === 0 ? "No edits." : `Edits: ${edits.join("; ")}.`,
+  token: (place: number, all: number): string => `Token ${place} of ${all} on show.`,
+} as const;
