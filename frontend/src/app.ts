@@ -14,6 +14,7 @@ import { signal } from "./state/signals";
 import { Store } from "./state/store";
 import { Why } from "./state/why";
 import { AddressBar, replayWanted } from "./ui/address-bar";
+import { Comparing } from "./ui/comparing";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
 import { EditChips } from "./ui/edit-chips";
@@ -110,7 +111,8 @@ export function openPage(): void {
   new Timeline(store);
   showStrongest(store);
   showPinned(store);
-  new MatrixPanel(store);
+  const comparing = new Comparing(store);
+  new MatrixPanel(store, () => comparing.open());
   new Inspector(store, askForFeature, askForLabelled, askForFacts);
   const why = new Why(store, askWhy);
   new WhyLine(store, why);

@@ -59,6 +59,7 @@ describe("the rows of the matrix", () => {
 });
 
 describe("the matrix", () => {
+  const compare = vi.fn();
   let resized: (() => void)[] = [];
 
   /** In a window with room for 12 rows and 20 columns. */
@@ -76,7 +77,7 @@ describe("the matrix", () => {
     );
     vi.spyOn(HTMLElement.prototype, "clientWidth", "get").mockReturnValue(616);
     vi.spyOn(HTMLElement.prototype, "clientHeight", "get").mockReturnValue(384);
-    new MatrixPanel(store);
+    new MatrixPanel(store, compare);
     document.getElementById("matrix-open")?.click();
     const grid = document.querySelector<HTMLElement>("#matrix [role=grid]");
     if (!grid) throw new Error("there is no grid");
@@ -112,6 +113,13 @@ describe("the matrix", () => {
     press("Escape", grid);
     expect(store.view.matrix).toBeNull();
     expect(document.getElementById("matrix")?.hidden).toBe(true);
+  });
+
+  it("offers to compare two texts", () => {
+    open();
+    const [button] = document.querySelectorAll<HTMLElement>("#matrix header button");
+    button?.click();
+    expect(compare).toHaveBeenCalledOnce();
   });
 
   it("takes its order and its source, and the page's filters", () => {

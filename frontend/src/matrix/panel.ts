@@ -9,7 +9,7 @@ import { type MatrixView, ORDERS } from "../state/view";
 import { byId, h, isCovered, setText, short } from "../ui/dom";
 import { firstFrom } from "../ui/strip";
 import { percent, shownText } from "../ui/tokens";
-import { MATRIX } from "../words/research";
+import { COMPARE, MATRIX } from "../words/research";
 import { Grid, type Place } from "./grid";
 import { activationAt, type Row, Table } from "./table";
 
@@ -29,7 +29,11 @@ export class MatrixPanel {
   /** What was chosen when the matrix was drawn last. */
   private shown: { feature: string | null; at: number } | null = null;
 
-  constructor(private readonly store: Store) {
+  /** `compare` opens the comparison of two texts. */
+  constructor(
+    private readonly store: Store,
+    private readonly compare: () => void,
+  ) {
     this.grid = new Grid(MATRIX.title, {
       choose: (place) => this.choose(place),
       over: (place) => {
@@ -56,6 +60,8 @@ export class MatrixPanel {
       this.store.look({ matrix: null });
       this.button.focus();
     });
+    const compare = h("button", { type: "button", class: "small" }, COMPARE.open);
+    compare.addEventListener("click", this.compare);
     const tools = h(
       "header",
       {},
@@ -63,6 +69,7 @@ export class MatrixPanel {
       h("label", { class: "quiet" }, `${MATRIX.order} `, this.order),
       h("label", { class: "quiet" }, `${MATRIX.source} `, this.source),
       this.readout,
+      compare,
       close,
     );
     this.panel.setAttribute("aria-label", MATRIX.title);

@@ -1,4 +1,5 @@
 /** What the views for a closer look say: the matrix, two runs compared, labels of one's own. */
+import type { Account } from "../state/comparing";
 import type { Order } from "../state/view";
 
 const ORDER_NAMES: Readonly<Record<Order, string>> = {
@@ -77,3 +78,45 @@ export const ORIGIN = {
     edits.length === 0 ? "No edits." : `Edits: ${edits.join("; ")}.`,
   token: (place: number, all: number): string => `Token ${place} of ${all} on show.`,
 } as const;
+
+/** Two runs compared. */
+export const COMPARE = {
+  open: "Compare …",
+  title: "Two texts compared",
+  other: "The text on show, compared with",
+  file: "From a recording …",
+  close: "Close",
+  nothing:
+    "There is no other text yet. Texts that this page has shown to their end are offered here, the branches of this run, and the runs of a recording.",
+  noRun: "it has no text",
+  notRead: (file: string, why: string): string => `${file} cannot be compared: ${why}.`,
+  here: "On show",
+  name: ({ settings, branch, tokens }: Account): string =>
+    [
+      settings === null
+        ? "A run without its beginning"
+        : `${settings.model}: “${firstWords(settings.prompt)}”`,
+      branch,
+      typeof settings?.params.seed === "string" ? `seed ${settings.params.seed}` : null,
+      tokens.length === 1 ? "1 token" : `${tokens.length} tokens`,
+    ]
+      .filter((part) => part !== null)
+      .join(", "),
+  parting: (index: number, here: string | null, there: string | null): string => {
+    if (index < 0) return "Both texts are the same.";
+    const [one, other] = [here, there].map((word) => (word === null ? "the end" : `“${word}”`));
+    return `The texts part at token ${index + 1}: ${one} here, ${other} there.`;
+  },
+  rose: "Fired more here",
+  fell: "Fired less here",
+  none: "None.",
+  change: (before: string, after: string): string => `${before} → ${after}`,
+  method:
+    "A figure is a feature's mean activation at a token, as a share of its highest known activation: of the other text, then of the one on show. Where a feature was not among those that the server sent, it counts as 0.",
+  incomparable: "The two texts have no source in common, so their features cannot be compared.",
+} as const;
+
+function firstWords(text: string): string {
+  const line = text.replace(/\s+/gu, " ").trim();
+  return line.length <= 60 ? line : `${line.slice(0, 59)}…`;
+}
