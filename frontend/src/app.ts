@@ -2,6 +2,7 @@
 import { exposeDebugHandle } from "./debug";
 import { Graph } from "./graph/graph";
 import { showOverlay } from "./graph/loop";
+import { MatrixPanel } from "./matrix/panel";
 import { askForFacts, askForFeature, askForLabelled, Facts } from "./net/backend";
 import { Live } from "./net/live";
 import { gatewayMap, MapWatch } from "./net/map";
@@ -13,6 +14,7 @@ import { signal } from "./state/signals";
 import { Store } from "./state/store";
 import { Why } from "./state/why";
 import { AddressBar, replayWanted } from "./ui/address-bar";
+import { Comparing } from "./ui/comparing";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
 import { EditChips } from "./ui/edit-chips";
@@ -24,6 +26,7 @@ import { offerExamples, offerHelp } from "./ui/help";
 import { Inspector } from "./ui/inspector";
 import { showPinned, showStrongest } from "./ui/features";
 import { offerLanguages } from "./ui/language";
+import { offerLabels } from "./ui/own-name";
 import { MapPanel } from "./ui/map";
 import { offerLinkFloor, showModel, SourcesView } from "./ui/model";
 import { showNotices } from "./ui/notice";
@@ -76,7 +79,9 @@ export function openPage(): void {
   });
   const finding = new Finding(store, askForLabelled);
   const standing = signal<string | null>(null);
-  showNotices(store, standing, {
+  const linked = signal(false);
+  showNotices(store, standing, linked, {
+    "run-link": () => controls.submit(),
     retry: () => live.hurry(),
     "clear-filters": () => finding.clear(),
     "own-room": () => {
@@ -108,16 +113,19 @@ export function openPage(): void {
   new Timeline(store);
   showStrongest(store);
   showPinned(store);
-  new Inspector(store, askForFeature, askForLabelled);
+  const comparing = new Comparing(store);
+  new MatrixPanel(store, () => comparing.open());
+  new Inspector(store, askForFeature, askForLabelled, askForFacts);
   const why = new Why(store, askWhy);
   new WhyLine(store, why);
   new WhyPanel(store, why);
   new EditChips(store, askForFacts);
   offerLinkFloor(store);
   offerExports(store, {
-    picture: () => graph?.picture() ?? null,
+    picture: (kind) => graph?.picture(kind) ?? null,
     access: () => live.access,
   });
+  offerLabels((text) => recordings.say(text));
   offerHelp(() => finding.focus());
   byId("fit").addEventListener("click", () => graph?.fit());
   byId("reset").addEventListener("click", () => {
@@ -151,6 +159,7 @@ export function openPage(): void {
   if (!live.watches && !run) void replay(FIRST_RECORDING, unasked).catch(() => undefined);
   if (run) {
     controls.fill(run);
+    linked.value = true;
     live.chooseModel(run.model);
   }
   live.start({

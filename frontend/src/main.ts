@@ -8,6 +8,7 @@ import "./styles/inspector.css";
 import "./styles/rooms.css";
 import "./styles/reach.css";
 import "./styles/why.css";
+import "./styles/matrix.css";
 import { openPage } from "./app";
 import { openLanguage } from "./ui/language";
 

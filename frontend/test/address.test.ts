@@ -15,6 +15,7 @@ const VIEW: View = {
   feature: "gpt2-small/8-res-jb/4821",
   links: 0.25,
   flat: true,
+  matrix: { order: "strength", source: "gpt2-small/8-res-jb" },
 };
 const EDITS: Edit[] = [{ source: "axon-demo/2-res", feature: 7, scale: 0, where: "while_firing" }];
 
@@ -29,7 +30,7 @@ describe("a view's address", () => {
     expect(text).toBe(
       "?hide=punctuation+%26+more&keep=/country|capital/&min=20%25&density=%3C1%25" +
         "&sources=gpt2-small/6-res-jb,gpt2-small/8-res-jb&feature=gpt2-small/8-res-jb/4821&links=0.25" +
-        "&view=flat&edit=axon-demo/2-res/7+silence",
+        "&view=flat&matrix=strength,gpt2-small/8-res-jb&edit=axon-demo/2-res/7+silence",
     );
   });
 
@@ -38,8 +39,16 @@ describe("a view's address", () => {
     expect(withView(query("?replay=x&hide=y&edit=z"), WHOLE, [])).toBe("?replay=x");
   });
 
+  it("names the order of an open matrix, and a source only where one is chosen", () => {
+    const open: View = { ...WHOLE, matrix: { order: "layer", source: null } };
+    expect(withView(query(""), open, [])).toBe("?matrix=layer");
+    expect(readView(query("?matrix=layer"))).toEqual(open);
+  });
+
   it("leaves out what cannot be read", () => {
-    expect(readView(query("?hide=/(/&min=x&density=2%25-1%25&links=7&keep=water"))).toEqual({
+    expect(
+      readView(query("?hide=/(/&min=x&density=2%25-1%25&links=7&matrix=rows&keep=water")),
+    ).toEqual({
       ...WHOLE,
       filters: [{ kind: "keep", pattern: "water" }],
     });

@@ -65,8 +65,13 @@ describe("a token's facts", () => {
       "id 7",
       "probability 50% (log −0.69)",
       "L0 31 · 12",
-      "missed 10% · 20%",
+      "not reproduced 10% · 20%",
     ]);
+  });
+
+  it("say a log-probability near 0 without a sign", () => {
+    const [, probability] = factsOf(tokenOf(" x", { logprob: -0.001 }));
+    expect(probability?.value).toBe("100% (log 0.00)");
   });
 
   it("are a range for many sources, and name the prompt for a token of it", () => {

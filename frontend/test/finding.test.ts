@@ -40,12 +40,37 @@ describe("search", () => {
 
   it("puts whole words before beginnings of words, and those before what is inside words", () => {
     const store = new Store();
-    const labels = ["comparisons", "in Parisian bars", 'the word "Paris"', "names of capitals"];
+    const labels = ["comparisons", "in Parisian bars", 'the word "Paris"', "Paris and Rome"];
     const fired = labels.map((label, id) => feature(id, 9 - id, { label }));
     store.apply(started(1));
     store.apply(token(2, 0, "a", fired));
     const hits = search(store.session, SOURCES, "Paris", 12);
-    expect(hits.map(({ label }) => label)).toEqual([labels[2], labels[1], labels[0]]);
+    expect(hits.map(({ label }) => label)).toEqual([labels[2], labels[3], labels[1]]);
+    // What is only inside other words is found where nothing else is.
+    expect(search(store.session, SOURCES, "paris", 12)).toHaveLength(3);
+    expect(search(store.session, SOURCES, "aris", 12).map(({ label }) => label)).toEqual(labels);
+  });
+
+  it("leaves out what has the word inside others also of the whole model, once it is found", () => {
+    const elsewhere = [
+      { source: SOURCE, index: 76, label: "encapitalsed" },
+      { source: SOURCE, index: 77, label: "capitals of old" },
+    ];
+    const hits = search(room().session, SOURCES, "capitals", 12, elsewhere);
+    expect(hits.map(({ id }) => id)).toEqual([4821, 17, 77]);
+    const [only] = search(room().session, SOURCES, "capitalsed", 12, elsewhere.slice(0, 1));
+    expect(only?.id).toBe(76);
+  });
+
+  it("lists each name once before any twice", () => {
+    const labels = ["rivers", "rivers", "rivers", "rivers of old"];
+    const store = new Store();
+    store.apply(started(1));
+    store.apply(token(2, 0, "a", labels.map((label, id) => feature(id, 9 - id, { label })))); // prettier-ignore
+    const ids = (limit: number): number[] =>
+      search(store.session, SOURCES, "rivers", limit).map(({ id }) => id);
+    expect(ids(12)).toEqual([0, 3, 1, 2]);
+    expect(ids(2)).toEqual([0, 3]);
   });
 
   it("puts features of the whole model after those seen, each once", () => {

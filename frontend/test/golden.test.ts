@@ -4,7 +4,8 @@ import type { Effect, Frame } from "../src/wire/types";
 import { streamed } from "./frames";
 import { exported } from "../src/state/graph-export";
 import { type AnswerEvent, type Explaining, parseAnswer, type Path } from "../src/wire/causes";
-import { ANSWERS, FRAMES, GRAPH } from "./golden";
+import { labelsFile, nameFeature } from "../src/state/own-labels";
+import { ANSWERS, FRAMES, GRAPH, LABELS_FILE } from "./golden";
 
 function parsed(name: string): Frame[] {
   return parseMessage(JSON.stringify(FRAMES[name]), (error) => {
@@ -101,5 +102,13 @@ describe("the gateway's frames", () => {
     expect(silent?.editsAt(3).map(({ swap_with: other }) => other)).toEqual([undefined, 9]);
     expect(run?.branch(0).editsAt(3)).toEqual([]);
     expect([run?.branch(0).ended, silent?.ended]).toEqual([null, { reason: "stop", generated: 1 }]);
+  });
+});
+
+describe("one's own labels", () => {
+  it("are written as the gateway reads them, by source and index", () => {
+    nameFeature("gpt2-small/8-res-jb/170", "names of rivers");
+    nameFeature("gpt2-small/8-res-jb/17", "“capitals”, as seats of government");
+    expect(labelsFile()).toBe(LABELS_FILE);
   });
 });

@@ -1,9 +1,13 @@
 /** What the gateway's tests and the page's agree on, in the repository's `tests/golden`. */
 import { readFileSync } from "node:fs";
 
-function read(name: string): unknown {
+function text(name: string): string {
   const url = new URL(`../../tests/golden/${name}.json`, import.meta.url);
-  return JSON.parse(readFileSync(url, "utf8"));
+  return readFileSync(url, "utf8");
+}
+
+function read(name: string): unknown {
+  return JSON.parse(text(name));
 }
 
 /** One frame of every kind, by name. */
@@ -17,3 +21,6 @@ export const GRAPH: unknown = read("graph");
 
 /** Every code of the gateway's errors. */
 export const CODES = read("errors") as string[];
+
+/** The file of one's own labels, as the page writes it. */
+export const LABELS_FILE = text("labels");

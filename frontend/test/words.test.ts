@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Store } from "../src/state/store";
 import type { Frame } from "../src/wire/types";
-import { ADVICE } from "../src/words/en";
+import { ADVICE, KNOB_TEXTS } from "../src/words/en";
 import {
   adviceOn,
   bannerOf,
@@ -59,6 +59,13 @@ describe("statusOf", () => {
     expect(statusOf(store).text).toBe("Finished: 1 token in 2.0 s. Choose one to look at it.");
   });
 
+  it("says of a short time that it is short, not that it is none", () => {
+    const end = { ...finished(3), timings: { prefill_ns: 1e6, decode_ns: 2e6 } } as Frame;
+    expect(statusOf(live(started(1), token(2, 0, "a", []), end)).text).toContain(
+      "1 token in under 0.1 s.",
+    );
+  });
+
   it("distinguishes a stop from an end", () => {
     expect(statusOf(live(started(1), finished(2, "cancelled"))).text).toContain("Stopped after");
   });
@@ -71,6 +78,17 @@ describe("statusOf", () => {
     expect(statusOf(store).text).toContain("Try again in a minute");
     const running = live(started(1), error("busy"));
     expect(statusOf(running).text).toContain("Generating");
+  });
+});
+
+describe("the line of settings", () => {
+  it("says a setting at its neutral value as off", () => {
+    const { repetition_penalty: penalty, top_k, top_p } = KNOB_TEXTS;
+    expect([penalty.brief("1"), penalty.brief("1.3")]).toEqual([
+      "repetition penalty off",
+      "repetition penalty 1.3",
+    ]);
+    expect([top_k.brief("0"), top_p.brief("1")]).toEqual(["top-K off", "top-P off"]);
   });
 });
 

@@ -17,7 +17,7 @@ import { below, type Box, within } from "./names/place";
 import { NodeCloud, ON_MAP } from "./nodes";
 import { hueAmong, isDay, type Rgb } from "./palette";
 import { type OnScreen, Projector } from "./pick";
-import { compose } from "./picture";
+import { across, compose, type PictureKind, subjectOf } from "./picture";
 import { Surface, watchLook } from "./surface";
 import { FOUND, KIN, MAPPED, Web } from "./threads";
 
@@ -135,22 +135,12 @@ export class Graph {
     this.rig.onPose(listener);
   }
 
-  /** The graph as it is now, with its labels and what its hues mean: a PNG. */
-  picture(): Promise<Blob> {
-    const { run, tokens } = this.session;
-    // The browser keeps a drawing only until it shows it: draw again, so that it can be read.
-    this.surface.render();
-    return compose({
-      canvas: this.host.canvas,
-      stage: this.stage,
-      ratio: this.surface.ratio,
-      captions: [...this.captions.labels.captions(), ...this.chart.captions()],
-      title: run ? `${run.model}: ${run.prompt}` : "",
-      text: tokens.map(({ text }) => text.replaceAll("\n", " ")).join(""),
-      sources: this.sourceIds
-        .map((name) => ({ name, hue: hueAmong(this.sourceIds, name) }))
-        .filter(({ name }) => this.store.shows(name)),
-    });
+  /** The graph as it is now, with its labels, what its hues mean, and what it was made from. */
+  picture(kind: PictureKind): Promise<Blob> {
+    const { stage, store, surface } = this;
+    const graph = surface.shoot(stage, across(kind, stage), () => this.draw(this.extent()));
+    const captions = [...this.captions.labels.captions(), ...this.chart.captions()];
+    return compose(subjectOf(store, graph, stage, captions), kind);
   }
 
   /** Every node on show, with its place on the canvas. */

@@ -7,6 +7,7 @@ import {
   Vector2,
   WebGLRenderer,
 } from "three";
+import type { Box } from "./names/place";
 import { forgetTheme, themed } from "./palette";
 
 // Colours are given as the screen shows them: no conversion.
@@ -54,6 +55,33 @@ export class Surface {
   get size(): { width: number; height: number } {
     const { clientWidth, clientHeight } = this.canvas;
     return { width: Math.max(1, clientWidth), height: Math.max(1, clientHeight) };
+  }
+
+  /**
+   * What `draw` draws of a part of the window, so many pixels across, on a canvas of its own. Where
+   * the browser cannot draw as large, there are fewer.
+   */
+  shoot(part: Box, across: number, draw: () => void): HTMLCanvasElement {
+    const { renderer, canvas, ratio: before } = this;
+    const { width, height } = this.size;
+    const context = renderer.getContext();
+    const most = context.getParameter(context.MAX_VIEWPORT_DIMS) as Int32Array;
+    const ratio = Math.min(across / part.width, (most[0] ?? 0) / width, (most[1] ?? 0) / height);
+    // Small in between, or the whole window would be as large for a moment.
+    const size = (scale: number, wide: number, high: number): void => {
+      renderer.setSize(1, 1, false);
+      renderer.setPixelRatio(scale);
+      renderer.setSize(wide, high, false);
+    };
+    size(ratio, part.width, part.height);
+    renderer.setViewport(-part.left, part.top + part.height - height, width, height);
+    draw();
+    const copy = document.createElement("canvas");
+    [copy.width, copy.height] = [canvas.width, canvas.height];
+    copy.getContext("2d")?.drawImage(canvas, 0, 0);
+    size(before, width, height);
+    draw();
+    return copy;
   }
 
   /** A change of its size empties a canvas: it is drawn at once, or it would flicker. */

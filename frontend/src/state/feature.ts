@@ -1,6 +1,7 @@
 /** A feature as the page knows it, and the table of all that a stream of frames has named. */
 import type { WireFeature } from "../wire/types";
 import { SAY } from "../words";
+import { shownLabel } from "./own-labels";
 
 export type FeatureKey = string;
 
@@ -45,13 +46,13 @@ export function unseenFeature(
 }
 
 /** A feature's name as people read it. */
-export function nameOf({ label, id }: Feature): string {
-  return label ?? SAY.feature(id);
+export function nameOf({ key, label, id }: Feature): string {
+  return shownLabel(key, label) ?? SAY.feature(id);
 }
 
 /** The key of a thought: the label, which several layers may share, else the feature's own key. */
 export function thoughtOf({ label, key }: Feature): string {
-  return label ?? key;
+  return shownLabel(key, label) ?? key;
 }
 
 export class FeatureTable {

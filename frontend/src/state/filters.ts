@@ -1,7 +1,7 @@
 /**
  * Filters: which features are on show. A small language, one filter a line:
  *
- *   hide: punctuation      no label with this word (several words: all of them)
+ *   hide: promotes         no label with this word (several words: all of them)
  *   keep: /country|city/   only labels that match this expression
  *   min: 20%               only features that reached a fifth of their full strength
  *   density: 0.01%-1%      only features that fire on such a share of all text

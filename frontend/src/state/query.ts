@@ -2,6 +2,7 @@
 import type { Labelled } from "../wire/model";
 import { evidence } from "./evidence";
 import { type Feature, featureKey, thoughtOf } from "./feature";
+import { shownLabel } from "./own-labels";
 import type { Active, Token } from "./log";
 import type { Session } from "./session";
 
@@ -129,32 +130,56 @@ export function search(
   const wanted = text.trim().toLowerCase();
   if (wanted === "") return [];
   const seen = session.features
-    .map((feature) => ({ feature, rank: rankOf(feature, wanted) }))
+    .map((feature): Hit & { feature: Feature } => {
+      const { source, id, key, label } = feature;
+      return { source, id, label: shownLabel(key, label), feature };
+    })
+    .map((hit) => ({ hit, rank: rankOf(hit, wanted) }))
     .filter(({ rank }) => rank > 0)
-    .sort((a, b) => b.rank - a.rank || b.feature.peak - a.feature.peak)
-    .map(({ feature }): Hit => {
-      const { source, id, label } = feature;
-      return { source, id, label, feature };
-    });
+    .sort((a, b) => b.rank - a.rank || b.hit.feature.peak - a.hit.feature.peak);
   const others = found
     .filter(({ source, index }) => session.feature(featureKey(source, index)) === undefined)
-    .map(({ source, index, label }): Hit => ({ source, id: index, label, feature: null }));
-  return [...seen, ...unseen(session, sources, wanted), ...others].slice(0, limit);
+    .map(({ source, index, label }): Hit => ({ source, id: index, label, feature: null }))
+    .map((hit) => ({ hit, rank: rankOf(hit, wanted) }));
+  const ranked = [...seen, ...others];
+  // “Paris” is not meant to find comparisons, unless nothing else has it.
+  const byWord = ranked.some(({ rank }) => rank > INSIDE);
+  const [known, other] = [seen, others].map((list) =>
+    list.filter(({ rank }) => !byWord || rank !== INSIDE).map(({ hit }): Hit => hit),
+  );
+  const all = [...(known ?? []), ...unseen(session, sources, wanted), ...(other ?? [])];
+  return eachNameFirst(all).slice(0, limit);
 }
 
+/** Each name once, then the other features of those names: else one name could fill the list. */
+function eachNameFirst(hits: readonly Hit[]): Hit[] {
+  const named = new Set<string>();
+  const again = hits.filter(({ label }) => {
+    const repeated = label !== null && named.has(label);
+    if (label !== null) named.add(label);
+    return repeated;
+  });
+  const later = new Set(again);
+  return [...hits.filter((hit) => !later.has(hit)), ...again];
+}
+
+/** The rank of labels that have the words inside other words only. */
+const INSIDE = 2;
+
 /**
- * 0 if it does not fit. The whole index or label counts most, then beginnings, then whole words,
- * beginnings of words, and what is only inside words.
+ * 0 if it does not fit. The whole index or label counts most, then the label of just this word,
+ * then beginnings, then whole words, beginnings of words, and what is only inside words.
  */
-function rankOf({ id, label }: Feature, wanted: string): number {
+function rankOf({ id, label }: Pick<Hit, "id" | "label">, wanted: string): number {
   const [, index] = INDEX.exec(wanted) ?? [];
   if (index !== undefined && Number(index) === id) return 7;
   const text = label?.toLowerCase() ?? "";
   if (text === wanted) return 6;
+  if (text.includes(`"${wanted}"`)) return text.endsWith(`"${wanted}"`) ? 5.5 : 5;
   const words = wanted.split(/\s+/u);
   if (label !== null && words.every((word) => text.includes(word))) {
     const [begun, whole] = [false, true].map((all) => words.every((w) => atWord(text, w, all)));
-    return 2 + Number(begun) + Number(whole) + (text.startsWith(wanted) ? 0.5 : 0);
+    return INSIDE + Number(begun) + Number(whole) + (text.startsWith(wanted) ? 0.5 : 0);
   }
   return index !== undefined && String(id).startsWith(index) ? 1 : 0;
 }

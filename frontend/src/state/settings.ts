@@ -48,9 +48,19 @@ export const keptAccess = new Kept("axon.access");
 export const keptLanguage = new Kept("axon.language");
 /** The theme chosen: "light" or "dark"; none for the page's own. */
 export const keptTheme = new Kept("axon.theme");
+const keptLabels = new Kept("axon.labels");
 const keptKnobs = new Kept("axon.knobs");
 const keptTokens = new Kept("axon.rooms");
 const MOST_TOKENS = 20;
+
+/** One's own labels of features, by key. */
+export function loadLabels(): [string, string][] {
+  return keptLabels.list(isPair);
+}
+
+export function saveLabels(labels: readonly (readonly [string, string])[]): void {
+  keptLabels.save(JSON.stringify(labels));
+}
 
 export type KnobValues = Partial<Record<KnobName, string>>;
 

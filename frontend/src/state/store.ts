@@ -4,10 +4,11 @@
  */
 import type { FeatureFacts, ModelInfo, SourceInfo } from "../wire/model";
 import type { Edit, Frame, RoomFrame } from "../wire/types";
-import { type Feature, type FeatureKey, unseenFeature } from "./feature";
+import { type Feature, featureKey, type FeatureKey, unseenFeature } from "./feature";
 import { type Filter, type Judge, judgeOf } from "./filters";
 import type { Token } from "./log";
 import type { FeatureMap, Mapping } from "./map";
+import { ownLabels, shownLabel } from "./own-labels";
 import { browserWait, Playhead, type Wait } from "./playhead";
 import { type Ranked, strongest } from "./query";
 import { Reach } from "./reach";
@@ -94,6 +95,7 @@ export class Store {
   private readonly told = signal(0);
   private readonly passing = computed(() => {
     heed(this.told);
+    ownLabels();
     return { hidden: this.hiding.value, judge: this.judge.value };
   });
   /** Labels of features that have not fired here, where somebody has asked for them. */
@@ -265,9 +267,12 @@ export class Store {
   /** Chooses a feature that may not have fired here. */
   chooseUnseen(source: string, id: number, label: string | null): void {
     const { layer } = this.sourceInfo(source) ?? { layer: 0 };
-    const guest = unseenFeature(source, id, layer, -1, label);
+    const key = featureKey(source, id);
+    // What is one's own name for it is not its label.
+    const known = ownLabels().has(key) ? (this.names.peek().get(key) ?? null) : label;
+    const guest = unseenFeature(source, id, layer, -1, known);
     batch(() => {
-      if (label !== null) this.learnNames([[guest.key, label]]);
+      if (known !== null) this.learnNames([[key, known]]);
       this.guest.value = guest;
       this.choose(guest.key);
     });
@@ -331,7 +336,8 @@ export class Store {
   /** Whether a feature is on show; `passVersion` tells when to ask again. */
   passes(feature: Feature, judge = this.judge.value): boolean {
     if (!this.shows(feature.source)) return false;
-    const { id, label, density } = feature;
+    const { id, key, density } = feature;
+    const label = shownLabel(key, feature.label);
     const share = this.onShow.value.strengthOf(feature, feature.peak);
     return judge({ id, label, share, density });
   }
@@ -346,7 +352,7 @@ export class Store {
 
   /** The label of a feature, fired here or not; null if it is not known. */
   labelOf(key: FeatureKey): string | null {
-    return this.session.feature(key)?.label ?? this.names.value.get(key) ?? null;
+    return shownLabel(key, this.session.feature(key)?.label ?? this.names.value.get(key) ?? null);
   }
 
   /** Takes in labels of features that may not have fired here. */

@@ -12,6 +12,16 @@ export interface Pose {
   target: [number, number, number];
 }
 
+/** In which order the matrix has its rows: by first firing, by strength, by layer. */
+export const ORDERS = ["first", "strength", "layer"] as const;
+export type Order = (typeof ORDERS)[number];
+
+/** The matrix of tokens and features: the order of its rows, and their source; null for all on show. */
+export interface MatrixView {
+  order: Order;
+  source: string | null;
+}
+
 export interface View {
   /** The chosen feature, even if it has not fired here. */
   feature: FeatureKey | null;
@@ -30,6 +40,8 @@ export interface View {
   links: number;
   /** The map is seen from above, with all storeys in one plane; null where nobody has chosen. */
   flat: boolean | null;
+  /** The matrix is shown in place of the graph; null where it is closed. */
+  matrix: MatrixView | null;
 }
 
 export const WHOLE: View = {
@@ -40,6 +52,7 @@ export const WHOLE: View = {
   sources: null,
   links: 0,
   flat: null,
+  matrix: null,
 };
 
 /** Names in an address. */
@@ -49,6 +62,7 @@ export const VIEW_NAMES: readonly string[] = [
   "feature",
   "links",
   "view",
+  "matrix",
 ];
 
 /** How the map is looked at, as an address says it. */
@@ -70,16 +84,26 @@ export function readView(query: URLSearchParams): View {
     feature: query.get("feature"),
     links: links > 0 && links <= 1 ? links : 0,
     flat: FLAT.get(query.get("view") ?? "") ?? null,
+    matrix: readMatrix(query.get("matrix")),
   };
 }
 
+/** `strength`, or with a source `strength,gpt2-small/8-res-jb`. */
+function readMatrix(text: string | null): MatrixView | null {
+  const [name, source = ""] = text?.split(",") ?? [];
+  const order = ORDERS.find((one) => one === name);
+  return order === undefined ? null : { order, source: source || null };
+}
+
 /** What a query says of a view: all that a later visit can show as well. */
-export function viewPairs({ filters, sources, feature, links, flat }: View): [string, string][] {
+export function viewPairs(view: View): [string, string][] {
+  const { filters, sources, feature, links, flat, matrix } = view;
   const pairs = filters.map((filter): [string, string] => [filter.kind, filterValue(filter)]);
   if (sources !== null) pairs.push(["sources", sources.join(",")]);
   if (feature !== null) pairs.push(["feature", feature]);
   if (links > 0) pairs.push(["links", String(Number(links.toFixed(3)))]);
   if (flat !== null) pairs.push(["view", flat ? "flat" : "space"]);
+  if (matrix) pairs.push(["matrix", [matrix.order, matrix.source ?? []].flat().join(",")]);
   return pairs;
 }
 

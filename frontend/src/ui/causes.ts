@@ -2,6 +2,7 @@
 import { css, hueAmong } from "../graph/palette";
 import { featureKey } from "../state/feature";
 import type { Problem } from "../state/log";
+import { shownLabel } from "../state/own-labels";
 import type { Store } from "../state/store";
 import { type Answer, losses, removalKey, type Step } from "../state/why";
 import type { PathEffect, Removal } from "../wire/causes";
@@ -172,7 +173,8 @@ export function nameOf(
   store: Store,
   { source, feature, label }: Removal & { label?: string },
 ): string {
-  const known = label ?? store.labelOf(featureKey(source, feature));
+  const key = featureKey(source, feature);
+  const known = shownLabel(key, label) ?? store.labelOf(key);
   return known ?? SAY.feature(feature);
 }
 

@@ -58,7 +58,8 @@ export class Controls {
     follow(this.update);
   }
 
-  private submit(): void {
+  /** Sends what is in the fields, if that may be sent now. */
+  submit(): void {
     if (this.generate.disabled || this.generate.hidden) return;
     this.clearProblems();
     keptPrompt.save(this.prompt.value);

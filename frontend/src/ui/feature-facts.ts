@@ -17,7 +17,7 @@ export function activationOf(
   info: FeatureInfo | null,
 ): { now: number; most: number } {
   const now = tokenOf(store)?.activationOf(feature) ?? 0;
-  return { now, most: Math.max(feature.peak, info?.max_activation ?? 0) };
+  return { now, most: Math.max(feature.peak, info?.max_activation ?? feature.knownMax ?? 0) };
 }
 
 /** "activation 14.3 (highest known 22.1)", in parts that keep their elements. */
@@ -54,7 +54,7 @@ export function factsOf({ session }: Store, feature: Feature, info: FeatureInfo 
     [SAY.facts.layer, "source", String(feature.layer), ""],
   ];
   if (info?.density != null) {
-    facts.push([SAY.facts.density, "density", density(info.density), SAY.ofAllTokens]);
+    facts.push([SAY.facts.density, "density", sayDensity(info.density), SAY.ofAllTokens]);
   }
   if (info?.explainer != null) facts.push([SAY.facts.explainer, "explainer", info.explainer, ""]);
   if (info?.score != null) facts.push([SAY.facts.score, "score", short(info.score), SAY.ofOne]);
@@ -79,7 +79,7 @@ export function showFacts(list: HTMLElement, facts: readonly Fact[]): void {
   }
 }
 
-function density(share: number): string {
+export function sayDensity(share: number): string {
   return share >= 0.01
     ? percent(share)
     : `${figure(100 * share, { maximumSignificantDigits: 1 })}%`;
@@ -118,12 +118,13 @@ export function alikeOf(store: Store, { source }: Feature, info: FeatureInfo): H
   const alike = (info.neighbors ?? []).slice(0, EFFECTS);
   if (alike.length === 0) return [];
   const chips = alike.map(({ index, cosine }) => {
-    const seen = store.session.feature(featureKey(source, index));
+    const key = featureKey(source, index);
+    const label = store.labelOf(key);
     const attributes = { type: "button", class: "token", dir: "auto" };
-    const chip = h("button", attributes, seen?.label ?? `#${index}`);
+    const chip = h("button", attributes, label ?? `#${index}`);
     chip.addEventListener("click", () => {
-      if (seen) store.choose(seen.key);
-      else store.chooseUnseen(source, index, null);
+      if (store.session.feature(key)) store.choose(key);
+      else store.chooseUnseen(source, index, label);
     });
     return h("li", {}, chip, h("span", { class: "figure" }, decimals(cosine)));
   });

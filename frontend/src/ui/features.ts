@@ -3,6 +3,7 @@ import { css, hueAmong } from "../graph/palette";
 import { type Feature, type FeatureKey, nameOf, thoughtOf } from "../state/feature";
 import type { EditedFeature } from "../state/log";
 import type { Ranked } from "../state/query";
+import { shownLabel } from "../state/own-labels";
 import { follow, untracked } from "../state/signals";
 import { type Store, tokenOf } from "../state/store";
 import { attended, byId, explained, h, makeTabStop, roving, setText, short } from "./dom";
@@ -138,7 +139,7 @@ class RowView {
     const { feature, echoes } = row;
     const { element } = this;
     element.dataset.key = feature.key;
-    element.classList.toggle("nameless", feature.label === null);
+    element.classList.toggle("nameless", shownLabel(feature.key, feature.label) === null);
     if (element.title !== row.title) element.title = row.title;
     setText(this.name, nameOf(feature));
     element.classList.toggle("edited", row.edited === true);

@@ -1,4 +1,5 @@
 /** What leaves the page and comes into it: recordings, activations, pictures, links. */
+import type { PictureKind } from "../graph/picture";
 import { at, call } from "../net/server";
 import { runQuery } from "../state/address";
 import type { Feature } from "../state/feature";
@@ -15,8 +16,8 @@ import { SAY } from "../words";
 
 /** What the menu needs beside the store. */
 export interface Takeable {
-  /** The graph as a PNG; null if there is no graph. */
-  picture(): Promise<Blob> | null;
+  /** The graph as it is now; null if there is no graph. */
+  picture(kind: PictureKind): Promise<Blob> | null;
   access(): string | null;
 }
 
@@ -24,7 +25,10 @@ export interface Takeable {
 export function offerExports(store: Store, page: Takeable): void {
   const menu = byId("export-menu");
   const recording = byId("export-recording", HTMLAnchorElement);
-  const picture = byId("export-picture", HTMLButtonElement);
+  const pictures = (["png", "svg"] as const).map((kind) => ({
+    kind,
+    button: byId(`export-${kind}`, HTMLButtonElement),
+  }));
   const link = byId("export-link", HTMLButtonElement);
   const [all, shown] = ["export-all", "export-shown"].map((id) => byId(id, HTMLButtonElement));
   menu.addEventListener("beforetoggle", () => {
@@ -33,7 +37,7 @@ export function offerExports(store: Store, page: Takeable): void {
     recording.href = at(recordingOf(room)).href;
     if (shown) shown.hidden = filters.length === 0 && hidden.size === 0;
     for (const button of [all, shown]) if (button) button.disabled = session.tokens.length === 0;
-    picture.hidden = document.body.matches(".no-graph");
+    for (const { button } of pictures) button.hidden = document.body.matches(".no-graph");
     link.disabled = session.run === null;
   });
   recording.addEventListener("click", (event) => {
@@ -52,10 +56,12 @@ export function offerExports(store: Store, page: Takeable): void {
       saveActivations(store, button === shown);
     });
   }
-  picture.addEventListener("click", () => {
-    menu.hidePopover();
-    void page.picture()?.then((png) => save(png, `${nameFor(store)}.png`));
-  });
+  for (const { kind, button } of pictures) {
+    button.addEventListener("click", () => {
+      menu.hidePopover();
+      void page.picture(kind)?.then((picture) => save(picture, `${nameFor(store)}.${kind}`));
+    });
+  }
   link.addEventListener("click", () => {
     const { run } = store.session;
     if (run) void copyText(linkTo(run, store.view), link);

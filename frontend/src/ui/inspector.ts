@@ -1,8 +1,10 @@
 /** The inspector: all that is known of the chosen feature. */
+import type { AskForFacts } from "../net/backend";
 import { css, hueAmong, type Rgb } from "../graph/palette";
-import { type Feature, type FeatureKey, nameOf } from "../state/feature";
+import { type Feature, featureKey, type FeatureKey, nameOf } from "../state/feature";
 import type { Firings } from "../state/log";
 import { type Neighbour, neighbours } from "../state/query";
+import { shownLabel } from "../state/own-labels";
 import { batch, follow, signal, untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import type { FeatureInfo } from "../wire/model";
@@ -19,6 +21,8 @@ import { Dial } from "./dial";
 import { lineageOf } from "./lineage";
 import type { AskForLabelled } from "./look-up";
 import { dotOf, FeatureList, type Row } from "./features";
+import { Histogram } from "./histogram";
+import { OwnName } from "./own-name";
 import { nextFiring, Strip } from "./strip";
 import { sayToken, sharesOf } from "./timeline";
 import { SAY } from "../words";
@@ -36,6 +40,7 @@ export class Inspector {
   private readonly panel = byId("inspector");
   private readonly source = h("p", { class: "where" });
   private readonly name = h("h2", { dir: "auto" });
+  private readonly own = new OwnName();
   private readonly pin = button(SAY.pin);
   private readonly copy = button(SAY.copy);
   private readonly activation = new ActivationLine();
@@ -44,6 +49,7 @@ export class Inspector {
     class: "strip spark",
     "aria-label": SAY.whereItFires,
   });
+  private readonly histogram = new Histogram();
   private readonly facts = h("dl");
   private readonly note = h("p", { class: "quiet note", hidden: "" });
   private readonly effects = h("div");
@@ -59,6 +65,7 @@ export class Inspector {
     private readonly store: Store,
     private readonly ask: AskForFeature,
     askForLabelled: AskForLabelled,
+    private readonly askForFacts: AskForFacts,
   ) {
     const listbox = h("div", {
       role: "listbox",
@@ -72,8 +79,24 @@ export class Inspector {
       next: (index, direction) => nextFiring(this.firings.at, index, direction),
     });
     const dial = new Dial(store, askForLabelled).element;
-    this.panel.append(this.head(), this.name, this.activation.element, this.gauge, this.spark);
-    this.panel.append(dial, this.facts, this.note, this.effects, this.company, listbox, this.link);
+    this.panel.append(
+      this.head(),
+      this.name,
+      this.own.element,
+      this.activation.element,
+      this.gauge,
+      this.spark,
+    );
+    this.panel.append(
+      dial,
+      this.facts,
+      this.histogram.element,
+      this.note,
+      this.effects,
+      this.company,
+      listbox,
+      this.link,
+    );
     this.listen();
     follow(this.update);
     // Another feature, or an answer about it.
@@ -84,7 +107,12 @@ export class Inspector {
     const close = button(SAY.close);
     close.title = SAY.closeByKey;
     close.addEventListener("click", () => this.store.choose(null));
-    return h("header", {}, this.source, h("div", { class: "tools" }, this.pin, this.copy, close));
+    return h(
+      "header",
+      {},
+      this.source,
+      h("div", { class: "tools" }, this.own.button, this.pin, this.copy, close),
+    );
   }
 
   private listen(): void {
@@ -123,7 +151,8 @@ export class Inspector {
     const { now, most } = activationOf(store, feature, info);
     const hue = this.hueOf(feature);
     setText(this.name, nameOf(feature));
-    this.name.classList.toggle("nameless", feature.label === null);
+    this.name.classList.toggle("nameless", shownLabel(feature.key, feature.label) === null);
+    this.own.show(feature);
     this.activation.show(store, feature, info);
     const bar = this.gauge.firstElementChild as HTMLElement;
     bar.style.width = `${most > 0 ? (100 * now) / most : 0}%`;
@@ -139,6 +168,12 @@ export class Inspector {
     setText(this.pin, pinned ? SAY.unpin : SAY.pin);
     this.pin.setAttribute("aria-pressed", String(pinned));
     showFacts(this.facts, factsOf(store, feature, info));
+    this.histogram.show(this.firings.activation, {
+      most,
+      told: store.session.told,
+      density: info?.density ?? feature.density,
+      hue,
+    });
     const company = neighbours(store.session, feature, NEIGHBOURS);
     this.company.hidden = company.length === 0;
     this.list.update(company.map(rowOf), store.playhead.playing || store.playhead.followsLive);
@@ -221,6 +256,23 @@ export class Inspector {
         this.know(feature.key, info ?? "unknown");
         if (info) this.store.learn(feature, info);
       });
+      if (info) void this.nameAlike(feature, info);
+    });
+  }
+
+  /** Asks for the labels of features that are alike and have not fired, and shows them. */
+  private async nameAlike({ key, source }: Feature, info: FeatureInfo): Promise<void> {
+    const nameless = (info.neighbors ?? [])
+      .map(({ index }) => index)
+      .filter((index) => this.store.labelOf(featureKey(source, index)) === null);
+    const found = nameless.length > 0 ? await this.askForFacts(source, nameless) : null;
+    const labels = [...(found ?? [])].flatMap(([index, { label }]): [FeatureKey, string][] =>
+      label === null ? [] : [[featureKey(source, index), label]],
+    );
+    if (labels.length === 0) return;
+    batch(() => {
+      this.store.learnNames(labels);
+      this.know(key, { ...info });
     });
   }
 }

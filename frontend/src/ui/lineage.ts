@@ -1,6 +1,7 @@
 /** What a feature has to do with other sources, and texts that activate it. */
 import { css, hueAmong } from "../graph/palette";
 import { type Feature, featureKey } from "../state/feature";
+import { shownLabel } from "../state/own-labels";
 import type { Store } from "../state/store";
 import type { FeatureExample, FeatureInfo, Kin } from "../wire/model";
 import { SAY, WHY } from "../words";
@@ -19,7 +20,7 @@ function kinOf(store: Store, kin: readonly Kin[]): HTMLElement[] {
   if (kin.length === 0) return [];
   const rows = kin.map(({ source, index, label, cosine, mutual }) => {
     const key = featureKey(source, index);
-    const name = label ?? store.labelOf(key);
+    const name = shownLabel(key, label) ?? store.labelOf(key);
     const attributes = { type: "button", class: "token", dir: "auto" };
     const chip = h("button", attributes, name ?? `#${index}`);
     chip.addEventListener("click", () => {

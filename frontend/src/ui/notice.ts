@@ -2,15 +2,21 @@
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import { ACTIONS } from "../words";
-import { bannerOf } from "../words/status";
+import { RUN_LINK } from "../words/research";
+import { bannerOf, isBusy, mayGenerate } from "../words/status";
 import { byId, h, setText } from "./dom";
 
-type Action = keyof typeof ACTIONS;
+const WORDS = { ...ACTIONS, "run-link": RUN_LINK.run };
+type Action = keyof typeof WORDS;
 
-/** `standing` is shown if there is nothing more urgent. */
+/**
+ * `standing` is shown if there is nothing more urgent. `linked`: a link has filled in a run, which can
+ * be started here as long as nothing has run.
+ */
 export function showNotices(
   store: Store,
   standing: { readonly value: string | null },
+  linked: { readonly value: boolean },
   act: Readonly<Record<Action, () => void>>,
 ): void {
   const element = byId("notice");
@@ -22,7 +28,8 @@ export function showNotices(
     if (action !== null) act[action]();
   });
   follow(() => {
-    const banner = bannerOf(store, nothingShown(store));
+    const invitation = linked.value && mayRun(store) ? INVITATION : null;
+    const banner = bannerOf(store, nothingShown(store)) ?? invitation;
     const urgent = banner !== null && (banner.tone === "problem" || banner.action !== undefined);
     const other = urgent ? null : standing.value;
     const text = other ?? banner?.text ?? "";
@@ -31,8 +38,16 @@ export function showNotices(
     element.classList.toggle("problem", other === null && banner?.tone === "problem");
     setText(words, text);
     button.hidden = action === null;
-    if (action !== null) setText(button, ACTIONS[action]);
+    if (action !== null) setText(button, WORDS[action]);
   });
+}
+
+const INVITATION = { text: RUN_LINK.offer, tone: "busy", action: "run-link" } as const;
+
+/** Whether Generate can be pressed, and nothing is on show yet. */
+function mayRun(store: Store): boolean {
+  const ready = store.backend.state === "ready" && store.connection.state === "open";
+  return ready && mayGenerate(store) && !isBusy(store) && store.session.run === null;
 }
 
 /** Whether filters or hidden sources leave nothing of what has fired. */

@@ -59,7 +59,7 @@ export const KNOB_TEXTS = {
   },
   repetition_penalty: {
     label: "Repetition penalty",
-    brief: (value: string) => `repetition ${value === "1" ? "free" : value}`,
+    brief: (value: string) => `repetition penalty ${value === "1" ? "off" : value}`,
     help: "Above 1, tokens that already occurred become less likely. 1 changes nothing.",
     step: fixed("0.05"),
   },
@@ -457,7 +457,7 @@ export const SAY = {
   log: (probability: string, log: string) => `${probability} (log ${log})`,
   fromThe: "from the",
   prompt: "prompt",
-  missed: "missed",
+  missed: "not reproduced",
   edited: "edited",
   span: (least: string, most: string) => `${least} to ${most}`,
   came: "This one came",

@@ -47,6 +47,15 @@ def test_overrides_are_read_from_their_file(tmp_path: Path) -> None:
     assert settings.label_overrides == {("gpt2-small/8-res-jb", 17): "capitals"}
 
 
+def test_the_pages_own_labels_are_such_a_file() -> None:
+    file = Path(__file__).parents[2] / "golden" / "labels.json"
+    settings = Settings.from_environment({"AXON_LABEL_OVERRIDES": str(file)})
+    assert settings.label_overrides == {
+        ("gpt2-small/8-res-jb", 17): "“capitals”, as seats of government",
+        ("gpt2-small/8-res-jb", 170): "names of rivers",
+    }
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -1,5 +1,6 @@
 /** Which nodes get a name, the most important first, and when names are chosen anew. */
 import { type Feature, thoughtOf } from "../../state/feature";
+import { shownLabel } from "../../state/own-labels";
 import { namedBy } from "../../state/edits";
 import type { Store } from "../../state/store";
 import type { Ranked } from "../../state/query";
@@ -164,7 +165,8 @@ export function nameNodes(
     const place = leads.indexOf(index);
     if (place >= 0) return 2 - place / leads.length;
     const light = glow[index] ?? 0;
-    return features[index]?.label == null ? NAMELESS * light : light;
+    const feature = features[index];
+    return feature && shownLabel(feature.key, feature.label) === null ? NAMELESS * light : light;
   };
   const ranked = nodes
     .map((node) => ({ node, rank: rank(node.index) }))
@@ -187,8 +189,9 @@ function named(
   lead: boolean,
   chosen: boolean,
 ): Named {
-  const text = shorten(feature.label ?? `#${feature.id}`);
-  const kinds = [feature.label === null && "nameless", lead && "lead", chosen && "chosen"];
+  const label = shownLabel(feature.key, feature.label);
+  const text = shorten(label ?? `#${feature.id}`);
+  const kinds = [label === null && "nameless", lead && "lead", chosen && "chosen"];
   const look = ["label", ...kinds.filter(Boolean)].join(" ");
   return { id: feature.index, text, look, lead, x, y, radius, chosen };
 }
