@@ -9,6 +9,7 @@ import { at } from "./net/server";
 import { askWhy } from "./net/why";
 import { readRun } from "./state/address";
 import type { Start } from "./state/playhead";
+import { loadDisplayPace } from "./state/settings";
 import { signal } from "./state/signals";
 import { Store } from "./state/store";
 import { Why } from "./state/why";
@@ -16,6 +17,7 @@ import { AddressBar, replayWanted } from "./ui/address-bar";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
 import { EditChips } from "./ui/edit-chips";
+import { Fan } from "./ui/fan";
 import { offerExports, flawsOf, loadRecording, Recordings } from "./ui/files";
 import { Finding } from "./ui/finding";
 import { Follow } from "./ui/follow";
@@ -37,13 +39,14 @@ import type { Recording } from "./wire/recording";
 import type { GenerateRequest, OpenRequest, ShareRequest } from "./wire/types";
 
 const FIRST_RECORDING = "capital-of-france";
-const FROM_THE_START: Start = { speed: 1, at: null, run: null };
+const FROM_THE_START: Start = { speed: null, at: null, run: null };
 
 export function openPage(): void {
   const query = new URLSearchParams(location.search);
   offerTheme(query);
   const store = new Store();
   const { playhead } = store;
+  playhead.setPace(loadDisplayPace());
   const live = new Live(store, query);
   store.reach.send = (message) => live.send(message);
   const addressBar = new AddressBar(store);
@@ -103,6 +106,7 @@ export function openPage(): void {
   new Tip();
   new FootprintDialog(store);
   new TextView(store);
+  new Fan(store);
   new Timeline(store);
   showStrongest(store);
   showPinned(store);
@@ -132,7 +136,8 @@ export function openPage(): void {
     // Something else may have come while it was fetched.
     if (store.origin === "none") show(recording, start);
   };
-  const wanted = replayWanted(query);
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const wanted = replayWanted(query, still);
   if (wanted !== null) {
     store.set({ backend: { state: "off" } });
     replay(wanted.name, wanted).catch((error: unknown) => {
@@ -144,7 +149,6 @@ export function openPage(): void {
   }
   const run = readRun(query);
   // Nobody has asked for the first recording: it is optional, and still under reduced motion.
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const unasked = still ? { ...FROM_THE_START, speed: Infinity } : FROM_THE_START;
   if (!live.watches && !run) void replay(FIRST_RECORDING, unasked).catch(() => undefined);
   if (run) {

@@ -4,6 +4,7 @@ import "./styles/panels.css";
 import "./styles/graph.css";
 import "./styles/map.css";
 import "./styles/playback.css";
+import "./styles/stage.css";
 import "./styles/inspector.css";
 import "./styles/rooms.css";
 import "./styles/reach.css";

@@ -7,6 +7,9 @@ import type { Store } from "../state/store";
 /** Time constants: of a node's light, and of its swelling, which is gone after about 200 ms. */
 const SETTLE_MS = 70;
 const PULSE_MS = 65;
+/** Light climbs from the lowest storey to the highest in this share of a beat, and in no more time. */
+const CLIMB = 0.4;
+const LONGEST_CLIMB_MS = 500;
 /** A light nearer to its target than this has arrived. */
 const CLOSE = 0.004;
 const HIDDEN = -1;
@@ -20,6 +23,8 @@ export class Lights {
   pulse = new Float32Array(512);
   /** 1 for the features of the token on show, which are drawn above all others. */
   fresh = new Float32Array(512);
+  /** Milliseconds until the light of a feature that has just fired is there: higher storeys wait. */
+  wait = new Float32Array(512);
   /** Features that the last step has changed: the first `touchedCount` entries. */
   touched = new Uint32Array(512);
   touchedCount = 0;
@@ -49,7 +54,7 @@ export class Lights {
     for (let i = again; i < this.count; i += 1) this.askAgain(store, i);
     this.takeTokens(store);
     const { at, token } = store.playhead;
-    if (token !== this.at) this.swell(token);
+    if (token !== this.at) this.swell(store, token);
     const newest = store.session.tokens[at];
     newest?.eachActive(({ index }) => (this.isNewest[index] = 1));
     [this.lit, this.before] = [this.before, this.lit];
@@ -74,7 +79,7 @@ export class Lights {
   }
 
   restart(): void {
-    for (const array of [this.glow, this.target, this.pulse, this.fresh]) array.fill(0);
+    for (const array of [this.glow, this.target, this.pulse, this.fresh, this.wait]) array.fill(0);
     this.isMoving.fill(0);
     this.lit.clear();
     this.before.clear();
@@ -98,7 +103,9 @@ export class Lights {
       const i = this.moving[k] ?? 0;
       this.touched[k] = i;
       this.isTouched[i] = 1;
-      if (this.advance(i, settle, calm)) this.isMoving[i] = 0;
+      const waiting = this.wait[i] ?? 0;
+      if (waiting > 0) this.wait[i] = still ? 0 : Math.max(0, waiting - ms);
+      if (waiting <= ms || still ? this.advance(i, settle, calm) : false) this.isMoving[i] = 0;
       else this.moving[left++] = i;
     }
     this.movingCount = left;
@@ -162,13 +169,25 @@ export class Lights {
         this.fire(index);
       });
     }
+    if (this.seen.tokens < tokens.length) this.climb(store, tokens.at(-1));
     this.seen.tokens = tokens.length;
   }
 
+  /** The features of a token wait for their turn, storey by storey, as the pass rises. */
+  private climb(store: Store, token: Token | null | undefined): void {
+    const time = Math.min(LONGEST_CLIMB_MS, CLIMB * store.playhead.beat);
+    if (time === 0) return;
+    const sources = store.sourceIds();
+    token?.eachActive(({ index, source }) => {
+      this.wait[index] = (time * Math.max(0, sources.indexOf(source))) / sources.length;
+    });
+  }
+
   /** The features of a token just looked at swell, as they did when it was the newest. */
-  private swell(token: Token | null): void {
+  private swell(store: Store, token: Token | null): void {
     this.at = token;
     token?.eachActive(({ index }) => this.fire(index));
+    if (store.playhead.playing) this.climb(store, token);
   }
 
   /** What is not of the newest token loses light at once, and fades from there. */
@@ -187,6 +206,7 @@ export class Lights {
     this.target = grown(this.target, count);
     this.pulse = grown(this.pulse, count);
     this.fresh = grown(this.fresh, count);
+    this.wait = grown(this.wait, count);
     this.touched = grown(this.touched, count);
     this.isTouched = grown(this.isTouched, count);
     this.shown = grown(this.shown, count);

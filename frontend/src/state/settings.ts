@@ -38,6 +38,8 @@ class Kept {
 export const keptPrompt = new Kept("axon.prompt");
 /** The pace chosen, in tokens a second; none for the page's own. */
 export const keptPace = new Kept("axon.pace");
+/** How many tokens a second are shown; none for the page's own. */
+export const keptDisplayPace = new Kept("axon.display");
 /** "on" if a run is to tell the causes of its words. */
 export const keptCauses = new Kept("axon.causes");
 /** "off" if an edited text is not to be written beside the same text without edits. */
@@ -49,6 +51,14 @@ export const keptTheme = new Kept("axon.theme");
 const keptKnobs = new Kept("axon.knobs");
 const keptTokens = new Kept("axon.rooms");
 const MOST_TOKENS = 20;
+
+/** Tokens a second that are shown where nobody has chosen. */
+const DISPLAY_PACE = 2;
+
+export function loadDisplayPace(): number {
+  const pace = Number(keptDisplayPace.load() ?? DISPLAY_PACE);
+  return pace >= 0 ? pace : DISPLAY_PACE;
+}
 
 export type KnobValues = Partial<Record<KnobName, string>>;
 

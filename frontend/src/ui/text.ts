@@ -7,6 +7,7 @@ import type { Store } from "../state/store";
 import { REACH, SAY } from "../words/en";
 import { branchWords } from "../words/edits";
 import { attended, byId, h, makeTabStop, roving, setText } from "./dom";
+import { LEAST_BEAT_MS } from "./fan";
 import { firstFrom } from "./strip";
 import { Blocks, factsOf, isStart } from "./tokens";
 
@@ -176,6 +177,9 @@ class Pane {
   private age(at: number): void {
     const before = this.shown;
     this.shown = at;
+    const { beat } = this.store.playhead;
+    if (beat >= LEAST_BEAT_MS) this.list.dataset.beat = String(at % 2);
+    else delete this.list.dataset.beat;
     const window = this.window(at);
     for (const chip of this.window(before)) if (!window.includes(chip)) chip.style.opacity = "";
     this.chips[before]?.classList.remove("newest");

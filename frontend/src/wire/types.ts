@@ -153,6 +153,8 @@ export const FRAMES = {
   room: objectOf({
     type: oneOf("room"),
     seq: asNumber,
+    /** Seconds since 1970 by the server's clock, as of each frame. */
+    time: number,
     room: asString,
     role: oneOf("presenter", "viewer"),
     viewers: asNumber,
@@ -175,6 +177,7 @@ export const FRAMES = {
   started: objectOf({
     type: oneOf("started"),
     seq: asNumber,
+    time: number,
     model: asString,
     sources: listOf(asString),
     params: asObject,

@@ -477,6 +477,7 @@ export const SAY = {
 
   // Playback
   play: "Play",
+  playHelp: "Go through the text token by token",
   pause: "Pause",
   end: "End",
   live: "Live",

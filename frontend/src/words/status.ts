@@ -3,6 +3,7 @@ import { isRunning, type Outcome, type Phase, type Problem, type RunSettings } f
 import type { Store } from "../state/store";
 import { KNOBS } from "../wire/model";
 import { ACTIONS, ADVICE } from "./en";
+import { sayAhead } from "./stage";
 
 export interface Words {
   text: string;
@@ -100,12 +101,11 @@ function progress(store: Store, session: Progress): Words {
       return { text: "Sent.", tone: "busy" };
     case "queued":
       return { text: waiting(session.queuePosition), tone: "busy" };
-    case "generating":
-      return {
-        text: "Generating",
-        count: `: token ${made}${ofAtMost(session.run?.params)}`,
-        tone: "busy",
-      };
+    case "generating": {
+      const ahead = sayAhead(store);
+      const count = `: token ${made}${ofAtMost(session.run?.params)}`;
+      return { ...(ahead ?? { text: "Generating", count }), tone: "busy" };
+    }
     case "stopped":
       return { text: `Stopped after ${tokens(made)}. Choose one to look at it.`, tone: "quiet" };
     case "finished":

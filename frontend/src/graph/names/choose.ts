@@ -21,6 +21,8 @@ const SMALL = 500;
 const MOST = 14;
 const MOST_ON_SMALL = 5;
 
+const NOBODY: ReadonlySet<number> = new Set();
+
 /** Feature numbers. */
 interface Marked {
   chosen: number | null;
@@ -36,6 +38,8 @@ export class Captions {
   private pause = CHOOSE_MS;
   /** The list beside the text when labels were chosen last. */
   private listed: readonly Ranked[] = [];
+  /** The token and the filters of that choice: with them, a name stays. */
+  private chosenFor: readonly unknown[] = [];
   private marked: Marked = { chosen: null, hovered: null };
   private stage: Box = { left: 0, top: 0, width: 1, height: 1 };
   private taken: readonly Box[] = [];
@@ -100,7 +104,12 @@ export class Captions {
     const wanted = new Set([...leads, ...this.lights.above(NAMED_FROM), chosen, hovered]);
     const nodes = [...wanted].flatMap((index) => this.spotOf(index) ?? []);
     const limit = this.few || this.stage.width < SMALL ? MOST_ON_SMALL : MOST;
-    const attention = { glow, leads, chosen, hovered };
+    const { session, playhead, passVersion } = this.store;
+    const state = [session, session.runs, playhead.at, passVersion];
+    const same = state.every((one, i) => one === this.chosenFor[i]);
+    this.chosenFor = state;
+    const kept = same ? this.labels.named : NOBODY;
+    const attention = { glow, leads, kept, wait: this.lights.wait, chosen, hovered };
     const named = nameNodes(nodes, this.store.session.features, attention, 4 * limit);
     const bright = nodes.filter(({ index }) => (glow[index] ?? 0) >= BRIGHT).map(coreBox);
     this.labels.select(named, bright, this.stage, this.taken, limit);
@@ -136,6 +145,8 @@ export interface Named {
   y: number;
   radius: number;
   chosen: boolean;
+  /** Milliseconds until its light is there, and its name with it. */
+  wait: number;
 }
 
 /** What decides about names: the light, and what the user looks at. */
@@ -143,6 +154,10 @@ export interface Attention {
   glow: Float32Array;
   /** The strongest of the token on show, by feature number, the strongest first. */
   leads: readonly number[];
+  /** Those with a name already, while the token is the same: a name stays until the next one. */
+  kept: ReadonlySet<number>;
+  /** Milliseconds until a feature's light is there. */
+  wait: Float32Array;
   chosen: number | null;
   hovered: number | null;
 }
@@ -155,7 +170,7 @@ export interface Attention {
 export function nameNodes(
   nodes: readonly OnScreen[],
   features: readonly Feature[],
-  { glow, leads, chosen, hovered }: Attention,
+  { glow, leads, kept, wait, chosen, hovered }: Attention,
   most = Infinity,
 ): Named[] {
   const rank = (index: number): number => {
@@ -164,6 +179,7 @@ export function nameNodes(
     const place = leads.indexOf(index);
     if (place >= 0) return 2 - place / leads.length;
     const light = glow[index] ?? 0;
+    if (kept.has(index)) return 1 + light / (2 * LEADS);
     return features[index]?.label == null ? NAMELESS * light : light;
   };
   const ranked = nodes
@@ -175,7 +191,10 @@ export function nameNodes(
     const feature = features[node.index];
     if (names.size >= most) break;
     if (!feature || names.has(thoughtOf(feature))) continue;
-    const name = named(node, feature, leads.includes(node.index), node.index === chosen);
+    const name = {
+      ...named(node, feature, leads.includes(node.index), node.index === chosen),
+      wait: wait[node.index] ?? 0,
+    };
     names.set(thoughtOf(feature), name);
   }
   return [...names.values()];
@@ -186,7 +205,7 @@ function named(
   feature: Feature,
   lead: boolean,
   chosen: boolean,
-): Named {
+): Omit<Named, "wait"> {
   const text = shorten(feature.label ?? `#${feature.id}`);
   const kinds = [feature.label === null && "nameless", lead && "lead", chosen && "chosen"];
   const look = ["label", ...kinds.filter(Boolean)].join(" ");

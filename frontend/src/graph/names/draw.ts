@@ -109,6 +109,11 @@ export class Labels {
     return null;
   }
 
+  /** The nodes whose labels are on show. */
+  get named(): ReadonlySet<number> {
+    return new Set(this.shown.keys());
+  }
+
   /** What the labels on show cover. */
   get boxes(): Box[] {
     return [...this.shown.values()].flatMap(({ box }) => box ?? []);
@@ -151,6 +156,7 @@ export class Labels {
     const { look, text } = node;
     if (before?.look === look && before.text === text) return { ...before, side };
     const element = this.element(node);
+    if (node.wait > 0) element.style.animationDelay = `${Math.round(node.wait)}ms`;
     this.layer.append(element);
     return { element, look, text, side, box: null, ...this.sizeOf(node) };
   }
