@@ -174,6 +174,7 @@ describe("nearest", () => {
 describe("nameNodes", () => {
   const CALM = {
     leads: [] as number[],
+    ranked: new Map(),
     kept: new Set<number>(),
     wait: new Float32Array(5),
     chosen: null,
@@ -194,7 +195,12 @@ describe("nameNodes", () => {
     const glow = Float32Array.of(1, 1, 1, 1);
     const attention = { ...CALM, glow };
     const named = nameNodes(nodes, session.features, attention);
-    expect(named.map(({ text }) => text)).toEqual(["capitals", "#5", "#5"]);
+    const at = "≈ at “a”";
+    expect(named.map(({ text, look }) => [text, look])).toEqual([
+      ["capitals", "label"],
+      [at, "label nameless"],
+      [at, "label nameless"],
+    ]);
   });
 
   it("begins with the strongest of the token on show, however faint they are", () => {

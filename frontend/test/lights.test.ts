@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Lights } from "../src/graph/lights";
+import { DUST, Lights } from "../src/graph/lights";
 import { featureKey } from "../src/state/feature";
 import { AFTERGLOW, FLOOR } from "../src/state/light";
 import { Store } from "../src/state/store";
@@ -88,6 +88,18 @@ describe("Lights", () => {
       rest(lights);
       expect(lights.glow[1]).toBeCloseTo(1);
     }
+  });
+
+  it("leave of an earlier run no more than dust, until it fires again", () => {
+    const store = storeOf([1], [2]);
+    const lights = settled(store);
+    store.apply(started(9, [SOURCE]));
+    store.apply(token(10, 0, "a", [feature(2, 5, { source: SOURCE })]));
+    lights.aim(store);
+    rest(lights);
+    expect(lights.glow[0]).toBeCloseTo(DUST);
+    expect(lights.glow[1]).toBeCloseTo(1);
+    expect([...lights.firing.slice(0, 2)]).toEqual([0, 1]);
   });
 
   it("hide what does not pass, and ask again when a filter or a label may have changed", () => {

@@ -1,5 +1,6 @@
 /** The graph: puts nodes, links, labels and camera together; draws only if something changed. */
 import { Group } from "three";
+import type { LinkSet } from "../state/evidence";
 import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import type { Pose } from "../state/view";
@@ -49,7 +50,7 @@ export class Graph {
   private readonly nodes = new NodeCloud();
   /** What has a place; its height is scaled as the storeys fold. */
   private readonly world = new Group();
-  private readonly web = new Web((into) => this.chart.selectLinks(into, this.linkFloor));
+  private readonly web = new Web((into) => this.selectLinks(into));
   private readonly kin = new Web((into) => this.chart.selectKin(into), KIN);
   private readonly chart: MapView;
   private readonly lights = new Lights();
@@ -206,14 +207,18 @@ export class Graph {
 
   /** Evidence is weighed anew after tokens, and at once when the slider moves. */
   private takeEvidence(): void {
-    const { linkFloor, session, playhead } = this.store;
-    // On a map, only what shines at the token on show has links.
-    const shown = this.chart.map ? playhead.at : session.tokens.length;
+    const { linkFloor, playhead } = this.store;
+    const shown = playhead.at;
     if (shown !== this.shown || linkFloor !== this.linkFloor) {
       this.web.changed(linkFloor !== this.linkFloor);
     }
     this.shown = shown;
     this.linkFloor = linkFloor;
+  }
+
+  /** Links between what fires at the token on show, and nothing else: they are of this moment. */
+  private selectLinks(into: LinkSet): void {
+    this.session.links.select(this.linkFloor, this.lights.firing, into);
   }
 
   private restart(): void {
@@ -333,8 +338,7 @@ export class Graph {
       this.nodes.setLight(i, light, pulse[i] ?? 0, fresh[i] ?? 0);
     }
     this.nodes.send();
-    const chosen = this.store.chosen?.index ?? null;
-    for (const web of [this.web, this.kin]) web.light(this.lights, this.nodes.hues, chosen);
+    for (const web of [this.web, this.kin]) web.light(this.lights, this.nodes.hues);
   }
 
   private extent(): Extent {

@@ -13,6 +13,8 @@ const LONGEST_CLIMB_MS = 500;
 /** A light nearer to its target than this has arrived. */
 const CLOSE = 0.004;
 const HIDDEN = -1;
+/** Light of what has fired in an earlier run and not in this one: dust. */
+export const DUST = 0.01;
 
 export class Lights {
   /** By feature number; below 0 is hidden. */
@@ -42,13 +44,16 @@ export class Lights {
   /** Lights above the floor, now and before: all others are at the floor, or hidden. */
   private lit = new LightSet();
   private before = new LightSet();
-  private isNewest = new Uint8Array(512);
+  /** 1 for each feature that fires at the token on show. */
+  firing = new Uint8Array(512);
+  private fired: Token | undefined;
 
   /** Reads from the store what every node should look like now; touches only what has changed. */
   aim(store: Store): void {
     const { features } = store.session;
     this.reserve(features.length);
-    const again = this.passVersion === store.passVersion ? this.count : 0;
+    const same = this.passVersion === store.passVersion && this.seen.runs === store.session.runs;
+    const again = same ? this.count : 0;
     this.passVersion = store.passVersion;
     this.count = features.length;
     for (let i = again; i < this.count; i += 1) this.askAgain(store, i);
@@ -56,20 +61,21 @@ export class Lights {
     const { at, token } = store.playhead;
     if (token !== this.at) this.swell(store, token);
     const newest = store.session.tokens[at];
-    newest?.eachActive(({ index }) => (this.isNewest[index] = 1));
+    this.fired?.eachActive(({ index }) => (this.firing[index] = 0));
+    newest?.eachActive(({ index }) => (this.firing[index] = 1));
+    this.fired = newest;
     [this.lit, this.before] = [this.before, this.lit];
     const { lit, before } = this;
     lightsAt(store.session, at, lit);
     this.shade(newest);
     for (let k = 0; k < before.count; k += 1) {
       const i = before.indices[k] ?? 0;
-      if (!lit.has(i)) this.set(i, FLOOR, 0);
+      if (!lit.has(i)) this.set(i, this.ground(store, i), 0);
     }
     for (let k = 0; k < lit.count; k += 1) {
       const i = lit.indices[k] ?? 0;
-      this.set(i, lit.light[i] ?? FLOOR, this.isNewest[i] ?? 0);
+      this.set(i, lit.light[i] ?? FLOOR, this.firing[i] ?? 0);
     }
-    newest?.eachActive(({ index }) => (this.isNewest[index] = 0));
   }
 
   /** A feature fired at the newest token, or has just found its place: swell. */
@@ -81,6 +87,8 @@ export class Lights {
   restart(): void {
     for (const array of [this.glow, this.target, this.pulse, this.fresh, this.wait]) array.fill(0);
     this.isMoving.fill(0);
+    this.firing.fill(0);
+    this.fired = undefined;
     this.lit.clear();
     this.before.clear();
     this.movingCount = 0;
@@ -156,7 +164,14 @@ export class Lights {
   private askAgain(store: Store, i: number): void {
     const feature = store.session.features[i];
     this.shown[i] = feature && store.passes(feature) ? 1 : 0;
-    this.set(i, this.lit.at(i), this.fresh[i] ?? 0);
+    const light = this.lit.has(i) ? this.lit.at(i) : this.ground(store, i);
+    this.set(i, light, this.fresh[i] ?? 0);
+  }
+
+  /** The light of a feature that has not fired of late. */
+  private ground({ session }: Store, index: number): number {
+    const feature = session.features[index];
+    return feature && session.timesOf(feature) > 0 ? FLOOR : DUST;
   }
 
   /** Features of new tokens swell, and are filtered again: having fired, they may pass now. */
@@ -196,7 +211,7 @@ export class Lights {
     newest?.eachActive(({ index }) => lit.raise(index, FLOOR));
     for (let k = 0; k < lit.count; k += 1) {
       const i = lit.indices[k] ?? 0;
-      if (this.isNewest[i] === 1) continue;
+      if (this.firing[i] === 1) continue;
       lit.light[i] = Math.max(FLOOR, AFTERGLOW * (lit.light[i] ?? 0));
     }
   }
@@ -212,6 +227,6 @@ export class Lights {
     this.shown = grown(this.shown, count);
     this.moving = grown(this.moving, count);
     this.isMoving = grown(this.isMoving, count);
-    this.isNewest = grown(this.isNewest, count);
+    this.firing = grown(this.firing, count);
   }
 }

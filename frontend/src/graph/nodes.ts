@@ -80,6 +80,8 @@ const LIGHT = /* glsl */ `
     float core = 1.0 - smoothstep(1.0 - edge, 1.0 + edge, d);
     float halo = exp(-1.1 * d) * (1.0 - smoothstep(2.0, ${HALO.toFixed(1)}, d));
     float amount = core * (0.26 * rest + (1.0 - 0.26 * rest) * glow) + halo * mix(0.75, 0.4, day) * glow;
+    // What has fired in an earlier run only is dust.
+    amount *= mix(0.3, 1.0, smoothstep(0.02, ${FLOOR}, glow));
     amount *= mix(smoothstep(${FLOOR}, ${(2 * FLOOR).toFixed(2)}, glow), 1.0, rest);
     amount *= mix(0.45, 1.0, depth);
     gl_FragColor = vec4(heated(d) * amount, amount);

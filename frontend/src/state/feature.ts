@@ -1,6 +1,7 @@
 /** A feature as the page knows it, and the table of all that a stream of frames has named. */
 import type { WireFeature } from "../wire/types";
 import { SAY } from "../words/en";
+import { provisionalName } from "../words/stage";
 
 export type FeatureKey = string;
 
@@ -26,6 +27,10 @@ export interface Feature {
   peak: number;
   /** Tokens shown so far at which it fired by itself, of all runs. */
   fired: number;
+  /** Texts of the tokens at which it fired most strongly so far, the strongest first. */
+  where: readonly string[];
+  /** How well its label predicts where it fires, 1 at best; null if nobody has said. */
+  score: number | null;
   /** Maximum over the SAE's training text, and share of that text on which it fires. */
   knownMax: number | null;
   density: number | null;
@@ -40,13 +45,15 @@ export function unseenFeature(
   label: string | null = null,
 ): Feature {
   const key = featureKey(source, id);
-  const facts = { label, peak: 0, fired: 0, knownMax: null, density: null };
+  const facts = {
+    label, peak: 0, fired: 0, where: [], score: null, knownMax: null, density: null,
+  }; // prettier-ignore
   return { key, id, source, layer, index, ...facts };
 }
 
-/** A feature's name as people read it. */
-export function nameOf({ label, id }: Feature): string {
-  return label ?? SAY.feature(id);
+/** A feature's name as people read it; without a label, where it fired says what it may be. */
+export function nameOf({ label, id, where }: Feature): string {
+  return label ?? (where.length > 0 ? provisionalName(where) : SAY.feature(id));
 }
 
 /** The key of a thought: the label, which several layers may share, else the feature's own key. */
@@ -64,7 +71,7 @@ export class FeatureTable {
   }
 
   /** The feature that a frame names, with what the frame says of it. */
-  meet({ source, id, layer, label, max }: WireFeature): Feature {
+  meet({ source, id, layer, label, max, score, density }: WireFeature): Feature {
     const key = featureKey(source, id);
     let feature = this.byKey.get(key);
     if (feature === undefined) {
@@ -74,6 +81,8 @@ export class FeatureTable {
     }
     feature.label = label ?? feature.label;
     feature.knownMax = max ?? feature.knownMax;
+    feature.score = score ?? feature.score;
+    feature.density = density ?? feature.density;
     return feature;
   }
 }

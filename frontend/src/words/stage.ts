@@ -1,5 +1,6 @@
 /** What the stage says: its pace, its legend, its tour, and how sure a name is. */
 import { isRunning } from "../state/log";
+import type { Certainty } from "../state/naming";
 import type { Store } from "../state/store";
 
 /** How many tokens a second are shown, and what that is called. */
@@ -21,6 +22,22 @@ export const STAGE = {
   nextHelp: "Show the next token",
   candidates: "Likeliest next tokens",
 } as const;
+
+/** A name for want of a label: after the tokens at which a feature fired. */
+export function provisionalName(tokens: readonly string[]): string {
+  return `≈ at ${tokens.map((text) => `“${text.trim() || "␣"}”`).join(", ")}`;
+}
+
+/** A name that says how sure it is. */
+export function sayName(name: string, certainty: Certainty): string {
+  if (certainty === "about") return `about ${name}`;
+  return certainty === "provisional" && !name.startsWith("≈") ? `≈ ${name}` : name;
+}
+
+/** After a name: the layers of its twins. */
+export function sayLayers(least: number, most: number): string {
+  return ` · layers ${least}–${most}`;
+}
 
 /** How far the model is ahead of what a room's page shows; null where it is not. */
 export function sayAhead({ session, origin, room }: Store): { text: string; count: string } | null {
