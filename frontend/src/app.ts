@@ -25,14 +25,17 @@ import { FootprintDialog } from "./ui/footprint";
 import { offerExamples, offerHelp } from "./ui/help";
 import { Inspector } from "./ui/inspector";
 import { showPinned, showStrongest } from "./ui/features";
+import { showLegend } from "./ui/legend";
 import { MapPanel } from "./ui/map";
 import { offerLinkFloor, showModel, SourcesView } from "./ui/model";
 import { showNotices } from "./ui/notice";
+import { offerPresenting } from "./ui/present";
 import { showRoom } from "./ui/room";
 import { TextView } from "./ui/text";
 import { offerTheme } from "./ui/theme";
 import { Timeline } from "./ui/timeline";
 import { Tip } from "./ui/tip";
+import { Tour } from "./ui/tour";
 import { WhyLine, WhyPanel } from "./ui/why";
 import { GRAPH_LOST, NO_GRAPH, SAY } from "./words/en";
 import type { Recording } from "./wire/recording";
@@ -120,7 +123,10 @@ export function openPage(): void {
     picture: () => graph?.picture() ?? null,
     access: () => live.access,
   });
-  offerHelp(() => finding.focus());
+  const tour = new Tour();
+  offerHelp(() => finding.focus(), () => tour.begin(0, true)); // prettier-ignore
+  offerPresenting(store, query);
+  showLegend(store);
   byId("fit").addEventListener("click", () => graph?.fit());
   byId("reset").addEventListener("click", () => {
     store.look({ feature: null, token: null });
@@ -147,6 +153,9 @@ export function openPage(): void {
     });
     return;
   }
+  const step = query.get("tour");
+  if (step !== null) tour.begin(Number(step) - 1);
+  else tour.offer();
   const run = readRun(query);
   // Nobody has asked for the first recording: it is optional, and still under reduced motion.
   const unasked = still ? { ...FROM_THE_START, speed: Infinity } : FROM_THE_START;

@@ -40,6 +40,8 @@ export interface Start {
 export class Playhead {
   private readonly moving = signal(false);
   private readonly rate = signal(Infinity);
+  /** Somebody goes step by step through what has come: it stands at the newest shown. */
+  private readonly held = signal(false);
   /** How much faster than recorded a recording is played, where its address says so. */
   private factor: number | null = null;
   /** The runs of a recording, and which of them is on show. */
@@ -116,7 +118,7 @@ export class Playhead {
 
   /** Whether it follows the newest token of a running generation. */
   get followsLive(): boolean {
-    return this.stand === null && this.generatesLive;
+    return this.stand === null && this.generatesLive && !this.held.value;
   }
 
   /** Shows a recording, until a generation begins in the room. */
@@ -153,6 +155,7 @@ export class Playhead {
       session.begin(newest);
       session.stream.forget();
       this.stand = null;
+      this.held.value = false;
       this.late = room.missed(newest);
       // Where the presenter stands in this run is told anew.
       if (this.leader !== undefined) this.leader = this.late ? null : -1;
@@ -186,7 +189,8 @@ export class Playhead {
       return;
     }
     session.reveal(this.late || this.pace === Infinity ? Infinity : given);
-    if (this.stand !== null || session.ahead === 0 || this.playing || this.pace === 0) return;
+    const stands = this.stand !== null || this.held.value || this.pace === 0;
+    if (stands || session.ahead === 0 || this.playing) return;
     this.moving.value = true;
     this.schedule();
   }
@@ -205,6 +209,7 @@ export class Playhead {
       if (!ended) this.step(1);
       return;
     }
+    this.held.value = false;
     this.moving.value = true;
     this.schedule();
   }
@@ -218,6 +223,7 @@ export class Playhead {
   /** Looks at a token that is shown, or follows the newest if null; playback stops. */
   lookAt(index: number | null): void {
     this.stop();
+    this.held.value = false;
     this.stand = index;
   }
 
@@ -246,7 +252,9 @@ export class Playhead {
     // The next one that has come is shown as the newest, not as one looked back at.
     const next = by === 1 && session.ahead > 0 && this.at === session.tokens.length - 1;
     this.seek(this.at + by);
-    if (next && this.pace === 0) this.stand = null;
+    if (!next || this.factor !== null || this.pace === Infinity) return;
+    this.stand = null;
+    this.held.value = true;
   }
 
   /** Goes to the newest token, and follows the next ones. */
@@ -258,6 +266,7 @@ export class Playhead {
   setPace(pace: number): void {
     this.rate.value = pace;
     this.factor = null;
+    this.held.value = false;
     if (pace === 0) this.stop();
     else if (this.playing) this.schedule();
     else if (this.store.origin === "live") this.arrived();

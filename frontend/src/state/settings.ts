@@ -48,6 +48,8 @@ export const keptTwin = new Kept("axon.twin");
 export const keptAccess = new Kept("axon.access");
 /** The theme chosen: "light" or "dark"; none for the page's own. */
 export const keptTheme = new Kept("axon.theme");
+/** "seen" once the tour was shown. */
+export const keptTour = new Kept("axon.tour");
 const keptKnobs = new Kept("axon.knobs");
 const keptTokens = new Kept("axon.rooms");
 const MOST_TOKENS = 20;

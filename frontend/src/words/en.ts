@@ -246,6 +246,8 @@ export const ADVICE: Readonly<Record<string, string>> = {
 export const KEYS: readonly [keys: string, does: string][] = [
   ["Enter", "in the prompt: generate (Shift+Enter for a new line)"],
   ["/", "find a feature, or filter"],
+  ["Arrow keys, Page keys, Space", "anywhere: one token on or back, play and pause"],
+  ["F", "present: only the picture and the text"],
   ["Arrow keys, Home, End", "move in the text and in every list"],
   ["Arrow keys, Page keys", "on the timeline: go through the text token by token"],
   ["Arrow keys, + and -", "on the graph: turn it, come nearer"],
@@ -501,9 +503,9 @@ export function mapMaking(stage: string, done: number): string {
   return `A map of all features is being made: ${stage}, ${Math.round(100 * done)}%.`;
 }
 
-/** What nearness means, and what it does not; `recall` is a share. */
-export function nearness(recall: number): string {
-  return `Height is the layer. Near is alike by weights: of a feature’s ten most similar, ${(10 * recall).toFixed(1)} are among its ten nearest. Far says nothing.`;
+/** What height and nearness mean, and what they do not; `recall` is a share. */
+export function nearness(recall: number, flat = false): string {
+  return `${flat ? "" : "Height is the layer. "}Near is alike by weights: of a feature’s ten most similar, ${(10 * recall).toFixed(1)} are among its ten nearest. Far says nothing.`;
 }
 
 export const MAP = {

@@ -20,7 +20,16 @@ export const STAGE = {
   paceHelp: "How many tokens are shown in a second. The model may be ahead of what is shown.",
   next: "Next",
   nextHelp: "Show the next token",
-  candidates: "Likeliest next tokens",
+  present: "Present",
+  presentHelp: "Only the picture and the text, for a large screen (F; Esc ends it)",
+  legend: {
+    height: "height: layer",
+    flat: "place: meaning",
+    light: "light: activation",
+    ring: "ring: this word",
+    chosen: "white ring: chosen",
+    edited: "dashed ring: edited",
+  },
 } as const;
 
 /** A name for want of a label: after the tokens at which a feature fired. */
@@ -46,3 +55,37 @@ export function sayAhead({ session, origin, room }: Store): { text: string; coun
   const text = isRunning(room.phase) ? "The model is still writing" : "The model is done";
   return { text, count: `; showing ${made} of ${log.tokens.length - log.given}` };
 }
+
+/** The tour: what to look at, and what it means. `at` names the element on the page. */
+export const TOUR: readonly { at: string; title: string; text: string }[] = [
+  {
+    at: "text",
+    title: "One token a beat",
+    text: "The model reads the text so far and writes it on, one token at a time. Its likeliest next tokens fan out above the text, and one falls into it.",
+  },
+  {
+    at: "stage",
+    title: "Height is the layer",
+    text: "The text passes through the model from the lowest layer to the highest. Each point is a feature of one layer: a direction that a sparse autoencoder found.",
+  },
+  {
+    at: "strongest",
+    title: "Light is activation",
+    text: "What shines fires at this word; the brighter, the stronger. Large names have proved themselves on other text. Small grey ones are a guess: “about” a bad one, “≈” no more than a hint.",
+  },
+  {
+    at: "tokens",
+    title: "Ask a word",
+    text: "Choose a word of the text: its alternatives, with their probabilities, and “Why this word?”, which silences one feature after another and measures what changes.",
+  },
+];
+
+export const TOURING = {
+  name: "Tour",
+  back: "Back",
+  next: "Next",
+  done: "Done",
+  skip: "Close",
+  again: "Show the tour",
+  step: (step: number, steps: number): string => `${step} of ${steps}`,
+} as const;
