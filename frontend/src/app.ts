@@ -25,6 +25,7 @@ import { FootprintDialog } from "./ui/footprint";
 import { offerExamples, offerHelp } from "./ui/help";
 import { Inspector } from "./ui/inspector";
 import { showPinned, showStrongest } from "./ui/features";
+import { showLayers } from "./ui/layers";
 import { showLegend } from "./ui/legend";
 import { MapPanel } from "./ui/map";
 import { offerLinkFloor, showModel, SourcesView } from "./ui/model";
@@ -195,6 +196,7 @@ function makeGraph(
   } catch {
     standing.value = NO_GRAPH;
     document.body.classList.add("no-graph");
+    showLayers(store);
     return null;
   }
 }

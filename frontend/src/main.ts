@@ -4,11 +4,11 @@ import "./styles/panels.css";
 import "./styles/graph.css";
 import "./styles/map.css";
 import "./styles/playback.css";
-import "./styles/stage.css";
 import "./styles/inspector.css";
 import "./styles/rooms.css";
 import "./styles/reach.css";
 import "./styles/why.css";
+import "./styles/stage.css";
 import { openPage } from "./app";
 
 openPage();

@@ -49,9 +49,9 @@ describe("the fan of candidates", () => {
   it("shows what is likely to come, lets one fall, and fans out what comes after it", () => {
     const store = room(2);
     new Fan(store);
-    expect(shown()).toEqual([["␣Paris 90%", ""], ["␣Rome 5%", ""]]); // prettier-ignore
+    expect(shown()).toEqual([["Paris 90%", ""], ["Rome 5%", ""]]); // prettier-ignore
     vi.advanceTimersByTime(500);
-    expect(shown()).toEqual([["␣Paris 90%", "came"], ["␣Rome 5%", "gone"]]); // prettier-ignore
+    expect(shown()).toEqual([["Paris 90%", "came"], ["Rome 5%", "gone"]]); // prettier-ignore
     vi.advanceTimersByTime(250);
     expect(shown()).toEqual([[", 60%", ""], [". 40%", ""]]); // prettier-ignore
     vi.advanceTimersByTime(1000);

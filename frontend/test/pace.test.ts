@@ -31,7 +31,7 @@ describe("pace", () => {
     expect([clock.run(), ...shown(store), playhead.length]).toEqual([0, 2, 1, 5]);
     playhead.step(1);
     expect([...shown(store), playhead.token]).toEqual([3, 2, null]);
-    playhead.play();
+    playhead.toggle();
     expect([clock.run(), ...shown(store), playhead.token]).toEqual([0, 4, 3, null]);
     playhead.step(-1);
     playhead.step(1);

@@ -38,7 +38,9 @@ FLAGS = [
 STILL = {"reduced_motion": "reduce"}
 #: The choice of a visitor who has not made one yet.
 AT_ONCE = """try {
-    for (const [name, pace] of [["axon.pace", "0"], ["axon.display", "Infinity"]])
+    for (const [name, pace] of [
+        ["axon.pace", "0"], ["axon.display", "Infinity"], ["axon.tour", "seen"],
+    ])
         localStorage.setItem(name, localStorage.getItem(name) ?? pace);
 } catch { /* no page yet */ }"""
 #: Tests make the page evaluate text, which its policy forbids; test_behind_a_proxy.py keeps to it.

@@ -1,6 +1,5 @@
 /** The graph: puts nodes, links, labels and camera together; draws only if something changed. */
 import { Group } from "three";
-import type { LinkSet } from "../state/evidence";
 import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import type { Pose } from "../state/view";
@@ -50,7 +49,7 @@ export class Graph {
   private readonly nodes = new NodeCloud();
   /** What has a place; its height is scaled as the storeys fold. */
   private readonly world = new Group();
-  private readonly web = new Web((into) => this.selectLinks(into));
+  private readonly web = new Web((into) => this.session.links.select(this.linkFloor, this.lights.firing, into)); // prettier-ignore
   private readonly kin = new Web((into) => this.chart.selectKin(into), KIN);
   private readonly chart: MapView;
   private readonly lights = new Lights();
@@ -214,11 +213,6 @@ export class Graph {
     }
     this.shown = shown;
     this.linkFloor = linkFloor;
-  }
-
-  /** Links between what fires at the token on show, and nothing else: they are of this moment. */
-  private selectLinks(into: LinkSet): void {
-    this.session.links.select(this.linkFloor, this.lights.firing, into);
   }
 
   private restart(): void {

@@ -18,10 +18,10 @@ const CONTRADICTED = 0.2;
 export type Certainty = "sure" | "about" | "provisional";
 
 /** Labels that only tell what a feature's weights promote begin like this: nobody has scored them. */
-const PROMOTES = /^promotes: /u;
+const PROMOTES = "promotes: ";
 
 export function isProvisional({ label }: Pick<Feature, "label">): boolean {
-  return label === null || PROMOTES.test(label);
+  return label?.startsWith(PROMOTES) ?? true;
 }
 
 /** How sure a name is; `tokens` up to the one at which it is shown, if its feature fires there. */

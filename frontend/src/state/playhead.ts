@@ -196,7 +196,7 @@ export class Playhead {
   }
 
   toggle(): void {
-    if (this.playing || this.followsLive) this.pause();
+    if (this.pace > 0 && (this.playing || this.followsLive)) this.pause();
     else this.play();
   }
 

@@ -39,7 +39,9 @@ export function strongest(
     .sort((a, b) => b.worth - a.worth || b.activation - a.activation);
   const byThought = new Map<string, Ranked>();
   for (const entry of ranked) {
-    const thoughts = [thoughtOf(entry.feature), columnOf(entry.feature)].filter((key) => key !== null);
+    const thoughts = [thoughtOf(entry.feature), columnOf(entry.feature)].filter(
+      (key) => key !== null,
+    );
     const first = thoughts.map((key) => byThought.get(key)).find((one) => one !== undefined);
     if (first) first.echoes.push(entry.feature);
     for (const key of thoughts) if (!byThought.has(key)) byThought.set(key, first ?? entry);

@@ -55,7 +55,12 @@ export class Fan {
     this.list.replaceChildren(
       ...likeliest.map(({ token, token_id: id, logprob }, place) => {
         const share = percent(Math.exp(logprob));
-        const item = h("li", { "data-id": String(id) }, h("b", {}, visible(token)), ` ${share}`);
+        const item = h(
+          "li",
+          { "data-id": String(id) },
+          h("b", {}, token.trim() || visible(token)),
+          ` ${share}`,
+        );
         item.style.setProperty("--place", String(place));
         item.style.setProperty("--share", Math.exp(logprob).toFixed(3));
         return item;

@@ -86,6 +86,9 @@ export class Follow {
     // Nobody leads any more: the text goes on by itself.
     if (room?.presenting === false) this.store.playhead.lead(undefined);
     this.turnTo();
+    // What the presenter has chosen opens nothing over the text of a small screen.
+    const led = viewing && this.following && view.feature === this.adopted?.feature;
+    document.body.classList.toggle("led", led);
     this.button.hidden = !viewing || this.newest === null;
     this.button.setAttribute("aria-pressed", String(this.following));
     const { session } = this.store;

@@ -4,7 +4,7 @@ import { STAGE } from "../words/stage";
 import { byId, isCovered, isTyping, setText } from "./dom";
 
 /** What Enter and Space press by themselves. */
-const PRESSED = "button, a, summary, input, [role=option], [role=slider]";
+const PRESSED = "button,a,summary,input,[role=option],[role=slider]";
 
 export function offerPresenting(store: Store, query: URLSearchParams): void {
   const button = byId("present", HTMLButtonElement);
@@ -19,8 +19,9 @@ export function offerPresenting(store: Store, query: URLSearchParams): void {
   button.title = STAGE.presentHelp;
   button.addEventListener("click", () => {
     present(true);
-    // A browser may refuse: the page fills its window then.
-    void document.documentElement.requestFullscreen?.().catch(() => undefined);
+    const { documentElement: all } = document;
+    // Not every browser can, and it may refuse: the page fills its window then.
+    if ("requestFullscreen" in all) void all.requestFullscreen().catch(() => undefined);
   });
   document.addEventListener("fullscreenchange", () => {
     if (document.fullscreenElement === null) present(false);
@@ -31,7 +32,7 @@ export function offerPresenting(store: Store, query: URLSearchParams): void {
     (event) => {
       if (event.key !== "Escape" || !classList.contains("presenting") || isCovered()) return;
       event.stopImmediatePropagation();
-      if (document.fullscreenElement !== null) void document.exitFullscreen();
+      if (document.fullscreenElement) void document.exitFullscreen();
       present(false);
     },
     true,
@@ -49,7 +50,11 @@ export function offerPresenting(store: Store, query: URLSearchParams): void {
 /** What a clicker's key does; false where it is another key, or means something else here. */
 function click({ playhead }: Store, { key, target }: KeyboardEvent, presenting: boolean): boolean {
   const free = presenting || !(target instanceof Element && target.closest(PRESSED));
-  const forward = ["PageDown", ...(free ? ["ArrowRight"] : []), ...(presenting ? ["ArrowDown"] : [])];
+  const forward = [
+    "PageDown",
+    ...(free ? ["ArrowRight"] : []),
+    ...(presenting ? ["ArrowDown"] : []),
+  ];
   const back = ["PageUp", ...(free ? ["ArrowLeft"] : []), ...(presenting ? ["ArrowUp"] : [])];
   if (forward.includes(key)) playhead.step(1);
   else if (back.includes(key)) playhead.step(-1);

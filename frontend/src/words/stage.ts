@@ -20,6 +20,8 @@ export const STAGE = {
   paceHelp: "How many tokens are shown in a second. The model may be ahead of what is shown.",
   next: "Next",
   nextHelp: "Show the next token",
+  blank: "The text will stand here, word by word.",
+  layers: "Strongest activation by token and layer",
   present: "Present",
   presentHelp: "Only the picture and the text, for a large screen (F; Esc ends it)",
   legend: {

@@ -24,8 +24,8 @@ const MOST = 14;
 const MOST_ON_SMALL = 5;
 /** How many of those that fire with the chosen feature have a ring. */
 const COMPANIONS = 6;
-/** A column leans by this many pixels at most, else there is nothing to put in brackets. */
-const LEANS = 48;
+/** What is in brackets stands above or below the strongest of a column, to this many pixels. */
+const LEANS = 32;
 
 const NOBODY: ReadonlySet<number> = new Set();
 
@@ -160,11 +160,11 @@ export class Captions {
   }
 }
 
-/** The spots of a column, if they are about upright. */
+/** The spots about above and below the first; none if it is alone. */
 function upright(spots: readonly OnScreen[]): readonly OnScreen[] {
-  const across = spots.map(({ x }) => x);
-  const leans = Math.max(...across) - Math.min(...across);
-  return spots.length > 1 && leans <= LEANS ? spots : [];
+  const [first] = spots;
+  const column = spots.filter(({ x }) => first && Math.abs(x - first.x) <= LEANS);
+  return column.length > 1 ? column : [];
 }
 
 /** Other nodes than the chosen, the hovered and the strongest are named from this light on. */
@@ -229,7 +229,9 @@ export function nameNodes(
     .sort((a, b) => b.rank - a.rank);
   const names = new Map<string, Named>();
   // The twins of one that is named have its name.
-  const twins = new Set(leads.flatMap((i) => ranked.get(i)?.echoes ?? []).map(({ index }) => index));
+  const twins = new Set(
+    leads.flatMap((i) => ranked.get(i)?.echoes ?? []).map(({ index }) => index),
+  );
   for (const { node } of order) {
     const { index } = node;
     const feature = features[index];
