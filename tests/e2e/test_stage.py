@@ -20,9 +20,7 @@ async def box(page: Page, selector: str) -> dict[str, float]:
     return dict(found)
 
 
-async def test_small_screens_show_graph_text_and_names(
-    open_page: Opener, gateway: Gateway
-) -> None:
+async def test_small_screens_show_graph_text_and_names(open_page: Opener, gateway: Gateway) -> None:
     """A phone, a phone on its side, and a laptop's window at twice its size."""
     page = await open_page(gateway.url + recorded(gateway), "phone")
     await pages.wait_for(page, "a.phase === 'finished'")

@@ -14,7 +14,6 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
 
 from axon_gateway.errors import Refusal
-from axon_gateway.frames import FACTS
 from axon_gateway.labels.answers import Answers
 from axon_gateway.labels.api import FeatureApi
 from axon_gateway.labels.export import BulkExport, LoggedProgress, fingerprint
@@ -86,12 +85,14 @@ class Labels:
         return self._memory.maximum(source, index)
 
     def facts(self, source: str, index: int) -> dict[str, float]:
-        """Those of `frames.FACTS` that are known of a feature. Never waits."""
+        """What else is known of a feature, by its name in frames. Never waits."""
         record = self._memory.record(source, index) or FeatureRecord()
-        values = (record.max_activation, record.score, record.density)
-        return {
-            name: value for name, value in zip(FACTS, values, strict=True) if value is not None
+        values = {
+            "max": record.max_activation,
+            "score": record.score,
+            "density": record.density,
         }
+        return {name: value for name, value in values.items() if value is not None}
 
     def missing(self, source: str, indices: Iterable[int]) -> set[int]:
         """Those of `indices` about which nothing is known yet, not even that no label exists."""

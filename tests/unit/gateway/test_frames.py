@@ -102,9 +102,7 @@ def test_steps_count_generated_tokens() -> None:
 
 
 def test_a_missing_logprob_is_null() -> None:
-    assert (
-        TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, facts).token(token())["logprob"] is None
-    )
+    assert TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, facts).token(token())["logprob"] is None
 
 
 def test_a_number_that_json_cannot_represent_becomes_null() -> None:
