@@ -145,6 +145,9 @@ export function openPage(): void {
   };
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const wanted = replayWanted(query, still);
+  const step = query.get("tour");
+  if (step !== null) tour.begin(Number(step) - 1);
+  else if (wanted === null) tour.offer();
   if (wanted !== null) {
     store.set({ backend: { state: "off" } });
     replay(wanted.name, wanted).catch((error: unknown) => {
@@ -154,9 +157,6 @@ export function openPage(): void {
     });
     return;
   }
-  const step = query.get("tour");
-  if (step !== null) tour.begin(Number(step) - 1);
-  else tour.offer();
   const run = readRun(query);
   // Nobody has asked for the first recording: it is optional, and still under reduced motion.
   const unasked = still ? { ...FROM_THE_START, speed: Infinity } : FROM_THE_START;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Store } from "../src/state/store";
+import { replayWanted } from "../src/ui/address-bar";
 import type { Frame } from "../src/wire/types";
 import { started, token } from "./frames";
 import { Clock, generation, opened, room, shown } from "./playing";
@@ -88,5 +89,21 @@ describe("who follows a presenter", () => {
     expect(playhead.playing).toBe(true);
     clock.run();
     expect(shown(store)).toEqual([5, 4]);
+  });
+});
+
+describe("a recording in the address", () => {
+  const wanted = (search: string, still: boolean) =>
+    replayWanted(new URLSearchParams(search), still)?.speed;
+
+  it("plays at the display's pace, or as the address says", () => {
+    expect(wanted("replay=x", false)).toBeNull();
+    expect(wanted("replay=x&pace=2", false)).toBe(0.5);
+    expect(wanted("replay=x&pace=0", false)).toBe(Infinity);
+  });
+
+  it("stands still where motion is to be reduced, if the address does not say how fast", () => {
+    expect(wanted("replay=x", true)).toBe(Infinity);
+    expect(wanted("replay=x&pace=2", true)).toBe(0.5);
   });
 });

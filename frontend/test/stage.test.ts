@@ -85,7 +85,7 @@ describe("the legend", () => {
     store.look({ sources: ["m/0"] });
     expect(said()).toBe("light: activation · ring: this word");
     store.choose("m/0/1");
-    expect(said()).toBe("light: activation · ring: this word · white ring: chosen");
+    expect(said()).toBe("light: activation · ring: this word · outer ring: chosen");
   });
 });
 

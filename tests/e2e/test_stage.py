@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import FloatRect, Page, expect
 
 from . import pages
 from .fake_gateway import Gateway
@@ -14,10 +14,10 @@ from .test_page import REPLAY, recorded
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def box(page: Page, selector: str) -> dict[str, float]:
+async def box(page: Page, selector: str) -> FloatRect:
     found = await page.locator(selector).bounding_box()
     assert found
-    return dict(found)
+    return found
 
 
 async def test_small_screens_show_graph_text_and_names(open_page: Opener, gateway: Gateway) -> None:

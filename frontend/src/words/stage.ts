@@ -29,7 +29,7 @@ export const STAGE = {
     flat: "place: meaning",
     light: "light: activation",
     ring: "ring: this word",
-    chosen: "white ring: chosen",
+    chosen: "outer ring: chosen",
     edited: "dashed ring: edited",
   },
 } as const;
