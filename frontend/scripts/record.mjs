@@ -22,6 +22,7 @@ const response = await fetch(new URL("/api/generate", gateway), {
     temperature: 0.7,
     seed: 14,
     feat_k: 5,
+    alternatives: 5,
   }),
 });
 const lines = (await response.text()).split("\n").filter((line) => line !== "");
@@ -31,21 +32,25 @@ const frames = lines.map((line) => JSON.parse(line));
 const failed = frames.find((frame) => frame.type === "error");
 if (failed) throw new Error(`the generation failed: ${failed.message}`);
 
-// Labels and maxima that came in later frames are written into the features they belong to.
+// Labels and facts that came in later frames are written into the features they belong to.
+const FACTS = ["max", "score", "density"];
 const labels = new Map();
-const maxima = new Map();
-for (const { type, source, labels: found, max = {} } of frames) {
-  if (type !== "labels") continue;
-  for (const [id, label] of Object.entries(found)) labels.set(`${source}/${id}`, label);
-  for (const [id, most] of Object.entries(max)) maxima.set(`${source}/${id}`, most);
+const facts = new Map();
+for (const frame of frames) {
+  if (frame.type !== "labels") continue;
+  for (const [id, label] of Object.entries(frame.labels)) {
+    const key = `${frame.source}/${id}`;
+    labels.set(key, label);
+    facts.set(key, Object.fromEntries(FACTS.map((name) => [name, frame[name]?.[id]])));
+  }
 }
 const kept = frames.filter((frame) => frame.type !== "labels");
 for (const token of kept.flatMap((frame) => frame.tokens ?? [frame])) {
   for (const feature of token.features ?? []) {
     const key = `${feature.source}/${feature.id}`;
     feature.label ??= labels.get(key);
-    if (maxima.has(key)) feature.max ??= maxima.get(key);
-    maxima.delete(key);
+    for (const [name, value] of Object.entries(facts.get(key) ?? {})) feature[name] ??= value;
+    facts.delete(key);
     feature.activation = Number(feature.activation.toPrecision(4));
   }
 }

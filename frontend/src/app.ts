@@ -10,6 +10,7 @@ import { at } from "./net/server";
 import { askWhy } from "./net/why";
 import { readRun } from "./state/address";
 import type { Start } from "./state/playhead";
+import { loadDisplayPace } from "./state/settings";
 import { signal } from "./state/signals";
 import { Store } from "./state/store";
 import { Why } from "./state/why";
@@ -18,6 +19,7 @@ import { Comparing } from "./ui/comparing";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
 import { EditChips } from "./ui/edit-chips";
+import { Fan } from "./ui/fan";
 import { offerExports, flawsOf, loadRecording, Recordings } from "./ui/files";
 import { Finding } from "./ui/finding";
 import { Follow } from "./ui/follow";
@@ -27,21 +29,25 @@ import { Inspector } from "./ui/inspector";
 import { showPinned, showStrongest } from "./ui/features";
 import { offerLanguages } from "./ui/language";
 import { offerLabels } from "./ui/own-name";
+import { showLayers } from "./ui/layers";
+import { showLegend } from "./ui/legend";
 import { MapPanel } from "./ui/map";
 import { offerLinkFloor, showModel, SourcesView } from "./ui/model";
 import { showNotices } from "./ui/notice";
+import { offerPresenting } from "./ui/present";
 import { showRoom } from "./ui/room";
 import { TextView } from "./ui/text";
 import { offerTheme } from "./ui/theme";
 import { Timeline } from "./ui/timeline";
 import { Tip } from "./ui/tip";
+import { Tour } from "./ui/tour";
 import { WhyLine, WhyPanel } from "./ui/why";
 import { GRAPH_LOST, NO_GRAPH, SAY } from "./words";
 import type { Recording } from "./wire/recording";
 import type { GenerateRequest, OpenRequest, ShareRequest } from "./wire/types";
 
 const FIRST_RECORDING = "capital-of-france";
-const FROM_THE_START: Start = { speed: 1, at: null, run: null };
+const FROM_THE_START: Start = { speed: null, at: null, run: null };
 
 export function openPage(): void {
   const query = new URLSearchParams(location.search);
@@ -49,6 +55,7 @@ export function openPage(): void {
   offerLanguages();
   const store = new Store();
   const { playhead } = store;
+  playhead.setPace(loadDisplayPace());
   const live = new Live(store, query);
   store.reach.send = (message) => live.send(message);
   const addressBar = new AddressBar(store);
@@ -110,6 +117,7 @@ export function openPage(): void {
   new Tip();
   new FootprintDialog(store);
   new TextView(store);
+  new Fan(store);
   new Timeline(store);
   showStrongest(store);
   showPinned(store);
@@ -126,7 +134,10 @@ export function openPage(): void {
     access: () => live.access,
   });
   offerLabels((text) => recordings.say(text));
-  offerHelp(() => finding.focus());
+  const tour = new Tour();
+  offerHelp(() => finding.focus(), () => tour.begin(0, true)); // prettier-ignore
+  offerPresenting(store, query);
+  showLegend(store);
   byId("fit").addEventListener("click", () => graph?.fit());
   byId("reset").addEventListener("click", () => {
     store.look({ feature: null, token: null });
@@ -142,7 +153,11 @@ export function openPage(): void {
     // Something else may have come while it was fetched.
     if (store.origin === "none") show(recording, start);
   };
-  const wanted = replayWanted(query);
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const wanted = replayWanted(query, still);
+  const step = query.get("tour");
+  if (step !== null) tour.begin(Number(step) - 1);
+  else if (wanted === null) tour.offer();
   if (wanted !== null) {
     store.set({ backend: { state: "off" } });
     replay(wanted.name, wanted).catch((error: unknown) => {
@@ -154,7 +169,6 @@ export function openPage(): void {
   }
   const run = readRun(query);
   // Nobody has asked for the first recording: it is optional, and still under reduced motion.
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const unasked = still ? { ...FROM_THE_START, speed: Infinity } : FROM_THE_START;
   if (!live.watches && !run) void replay(FIRST_RECORDING, unasked).catch(() => undefined);
   if (run) {
@@ -193,6 +207,7 @@ function makeGraph(
   } catch {
     standing.value = NO_GRAPH;
     document.body.classList.add("no-graph");
+    showLayers(store);
     return null;
   }
 }

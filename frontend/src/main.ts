@@ -9,6 +9,7 @@ import "./styles/rooms.css";
 import "./styles/reach.css";
 import "./styles/why.css";
 import "./styles/matrix.css";
+import "./styles/stage.css";
 import { openPage } from "./app";
 import { openLanguage } from "./ui/language";
 

@@ -55,33 +55,26 @@ describe("CoActivation", () => {
     expect(seen.from(5).map(({ a, b }) => [a, b])).toEqual([[4, 5]]);
   });
 
-  it("selects the links of most evidence, at most as many as there is room for", () => {
+  it("selects links between features that fire now, from three sightings on, with evidence enough", () => {
     const seen = new CoActivation();
     // Pair i has been seen i times: more sightings, more evidence.
     for (let i = 1; i <= 40; i += 1) {
       for (let times = 0; times < i; times += 1) seen.observe([[2 * i, 2 * i + 1]]);
     }
-    const chosen = new LinkSet(10);
-    seen.select(0, chosen);
-    expect(chosen.count).toBe(10);
-    const pairs = [...chosen.a].map((a) => a / 2).sort((x, y) => x - y);
-    const weights = Array.from({ length: 40 }, (_, i) => seen.weight(2 * i + 2, 2 * i + 3));
-    const least = Math.min(...pairs.map((i) => weights[i - 1] ?? 0));
-    const left = weights.filter((_, i) => !pairs.includes(i + 1));
-    // Equal to within a bin of 1/512.
-    expect(Math.max(...left)).toBeLessThan(least + 1 / 512);
-    const floor = ((weights[34] ?? 0) + (weights[35] ?? 0)) / 2;
-    seen.select(floor, chosen);
-    expect([...chosen.a.slice(0, chosen.count)].sort((x, y) => x - y)).toEqual(
-      [36, 37, 38, 39, 40].map((i) => 2 * i),
-    );
-  });
-
-  it("takes everything with any evidence if there is room", () => {
-    const seen = threeTimes();
     const chosen = new LinkSet(100);
-    seen.select(0, chosen);
-    expect(chosen.count).toBe(3);
+    const pairs = (floor: number, among: Uint8Array) => {
+      seen.select(floor, among, chosen);
+      return [...chosen.a.slice(0, chosen.count)].map((a) => a / 2).sort((x, y) => x - y);
+    };
+    const all = new Uint8Array(82).fill(1);
+    expect(pairs(0, all)).toEqual(Array.from({ length: 38 }, (_, i) => i + 3));
+    const floor = (seen.weight(70, 71) + seen.weight(72, 73)) / 2;
+    expect(pairs(floor, all)).toEqual([36, 37, 38, 39, 40]);
+    // Of pair 20, only one fires now.
+    const some = Uint8Array.from(all, (_, i) => Number(i >= 36 && i <= 40));
+    expect(pairs(0, some)).toEqual([18, 19]);
+    seen.select(0, all, new LinkSet(10));
+    expect(pairs(0, new Uint8Array(82))).toEqual([]);
   });
 
   it("forgets old single sightings when it is full, and keeps what was seen twice", () => {

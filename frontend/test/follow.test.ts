@@ -72,6 +72,18 @@ describe("a presenter", () => {
     ]);
   });
 
+  it("tells each beat of a text that is shown at a pace, and a new text from its prompt", async () => {
+    const { store, sent } = open("presenter");
+    store.playhead.setPace(2);
+    store.apply(started(3));
+    for (const step of [0, 1, 2]) store.apply(token(4 + step, step, "a", []));
+    await vi.advanceTimersByTimeAsync(1800);
+    expect(sent.map((view) => view.token)).toEqual([0, 1, null]);
+    store.apply(started(7));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(sent.map((view) => view.token)).toEqual([0, 1, null, null]);
+  });
+
   it("tells nothing while nobody watches", async () => {
     const { store, sent, move } = open("presenter");
     store.apply({ type: "room", seq: 2, room: "r", role: "presenter", viewers: 1, open: false });
@@ -96,6 +108,27 @@ describe("a viewer", () => {
     follow.take(VIEW);
     follow.take({ ...VIEW, pose: [] });
     expect(store.view.pose).toBeNull();
+  });
+
+  it("sees the presenter's beat, and goes on alone when the presenter has left", () => {
+    const { store, follow } = open("viewer");
+    store.playhead.setPace(Infinity);
+    follow.take({ ...VIEW, token: 0 });
+    store.apply(started(3));
+    for (const step of [0, 1, 2]) store.apply(token(4 + step, step, "a", []));
+    expect(store.session.tokens).toHaveLength(0);
+    follow.take({ ...VIEW, token: 1 });
+    expect([store.session.tokens.length, store.playhead.token]).toEqual([2, null]);
+    const room = {
+      type: "room",
+      seq: 6,
+      room: "r",
+      role: "viewer",
+      viewers: 1,
+      open: false,
+    } as const;
+    store.apply({ ...room, presenting: false });
+    expect(store.session.tokens).toHaveLength(3);
   });
 
   it("stops at a press on the picture, and takes no more", () => {

@@ -172,6 +172,15 @@ describe("nearest", () => {
 });
 
 describe("nameNodes", () => {
+  const CALM = {
+    leads: [] as number[],
+    ranked: new Map(),
+    kept: new Set<number>(),
+    wait: new Float32Array(5),
+    chosen: null,
+    hovered: null,
+  };
+
   it("names a label once, and every feature without one", () => {
     const fired = (id: number, source: string, label?: string) =>
       feature(id, 1, { source, ...(label === undefined ? {} : { label }) });
@@ -184,9 +193,14 @@ describe("nameNodes", () => {
     const { session } = streamed(started(1, ["m/0", "m/1"]), token(2, 0, "a", features));
     const nodes = session.features.map(({ index }) => ({ index, x: 0, y: 0, radius: 3 }));
     const glow = Float32Array.of(1, 1, 1, 1);
-    const attention = { glow, leads: [], chosen: null, hovered: null };
+    const attention = { ...CALM, glow };
     const named = nameNodes(nodes, session.features, attention);
-    expect(named.map(({ text }) => text)).toEqual(["capitals", "#5", "#5"]);
+    const at = "≈ at “a”";
+    expect(named.map(({ text, look }) => [text, look])).toEqual([
+      ["capitals", "label"],
+      [at, "label nameless"],
+      [at, "label nameless"],
+    ]);
   });
 
   it("begins with the strongest of the token on show, however faint they are", () => {
@@ -195,11 +209,16 @@ describe("nameNodes", () => {
     const { session } = streamed(started(1, ["m/0"]), token(2, 0, "a", fired));
     const nodes = session.features.map(({ index }) => ({ index, x: 0, y: 0, radius: 3 }));
     const glow = Float32Array.of(0.2, 1, 0.1, 0.9, 0.1);
-    const attention = { glow, leads: [3, 0, 2], chosen: null, hovered: null };
+    const attention = { ...CALM, glow, leads: [3, 0, 2] };
     const named = nameNodes(nodes, session.features, attention);
     expect(named.map(({ id }) => id)).toEqual([3, 0, 2, 1]);
     expect(named.map(({ lead }) => lead)).toEqual([true, true, true, false]);
     const chosen = nameNodes(nodes, session.features, { ...attention, chosen: 4 });
     expect(chosen[0]).toMatchObject({ id: 4, chosen: true });
+    // A name that is there stays until the next token, and one comes with its storey's light.
+    const wait = Float32Array.of(0, 0, 0, 0, 200);
+    const kept = nameNodes(nodes, session.features, { ...attention, kept: new Set([4]), wait });
+    expect(kept.map(({ id }) => id)).toEqual([3, 0, 2, 4, 1]);
+    expect(kept.map((one) => one.wait)).toEqual([0, 0, 0, 200, 0]);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Lights } from "../src/graph/lights";
+import { DUST, Lights } from "../src/graph/lights";
 import { featureKey } from "../src/state/feature";
 import { AFTERGLOW, FLOOR } from "../src/state/light";
 import { Store } from "../src/state/store";
@@ -69,6 +69,37 @@ describe("Lights", () => {
     lights.step(16, true);
     expect(lights.glow[0]).toBeCloseTo(1);
     expect(lights.isSettled).toBe(true);
+  });
+
+  it("climb storey by storey within a beat, and are there at once where there is none", () => {
+    for (const pace of [Infinity, 2]) {
+      const store = new Store(() => () => undefined);
+      store.playhead.setPace(pace);
+      store.apply(started(1, ["m/0", "m/1"]));
+      const at = (source: string, id: number) => feature(id, 5, { source });
+      store.apply(token(2, 0, "a", [at("m/0", 1), at("m/1", 2)]));
+      store.playhead.step(1);
+      const lights = new Lights();
+      lights.aim(store);
+      lights.step(50, false);
+      const [low = 0, high = 0] = lights.glow;
+      expect(low).toBeGreaterThan(0.4);
+      expect(high > 0).toBe(pace === Infinity);
+      rest(lights);
+      expect(lights.glow[1]).toBeCloseTo(1);
+    }
+  });
+
+  it("leave of an earlier run no more than dust, until it fires again", () => {
+    const store = storeOf([1], [2]);
+    const lights = settled(store);
+    store.apply(started(9, [SOURCE]));
+    store.apply(token(10, 0, "a", [feature(2, 5, { source: SOURCE })]));
+    lights.aim(store);
+    rest(lights);
+    expect(lights.glow[0]).toBeCloseTo(DUST);
+    expect(lights.glow[1]).toBeCloseTo(1);
+    expect([...lights.firing.slice(0, 2)]).toEqual([0, 1]);
   });
 
   it("hide what does not pass, and ask again when a filter or a label may have changed", () => {

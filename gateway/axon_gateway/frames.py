@@ -25,8 +25,12 @@ Frame = dict[str, Any]
 Emit = Callable[[Frame], Awaitable[None]]
 #: The label of a feature (source, index) as far as it is known without waiting.
 LabelOf = Callable[[str, int], str | None]
-#: The largest activation of a feature (source, index), in the same way.
-MaximumOf = Callable[[str, int], float | None]
+#: What else is known of a feature (source, index) that a page needs to show it, in the same way:
+#: those of `FACTS` that are known.
+FactsOf = Callable[[str, int], dict[str, float]]
+#: `max`, the largest activation that the label's origin has seen; `score`, how well the label
+#: predicts where the feature fires, 1 at best; `density`, the share of tokens at which it fires.
+FACTS = ("max", "score", "density")
 
 
 def encode(frame: Frame, seq: int) -> bytes:
@@ -166,14 +170,17 @@ def error(refusal: Refusal) -> Frame:
     return _frame("error", **refusal.body())
 
 
-def labels(source: str, found: dict[int, str], maximum_of: MaximumOf) -> Frame:
-    """Labels that were not known when their features were sent, and largest activations."""
-    maxima = {str(id_): maximum_of(source, id_) for id_ in found}
+def labels(source: str, found: dict[int, str], facts_of: FactsOf) -> Frame:
+    """Labels that were not known when their features were sent, and what is known with them."""
+    facts = {str(id_): facts_of(source, id_) for id_ in found}
     return _frame(
         "labels",
         source=source,
         labels={str(id_): text for id_, text in found.items()},
-        max={id_: maximum for id_, maximum in maxima.items() if maximum is not None},
+        **{
+            name: {id_: known[name] for id_, known in facts.items() if name in known}
+            for name in FACTS
+        },
     )
 
 
@@ -189,16 +196,16 @@ class TokenFrames:
         sources: Sequence[str],
         layers: dict[str, int],
         label_of: LabelOf,
-        maximum_of: MaximumOf,
+        facts_of: FactsOf,
         branches: int = 1,
     ) -> None:
         self._sources = [(source, layers[source]) for source in sources]
         self._label_of = label_of
-        self._maximum_of = maximum_of
+        self._facts_of = facts_of
         #: By source: the labels that were known, since most features come again; and the features
-        #: whose maximum was sent. It does not change, so once is enough.
+        #: whose facts were sent. They do not change, so once is enough.
         self._labels: list[dict[int, str]] = [{} for _ in sources]
-        self._sent_maxima: list[set[int]] = [set() for _ in sources]
+        self._told: list[set[int]] = [set() for _ in sources]
         #: Of each branch.
         self._steps = [0] * branches
 
@@ -266,7 +273,7 @@ class TokenFrames:
         features: list[Frame] = []
         for found in token.source_features:
             source, layer = self._sources[found.source]
-            labels, sent = self._labels[found.source], self._sent_maxima[found.source]
+            labels, told = self._labels[found.source], self._told[found.source]
             pairs: Iterable[tuple[int, float]]
             pairs = zip(found.ids[:], found.activations[:], strict=True)
             edited, first = found.edited, len(features)
@@ -282,9 +289,9 @@ class TokenFrames:
                 feature["activation"] = digits(activation)
                 feature["layer"] = layer
                 feature["source"] = source
-                if id_ not in sent and (maximum := self._maximum_of(source, id_)) is not None:
-                    feature["max"] = maximum
-                    sent.add(id_)
+                if id_ not in told and (facts := self._facts_of(source, id_)):
+                    feature |= facts
+                    told.add(id_)
                 features.append(feature)
             if edited:
                 before = {one.feature: one.before for one in edited}

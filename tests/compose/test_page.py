@@ -79,6 +79,7 @@ async def test_the_page_works_under_its_policy(stack: Stack) -> None:
             lambda said: complaints.append(said.text) if said.type == "error" else None,
         )
         await page.goto(stack.url)
+        await page.get_by_label("Speed").select_option("as it comes")
         await page.get_by_label("Prompt", exact=True).fill("The capital of France is")
         await page.get_by_role("button", name="Generate").click()
         done = "axon.origin === 'live' && axon.phase === 'finished' && axon.nodeCount > 20"

@@ -37,8 +37,12 @@ FLAGS = [
 ]
 STILL = {"reduced_motion": "reduce"}
 #: The choice of a visitor who has not made one yet.
-AT_ONCE = """try { localStorage.setItem("axon.pace", localStorage.getItem("axon.pace") ?? "0") }
-catch { /* no page yet */ }"""
+AT_ONCE = """try {
+    for (const [name, pace] of [
+        ["axon.pace", "0"], ["axon.display", "Infinity"], ["axon.tour", "seen"],
+    ])
+        localStorage.setItem(name, localStorage.getItem(name) ?? pace);
+} catch { /* no page yet */ }"""
 #: Tests make the page evaluate text, which its policy forbids; test_behind_a_proxy.py keeps to it.
 EVALUATES = {"bypass_csp": True}
 
@@ -86,8 +90,8 @@ async def gateway() -> AsyncIterator[Gateway]:
 async def open_page(browser: Browser) -> AsyncIterator[Opener]:
     """Opens pages, each as a separate visitor, who has asked for reduced motion.
 
-    Their model writes as fast as it goes, and not at the page's own pace. A drifting graph
-    without a graphics card keeps the processor busy. Tests of motion pass
+    Their model writes, and their page shows, as fast as it goes, and not at the page's own pace. A
+    drifting graph without a graphics card keeps the processor busy. Tests of motion pass
     `reduced_motion="no-preference"`, tests of no graph at all `graph=False`. The test fails if a
     page raises an error or calls another host.
     """

@@ -50,14 +50,14 @@ async def frames(page: Page) -> int:
 @pytest.mark.parametrize(
     "size", ["desktop", "phone", pytest.param("projector", marks=pytest.mark.nightly)]
 )
-async def test_two_thousand_nodes_and_four_thousand_links_in_few_draw_calls(
+async def test_two_thousand_nodes_and_the_links_of_a_token_in_few_draw_calls(
     open_page: Opener, gateway: Gateway, size: str
 ) -> None:
     page = await open_large(open_page, gateway, size, "&debug")
-    await pages.wait_for(page, "a.linkCount === 4000")
+    await pages.wait_for(page, "a.linkCount > 0")
     assert await page.evaluate("axon.drawCalls") <= 10
     overlay = page.locator("#overlay")
-    await expect(overlay).to_contain_text("2000 nodes, 4000 links")
+    await expect(overlay).to_contain_text(re.compile(r"2000 nodes, \d+ links"))
     await expect(overlay).to_contain_text(re.compile(r"\b\d+ draw calls"))
     await expect(overlay).to_contain_text("301 tokens")
     await keep(page, f"graph-large-{size}")
@@ -67,7 +67,8 @@ async def test_two_thousand_nodes_and_four_thousand_links_in_few_draw_calls(
     # The list's five strongest are named in the graph, in letters that the back row can read.
     listed = await page.locator("#strongest-list .name").all_text_contents()
     named = await page.locator("#labels .label.lead").all_text_contents()
-    assert {name for name in named if name not in listed} == set()
+    # A name that several layers have says which.
+    assert {name for name in named if name.split(" · ")[0] not in listed} == set()
     leads = await page.locator("#labels .label.lead").evaluate_all(
         "labels => labels.map(label => parseFloat(getComputedStyle(label).fontSize))"
     )
@@ -88,7 +89,7 @@ async def test_a_frame_costs_little_while_tokens_come_and_the_camera_turns(
     page = await open_page(
         gateway.url + "/r/k3f9x2", device_scale_factor=0.25, reduced_motion="no-preference"
     )
-    await pages.wait_for(page, f"a.nodeCount === {NODES} && a.linkCount === 4000", 40)
+    await pages.wait_for(page, f"a.nodeCount === {NODES} && a.linkCount > 0", 40)
 
     async def tokens() -> None:
         for frame in made[300:]:

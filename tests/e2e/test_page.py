@@ -58,7 +58,8 @@ async def test_a_replay_shows_text_and_graph_whole(
         "The capital of France is Paris, and the capital of Italy"
     )
     assert await page.evaluate("axon.nodeCount") == len(fired_in(gateway))
-    assert await page.evaluate("axon.linkCount") > 100
+    # Those of the newest token alone.
+    assert 0 < await page.evaluate("axon.linkCount") < 100
     assert await page.evaluate("axon.drawCalls") <= 10
     light = await graph_light(page)
     assert light["lit"] > 0.01

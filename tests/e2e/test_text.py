@@ -277,7 +277,7 @@ async def test_the_address_says_where_a_replay_stands(
 
 
 async def test_a_recording_plays_pauses_and_steps(open_page: Opener, gateway: Gateway) -> None:
-    page = await open_page(gateway.url + REPLAY, graph=False)
+    page = await open_page(gateway.url + REPLAY, graph=False, reduced_motion="no-preference")
     await pages.wait_for(page, "a.tokenCount > 8")
     # The recording is not read to its end yet, but the timeline has room for all of it.
     await expect(timeline(page)).to_have_attribute("aria-valuemax", str(RECORDED - 1))
@@ -286,8 +286,9 @@ async def test_a_recording_plays_pauses_and_steps(open_page: Opener, gateway: Ga
     await expect(timeline(page)).to_have_attribute("aria-valuenow", str(at))
     await page.get_by_role("button", name="Step forward").click()
     await expect(timeline(page)).to_have_attribute("aria-valuenow", str(at + 1))
-    await page.get_by_role("combobox", name="Speed").select_option(label="All at once")
-    await page.get_by_role("button", name="Play").click()
+    await page.get_by_role("combobox", name="Speed").select_option(label="1 in 10 s")
+    await page.get_by_role("button", name="Play", exact=True).click()
+    await page.get_by_role("button", name="End", exact=True).click()
     await pages.wait_for(page, "a.phase === 'finished'")
 
 

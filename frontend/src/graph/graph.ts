@@ -49,7 +49,7 @@ export class Graph {
   private readonly nodes = new NodeCloud();
   /** What has a place; its height is scaled as the storeys fold. */
   private readonly world = new Group();
-  private readonly web = new Web((into) => this.chart.selectLinks(into, this.linkFloor));
+  private readonly web = new Web((into) => this.session.links.select(this.linkFloor, this.lights.firing, into)); // prettier-ignore
   private readonly kin = new Web((into) => this.chart.selectKin(into), KIN);
   private readonly chart: MapView;
   private readonly lights = new Lights();
@@ -196,9 +196,8 @@ export class Graph {
 
   /** Evidence is weighed anew after tokens, and at once when the slider moves. */
   private takeEvidence(): void {
-    const { linkFloor, session, playhead } = this.store;
-    // On a map, only what shines at the token on show has links.
-    const shown = this.chart.map ? playhead.at : session.tokens.length;
+    const { linkFloor, playhead } = this.store;
+    const shown = playhead.at;
     if (shown !== this.shown || linkFloor !== this.linkFloor) {
       this.web.changed(linkFloor !== this.linkFloor);
     }
@@ -323,8 +322,7 @@ export class Graph {
       this.nodes.setLight(i, light, pulse[i] ?? 0, fresh[i] ?? 0);
     }
     this.nodes.send();
-    const chosen = this.store.chosen?.index ?? null;
-    for (const web of [this.web, this.kin]) web.light(this.lights, this.nodes.hues, chosen);
+    for (const web of [this.web, this.kin]) web.light(this.lights, this.nodes.hues);
   }
 
   private extent(): Extent {

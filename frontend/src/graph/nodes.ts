@@ -80,6 +80,8 @@ const LIGHT = /* glsl */ `
     float core = 1.0 - smoothstep(1.0 - edge, 1.0 + edge, d);
     float halo = exp(-1.1 * d) * (1.0 - smoothstep(2.0, ${HALO.toFixed(1)}, d));
     float amount = core * (0.26 * rest + (1.0 - 0.26 * rest) * glow) + halo * mix(0.75, 0.4, day) * glow;
+    // What has fired in an earlier run only is dust.
+    amount *= mix(0.3, 1.0, smoothstep(0.02, ${FLOOR}, glow));
     amount *= mix(smoothstep(${FLOOR}, ${(2 * FLOOR).toFixed(2)}, glow), 1.0, rest);
     amount *= mix(0.45, 1.0, depth);
     gl_FragColor = vec4(heated(d) * amount, amount);
@@ -99,6 +101,10 @@ const DISC = /* glsl */ `
     // Beyond the edge a second halo, which adds to what is there: no coverage, only light.
     float halo = (1.0 - rim) * exp(-1.3 * (d - 1.0)) * (1.0 - smoothstep(2.0, ${HALO.toFixed(1)}, d));
     vec3 light = heated(d) * amount + tint * 0.3 * halo * glow * glow * (1.0 - day);
+    // A ring says that it fires at this word.
+    float ring = smoothstep(1.3, 1.3 + edge, d) * (1.0 - smoothstep(1.5, 1.5 + edge, d));
+    light += tint * mix(0.9, 0.7, day) * ring;
+    amount = max(amount, ring * day);
     float cover = max(amount, 0.85 * rim);
     light += day * vec3(0.97, 0.96, 0.94) * (cover - min(amount, cover));
     gl_FragColor = vec4(light * weight, cover * weight);

@@ -15,40 +15,20 @@ import { blending } from "./palette";
 /** The links are chosen anew at most this often while tokens come, and so long after the last. */
 const CHOOSE_MS = 400;
 
-/** How threads shine: between two dark ends, between two bright ones, and beside a chosen one. */
+/** How threads shine: between two dark ends, and between two bright ones. */
 export interface Shine {
   resting: number;
   lit: number;
-  /** Least light of the chosen feature's links, and the share that all others keep. */
-  own: number;
-  others: number;
 }
 
-/** Links by evidence: where this browser finds the places, and on a map, which shows only what fires. */
-export const FOUND: Shine = { resting: 0.07, lit: 0.62, own: 0.6, others: 0.3 };
-export const MAPPED: Shine = { resting: 0, lit: 0.2, own: 0.35, others: 0.3 };
+/** Links by evidence: where this browser finds the places, and on a map. */
+export const FOUND: Shine = { resting: 0.07, lit: 0.62 };
+export const MAPPED: Shine = { resting: 0, lit: 0.35 };
 /** Kin through the storeys. */
-export const KIN: Shine = { resting: 0, lit: 0.85, own: 0.2, others: 0.5 };
+export const KIN: Shine = { resting: 0, lit: 0.85 };
 
 /** Fills a set with the links to draw, in no order. */
 export type Select = (into: LinkSet) => void;
-
-/** Both ends of a link on a map have at least this light, else it is not drawn. */
-const BOTH = 0.12;
-
-/** Leaves the links between features that shine, by their `light`. */
-export function keepLit(links: LinkSet, light: Float32Array): void {
-  let kept = 0;
-  for (let i = 0; i < links.count; i += 1) {
-    const [a = 0, b = 0, weight = 0] = [links.a[i], links.b[i], links.weight[i]];
-    if (Math.min(light[a] ?? 0, light[b] ?? 0) < BOTH) continue;
-    links.a[kept] = a;
-    links.b[kept] = b;
-    links.weight[kept] = weight;
-    kept += 1;
-  }
-  links.count = kept;
-}
 
 export class Web {
   readonly drawn: LinkLines;
@@ -58,7 +38,6 @@ export class Web {
   private stale = false;
   /** All are to be lit anew. */
   private anew = false;
-  private chosen: number | null = null;
 
   constructor(
     private readonly select: Select,
@@ -126,13 +105,12 @@ export class Web {
   }
 
   /**
-   * Lights the links whose ends the last step has changed, or all of them if the links or the
-   * `chosen` node have changed, whose own links stand out. A hidden end hides a link.
+   * Lights the links whose ends the last step has changed, or all of them if the links have changed.
+   * A hidden end hides a link.
    */
-  light(lights: Lights, hues: Float32Array, chosen: number | null): void {
-    const all = this.anew || chosen !== this.chosen;
+  light(lights: Lights, hues: Float32Array): void {
+    const all = this.anew;
     this.anew = false;
-    this.chosen = chosen;
     const { shine } = this;
     const { a, b, weight, count } = this.links;
     for (let i = 0; i < count; i += 1) {
@@ -140,10 +118,7 @@ export class Web {
       const to = b[i] ?? 0;
       if (!all && lights.isTouched[from] === 0 && lights.isTouched[to] === 0) continue;
       const least = Math.min(lights.glow[from] ?? 0, lights.glow[to] ?? 0);
-      const own = from === chosen || to === chosen;
-      const fire =
-        chosen === null ? least : own ? Math.max(least, shine.own) : shine.others * least;
-      const light = least < 0 ? 0 : (weight[i] ?? 0) * (shine.resting + (shine.lit - shine.resting) * fire); // prettier-ignore
+      const light = least < 0 ? 0 : (weight[i] ?? 0) * (shine.resting + (shine.lit - shine.resting) * least); // prettier-ignore
       this.drawn.setLight(i, light, hues, from, to);
     }
     this.drawn.send();

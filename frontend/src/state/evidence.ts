@@ -44,8 +44,8 @@ export class LinkSet {
   }
 }
 
-/** Bins of weights from which the strongest are picked. */
-const BINS = 512;
+/** Joint sightings from which on a link is drawn. */
+const SIGHTINGS = 3;
 
 /** Counts co-activations token by token. Features are numbered by their order of appearance. */
 export class CoActivation {
@@ -56,14 +56,12 @@ export class CoActivation {
   private readonly first: Uint32Array;
   private readonly second: Uint32Array;
   private readonly together: Uint32Array;
-  private readonly weights: Float32Array;
   private count = 0;
 
   constructor(private readonly maxPairs = MAX_PAIRS) {
     this.first = new Uint32Array(maxPairs);
     this.second = new Uint32Array(maxPairs);
     this.together = new Uint32Array(maxPairs);
-    this.weights = new Float32Array(maxPairs);
   }
 
   /**
@@ -92,14 +90,23 @@ export class CoActivation {
     return slot === undefined ? 0 : this.weightAt(slot);
   }
 
-  /** Fills `into` with the links of the most evidence, `floor` or more, in no order. */
-  select(floor: number, into: LinkSet): void {
-    const sure = this.threshold(into.capacity);
-    into.count = 0;
+  /**
+   * Fills `into` with the links between features of `among` (1 by number), of evidence `floor` or
+   * more: what was seen together less often than `SIGHTINGS` may be chance.
+   */
+  select(floor: number, among: Uint8Array, into: LinkSet): void {
     const least = Math.max(floor, Number.MIN_VALUE);
-    this.collect(Math.max(least, sure), Infinity, into);
-    // Of the bin that does not fit as a whole: the oldest, as many as there is room for.
-    this.collect(Math.max(least, sure - 1 / BINS), sure, into);
+    into.count = 0;
+    for (let slot = 0; slot < this.count && into.count < into.capacity; slot += 1) {
+      const [a = 0, b = 0] = [this.first[slot], this.second[slot]];
+      if (among[a] !== 1 || among[b] !== 1 || (this.together[slot] ?? 0) < SIGHTINGS) continue;
+      const weight = this.weightAt(slot);
+      if (weight < least) continue;
+      into.a[into.count] = a;
+      into.b[into.count] = b;
+      into.weight[into.count] = weight;
+      into.count += 1;
+    }
   }
 
   /** A feature's own links, the most evidence first. */
@@ -124,37 +131,6 @@ export class CoActivation {
       if (weight > 0) links.push({ a, b, together: this.together[slot] ?? 0, weight });
     }
     return links;
-  }
-
-  /**
-   * Weighs all pairs and returns the lowest bin edge that no more than `limit` of them reach. It
-   * counts instead of sorting, since this runs between two frames.
-   */
-  private threshold(limit: number): number {
-    const bins = new Uint32Array(BINS + 1);
-    for (let slot = 0; slot < this.count; slot += 1) {
-      const weight = Math.fround(this.weightAt(slot));
-      this.weights[slot] = weight;
-      const bin = Math.floor(weight * BINS);
-      bins[bin] = (bins[bin] ?? 0) + 1;
-    }
-    let inside = 0;
-    for (let bin = BINS; bin >= 0; bin -= 1) {
-      inside += bins[bin] ?? 0;
-      if (inside > limit) return (bin + 1) / BINS;
-    }
-    return 0;
-  }
-
-  private collect(least: number, below: number, into: LinkSet): void {
-    for (let slot = 0; slot < this.count && into.count < into.capacity; slot += 1) {
-      const weight = this.weights[slot] ?? 0;
-      if (weight < least || weight >= below) continue;
-      into.a[into.count] = this.first[slot] ?? 0;
-      into.b[into.count] = this.second[slot] ?? 0;
-      into.weight[into.count] = weight;
-      into.count += 1;
-    }
   }
 
   private weightAt(slot: number): number {

@@ -1,6 +1,7 @@
 /** A feature as the page knows it, and the table of all that a stream of frames has named. */
 import type { WireFeature } from "../wire/types";
 import { SAY } from "../words";
+import { provisionalName } from "../words/stage";
 import { shownLabel } from "./own-labels";
 
 export type FeatureKey = string;
@@ -27,6 +28,10 @@ export interface Feature {
   peak: number;
   /** Tokens shown so far at which it fired by itself, of all runs. */
   fired: number;
+  /** Texts of the tokens at which it fired most strongly so far, the strongest first. */
+  where: readonly string[];
+  /** How well its label predicts where it fires, 1 at best; null if nobody has said. */
+  score: number | null;
   /** Maximum over the SAE's training text, and share of that text on which it fires. */
   knownMax: number | null;
   density: number | null;
@@ -41,13 +46,16 @@ export function unseenFeature(
   label: string | null = null,
 ): Feature {
   const key = featureKey(source, id);
-  const facts = { label, peak: 0, fired: 0, knownMax: null, density: null };
+  const facts = {
+    label, peak: 0, fired: 0, where: [], score: null, knownMax: null, density: null,
+  }; // prettier-ignore
   return { key, id, source, layer, index, ...facts };
 }
 
-/** A feature's name as people read it. */
-export function nameOf({ key, label, id }: Feature): string {
-  return shownLabel(key, label) ?? SAY.feature(id);
+/** A feature's name as people read it; without a label, where it fired says what it may be. */
+export function nameOf({ key, label, id, where }: Feature): string {
+  const known = shownLabel(key, label);
+  return known ?? (where.length > 0 ? provisionalName(where) : SAY.feature(id));
 }
 
 /** The key of a thought: the label, which several layers may share, else the feature's own key. */
@@ -65,7 +73,7 @@ export class FeatureTable {
   }
 
   /** The feature that a frame names, with what the frame says of it. */
-  meet({ source, id, layer, label, max }: WireFeature): Feature {
+  meet({ source, id, layer, label, max, score, density }: WireFeature): Feature {
     const key = featureKey(source, id);
     let feature = this.byKey.get(key);
     if (feature === undefined) {
@@ -75,6 +83,8 @@ export class FeatureTable {
     }
     feature.label = label ?? feature.label;
     feature.knownMax = max ?? feature.knownMax;
+    feature.score = score ?? feature.score;
+    feature.density = density ?? feature.density;
     return feature;
   }
 }

@@ -92,6 +92,13 @@ export class FeatureMap {
     return column;
   }
 
+  /** The same for all features of a column; null for one without kin. */
+  columnKey(number: number): string | null {
+    let at = number;
+    for (let below = number; below >= 0; below = this.kinOf(at).below) at = below;
+    return at === number && this.kinOf(at).above < 0 ? null : `column ${at}`;
+  }
+
   /** The features of its storey that are nearest to a feature, the nearest first. */
   nearest(number: number, count: number): number[] {
     const source = this.sourceOf(number);

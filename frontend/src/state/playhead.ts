@@ -1,10 +1,11 @@
 /**
  * Which token is shown, and how it gets there. A recording and a room differ only in where their
- * tokens come from: both lie in a log, which the playhead goes through. It is
+ * tokens come from: both lie in a log, which the playhead goes through. The display has a pace of its
+ * own, so the log may be ahead of it. It is
  *
- * - live: it shows each token as it comes;
- * - paced: it shows what has come at `pace` tokens a second;
- * - playing: it goes through tokens at their recorded times, or at reading speed;
+ * - paced: it shows what has come at `pace` tokens a second, or the next one when asked (0);
+ * - live: it shows each token as it comes, and of a recording at the recorded times;
+ * - led: it shows what the presenter's page shows;
  * - scrubbed: it stands at a token, whatever else comes.
  */
 import type { Recorded } from "../wire/recording";
@@ -24,10 +25,12 @@ const PROMPT_MS = 1200;
 /** The longest and the shortest pause before a token, whatever the recorded times say. */
 const LONGEST_MS = 3000;
 const SHORTEST_MS = 100;
+/** The time of a beat that ends when somebody asks for the next token. */
+const STEP_MS = 1000;
 
 export interface Start {
-  /** 1 is the recording's own speed; Infinity shows its end at once. */
-  speed: number;
+  /** 1 is the recording's own speed, Infinity shows its end at once; null for the display's pace. */
+  speed: number | null;
   /** Token to stop at, null to play. */
   at: number | null;
   /** Run to begin with, from 0; null for the first, at infinite speed for the last. */
@@ -35,13 +38,19 @@ export interface Start {
 }
 
 export class Playhead {
-  /** Most tokens a second that a room's text is shown at; Infinity shows each as it comes. */
-  pace = Infinity;
   private readonly moving = signal(false);
-  private readonly factor = signal(1);
+  private readonly rate = signal(Infinity);
+  /** Somebody goes step by step through what has come: it stands at the newest shown. */
+  private readonly held = signal(false);
+  /** How much faster than recorded a recording is played, where its address says so. */
+  private factor: number | null = null;
   /** The runs of a recording, and which of them is on show. */
   private readonly recorded = signal<{ runs: readonly Run[]; run: number }>({ runs: [], run: 0 });
   private cancel: (() => void) | null = null;
+  /** The token that the presenter's page shows, null for the newest; undefined: nobody leads. */
+  private leader: number | null | undefined;
+  /** The run on show began before this page came: it is shown as far as it is. */
+  private late = false;
 
   constructor(
     private readonly store: Store,
@@ -78,9 +87,20 @@ export class Playhead {
     return this.moving.value;
   }
 
-  /** 1 is the recording's own speed, or reading speed; Infinity shows all at once. */
-  get speed(): number {
-    return this.factor.value;
+  /**
+   * Tokens a second that are shown at most: 0 shows the next one when asked, Infinity each as it
+   * comes, or as it was recorded.
+   */
+  get pace(): number {
+    return this.rate.value;
+  }
+
+  /** Milliseconds to the next token, as far as the pace says; 0 where each is shown as it comes. */
+  get beat(): number {
+    if (this.leader !== undefined) return this.leader === null ? 0 : STEP_MS / 2;
+    const { pace } = this;
+    if (this.late || this.factor !== null || pace === Infinity) return 0;
+    return pace === 0 ? STEP_MS : 1000 / pace;
   }
 
   /** The run on show, from 0, and how many the recording has; 0 for a room. */
@@ -98,7 +118,7 @@ export class Playhead {
 
   /** Whether it follows the newest token of a running generation. */
   get followsLive(): boolean {
-    return this.stand === null && this.generatesLive;
+    return this.stand === null && this.generatesLive && !this.held.value;
   }
 
   /** Shows a recording, until a generation begins in the room. */
@@ -110,7 +130,7 @@ export class Playhead {
       const last = stream.runs.length - 1;
       const wanted = run ?? (speed === Infinity ? last : 0);
       this.enter(stream, Math.min(last, Math.max(0, wanted)));
-      if (speed !== Infinity) this.factor.value = speed;
+      this.factor = speed === Infinity ? null : speed;
       if (at !== null) {
         this.store.session.reveal(Infinity);
         this.seek(at);
@@ -122,27 +142,61 @@ export class Playhead {
   /** Stops and forgets the recording. */
   close(): void {
     this.stop();
+    this.factor = null;
     this.recorded.value = { runs: [], run: 0 };
   }
 
   /** Something has come in the room that is on show. */
   arrived(): void {
-    const { session } = this.store;
+    const { session, room } = this.store;
     const { newest } = session.stream;
     if (newest && !session.shows(newest)) {
       this.stop();
       session.begin(newest);
       session.stream.forget();
       this.stand = null;
+      this.held.value = false;
+      this.late = room.missed(newest);
+      // Where the presenter stands in this run is told anew.
+      if (this.leader !== undefined) this.leader = this.late ? null : -1;
     }
-    session.reveal(this.pace === Infinity ? Infinity : (session.log?.given ?? 0));
-    if (this.stand !== null || session.ahead === 0 || this.playing) return;
+    this.goOn();
+  }
+
+  /**
+   * Shows what the presenter's page shows: a token, null for the newest that has come. With
+   * undefined, this page goes on at its own pace.
+   */
+  lead(token: number | null | undefined): void {
+    const before = this.leader;
+    this.leader = token;
+    if (token === before || this.store.origin === "recording") return;
+    if (token === undefined) this.goOn();
+    else if (token !== null && token < this.store.session.tokens.length) this.lookAt(token);
+    else {
+      this.lookAt(null);
+      this.goOn();
+    }
+  }
+
+  /** Goes on with what has come: as it is led, or at its pace. */
+  private goOn(): void {
+    const { session } = this.store;
+    const { leader } = this;
+    const given = session.log?.given ?? 0;
+    if (leader !== undefined) {
+      session.reveal(leader === null ? Infinity : Math.max(given, leader + 1));
+      return;
+    }
+    session.reveal(this.late || this.pace === Infinity ? Infinity : given);
+    const stands = this.stand !== null || this.held.value || this.pace === 0;
+    if (stands || session.ahead === 0 || this.playing) return;
     this.moving.value = true;
     this.schedule();
   }
 
   toggle(): void {
-    if (this.playing || this.followsLive) this.pause();
+    if (this.pace > 0 && (this.playing || this.followsLive)) this.pause();
     else this.play();
   }
 
@@ -151,10 +205,11 @@ export class Playhead {
     if (this.length === 0) return;
     const ended = this.at >= this.length - 1 && !this.generatesLive && !this.hasNext;
     if (ended) this.stand = Math.max(0, (this.log?.given ?? 0) - 1);
-    if (this.speed === Infinity) {
-      this.toEnd();
+    if (this.pace === 0) {
+      if (!ended) this.step(1);
       return;
     }
+    this.held.value = false;
     this.moving.value = true;
     this.schedule();
   }
@@ -168,6 +223,7 @@ export class Playhead {
   /** Looks at a token that is shown, or follows the newest if null; playback stops. */
   lookAt(index: number | null): void {
     this.stop();
+    this.held.value = false;
     this.stand = index;
   }
 
@@ -192,7 +248,13 @@ export class Playhead {
   }
 
   step(by: number): void {
+    const { session } = this.store;
+    // The next one that has come is shown as the newest, not as one looked back at.
+    const next = by === 1 && session.ahead > 0 && this.at === session.tokens.length - 1;
     this.seek(this.at + by);
+    if (!next || this.factor !== null || this.pace === Infinity) return;
+    this.stand = null;
+    this.held.value = true;
   }
 
   /** Goes to the newest token, and follows the next ones. */
@@ -201,11 +263,13 @@ export class Playhead {
     this.lookAt(null);
   }
 
-  setSpeed(speed: number): void {
-    this.factor.value = speed;
-    if (!this.playing) return;
-    if (speed === Infinity) this.toEnd();
-    else this.schedule();
+  setPace(pace: number): void {
+    this.rate.value = pace;
+    this.factor = null;
+    this.held.value = false;
+    if (pace === 0) this.stop();
+    else if (this.playing) this.schedule();
+    else if (this.store.origin === "live") this.arrived();
   }
 
   /** Goes to another run of the recording, at its prompt. */
@@ -266,15 +330,14 @@ export class Playhead {
 
   private schedule(): void {
     this.cancel?.();
-    this.cancel = this.wait(this.pauseMs / this.speed, this.tick);
+    this.cancel = this.wait(this.pauseMs, this.tick);
   }
 
-  /** Milliseconds to the next token at speed 1. */
+  /** Milliseconds to the next token. */
   private get pauseMs(): number {
-    const { session } = this.store;
     if (this.at >= this.length - 1) return LONGEST_MS;
-    const paced = this.runs === 0 && this.at >= session.tokens.length - 1;
-    return paced ? 1000 / this.pace : pauseBefore(this.log, this.at + 1);
+    if (this.factor === null && this.pace < Infinity) return 1000 / this.pace;
+    return pauseBefore(this.log, this.at + 1) / (this.factor ?? 1);
   }
 
   private stop(): void {

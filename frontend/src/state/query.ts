@@ -4,6 +4,7 @@ import { evidence } from "./evidence";
 import { type Feature, featureKey, thoughtOf } from "./feature";
 import { shownLabel } from "./own-labels";
 import type { Active, Token } from "./log";
+import { type Certainty, certaintyOf, worthOf } from "./naming";
 import type { Session } from "./session";
 
 export interface Ranked {
@@ -11,27 +12,46 @@ export interface Ranked {
   activation: number;
   /** Share of the feature's full strength, 0 to 1. */
   strength: number;
+  /** How sure its name is here, and what ranks it; see `naming.ts`. */
+  certainty: Certainty;
+  worth: number;
   /** Features of other sources with the same label at this token: the same thought elsewhere. */
   echoes: Feature[];
 }
 
-/** The strongest of a token's features; those with the same label are one entry. */
-export function strongest(session: Session, active: readonly Active[]): Ranked[] {
+/**
+ * The strongest of a token's features, those with the surest names first; those with the same label
+ * are one entry, and so are those of a column: each the most like the next in another source.
+ */
+export function strongest(
+  session: Session,
+  active: readonly Active[],
+  at = session.tokens.length - 1,
+  columnOf: (feature: Feature) => string | null = () => null,
+): Ranked[] {
+  const tokens = session.tokens.slice(Math.max(0, at - RECALLED), at + 1);
   const ranked = active
     .map(({ feature, activation }): Ranked => {
       const strength = session.strengthOf(feature, activation);
-      return { feature, activation, strength, echoes: [] };
+      const certainty = certaintyOf(feature, tokens);
+      const worth = worthOf(feature, strength, certainty);
+      return { feature, activation, strength, certainty, worth, echoes: [] };
     })
-    .sort((a, b) => b.strength - a.strength || b.activation - a.activation);
+    .sort((a, b) => b.worth - a.worth || b.activation - a.activation);
   const byThought = new Map<string, Ranked>();
   for (const entry of ranked) {
-    const thought = thoughtOf(entry.feature);
-    const first = byThought.get(thought);
-    if (first === undefined) byThought.set(thought, entry);
-    else first.echoes.push(entry.feature);
+    const thoughts = [thoughtOf(entry.feature), columnOf(entry.feature)].filter(
+      (key) => key !== null,
+    );
+    const first = thoughts.map((key) => byThought.get(key)).find((one) => one !== undefined);
+    if (first) first.echoes.push(entry.feature);
+    for (const key of thoughts) if (!byThought.has(key)) byThought.set(key, first ?? entry);
   }
-  return [...byThought.values()];
+  return [...new Set(byThought.values())];
 }
+
+/** Tokens before the one on show that may contradict a label. */
+const RECALLED = 16;
 
 export interface Neighbour {
   feature: Feature;

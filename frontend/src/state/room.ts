@@ -11,6 +11,8 @@ export class RoomState {
   private readonly standing = computed(() => this.stream.phase);
   private readonly wrong = computed(() => this.stream.problem);
   private readonly begun = computed(() => this.stream.newest);
+  /** When this page came into the room, in seconds by the server's clock. */
+  private came = -Infinity;
 
   /** Name, role and presence as the newest room frame tells them; null before there is one. */
   get frame(): RoomFrame | null {
@@ -36,12 +38,18 @@ export class RoomState {
     return this.streamed;
   }
 
+  /** Whether a run began before this page came into the room. */
+  missed({ settings }: Run): boolean {
+    return settings?.time !== undefined && settings.time < this.came;
+  }
+
   /** Takes in one frame. Returns false for a log frame that was applied before. */
   apply(frame: Frame): boolean {
     if (frame.type !== "room") return this.stream.apply(frame);
     // A later room frame of the same room comes without the token: keep the first one's.
     const known = this.frame?.room === frame.room ? this.frame.presenter_token : undefined;
     const token = frame.presenter_token ?? known;
+    if (this.frame?.room !== frame.room) this.came = frame.time ?? -Infinity;
     this.newest.value = token === undefined ? frame : { ...frame, presenter_token: token };
     // The place in the room's log from which it is sent. It may be less than what came before:
     // a log of another epoch is read from its start.

@@ -13,6 +13,8 @@ import { Stream } from "./stream";
 /** Strongest features of a source whose pairs are counted at a token: of one source, of several. */
 const PAIRED_ALONE = 8;
 const PAIRED_OF_MANY = 4;
+/** How many tokens a feature without a label is named after. */
+const NAMED_AFTER = 2;
 /** How fast a source's usual level follows its tokens. */
 const LEVEL_GAIN = 0.1;
 
@@ -38,7 +40,10 @@ export class Session {
   private readonly levels = new Map<string, number>();
 
   constructor(readonly stream = new Stream()) {
-    for (const feature of stream.table.all) feature.peak = feature.fired = 0;
+    for (const feature of stream.table.all) {
+      feature.peak = feature.fired = 0;
+      feature.where = [];
+    }
   }
 
   get run(): RunSettings | null {
@@ -198,7 +203,11 @@ export class Session {
     const own = forced.size === 0 ? active : active.filter(({ feature }) => !forced.has(feature));
     this.follow(own);
     for (const { feature, activation } of own) {
-      feature.peak = Math.max(feature.peak, activation);
+      if (activation > feature.peak) {
+        feature.peak = activation;
+        const others = feature.where.filter((text) => text !== token.text);
+        feature.where = [token.text, ...others].slice(0, NAMED_AFTER);
+      }
       feature.fired += 1;
     }
     this.links.observe(paired(own));

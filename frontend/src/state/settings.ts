@@ -38,6 +38,8 @@ class Kept {
 export const keptPrompt = new Kept("axon.prompt");
 /** The pace chosen, in tokens a second; none for the page's own. */
 export const keptPace = new Kept("axon.pace");
+/** How many tokens a second are shown; none for the page's own. */
+export const keptDisplayPace = new Kept("axon.display");
 /** "on" if a run is to tell the causes of its words. */
 export const keptCauses = new Kept("axon.causes");
 /** "off" if an edited text is not to be written beside the same text without edits. */
@@ -49,6 +51,8 @@ export const keptLanguage = new Kept("axon.language");
 /** The theme chosen: "light" or "dark"; none for the page's own. */
 export const keptTheme = new Kept("axon.theme");
 const keptLabels = new Kept("axon.labels");
+/** "seen" once the tour was shown. */
+export const keptTour = new Kept("axon.tour");
 const keptKnobs = new Kept("axon.knobs");
 const keptTokens = new Kept("axon.rooms");
 const MOST_TOKENS = 20;
@@ -60,6 +64,14 @@ export function loadLabels(): [string, string][] {
 
 export function saveLabels(labels: readonly (readonly [string, string])[]): void {
   keptLabels.save(JSON.stringify(labels));
+}
+
+/** Tokens a second that are shown where nobody has chosen. */
+const DISPLAY_PACE = 2;
+
+export function loadDisplayPace(): number {
+  const pace = Number(keptDisplayPace.load() ?? DISPLAY_PACE);
+  return pace >= 0 ? pace : DISPLAY_PACE;
 }
 
 export type KnobValues = Partial<Record<KnobName, string>>;

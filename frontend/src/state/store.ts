@@ -68,8 +68,13 @@ export class Store {
   });
   private readonly judge = computed<Judge>(() => judgeOf(this.filtering.value));
   private readonly ranking = computed(() => {
-    const active = (tokenOf(this)?.active ?? []).filter(({ feature }) => this.passes(feature));
-    return strongest(this.session, active);
+    const token = tokenOf(this);
+    const { map } = this;
+    const active = (token?.active ?? []).filter(({ feature }) => this.passes(feature));
+    return strongest(this.session, active, token?.index, ({ source, id }) => {
+      const number = map?.numberOf(source, id) ?? -1;
+      return map && number >= 0 ? map.columnKey(number) : null;
+    });
   });
   private readonly from = computed<Origin>(() => {
     if (this.onShow.value !== this.live) return "recording";

@@ -3,7 +3,7 @@
  * stands. Nothing here says how much of it is on show: that is the playhead's matter.
  */
 import type { ErrorFrame, FinishedFrame, Frame, PromptToken, TokenFrame } from "../wire/types";
-import { featureKey, FeatureTable } from "./feature";
+import { type Feature, featureKey, FeatureTable } from "./feature";
 import {
   isRunning,
   type Log,
@@ -154,14 +154,25 @@ export class Stream {
           const feature = this.table.get(featureKey(frame.source, Number(id)));
           if (feature) feature.label = label;
         }
-        for (const [id, max] of Object.entries(frame.max ?? {})) {
-          const feature = this.table.get(featureKey(frame.source, Number(id)));
-          if (feature) feature.knownMax = max;
-        }
+        this.learn(frame.source, frame.max, (feature, max) => (feature.knownMax = max));
+        this.learn(frame.source, frame.score, (feature, score) => (feature.score = score));
+        this.learn(frame.source, frame.density, (feature, density) => (feature.density = density));
         break;
       case "finished":
         this.finish(frame);
         break;
+    }
+  }
+
+  /** Takes in a figure of each of some features. */
+  private learn(
+    source: string,
+    figures: Record<string, number> = {},
+    take: (feature: Feature, figure: number) => void,
+  ): void {
+    for (const [id, figure] of Object.entries(figures)) {
+      const feature = this.table.get(featureKey(source, Number(id)));
+      if (feature) take(feature, figure);
     }
   }
 

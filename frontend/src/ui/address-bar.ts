@@ -74,15 +74,22 @@ function put(query: URLSearchParams, name: string, value: string | null): void {
   else query.set(name, value);
 }
 
-/** `?replay=NAME&pace=2&at=12&run=1`; null where no recording is asked for. */
-export function replayWanted(query: URLSearchParams): (Start & { name: string }) | null {
+/**
+ * `?replay=NAME&pace=2&at=12&run=1`; null where no recording is asked for. Where motion is to be
+ * reduced (`still`), it plays by itself only if the address says how fast.
+ */
+export function replayWanted(
+  query: URLSearchParams,
+  still = false,
+): (Start & { name: string }) | null {
   const name = query.get("replay");
   if (name === null) return null;
-  const pace = Number(query.get("pace") ?? 1);
+  const given = query.get("pace");
+  const pace = given === null ? NaN : Number(given);
   const run = countIn(query, "run");
   return {
     name,
-    speed: pace > 0 ? 1 / pace : pace === 0 ? Infinity : 1,
+    speed: pace > 0 ? 1 / pace : pace === 0 || still ? Infinity : null,
     at: countIn(query, "at"),
     run: run === null ? null : run - 1,
   };

@@ -29,6 +29,13 @@ export function isCovered(): boolean {
   return document.querySelector("dialog[open], :popover-open") !== null;
 }
 
+/** Keys typed into a field are text. */
+export function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement && target.matches("input:not([type=checkbox]), textarea, select")
+  );
+}
+
 /** Sets text only where it differs, so that a screen reader is not told the same twice. */
 export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;

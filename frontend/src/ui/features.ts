@@ -2,19 +2,22 @@
 import { css, hueAmong } from "../graph/palette";
 import { type Feature, type FeatureKey, nameOf, thoughtOf } from "../state/feature";
 import type { EditedFeature } from "../state/log";
+import { type Certainty, certaintyOf } from "../state/naming";
 import type { Ranked } from "../state/query";
-import { shownLabel } from "../state/own-labels";
 import { follow, untracked } from "../state/signals";
 import { type Store, tokenOf } from "../state/store";
 import { attended, byId, explained, h, makeTabStop, roving, setText, short } from "./dom";
 import { loadPins, savePins } from "../state/settings";
 import { percent, shownText, TokenFacts } from "./tokens";
 import { SAY, TERMS } from "../words";
+import { sayName } from "../words/stage";
 
 export interface Row {
   feature: Feature;
   /** Features of other sources with the same label: their dots are beside the first. */
   echoes: Feature[];
+  /** How sure its name is; without it, as sure as the label alone says. */
+  certainty?: Certainty;
   /** Length of the bar, 0 to 1. */
   share: number;
   /** The numbers at the end of the row, and what they mean. */
@@ -139,9 +142,10 @@ class RowView {
     const { feature, echoes } = row;
     const { element } = this;
     element.dataset.key = feature.key;
-    element.classList.toggle("nameless", shownLabel(feature.key, feature.label) === null);
+    const certainty = row.certainty ?? certaintyOf(feature);
+    element.classList.toggle("nameless", certainty !== "sure");
     if (element.title !== row.title) element.title = row.title;
-    setText(this.name, nameOf(feature));
+    setText(this.name, sayName(nameOf(feature), certainty));
     element.classList.toggle("edited", row.edited === true);
     if (row.edited) element.setAttribute("aria-description", row.title);
     else element.removeAttribute("aria-description");
@@ -199,7 +203,13 @@ export function showStrongest(store: Store): void {
     const limit = (studied ? LOOKED_AT : LIVE) - silenced.length;
     const ranked: Ranked[] = [
       ...store.strongest.slice(0, limit),
-      ...silenced.map((one) => ({ ...one, strength: 0, echoes: [] })),
+      ...silenced.map((one) => ({
+        ...one,
+        strength: 0,
+        worth: 0,
+        certainty: certaintyOf(one.feature),
+        echoes: [],
+      })),
     ];
     // While tokens come, a row that stays keeps its place, so that it can be read.
     list.update(
@@ -210,7 +220,7 @@ export function showStrongest(store: Store): void {
 }
 
 function rowOf(
-  { feature, echoes, activation, strength }: Ranked,
+  { feature, echoes, activation, strength, certainty }: Ranked,
   studied: boolean,
   edited: EditedFeature | undefined,
 ): Row {
@@ -218,6 +228,7 @@ function rowOf(
   return {
     feature,
     echoes,
+    certainty,
     share: strength,
     figure: short(activation),
     // Otherwise the name needs the room: it is read from the back row.

@@ -1,5 +1,5 @@
 /** The presenter's page sends where it looks; viewers' pages follow, until the user moves. */
-import { follow, signal } from "../state/signals";
+import { batch, follow, signal } from "../state/signals";
 import type { Store } from "../state/store";
 import { readViewFrame, type View, viewRequest } from "../state/view";
 import type { ViewFrame, ViewRequest } from "../wire/types";
@@ -19,6 +19,7 @@ export class Follow {
   private on = { session: null as unknown, runs: 0 };
   /** What was adopted of the presenter's view. */
   private adopted: Pick<View, "feature" | "token" | "pose"> | null = null;
+  private token: number | null = null;
   private sent = "";
   private timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -50,6 +51,7 @@ export class Follow {
   private stop(): void {
     if (!this.following) return;
     this.wish.value = false;
+    this.store.playhead.lead(undefined);
     if (this.store.view.pose === this.adopted?.pose) this.store.look({ pose: null });
   }
 
@@ -65,30 +67,54 @@ export class Follow {
     if (following && this.newest) this.take(this.newest);
   }
 
-  private adopt(frame: ViewFrame): void {
+  /** `leads`: also in the text, and not in the next one, where the presenter is about to begin. */
+  private adopt(frame: ViewFrame, leads = true): void {
     // It is about the room's text, not about a recording.
     if (this.store.origin === "recording") return;
-    this.adopted = readViewFrame(frame);
-    this.store.look(this.adopted);
+    const { token, ...view } = readViewFrame(frame);
+    batch(() => {
+      this.store.look(view);
+      if (leads) this.store.playhead.lead(token);
+    });
+    this.adopted = { ...view, token: this.store.token };
   }
 
   private readonly update = (): void => {
-    const { presence: room, view } = this.store;
+    const { presence: room, view, playhead } = this.store;
     const viewing = room?.role === "viewer";
     if (viewing && this.choseOtherwise(view)) this.stop();
-    if (viewing) this.adoptAgain();
+    // Nobody leads any more: the text goes on by itself.
+    if (room?.presenting === false) this.store.playhead.lead(undefined);
+    this.turnTo();
+    // What the presenter has chosen opens nothing over the text of a small screen.
+    const led = viewing && this.following && view.feature === this.adopted?.feature;
+    document.body.classList.toggle("led", led);
     this.button.hidden = !viewing || this.newest === null;
     this.button.setAttribute("aria-pressed", String(this.following));
+    const { session } = this.store;
+    // The token on show; null while it is the newest that has come. So each beat is told.
+    const isNewest = playhead.token === null && session.ahead === 0;
+    this.token = isNewest ? null : Math.max(0, playhead.at);
     this.tellSoon();
   };
 
-  /** Adopts the view again at a new text: a late viewer gets the view before its text. */
-  private adoptAgain(): void {
-    const { session } = this.store;
+  /**
+   * At a new text, a presenter tells the view anew, and who came late adopts it again: they got it
+   * before the text.
+   */
+  private turnTo(): void {
+    const { session, presence: room } = this.store;
     const { runs } = session;
-    if (this.on.session === session && this.on.runs === runs) return;
+    const { on } = this;
+    if (on.session === session && on.runs === runs) return;
     this.on = { session, runs };
-    if (this.following && this.newest !== null) this.adopt(this.newest);
+    this.sent = "";
+    if (room?.role !== "viewer" || !this.following || this.newest === null) return;
+    const { run } = this.store.room;
+    this.adopt(
+      this.newest,
+      on.session !== session || (run !== null && this.store.room.missed(run)),
+    );
   }
 
   private meant(): boolean {
@@ -116,7 +142,7 @@ export class Follow {
   private tell(): void {
     const { store } = this;
     if (store.connection.state !== "open" || store.origin !== "live") return;
-    const view = viewRequest(store.view);
+    const view = viewRequest({ ...store.view, token: this.token });
     const text = JSON.stringify(view);
     if (text !== this.sent && this.send(view)) this.sent = text;
   }

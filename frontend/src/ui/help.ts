@@ -2,15 +2,23 @@
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import { EXAMPLES, FILTERS, KEYS, REACH, TURNS } from "../words";
+import { TOURING } from "../words/stage";
 import { isBusy, mayGenerate } from "../words/status";
-import { byId, h, isCovered, rovingButtons } from "./dom";
+import { byId, h, isCovered, isTyping, rovingButtons, setText } from "./dom";
 
 /** The model trained on the small world that the examples are about. */
 export const BUNDLED_MODEL = "axon-demo";
 
-/** Shows the dialog on its button and on `?`, and calls `find` on `/`. */
-export function offerHelp(find: () => void): void {
+/** Shows the dialog on its button and on `?`, and calls `find` on `/`; `tour` shows the tour again. */
+export function offerHelp(find: () => void, tour: () => void): void {
   const dialog = byId("help-dialog", HTMLDialogElement);
+  const again = byId("tour-again");
+  setText(again, TOURING.again);
+  again.addEventListener("click", () => {
+    // Close first: closing puts the focus back to where it was.
+    dialog.close();
+    tour();
+  });
   byId("help-keys").append(...KEYS.flatMap(pair));
   byId("help-filters").append(...FILTERS.flatMap(({ filter, does }) => pair([filter, does])));
   const turns = TURNS.map(({ name, help }): [string, string] => [name, help]);
@@ -29,13 +37,6 @@ export function offerHelp(find: () => void): void {
 
 function pair([term, meaning]: readonly [string, string]): HTMLElement[] {
   return [h("dt", {}, h("kbd", {}, term)), h("dd", {}, meaning)];
-}
-
-/** Keys typed into a field are text. */
-function isTyping(target: EventTarget | null): boolean {
-  return (
-    target instanceof HTMLElement && target.matches("input:not([type=checkbox]), textarea, select")
-  );
 }
 
 /** The first line of a prompt. */

@@ -48,7 +48,7 @@ export class MapPanel {
   private readonly describe = (): void => {
     const { map, mapping } = this.store;
     const text = map
-      ? nearness(map.recall)
+      ? nearness(map.recall, this.store.flat ?? isPhone())
       : mapping.state === "making"
         ? mapMaking(mapping.stage, mapping.done)
         : mapping.state === "none"
@@ -58,7 +58,7 @@ export class MapPanel {
     byId("chart").hidden = text === "";
     byId("help-map").hidden = map === null;
     setText(byId("help-map-title"), MAP.title);
-    setText(byId("help-nearness"), text);
+    setText(byId("help-nearness"), map ? nearness(map.recall) : "");
   };
 
   private offerFlat(): void {
@@ -160,6 +160,6 @@ export function strongestIn(store: Store, map: FeatureMap, district: number) {
   return found.sort((a, b) => b.strength - a.strength);
 }
 
-function isPhone(): boolean {
+export function isPhone(): boolean {
   return innerWidth < 760;
 }

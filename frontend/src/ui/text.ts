@@ -6,7 +6,9 @@ import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import { REACH, SAY } from "../words";
 import { branchWords } from "../words/edits";
+import { STAGE } from "../words/stage";
 import { attended, byId, h, makeTabStop, roving, setText } from "./dom";
+import { LEAST_BEAT_MS } from "./fan";
 import { firstFrom } from "./strip";
 import { Blocks, factsOf, isStart } from "./tokens";
 
@@ -28,6 +30,10 @@ export class TextView {
         this.panes.push(new Pane(store, branch, place.children[branch] as HTMLElement));
       }
       place.classList.toggle("twins", width > 1);
+      // Before the first text there is nothing to list, and the picture may have the room.
+      const blank = store.playhead.length === 0;
+      document.body.classList.toggle("blank", blank);
+      setText(byId("no-text"), blank ? STAGE.blank : "");
       for (const [branch, { element }] of this.panes.entries()) element.hidden = branch >= width;
     });
   }
@@ -176,6 +182,9 @@ class Pane {
   private age(at: number): void {
     const before = this.shown;
     this.shown = at;
+    const { beat } = this.store.playhead;
+    if (beat >= LEAST_BEAT_MS) this.list.dataset.beat = String(at % 2);
+    else delete this.list.dataset.beat;
     const window = this.window(at);
     for (const chip of this.window(before)) if (!window.includes(chip)) chip.style.opacity = "";
     this.chips[before]?.classList.remove("newest");
@@ -221,15 +230,18 @@ class Pane {
 
   /** When the user scrolls up, following stops until they come back to the end. */
   private listenToScrolling(): void {
-    for (const event of ["wheel", "touchmove", "pointerdown", "keydown"]) {
-      this.list.addEventListener(
-        event,
-        () => {
-          this.byHand = true;
-        },
-        { passive: true },
-      );
-    }
+    const hand = (begins: string[], ends: string[]): void => {
+      const take =
+        (byHand: boolean) =>
+        ({ type, deltaY }: Event & { deltaY?: number }) => {
+          // Down from the end, the wheel scrolls nothing, and nothing would tell of its end.
+          if (type !== "wheel" || ((deltaY ?? 0) < 0 && this.list.scrollTop > 0)) this.byHand = byHand; // prettier-ignore
+        };
+      for (const type of begins) this.list.addEventListener(type, take(true), { passive: true });
+      for (const type of ends) addEventListener(type, take(false), { passive: true });
+    };
+    // What ends without a scroll is over as well: a click, a key that only chooses.
+    hand(["wheel", "touchmove", "pointerdown", "keydown"], ["pointerup", "pointercancel", "touchend", "keyup"]); // prettier-ignore
     // Blocks whose heights become known scroll the list, too: that does not count.
     this.list.addEventListener("scroll", () => {
       const up = this.list.scrollTop < this.scrollTop;

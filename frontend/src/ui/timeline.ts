@@ -6,10 +6,12 @@ import type { Token } from "../state/log";
 import type { Session } from "../state/session";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { byId, setText } from "./dom";
+import { byId, h, setText } from "./dom";
+import { keptDisplayPace } from "../state/settings";
 import { roomFor, Strip, type Track } from "./strip";
 import { shownText } from "./tokens";
 import { SAY } from "../words";
+import { DISPLAY_PACES, sayAhead, STAGE } from "../words/stage";
 
 /** A strip has room for at least this many tokens, so that a short text has narrow ticks, too. */
 const SHORTEST = 40;
@@ -22,6 +24,7 @@ export class Timeline {
   private readonly live = byId("live", HTMLButtonElement);
   private readonly speed = byId("speed", HTMLSelectElement);
   private readonly place = byId("place");
+  private readonly ahead = byId("ahead");
   private readonly runs = byId("runs");
   private readonly levels = new Levels();
 
@@ -53,16 +56,24 @@ export class Timeline {
       ["next-run", () => { player.go(1); }],
     ]; // prettier-ignore
     for (const [id, action] of actions) byId(id).addEventListener("click", action);
-    this.speed.addEventListener("change", () => player.setSpeed(Number(this.speed.value)));
+    this.speed.append(...DISPLAY_PACES.map(([value, name]) => h("option", { value }, name)));
+    this.speed.setAttribute("aria-label", STAGE.pace);
+    this.speed.title = STAGE.paceHelp;
+    this.speed.addEventListener("change", () => {
+      keptDisplayPace.save(this.speed.value);
+      player.setPace(Number(this.speed.value));
+    });
   }
 
   private readonly update = (): void => {
     const { store } = this;
-    const { at, length, playing, followsLive, speed, token } = store.playhead;
-    const moving = playing || followsLive;
-    setText(this.playButton, moving ? SAY.pause : SAY.play);
+    const { at, length, playing, followsLive, pace, token } = store.playhead;
+    const bySteps = pace === 0;
+    const moving = !bySteps && (playing || followsLive);
+    setText(this.playButton, moving ? SAY.pause : bySteps ? STAGE.next : SAY.play);
+    this.playButton.title = bySteps ? STAGE.nextHelp : SAY.playHelp;
     this.playButton.classList.toggle("moving", moving);
-    this.playButton.disabled = length === 0;
+    this.playButton.disabled = length === 0 || (bySteps && at >= length - 1);
     this.back.disabled = at <= 0;
     this.forward.disabled = at >= length - 1;
     setText(this.live, store.origin === "recording" ? SAY.end : SAY.live);
@@ -70,7 +81,9 @@ export class Timeline {
     this.live.disabled = token === null && store.session.ahead === 0;
     this.live.classList.toggle("on", followsLive);
     setText(this.place, length === 0 ? "" : `${at + 1} / ${length}`);
-    if (document.activeElement !== this.speed) this.speed.value = String(nearest(speed));
+    const ahead = sayAhead(store);
+    setText(this.ahead, ahead ? ahead.text + ahead.count : "");
+    if (document.activeElement !== this.speed) this.speed.value = nearest(pace);
     this.updateRuns();
   };
 
@@ -125,10 +138,9 @@ function mostOf({ run, log }: Session): number {
   return (log?.given ?? 0) + (typeof most === "number" ? most : Infinity);
 }
 
-/** The speed on offer that is nearest to one asked for in the address. */
-function nearest(speed: number): number {
-  const offered = [0.5, 1, 2, 4, Infinity];
-  return offered.find((one) => speed <= one * 1.41) ?? 1;
+/** The pace on offer that is nearest to one that was kept. */
+function nearest(pace: number): string {
+  return DISPLAY_PACES.find(([value]) => pace <= Number(value))?.[0] ?? String(Infinity);
 }
 
 /** Each token's strongest activation among the sources that are shown, as a share of the highest. */

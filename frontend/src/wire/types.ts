@@ -31,8 +31,12 @@ const featureFields = objectOf({
   layer: asNumber,
   /** The SAE's id as Neuronpedia names it, e.g. `gpt2-small/8-res-jb`. */
   source: asString,
-  /** The largest activation that the label's origin has seen; sent once in a generation. */
+  /** The largest activation that the label's origin has seen; sent once in a generation, like: */
   max: number,
+  /** How well the label predicts where the feature fires, 1 at best. */
+  score: number,
+  /** Share of tokens at which the feature fires. */
+  density: number,
   /** Edits changed its activation here, which was `before` until then. */
   edited: flag,
   before: number,
@@ -153,6 +157,8 @@ export const FRAMES = {
   room: objectOf({
     type: oneOf("room"),
     seq: asNumber,
+    /** Seconds since 1970 by the server's clock, as of each frame. */
+    time: number,
     room: asString,
     role: oneOf("presenter", "viewer"),
     viewers: asNumber,
@@ -175,6 +181,7 @@ export const FRAMES = {
   started: objectOf({
     type: oneOf("started"),
     seq: asNumber,
+    time: number,
     model: asString,
     sources: listOf(asString),
     params: asObject,
@@ -234,8 +241,10 @@ export const FRAMES = {
     source: asString,
     /** By feature index, in decimal. */
     labels: recordOf(asString),
-    /** Their largest activations, if those are known. */
+    /** Their largest activations, their labels' scores and their densities, as far as known. */
     max: or(recordOf(asNumber), undefined),
+    score: or(recordOf(asNumber), undefined),
+    density: or(recordOf(asNumber), undefined),
   }),
   finished: objectOf({
     type: oneOf("finished"),

@@ -225,6 +225,8 @@ export const ADVICE = {
 export const KEYS = [
   ["Enter", "in the prompt: generate (Shift+Enter for a new line)"],
   ["/", "find a feature, or filter"],
+  ["Arrow keys, Page keys, Space", "anywhere: one token on or back, play and pause"],
+  ["F", "present: only the picture and the text"],
   ["Arrow keys, Home, End", "move in the text and in every list"],
   ["Arrow keys, Page keys", "on the timeline: go through the text token by token"],
   ["Arrow keys, + and -", "on the graph: turn it, come nearer"],
@@ -467,6 +469,7 @@ export const SAY = {
 
   // Playback
   play: "Play",
+  playHelp: "Go through the text token by token",
   pause: "Pause",
   end: "End",
   live: "Live",
@@ -712,10 +715,10 @@ export function mapMaking(stage: string, done: number): string {
   return `A map of all features is being made: ${stage}, ${Math.round(100 * done)}%.`;
 }
 
-/** What nearness means, and what it does not; `recall` is a share. */
-export function nearness(recall: number): string {
+/** What height and nearness mean, and what they do not; `recall` is a share. */
+export function nearness(recall: number, flat = false): string {
   const ten = figure(10 * recall, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-  return `Height is the layer. Near is alike by weights: of a feature’s ten most similar, ${ten} are among its ten nearest. Far says nothing.`;
+  return `${flat ? "" : "Height is the layer. "}Near is alike by weights: of a feature’s ten most similar, ${ten} are among its ten nearest. Far says nothing.`;
 }
 
 export const MAP = {

@@ -3,6 +3,7 @@ import { isRunning, type Outcome, type Phase, type Problem, type RunSettings } f
 import type { Store } from "../state/store";
 import { KNOBS } from "../wire/model";
 import { ADVICE, figure, STATUS, type ACTIONS } from ".";
+import { sayAhead } from "./stage";
 
 export interface Words {
   text: string;
@@ -92,12 +93,11 @@ function progress(store: Store, session: Progress): Words {
       return { text: STATUS.sent, tone: "busy" };
     case "queued":
       return { text: waiting(session.queuePosition), tone: "busy" };
-    case "generating":
-      return {
-        text: STATUS.generating,
-        count: placeOf(made, session.run?.params.max_tokens),
-        tone: "busy",
-      };
+    case "generating": {
+      const ahead = sayAhead(store);
+      const count = placeOf(made, session.run?.params.max_tokens);
+      return { ...(ahead ?? { text: STATUS.generating, count }), tone: "busy" };
+    }
     case "stopped":
       return { text: STATUS.stopped(made), tone: "quiet" };
     case "finished":

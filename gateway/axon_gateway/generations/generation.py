@@ -53,7 +53,7 @@ class Generation:
         self._permit = permit
         self._feed = LabelFeed(labels, emit)
         self._labels = labels
-        self._tokens = TokenFrames((), {}, labels.known, labels.maximum)
+        self._tokens = TokenFrames((), {}, labels.known, labels.facts)
         self._effects = EffectFrames((), labels.known)
         #: By branch, as long as it is not complete.
         self._prompts: dict[int, list[pb.Token]] = {}
@@ -200,7 +200,7 @@ class Generation:
         await self._labels.hold(sources)
         branches = max(1, len(started.branches))
         self._tokens = TokenFrames(
-            sources, layers, self._labels.known, self._labels.maximum, branches
+            sources, layers, self._labels.known, self._labels.facts, branches
         )
         self._effects = EffectFrames(sources, self._labels.known)
         await self._put(frames.started(started, self._command.request.prompt))

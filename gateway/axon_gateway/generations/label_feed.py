@@ -67,7 +67,7 @@ class LabelFeed:
     async def _look_up(self, source: str, wanted: set[int]) -> None:
         try:
             if found := await self._labels.look_up(source, wanted):
-                await self._emit(frames.labels(source, found, self._labels.maximum))
+                await self._emit(frames.labels(source, found, self._labels.facts))
             self._unknown.add(source, self._labels.missing(source, wanted))
         except (Refusal, ConnectionError):
             # Redis fails (already logged), or the reader has left. Features that come again are
@@ -78,7 +78,7 @@ class LabelFeed:
         with contextlib.suppress(ConnectionError):
             async with contextlib.aclosing(self._labels.ask(source, wanted)) as answers:
                 async for found in answers:
-                    await self._emit(frames.labels(source, found, self._labels.maximum))
+                    await self._emit(frames.labels(source, found, self._labels.facts))
         # Features without an answer are asked for again when they come again.
         self._asked.get(source, set()).difference_update(self._labels.missing(source, wanted))
 

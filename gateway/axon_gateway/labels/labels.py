@@ -84,6 +84,16 @@ class Labels:
         waits."""
         return self._memory.maximum(source, index)
 
+    def facts(self, source: str, index: int) -> dict[str, float]:
+        """What else is known of a feature, by its name in frames. Never waits."""
+        record = self._memory.record(source, index) or FeatureRecord()
+        values = {
+            "max": record.max_activation,
+            "score": record.score,
+            "density": record.density,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
     def missing(self, source: str, indices: Iterable[int]) -> set[int]:
         """Those of `indices` about which nothing is known yet, not even that no label exists."""
         memory = self._memory

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from axon_gateway.errors import Refusal
-from axon_gateway.frames import Frame
+from axon_gateway.frames import FACTS, Frame
 from axon_gateway.labels.labels import Labels
 
 VERSION = 1
@@ -30,7 +30,7 @@ _Feature = dict[str, Any]
 async def lines(room: str, log: Sequence[bytes], labels: Labels) -> AsyncIterator[bytes]:
     """The lines of the recording of a log's encoded frames."""
     found = _sent_later(log, "labels")
-    maxima = _sent_later(log, "max")
+    facts = {name: _sent_later(log, name) for name in FACTS}
     found.update(await _look_up(await _unlabelled(log, found), labels))
     yield _line({"type": "recording", "seq": 0, "version": VERSION, "room": room})
     count = 0
@@ -39,8 +39,9 @@ async def lines(room: str, log: Sequence[bytes], labels: Labels) -> AsyncIterato
             if (label := found.get(_key(named))) is not None:
                 named.setdefault("label", label)
         for feature in _features(frame):
-            if (maximum := maxima.pop(_key(feature), None)) is not None:
-                feature.setdefault("max", maximum)
+            for name, values in facts.items():
+                if (value := values.pop(_key(feature), None)) is not None:
+                    feature.setdefault(name, value)
         yield _line(frame)
         count += 1
     yield _line({"type": "end", "seq": 0, "frames": count})
@@ -76,7 +77,7 @@ def _key(named: _Feature) -> tuple[str, int]:
 
 
 def _sent_later(log: Iterable[bytes], what: str) -> dict[tuple[str, int], Any]:
-    """Labels, or largest activations, that came in frames of their own, by source and index."""
+    """Labels, or facts, that came in frames of their own, by source and index."""
     values: dict[tuple[str, int], Any] = {}
     for encoded in log:
         if encoded.startswith(_LABELS):

@@ -102,6 +102,8 @@ async def test_the_largest_activation_is_known_with_the_label(labels: Labels) ->
     await labels.hold([SOURCE])
     assert labels.maximum(SOURCE, 1) == 4.5
     assert labels.maximum(SOURCE, 99) is None
+    assert labels.facts(SOURCE, 1)["max"] == 4.5
+    assert labels.facts(SOURCE, 99) == {}
 
 
 async def test_the_memory_is_bounded(

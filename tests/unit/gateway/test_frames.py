@@ -31,41 +31,43 @@ def known(source: str, index: int) -> str | None:
     return "capitals" if (source, index) == ("b", 9) else None
 
 
-def maximum(source: str, index: int) -> float | None:
-    return 14.5 if (source, index) == ("b", 9) else None
+def facts(source: str, index: int) -> dict[str, float]:
+    return {"max": 14.5, "score": 0.75} if (source, index) == ("b", 9) else {}
 
 
 def test_features_name_their_source_and_layer_in_the_order_they_came() -> None:
-    frame = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, maximum).token(token(logprob=-0.5))
+    frame = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, facts).token(token(logprob=-0.5))
     activations = [feature.pop("activation") for feature in frame["features"]]
     assert activations == pytest.approx([2.5, 1.00004, 0.1])
     assert frame["features"] == [
-        {"id": 9, "label": "capitals", "layer": 5, "source": "b", "max": 14.5},
+        {"id": 9, "label": "capitals", "layer": 5, "source": "b", "max": 14.5, "score": 0.75},
         # Without a label the key is absent and not null, so that a label is always text.
         {"id": 4, "layer": 5, "source": "b"},
         {"id": 9, "layer": 0, "source": "a"},
     ]
 
 
-def test_the_largest_activation_is_sent_once_in_a_generation_when_it_is_known() -> None:
-    known_now: dict[tuple[str, int], float] = {}
+def test_what_is_known_of_a_feature_is_sent_once_in_a_generation_when_it_is_known() -> None:
+    known_now: dict[tuple[str, int], dict[str, float]] = {}
     builder = TokenFrames(
-        ("a", "b"), {"a": 0, "b": 5}, known, lambda *feature: known_now.get(feature)
+        ("a", "b"), {"a": 0, "b": 5}, known, lambda *feature: known_now.get(feature, {})
     )
 
-    def told() -> list[float | None]:
-        return [feature.get("max") for feature in builder.token(token())["features"]]
+    def told() -> list[list[float | None]]:
+        features = builder.token(token())["features"]
+        return [[one.get(name) for name in frames.FACTS] for one in features]
 
-    assert told() == [None, None, None]
-    known_now["b", 4] = 7.5
-    assert told() == [None, 7.5, None]
-    assert told() == [None, None, None]
+    nothing: list[float | None] = [None, None, None]
+    assert told() == [nothing] * 3
+    known_now["b", 4] = {"max": 7.5, "density": 0.25}
+    assert told() == [nothing, [7.5, None, 0.25], nothing]
+    assert told() == [nothing] * 3
 
 
-def test_late_labels_come_with_the_largest_activations() -> None:
-    frame = frames.labels("b", {9: "capitals", 4: "seas"}, maximum)
+def test_late_labels_come_with_what_is_known_of_their_features() -> None:
+    frame = frames.labels("b", {9: "capitals", 4: "seas"}, facts)
     assert frame["labels"] == {"9": "capitals", "4": "seas"}
-    assert frame["max"] == {"9": 14.5}
+    assert [frame[name] for name in frames.FACTS] == [{"9": 14.5}, {"9": 0.75}, {}]
 
 
 def test_tokens_have_their_id_and_each_sources_l0_and_error() -> None:
@@ -76,7 +78,7 @@ def test_tokens_have_their_id_and_each_sources_l0_and_error() -> None:
         pb.SourceFeatures(source=2, l0=0, reconstruction_error=math.nan),
     ]
     told = pb.Token(token_id=6342, text=" Paris", source_features=found)
-    builder = TokenFrames(("a", "b", "c"), {"a": 0, "b": 5, "c": 6}, known, maximum)
+    builder = TokenFrames(("a", "b", "c"), {"a": 0, "b": 5, "c": 6}, known, facts)
     for frame in (builder.token(told), builder.prompt([told])["tokens"][0]):
         assert frame["token_id"] == 6342
         assert frame["l0"] == {"b": 31, "a": 0, "c": 0}
@@ -86,27 +88,25 @@ def test_tokens_have_their_id_and_each_sources_l0_and_error() -> None:
 @given(st.floats(0, 2**100, width=32))
 def test_activations_are_exact_to_the_last_bit(activation: float) -> None:
     found = pb.SourceFeatures(ids=[1], activations=[activation])
-    builder = TokenFrames(("a",), {"a": 0}, known, maximum)
+    builder = TokenFrames(("a",), {"a": 0}, known, facts)
     frame = builder.token(pb.Token(source_features=[found]))
     [feature] = json.loads(frames.encode(frame, 1))["features"]
     assert struct.pack("f", feature["activation"]) == struct.pack("f", activation)
 
 
 def test_steps_count_generated_tokens() -> None:
-    builder = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, maximum)
+    builder = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, facts)
     builder.prompt([token()])
     assert [builder.token(token())["step"] for _ in range(3)] == [0, 1, 2]
     assert builder.steps == 3
 
 
 def test_a_missing_logprob_is_null() -> None:
-    assert (
-        TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, maximum).token(token())["logprob"] is None
-    )
+    assert TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, facts).token(token())["logprob"] is None
 
 
 def test_a_number_that_json_cannot_represent_becomes_null() -> None:
-    frame = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, maximum).token(
+    frame = TokenFrames(("a", "b"), {"a": 0, "b": 5}, known, facts).token(
         token(logprob=float("-inf"))
     )
     assert json.loads(frames.encode(frame, 1))["logprob"] is None

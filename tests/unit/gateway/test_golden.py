@@ -48,7 +48,7 @@ SUMMARY = pb.ExplainSummary(
 def every_frame() -> dict[str, dict[str, Any]]:
     """One frame of each kind, as a client reads it."""
     sources = ("axon-demo/1-res", "axon-demo/2-res")
-    tokens = frames.TokenFrames(sources, {sources[0]: 1, sources[1]: 2}, _label, _maximum)
+    tokens = frames.TokenFrames(sources, {sources[0]: 1, sources[1]: 2}, _label, _facts)
     sampling = pb.SamplingOptions(
         temperature=0.8, top_k=0, top_p=1, repetition_penalty=1, seed=2**64 - 1, stop=["\n"]
     )
@@ -82,7 +82,7 @@ def every_frame() -> dict[str, dict[str, Any]]:
     twin.branches[0].name = "as is"
     twin.branches.add(name="silent", seed=2**64 - 1, edits=[silence])
     of_twin = frames.TokenFrames(
-        sources, {sources[0]: 1, sources[1]: 2}, _label, _maximum, branches=2
+        sources, {sources[0]: 1, sources[1]: 2}, _label, _facts, branches=2
     )
     ended = pb.BranchEnded(branch=1, reason=pb.FINISH_REASON_STOP, generated_tokens=1)
     done = pb.Finished(
@@ -125,7 +125,7 @@ def every_frame() -> dict[str, dict[str, Any]]:
         "started": frames.started(started, "The capital"),
         "prompt": tokens.prompt([_token(0, "<|endoftext|>", []), _token(1, "The", [(7, 1.5)])]),
         "token": tokens.token(_token(2, " Paris", [(7, 2.25), (9, 0.5)], logprob=-0.5)),
-        "labels": frames.labels(sources[1], {9: "European geography"}, _maximum),
+        "labels": frames.labels(sources[1], {9: "European geography"}, _facts),
         "finished": frames.finished(done),
         "stopped": frames.stopped(2, 1),
         "error": frames.error(refusal),
@@ -192,8 +192,8 @@ def _label(source: str, index: int) -> str | None:
     return "capitals" if index == 7 else None
 
 
-def _maximum(source: str, index: int) -> float:
-    return 14.5 if index == 7 else 9.25
+def _facts(source: str, index: int) -> dict[str, float]:
+    return {"max": 14.5 if index == 7 else 9.25, "score": 0.875, "density": 0.0625}
 
 
 def _token(

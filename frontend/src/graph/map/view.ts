@@ -12,7 +12,6 @@ import { MapNames, type Silent } from "../names/map";
 import { type Box, coreBox } from "../names/place";
 import type { Rgb } from "../palette";
 import type { Projector } from "../pick";
-import { keepLit } from "../threads";
 import { Corner } from "./corner";
 import type { Placing } from "./placing";
 import { MapScene, projectionOf } from "./scene";
@@ -187,13 +186,6 @@ export class MapView {
     if (!this.map || !found) return;
     const { x, z, radius } = this.map.siteOf(found);
     this.goTo(x, z, Math.min(NEAR, (4 * radius) / WIDTH));
-  }
-
-  /** Links by evidence, of `floor` or more; on a map, those between features that shine. */
-  selectLinks(into: LinkSet, floor: number): void {
-    const { store, lights } = this.parts;
-    store.session.links.select(floor, into);
-    if (this.map) keepLit(into, lights.target);
   }
 
   /** Threads between features that have fired and their kin one storey higher. */

@@ -1,13 +1,14 @@
 /** Which nodes get a name, the most important first, and when names are chosen anew. */
-import { type Feature, thoughtOf } from "../../state/feature";
-import { shownLabel } from "../../state/own-labels";
+import { type Feature, type FeatureKey, nameOf, thoughtOf } from "../../state/feature";
 import { namedBy } from "../../state/edits";
+import { type Certainty, certaintyOf } from "../../state/naming";
 import type { Store } from "../../state/store";
-import type { Ranked } from "../../state/query";
+import { neighbours, type Ranked } from "../../state/query";
 import type { Lights } from "../lights";
 import type { OnScreen, Projector } from "../pick";
 import { Labels } from "./draw";
 import { type Box, coreBox } from "./place";
+import { sayLayers, sayName } from "../../words/stage";
 
 /** Labels are chosen anew at most this often; in between, they only follow their nodes. */
 const CHOOSE_MS = 240;
@@ -21,6 +22,12 @@ const LEADS = 5;
 const SMALL = 500;
 const MOST = 14;
 const MOST_ON_SMALL = 5;
+/** How many of those that fire with the chosen feature have a ring. */
+const COMPANIONS = 6;
+/** What is in brackets stands above or below the strongest of a column, to this many pixels. */
+const LEANS = 32;
+
+const NOBODY: ReadonlySet<number> = new Set();
 
 /** Feature numbers. */
 interface Marked {
@@ -37,7 +44,12 @@ export class Captions {
   private pause = CHOOSE_MS;
   /** The list beside the text when labels were chosen last. */
   private listed: readonly Ranked[] = [];
+  /** The token and the filters of that choice: with them, a name stays. */
+  private chosenFor: readonly unknown[] = [];
   private marked: Marked = { chosen: null, hovered: null };
+  /** Feature numbers: what fires with the chosen one, and the twins of each strong one. */
+  private companions: readonly number[] = [];
+  private columns: readonly (readonly number[])[] = [];
   private stage: Box = { left: 0, top: 0, width: 1, height: 1 };
   private taken: readonly Box[] = [];
 
@@ -81,7 +93,7 @@ export class Captions {
     this.pause = this.store.strongest === this.listed ? CHOOSE_MS : TOKEN_MS;
     if (this.stale && now - this.chosenAt >= this.pause) this.choose(now, marked);
     this.labels.follow((index) => this.projector.at(index));
-    this.labels.markEdited(this.edited().map((index) => this.spotOf(index)));
+    this.mark();
     this.labels.mark("chosen", this.spotOf(marked.chosen));
     this.labels.mark(
       "hovered",
@@ -96,22 +108,51 @@ export class Captions {
     this.listed = this.store.strongest;
     // By the light that they are moving to: a name comes with its feature, not after it.
     const { target: glow } = this.lights;
-    const leads = this.listed.slice(0, LEADS).map(({ feature }) => feature.index);
+    const top = this.listed.slice(0, LEADS);
+    const leads = top.map(({ feature }) => feature.index);
+    const { chosen: feature } = this.store;
+    const fired = feature !== null && feature.index >= 0;
+    this.companions = fired
+      ? neighbours(this.store.session, feature, COMPANIONS).map((one) => one.feature.index)
+      : [];
+    this.columns = top
+      .filter(({ certainty, echoes }) => certainty === "sure" && echoes.length > 0)
+      .map((entry) => [entry.feature, ...entry.echoes].map(({ index }) => index));
+    const ranked = new Map(this.listed.map((entry) => [entry.feature.index, entry]));
     const { chosen, hovered } = marked;
     const wanted = new Set([...leads, ...this.lights.above(NAMED_FROM), chosen, hovered]);
     const nodes = [...wanted].flatMap((index) => this.spotOf(index) ?? []);
     const limit = this.few || this.stage.width < SMALL ? MOST_ON_SMALL : MOST;
-    const attention = { glow, leads, chosen, hovered };
+    const { session, playhead, passVersion } = this.store;
+    const state = [session, session.runs, playhead.at, passVersion];
+    const same = state.every((one, i) => one === this.chosenFor[i]);
+    this.chosenFor = state;
+    const kept = same ? this.labels.named : NOBODY;
+    const attention = { glow, leads, ranked, kept, wait: this.lights.wait, chosen, hovered };
     const named = nameNodes(nodes, this.store.session.features, attention, 4 * limit);
     const bright = nodes.filter(({ index }) => (glow[index] ?? 0) >= BRIGHT).map(coreBox);
     this.labels.select(named, bright, this.stage, this.taken, limit);
   }
 
+  /** Draws the rings of what is looked at, and brackets around the columns of the strongest. */
+  private mark(): void {
+    const { labels } = this;
+    const spots = (indices: readonly number[]) => indices.map((index) => this.spotOf(index));
+    labels.markAll("edited", spots(this.edited()));
+    labels.markAll("pinned", spots(this.numbersOf(this.store.pinned)));
+    labels.markAll("companion", spots(this.companions));
+    labels.bracket(
+      this.columns.map((column) => upright(spots(column).filter((spot) => spot !== null))),
+    );
+  }
+
   /** The features that edits in force at the token on show name. */
   private edited(): number[] {
-    const { session } = this.store;
-    const keys = namedBy(this.store.editsInForce);
-    return keys.flatMap((key) => session.feature(key)?.index ?? []);
+    return this.numbersOf(namedBy(this.store.editsInForce));
+  }
+
+  private numbersOf(keys: Iterable<FeatureKey>): number[] {
+    return [...keys].flatMap((key) => this.store.session.feature(key)?.index ?? []);
   }
 
   private spotOf(index: number | null): OnScreen | null {
@@ -119,10 +160,15 @@ export class Captions {
   }
 }
 
+/** The spots about above and below the first; none if it is alone. */
+function upright(spots: readonly OnScreen[]): readonly OnScreen[] {
+  const [first] = spots;
+  const column = spots.filter(({ x }) => first && Math.abs(x - first.x) <= LEANS);
+  return column.length > 1 ? column : [];
+}
+
 /** Other nodes than the chosen, the hovered and the strongest are named from this light on. */
 export const NAMED_FROM = 0.3;
-/** Factor of a feature without a label: its number says less than a name. */
-const NAMELESS = 0.6;
 const LABEL_CHARACTERS = 34;
 
 /** A node that may be named. */
@@ -137,6 +183,8 @@ export interface Named {
   y: number;
   radius: number;
   chosen: boolean;
+  /** Milliseconds until its light is there, and its name with it. */
+  wait: number;
 }
 
 /** What decides about names: the light, and what the user looks at. */
@@ -144,6 +192,12 @@ export interface Attention {
   glow: Float32Array;
   /** The strongest of the token on show, by feature number, the strongest first. */
   leads: readonly number[];
+  /** What is known of those that fire at the token on show: how sure their names are there. */
+  ranked: ReadonlyMap<number, Ranked>;
+  /** Those with a name already, while the token is the same: a name stays until the next one. */
+  kept: ReadonlySet<number>;
+  /** Milliseconds until a feature's light is there. */
+  wait: Float32Array;
   chosen: number | null;
   hovered: number | null;
 }
@@ -156,7 +210,7 @@ export interface Attention {
 export function nameNodes(
   nodes: readonly OnScreen[],
   features: readonly Feature[],
-  { glow, leads, chosen, hovered }: Attention,
+  { glow, leads, ranked, kept, wait, chosen, hovered }: Attention,
   most = Infinity,
 ): Named[] {
   const rank = (index: number): number => {
@@ -165,20 +219,31 @@ export function nameNodes(
     const place = leads.indexOf(index);
     if (place >= 0) return 2 - place / leads.length;
     const light = glow[index] ?? 0;
+    if (kept.has(index)) return 1 + light / (2 * LEADS);
     const feature = features[index];
-    return feature && shownLabel(feature.key, feature.label) === null ? NAMELESS * light : light;
+    return feature && certaintyOf(feature) === "provisional" ? light / 2 : light;
   };
-  const ranked = nodes
+  const order = nodes
     .map((node) => ({ node, rank: rank(node.index) }))
     .filter((entry) => entry.rank >= NAMED_FROM)
     .sort((a, b) => b.rank - a.rank);
   const names = new Map<string, Named>();
-  for (const { node } of ranked) {
-    const feature = features[node.index];
+  // The twins of one that is named have its name.
+  const twins = new Set(
+    leads.flatMap((i) => ranked.get(i)?.echoes ?? []).map(({ index }) => index),
+  );
+  for (const { node } of order) {
+    const { index } = node;
+    const feature = features[index];
     if (names.size >= most) break;
     if (!feature || names.has(thoughtOf(feature))) continue;
-    const name = named(node, feature, leads.includes(node.index), node.index === chosen);
-    names.set(thoughtOf(feature), name);
+    if (twins.has(index) && index !== chosen && index !== hovered) continue;
+    const entry = ranked.get(index);
+    const certainty = entry?.certainty ?? certaintyOf(feature);
+    const lead = leads.includes(index) && certainty === "sure";
+    const name = named(node, feature, certainty, lead, index === chosen);
+    const layers = lead ? layersOf(feature, entry?.echoes ?? []) : "";
+    names.set(thoughtOf(feature), { ...name, text: name.text + layers, wait: wait[index] ?? 0 });
   }
   return [...names.values()];
 }
@@ -186,14 +251,21 @@ export function nameNodes(
 function named(
   { x, y, radius }: OnScreen,
   feature: Feature,
+  certainty: Certainty,
   lead: boolean,
   chosen: boolean,
-): Named {
-  const label = shownLabel(feature.key, feature.label);
-  const text = shorten(label ?? `#${feature.id}`);
-  const kinds = [label === null && "nameless", lead && "lead", chosen && "chosen"];
+): Omit<Named, "wait"> {
+  const text = shorten(sayName(nameOf(feature), certainty));
+  const kinds = [certainty !== "sure" && "nameless", lead && "lead", chosen && "chosen"];
   const look = ["label", ...kinds.filter(Boolean)].join(" ");
   return { id: feature.index, text, look, lead, x, y, radius, chosen };
+}
+
+/** The layers of a feature and its twins; empty if it has none. */
+function layersOf(feature: Feature, echoes: readonly Feature[]): string {
+  const layers = [feature, ...echoes].map(({ layer }) => layer);
+  const [least, most] = [Math.min(...layers), Math.max(...layers)];
+  return least === most ? "" : sayLayers(least, most);
 }
 
 function shorten(text: string): string {

@@ -34,6 +34,9 @@ interface Shown {
   box: Box | null;
 }
 
+/** How far a bracket is from its nodes, in pixels. */
+const BRACKET = 10;
+
 type Size = Pick<Box, "width" | "height">;
 
 interface Face {
@@ -50,7 +53,8 @@ export class Labels {
   private readonly faces = new Map<string, Face>();
   private readonly pen = penOf(document.createElement("canvas"));
   private readonly rings: Record<"chosen" | "hovered", HTMLElement>;
-  private readonly edited: HTMLElement[] = [];
+  /** Marks of which there may be several, by kind. */
+  private readonly marks = new Map<string, HTMLElement[]>();
 
   constructor(private readonly layer: HTMLElement) {
     this.rings = { chosen: this.ring("chosen"), hovered: this.ring("hovered") };
@@ -109,6 +113,11 @@ export class Labels {
     return null;
   }
 
+  /** The nodes whose labels are on show. */
+  get named(): ReadonlySet<number> {
+    return new Set(this.shown.keys());
+  }
+
   /** What the labels on show cover. */
   get boxes(): Box[] {
     return [...this.shown.values()].flatMap(({ box }) => box ?? []);
@@ -119,10 +128,33 @@ export class Labels {
     this.encircle(this.rings[kind], node, 5);
   }
 
-  /** Draws a broken ring around each of the nodes that edits change, and around no others. */
-  markEdited(nodes: readonly (OnScreen | null)[]): void {
-    while (this.edited.length < nodes.length) this.edited.push(this.ring("edited"));
-    for (const [i, ring] of this.edited.entries()) this.encircle(ring, nodes[i] ?? null, 9);
+  /** Draws a ring of this kind around each of these nodes, and around no others. */
+  markAll(kind: "edited" | "pinned" | "companion", nodes: readonly (OnScreen | null)[]): void {
+    const gap = { edited: 9, pinned: 7, companion: 3 }[kind];
+    const rings = this.marksOf(kind, nodes.length);
+    for (const [i, ring] of rings.entries()) this.encircle(ring, nodes[i] ?? null, gap);
+  }
+
+  /** Draws a bracket around the nodes of each column, and around no others. */
+  bracket(columns: readonly (readonly OnScreen[])[]): void {
+    const brackets = this.marksOf("bracket", columns.length);
+    for (const [i, element] of brackets.entries()) {
+      const column = columns[i] ?? [];
+      element.hidden = column.length === 0;
+      if (column.length === 0) continue;
+      const least = (of: (spot: OnScreen) => number): number => Math.min(...column.map(of));
+      const left = least(({ x, radius }) => x - radius) - BRACKET;
+      const top = least(({ y }) => y);
+      element.style.height = `${(-least(({ y }) => -y) - top).toFixed(1)}px`;
+      element.style.transform = `translate(${left.toFixed(1)}px, ${top.toFixed(1)}px)`;
+    }
+  }
+
+  private marksOf(kind: string, count: number): HTMLElement[] {
+    const marks = this.marks.get(kind) ?? [];
+    this.marks.set(kind, marks);
+    while (marks.length < count) marks.push(this.ring(kind));
+    return marks;
   }
 
   private encircle(ring: HTMLElement, node: OnScreen | null, gap: number): void {
@@ -151,6 +183,7 @@ export class Labels {
     const { look, text } = node;
     if (before?.look === look && before.text === text) return { ...before, side };
     const element = this.element(node);
+    if (node.wait > 0) element.style.animationDelay = `${Math.round(node.wait)}ms`;
     this.layer.append(element);
     return { element, look, text, side, box: null, ...this.sizeOf(node) };
   }
@@ -193,7 +226,7 @@ export class Labels {
 
   private ring(kind: string): HTMLElement {
     const ring = document.createElement("div");
-    ring.className = `ring ${kind}`;
+    ring.className = kind === "bracket" ? kind : `ring ${kind}`;
     ring.hidden = true;
     this.layer.append(ring);
     return ring;
