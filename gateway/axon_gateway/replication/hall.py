@@ -18,7 +18,7 @@ from axon_gateway.replication.store import FAILURES, Meta, RoomStore, unavailabl
 from axon_gateway.rooms.hall import Asked, Place
 
 #: Seconds between two casts of votes.
-_EVERY = 0.05
+_EVERY = 0.03
 
 
 class Halls:
