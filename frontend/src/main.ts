@@ -8,6 +8,7 @@ import "./styles/inspector.css";
 import "./styles/rooms.css";
 import "./styles/reach.css";
 import "./styles/why.css";
+import "./styles/hall.css";
 import { openPage } from "./app";
 
 openPage();

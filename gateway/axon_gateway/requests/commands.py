@@ -50,7 +50,7 @@ from axon_gateway.requests.hall import question as hall_question
 _MAX_POSE = 32
 #: Filters of a view, and characters of one.
 _MAX_FILTERS = 16
-_MAX_FILTER = 200
+_MAX_FILTER = 300
 
 
 @dataclass(frozen=True, slots=True)

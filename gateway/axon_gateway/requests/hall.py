@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from axon import edits
 
 from axon_gateway.errors import Refusal
 from axon_gateway.requests.edits import read_edits
@@ -172,8 +174,11 @@ def _option(path: str, value: object, turns: bool) -> Option:
     edit = value.get("edit")
     if not isinstance(edit, dict):
         raise wrong_type(f"{path}.edit", "an edit", edit)
-    read_edits(f"{path}.edit", edit)
-    return Option(text, edit)
+    found = read_edits(f"{path}.edit", edit)
+    one = found.edits[0]
+    where = one.where or ("while_firing" if one.add is None else "everywhere")
+    unit = {"unit": "max"} if found.in_maxima else {}
+    return Option(text, edits.written(replace(one, where=where)) | unit)
 
 
 def _short(name: str, value: object, most: int) -> str:

@@ -37,8 +37,8 @@ def _effect(feature: int, logprob: float, position: int | None) -> pb.Effect:
     )
 
 
-_SILENCE = {"source": "axon-demo/2-res", "feature": 7, "scale": 0}
-_LOUDER = {"source": "axon-demo/2-res", "feature": 9, "scale": 4}
+_SILENCE = {"source": "axon-demo/2-res", "feature": 7, "scale": 0, "where": "while_firing"}
+_LOUDER = {"source": "axon-demo/2-res", "feature": 9, "scale": 4, "where": "while_firing"}
 _TURNS = (Option("silence capitals", _SILENCE), Option("x4 Europe", _LOUDER))
 TURN = Asked("q1", Question("turn", "Which one?", _TURNS))
 GUESS = Asked("q2", Question("guess", "What comes next?", (Option(" Paris"),), 0, 7))
