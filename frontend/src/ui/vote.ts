@@ -31,14 +31,14 @@ export class VoteCard {
   private readonly apply = h("button", { type: "button", class: "primary" });
   private readonly dismiss = h("button", { type: "button" }, HALL.dismiss);
   /** Hides what comes after the token that is guessed. */
-  private readonly curtain = h("style");
+  private readonly curtain = new CSSStyleSheet();
 
   constructor(private readonly store: Store) {
     const { hall } = store.room;
     const buttons = h("div", { class: "row-of-buttons" }, this.apply, this.end, this.dismiss);
     this.element.setAttribute("aria-label", HALL.title);
     this.element.append(this.title, this.told, this.ballot, this.words, this.form, buttons);
-    document.head.append(this.curtain);
+    document.adoptedStyleSheets.push(this.curtain);
     this.ballot.addEventListener("click", ({ target }) => {
       const button = target instanceof Element ? target.closest("button") : null;
       if (button) hall.vote(Number(button.value));
@@ -124,7 +124,7 @@ export class VoteCard {
     const last = tokens.at(-1);
     const index = position === undefined || !last ? null : last.index + position - last.position;
     const curtained = index !== null && store.origin !== "recording";
-    setText(this.curtain, curtained ? curtainAt(index) : "");
+    this.curtain.replaceSync(curtained ? curtainAt(index) : "");
     if (index === null || !curtained || !this.presents) return;
     // Reading the playhead follows it.
     if (store.session === store.live && store.playhead.at >= index) this.endVote();
@@ -180,7 +180,9 @@ function bar(
   count: number,
   share: number,
 ): HTMLElement {
-  const fill = h("i", { style: `width: ${(100 * share).toFixed(1)}%` });
+  const fill = h("i");
+  // Not in the markup, where the page's policy forbids it.
+  fill.style.width = `${(100 * share).toFixed(1)}%`;
   return h(
     tag,
     attributes,
@@ -208,7 +210,12 @@ export function offerVotes(store: Store): void {
   const { hall } = store.room;
   const button = h("button", { type: "button", id: "ask", title: HALL.askHelp }, HALL.ask);
   byId("hall-tools").append(button);
-  const text = h("input", { type: "text", maxlength: "200", "aria-label": HALL.question });
+  const text = h("input", {
+    type: "text",
+    maxlength: "200",
+    "aria-label": HALL.question,
+    placeholder: HALL.question,
+  });
   const change = h("select", { "aria-label": HALL.change });
   for (const [i, { name, scale }] of TURNS.entries()) {
     if (scale !== null) change.append(h("option", { value: String(i) }, name));

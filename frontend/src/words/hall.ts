@@ -13,7 +13,7 @@ export const HALL = {
   change: "What to do to it",
   which: "Features to choose from",
   noFeatures: "No feature fires at the token on show.",
-  question: "Question",
+  question: "A question of your own, or none",
   close: "End the vote",
   cancel: "Cancel",
   reveal: "Show the word",
