@@ -139,6 +139,12 @@ _message = st.tuples(
 )
 
 
+def _question(message: dict[str, Any]) -> requests.Question:
+    found = requests.parse(json.dumps(message), 64 * 1024)
+    assert isinstance(found, requests.Question)
+    return found
+
+
 @fuzz(st.tuples(_message, st.booleans(), st.one_of(st.none(), mutation.byte_edits)), share=0.5)
 def test_a_message_is_read_or_refused_by_name(drawn: Any) -> None:
     (message, edits), escaped, byte_edits = drawn
@@ -160,7 +166,7 @@ def test_a_message_is_read_or_refused_by_name(drawn: Any) -> None:
             assert again == command
         if isinstance(command, requests.Vote):
             with contextlib.suppress(Refusal):
-                command.choice(requests.parse(json.dumps(_GUESS), 64 * 1024)).encode()
+                command.choice(_question(_GUESS)).encode()
         if isinstance(command, requests.Generate):
             command.name.encode()
             (command.model or "").encode()

@@ -69,9 +69,10 @@ class Halls:
     async def join(self, replica: Replica, place: Place) -> Place:
         """Adds a place to the line. Refusal if that is full, or Redis is gone."""
         try:
-            place = await self._store.join_line(replica.room.id, place)
+            place, lined = await self._store.join_line(replica.room.id, place)
         except FAILURES:
             raise unavailable() from None
+        replica.lined = replica.lined or lined
         replica.room.hall.join(place)
         replica.room.hall_changed()
         return place

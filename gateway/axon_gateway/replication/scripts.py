@@ -260,22 +260,23 @@ return {1, counts}
 )
 
 #: ARGV place, gateway, name ("": to be found), since ("": now), the most places. An answer (joined,
-#: full or absent), the name, and since.
+#: full or absent), the name, since, and when the line began. A place that is there stays.
 JOIN = (
     _COMMON
     + """
-if redis.call('HEXISTS', meta, 'epoch') == 0 then return {'absent', '', 0} end
+if redis.call('HEXISTS', meta, 'epoch') == 0 then return {'absent', '', 0, ''} end
 local waiting = 0
 for _, name in ipairs(redis.call('HKEYS', meta)) do
   if string.sub(name, 1, 5) == 'line:' then waiting = waiting + 1 end
 end
-if waiting >= tonumber(ARGV[5]) then return {'full', '', 0} end
+local there = redis.call('HEXISTS', meta, 'line:' .. ARGV[1]) == 1
+if not there and waiting >= tonumber(ARGV[5]) then return {'full', '', 0, ''} end
 local name, since = ARGV[3], ARGV[4]
 if name == '' then name = 'guest ' .. redis.call('HINCRBY', meta, 'guests', 1) end
 if since == '' then since = now() end
 redis.call('HSETNX', meta, 'lined', now())
 redis.call('HSET', meta, 'line:' .. ARGV[1], since .. '\\n' .. ARGV[2] .. '\\n' .. name)
-return {'joined', name, since}
+return {'joined', name, since, redis.call('HGET', meta, 'lined')}
 """
 )
 

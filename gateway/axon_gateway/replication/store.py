@@ -250,14 +250,14 @@ class RoomStore:
             raise question_closed()
         return {choice.decode(): int(n) for choice, n in zip(found[::2], found[1::2], strict=True)}
 
-    async def join_line(self, id_: str, place: Place) -> Place:
-        """Adds a place to the line. Refusal if there is no room."""
+    async def join_line(self, id_: str, place: Place) -> tuple[Place, str]:
+        """Adds a place to the line; also tells when the line began. Refusal if it is full."""
         since = str(place.since) if place.since else ""
         args = (place.id, self._gateway, place.name, since, MOST_WAITING)
-        [(answer, name, at)] = await self._pipelined([(scripts.JOIN, id_, args)])
+        [(answer, name, at, lined)] = await self._pipelined([(scripts.JOIN, id_, args)])
         if answer != b"joined":
             raise line_full() if answer == b"full" else unavailable()
-        return Place(place.id, name.decode(), self._gateway, int(at))
+        return Place(place.id, name.decode(), self._gateway, int(at)), lined.decode()
 
     async def leave_line(self, id_: str, places: Sequence[str]) -> None:
         """Takes places out of the line."""

@@ -204,3 +204,50 @@ async def test_the_line_survives_the_gateway_that_generates(
             assert [place["name"] for place in line["places"]] == ["Lost", "Ada"]
         assert (await ada.until("started"))[-1]["prompt"] == "of Ada"
         await ada.until("finished")
+
+
+async def test_the_line_goes_on_after_redis_has_lost_everything(
+    pair: Pair, redis: RedisServer, inference: FakeInference
+) -> None:
+    inference.script = ENDLESS
+    presenter, room = await opened(pair.a)
+    here, there = await joined(pair.a, room), await joined(pair.b, room)
+    await know_each_other(presenter, here, there)
+    await presenter.send(type="open", open=True)
+    for socket in (here, there):
+        await socket.told(open=True)
+    await presenter.send(type="generate", prompt="first")
+    await there.until("token")
+    await there.send(type="generate", prompt="of Ada", name="Ada")
+    await until(there, "line")
+    await here.send(type="generate", prompt="of Bob", name="Bob")
+    while len((await until(there, "line"))["places"]) < 2:
+        pass
+    redis.kill()
+    await eventually(lambda: not (sharing(pair.a).available or sharing(pair.b).available))
+    redis.start()
+    await eventually(lambda: sharing(pair.a).available and sharing(pair.b).available)
+    inference.script = Script()
+    await presenter.until("token")
+    await presenter.send(type="stop")
+    assert [frame["prompt"] for frame in await _started(presenter, 2)] == ["of Ada", "of Bob"]
+
+
+async def test_the_presenter_takes_somebody_out_at_another_gateway(
+    pair: Pair, inference: FakeInference
+) -> None:
+    inference.script = ENDLESS
+    presenter, room = await opened(pair.a)
+    ada = await joined(pair.b, room)
+    await presenter.send(type="open", open=True)
+    await ada.told(open=True)
+    await presenter.send(type="generate", prompt="first")
+    await ada.until("token")
+    await ada.send(type="generate", prompt="of Ada", name="Ada")
+    [place] = (await until(presenter, "line"))["places"]
+    await presenter.send(type="leave", place=place["id"])
+    for socket in (presenter, ada):
+        await until(socket, "line", places=[], mine=None)
+    await ada.send(type="leave")
+    await ada.send(type="ping")
+    await until(ada, "pong")
