@@ -27,8 +27,10 @@ from axon_dev.console import ROOT, STATE, Problem, say
 from axon_dev.install import PYTHON, setup
 
 COLOURS = {"redis": 35, "inference": 33, "gateway": 36}
-#: A service is started again if Axon was ready after its start, and so many seconds have passed.
-STEADY = 10.0
+#: Seconds before each further start of a service that ends again and again. One that has run for
+#: STEADY seconds begins anew.
+WAITS = (0.0, 1.0, 3.0, 10.0, 30.0)
+STEADY = 60.0
 # Stops the services, also when the runner was killed: its input closes then. Its arguments are the
 # seconds that each has to end, and the names in the order in which to stop them. It reads a name
 # and a process id for each start. Last, it kills its process group, so that no child is left.
@@ -58,13 +60,16 @@ class Service:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     quiet: bool = False
-    #: Axon was ready since it was started.
+    #: Axon was ready once while it ran.
     served: bool = field(default=False, init=False)
+    #: How often it has ended without having run for long, and when it is to be started again.
+    failures: int = field(default=0, init=False)
+    again: float | None = field(default=None, init=False)
 
     def start(self, guard: "subprocess.Popen[bytes]") -> None:
         """Start it, in the guard's process group, so that Ctrl-C reaches only the runner."""
         self.tail: deque[str] = deque(maxlen=15)
-        self.started, self.served = time.monotonic(), False
+        self.started, self.again = time.monotonic(), None
         try:
             self.process = subprocess.Popen(
                 self.command, cwd=ROOT, env=self.environment, process_group=guard.pid,
@@ -89,6 +94,20 @@ class Service:
             self.tail.append(line)
             if not self.quiet:
                 say(f"{prefix} {line}")
+
+    def wait(self) -> float | None:
+        """It has ended: the seconds after which to start it again; None if that is no use.
+
+        One that has never served would end again for the same reason.
+        """
+        if time.monotonic() - self.started >= STEADY:
+            self.failures = 0
+        if not self.served or self.failures >= len(WAITS):
+            return None
+        wait = WAITS[self.failures]
+        self.failures += 1
+        self.again = time.monotonic() + wait
+        return wait
 
     @property
     def outcome(self) -> str:
@@ -156,7 +175,7 @@ def serve(
 ) -> int:
     """Run services until a signal comes, one fails, or the terminal or `make` is gone.
 
-    One that ends after it has served is started again; one that ends sooner would do so again.
+    One that ends after it has served is started again, a few times and after growing waits.
     """
     order = [service.name for service in reversed(to_start)]
     guard = subprocess.Popen(
@@ -170,10 +189,13 @@ def serve(
             service.start(guard)
             running.append(service)
         while code == 0 and not gone():
-            if ended := next((one for one in running if one.outcome), None):
-                if ended.served and time.monotonic() - ended.started >= STEADY:
-                    say(f"\n{ended.name} {ended.outcome}; starting it again.")
-                    ended.start(guard)
+            for one in running:
+                if one.again is not None and time.monotonic() >= one.again:
+                    one.start(guard)
+            if ended := next((one for one in running if one.again is None and one.outcome), None):
+                if (wait := ended.wait()) is not None:
+                    later = f" in {wait:g} s" if wait else ""
+                    say(f"\n{ended.name} {ended.outcome}; starting it again{later}.")
                     told = ""
                 else:
                     say(f"\n{ended.name} {ended.outcome}; stopping the rest. Its last lines:")

@@ -4,6 +4,7 @@ import { Graph } from "./graph/graph";
 import { showOverlay } from "./graph/loop";
 import { MatrixPanel } from "./matrix/panel";
 import { askForFacts, askForFeature, askForLabelled, Facts } from "./net/backend";
+import { roomRecording } from "./net/recording";
 import { Live } from "./net/live";
 import { gatewayMap, MapWatch } from "./net/map";
 import { at } from "./net/server";
@@ -11,6 +12,7 @@ import { askWhy } from "./net/why";
 import { readRun } from "./state/address";
 import type { Start } from "./state/playhead";
 import { loadDisplayPace } from "./state/settings";
+import { Scenes } from "./state/scenes";
 import { signal } from "./state/signals";
 import { Store } from "./state/store";
 import { Why } from "./state/why";
@@ -20,7 +22,7 @@ import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
 import { EditChips } from "./ui/edit-chips";
 import { Fan } from "./ui/fan";
-import { offerExports, flawsOf, loadRecording, Recordings } from "./ui/files";
+import { offerExports, flawsOf, loadRecording, Recordings, sharedRun } from "./ui/files";
 import { Finding } from "./ui/finding";
 import { Follow } from "./ui/follow";
 import { FootprintDialog } from "./ui/footprint";
@@ -35,15 +37,20 @@ import { MapPanel } from "./ui/map";
 import { offerLinkFloor, showModel, SourcesView } from "./ui/model";
 import { showNotices } from "./ui/notice";
 import { offerPresenting } from "./ui/present";
-import { showRoom } from "./ui/room";
+import { Queue } from "./ui/queue";
+import { offerEarlier, offerTaking, showRoom } from "./ui/room";
+import { ScenesDialog } from "./ui/scenes";
 import { TextView } from "./ui/text";
 import { offerTheme } from "./ui/theme";
 import { Timeline } from "./ui/timeline";
 import { Tip } from "./ui/tip";
 import { Tour } from "./ui/tour";
+import { offerVotes, VoteCard } from "./ui/vote";
 import { WhyLine, WhyPanel } from "./ui/why";
 import { GRAPH_LOST, NO_GRAPH, SAY } from "./words";
-import type { Recording } from "./wire/recording";
+import { TAKE } from "./words/hall";
+import { isBusy } from "./words/status";
+import { type Recorded, type Recording, runsOf } from "./wire/recording";
 import type { GenerateRequest, OpenRequest, ShareRequest } from "./wire/types";
 
 const FIRST_RECORDING = "capital-of-france";
@@ -58,6 +65,9 @@ export function openPage(): void {
   playhead.setPace(loadDisplayPace());
   const live = new Live(store, query);
   store.reach.send = (message) => live.send(message);
+  store.room.hall.send = (message) => live.send(message);
+  const scenes = new Scenes(store);
+  let opened: readonly Recorded[] = [];
   const addressBar = new AddressBar(store);
   const sources = new SourcesView(store);
 
@@ -67,11 +77,17 @@ export function openPage(): void {
     if (store.session !== store.live) store.show(store.live);
   };
   const show = (recording: Recording, start: Start): void => {
+    opened = recording.frames;
     playhead.open(recording.frames, start);
     recordings.say(flawsOf(recording));
+    if (recording.scenes.length === 0) return;
+    scenes.load(recording);
+    scenes.show(0);
   };
   const generate = (request: GenerateRequest): void => {
-    if (!live.send(request)) return;
+    const waits = isBusy(store);
+    const { name } = queue;
+    if (!live.send(name === "" ? request : { ...request, name }) || waits) return;
     playhead.lookAt(null);
     store.room.stream.requested();
     addressBar.forgetRun();
@@ -80,6 +96,7 @@ export function openPage(): void {
     addressBar.forgetReplay();
     show(recording, FROM_THE_START);
   });
+  const queue = new Queue(store);
   const controls = new Controls(store, sources, {
     generate,
     stop: () => live.send({ type: "stop" }),
@@ -113,6 +130,23 @@ export function openPage(): void {
     back: backToRoom,
     enter: (token) => live.enter(token),
     leave: () => live.leave(),
+  });
+  offerTaking(store);
+  const notFetched = (error: unknown): void => {
+    recordings.say(TAKE.failed(error instanceof Error ? error.message : String(error)));
+  };
+  offerEarlier(store, () => {
+    roomRecording(store).then((recording) => {
+      const run = Math.max(0, runsOf(recording.frames).length - 2);
+      show(recording, { speed: Infinity, at: null, run });
+    }, notFetched);
+  });
+  offerVotes(store);
+  new VoteCard(store);
+  new ScenesDialog(store, scenes, async () => {
+    const live = store.origin === "live";
+    const frames = live ? (await roomRecording(store)).frames : opened;
+    return runsOf(frames).at(live ? -1 : playhead.run) ?? null;
   });
   new Tip();
   new FootprintDialog(store);
@@ -167,10 +201,22 @@ export function openPage(): void {
     });
     return;
   }
+  const taken = query.get("take");
+  if (taken !== null) {
+    roomRecording(store, taken).then((recording) => {
+      show(recording, { speed: Infinity, at: null, run: null });
+      const { run } = store.session;
+      if (!run) return;
+      const { edits, ...settings } = sharedRun(run);
+      controls.fill(settings);
+      store.reach.change(edits);
+    }, notFetched);
+  }
   const run = readRun(query);
   // Nobody has asked for the first recording: it is optional, and still under reduced motion.
   const unasked = still ? { ...FROM_THE_START, speed: Infinity } : FROM_THE_START;
-  if (!live.watches && !run) void replay(FIRST_RECORDING, unasked).catch(() => undefined);
+  if (!live.watches && !run && taken === null)
+    void replay(FIRST_RECORDING, unasked).catch(() => undefined);
   if (run) {
     controls.fill(run);
     linked.value = true;

@@ -10,6 +10,7 @@ import "./styles/reach.css";
 import "./styles/why.css";
 import "./styles/matrix.css";
 import "./styles/stage.css";
+import "./styles/hall.css";
 import { openPage } from "./app";
 import { openLanguage } from "./ui/language";
 

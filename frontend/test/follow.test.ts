@@ -17,7 +17,9 @@ const VIEW: ViewFrame = {
   pose: [1, 2, 3, 4, 5, 6],
   feature: KEY,
   token: null,
+  sources: null,
 };
+const SHOWN = { filters: [], sources: null };
 
 function open(role: Role) {
   const store = new Store();
@@ -67,8 +69,8 @@ describe("a presenter", () => {
     store.look({ token: 0 });
     await vi.advanceTimersByTimeAsync(1000);
     expect(sent).toEqual([
-      { type: "view", pose: [], feature: KEY, token: null },
-      { type: "view", pose: [], feature: KEY, token: 0 },
+      { type: "view", pose: [], feature: KEY, token: null, ...SHOWN },
+      { type: "view", pose: [], feature: KEY, token: 0, ...SHOWN },
     ]);
   });
 
@@ -82,6 +84,15 @@ describe("a presenter", () => {
     store.apply(started(7));
     await vi.advanceTimersByTimeAsync(1000);
     expect(sent.map((view) => view.token)).toEqual([0, 1, null, null]);
+  });
+
+  it("tells its filters and sources", async () => {
+    const { store, sent } = open("presenter");
+    await vi.advanceTimersByTimeAsync(1000);
+    sent.length = 0;
+    store.look({ filters: [{ kind: "hide", pattern: "a word" }], sources: [SOURCE] });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(sent).toMatchObject([{ filters: ["hide: a word"], sources: [SOURCE] }]);
   });
 
   it("tells nothing while nobody watches", async () => {
@@ -101,6 +112,28 @@ describe("a viewer", () => {
     follow.take({ ...VIEW, token: 0 });
     expect([store.wanted, store.playhead.token?.index]).toEqual([KEY, 0]);
     expect(store.view.pose).toEqual(POSE);
+  });
+
+  it("takes the presenter's filters and sources, until it chooses its own", () => {
+    const { store, follow } = open("viewer");
+    const told = { ...VIEW, filters: ["min: 20%", "no filter"], sources: [SOURCE] };
+    follow.take(told);
+    expect(store.filters).toEqual([{ kind: "min", share: 0.2 }]);
+    expect(store.view.sources).toEqual([SOURCE]);
+    const { filters } = store;
+    follow.take({ ...told, token: 0 });
+    expect(store.filters).toBe(filters);
+    dispatchEvent(new Event("keydown"));
+    store.look({ filters: [] });
+    follow.take({ ...told, filters: ["min: 50%"] });
+    expect(store.filters).toEqual([]);
+  });
+
+  it("keeps its own filters where the presenter's page tells none", () => {
+    const { store, follow } = open("viewer");
+    store.look({ filters: [{ kind: "min", share: 0.5 }] });
+    follow.take(VIEW);
+    expect(store.filters).toHaveLength(1);
   });
 
   it("flies by itself while the presenter's camera has not been moved", () => {

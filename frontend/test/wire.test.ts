@@ -126,6 +126,7 @@ describe("a recording of a room", () => {
       frames: [recorded],
       cut: false,
       skipped: 0,
+      scenes: [],
     });
   });
 
@@ -136,12 +137,12 @@ describe("a recording of a room", () => {
     ["and with a line that says nothing", [head, queued, "{}", "", queued.slice(0, 20)], 1],
   ])("is played as far as it goes when it was cut off %s", (_what, lines, skipped) => {
     const recording = parseRecording(lines.join("\n"));
-    expect(recording).toEqual({ frames: [recorded], cut: true, skipped });
+    expect(recording).toEqual({ frames: [recorded], cut: true, skipped, scenes: [] });
   });
 
   it("goes on after a broken line", () => {
     const recording = parseRecording([head, "?", queued, '{"type":"token"}', end].join("\n"));
-    expect(recording).toEqual({ frames: [recorded], cut: false, skipped: 2 });
+    expect(recording).toEqual({ frames: [recorded], cut: false, skipped: 2, scenes: [] });
   });
 
   it.each([

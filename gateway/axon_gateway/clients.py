@@ -15,11 +15,15 @@ from axon_gateway.errors import Refusal
 
 
 class Client:
-    """The client behind a socket; `may_generate` if its access token allows it."""
+    """The client behind a socket; `may_generate` if its access token allows it.
 
-    def __init__(self, address: str, may_generate: bool = True) -> None:
+    `voter` tells its browser from others, if that has named itself.
+    """
+
+    def __init__(self, address: str, may_generate: bool = True, voter: str = "") -> None:
         self.address = address
         self.may_generate = may_generate
+        self.voter = voter
 
     def check_may_generate(self) -> None:
         """Refusal unless the client's access token lets it generate."""

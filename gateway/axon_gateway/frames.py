@@ -20,6 +20,9 @@ from axon.v1 import inference_pb2 as pb
 from axon_gateway import metrics
 from axon_gateway.errors import Refusal
 
+#: Typed words of a tally, the most frequent ones.
+_MOST_WORDS = 16
+
 Frame = dict[str, Any]
 #: Takes each frame in turn; may make the generation wait (a slow HTTP client does).
 Emit = Callable[[Frame], Awaitable[None]]
@@ -43,6 +46,22 @@ def encode(frame: Frame, seq: int) -> bytes:
 def encode_batch(frames: Sequence[bytes], last: int) -> bytes:
     """One frame that holds several encoded ones, of which the newest is numbered `last`."""
     return b'{"type":"batch","seq":%d,"frames":[%b]}' % (last, b",".join(frames))
+
+
+class Shown:
+    """A frame for all viewers that is no part of the log. It is encoded once for all who have read
+    equally far."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._seq = -1
+        self._encoded = b""
+
+    def encoded(self, seq: int) -> bytes:
+        """The frame as JSON text, numbered `seq`."""
+        if seq != self._seq:
+            self._seq, self._encoded = seq, encode(self._frame, seq)
+        return self._encoded
 
 
 def on_the_wire(message: bytes) -> bytes:
@@ -82,9 +101,50 @@ def room(
     return frame
 
 
-def view(pose: Sequence[float], feature: str | None, token: int | None) -> Frame:
-    """Where the presenter looks. No part of the log: only the newest counts."""
-    return _frame("view", pose=list(pose), feature=feature, token=token)
+def view(
+    pose: Sequence[float],
+    feature: str | None,
+    token: int | None,
+    *,
+    filters: Sequence[str] | None,
+    sources: Sequence[str] | None,
+) -> Frame:
+    """Where the presenter looks, and through which filters. No part of the log: only the newest
+    counts. A page that does not tell its filters and sources leaves them out."""
+    shown = {"filters": filters, "sources": sources} if filters is not None else {}
+    return _frame("view", pose=list(pose), feature=feature, token=token, **shown)
+
+
+def question(asked: Frame | None) -> Frame:
+    """What the presenter asks the hall; None: nothing any more."""
+    return _frame("question", question=asked)
+
+
+def tally(id_: str, options: list[int], words: list[tuple[str, int]], votes: int) -> Frame:
+    """The votes on a question so far: by option, by typed word (the most frequent), and of all."""
+    return _frame("tally", question=id_, **_votes(options, words, votes))
+
+
+def outcome(
+    asked: Frame,
+    options: list[int],
+    words: list[tuple[str, int]],
+    votes: int,
+    *,
+    answer: str | None,
+) -> Frame:
+    """How the vote on a question has ended. Part of the log."""
+    return _frame("outcome", question=asked, **_votes(options, words, votes), answer=answer)
+
+
+def _votes(options: list[int], words: list[tuple[str, int]], votes: int) -> Frame:
+    top = [{"word": word, "votes": count} for word, count in words[:_MOST_WORDS]]
+    return {"options": options, "words": top, "votes": votes}
+
+
+def line(places: Iterable[tuple[str, str]], mine: str | None) -> Frame:
+    """Who waits to generate, by place and name, the next one first; `mine` is the client's."""
+    return _frame("line", places=[{"id": id_, "name": name} for id_, name in places], mine=mine)
 
 
 def pong() -> Frame:

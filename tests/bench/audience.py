@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import struct
 import sys
 import time
 from bisect import bisect_right
@@ -23,6 +24,9 @@ _FRAMES = b'"frames":['
 _ROOM = b'{"type":"room"'
 _TOKEN = b'{"type":"token"'
 _FINISHED = b'{"type":"finished"'
+_QUESTION = b'{"type":"question"'
+_TALLY = b'{"type":"tally"'
+_OUTCOME = b'{"type":"outcome"'
 #: Seconds that a generation may take longer than expected, and the slowest expected rate of
 #: deliveries a second.
 _GRACE = 60.0
@@ -91,7 +95,9 @@ class Viewer(asyncio.Protocol):
     def send(self, message: dict[str, Any]) -> None:
         """Sends a client's frame, masked with zeros."""
         payload = json.dumps(message).encode()
-        self.transport.write(b"\x81%c\x00\x00\x00\x00%b" % (0x80 | len(payload), payload))
+        length = len(payload)
+        size = b"%c" % (0x80 | length) if length < 126 else b"\xfe" + struct.pack("!H", length)
+        self.transport.write(b"\x81%b\x00\x00\x00\x00%b" % (size, payload))
 
     def _message(self, payload: bytes, now: float) -> None:
         if self._hall.counted:
@@ -101,6 +107,15 @@ class Viewer(asyncio.Protocol):
         elif payload.startswith(_ROOM):
             self.room |= orjson.loads(payload)
             self.housed.set()
+        elif payload.startswith(_QUESTION):
+            self._hall.question = orjson.loads(payload)["question"]
+            self._hall.done()
+        elif payload.startswith(_TALLY):
+            if self._hall.whole in payload:
+                self._hall.tallied.append(now)
+                self._hall.done()
+        elif payload.startswith(_OUTCOME):
+            self._hall.done()
         elif payload.startswith(_BATCH):
             self._hall.batches += 1
             self._batch(payload, now)
@@ -179,6 +194,10 @@ class Hall:
         #: For each receipt by a viewer: the time, the first frame, and the one after the last.
         self.seen: list[tuple[float, int, int]] = []
         self.batches = 0
+        #: The open question, what a tally says that has all votes, and when each viewer got one.
+        self.question: Any = None
+        self.whole = b""
+        self.tallied: list[float] = []
         self.viewers: list[Viewer] = []
         self._stalled: list[socket.socket] = []
         self._waiting = 0
@@ -266,6 +285,38 @@ class Hall:
             "p99_ms": 1e3 * found[len(found) * 99 // 100],
             "max_ms": 1e3 * found[-1],
         }
+
+    async def vote(self, seconds: float) -> dict[str, Any]:
+        """All viewers vote within `seconds`: the times from the last vote to the tally of all."""
+        options = [{"text": f"word {number}"} for number in range(8)]
+        ask = {"type": "question", "kind": "guess", "text": "?", "options": options, "position": 1}
+        count = len(self.viewers)
+        self.whole, self.tallied = b'"votes":%d,' % count, []
+        await self._told(ask)
+        asked = self.question["id"]
+        self._expect(count)
+        began = time.perf_counter()
+        for number, viewer in enumerate(self.viewers):
+            viewer.send({"type": "vote", "question": asked, "option": number % len(options)})
+            wait = began + seconds * (number + 1) / count - time.perf_counter()
+            await asyncio.sleep(max(wait, 0))
+        last = time.time()
+        await asyncio.wait_for(self._event.wait(), _GRACE)
+        found = sorted(now - last for now in self.tallied)
+        # The outcome, and then that nothing is asked any more.
+        await self._told({"type": "close", "question": asked}, frames=2)
+        return {
+            "lost": count - len(found) + self._gone,
+            "p50_ms": 1e3 * found[len(found) // 2],
+            "p99_ms": 1e3 * found[len(found) * 99 // 100],
+            "max_ms": 1e3 * found[-1],
+        }
+
+    async def _told(self, message: dict[str, Any], frames: int = 1) -> None:
+        """The presenter sends a message, and all viewers get what follows from it."""
+        self._expect(frames * len(self.viewers))
+        self.viewers[0].send(message)
+        await asyncio.wait_for(self._event.wait(), _GRACE)
 
     async def stall(self, count: int, room: str) -> dict[str, Any]:
         """Adds `count` viewers that never read, after closing earlier ones; 0 only closes them."""

@@ -115,6 +115,13 @@ FANOUT = (
         at_most=True,
     ),
     Figure("fanout_lost", "events missing or out of order over all those viewers", 0, at_most=True),
+    Figure(
+        "tally_2000_p99_ms",
+        "2,000 viewers of one room vote within 2 s: ms from the last vote to the tally at each "
+        "viewer, 99th percentile",
+        300,
+        at_most=True,
+    ),
     Figure("fanout_vs_sendjson", "deliveries/s ÷ a plain `send_json` loop", 8),
     Figure(
         "fanout_stalled",

@@ -24,6 +24,8 @@ PROMPT_TOKENS = 12
 #: Staggered streams arrive evenly over this many steps, whatever their number.
 ARRIVING_OVER = 8
 SLOTS = 32
+#: Seconds within which all viewers vote.
+VOTED_WITHIN = 2.0
 #: Viewers that never read, besides all those that do.
 STALLED = 10
 
@@ -348,12 +350,15 @@ def fanout(bench: Bench, results: Results) -> None:
         last = audience.ask("play", events=events, rate=rate)
         used = (stage.gateway.cpu - used) / last["seconds"]
         floods = [audience.ask("play", events=plan.flood, rate=0) for _ in range(plan.rounds)]
+        votes = [audience.ask("vote", seconds=VOTED_WITHIN) for _ in range(plan.rounds)]
         frames = [frame.encode() for frame in audience.ask("frames")]
         results.figures["upstream_streams"] = Measured.of([stage.script.most_open])
     rates = [flood["deliveries"] / flood["seconds"] for flood in floods]
     looped = [_send_json(plan.viewers, frames) for _ in range(plan.rounds)]
     results.figures["fanout_p99_ms"] = Measured.of(none)
-    results.figures["fanout_lost"] = Measured.of([sum(lost) + sum(f["lost"] for f in floods)])
+    missing = sum(lost) + sum(one["lost"] for one in (*floods, *votes))
+    results.figures["fanout_lost"] = Measured.of([missing])
+    results.figures["tally_2000_p99_ms"] = Measured.of([one["p99_ms"] for one in votes])
     results.figures["fanout_stalled"] = ratio(some, none)
     results.figures["fanout_vs_sendjson"] = ratio(rates, looped)
     results.add_rates("deliveries/s", {"fanout": rates, "send_json": looped})

@@ -169,8 +169,8 @@ class Gateway:
         if message.get("type") == "ping":
             await socket.send_json({"type": "pong", "seq": len(self.log)})
             return
-        if message.get("type") == "view":
-            return
+        if message.get("type") in ("view", "question", "vote", "close", "leave"):
+            return  # there is no hall
         if message.get("type") == "stop":
             if self.running is not None:
                 self.running.cancel()

@@ -29,6 +29,9 @@ _said = st.sampled_from(
         {"type": "open", "open": True},
         {"type": "view", "pose": [0, 1], "feature": None, "token": None},
         {"type": "share"},
+        {"type": "question", "kind": "guess", "text": "", "options": [], "position": 1},
+        {"type": "vote", "question": "none", "option": 0},
+        {"type": "leave"},
         {"type": "ping"},
         {},
     ]

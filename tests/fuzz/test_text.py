@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
+import orjson
 from axon.v1 import inference_pb2 as pb
 from axon_gateway import requests
 from axon_gateway.errors import Refusal
@@ -99,10 +101,48 @@ _EDIT = {
         }
     ],
 }
-_VIEW = {"type": "view", "pose": [1.0, 2.0], "feature": "fake/0-res/7", "token": 3}
+_VIEW = {
+    "type": "view",
+    "pose": [1.0, 2.0],
+    "feature": "fake/0-res/7",
+    "token": 3,
+    "filters": ["hide: punctuation"],
+    "sources": ["fake/0-res"],
+}
+_TURN = {
+    "type": "question",
+    "kind": "turn",
+    "text": "Which one?",
+    "options": [{"text": "silence", "edit": {"source": "fake/0-res", "feature": 7, "scale": 0}}],
+}
+_GUESS = {
+    "type": "question",
+    "kind": "guess",
+    "text": "Next?",
+    "options": [{"text": " Paris"}],
+    "branch": 0,
+    "position": 7,
+}
+_HALL = [
+    _TURN,
+    _GUESS,
+    {"type": "vote", "question": "q", "option": 1},
+    {"type": "vote", "question": "q", "word": "Paris"},
+    {"type": "close", "question": "q", "answer": " Paris"},
+    {"type": "leave", "place": "p"},
+]
 _message = st.tuples(
-    st.sampled_from([_MESSAGE, _EDIT, _VIEW, {"type": "open", "open": True}]), mutation.edits
+    st.sampled_from(
+        [{**_MESSAGE, "name": "Ada"}, _EDIT, _VIEW, {"type": "open", "open": True}, *_HALL]
+    ),
+    mutation.edits,
 )
+
+
+def _question(message: dict[str, Any]) -> requests.Question:
+    found = requests.parse(json.dumps(message), 64 * 1024)
+    assert isinstance(found, requests.Question)
+    return found
 
 
 @fuzz(st.tuples(_message, st.booleans(), st.one_of(st.none(), mutation.byte_edits)), share=0.5)
@@ -120,5 +160,13 @@ def test_a_message_is_read_or_refused_by_name(drawn: Any) -> None:
         if isinstance(command, requests.Edit):
             # Another gateway reads it again.
             assert requests.edit(json.loads(command.text)).request == command.request
+        if isinstance(command, requests.Question):
+            # Through Redis, to other gateways.
+            again = requests.hall_question(orjson.loads(orjson.dumps(command.body())))
+            assert again == command
+        if isinstance(command, requests.Vote):
+            with contextlib.suppress(Refusal):
+                command.choice(_question(_GUESS)).encode()
         if isinstance(command, requests.Generate):
+            command.name.encode()
             (command.model or "").encode()

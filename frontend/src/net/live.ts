@@ -1,5 +1,5 @@
 /** The page's connection to its room: joining and rejoining, the model in use, and access. */
-import { forgetTokens, keptAccess, loadToken, saveToken } from "../state/settings";
+import { forgetTokens, keptAccess, loadToken, saveToken, voterName } from "../state/settings";
 import type { Backend, Store } from "../state/store";
 import type { ErrorFrame, Frame, RoomFrame, ViewFrame } from "../wire/types";
 import { SAY } from "../words";
@@ -43,7 +43,7 @@ export class Live {
       this.connectOnce(backend);
     });
     this.socket = new RoomSocket(
-      { ...browserEnvironment, access: () => this.token },
+      { ...browserEnvironment, access: () => this.token, voter: voterName },
       {
         resume: () => this.resume(),
         frame: (frame) => this.receive(frame),

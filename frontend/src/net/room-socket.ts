@@ -23,6 +23,8 @@ export interface Environment {
   random(): number;
   /** The access token of this page, if it was given one. */
   access?(): string | null;
+  /** This browser's name for itself in votes. */
+  voter?(): string;
 }
 
 /** The room to join, the first log frame wanted, and the epoch of those read before it. */
@@ -96,7 +98,9 @@ export class RoomSocket {
     socket.onopen = () => {
       const access = this.environment.access?.() ?? null;
       const token = resume?.token ?? null;
-      socket.send(JSON.stringify({ type: "enter", access, token } satisfies EnterRequest));
+      const voter = this.environment.voter?.();
+      const enter: EnterRequest = { type: "enter", access, token, ...(voter ? { voter } : {}) };
+      socket.send(JSON.stringify(enter));
     };
     socket.onmessage = (event) => {
       if (socket === this.socket) this.receive(event.data);

@@ -65,7 +65,7 @@ export function runQuery(run: SharedRun, view: View, edits: readonly Edit[]): st
   return encode([["prompt", run.prompt], ...model, ...all]);
 }
 
-function editPairs(edits: readonly Edit[]): [string, string][] {
+export function editPairs(edits: readonly Edit[]): [string, string][] {
   return edits.map((edit) => ["edit", editText(edit)]);
 }
 

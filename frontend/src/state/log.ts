@@ -4,6 +4,7 @@ import type {
   Branch,
   Causes,
   Edit,
+  OutcomeFrame,
   PromptToken,
   StartedFrame,
   TokenDetails,
@@ -41,6 +42,8 @@ export interface Outcome {
 export class Run {
   phase: Phase = "generating";
   outcome: Outcome | null = null;
+  /** What the hall has decided, each with the number of tokens that there were. */
+  readonly decided: { at: number; outcome: OutcomeFrame }[] = [];
   /** By the index that token frames carry. */
   private readonly branches: Log[] = [];
 
@@ -59,6 +62,13 @@ export class Run {
   get editable(): number {
     const begun = this.settings?.branches.findIndex(({ edits }) => edits.length > 0) ?? -1;
     return begun < 0 ? this.width - 1 : begun;
+  }
+
+  /** A vote of the hall has ended. A guess belongs to the token that was guessed. */
+  decide(outcome: OutcomeFrame): void {
+    const { tokens } = this.branch(outcome.question.branch ?? 0);
+    const guessed = tokens.findIndex(({ position }) => position === outcome.question.position);
+    this.decided.push({ at: guessed < 0 ? tokens.length : guessed + 1, outcome });
   }
 
   branch(index: number): Log {

@@ -1,11 +1,13 @@
 /** The page's room: who is in it, this page's role, and what has been streamed in it. */
 import type { Frame, RoomFrame } from "../wire/types";
+import { HallState } from "./hall";
 import { isRunning, type Phase, type Problem, type Run } from "./log";
 import { computed, heed, signal } from "./signals";
 import { Stream } from "./stream";
 import { SAY } from "../words";
 
 export class RoomState {
+  readonly hall = new HallState();
   private readonly streamed = new Stream();
   private readonly newest = signal<RoomFrame | null>(null);
   private readonly standing = computed(() => this.stream.phase);
@@ -45,6 +47,7 @@ export class RoomState {
 
   /** Takes in one frame. Returns false for a log frame that was applied before. */
   apply(frame: Frame): boolean {
+    this.hall.hear(frame);
     if (frame.type !== "room") return this.stream.apply(frame);
     // A later room frame of the same room comes without the token: keep the first one's.
     const known = this.frame?.room === frame.room ? this.frame.presenter_token : undefined;
@@ -73,6 +76,7 @@ export class RoomState {
       this.stream.fail({ error: "backend_lost", message: SAY.roomGone, field: null });
     }
     this.newest.value = null;
+    this.hall.leave();
     this.stream.lastSeq = 0;
   }
 }

@@ -2,6 +2,7 @@
  * What is on show of a stream: one run, as far as its tokens have been shown, and what those tokens
  * and earlier runs say about each feature. No clock, no network, no document.
  */
+import type { OutcomeFrame } from "../wire/types";
 import { grown } from "./arrays";
 import { CoActivation } from "./evidence";
 import type { Feature, FeatureKey } from "./feature";
@@ -100,6 +101,11 @@ export class Session {
 
   get problem(): Problem | null {
     return this.isNewest ? this.stream.problem : null;
+  }
+
+  /** The last vote of the hall that had ended when there were so many tokens. */
+  decidedAt(count: number): OutcomeFrame | null {
+    return this.shown?.decided.findLast(({ at }) => at <= count)?.outcome ?? null;
   }
 
   get outcome(): Outcome | null {

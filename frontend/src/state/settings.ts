@@ -48,6 +48,10 @@ export const keptTwin = new Kept("axon.twin");
 export const keptAccess = new Kept("axon.access");
 /** The language chosen; none for the browser's. `public/language.js` reads it, too. */
 export const keptLanguage = new Kept("axon.language");
+/** What this person is called in the lines of rooms. */
+export const keptName = new Kept("axon.name");
+/** Tells this browser from others, so that it has one vote. */
+const keptVoter = new Kept("axon.voter");
 /** The theme chosen: "light" or "dark"; none for the page's own. */
 export const keptTheme = new Kept("axon.theme");
 const keptLabels = new Kept("axon.labels");
@@ -108,6 +112,15 @@ export function loadPins(room: string): string[] {
 
 export function savePins(room: string, keys: readonly string[]): void {
   pinsOf(room).save(JSON.stringify(keys));
+}
+
+/** This browser's name for itself in votes, drawn at the first visit. */
+export function voterName(): string {
+  const known = keptVoter.load();
+  if (known !== null) return known;
+  const drawn = Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36));
+  keptVoter.save(drawn.join(""));
+  return drawn.join("");
 }
 
 function pinsOf(room: string): Kept {

@@ -2,7 +2,15 @@
  * What frames have told, from a room or a recording: features, runs and where the newest of them
  * stands. Nothing here says how much of it is on show: that is the playhead's matter.
  */
-import type { ErrorFrame, FinishedFrame, Frame, PromptToken, TokenFrame } from "../wire/types";
+import {
+  type ErrorFrame,
+  type FinishedFrame,
+  type Frame,
+  isPresence,
+  type PresenceFrame,
+  type PromptToken,
+  type TokenFrame,
+} from "../wire/types";
 import { type Feature, featureKey, FeatureTable } from "./feature";
 import {
   isRunning,
@@ -40,7 +48,7 @@ export class Stream {
 
   /** Takes in one frame, made at `time` seconds. False for a log frame that was there before. */
   apply(frame: Frame, time: number | null = null): boolean {
-    if (frame.type === "room" || frame.type === "view") return true;
+    if (isPresence(frame)) return true;
     if (frame.type === "error") {
       // An error of the log has the next number; one for this page alone repeats the last number.
       if (frame.seq === this.lastSeq + 1) this.lastSeq = frame.seq;
@@ -119,7 +127,7 @@ export class Stream {
   }
 
   private applyLogged(
-    frame: Exclude<Frame, { type: "room" | "error" | "view" }>,
+    frame: Exclude<Frame, PresenceFrame | ErrorFrame>,
     time: number | null,
   ): void {
     switch (frame.type) {
@@ -157,6 +165,9 @@ export class Stream {
         this.learn(frame.source, frame.max, (feature, max) => (feature.knownMax = max));
         this.learn(frame.source, frame.score, (feature, score) => (feature.score = score));
         this.learn(frame.source, frame.density, (feature, density) => (feature.density = density));
+        break;
+      case "outcome":
+        this.newest?.decide(frame);
         break;
       case "finished":
         this.finish(frame);

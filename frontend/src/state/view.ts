@@ -4,7 +4,7 @@
  */
 import type { ViewFrame, ViewRequest } from "../wire/types";
 import type { FeatureKey } from "./feature";
-import { type Filter, FILTER_KINDS, filterValue, parseFilter } from "./filters";
+import { type Filter, FILTER_KINDS, filterText, filterValue, parseFilter } from "./filters";
 
 /** Where the camera stands and what it looks at, in world units. */
 export interface Pose {
@@ -65,16 +65,16 @@ export const VIEW_NAMES: readonly string[] = [
   "matrix",
 ];
 
+/** Filters that a message may have. */
+const MOST_FILTERS = 16;
+
 /** How the map is looked at, as an address says it. */
 const FLAT: ReadonlyMap<string, boolean> = new Map([["flat", true], ["space", false]]); // prettier-ignore
 
 /** The view in a query; malformed parts are ignored. */
 export function readView(query: URLSearchParams): View {
   const filters = FILTER_KINDS.flatMap((kind) =>
-    query.getAll(kind).flatMap((value) => {
-      const parsed = parseFilter(`${kind}: ${value}`);
-      return parsed && "filter" in parsed ? [parsed.filter] : [];
-    }),
+    readFilters(query.getAll(kind).map((value) => `${kind}: ${value}`)),
   );
   const links = Number(query.get("links") ?? 0);
   return {
@@ -108,16 +108,37 @@ export function viewPairs(view: View): [string, string][] {
 }
 
 /** What those who watch are told. A tenth of a unit of the pose is less than a pixel. */
-export function viewRequest({ pose, feature, token }: View): ViewRequest {
+export function viewRequest({ pose, feature, token, filters, sources }: View): ViewRequest {
   const numbers = pose === null ? [] : [...pose.position, ...pose.target];
-  return { type: "view", pose: numbers.map((one) => Math.round(10 * one) / 10), feature, token };
+  return {
+    type: "view",
+    pose: numbers.map((one) => Math.round(10 * one) / 10),
+    feature,
+    token,
+    filters: filters.slice(0, MOST_FILTERS).map(filterText),
+    sources: sources === null ? null : [...sources],
+  };
 }
 
-export function readViewFrame(frame: ViewFrame): Pick<View, "pose" | "feature" | "token"> {
+/** The filters that these texts say; those that are none are left out. */
+export function readFilters(texts: readonly string[]): Filter[] {
+  return texts.flatMap((text) => {
+    const parsed = parseFilter(text);
+    return parsed && "filter" in parsed ? [parsed.filter] : [];
+  });
+}
+
+export type Followed = Pick<View, "pose" | "feature" | "token"> &
+  Partial<Pick<View, "filters" | "sources">>;
+
+export function readViewFrame(frame: ViewFrame): Followed {
   const [px, py, pz, tx, ty, tz] = frame.pose;
   const whole = px !== undefined && py !== undefined && pz !== undefined;
-  const { feature, token } = frame;
-  return whole && tx !== undefined && ty !== undefined && tz !== undefined
-    ? { feature, token, pose: { position: [px, py, pz], target: [tx, ty, tz] } }
-    : { feature, token, pose: null };
+  const { feature, token, filters, sources } = frame;
+  const pose: Pose | null =
+    whole && tx !== undefined && ty !== undefined && tz !== undefined
+      ? { position: [px, py, pz], target: [tx, ty, tz] }
+      : null;
+  const shown = filters === undefined ? {} : { filters: readFilters(filters), sources };
+  return { feature, token, pose, ...shown };
 }

@@ -10,6 +10,7 @@ import { Knobs } from "./knobs";
 import type { SourcesView } from "./model";
 import { keptPrompt } from "../state/settings";
 import { SAY } from "../words";
+import { LINE } from "../words/hall";
 
 /** Likeliest next tokens asked for with each token. */
 const ALTERNATIVES = 5;
@@ -116,11 +117,15 @@ export class Controls {
     // Hiding the focused button would lose the focus.
     const focused =
       document.activeElement === this.generate || document.activeElement === this.stop;
-    this.generate.hidden = running;
+    // In an open room, who asks meanwhile gets in line.
+    const queues = running && this.store.presence?.open === true;
+    const { mine } = this.store.room.hall.line;
+    this.generate.hidden = (running && !queues) || (queues && mine !== null);
     this.generate.disabled = !ready || watching;
+    setText(this.generate, queues ? LINE.join : LINE.generate);
     this.stop.hidden = !running;
     this.stop.disabled = !ready || watching;
-    if (focused) (running ? this.stop : this.generate).focus();
+    if (focused) (this.generate.hidden ? this.stop : this.generate).focus();
     this.say();
     this.showProblem();
     this.offer();

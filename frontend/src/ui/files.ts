@@ -1,7 +1,8 @@
 /** What leaves the page and comes into it: recordings, activations, pictures, links. */
 import type { PictureKind } from "../graph/picture";
 import { at, call } from "../net/server";
-import { runQuery } from "../state/address";
+import { recordingOf } from "../net/recording";
+import { runQuery, type SharedRun } from "../state/address";
 import type { Feature } from "../state/feature";
 import { filterText } from "../state/filters";
 import type { RunSettings, Token } from "../state/log";
@@ -10,7 +11,7 @@ import type { Store } from "../state/store";
 import type { View } from "../state/view";
 import { type KnobName, KNOBS } from "../wire/model";
 import { parseRecording, type Recording } from "../wire/recording";
-import type { RoomFrame } from "../wire/types";
+import type { Edit } from "../wire/types";
 import { byId, copyText, h, setText } from "./dom";
 import { SAY } from "../words";
 
@@ -34,7 +35,7 @@ export function offerExports(store: Store, page: Takeable): void {
   menu.addEventListener("beforetoggle", () => {
     const { session, presence: room, origin, filters, hidden } = store;
     recording.hidden = origin !== "live" || room === null;
-    recording.href = at(recordingOf(room)).href;
+    recording.href = at(recordingOf(room?.room ?? "")).href;
     if (shown) shown.hidden = filters.length === 0 && hidden.size === 0;
     for (const button of [all, shown]) if (button) button.disabled = session.tokens.length === 0;
     for (const { button } of pictures) button.hidden = document.body.matches(".no-graph");
@@ -46,7 +47,7 @@ export function offerExports(store: Store, page: Takeable): void {
     if (page.access() === null || room === null) return;
     // A link cannot show the access token.
     event.preventDefault();
-    void call(recordingOf(room)).then(async (response) => {
+    void call(recordingOf(room.room)).then(async (response) => {
       if (response.ok) save(await response.blob(), `axon-${room.room}.jsonl`);
     });
   });
@@ -82,20 +83,21 @@ function nameFor({ presence: room, session }: Store): string {
   return ["axon", room?.room, ...words.slice(0, 6)].filter(Boolean).join("-");
 }
 
-/** A link that fills in this run's settings, with the seed that the server drew for it. */
-export function linkTo(run: RunSettings, view: View): string {
+/** All that this run depends on, with the seed that the server drew for it. */
+export function sharedRun(run: RunSettings): SharedRun & { edits: readonly Edit[] } {
   const knobs = KNOBS.flatMap((name): [KnobName, string][] => {
     const value = run.params[name];
     return typeof value === "number" || typeof value === "string" ? [[name, String(value)]] : [];
   });
   const { prompt, model, branches } = run;
   const edits = branches.find((branch) => branch.edits.length > 0)?.edits ?? [];
-  const settings = { prompt, model, knobs: Object.fromEntries(knobs) };
-  return at(runQuery(settings, { ...view, sources: run.sources }, edits)).href;
+  return { prompt, model, knobs: Object.fromEntries(knobs), edits };
 }
 
-function recordingOf(room: RoomFrame | null): string {
-  return `api/rooms/${room?.room ?? ""}/recording.jsonl`;
+/** A link that fills in this run's settings. */
+export function linkTo(run: RunSettings, view: View): string {
+  const { edits, ...settings } = sharedRun(run);
+  return at(runQuery(settings, { ...view, sources: run.sources }, edits)).href;
 }
 
 /** Lets the browser save this as a file. */

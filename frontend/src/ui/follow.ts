@@ -1,7 +1,7 @@
 /** The presenter's page sends where it looks; viewers' pages follow, until the user moves. */
 import { batch, follow, signal } from "../state/signals";
 import type { Store } from "../state/store";
-import { readViewFrame, type View, viewRequest } from "../state/view";
+import { type Followed, readViewFrame, type View, viewRequest } from "../state/view";
 import type { ViewFrame, ViewRequest } from "../wire/types";
 import { byId } from "./dom";
 
@@ -17,8 +17,10 @@ export class Follow {
   private inputAt = -Infinity;
   /** The session and the run when the view was last adopted: a new one clears what is chosen. */
   private on = { session: null as unknown, runs: 0 };
+  /** The filters and sources of the last view, as they came. */
+  private shown = "";
   /** What was adopted of the presenter's view. */
-  private adopted: Pick<View, "feature" | "token" | "pose"> | null = null;
+  private adopted: Followed | null = null;
   private token: number | null = null;
   private sent = "";
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -71,7 +73,12 @@ export class Follow {
   private adopt(frame: ViewFrame, leads = true): void {
     // It is about the room's text, not about a recording.
     if (this.store.origin === "recording") return;
-    const { token, ...view } = readViewFrame(frame);
+    const shown = JSON.stringify([frame.filters, frame.sources]);
+    const { filters, sources = null } = this.adopted ?? {};
+    // The same lists again, so that nothing is filtered anew with every movement of the camera.
+    const kept = shown === this.shown && filters ? { filters, sources } : {};
+    this.shown = shown;
+    const { token, ...view } = { ...readViewFrame(frame), ...kept };
     batch(() => {
       this.store.look(view);
       if (leads) this.store.playhead.lead(token);
@@ -122,11 +129,11 @@ export class Follow {
   }
 
   /** Whether the user has chosen something other than the presenter, or moved the camera. */
-  private choseOtherwise({ feature, token, pose }: View): boolean {
-    const { adopted } = this;
+  private choseOtherwise(view: View): boolean {
     // The flight to what the presenter has chosen is not the user's movement.
-    if (adopted === null || !this.meant()) return false;
-    return feature !== adopted.feature || token !== adopted.token || pose !== adopted.pose;
+    if (this.adopted === null || !this.meant()) return false;
+    const names = Object.keys(this.adopted) as (keyof Followed)[];
+    return names.some((name) => view[name] !== this.adopted?.[name]);
   }
 
   /** Tells the viewers, if there are any. */

@@ -5,6 +5,7 @@ import type { Store } from "../state/store";
 import { byId, copyText, h, setText } from "./dom";
 import { keptAccess } from "../state/settings";
 import { SAY } from "../words";
+import { TAKE } from "../words/hall";
 
 export interface RoomActions {
   setOpen: (open: boolean) => void;
@@ -98,6 +99,28 @@ export class Share {
       this.drawn = "";
     }
   }
+}
+
+/** A viewer's link to a room of its own, with a copy of what this one has streamed. */
+export function offerTaking(store: Store): void {
+  const link = h("a", { id: "take", target: "_blank", title: TAKE.help }, TAKE.take);
+  byId("hall-tools").append(link);
+  follow(() => {
+    const { presence: room } = store;
+    link.hidden = room?.role !== "viewer" || store.room.run === null;
+    if (room) link.href = at(`?take=${room.room}`).href;
+  });
+}
+
+/** A button that goes back to what was generated in the room before. */
+export function offerEarlier(store: Store, goBack: () => void): void {
+  const attributes = { type: "button", id: "earlier", title: TAKE.earlierHelp };
+  const button = h("button", attributes, TAKE.earlier);
+  byId("hall-tools").append(button);
+  button.addEventListener("click", goBack);
+  follow(() => {
+    button.hidden = store.origin !== "live" || store.room.hall.generations < 2;
+  });
 }
 
 /** A field for the access token, shown if the server requires one, and a button to forget it. */

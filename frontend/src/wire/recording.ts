@@ -1,5 +1,5 @@
 /** Reads a recording, a room's log as JSON lines, as far as it goes. */
-import { asNumber, asObject, type Json, or, WireError } from "./check";
+import { asNumber, asObject, asString, type Json, listOf, objectOf, or, WireError } from "./check";
 import { parseFrames } from "./parse";
 import type { Frame, WireFeature } from "./types";
 
@@ -12,12 +12,32 @@ export interface Recorded {
   time: number | null;
 }
 
+/** A picture to come back to. */
+const scene = objectOf({
+  name: asString,
+  /** The line that is shown with it. */
+  text: asString,
+  /** Which run of the file, from 0, and which token of it; null for the last. */
+  run: asNumber,
+  token: or(asNumber, null),
+  /** What is looked at, as an address says it. */
+  view: asString,
+  /** The camera's place and what it looks at; empty where nobody has moved it. */
+  pose: listOf(asNumber),
+  /** As an address says them. */
+  edits: listOf(asString),
+});
+export type Scene = ReturnType<typeof scene>;
+const scenesLine = objectOf({ scenes: listOf(scene) });
+
 export interface Recording {
   frames: Recorded[];
   /** The end of the file is missing: the room was running, or the download broke. */
   cut: boolean;
   /** Lines that could not be read and are left out. */
   skipped: number;
+  /** In the order in which they are shown. */
+  scenes: Scene[];
 }
 
 /**
@@ -37,6 +57,7 @@ export function parseRecording(text: string): Recording {
     frames: [],
     cut: lastIsBroken || (head?.type === "recording" && !ends),
     skipped: values.length - whole.length - (lastIsBroken ? 1 : 0),
+    scenes: [],
   };
   const once = interning();
   for (const value of whole) addFrames(recording, value, once);
@@ -65,8 +86,41 @@ function parseLine(line: string): Json | null {
   }
 }
 
+/** A recording of several runs, with scenes that show them. */
+export function recordingText(frames: readonly Recorded[], scenes: readonly Scene[]): string {
+  const lines = [
+    { type: "recording", seq: 0, version: VERSION },
+    // Numbered anew: they may be of several rooms.
+    ...frames.map(({ frame, time }, i) => ({ ...frame, seq: i + 1, time })),
+    { type: "scenes", seq: 0, scenes },
+    { type: "end", seq: 0, frames: frames.length },
+  ];
+  return lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+}
+
+/** The frames of each run of a recording. */
+export function runsOf(frames: readonly Recorded[]): Recorded[][] {
+  const runs: Recorded[][] = [];
+  for (const one of frames) {
+    if (one.frame.type === "started" || runs.length === 0) runs.push([]);
+    runs.at(-1)?.push(one);
+  }
+  // What comes before the first run, such as a place in the queue, is none.
+  const [first] = runs;
+  const none = first?.every(({ frame }) => !["started", "prompt", "token"].includes(frame.type));
+  return none ? runs.slice(1) : runs;
+}
+
 function addFrames(recording: Recording, value: Json, once: (text: string) => string): void {
   const problems: WireError[] = [];
+  if (value.type === "scenes") {
+    try {
+      recording.scenes.push(...scenesLine(value, "scenes").scenes);
+    } catch {
+      recording.skipped += 1;
+    }
+    return;
+  }
   const frames = parseFrames(value, (error) => problems.push(error));
   if (problems.length > 0) recording.skipped += 1;
   const time = timeOf(value);

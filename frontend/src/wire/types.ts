@@ -117,6 +117,27 @@ const branch = objectOf({
 /** One of the texts that a run writes side by side. */
 export type Branch = ReturnType<typeof branch>;
 
+const asked = objectOf({
+  id: asString,
+  /** Which feature to turn, or which token comes next. */
+  kind: oneOf("turn", "guess"),
+  text: asString,
+  options: listOf(objectOf({ text: asString, edit: or(edit, undefined) })),
+  /** Of a guess: where the token is. */
+  branch: number,
+  position: number,
+});
+/** What the presenter asks the hall. */
+export type Asked = ReturnType<typeof asked>;
+
+const votes = {
+  /** By option. */
+  options: listOf(asNumber),
+  /** Typed words, the most frequent ones. */
+  words: listOf(objectOf({ word: asString, votes: asNumber })),
+  votes: asNumber,
+};
+
 const details = {
   /** The tokenizer's id. */
   token_id: number,
@@ -276,6 +297,30 @@ export const FRAMES = {
     feature: textOrNull,
     /** Index of the token looked at; null while it follows the newest. */
     token: numberOrNull,
+    /** As they are typed; absent if the presenter's page does not tell what is on show. */
+    filters: or(listOf(asString), undefined),
+    /** The sources shown; null for all. */
+    sources: or(listOf(asString), null),
+  }),
+  /** What the presenter asks the hall; null: nothing any more. Not in the log. */
+  question: objectOf({ type: oneOf("question"), seq: asNumber, question: or(asked, null) }),
+  /** The votes so far. Not in the log. */
+  tally: objectOf({ type: oneOf("tally"), seq: asNumber, question: asString, ...votes }),
+  /** How a vote has ended; `answer` is the token that came. */
+  outcome: objectOf({
+    type: oneOf("outcome"),
+    seq: asNumber,
+    question: asked,
+    ...votes,
+    answer: textOrNull,
+  }),
+  /** Who waits to generate, the next one first. Not in the log. */
+  line: objectOf({
+    type: oneOf("line"),
+    seq: asNumber,
+    places: listOf(objectOf({ id: asString, name: asString })),
+    /** This page's place. */
+    mine: textOrNull,
   }),
 };
 
@@ -291,6 +336,16 @@ export type EffectsFrame = FrameOf<"effects">;
 export type FinishedFrame = FrameOf<"finished">;
 export type ErrorFrame = FrameOf<"error">;
 export type ViewFrame = FrameOf<"view">;
+export type OutcomeFrame = FrameOf<"outcome">;
+export type LineFrame = FrameOf<"line">;
+/** The votes on a question, so far or at its end. */
+export type Votes = Pick<OutcomeFrame, keyof typeof votes>;
+/** Frames of a room that are not in its log, besides errors: only the newest of each counts. */
+export type PresenceFrame = FrameOf<"room" | "view" | "question" | "tally" | "line">;
+const PRESENCE: ReadonlySet<string> = new Set(["room", "view", "question", "tally", "line"]);
+export function isPresence(frame: Frame): frame is PresenceFrame {
+  return PRESENCE.has(frame.type);
+}
 
 /** Lets everybody in the room generate, or the presenter alone. */
 export interface OpenRequest {
@@ -311,6 +366,8 @@ export interface EnterRequest {
   type: "enter";
   access: string | null;
   token: string | null;
+  /** Tells this browser from others, for votes. */
+  voter?: string;
 }
 
 /** Asks the server for a `pong`, to see that the connection works. */
@@ -322,6 +379,8 @@ export interface PingRequest {
 export interface GenerateRequest {
   type: "generate";
   prompt: string;
+  /** What this person is called in the room's line. */
+  name?: string;
   model?: string;
   max_tokens?: number;
   temperature?: number;

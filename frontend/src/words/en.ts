@@ -184,6 +184,7 @@ export const ADVICE = {
   invalid_http: "This page and the server do not fit together. Reload the page.",
   invalid_json: "The server cannot read what this page sends. Reload the page.",
   labels_unavailable: "Labels cannot be looked up now. They appear when the label store is back.",
+  line_full: "The line is full. Try again when somebody has had a turn.",
   message_too_big: "That is too long to send. Shorten the prompt.",
   method_not_allowed: "This page and the server do not fit together. Reload the page.",
   no_map: "This server has no map of the features.",
@@ -198,6 +199,8 @@ export const ADVICE = {
   not_ready: "The model is not ready yet. Try again in a moment.",
   not_running: "Nothing was running any more.",
   prompt_too_long: "The prompt is too long for this model. Shorten it.",
+  question_closed: "This vote has ended. Wait for the next question.",
+  question_open: "A vote is open already. End it first.",
   queue_full: "Too many people are generating.",
   rooms_unavailable:
     "Part of the server is not available. The room waits for it and goes on by itself.",
@@ -208,6 +211,7 @@ export const ADVICE = {
   too_many_rooms: "All rooms of this server are in use. Try again in a moment.",
   too_many_sockets:
     "Too many pages from your network address are connected. Close some; this one keeps trying.",
+  too_many_votes: "As many people have voted as can be counted.",
   too_slow: "The connection is too slow to send this. Try again.",
   unknown_feature: "This feature is no longer available. The model may have changed.",
   unknown_field: "This page and the server do not fit together. Reload the page.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+from axon_gateway.replication.hall import Halls
 from axon_gateway.replication.peers import Peers
 from axon_gateway.replication.replica import Replica, Role
 from axon_gateway.replication.store import Meta, PresenceReport, RoomStore
@@ -19,9 +20,12 @@ _REFRESH = 600.0
 class PresencePublisher:
     """Reports the rooms here to Redis; calls `expired` once Redis knows that one has expired."""
 
-    def __init__(self, store: RoomStore, peers: Peers, expired: Callable[[Replica], None]) -> None:
+    def __init__(
+        self, store: RoomStore, peers: Peers, halls: Halls, expired: Callable[[Replica], None]
+    ) -> None:
         self._store = store
         self._peers = peers
+        self._halls = halls
         self._expired = expired
         self._changed: dict[Replica, None] = {}
         self._wake = asyncio.Event()
@@ -67,8 +71,9 @@ class PresencePublisher:
             elif found:
                 _confirm(replica, report)
 
-    def update(self, replica: Replica, meta: Meta) -> None:
-        """Takes over what other gateways have published."""
+    def update(self, replica: Replica, meta: Meta, changes: int) -> None:
+        """Takes over what other gateways have published; `changes` are those of the hall when Redis
+        was asked."""
         others = self._peers.alive
         is_open, view = replica.unpublished_open, replica.unpublished_view
         replica.home = meta.home
@@ -80,6 +85,7 @@ class PresencePublisher:
                 view=meta.view if view is None else None,
             )
         )
+        self._halls.update(replica, meta, changes)
 
 
 def _report(replica: Replica) -> PresenceReport:

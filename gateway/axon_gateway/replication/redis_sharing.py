@@ -13,13 +13,14 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import orjson
 
 from axon_gateway import frames, requests
 from axon_gateway.errors import Refusal, not_running, our_failure
+from axon_gateway.replication.hall import Halls
 from axon_gateway.replication.leases import Leases, gateway_lost
 from axon_gateway.replication.peers import Peers
 from axon_gateway.replication.presence import PresencePublisher
@@ -28,6 +29,7 @@ from axon_gateway.replication.replica import Replica, Role
 from axon_gateway.replication.store import FAILURES, RETRY, Meta, RoomStore, unavailable
 from axon_gateway.replication.writer import Writer
 from axon_gateway.requests import Edit, View
+from axon_gateway.rooms.hall import Asked, Place
 from axon_gateway.rooms.room import Room
 from axon_gateway.rooms.rooms import Rooms
 from axon_gateway.tasks import Once, Tasks
@@ -38,6 +40,8 @@ _log = logging.getLogger(__name__)
 _HEARTBEAT = 0.35
 #: Seconds between two looks whether Redis knows that a room has expired here.
 _POLL = 0.01
+#: Tries to record a frame in a log whose home changes meanwhile.
+_TRIES = 5
 #: Seconds that another gateway has to answer.
 _ANSWER = 10.0
 #: Seconds that a request for the lease waits for frames on their way.
@@ -55,7 +59,8 @@ class RedisSharing:
         self._store = RoomStore(url, self.name, idle)
         self._replicas: dict[Room, Replica] = {}
         self._peers = Peers(self.name)
-        self._presence = PresencePublisher(self._store, self._peers, self._has_expired)
+        self._halls = Halls(self._store, self.name, self._peers, self._replicas.values)
+        self._presence = PresencePublisher(self._store, self._peers, self._halls, self._has_expired)
         self._reconciler = Reconciler(self._store, self.name, self._presence.mark)
         self._leases = Leases(self._store, self.name, self._reconciler)
         self._writer = Writer(self._store, self._reconcile)
@@ -74,8 +79,8 @@ class RedisSharing:
     def start(self, rooms: Rooms) -> None:
         """Begins to share `rooms`."""
         self._rooms = rooms
-        loops = (self._writer.write, self._presence.publish_changes, self._heartbeat, self._follow)
-        for work in loops:
+        publish = self._presence.publish_changes
+        for work in (self._writer.write, publish, self._heartbeat, self._follow, self._halls.work):
             self._tasks.start(self._forever(work))
 
     async def close(self) -> None:
@@ -120,6 +125,7 @@ class RedisSharing:
             self._redis_failed(error)
         else:
             self._presence.mark(replica)
+            self._halls.published(replica)
 
     async def follow(self, id_: str, rooms: Rooms) -> Room | None:
         """A copy of another gateway's room. Refusal while Redis is gone."""
@@ -137,7 +143,7 @@ class RedisSharing:
         replica = self._replicas[room] = Replica(room, meta.home)
         self._presence.mark(replica)
         room.mark_published()
-        self._presence.update(replica, meta)
+        self._presence.update(replica, meta, room.hall.changes)
         await self._restart_following()
         return room
 
@@ -188,13 +194,17 @@ class RedisSharing:
 
     async def edit(self, room: Room, command: Edit) -> None:
         """Has the room's home edit its generation, and waits for the answer. Raises Refusal."""
+        await self._ask_home(room, "edit", command.text)
+
+    async def _ask_home(self, room: Room, what: str, text: str) -> None:
+        """Has the gateway that generates do something, and waits for the answer. Raises Refusal."""
         ticket = secrets.token_hex(8)
         answer = self._answers[ticket] = asyncio.get_running_loop().create_future()
         try:
             [meta] = await self._store.metas([room.id])
             if meta is None or not meta.running or meta.home == self.name:
                 raise not_running()
-            ask = f"edit {room.id} {self.name} {ticket} {command.text}"
+            ask = f"{what} {room.id} {self.name} {ticket} {text}"
             await self._store.request(meta.home, ask)
             body = await self._answer_of(meta.home, answer)
         except FAILURES:
@@ -203,6 +213,71 @@ class RedisSharing:
             del self._answers[ticket]
         if body is not None:
             raise Refusal.of(body)
+
+    async def record(self, room: Room, frame: frames.Frame) -> None:
+        """Brings a frame into the log that is no generation's. Whoever generates writes it, else
+        this gateway, under a lease for it alone."""
+        for _ in range(_TRIES):
+            if self._records(room):
+                await self.append(room, frame, begins=False)
+                return
+            try:
+                await self.acquire_lease(room)
+                try:
+                    await self.append(room, frame, begins=False)
+                    if replica := self._replicas.get(room):
+                        await replica.flushed()
+                finally:
+                    self.release_lease(room)
+                return
+            except Refusal as refusal:
+                if refusal.code != "busy":
+                    raise
+            with contextlib.suppress(ConnectionError):
+                try:
+                    await self._ask_home(room, "record", orjson.dumps(frame).decode())
+                    return
+                except Refusal as refusal:
+                    if refusal.code != "not_running":
+                        raise
+        raise unavailable()
+
+    def _records(self, room: Room) -> bool:
+        """Whether this gateway may write into the room's log as it is."""
+        replica = self._replicas.get(room)
+        return replica is None or (room.running and replica.role is Role.HOME)
+
+    async def open_question(self, room: Room, asked: Asked) -> None:
+        """Asks the hall at all gateways. Refusal if a question is open."""
+        if replica := self._replicas.get(room):
+            await self._halls.open(replica, asked)
+        else:
+            room.open_here(asked)
+
+    def cast(self, room: Room) -> None:
+        """Brings new votes to Redis soon."""
+        if room in self._replicas:
+            self._halls.cast()
+        else:
+            room.count_here()
+
+    async def close_question(self, room: Room, asked: Asked) -> Mapping[str, int]:
+        """Ends a vote at all gateways; returns the votes by choice."""
+        if replica := self._replicas.get(room):
+            return await self._halls.close(replica, asked)
+        return room.close_here(asked)
+
+    async def join_line(self, room: Room, place: Place) -> Place:
+        """Adds a place to the line of all gateways. Refusal if that is full."""
+        if replica := self._replicas.get(room):
+            return await self._halls.join(replica, place)
+        return room.join_here(place)
+
+    async def leave_line(self, room: Room, place: str) -> None:
+        """Takes a place out of the line of all gateways."""
+        room.leave_here(place)
+        if replica := self._replicas.get(room):
+            await self._halls.leave(replica, place)
 
     async def _answer_of(self, home: str, answer: asyncio.Future[Any]) -> Any:
         """What a gateway has answered. Refusal if it is dead, or takes too long."""
@@ -254,9 +329,10 @@ class RedisSharing:
         # A count of 1: Redis has lost what it had, or another gateway took this one for dead.
         everything = others_changed or counts[self.name] == 1
         replicas = [r for r in self._replicas.values() if everything or self._concerns_others(r)]
+        changes = [replica.room.hall.changes for replica in replicas]
         metas = await self._store.metas([replica.room.id for replica in replicas])
-        for replica, meta in zip(replicas, metas, strict=True):
-            await self._check(replica, meta)
+        for replica, meta, hall in zip(replicas, metas, changes, strict=True):
+            await self._check(replica, meta, hall)
         self._presence.refresh(self._replicas.values())
         await asyncio.sleep(_HEARTBEAT)
 
@@ -285,8 +361,8 @@ class RedisSharing:
         match what:
             case "stop" if room := self._room(rest):
                 room.cancel_generation()
-            case "edit":
-                self._tasks.start(self._edit_here(*rest.split(" ", 3)))
+            case "edit" | "record":
+                self._tasks.start(self._do_here(what, *rest.split(" ", 3)))
             case "answer":
                 ticket, _, body = rest.partition(" ")
                 answer = self._answers.get(ticket)
@@ -296,24 +372,29 @@ class RedisSharing:
     def _room(self, id_: str) -> Room | None:
         return self._rooms.get(id_) if self._rooms is not None else None
 
-    async def _edit_here(self, id_: str, asker: str, ticket: str, text: str) -> None:
-        """Edits a generation of this gateway for another one, and answers that."""
+    async def _do_here(self, what: str, id_: str, asker: str, ticket: str, text: str) -> None:
+        """Edits a generation of this gateway, or records a frame, for another one that asked."""
         body: dict[str, object] | None = None
         try:
             if (room := self._room(id_)) is None:
                 raise not_running()
-            await room.edit_here(requests.edit(orjson.loads(text)))
+            if what == "edit":
+                await room.edit_here(requests.edit(orjson.loads(text)))
+            elif self._records(room):
+                await self.append(room, orjson.loads(text), begins=False)
+            else:
+                raise not_running()
         except Refusal as refusal:
             body = refusal.body()
         except Exception:
-            _log.exception("room %s: an edit failed", id_)
+            _log.exception("room %s: what another gateway asked for failed", id_)
             body = our_failure().body()
         with contextlib.suppress(*FAILURES):
             await self._store.request(asker, f"answer {ticket} {orjson.dumps(body).decode()}")
 
     # One room.
 
-    async def _check(self, replica: Replica, meta: Meta | None) -> None:
+    async def _check(self, replica: Replica, meta: Meta | None, changes: int) -> None:
         room, log = replica.room, replica.room.log
         if meta is None or meta.epoch != log.epoch or meta.last < log.last:
             await self._reconcile(replica)
@@ -324,7 +405,8 @@ class RedisSharing:
             elif meta.running and meta.home == self.name and not (room.running or replica.pending):
                 # The answer to a request for the lease was lost.
                 await self._store.release_lease(room.id, log.epoch)
-        self._presence.update(replica, meta)
+        self._presence.update(replica, meta, changes)
+        await self._halls.tidy(replica, meta)
         if lost:
             await self._reconcile(replica)
 
@@ -347,6 +429,8 @@ class RedisSharing:
         room = replica.room
         self._forget(replica)
         replica.continue_alone()
+        room.hall.alone(room.line.here)
+        room.hall_changed()
         if not (room.log.ended or room.running):
             room.append(frames.error(gateway_lost()), begins=False)
 

@@ -56,6 +56,9 @@ class Replica:
         #: When presence was last published, and the oldest frame kept at that time.
         self.published_at = 0.0
         self.published_first = 1
+        #: Of the question and of the line in Redis, as far as this gateway's part is in them.
+        self.opened = ""
+        self.lined = ""
         self._queued: deque[tuple[Frame, bool]] = deque()
         self._sent: list[Entry] = []
         #: Set whenever frames have come into the log, or never will.

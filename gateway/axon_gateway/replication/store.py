@@ -15,7 +15,17 @@ from redis.exceptions import RedisError
 
 from axon_gateway.errors import Refusal
 from axon_gateway.replication import scripts
-from axon_gateway.requests import View
+from axon_gateway.requests import WORD, View, hall_question
+from axon_gateway.rooms.hall import (
+    MOST_VOTERS,
+    MOST_WAITING,
+    MOST_WORDS,
+    Asked,
+    Place,
+    line_full,
+    question_closed,
+    question_open,
+)
 from axon_gateway.rooms.log import Entry, RoomLog, ends_generation
 
 _log = logging.getLogger(__name__)
@@ -35,8 +45,24 @@ _PAGE = 500
 WRITE_BYTES = 256 * 1024
 #: Seconds between two tries while Redis is gone.
 RETRY = 0.5
+#: Fields of a room's meta from which on new words of a vote are counted together.
+_MOST_FIELDS = MOST_WORDS + 4 * MOST_WAITING
 #: Requests kept for a gateway that does not read them.
 _MOST_REQUESTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class HallMeta:
+    """What all gateways know of a room's hall."""
+
+    #: The open question, when Redis got it, the votes by choice, and the one closed last.
+    asked: Asked | None
+    opened: str
+    counts: Mapping[str, int]
+    closed: str
+    #: The line, the first one first, with places of dead gateways; and when Redis began it.
+    line: tuple[Place, ...]
+    lined: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +83,7 @@ class Meta:
     #: Gateways with a presenter.
     presenting: frozenset[str]
     view: View | None
+    hall: HallMeta
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +221,48 @@ class RoomStore:
             calls.append((scripts.PRESENCE, room.id, (self._gateway, *here, *kept)))
         return [bool(found) for found in await self._pipelined(calls)]
 
+    async def open_question(self, id_: str, asked: Asked) -> None:
+        """Asks the hall. Refusal if another question is open."""
+        question = orjson.dumps(asked.question.body())
+        [answer] = await self._pipelined([(scripts.OPEN, id_, (asked.id, question))])
+        if answer != b"opened":
+            raise question_open() if answer == b"open" else unavailable()
+
+    async def cast(
+        self, casts: Sequence[tuple[str, Asked, Mapping[str, str]]]
+    ) -> list[Meta | None]:
+        """Counts votes, by voter, on the questions of several rooms; what is known of each then."""
+        bounds = (MOST_VOTERS, _MOST_FIELDS, WORD)
+        calls = [
+            (
+                scripts.CAST,
+                id_,
+                (asked.id, *bounds, *(part for vote in votes.items() for part in vote)),
+            )
+            for id_, asked, votes in casts
+        ]
+        return [_meta(fields, last) for fields, last in await self._pipelined(calls)]
+
+    async def close_question(self, id_: str, asked: Asked) -> dict[str, int]:
+        """Ends a vote; the votes by choice. Refusal if it is not open."""
+        [(closed, found)] = await self._pipelined([(scripts.CLOSE, id_, (asked.id,))])
+        if not closed:
+            raise question_closed()
+        return {choice.decode(): int(n) for choice, n in zip(found[::2], found[1::2], strict=True)}
+
+    async def join_line(self, id_: str, place: Place) -> tuple[Place, str]:
+        """Adds a place to the line; also tells when the line began. Refusal if it is full."""
+        since = str(place.since) if place.since else ""
+        args = (place.id, self._gateway, place.name, since, MOST_WAITING)
+        [(answer, name, at, lined)] = await self._pipelined([(scripts.JOIN, id_, args)])
+        if answer != b"joined":
+            raise line_full() if answer == b"full" else unavailable()
+        return Place(place.id, name.decode(), self._gateway, int(at)), lined.decode()
+
+    async def leave_line(self, id_: str, places: Sequence[str]) -> None:
+        """Takes places out of the line."""
+        await self._pipelined([(scripts.LEAVE, id_, tuple(places))])
+
     async def entries(self, id_: str, after: int) -> list[Entry]:
         """Frames that follow `after`, a page of them; empty when there are no more."""
         found: Any = await self._redis.xrange(_log_key(id_), min=f"{after + 1}-0", count=_PAGE)
@@ -234,7 +303,8 @@ class RoomStore:
         async with self._redis.pipeline(transaction=False) as pipeline:
             for script, id_, args in calls:
                 # EVAL, since EVALSHA in a pipeline costs a further round trip every time.
-                await pipeline.eval(script, 2, _meta_key(id_), _log_key(id_), *args)
+                keys = (_meta_key(id_), _log_key(id_), _votes_key(id_))
+                await pipeline.eval(script, len(keys), *keys, *args)
             answers: list[Any] = await pipeline.execute(raise_on_error)
         return answers
 
@@ -260,6 +330,10 @@ def _log_key(id_: str) -> str:
     return f"axon:room:{id_}:frames"
 
 
+def _votes_key(id_: str) -> str:
+    return f"axon:room:{id_}:votes"
+
+
 def _requests_key(gateway: str) -> str:
     return f"axon:gateway:{gateway}"
 
@@ -283,13 +357,21 @@ def _meta(found: Sequence[bytes], last: int) -> Meta | None:
         since=int(fields[b"since"]),
         running=fields[b"running"] == b"1",
         last=last,
-        viewers={name: int(count) for name, count in _by_gateway(fields, b"viewers:")},
-        presenting=frozenset(name for name, _ in _by_gateway(fields, b"presenter:")),
+        viewers={name: int(count) for name, count in _by_name(fields, b"viewers:")},
+        presenting=frozenset(name for name, _ in _by_name(fields, b"presenter:")),
         view=_view(fields.get(b"view")),
+        hall=HallMeta(
+            asked=_asked(fields),
+            opened=fields.get(b"opened", b"").decode(),
+            counts={choice: int(count) for choice, count in _by_name(fields, b"votes:")},
+            closed=fields.get(b"closed", b"").decode(),
+            line=_line(fields),
+            lined=fields.get(b"lined", b"").decode(),
+        ),
     )
 
 
-def _by_gateway(fields: Mapping[bytes, bytes], kind: bytes) -> Iterable[tuple[str, bytes]]:
+def _by_name(fields: Mapping[bytes, bytes], kind: bytes) -> Iterable[tuple[str, bytes]]:
     for name, value in fields.items():
         if name.startswith(kind):
             yield name[len(kind) :].decode(), value
@@ -299,4 +381,20 @@ def _view(value: bytes | None) -> View | None:
     if value is None:
         return None
     fields = orjson.loads(value)
-    return View(tuple(fields["pose"]), fields["feature"], fields["token"])
+    lists = (fields.get("filters"), fields.get("sources"))
+    shown = (None if one is None else tuple(one) for one in lists)
+    return View(tuple(fields["pose"]), fields["feature"], fields["token"], *shown)
+
+
+def _asked(fields: Mapping[bytes, bytes]) -> Asked | None:
+    if b"question" not in fields:
+        return None
+    return Asked(fields[b"asked"].decode(), hall_question(orjson.loads(fields[b"question"])))
+
+
+def _line(fields: Mapping[bytes, bytes]) -> tuple[Place, ...]:
+    places = []
+    for id_, value in _by_name(fields, b"line:"):
+        since, gateway, name = value.decode().split("\n", 2)
+        places.append(Place(id_, name, gateway, int(since)))
+    return tuple(sorted(places, key=lambda place: (place.since, place.id)))

@@ -21,21 +21,30 @@ from axon_gateway.requests.commands import (
 )
 from axon_gateway.requests.edits import InMaxima
 from axon_gateway.requests.explain import CancelExplain, Explain
+from axon_gateway.requests.hall import WORD, CloseQuestion, LeaveLine, Option, Question, Vote
+from axon_gateway.requests.hall import question as hall_question
 
 __all__ = [
+    "WORD",
     "CancelExplain",
+    "CloseQuestion",
     "Edit",
     "Enter",
     "Explain",
     "Generate",
     "InMaxima",
+    "LeaveLine",
     "Open",
+    "Option",
     "Ping",
+    "Question",
     "Share",
     "Stop",
     "View",
+    "Vote",
     "edit",
     "enter",
+    "hall_question",
     "parse",
     "question",
 ]

@@ -33,9 +33,24 @@ from axon_gateway.requests.fields import (
     strings,
     wrong_type,
 )
+from axon_gateway.requests.hall import (
+    MAX_ID,
+    CloseQuestion,
+    LeaveLine,
+    Question,
+    Vote,
+    close_question,
+    leave_line,
+    person,
+    vote,
+)
+from axon_gateway.requests.hall import question as hall_question
 
 #: Numbers of a camera's pose: more than any page needs, and few enough to keep.
 _MAX_POSE = 32
+#: Filters of a view, and characters of one.
+_MAX_FILTERS = 16
+_MAX_FILTER = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,8 @@ class Generate:
     in_maxima: tuple[InMaxima, ...] = ()
     #: Whether `edits` stood alone, and not in a branch.
     edits_alone: bool = False
+    #: What the client is called if it has to wait in the room's line; "": the room finds a name.
+    name: str = ""
 
     @property
     def branches(self) -> int:
@@ -87,11 +104,16 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where the presenter looks: the camera, the chosen feature and token, None where none is."""
+    """Where the presenter looks: the camera, the chosen feature and token, None where none is.
+
+    `filters` and `sources` are what is on show; `filters` is None if the page does not tell them.
+    """
 
     pose: tuple[float, ...]
     feature: str | None
     token: int | None
+    filters: tuple[str, ...] | None = None
+    sources: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +125,30 @@ class Ping:
 class Enter:
     """The tokens of a client that keeps them out of its address: the first message on `/ws?enter`.
 
-    `access` is its access token, `token` a room's presenter token; "" where it has none.
+    `access` is its access token, `token` a room's presenter token; "" where it has none. `voter`
+    tells a browser that comes back from another one, for votes.
     """
 
     access: str
     token: str
+    voter: str = ""
 
 
-Command = Generate | Edit | Stop | Explain | CancelExplain | Open | Share | View | Ping
+Command = (
+    Generate
+    | Edit
+    | Stop
+    | Explain
+    | CancelExplain
+    | Open
+    | Share
+    | View
+    | Ping
+    | Question
+    | Vote
+    | CloseQuestion
+    | LeaveLine
+)
 
 
 def parse(data: bytes | str, max_bytes: int) -> Command:
@@ -137,7 +175,15 @@ def parse(data: bytes | str, max_bytes: int) -> Command:
             return _view(fields)
         case "ping":
             return Ping()
-    known = "generate, edit, stop, explain, open, share, view or ping"
+        case "question":
+            return hall_question(fields)
+        case "vote":
+            return vote(fields)
+        case "close":
+            return close_question(fields)
+        case "leave":
+            return leave_line(fields)
+    known = "generate, edit, stop, explain, open, share, view, question, vote, close, leave or ping"
     raise Refusal("unknown_type", f"type must be {known}, not {kind[:40]!a}", "type")
 
 
@@ -146,14 +192,18 @@ def enter(data: bytes | str, max_bytes: int) -> Enter:
     fields = decode(data, max_bytes)
     if fields.get("type") != "enter":
         raise Refusal("unknown_type", "the first message on /ws?enter must be enter", "type")
-    tokens = {name: fields.get(name) or "" for name in ("access", "token")}
-    return Enter(**{name: string(name, value) for name, value in tokens.items()})
+    given = {name: fields.get(name) or "" for name in ("access", "token", "voter")}
+    found = Enter(**{name: string(name, value) for name, value in given.items()})
+    if len(found.voter) > MAX_ID:
+        raise Refusal("out_of_range", f"voter may have {MAX_ID} characters", "voter")
+    return found
 
 
 def _generate(fields: dict[str, object], typed: bool) -> Generate:
     model = fields.pop("model", None)
     prompt = fields.pop("prompt", "")
-    check_names(fields, (*_KNOBS, "branches", "edits", "explain"), "model")
+    called = fields.pop("name", None)
+    check_names(fields, (*_KNOBS, "branches", "edits", "explain", "name"), "model")
     if prompt == "":
         raise Refusal("empty_prompt", "prompt must not be empty", "prompt")
     branches, edits = fields.pop("branches", None), fields.pop("edits", None)
@@ -177,8 +227,14 @@ def _generate(fields: dict[str, object], typed: bool) -> Generate:
         for own, branch in zip(found, request.branches, strict=True)
         for one in own.among(branch.edits)
     )
-    name = None if model is None else string("model", model)
-    return Generate(request, name, typed, tuple(in_maxima), edits is not None)
+    return Generate(
+        request,
+        None if model is None else string("model", model),
+        typed,
+        tuple(in_maxima),
+        edits is not None,
+        "" if called is None else person("name", called),
+    )
 
 
 def question(data: bytes | str, max_bytes: int) -> Explain:
@@ -207,11 +263,22 @@ def _view(fields: dict[str, object]) -> View:
     name = None if feature is None else string("feature", feature)
     if name is not None and len(name) > MAX_NAME:
         raise Refusal("out_of_range", f"feature may have {MAX_NAME} characters", "feature")
+    filters, shown = fields.get("filters"), fields.get("sources")
     return View(
         pose=tuple(number("pose", one) for one in pose),
         feature=name,
         token=None if token is None else integer(UINT32)("token", token),
+        filters=None if filters is None else _filters(filters),
+        sources=None if shown is None else tuple(sources("sources", shown)),
     )
+
+
+def _filters(value: object) -> tuple[str, ...]:
+    found = strings("filters", value)
+    if len(found) > _MAX_FILTERS or any(len(one) > _MAX_FILTER for one in found):
+        message = f"filters may be {_MAX_FILTERS}, of {_MAX_FILTER} characters each"
+        raise Refusal("out_of_range", message, "filters")
+    return tuple(found)
 
 
 _KNOBS: dict[str, Callable[[str, object], object]] = {

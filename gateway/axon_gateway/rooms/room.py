@@ -7,15 +7,17 @@ import contextlib
 import hashlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from axon_gateway.clients import Client
 from axon_gateway.errors import Refusal, not_running, our_failure
 from axon_gateway.frames import Emit, Frame
 from axon_gateway.generations.generation import Generation
-from axon_gateway.requests import Edit, Generate, View
+from axon_gateway.requests import CloseQuestion, Edit, Generate, Question, View, Vote
 from axon_gateway.rooms.epochs import START, Offset
+from axon_gateway.rooms.hall import Asked, Hall, Place, outcome, question_open
+from axon_gateway.rooms.line import Line
 from axon_gateway.rooms.log import Entry, RoomLog
 from axon_gateway.rooms.rounds import Delay, Rounds
 from axon_gateway.rooms.sharing import Presence
@@ -33,6 +35,8 @@ _ANNOUNCE_RATE = 500
 #: The same for where the presenter looks: each is a write to every socket.
 _VIEW_EVERY = 0.2
 _VIEW_RATE = 5000
+#: Seconds between two tallies of a vote, and between two changes of the line.
+_HALL_EVERY = 0.2
 #: Seconds that labels may come in after their generation.
 _LATE_LABELS = 60.0
 #: Edits that wait for their turn, and after which time to try again if these are too many.
@@ -69,7 +73,7 @@ class Room:
         #: Raised whenever viewers have to be told about the room anew.
         self.announcement = 0
         self._rooms = rooms
-        self._sharing = rooms.sharing
+        self.sharing = rooms.sharing
         self._viewers: set[Viewer] = set()
         self._rounds = Rounds(self._viewers)
         #: How many of them are presenters.
@@ -81,6 +85,9 @@ class Room:
         self.view: View | None = None
         self._next_view: View | None = None
         self._showing = Delay(self._viewers, _VIEW_EVERY, _VIEW_RATE, self._show)
+        self.hall = Hall()
+        self.line = Line(self)
+        self._showing_hall = Delay((), _HALL_EVERY, 1.0, self._show_hall)
         self._announcing = Delay(self._viewers, _ANNOUNCE_EVERY, _ANNOUNCE_RATE, self._announce)
         self._running: asyncio.Task[None] | None = None
         self._generation: Generation | None = None
@@ -143,30 +150,29 @@ class Room:
         self._viewers.add(viewer)
         self._presenters += viewer.presenter
         self._announcing.soon()
-        self._sharing.publish_presence(self)
+        self.sharing.publish_presence(self)
         return viewer
 
     def leave(self, viewer: Viewer) -> None:
         """The viewer's socket is gone."""
         self._viewers.discard(viewer)
+        self.line.leave(viewer)
         self._presenters -= viewer.presenter
         self._announcing.soon()
-        self._sharing.publish_presence(self)
+        self.sharing.publish_presence(self)
 
     def set_open(self, viewer: Viewer, is_open: bool) -> None:
         """Lets everybody generate, or the presenter alone."""
-        if not viewer.presenter:
-            raise Refusal("not_presenter", "only the one who opened this room can open it to all")
+        self._check_opened(viewer, "open it to all")
         self._set_state(is_open, self._remote_viewers, self._remote_presenter)
-        self._sharing.publish_presence(self, is_open=is_open)
+        self.sharing.publish_presence(self, is_open=is_open)
 
     def set_view(self, viewer: Viewer, view: View) -> None:
         """Shows viewers where the presenter looks."""
-        if not viewer.presenter:
-            raise Refusal("not_presenter", "only the one who opened this room can show a view")
+        self._check_opened(viewer, "show a view")
         self._next_view = view
         self._showing.soon()
-        self._sharing.publish_presence(self, view=view)
+        self.sharing.publish_presence(self, view=view)
 
     def update_presence(self, presence: Presence) -> None:
         """Takes over what other gateways have published."""
@@ -175,8 +181,19 @@ class Room:
             self._next_view = presence.view
             self._showing.soon()
 
+    def hall_changed(self) -> None:
+        """The hall's question, votes or line have changed: viewers see it soon."""
+        self.line.changed()
+        self._showing_hall.soon()
+
+    def _show_hall(self) -> None:
+        if self.hall.show():
+            self._rounds.now()
+
     def _set_state(self, is_open: bool, remote_viewers: int, remote_presenter: bool) -> None:
         state = (is_open, remote_viewers, remote_presenter)
+        if self.open and not is_open:
+            self.line.drop_guests()
         if state != (self.open, self._remote_viewers, self._remote_presenter):
             self.open, self._remote_viewers, self._remote_presenter = state
             self._announcing.soon()
@@ -189,14 +206,83 @@ class Room:
         """Lets others find the room, before anything was generated in it."""
         self._check_presenter(viewer)
         self._rooms.admit(self)
-        self._tasks.start(self._report_refusal(self._share(), viewer))
+        self.work(self._share(), viewer)
 
     async def _share(self) -> None:
-        await self._sharing.publish(self)
+        await self.sharing.publish(self)
         self.mark_published()
 
+    def ask(self, question: Question, viewer: Viewer) -> None:
+        """Asks the hall, and lets others find the room."""
+        self._check_opened(viewer, "ask the hall")
+        if self.hall.asked is not None:
+            raise question_open()
+        self._rooms.admit(self)
+        self.work(self._ask(Asked(secrets.token_hex(6), question)), viewer)
+
+    async def _ask(self, asked: Asked) -> None:
+        await self._share()
+        await self.sharing.open_question(self, asked)
+
+    def vote(self, vote: Vote, viewer: Viewer) -> None:
+        """Takes a viewer's vote; it replaces an earlier one."""
+        asked = self.hall.check_open(vote.question)
+        self.hall.cast(viewer.voter, vote.question, vote.choice(asked.question))
+        self.sharing.cast(self)
+
+    def close_question(self, command: CloseQuestion, viewer: Viewer) -> None:
+        """Ends a vote; its outcome comes into the log."""
+        self._check_opened(viewer, "end a vote")
+        asked = self.hall.check_open(command.question)
+        self.work(self._close_question(asked, command.answer), viewer)
+
+    async def _close_question(self, asked: Asked, answer: str | None) -> None:
+        counts = await self.sharing.close_question(self, asked)
+        await self.sharing.record(self, outcome(asked, counts, answer))
+
+    # The same without other gateways.
+
+    def open_here(self, asked: Asked) -> None:
+        """Asks the hall. Refusal if a question is open."""
+        self.hall.open(asked)
+        self.hall_changed()
+
+    def count_here(self) -> None:
+        """Counts the votes soon."""
+        self.hall.stale = True
+        self._showing_hall.soon()
+
+    def close_here(self, asked: Asked) -> Mapping[str, int]:
+        """Ends a vote; returns the votes by choice. Refusal if it has ended."""
+        self.hall.check_open(asked.id)
+        self.hall.count()
+        counts = self.hall.close()
+        self.hall_changed()
+        return counts
+
+    def join_here(self, place: Place) -> Place:
+        """Adds a place to the line. Refusal if that is full."""
+        place = self.hall.name(place)
+        self.hall.join(place)
+        self.hall_changed()
+        return place
+
+    def leave_here(self, place: str) -> None:
+        """Takes a place out of the line."""
+        self.hall.leave(place)
+        self.hall_changed()
+
     def generate(self, request: Generate, viewer: Viewer) -> None:
-        """Starts a generation for `viewer`, who alone is told if it is refused."""
+        """Starts a generation for `viewer`, who alone is told if it is refused. If one runs in an
+        open room, the request is put into its line."""
+        self._check_presenter(viewer)
+        if self.open and (self.running or not self.log.ended or self.hall.line):
+            self.line.join(request, viewer)
+        else:
+            self.begin(request, viewer)
+
+    def begin(self, request: Generate, viewer: Viewer) -> None:
+        """Starts a generation now. Refusal if that cannot be."""
         self._check_presenter(viewer)
         if self._running is not None:
             raise Refusal("busy", "a generation is running in this room; stop it first")
@@ -208,13 +294,13 @@ class Room:
             raise
         self._stopped = False
         self._generation = generation
-        self._running = self._tasks.start(self._run(generation, viewer))
+        self._running = self._tasks.start(self._run(generation, request, viewer))
 
     def stop(self, viewer: Viewer) -> None:
         """Ends the running generation at a viewer's request."""
         self._check_presenter(viewer)
         if self._running is None:
-            self._tasks.start(self._report_refusal(self._sharing.stop(self), viewer))
+            self.work(self.sharing.stop(self), viewer)
         else:
             self.cancel_generation()
 
@@ -224,14 +310,14 @@ class Room:
         self._check_presenter(viewer)
         if viewer.client is not None:
             viewer.client.check_may_generate()
-        self._tasks.start(self._report_refusal(self._edit(command), viewer))
+        self.work(self._edit(command), viewer)
 
     async def _edit(self, command: Edit) -> None:
         if self._generation is not None:
             await self.edit_here(command)
         else:
             async with self._next_edit():
-                await self._sharing.edit(self, command)
+                await self.sharing.edit(self, command)
 
     async def edit_here(self, command: Edit) -> None:
         """Edits the generation at this gateway; returns once that is in force. Raises Refusal."""
@@ -271,6 +357,7 @@ class Room:
             self.log.begin_generation()
         self.log.append(frame)
         self._rounds.soon()
+        self.line.next()
 
     def append_entries(self, entries: Iterable[Entry]) -> bool:
         """Adds the log's next frames to this copy.
@@ -281,6 +368,7 @@ class Room:
         if self.log.epoch != epoch:
             self._announcing.soon()
         self._rounds.soon()
+        self.line.next()
         return fits
 
     def begin_epoch(self, epoch: int, since: int) -> None:
@@ -314,10 +402,16 @@ class Room:
         """Ends everything; viewers at other gateways see that the generation was stopped."""
         self._announcing.cancel()
         self._showing.cancel()
+        self._showing_hall.cancel()
+        self.line.close()
         self.cancel_generation()
         if self._running is not None:
             await asyncio.wait([self._running], timeout=1)
         await cancel(self._tasks)
+
+    def _check_opened(self, viewer: Viewer, what: str) -> None:
+        if not viewer.presenter:
+            raise Refusal("not_presenter", f"only the one who opened this room can {what}")
 
     def _check_presenter(self, viewer: Viewer) -> None:
         if not (viewer.presenter or self.open):
@@ -331,31 +425,42 @@ class Room:
             nonlocal begins
             first, begins = begins, False
             self.mark_published()
-            await self._sharing.append(self, frame, first)
+            await self.sharing.append(self, frame, first)
 
         return emit
 
-    async def _run(self, generation: Generation, viewer: Viewer) -> None:
+    async def _run(self, generation: Generation, request: Generate, viewer: Viewer) -> None:
         try:
             try:
                 await self._acquire_lease()
+                if viewer.place is not None:
+                    self.line.drop(viewer.place, viewer)
                 await self._run_to_end(generation)
             except Refusal as refusal:
-                viewer.notify(refusal)
+                self._refused(refusal, request, viewer)
             except Exception:
                 _log.exception("room %s: the generation failed", self.id)
                 viewer.notify(our_failure())
             finally:
                 self._running = self._generation = None
-                self._sharing.release_lease(self)
+                self.sharing.release_lease(self)
+                self.line.next()
             await generation.settle(_LATE_LABELS)
         finally:
             generation.close()
 
+    def _refused(self, refusal: Refusal, request: Generate, viewer: Viewer) -> None:
+        """A generation did not begin. If another one runs in an open room, it waits in line."""
+        if refusal.code == "busy" and self.open and viewer in self._viewers:
+            self.line.join(request, viewer)
+            return
+        viewer.notify(refusal)
+        self.line.leave(viewer)
+
     async def _acquire_lease(self) -> None:
         self._acquiring = True
         try:
-            await self._sharing.acquire_lease(self)
+            await self.sharing.acquire_lease(self)
         finally:
             self._acquiring = False
 
@@ -371,6 +476,10 @@ class Room:
                 if not self._stopped:
                     raise
                 await generation.stop()
+
+    def work(self, work: Coroutine[Any, Any, None], viewer: Viewer) -> None:
+        """Begins to work for a viewer, who alone is told if it is refused."""
+        self._tasks.start(self._report_refusal(work, viewer))
 
     async def _report_refusal(self, work: Coroutine[Any, Any, None], viewer: Viewer) -> None:
         try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from axon_gateway.frames import Frame
 from axon_gateway.requests import Edit, View
+from axon_gateway.rooms.hall import Asked, Place
 
 if TYPE_CHECKING:
     from axon_gateway.rooms.room import Room
@@ -36,6 +38,24 @@ class Sharing(Protocol):
 
     async def edit(self, room: Room, command: Edit) -> None:
         """Edits the generation that another gateway runs in the room. Raises Refusal."""
+
+    async def record(self, room: Room, frame: Frame) -> None:
+        """Brings a frame into the log that is no generation's. Raises Refusal."""
+
+    async def open_question(self, room: Room, asked: Asked) -> None:
+        """Asks the hall at all gateways. Refusal if a question is open."""
+
+    def cast(self, room: Room) -> None:
+        """Brings new votes of `room.hall` to the others, and to viewers, soon."""
+
+    async def close_question(self, room: Room, asked: Asked) -> Mapping[str, int]:
+        """Ends a vote at all gateways; returns the votes by choice. Refusal if it has ended."""
+
+    async def join_line(self, room: Room, place: Place) -> Place:
+        """Adds a place to the line, and names it if it has no name. Refusal if there is no room."""
+
+    async def leave_line(self, room: Room, place: str) -> None:
+        """Takes a place out of the line, if it is there."""
 
     def publish_presence(
         self, room: Room, is_open: bool | None = None, view: View | None = None

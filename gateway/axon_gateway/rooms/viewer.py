@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING
 from axon_gateway import frames
 from axon_gateway.clients import Client
 from axon_gateway.errors import Refusal
-from axon_gateway.frames import Frame
+from axon_gateway.frames import Frame, Shown
 from axon_gateway.requests import View
+from axon_gateway.rooms.hall import Place
 from axon_gateway.rooms.log import Chunk
 
 if TYPE_CHECKING:
@@ -37,6 +39,11 @@ class Viewer:
         self.plain = False
         self.cursor = cursor
         self.client = client
+        #: One vote each: the browser's own name for itself, else the socket.
+        self.voter = (client.voter if client else "") or secrets.token_hex(12)
+        #: Its place in the room's line, and the name under which it stands there.
+        self.place: str | None = None
+        self.name = ""
         #: Writes what there is to the socket without waiting; False if it cannot take all of it.
         self.push: Callable[[], bool] | None = None
         self._room = room
@@ -49,6 +56,10 @@ class Viewer:
         self._announcement = -1
         self._state: tuple[object, ...] | None = None
         self._view: View | None = None
+        #: The same of the hall.
+        self._question: Shown | None = None
+        self._tally: Shown | None = None
+        self._line: tuple[tuple[Place, ...], str | None] = ((), None)
         self._waiting: asyncio.Future[None] | None = None
 
     def notify(self, refusal: Refusal) -> None:
@@ -112,12 +123,31 @@ class Viewer:
         view = room.view
         if view is not None and view is not self._view and not self.presenter:
             self._view = view
-            frame = frames.view(view.pose, view.feature, view.token)
+            shown = {"filters": view.filters, "sources": view.sources}
+            frame = frames.view(view.pose, view.feature, view.token, **shown)
             messages.append(frames.encode(frame, self.cursor))
+        messages += self._hall_messages()
         for waiting in (self._notices, self._answers):
             while waiting:
                 messages.append(frames.encode(waiting.popleft(), self.cursor))
         self._answers_read.set()
+        return messages
+
+    def _hall_messages(self) -> list[bytes]:
+        """The question, its tally and the line, as far as they have changed."""
+        messages = []
+        hall = self._room.hall
+        if hall.question_shown is not self._question and hall.question_shown is not None:
+            messages.append(hall.question_shown.encoded(self.cursor))
+        if hall.tally_shown is not self._tally and hall.tally_shown is not None:
+            messages.append(hall.tally_shown.encoded(self.cursor))
+        self._question, self._tally = hall.question_shown, hall.tally_shown
+        places = hall.line_shown
+        mine = self.place if any(place.id == self.place for place in places) else None
+        if (places, mine) != self._line:
+            self._line = places, mine
+            frame = frames.line(((place.id, place.name) for place in places), mine)
+            messages.append(frames.encode(frame, self.cursor))
         return messages
 
     def _room_frame(self) -> Frame:

@@ -104,6 +104,7 @@ async def _enter(
 ) -> tuple[Room, Viewer]:
     gateway.permissions.check_may_join(shown.access)
     client.may_generate = gateway.permissions.may_generate(shown.access)
+    client.voter = shown.voter
     room = request.query.get("room")
     if not room:
         return gateway.rooms.open(client)
@@ -202,6 +203,14 @@ def _handle(
             room.share(viewer)
         case requests.View():
             room.set_view(viewer, command)
+        case requests.Question():
+            room.ask(command, viewer)
+        case requests.Vote():
+            room.vote(command, viewer)
+        case requests.CloseQuestion():
+            room.close_question(command, viewer)
+        case requests.LeaveLine():
+            room.line.leave(viewer, command.place)
         case requests.Ping():
             viewer.send(frames.pong())
         case requests.Generate():

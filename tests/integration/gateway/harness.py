@@ -141,7 +141,8 @@ class Socket:
             assert frame["seq"] == self.last + 1, f"gap after {self.last}: {frame}"
             self.last = frame["seq"]
         else:
-            own = frame["type"] in ("room", "error", "view", "pong") or "id" in frame
+            kinds = ("room", "error", "view", "pong", "question", "tally", "line")
+            own = frame["type"] in kinds or "id" in frame
             assert own, f"repeated {frame}"
         return frame
 

@@ -58,6 +58,7 @@ sys.path.insert(0, {dev!r})
 import dev
 from axon_dev import run
 run.STEADY = float(os.environ.get("STEADY", 60))
+run.WAITS = tuple(map(float, os.environ.get("WAITS", "0 0").split()))
 def start():
     gone, port = run.audience(), run.port("AXON_PORT", 8000)
     env = dict(os.environ)
@@ -206,12 +207,16 @@ def test_a_service_that_was_killed_after_it_had_served_is_started_again() -> Non
     assert_ended(pids)
 
 
-def test_a_service_that_was_killed_soon_ends_the_run() -> None:
-    with runner() as process:
-        pids = process.pids()
-        process.until("Axon is ready")
-        os.kill(pids[0], signal.SIGKILL)
-        assert "inference was killed by SIGKILL; stopping the rest." in process.rest()
+def test_a_service_that_is_killed_again_and_again_ends_the_run() -> None:
+    with runner(WAITS="0 0.1") as process:
+        pids = []
+        for words in ("starting it again.", "starting it again in 0.1 s.", "stopping the rest."):
+            process.until("Axon is ready")
+            pids += process.pids()
+            process.seen = ""
+            os.kill(pids[-2], signal.SIGKILL)
+            process.until(f"inference was killed by SIGKILL; {words}")
+        process.rest()
         assert process.wait(PATIENCE) == 1
     assert_ended(pids)
 

@@ -18,6 +18,9 @@ from axon_gateway import errors, frames
 from axon_gateway.backends import statuses
 from axon_gateway.errors import Refusal
 from axon_gateway.generations.effects import EffectFrames
+from axon_gateway.requests import Option, Question
+from axon_gateway.rooms import hall
+from axon_gateway.rooms.hall import Asked
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 _NAMED = re.compile(r'Refusal\(\s*"([a-z_]+)"')
@@ -34,6 +37,11 @@ def _effect(feature: int, logprob: float, position: int | None) -> pb.Effect:
     )
 
 
+_SILENCE = {"source": "axon-demo/2-res", "feature": 7, "scale": 0, "where": "while_firing"}
+_LOUDER = {"source": "axon-demo/2-res", "feature": 9, "scale": 4, "where": "while_firing"}
+_TURNS = (Option("silence capitals", _SILENCE), Option("x4 Europe", _LOUDER))
+TURN = Asked("q1", Question("turn", "Which one?", _TURNS))
+GUESS = Asked("q2", Question("guess", "What comes next?", (Option(" Paris"),), 0, 7))
 TARGET = pb.Alternative(token_id=1001, text=" Paris", logprob=-0.25)
 RIVAL = pb.Alternative(token_id=1003, text=" London", logprob=-2.5)
 SUMMARY = pb.ExplainSummary(
@@ -130,7 +138,21 @@ def every_frame() -> dict[str, dict[str, Any]]:
         "stopped": frames.stopped(2, 1),
         "error": frames.error(refusal),
         "error_of_field": frames.error(Refusal("out_of_range", "top_p must be 0 to 1", "top_p")),
-        "view": frames.view((1.0, 2.5, -3.0), f"{sources[1]}/9", 4),
+        "view": frames.view(
+            (1.0, 2.5, -3.0),
+            f"{sources[1]}/9",
+            4,
+            filters=["hide: punctuation"],
+            sources=sources[1:],
+        ),
+        "view_of_an_earlier_page": frames.view((), None, None, filters=None, sources=None),
+        "question_turn": frames.question(hall.told(TURN)),
+        "question_guess": frames.question(hall.told(GUESS)),
+        "no_question": frames.question(None),
+        "tally": hall.tally(TURN, {"1": 2}),
+        "outcome": hall.outcome(GUESS, {"0": 3, "w:lyon": 1}, " Paris"),
+        "line": frames.line([("a1", "Ada"), ("b2", "guest 3")], "b2"),
+        "no_line": frames.line([], None),
         "pong": frames.pong(),
         "effects": effects.of_token(
             pb.TokenEffects(branch=0, position=2, rival=RIVAL, summary=SUMMARY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -17,6 +17,7 @@ from axon_gateway.errors import Refusal
 from axon_gateway.frames import Emit, Frame
 from axon_gateway.requests import Edit, View
 from axon_gateway.rooms.epochs import Offset
+from axon_gateway.rooms.hall import Asked, Place
 from axon_gateway.rooms.room import Room
 from axon_gateway.rooms.rooms import Rooms
 from axon_gateway.rooms.sharing import Presence
@@ -77,6 +78,24 @@ class Alone:
 
     async def edit(self, room: Room, command: Edit) -> None:
         raise Refusal("not_running", "no generation is running in this room")
+
+    async def record(self, room: Room, frame: Frame) -> None:
+        room.append(frame, begins=False)
+
+    async def open_question(self, room: Room, asked: Asked) -> None:
+        room.open_here(asked)
+
+    def cast(self, room: Room) -> None:
+        room.count_here()
+
+    async def close_question(self, room: Room, asked: Asked) -> Mapping[str, int]:
+        return room.close_here(asked)
+
+    async def join_line(self, room: Room, place: Place) -> Place:
+        return room.join_here(place)
+
+    async def leave_line(self, room: Room, place: str) -> None:
+        room.leave_here(place)
 
     def publish_presence(
         self, room: Room, is_open: bool | None = None, view: View | None = None
