@@ -161,14 +161,24 @@ export function search(
     .filter(({ source, index }) => session.feature(featureKey(source, index)) === undefined)
     .map(({ source, index, label }): Hit => ({ source, id: index, label, feature: null }))
     .map((hit) => ({ hit, rank: rankOf(hit, wanted) }));
-  const ranked = [...seen, ...others];
-  // “Paris” is not meant to find comparisons, unless nothing else has it.
-  const byWord = ranked.some(({ rank }) => rank > INSIDE);
-  const [known, other] = [seen, others].map((list) =>
-    list.filter(({ rank }) => !byWord || rank !== INSIDE).map(({ hit }): Hit => hit),
-  );
-  const all = [...(known ?? []), ...unseen(session, sources, wanted), ...(other ?? [])];
-  return eachNameFirst(all).slice(0, limit);
+  // An answer that comes late goes after what is listed already: that stays where it is.
+  const hits = [
+    ...eachNameFirst(byWord(seen, seen)),
+    ...unseen(session, sources, wanted),
+    ...eachNameFirst(byWord(others, [...seen, ...others])),
+  ];
+  return hits.slice(0, limit);
+}
+
+interface RankedHit {
+  hit: Hit;
+  rank: number;
+}
+
+/** “Paris” is not meant to find comparisons, unless nothing else `among` these fits. */
+function byWord(hits: readonly RankedHit[], among: readonly RankedHit[]): Hit[] {
+  const found = among.some(({ rank }) => rank > INSIDE);
+  return hits.filter(({ rank }) => !found || rank !== INSIDE).map(({ hit }) => hit);
 }
 
 /** Each name once, then the other features of those names: else one name could fill the list. */
