@@ -185,11 +185,14 @@ def sae_folder(
     d_sae: int = 128,
     **metadata: Any,
 ) -> Path:
-    """A random SAE in SAELens' format, whose decoder rows have different norms."""
+    """A random SAE in SAELens' format, whose decoder rows have different norms. A transcoder
+    writes what its layer's MLP puts out."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     save_file(sae_weights(architecture, d_in, d_sae), folder / "sae_weights.safetensors")
+    if "transcoder" in architecture:
+        metadata.setdefault("hook_name_out", ".".join([*hook_name.split(".")[:2], "hook_mlp_out"]))
     extra = {
         "topk": {"k": 12, "rescale_acts_by_decoder_norm": True},
         "matching_pursuit": {"max_iterations": 6, "residual_threshold": 0.0},
@@ -197,10 +200,11 @@ def sae_folder(
     config = {
         "architecture": architecture,
         "d_in": d_in,
+        "d_out": d_in,
         "d_sae": d_sae,
         "dtype": "float32",
         "device": "cpu",
-        "apply_b_dec_to_input": architecture != "jumprelu",
+        "apply_b_dec_to_input": architecture != "jumprelu" and "transcoder" not in architecture,
         "normalize_activations": metadata.pop("normalize_activations", "none"),
         "reshape_activations": "none",
         **extra,
@@ -238,6 +242,8 @@ def sae_weights(architecture: str, d_in: int = 32, d_sae: int = 128) -> dict[str
         weights["b_mag"] = random(d_sae, scale=0.1)
     else:
         weights["b_enc"] = random(d_sae, scale=0.1)
-    if architecture == "jumprelu":
+    if architecture.startswith("jumprelu"):
         weights["threshold"] = torch.rand(d_sae, generator=generator)
+    if "skip" in architecture:
+        weights["W_skip"] = random(d_in, d_in, scale=d_in**-0.5)
     return weights

@@ -50,6 +50,12 @@ ARCHITECTURES = {
         "blocks.1.hook_resid_pre",
         {"normalize_activations": "constant_norm_rescale"},
     ),
+    "transcoder": (
+        "transcoder",
+        "blocks.1.ln2.hook_normalized",
+        {"normalize_activations": "layer_norm"},
+    ),
+    "skip_transcoder": ("jumprelu_skip_transcoder", "blocks.1.mlp.hook_in", {}),
 }
 
 

@@ -36,6 +36,12 @@ class Preset:
         return self.repository.startswith(("google/gemma", "meta-llama/"))
 
 
+def _qwen_3(size: str, parameters: int, low_l0: bool = False) -> Preset:
+    release = f"mwhanna-qwen3-{size}-transcoders" + ("-lowl0" if low_l0 else "")
+    name = f"qwen3-{size}"
+    return Preset(f"Qwen/Qwen3-{size.upper()}", parameters, release, "layer_14", trained_on=name)
+
+
 def _gemma_2(name: str, parameters: int, sae_id: str) -> Preset:
     size = name.removeprefix("gemma-2-")
     trained = size if size.endswith("-it") else f"{size}-pt"
@@ -132,6 +138,11 @@ PRESETS = {
         "qwen2.5-7b-instruct-andyrdt",
         "resid_post_layer_15_trainer_1",
     ),
+    "qwen3-0.6b": _qwen_3("0.6b", 596, low_l0=True),
+    "qwen3-1.7b": _qwen_3("1.7b", 1721, low_l0=True),
+    "qwen3-4b": _qwen_3("4b", 4022),
+    "qwen3-8b": _qwen_3("8b", 8191),
+    "qwen3-14b": _qwen_3("14b", 14768),
     "qwen3-1.7b-base": Preset(
         "Qwen/Qwen3-1.7B-Base", 1721, "qwen-scope-3-1.7b-base-w32k-l50", "layer14"
     ),
