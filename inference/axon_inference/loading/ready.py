@@ -26,6 +26,7 @@ from axon_service.logs import describe
 from axon_inference.catalog.hub import Want, fetch, require_network, snapshot
 from axon_inference.catalog.selection import Selection, select
 from axon_inference.config import Settings
+from axon_inference.engine.chat import Template
 from axon_inference.engine.requests import MAX_FEATURES, Features, Sampling, Served
 from axon_inference.engine.scheduler import Scheduler
 from axon_inference.engine.step import DeviceLost, Feed
@@ -114,6 +115,8 @@ def _load(
     _warm_up(runner, model)
     selfcheck.require(runner)
     unembedding = Unembedding.of(model.adapter, model.network)
+    lock = threading.Lock()  # fast tokenizers refuse to be set up by two threads at once
+    chat = Template.of(model.tokenizer, lock)
     return Loaded(
         runner=runner,
         reader=FeatureReader(
@@ -131,10 +134,11 @@ def _load(
             context_length=model.context_length,
             vocab_size=model.vocab_size,
             bos_id=_bos(model, sources),
-            encode=_encoder(model.tokenizer),
+            encode=_encoder(model.tokenizer, lock),
             piece=lambda token_id: str(model.tokenizer.convert_ids_to_tokens(token_id)),
             text=_text_of_one(model.tokenizer),
             above=tuple(runner.tap.above()),
+            chat=chat,
         ),
         info=pb.ModelInfo(
             n_layers=model.n_layers,
@@ -142,6 +146,7 @@ def _load(
             vocab_size=model.vocab_size,
             device=str(model.device),
             dtype=_formats(model),
+            chat=chat is not None,
         ),
         sources=[_describe(source) for source in sources],
         slots=slots,
@@ -256,11 +261,9 @@ def _bos(model: LanguageModel, sources: list[Source]) -> int | None:
     return model.bos_id
 
 
-def _encoder(tokenizer: Any) -> Callable[[str], list[int]]:
+def _encoder(tokenizer: Any, lock: threading.Lock) -> Callable[[str], list[int]]:
     """From a text to its ids. Names of special tokens (`<|endoftext|>`) become those tokens, as in
     TransformerLens: people compare what they see here with a notebook."""
-    # Fast tokenizers refuse to be set up by two threads at once.
-    lock = threading.Lock()
 
     def encode(text: str) -> list[int]:
         with lock:
