@@ -64,6 +64,14 @@ def sentencepiece_folder(folder: Path) -> Any:
 # heads than d_model / 4, it has another.
 _GROUPED = {"num_key_value_heads": 2, "intermediate_size": 64}
 _GEMMA = {**_GROUPED, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 8}
+_RECURRENT = {
+    **_GROUPED,
+    "head_dim": 16,
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 16,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+}
 FAMILIES: dict[str, dict[str, Any]] = {
     "gpt2": {},
     "gpt_neox": {"intermediate_size": 64},
@@ -94,7 +102,24 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "gemma2": {**_GEMMA, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 10.0},
     "gemma3": _GEMMA,
     "gemma3_text": _GEMMA,
+    "gpt_oss": {
+        **_GROUPED,
+        "head_dim": 16,
+        "sliding_window": 8,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+    },
+    "qwen3_5_text": _RECURRENT,
+    "qwen3_5_moe_text": {
+        **_RECURRENT,
+        "moe_intermediate_size": 32,
+        "shared_expert_intermediate_size": 32,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+    },
 }
+#: Those with a state that layers carry along.
+RECURRENT = ("qwen3_5_text", "qwen3_5_moe_text")
 
 
 def family_folder(
@@ -120,6 +145,9 @@ def family_folder(
     }
     if family.startswith("gemma3"):
         kinds = ["sliding_attention", "full_attention", "sliding_attention"]
+        settings["layer_types"] = [kinds[layer % 3] for layer in range(n_layers)]
+    if family in RECURRENT:
+        kinds = ["linear_attention", "full_attention", "linear_attention"]
         settings["layer_types"] = [kinds[layer % 3] for layer in range(n_layers)]
     if family == "gemma3":  # from 4B on it has a vision tower besides the language model
         small = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1}

@@ -129,6 +129,17 @@ CASES = {
         at_hook("mistral-7b-res-wg", "blocks.8.hook_resid_pre"),
         n_layers=9,
     ),
+    "gpt-oss": Case(
+        "gpt-oss-20b",
+        "gpt_oss",
+        {
+            "gpt-oss-20b-andyrdt/resid_post_layer_3_trainer_0": {
+                "architecture": "jumprelu",
+                "layer": 3,
+            }
+        },
+        n_layers=4,
+    ),
     "qwen-2.5": Case(
         "qwen2.5-7b-it",
         "qwen2",

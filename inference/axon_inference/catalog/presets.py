@@ -132,6 +132,9 @@ PRESETS = {
         "blocks.16.hook_resid_pre",
         trained_on="mistral-7b",
     ),
+    "gpt-oss-20b": Preset(
+        "openai/gpt-oss-20b", 20915, "gpt-oss-20b-andyrdt", "resid_post_layer_11_trainer_0"
+    ),
     "qwen2.5-7b-it": Preset(
         "Qwen/Qwen2.5-7B-Instruct",
         7616,

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,8 +152,15 @@ def _load(
         slots=slots,
         cache_bytes=runner.cache.nbytes,
         prefill_tokens=_prefill_tokens(settings, model.device),
-        explainer=None if all(source.not_editable for source in sources) else Removals(runner),
+        explainer=_explainer(runner, sources),
     )
+
+
+def _explainer(runner: ModelRunner, sources: Sequence[Source]) -> Removals | None:
+    """What removes features. It goes back in a text, which a state that layers carry along cannot."""
+    if runner.model.is_recurrent or all(source.not_editable for source in sources):
+        return None
+    return Removals(runner)
 
 
 def _prefill_tokens(settings: Settings, device: torch.device) -> int:
@@ -170,8 +177,6 @@ def _warm_up(runner: ModelRunner, model: LanguageModel) -> None:
         runner.warm_up()
     except (Unservable, DeviceLost, GraphError, torch.OutOfMemoryError):
         raise
-    except NotImplementedError as error:
-        raise ModelError(f"{model.config.model_type}: Axon cannot do {error} yet") from error
     except Exception as error:
         raise ModelError(
             f"{model.id} fails at its first step ({describe(error)}): do its weights belong to its "

@@ -34,6 +34,7 @@ TESTED = frozenset(
         "gemma",
         "gemma2",
         "gemma3_text",
+        "gpt_oss",
     }
 )
 _LONG, _SHORT = 11, 4  # tokens

@@ -25,6 +25,8 @@ from transformers.utils import logging as transformers_logging
 
 from axon_inference.model import prepack
 from axon_inference.model.configuration import (
+    LINEAR,
+    RECURRENT,
     ModelError,
     bos_id,
     eos_ids,
@@ -128,6 +130,11 @@ class LanguageModel:
         return HookPoint(name, layer, module, side, width, passes_by, normalize)
 
     @property
+    def is_recurrent(self) -> bool:
+        """Whether layers carry a state from token to token, which cannot be taken back."""
+        return LINEAR in (getattr(self.config, "layer_types", None) or ())
+
+    @property
     def has_layer_norm(self) -> bool:
         """Whether it normalises by LayerNorm, which takes the mean out, rather than by RMSNorm."""
         return self.adapter.cfg.normalization_type in ("LN", "LNPre")
@@ -171,7 +178,7 @@ def _outline(
         network: Any = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
             config, dtype=precision
         )
-    if not network._supports_attention_backend:
+    if not (network._supports_attention_backend or config.model_type in RECURRENT):
         raise ModelError(
             f"{config.model_type} brings its own attention, for which Axon's, over many requests "
             "at once, cannot be put"
