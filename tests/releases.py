@@ -199,6 +199,23 @@ def _qwen_scope(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> 
     torch.save({name: _transposed(name, w) for name, w in weights.items()}, place)
 
 
+def _cross_layer(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    layer = place.name
+    read = {"W_enc": weights["W_enc"].T.contiguous(), "b_enc": weights["b_enc"]}
+    read |= {"b_dec": weights["b_dec"]}
+    named = {f"{name}_{layer}": weight for name, weight in read.items()}
+    save_file(named, place.with_name(f"W_enc_{layer}.safetensors"))
+    shares = torch.tensor([0.5, -0.25, 0.75])[:, None]
+    written = {f"W_dec_{layer}": weights["W_dec"][:, None] * shares}
+    save_file(written, place.with_name(f"W_dec_{layer}.safetensors"))
+    hooks = {"feature_input_hook": "hook_resid_mid", "feature_output_hook": "hook_mlp_out"}
+    config = json.dumps({"model_name": "google/gemma-2-2b", **hooks})
+    place.with_name("config.yaml").write_text(config)
+
+
 def _qwen_3(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
     from safetensors.torch import save_file
 
@@ -230,6 +247,7 @@ _FORMATS: dict[str, tuple[str, Callable[[Path, dict[str, Any], dict[str, Any]], 
     "llama_scope": ("standard", _llama_scope),
     "llama_scope_r1_distill": ("jumprelu", _llama_scope_r1),
     "dictionary_learning_1": ("topk", _dictionary_learning),
+    "mntss_clt_layer_transcoder": ("transcoder", _cross_layer),
     "mwhanna_transcoder": ("transcoder", _qwen_3),
     "qwen_scope": ("topk", _qwen_scope),
 }

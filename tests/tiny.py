@@ -118,14 +118,17 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "num_experts_per_tok": 2,
     },
 }
-#: Those with a state that layers carry along.
+#: Those that sort rows by experts.
+EXPERTS = ("qwen3_moe", "gpt_oss", "qwen3_5_moe_text")
+#: Those with a state that layers carry along, and these as they come, with a vision tower.
 RECURRENT = ("qwen3_5_text", "qwen3_5_moe_text")
+MULTIMODAL = ("qwen3_5", "qwen3_5_moe")
 
 
 def family_folder(
     folder: Path, family: str, *, n_layers: int = 3, d_model: int = 32, context: int = 64
 ) -> Path:
-    """A random model of one of FAMILIES in Hugging Face format."""
+    """A random model in Hugging Face format: one of FAMILIES, or of MULTIMODAL."""
     from transformers import AutoConfig
 
     if family in ("llama", "mistral") or family.startswith("gemma"):
@@ -141,12 +144,12 @@ def family_folder(
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "initializer_range": 0.4,  # large, so that the best token is clear
-        **FAMILIES[family],
+        **FAMILIES[f"{family}_text" if family in MULTIMODAL else family],
     }
     if family.startswith("gemma3"):
         kinds = ["sliding_attention", "full_attention", "sliding_attention"]
         settings["layer_types"] = [kinds[layer % 3] for layer in range(n_layers)]
-    if family in RECURRENT:
+    if family.startswith("qwen3_5"):
         kinds = ["linear_attention", "full_attention", "linear_attention"]
         settings["layer_types"] = [kinds[layer % 3] for layer in range(n_layers)]
     if family == "gemma3":  # from 4B on it has a vision tower besides the language model
@@ -158,6 +161,10 @@ def family_folder(
             "mm_tokens_per_image": 4,
             "initializer_range": 0.4,
         }
+    if family in MULTIMODAL:
+        small = {"hidden_size": 32, "intermediate_size": 32, "depth": 1, "num_heads": 2}
+        vision = {**small, "out_hidden_size": d_model, "num_position_embeddings": 16}
+        settings = {"text_config": settings, "vision_config": vision}
     return _save(AutoConfig.for_model(model_type(family), **settings), folder)
 
 
@@ -192,10 +199,11 @@ def gpt2_folder(folder: Path, *, n_layers: int = 3, d_model: int = 32, context: 
 def _save(config: Any, folder: Path) -> Path:
     """A model with this configuration and random weights, including norms and biases."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config)
+    kind = AutoModelForImageTextToText if "vision_config" in config else AutoModelForCausalLM
+    model = kind.from_config(config)
     with torch.no_grad():
         for weights in model.parameters():
             if weights.ndim == 1:

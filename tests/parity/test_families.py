@@ -96,6 +96,7 @@ CASES = {
             **at_hook("gemma-2-2b-res-matryoshka-dc", "blocks.0.hook_resid_post"),
             "gemma-scope-2b-pt-transcoders/layer_1/width_16k/average_l0_65": {},
             "gemma-scope-2b-pt-res/embedding/width_4k/average_l0_44": {},
+            "mntss-gemma-2-2b-2.5m-clt-as-per-layer/layer_1": {},
         },
     ),
     "gemma-3": Case(
@@ -195,7 +196,9 @@ def compare(bench: Bench, bridge: Any, saes: list[Any]) -> None:
         assert_same(bench.run([requests[index]])[0], expected[index], atol=5e-4)
 
 
-@pytest.mark.filterwarnings(r"ignore:\s*This SAE has non-empty:UserWarning")
+@pytest.mark.filterwarnings(
+    r"ignore:\s*This SAE has non-empty:UserWarning", "ignore:This loads the CLT layer:UserWarning"
+)
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def test_public_releases(case: Case, hub: HubCache) -> None:
     folder = hub.snapshot(PRESETS[case.preset].repository)

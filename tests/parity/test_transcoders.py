@@ -6,6 +6,7 @@ architectures and explanations, too.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,24 @@ def test_promoted_tokens_are_those_of_the_decoder_behind_the_norm(tmp_path: Path
     ).indices.tolist()
     with pytest.raises(ValueError, match="do not write to the residual stream"):
         reader.read(1, 5, 9)
+
+
+@pytest.mark.filterwarnings(
+    r"ignore:\s*This SAE has non-empty:UserWarning", "ignore:This loads the CLT layer:UserWarning"
+)
+def test_a_layer_of_a_cross_layer_transcoder_shows_features_alone(hub: HubCache) -> None:
+    """Its decoders, added up, say what it promotes; they are no reconstruction, and no edit."""
+    folder = tiny.family_folder(hub.snapshot(PRESETS["gemma-2-2b"].repository), "gemma2")
+    name = hub.add_sae("mntss-gemma-2-2b-2.5m-clt-as-per-layer/layer_1")
+    bench = Bench.load("gemma-2-2b", [name], slots=2)
+    assert "only the sum" in bench.loaded.sources[0].not_editable
+    assert bench.loaded.explainer is None
+    [found] = drive(bench.loaded.runner, [Driven(bench.prompt_ids(PROMPTS[1]), 2)])
+    assert all(math.isnan(features[0][3]) for features in found.features)
+    [sae], folded = reference.load_releases([name]), reference.boot(folder, fold_ln=True)
+    promoted = bench.loaded.reader.read(0, 5, 9).promoted
+    logits = sae.W_dec[5] @ folded.W_U
+    assert [effect.token_id for effect in promoted] == logits.topk(9).indices.tolist()
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,11 @@ def _qwen_3(size: str, parameters: int, low_l0: bool = False) -> Preset:
     return Preset(f"Qwen/Qwen3-{size.upper()}", parameters, release, "layer_14", trained_on=name)
 
 
+def _qwen_scope_3_5(size: str, parameters: int, layer: int, about: str) -> Preset:
+    release = f"qwen-scope-3.5-{size.lower()}-{about}"
+    return Preset(f"Qwen/Qwen3.5-{size}", parameters, release, f"layer{layer}")
+
+
 def _gemma_2(name: str, parameters: int, sae_id: str) -> Preset:
     size = name.removeprefix("gemma-2-")
     trained = size if size.endswith("-it") else f"{size}-pt"
@@ -153,4 +158,9 @@ PRESETS = {
         "Qwen/Qwen3-30B-A3B-Base", 30532, "qwen-scope-3-30b-a3b-base-w32k-l50", "layer24"
     ),
     "qwen3-8b-base": Preset("Qwen/Qwen3-8B-Base", 8191, "qwen-scope-3-8b-base-w64k-l50", "layer18"),
+    # As many parameters as their names say.
+    "qwen3.5-2b-base": _qwen_scope_3_5("2B-Base", 2000, 12, "w32k-l50"),
+    "qwen3.5-9b-base": _qwen_scope_3_5("9B-Base", 9000, 16, "w64k-l50"),
+    "qwen3.5-27b": _qwen_scope_3_5("27B", 27000, 32, "w80k-l50"),
+    "qwen3.5-35b-a3b-base": _qwen_scope_3_5("35B-A3B-Base", 35000, 20, "w32k-l50"),
 }

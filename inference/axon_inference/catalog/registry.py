@@ -26,6 +26,11 @@ _FILES = {
     "goodfire": ("{path}",),
     "llama_scope": ("{path}/hyperparams.json", "{path}/checkpoints/final.safetensors"),
     "llama_scope_r1_distill": ("{path}/config.json", "{path}/sae_weights.safetensors"),
+    "mntss_clt_layer_transcoder": (
+        "config.yaml",
+        "W_enc_{path}.safetensors",
+        "W_dec_{path}.safetensors",
+    ),
     "mwhanna_transcoder": ("{path}",),
     "qwen_scope": ("{path}",),
 }
@@ -36,8 +41,6 @@ _OPTIONAL = {
 }
 # Loaders of what Axon cannot show, and why.
 _REFUSED = {
-    "mntss_clt_layer_transcoder": "features of a cross-layer transcoder write to all layers above "
-    "their own, and SAELens adds these decoders up, so nothing is reconstructed",
     "temporal": "temporal SAEs attend to all earlier positions, so features are no function of one "
     "position's vector",
 }
@@ -68,6 +71,12 @@ class Release:
         """Why Axon cannot show its features; empty if it can."""
         unknown = "" if self.loader in _FILES else f"Axon does not know its format ({self.loader})"
         return _REFUSED.get(self.loader, unknown)
+
+    @property
+    def sums_layers(self) -> bool:
+        """Whether features write to all layers from their own on, and SAELens adds these decoders
+        up: the sum is what they add to the residual stream, but reconstructs nothing."""
+        return self.loader == "mntss_clt_layer_transcoder"
 
     def files(self, sae_id: str) -> tuple[str, ...]:
         """The files that SAELens needs to load this SAE."""

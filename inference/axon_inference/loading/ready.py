@@ -157,7 +157,7 @@ def _load(
 
 
 def _explainer(runner: ModelRunner, sources: Sequence[Source]) -> Removals | None:
-    """What removes features. It goes back in a text, which a state that layers carry along cannot."""
+    """What removes features. That goes back in a text, and a state that layers carry cannot."""
     if runner.model.is_recurrent or all(source.not_editable for source in sources):
         return None
     return Removals(runner)

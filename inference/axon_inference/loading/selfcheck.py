@@ -35,6 +35,8 @@ TESTED = frozenset(
         "gemma2",
         "gemma3_text",
         "gpt_oss",
+        "qwen3_5_text",
+        "qwen3_5_moe_text",
     }
 )
 _LONG, _SHORT = 11, 4  # tokens

@@ -16,6 +16,7 @@ from huggingface_hub import hf_hub_download
 from safetensors import safe_open
 
 from axon_inference.catalog.files import read_json
+from axon_inference.catalog.registry import releases
 from axon_inference.catalog.selection import SourceSpec
 from axon_inference.errors import Unservable
 from axon_inference.model.configuration import ModelError
@@ -80,6 +81,8 @@ class Source:
     architecture: str
     prepend_bos: bool
     neuronpedia_url: str
+    #: Whether its decoder is the sum of those of several layers, so that it reconstructs nothing.
+    sums_layers: bool = False
 
     @property
     def writes_to(self) -> str:
@@ -94,6 +97,8 @@ class Source:
     @property
     def not_editable(self) -> str:
         """Why its features cannot be edited; empty if they can."""
+        if self.sums_layers:
+            return "its features write to several layers, and only the sum of that is known"
         if self.target.passes_by:
             return f"the residual stream of this model cannot be changed at {self.target.name}"
         return ""
@@ -150,6 +155,7 @@ def load_source(spec: SourceSpec, model: LanguageModel, dtype: str = "float32") 
         architecture=sae.cfg.architecture(),
         prepend_bos=bool(metadata.get("prepend_bos", True)),
         neuronpedia_url=f"https://www.neuronpedia.org/{listed}" if listed else "",
+        sums_layers=bool(spec.release) and releases()[spec.release].sums_layers,
     )
 
 
@@ -280,6 +286,8 @@ def _load_sae(spec: SourceSpec, device: str) -> Any:
         warnings.filterwarnings("ignore", message=r"\s*This SAE has non-empty")
         # As on Neuronpedia, such an SAE is used unscaled where the registry has no factor.
         warnings.filterwarnings("ignore", message=r"norm_scaling_factor not found")
+        # `Source.sums_layers` says it to those who look.
+        warnings.filterwarnings("ignore", message=r"This loads the CLT layer")
         if not spec.folder:
             with _from_cache():
                 return SAE.from_pretrained(spec.release, spec.sae_id, device=device)

@@ -37,6 +37,13 @@ _PACES = (0.01, 1000)
 MIN_TEMPERATURE = 0.001
 
 
+#: Why a server explains nothing (Limits.max_removals is 0).
+NO_REMOVALS = (
+    "this server silences no feature: no source can be edited, or the model's layers carry a state "
+    "along that cannot be taken back"
+)
+
+
 class UnknownSource(LookupError):
     """The server has no source of that name; the message says which it has."""
 
@@ -254,6 +261,8 @@ def explain_options(
     wrong: list[Violation],
 ) -> Explain:
     """Which removals a field asks for; all sources that it may name are `among` these."""
+    if not model.limits.max_removals:
+        wrong.append(Violation(field, f"cannot be served: {NO_REMOVALS}", "NOT_EDITABLE"))
     limit = asked.limit if asked.HasField("limit") else DEFAULT_REMOVALS
     check(wrong, f"{field}.limit", limit, 1, MAX_REMOVALS)
     path = f"{field}.sources"

@@ -103,7 +103,9 @@ class SlotCache(Cache):
             tensor[first, :, :length] = tensor[second, :, :length]
             tensor[second, :, :length] = kept
         for state in self.states.values():
-            state[[first, second]] = state[[second, first]]
+            kept = state[first].clone()
+            state[first] = state[second]
+            state[second] = kept
 
     def clear(self, slot: int, length: int | None = None) -> None:
         """Zero the first `length` positions of a slot, or all.

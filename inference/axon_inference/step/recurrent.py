@@ -23,7 +23,7 @@ def install(network: nn.Module) -> None:
     """Have the linear attention of a network run on the states of slots, if it has any."""
     for name, module in network.named_modules():
         if name.endswith(".linear_attn"):
-            module.forward = partial(_forward, module.forward)  # type: ignore[method-assign]
+            module.forward = partial(_forward, module.forward)
 
 
 def _forward(

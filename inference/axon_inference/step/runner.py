@@ -145,7 +145,11 @@ class ModelRunner:
         found = self._buffers.fetch(list(chain.from_iterable(parts)))
         self.cache.commit()
         clock.lap("sample_ns")
-        return _result(feeds, step, sources, k, edits, found, clock.times)
+        result = _result(feeds, step, sources, k, edits, found, clock.times)
+        for source in sources:
+            if self.tap.sources[source].sums_layers:
+                result.sources[source].error[:] = np.nan
+        return result
 
     def plan(self, feeds: Sequence[Feed]) -> Plan:
         """Lay feeds out; from then on their slots count as written."""

@@ -278,7 +278,8 @@ class FeatureEdit(_message.Message):
     makes of it, and d the feature's decoder row, the model goes on with
     x + (a' - a) d, mapped back through the SAE's normalisation of its input. What the
     SAE does not explain stays. All edits of one source read a from the same x, and
-    add up; sources of later layers read what earlier edits left.
+    add up; sources of later layers read what earlier edits left. A transcoder reads an
+    MLP's input, and (a' - a) d is added to the MLP's output.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -907,7 +908,8 @@ class SourceFeatures(_message.Message):
     reconstruction_error: _builtins.float
     """Share of the activation vector the SAE misses: |x - x_hat|^2 / |x|^2 with x
     the SAE's input and x_hat its reconstruction from all active features; no
-    unit, 0 is perfect.
+    unit, 0 is perfect. Of a transcoder, x is what the model's MLP puts out. NaN if the
+    source reconstructs nothing (one layer of a cross-layer transcoder).
     """
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -1137,13 +1139,15 @@ class Source(_message.Message):
     id: _builtins.str
     """Its id as Neuronpedia names it, such as `gpt2-small/8-res-jb`."""
     hook_name: _builtins.str
-    """The hook point it reads, by TransformerLens' name."""
+    """The hook point it reads, by TransformerLens' name. A transcoder writes at
+    `hook_mlp_out` of the same layer.
+    """
     layer: _builtins.int
     """The block that the hook point belongs to, from 0."""
     width: _builtins.int
     """Number of features."""
     architecture: _builtins.str
-    """SAELens' name of the architecture: standard, gated, jumprelu, topk ..."""
+    """SAELens' name of the architecture: standard, gated, jumprelu, topk, transcoder ..."""
     neuronpedia_url: _builtins.str
     """Where Neuronpedia shows the source; empty where it has none."""
     not_editable: _builtins.str
