@@ -222,6 +222,8 @@ def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
             dtype=model.dtype,
             attn_implementation=ATTENTION,
             key_mapping=_TEXT_OF_MULTIMODAL if text_only else None,
+            # Each weight goes to a GPU as it is read, so the host never holds all of them.
+            device_map=None if model.device.type == "cpu" else {"": str(model.device)},
             ignore_mismatched_sizes=True,  # they are told below
             output_loading_info=True,
         )

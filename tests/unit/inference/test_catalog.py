@@ -142,6 +142,9 @@ def test_the_listing_says_what_is_downloaded(
     assert rows["gpt2-small"].split()[1:5] == ["124M", "248", "MB", "159"]
     assert rows["gpt2-small"].endswith("1 sources")
     assert rows["gemma-2-2b"].endswith("-")
+    assert "temporal-sae-gemma-2-2b is not served: temporal SAEs attend" in listing.overview(
+        "float32"
+    )
     details = listing.details("gpt2-small").splitlines()
     assert "the model: downloaded" in details
     assert ["gpt2-small-res-jb", "13", "13", "1"] in [line.split() for line in details]
