@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 # Loaders that take an SAE's widths from the name of its release, not from its files.
-_WIDTHS_BY_NAME = ("gemma_2", "qwen_scope")
+_WIDTHS_BY_NAME = ("gemma_2", "gemma_2_transcoder", "qwen_scope")
 
 
 class HubCache:
@@ -54,6 +55,8 @@ class HubCache:
         place = self.snapshot(entry.repository) / entry.saes[sae_id].path
         place.parent.mkdir(parents=True, exist_ok=True)
         default, write = _FORMATS[entry.loader]
+        if "transcoder" in entry.saes[sae_id].path and entry.loader == "gemma_3":
+            default = f"jumprelu{'_skip' * sae_id.endswith('_affine')}_transcoder"
         about.setdefault("architecture", default)
         weights = tiny.sae_weights(about["architecture"], d_in)
         write(place, weights, about)
@@ -66,6 +69,8 @@ class HubCache:
 
         entry = get_pretrained_saes_directory()[release]
         widths: dict[str, Any] = {"d_in": d_in, "d_sae": d_sae}
+        if entry.conversion_func == "gemma_2_transcoder":
+            widths["d_out"] = d_in
         if entry.conversion_func == "qwen_scope":
             widths["activation_fn_kwargs"] = {"k": 12}
         self._patch.setattr(entry, "config_overrides", widths)
@@ -102,8 +107,19 @@ def _gemma_scope_2(place: Path, weights: dict[str, Any], about: dict[str, Any]) 
     from safetensors.torch import save_file
 
     place.mkdir()
-    save_file({name.lower(): w for name, w in weights.items()}, place / "params.safetensors")
+    named = {name.lower(): weight for name, weight in weights.items()}
+    if "w_skip" in named:
+        named["affine_skip_connection"] = named.pop("w_skip").T.contiguous()
+    save_file(named, place / "params.safetensors")
     config = {**about, "architecture": "jump_relu", "model_name": "gemma-v3-1b-pt"}
+    if "transcoder" in about["architecture"]:
+        [layer] = re.findall(r"layer_(\d+)", place.name)
+        norms = f"model.layers.{layer}" + ".{}_feedforward_layernorm.output"
+        config |= {
+            "hf_hook_point_in": norms.format("pre"),
+            "hf_hook_point_out": norms.format("post"),
+        }
+        config["affine_connection"] = "skip" in about["architecture"]
     (place / "config.json").write_text(json.dumps(config))
 
 
@@ -183,6 +199,35 @@ def _qwen_scope(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> 
     torch.save({name: _transposed(name, w) for name, w in weights.items()}, place)
 
 
+def _cross_layer(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    layer = place.name
+    read = {"W_enc": weights["W_enc"].T.contiguous(), "b_enc": weights["b_enc"]}
+    read |= {"b_dec": weights["b_dec"]}
+    named = {f"{name}_{layer}": weight for name, weight in read.items()}
+    save_file(named, place.with_name(f"W_enc_{layer}.safetensors"))
+    shares = torch.tensor([0.5, -0.25, 0.75])[:, None]
+    written = {f"W_dec_{layer}": weights["W_dec"][:, None] * shares}
+    save_file(written, place.with_name(f"W_dec_{layer}.safetensors"))
+    hooks = {"feature_input_hook": "hook_resid_mid", "feature_output_hook": "hook_mlp_out"}
+    config = json.dumps({"model_name": "google/gemma-2-2b", **hooks})
+    place.with_name("config.yaml").write_text(config)
+
+
+def _qwen_3(place: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    d_in, d_sae = weights["W_enc"].shape
+    save_file({**weights, "W_enc": weights["W_enc"].T.contiguous()}, place)
+    sizes = {"d_model": d_in, "d_feature": d_sae, "batch_size": 128}
+    settings = {name: {"value": size} for name, size in sizes.items()}
+    (place.parent / about.get("config", "wandb-config.yaml")).write_text(json.dumps(settings))
+    if model := about.get("model"):
+        (place.parent / "config.yaml").write_text(json.dumps({"model_name": model}))
+
+
 def _linear(weights: dict[str, Any]) -> dict[str, Any]:
     """The tensors under the names of torch's linear layers, whose weights are [out, in]."""
     return {_LINEAR[name]: _transposed(name, weights[name]) for name in _LINEAR if name in weights}
@@ -197,9 +242,12 @@ _FORMATS: dict[str, tuple[str, Callable[[Path, dict[str, Any], dict[str, Any]], 
     "sae_lens": ("standard", _flat),
     "connor_rob_hook_z": ("standard", _hook_z),
     "gemma_2": ("jumprelu", _gemma_scope),
+    "gemma_2_transcoder": ("jumprelu_transcoder", _gemma_scope),
     "gemma_3": ("jumprelu", _gemma_scope_2),
     "llama_scope": ("standard", _llama_scope),
     "llama_scope_r1_distill": ("jumprelu", _llama_scope_r1),
     "dictionary_learning_1": ("topk", _dictionary_learning),
+    "mntss_clt_layer_transcoder": ("transcoder", _cross_layer),
+    "mwhanna_transcoder": ("transcoder", _qwen_3),
     "qwen_scope": ("topk", _qwen_scope),
 }

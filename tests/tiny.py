@@ -64,6 +64,14 @@ def sentencepiece_folder(folder: Path) -> Any:
 # heads than d_model / 4, it has another.
 _GROUPED = {"num_key_value_heads": 2, "intermediate_size": 64}
 _GEMMA = {**_GROUPED, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 8}
+_RECURRENT = {
+    **_GROUPED,
+    "head_dim": 16,
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 16,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+}
 FAMILIES: dict[str, dict[str, Any]] = {
     "gpt2": {},
     "gpt_neox": {"intermediate_size": 64},
@@ -94,13 +102,33 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "gemma2": {**_GEMMA, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 10.0},
     "gemma3": _GEMMA,
     "gemma3_text": _GEMMA,
+    "gpt_oss": {
+        **_GROUPED,
+        "head_dim": 16,
+        "sliding_window": 8,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+    },
+    "qwen3_5_text": _RECURRENT,
+    "qwen3_5_moe_text": {
+        **_RECURRENT,
+        "moe_intermediate_size": 32,
+        "shared_expert_intermediate_size": 32,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+    },
 }
+#: Those that sort rows by experts.
+EXPERTS = ("qwen3_moe", "gpt_oss", "qwen3_5_moe_text")
+#: Those with a state that layers carry along, and these as they come, with a vision tower.
+RECURRENT = ("qwen3_5_text", "qwen3_5_moe_text")
+MULTIMODAL = ("qwen3_5", "qwen3_5_moe")
 
 
 def family_folder(
     folder: Path, family: str, *, n_layers: int = 3, d_model: int = 32, context: int = 64
 ) -> Path:
-    """A random model of one of FAMILIES in Hugging Face format."""
+    """A random model in Hugging Face format: one of FAMILIES, or of MULTIMODAL."""
     from transformers import AutoConfig
 
     if family in ("llama", "mistral") or family.startswith("gemma"):
@@ -116,10 +144,13 @@ def family_folder(
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "initializer_range": 0.4,  # large, so that the best token is clear
-        **FAMILIES[family],
+        **FAMILIES[f"{family}_text" if family in MULTIMODAL else family],
     }
     if family.startswith("gemma3"):
         kinds = ["sliding_attention", "full_attention", "sliding_attention"]
+        settings["layer_types"] = [kinds[layer % 3] for layer in range(n_layers)]
+    if family.startswith("qwen3_5"):
+        kinds = ["linear_attention", "full_attention", "linear_attention"]
         settings["layer_types"] = [kinds[layer % 3] for layer in range(n_layers)]
     if family == "gemma3":  # from 4B on it has a vision tower besides the language model
         small = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1}
@@ -130,6 +161,10 @@ def family_folder(
             "mm_tokens_per_image": 4,
             "initializer_range": 0.4,
         }
+    if family in MULTIMODAL:
+        small = {"hidden_size": 32, "intermediate_size": 32, "depth": 1, "num_heads": 2}
+        vision = {**small, "out_hidden_size": d_model, "num_position_embeddings": 16}
+        settings = {"text_config": settings, "vision_config": vision}
     return _save(AutoConfig.for_model(model_type(family), **settings), folder)
 
 
@@ -164,10 +199,11 @@ def gpt2_folder(folder: Path, *, n_layers: int = 3, d_model: int = 32, context: 
 def _save(config: Any, folder: Path) -> Path:
     """A model with this configuration and random weights, including norms and biases."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config)
+    kind = AutoModelForImageTextToText if "vision_config" in config else AutoModelForCausalLM
+    model = kind.from_config(config)
     with torch.no_grad():
         for weights in model.parameters():
             if weights.ndim == 1:
@@ -185,11 +221,14 @@ def sae_folder(
     d_sae: int = 128,
     **metadata: Any,
 ) -> Path:
-    """A random SAE in SAELens' format, whose decoder rows have different norms."""
+    """A random SAE in SAELens' format, whose decoder rows have different norms. A transcoder
+    writes what its layer's MLP puts out."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     save_file(sae_weights(architecture, d_in, d_sae), folder / "sae_weights.safetensors")
+    if "transcoder" in architecture:
+        metadata.setdefault("hook_name_out", ".".join([*hook_name.split(".")[:2], "hook_mlp_out"]))
     extra = {
         "topk": {"k": 12, "rescale_acts_by_decoder_norm": True},
         "matching_pursuit": {"max_iterations": 6, "residual_threshold": 0.0},
@@ -197,10 +236,11 @@ def sae_folder(
     config = {
         "architecture": architecture,
         "d_in": d_in,
+        "d_out": d_in,
         "d_sae": d_sae,
         "dtype": "float32",
         "device": "cpu",
-        "apply_b_dec_to_input": architecture != "jumprelu",
+        "apply_b_dec_to_input": architecture != "jumprelu" and "transcoder" not in architecture,
         "normalize_activations": metadata.pop("normalize_activations", "none"),
         "reshape_activations": "none",
         **extra,
@@ -238,6 +278,8 @@ def sae_weights(architecture: str, d_in: int = 32, d_sae: int = 128) -> dict[str
         weights["b_mag"] = random(d_sae, scale=0.1)
     else:
         weights["b_enc"] = random(d_sae, scale=0.1)
-    if architecture == "jumprelu":
+    if architecture.startswith("jumprelu"):
         weights["threshold"] = torch.rand(d_sae, generator=generator)
+    if "skip" in architecture:
+        weights["W_skip"] = random(d_in, d_in, scale=d_in**-0.5)
     return weights

@@ -312,7 +312,7 @@ class TokenFrames:
     def _details(self, token: pb.Token) -> Frame:
         """The tokenizer's id; by source, how many features are active at the token (L0), sent or
         not, and the share of the activation vector that the SAE misses; the likeliest next tokens,
-        if they were asked for."""
+        if they were asked for; and whose text it is, in a conversation."""
         found = [(self._sources[one.source][0], one) for one in token.source_features]
         return {
             "token_id": token.token_id,
@@ -327,6 +327,8 @@ class TokenFrames:
                 if token.alternatives
                 else {}
             ),
+            **({"template": True} if token.template else {}),
+            **({"role": token.role} if token.role else {}),
         }
 
     def _features(self, token: pb.Token) -> list[Frame]:

@@ -152,6 +152,8 @@ def _token(token: pb.Token, sources: tuple[str, ...]) -> types.Token:
         ),
         branch=token.branch,
         alternatives=tuple(map(alternative, token.alternatives)),
+        template=token.template,
+        role=token.role,
     )
 
 

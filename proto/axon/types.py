@@ -114,6 +114,10 @@ class Token:
     branch: int = 0
     #: The tokens most likely to follow, likeliest first.
     alternatives: tuple[Alternative, ...] = ()
+    #: Whether the chat template added it to the messages.
+    template: bool = False
+    #: The role of the message whose text it is of; "" elsewhere.
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,21 @@ def generate(bridge: Any, saes: list[Any], prompt_ids: list[int], max_tokens: in
 @torch.no_grad()
 def activations(bridge: Any, saes: list[Any], ids: list[int]) -> list[torch.Tensor]:
     """Dense feature activations [tokens, width] of each SAE."""
-    hooks = [sae.cfg.metadata.hook_name for sae in saes]
+    hooks = [read_at(sae) for sae in saes]
     _, cache = bridge.run_with_cache(torch.tensor([ids]), names_filter=lambda n: n in hooks)
     return [sae.encode(_flat(cache[hook][0], sae)) for sae, hook in zip(saes, hooks, strict=True)]
+
+
+def read_at(sae: Any) -> str:
+    """Where an SAE reads. SAELens calls what the norm before an MLP puts out `hook_mlp_in`, which
+    in TransformerLens comes before that norm."""
+    found: str = sae.cfg.metadata.hook_name
+    return found.replace("hook_mlp_in", "mlp.hook_in")
+
+
+def written_at(sae: Any) -> str:
+    """Where its decoder's rows belong."""
+    return sae.cfg.metadata.get("hook_name_out") or read_at(sae)
 
 
 def _flat(seen: torch.Tensor, sae: Any) -> torch.Tensor:
@@ -106,24 +118,31 @@ def touched(
     before: dict[int, torch.Tensor] = {}
     after: dict[int, torch.Tensor] = {}
 
+    def read(x: torch.Tensor, index: int) -> None:
+        sae = saes[index]
+        a = before[index] = sae.encode(_flat(x[0], sae))
+        after[index] = changed(a, [e for e in edits if e.source == index], n_prompt)
+
     def act(x: torch.Tensor, hook: Any, name: str) -> torch.Tensor:
+        for index, sae in enumerate(saes):
+            if read_at(sae) == name:
+                read(x, index)
         new = x
         for index, sae in enumerate(saes):
-            if sae.cfg.metadata.hook_name != name:
+            if written_at(sae) != name or not any(e.source == index for e in edits):
                 continue
-            flat = _flat(x[0], sae)
-            a = before[index] = sae.encode(flat)
-            after[index] = changed(a, [e for e in edits if e.source == index], n_prompt)
-            rows = (after[index] - a) @ sae.W_dec
+            rows = (after[index] - before[index]) @ sae.W_dec
             back = sae.run_time_activation_norm_fn_out
+            if hasattr(sae.cfg, "d_out"):  # it writes in the scale of other vectors
+                back = torch.nn.Identity()
             moved, still = back(torch.stack([rows, torch.zeros_like(rows)]))
             push = (moved - still).reshape(x[0].shape)
-            edited = (after[index] != a).any(-1)
+            edited = (after[index] != before[index]).any(-1)
             new = new.clone()
             new[0, edited] += push[edited]
         return new
 
-    names = dict.fromkeys(sae.cfg.metadata.hook_name for sae in saes)
+    names = dict.fromkeys(name for sae in saes for name in (read_at(sae), written_at(sae)))
     hooks = [(name, partial(act, name=name)) for name in names]
     logits = bridge.run_with_hooks(torch.tensor([ids]), fwd_hooks=hooks)[0].float()
     order = range(len(saes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from axon_inference.engine.events import Tokens
 from axon_inference.model import prepack
+from transformers import AutoModelForCausalLM
 
 from .. import tiny
 from . import reference
@@ -22,6 +24,8 @@ TEXTS = [
 HOOKS = ("blocks.0.hook_resid_post", "blocks.2.hook_resid_post")
 #: Both round, in different places. Our error may be this many times the reference's error.
 ALLOWED = 1.25
+#: Of every kind of norm, attention and MLP; docs/models.md has all, measured in the same way.
+FAMILIES = ("gemma2", "gemma3_text", "gpt_oss", "llama", "qwen3", "qwen3_5_text")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,53 @@ def test_features_are_as_exact_as_the_reference(
             # An error of exactly 0 would mean that nothing was rounded and nothing is tested.
             assert 0 < _error(ours, want) <= ALLOWED * _error(theirs, want)
             assert _error(ours, want) < 0.03
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_each_family_is_as_exact_as_transformers(family: str, tmp_path: Path) -> None:
+    for ours, theirs in errors(family, tmp_path):
+        assert 0 < ours <= ALLOWED * theirs
+
+
+def errors(family: str, root: Path) -> list[tuple[float, float]]:
+    """Of each source, over all texts: our error in bfloat16, and that of transformers alone."""
+    folder = tiny.family_folder(root / "model", family)
+    paths = [tiny.sae_folder(root / hook, "standard", hook) for hook in HOOKS]
+    bench = Bench.load(folder, paths, dtype="bfloat16")
+    networks = [
+        AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager")
+        for dtype in (torch.float32, torch.bfloat16)
+    ]
+    requests = [bench.request(text, 0) for text in TEXTS]
+    runs = bench.run(requests, 1)
+    found = []
+    for number, sae in enumerate(reference.load_saes(paths)):
+        layer = int(HOOKS[number].split(".")[1])
+        seen = [
+            torch.cat([sae.encode(after(network, layer, r.prompt_ids)) for r in requests])
+            for network in networks
+        ]
+        exact, rounded = seen
+        lengths = [len(request.prompt_ids) for request in requests]
+        shapes = [torch.Size((length, exact.shape[1])) for length in lengths]
+        own = [_dense(events, number, shape) for events, shape in zip(runs, shapes, strict=True)]
+        found.append((_error(torch.cat(own), exact), _error(rounded, exact)))
+    return found
+
+
+@torch.no_grad()
+def after(network: Any, layer: int, ids: Sequence[int]) -> torch.Tensor:
+    """The residual stream [tokens, d_model] after a layer, as float32."""
+    seen: list[torch.Tensor] = []
+
+    def see(module: Any, args: Any, output: Any) -> None:
+        seen.append((output[0] if isinstance(output, tuple) else output).float())
+
+    layers = next(m for m in network.modules() if isinstance(m, torch.nn.ModuleList))
+    handle = layers[layer].register_forward_hook(see)
+    network(torch.tensor([ids]))
+    handle.remove()
+    return seen[0].reshape(len(ids), -1)
 
 
 def test_other_requests_in_the_batch_change_only_the_rounding(bench: Bench) -> None:

@@ -50,6 +50,12 @@ ARCHITECTURES = {
         "blocks.1.hook_resid_pre",
         {"normalize_activations": "constant_norm_rescale"},
     ),
+    "transcoder": (
+        "transcoder",
+        "blocks.1.ln2.hook_normalized",
+        {"normalize_activations": "layer_norm"},
+    ),
+    "skip_transcoder": ("jumprelu_skip_transcoder", "blocks.1.mlp.hook_in", {}),
 }
 
 
@@ -213,7 +219,7 @@ def test_families(family: str, tmp_path: Path) -> None:
     add = [Edit(n, 9, Change.ADD, 3.0, everywhere=True) for n in range(len(saes))]
     swap = [Edit(n, one, Change.SWAP, swap_with=11) for n, one in enumerate(first)]
     check_batches(
-        subject, [(swap[0], add[0]), (swap[1], add[1]), (*swap, *add)], family == "qwen3_moe"
+        subject, [(swap[0], add[0]), (swap[1], add[1]), (*swap, *add)], family in tiny.EXPERTS
     )
 
 

@@ -94,6 +94,9 @@ CASES = {
             "gemma-scope-2b-pt-mlp-canonical/layer_1/width_16k/canonical": {},
             "gemma-scope-2b-pt-att-canonical/layer_2/width_16k/canonical": {"d_in": HEADS},
             **at_hook("gemma-2-2b-res-matryoshka-dc", "blocks.0.hook_resid_post"),
+            "gemma-scope-2b-pt-transcoders/layer_1/width_16k/average_l0_65": {},
+            "gemma-scope-2b-pt-res/embedding/width_4k/average_l0_44": {},
+            "mntss-gemma-2-2b-2.5m-clt-as-per-layer/layer_1": {},
         },
     ),
     "gemma-3": Case(
@@ -103,6 +106,8 @@ CASES = {
             "gemma-scope-2-1b-pt-res-all/layer_2_width_16k_l0_small": {},
             "gemma-scope-2-1b-pt-mlp-all/layer_1_width_16k_l0_small": {},
             "gemma-scope-2-1b-pt-att-all/layer_0_width_16k_l0_small": {"d_in": HEADS},
+            "gemma-scope-2-1b-pt-transcoders-all/layer_1_width_16k_l0_small": {},
+            "gemma-scope-2-1b-pt-transcoders-all/layer_2_width_16k_l0_small_affine": {},
         },
     ),
     "llama-3": Case(
@@ -125,6 +130,17 @@ CASES = {
         at_hook("mistral-7b-res-wg", "blocks.8.hook_resid_pre"),
         n_layers=9,
     ),
+    "gpt-oss": Case(
+        "gpt-oss-20b",
+        "gpt_oss",
+        {
+            "gpt-oss-20b-andyrdt/resid_post_layer_3_trainer_0": {
+                "architecture": "jumprelu",
+                "layer": 3,
+            }
+        },
+        n_layers=4,
+    ),
     "qwen-2.5": Case(
         "qwen2.5-7b-it",
         "qwen2",
@@ -137,6 +153,14 @@ CASES = {
         n_layers=4,
     ),
     "qwen-3": Case("qwen3-1.7b-base", "qwen3", {"qwen-scope-3-1.7b-base-w32k-l50/layer1": {}}),
+    "qwen-3-transcoders": Case(
+        "qwen3-0.6b",
+        "qwen3",
+        {
+            "mwhanna-qwen3-0.6b-transcoders-lowl0/layer_1": {"config": "wanb-config.yaml"},
+            "mwhanna-qwen3-0.6b-transcoders-lowl0/layer_2": {"model": "Qwen/Qwen3-0.6B"},
+        },
+    ),
     "qwen-3-experts": Case(
         "qwen3-30b-a3b-base",
         "qwen3_moe",
@@ -172,6 +196,9 @@ def compare(bench: Bench, bridge: Any, saes: list[Any]) -> None:
         assert_same(bench.run([requests[index]])[0], expected[index], atol=5e-4)
 
 
+@pytest.mark.filterwarnings(
+    r"ignore:\s*This SAE has non-empty:UserWarning", "ignore:This loads the CLT layer:UserWarning"
+)
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def test_public_releases(case: Case, hub: HubCache) -> None:
     folder = hub.snapshot(PRESETS[case.preset].repository)

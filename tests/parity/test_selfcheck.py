@@ -84,10 +84,3 @@ def test_half_precision_is_served(tmp_path: Path, model_type: str) -> None:
     make = tiny.gpt2_folder if model_type == "gpt2" else tiny.untested_folder
     folder = make(tmp_path / "model", *([] if model_type == "gpt2" else [model_type]))
     assert load(folder, dtype="bfloat16").served.model == folder.name
-
-
-def test_attention_sinks_are_refused(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    folder = tiny.untested_folder(tmp_path, "gpt_oss", num_local_experts=4, head_dim=8)
-    with pytest.raises(ModelError, match="gpt_oss: Axon cannot do attention sinks yet"):
-        load(folder)

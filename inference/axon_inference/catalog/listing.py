@@ -9,6 +9,7 @@ from axon_inference.catalog.downloads import HubError, readable
 from axon_inference.catalog.hub import Want, remote_files
 from axon_inference.catalog.presets import PRESETS, Preset
 from axon_inference.catalog.registry import Release
+from axon_inference.catalog.registry import releases as every
 from axon_inference.catalog.selection import BUNDLED_ID, CatalogError, SourceSpec
 from axon_inference.config import BUNDLED_MODEL
 
@@ -31,7 +32,8 @@ def overview(dtype: str) -> str:
                 _here(preset, releases),
             )
         )
-    return f"{_table(rows)}\n\n{_ADVICE}"
+    refused = [f"{r.name} is not served: {r.refused}." for r in every().values() if r.refused]
+    return "\n".join([_table(rows), "", *refused, "", _ADVICE])
 
 
 _ADVICE = """\

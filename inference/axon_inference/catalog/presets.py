@@ -36,6 +36,17 @@ class Preset:
         return self.repository.startswith(("google/gemma", "meta-llama/"))
 
 
+def _qwen_3(size: str, parameters: int, low_l0: bool = False) -> Preset:
+    release = f"mwhanna-qwen3-{size}-transcoders" + ("-lowl0" if low_l0 else "")
+    name = f"qwen3-{size}"
+    return Preset(f"Qwen/Qwen3-{size.upper()}", parameters, release, "layer_14", trained_on=name)
+
+
+def _qwen_scope_3_5(size: str, parameters: int, layer: int, about: str) -> Preset:
+    release = f"qwen-scope-3.5-{size.lower()}-{about}"
+    return Preset(f"Qwen/Qwen3.5-{size}", parameters, release, f"layer{layer}")
+
+
 def _gemma_2(name: str, parameters: int, sae_id: str) -> Preset:
     size = name.removeprefix("gemma-2-")
     trained = size if size.endswith("-it") else f"{size}-pt"
@@ -126,12 +137,20 @@ PRESETS = {
         "blocks.16.hook_resid_pre",
         trained_on="mistral-7b",
     ),
+    "gpt-oss-20b": Preset(
+        "openai/gpt-oss-20b", 20915, "gpt-oss-20b-andyrdt", "resid_post_layer_11_trainer_0"
+    ),
     "qwen2.5-7b-it": Preset(
         "Qwen/Qwen2.5-7B-Instruct",
         7616,
         "qwen2.5-7b-instruct-andyrdt",
         "resid_post_layer_15_trainer_1",
     ),
+    "qwen3-0.6b": _qwen_3("0.6b", 596, low_l0=True),
+    "qwen3-1.7b": _qwen_3("1.7b", 1721, low_l0=True),
+    "qwen3-4b": _qwen_3("4b", 4022),
+    "qwen3-8b": _qwen_3("8b", 8191),
+    "qwen3-14b": _qwen_3("14b", 14768),
     "qwen3-1.7b-base": Preset(
         "Qwen/Qwen3-1.7B-Base", 1721, "qwen-scope-3-1.7b-base-w32k-l50", "layer14"
     ),
@@ -139,4 +158,9 @@ PRESETS = {
         "Qwen/Qwen3-30B-A3B-Base", 30532, "qwen-scope-3-30b-a3b-base-w32k-l50", "layer24"
     ),
     "qwen3-8b-base": Preset("Qwen/Qwen3-8B-Base", 8191, "qwen-scope-3-8b-base-w64k-l50", "layer18"),
+    # As many parameters as their names say.
+    "qwen3.5-2b-base": _qwen_scope_3_5("2B-Base", 2000, 12, "w32k-l50"),
+    "qwen3.5-9b-base": _qwen_scope_3_5("9B-Base", 9000, 16, "w64k-l50"),
+    "qwen3.5-27b": _qwen_scope_3_5("27B", 27000, 32, "w80k-l50"),
+    "qwen3.5-35b-a3b-base": _qwen_scope_3_5("35B-A3B-Base", 35000, 20, "w32k-l50"),
 }

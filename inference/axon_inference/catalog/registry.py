@@ -14,23 +14,36 @@ from pathlib import Path
 
 import yaml
 
-# What each of SAELens' loaders reads for one SAE, {path} being its path in the repository. A
-# loader that is not here makes something Axon cannot show: transcoders have no reconstruction
-# of their input, and temporal SAEs read the whole context.
+# What each of SAELens' loaders reads for one SAE, {path} being its path in the repository.
 _FILES = {
     "sae_lens": ("{path}/cfg.json", "{path}/sae_weights.safetensors"),
     "connor_rob_hook_z": ("{stem}_cfg.json", "{path}"),
     "deepseek_r1": ("{path}",),
     "dictionary_learning_1": ("{path}/config.json", "{path}/ae.pt"),
     "gemma_2": ("{path}/params.npz",),
+    "gemma_2_transcoder": ("{path}/params.npz",),
     "gemma_3": ("{path}/params.safetensors",),
     "goodfire": ("{path}",),
     "llama_scope": ("{path}/hyperparams.json", "{path}/checkpoints/final.safetensors"),
     "llama_scope_r1_distill": ("{path}/config.json", "{path}/sae_weights.safetensors"),
+    "mntss_clt_layer_transcoder": (
+        "config.yaml",
+        "W_enc_{path}.safetensors",
+        "W_dec_{path}.safetensors",
+    ),
+    "mwhanna_transcoder": ("{path}",),
     "qwen_scope": ("{path}",),
 }
-# Read if the repository has them; a loader does without.
-_OPTIONAL = {"gemma_3": ("{path}/config.json",)}
+# Read if the repository has them; a loader does without, or takes one for another.
+_OPTIONAL = {
+    "gemma_3": ("{path}/config.json",),
+    "mwhanna_transcoder": ("wandb-config.yaml", "wanb-config.yaml", "config.yaml"),
+}
+# Loaders of what Axon cannot show, and why.
+_REFUSED = {
+    "temporal": "temporal SAEs attend to all earlier positions, so features are no function of one "
+    "position's vector",
+}
 # Where the registry names another model than the SAEs were trained on.
 _TRAINED_ON = {"gemma-scope-9b-it-res": "gemma-2-9b-it"}
 
@@ -54,10 +67,16 @@ class Release:
     saes: Mapping[str, Entry]
 
     @property
-    def served(self) -> bool:
-        """Whether Axon can show its features at all."""
-        # Gemma Scope 2 keeps its transcoders behind the same loader as its SAEs.
-        return self.loader in _FILES and "transcoder" not in self.name and "clt" not in self.name
+    def refused(self) -> str:
+        """Why Axon cannot show its features; empty if it can."""
+        unknown = "" if self.loader in _FILES else f"Axon does not know its format ({self.loader})"
+        return _REFUSED.get(self.loader, unknown)
+
+    @property
+    def sums_layers(self) -> bool:
+        """Whether features write to all layers from their own on, and SAELens adds these decoders
+        up: the sum is what they add to the residual stream, but reconstructs nothing."""
+        return self.loader == "mntss_clt_layer_transcoder"
 
     def files(self, sae_id: str) -> tuple[str, ...]:
         """The files that SAELens needs to load this SAE."""
@@ -87,7 +106,7 @@ def releases() -> Mapping[str, Release]:
 
 def releases_for(models: tuple[str, ...]) -> list[Release]:
     """The releases Axon serves that were trained on a model of one of these names."""
-    return [r for r in releases().values() if r.served and r.model in models]
+    return [r for r in releases().values() if not r.refused and r.model in models]
 
 
 @functools.cache

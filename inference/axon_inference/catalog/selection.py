@@ -159,11 +159,8 @@ def _listed(release: str, sae_id: str) -> SourceSpec:
 
 
 def _require_served(release: Release) -> None:
-    if not release.served:
-        raise CatalogError(
-            f"AXON_SOURCES: {release.name} has no SAEs that read one position at a time, but "
-            "transcoders or temporal ones, which Axon does not show"
-        )
+    if release.refused:
+        raise CatalogError(f"AXON_SOURCES: {release.name} cannot be shown: {release.refused}")
 
 
 def _warn_of_foreign(model: str, chosen: tuple[SourceSpec, ...]) -> None:

@@ -51,7 +51,8 @@ class Token(NamedTuple):
 
     `logprob` is None for tokens of a prompt that is not scored. `fed` is the row of the token
     itself, `wanted` are the features to tell. `following` is the row of what may follow it, if
-    `alternatives` were asked for.
+    `alternatives` were asked for. In a conversation's prompt, `role` is that of the message that it
+    is of, "" if the chat template added it; elsewhere None.
     """
 
     position: int
@@ -63,6 +64,7 @@ class Token(NamedTuple):
     wanted: Features
     following: Place | None = None
     n_alternatives: int = 0
+    role: str | None = None
 
     @property
     def source_features(self) -> list[SourceFeatures]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+
+from axon_inference.engine.chat import Chat, Message
 
 # The most features of a token and source, and entries of a list that describes a feature.
 MAX_FEATURES = 256
@@ -114,7 +116,8 @@ class Request:
     `prompt_ids` is never empty; `has_bos` says its first is BOS. There is one branch at least.
     `pace` is the most tokens a second of each, 0 if there is no bound. `alternatives` is how many
     likeliest next tokens are wanted at each position; with it come log-probabilities of the prompt.
-    `explain` asks for the causes of generated tokens.
+    `explain` asks for the causes of generated tokens. Of a conversation, `roles` has for each token
+    of the prompt the role of the message that it is of, "" if the chat template added it.
     """
 
     prompt_ids: tuple[int, ...]
@@ -126,6 +129,7 @@ class Request:
     pace: float = 0
     alternatives: int | None = None
     explain: Explain | None = None
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,8 @@ class Served:
     text: Callable[[int], str] = chr
     #: Of each source the first one that reads further on in the model, if any does.
     above: tuple[int | None, ...] = ()
+    #: What the chat template makes of messages, if there is one.
+    chat: Callable[[Sequence[Message]], Chat] | None = None
 
     @property
     def max_prompt_characters(self) -> int:

@@ -241,7 +241,8 @@ class Sequence:
         if after and after.step.following and position + 1 < self.prompt_length:
             self.logprob = after.step.following.known.item(after.row)
         n = request.alternatives or 0
-        return Token(position, token_id, text, generated, logprob, fed, wanted, after, n)
+        role = request.roles[position] if position < len(request.roles) else None
+        return Token(position, token_id, text, generated, logprob, fed, wanted, after, n, role)
 
     def _ending(self, last: Token, next_id: int, eos_ids: Container[int]) -> Reason | None:
         if last.generated and self._completes_stop(last.text):

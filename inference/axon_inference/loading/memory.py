@@ -12,6 +12,7 @@ import torch
 from axon_inference.catalog.downloads import readable
 from axon_inference.loading.container import MemoryTooSmall, memory_limit
 from axon_inference.model import prepack, sae
+from axon_inference.model.configuration import LINEAR
 from axon_inference.model.network import LanguageModel
 from axon_inference.model.sources import Size
 
@@ -45,11 +46,13 @@ def need(model: LanguageModel, slots: int, sources: Sequence[Size] = (), tokens:
     packed = prepack.form(model.device, model.dtype, model.layers_dtype)
     if config.tie_word_embeddings and packed:
         others += model.vocab_size * model.d_model  # the head is packed, the embedding not
-    keys = _keys_per_token(config) * model.n_layers
+    linear = list(getattr(config, "layer_types", None) or ()).count(LINEAR)
+    keys = _keys_per_token(config) * (model.n_layers - linear)
+    states = linear * _state_bytes(config, item) if linear else 0
     return Need(
         weights=others * item + in_layers * model.layers_dtype.itemsize,
         sources=sum(source.weights for source in sources),
-        cache=2 * keys * slots * model.context_length * item,
+        cache=slots * (2 * keys * model.context_length * item + states),
         step=max(
             [
                 _SCORES * 4 * slots * model.vocab_size,
@@ -106,6 +109,15 @@ def _keys_per_token(config: Any) -> int:
     heads = int(config.num_attention_heads)
     d_head = getattr(config, "head_dim", None) or int(config.hidden_size) // heads
     return int(d_head) * int(getattr(config, "num_key_value_heads", None) or heads)
+
+
+def _state_bytes(config: Any, item: int) -> int:
+    """What a layer of linear attention keeps of a sequence: of each head a float32 matrix, and the
+    last inputs of a convolution."""
+    keys = int(config.linear_num_key_heads) * int(config.linear_key_head_dim)
+    values = int(config.linear_num_value_heads) * int(config.linear_value_head_dim)
+    inputs = (2 * keys + values) * int(config.linear_conv_kernel_dim)
+    return 4 * values * int(config.linear_key_head_dim) + inputs * item
 
 
 def _available(device: torch.device) -> int:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from axon_service.logs import describe
 from axon_inference.catalog.hub import Want, fetch, require_network, snapshot
 from axon_inference.catalog.selection import Selection, select
 from axon_inference.config import Settings
+from axon_inference.engine.chat import Template
 from axon_inference.engine.requests import MAX_FEATURES, Features, Sampling, Served
 from axon_inference.engine.scheduler import Scheduler
 from axon_inference.engine.step import DeviceLost, Feed
@@ -114,6 +115,8 @@ def _load(
     _warm_up(runner, model)
     selfcheck.require(runner)
     unembedding = Unembedding.of(model.adapter, model.network)
+    lock = threading.Lock()  # fast tokenizers refuse to be set up by two threads at once
+    chat = Template.of(model.tokenizer, lock)
     return Loaded(
         runner=runner,
         reader=FeatureReader(
@@ -131,10 +134,11 @@ def _load(
             context_length=model.context_length,
             vocab_size=model.vocab_size,
             bos_id=_bos(model, sources),
-            encode=_encoder(model.tokenizer),
+            encode=_encoder(model.tokenizer, lock),
             piece=lambda token_id: str(model.tokenizer.convert_ids_to_tokens(token_id)),
             text=_text_of_one(model.tokenizer),
             above=tuple(runner.tap.above()),
+            chat=chat,
         ),
         info=pb.ModelInfo(
             n_layers=model.n_layers,
@@ -142,13 +146,21 @@ def _load(
             vocab_size=model.vocab_size,
             device=str(model.device),
             dtype=_formats(model),
+            chat=chat is not None,
         ),
         sources=[_describe(source) for source in sources],
         slots=slots,
         cache_bytes=runner.cache.nbytes,
         prefill_tokens=_prefill_tokens(settings, model.device),
-        explainer=None if all(source.not_editable for source in sources) else Removals(runner),
+        explainer=_explainer(runner, sources),
     )
+
+
+def _explainer(runner: ModelRunner, sources: Sequence[Source]) -> Removals | None:
+    """What removes features. That goes back in a text, and a state that layers carry cannot."""
+    if runner.model.is_recurrent or all(source.not_editable for source in sources):
+        return None
+    return Removals(runner)
 
 
 def _prefill_tokens(settings: Settings, device: torch.device) -> int:
@@ -165,8 +177,6 @@ def _warm_up(runner: ModelRunner, model: LanguageModel) -> None:
         runner.warm_up()
     except (Unservable, DeviceLost, GraphError, torch.OutOfMemoryError):
         raise
-    except NotImplementedError as error:
-        raise ModelError(f"{model.config.model_type}: Axon cannot do {error} yet") from error
     except Exception as error:
         raise ModelError(
             f"{model.id} fails at its first step ({describe(error)}): do its weights belong to its "
@@ -256,11 +266,9 @@ def _bos(model: LanguageModel, sources: list[Source]) -> int | None:
     return model.bos_id
 
 
-def _encoder(tokenizer: Any) -> Callable[[str], list[int]]:
+def _encoder(tokenizer: Any, lock: threading.Lock) -> Callable[[str], list[int]]:
     """From a text to its ids. Names of special tokens (`<|endoftext|>`) become those tokens, as in
     TransformerLens: people compare what they see here with a notebook."""
-    # Fast tokenizers refuse to be set up by two threads at once.
-    lock = threading.Lock()
 
     def encode(text: str) -> list[int]:
         with lock:

@@ -34,6 +34,9 @@ TESTED = frozenset(
         "gemma",
         "gemma2",
         "gemma3_text",
+        "gpt_oss",
+        "qwen3_5_text",
+        "qwen3_5_moe_text",
     }
 )
 _LONG, _SHORT = 11, 4  # tokens

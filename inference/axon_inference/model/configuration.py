@@ -8,6 +8,11 @@ from transformers import AutoConfig, GenerationConfig
 
 from axon_inference.errors import Unservable
 
+#: The kind of layers that keep a state, and the families of which Axon knows them.
+LINEAR = "linear_attention"
+RECURRENT = frozenset({"qwen3_5_text", "qwen3_5_moe_text"})
+# Models around a language model that is served alone.
+_AROUND_TEXT = frozenset({"gemma3", "qwen3_5", "qwen3_5_moe"})
 # Beyond these a configuration is damaged.
 _MOST_LAYERS, _MOST = 1000, 2**31 - 1
 
@@ -20,7 +25,7 @@ def read_config(folder: str) -> Any:
     """The language model's part of a configuration, if Axon can serve it."""
     whole = AutoConfig.from_pretrained(folder)
     config = whole.get_text_config()
-    if config is not whole and whole.model_type != "gemma3":
+    if config is not whole and whole.model_type not in _AROUND_TEXT:
         raise ModelError(f"{whole.model_type} is more than a language model; Axon serves text only")
     _refuse_unsupported(config)
     _refuse_odd_shape(config)
@@ -50,8 +55,10 @@ def refuse_odd_vocabulary(network: Any, vocabulary: int) -> None:
 
 
 def _refuse_unsupported(config: Any) -> None:
-    """Refuse layers that carry anything from token to token but keys and values."""
+    """Refuse layers that carry what Axon does not know of from token to token."""
     known = {"full_attention", "sliding_attention"}
+    if config.model_type in RECURRENT:
+        known.add(LINEAR)
     unknown = set(getattr(config, "layer_types", None) or ()) - known
     if unknown:
         raise ModelError(

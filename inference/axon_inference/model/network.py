@@ -7,14 +7,14 @@ and put plain torch hooks there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -25,6 +25,8 @@ from transformers.utils import logging as transformers_logging
 
 from axon_inference.model import prepack
 from axon_inference.model.configuration import (
+    LINEAR,
+    RECURRENT,
     ModelError,
     bos_id,
     eos_ids,
@@ -46,6 +48,10 @@ ATTENTION = "axon_slots"
 _LONGEST_CONTEXT = 2048
 # The heads' outputs before they are mixed: the one hook point inside attention that SAEs read.
 _HEADS = "attn.hook_z"
+# The token embeddings as they enter the residual stream.
+_EMBEDDING = "hook_embed"
+# What a norm makes of its input before its weight and bias.
+_NORMALIZED = "hook_normalized"
 # Gemma-3 from 4B on comes with a vision tower around the language model, which we leave out.
 _TEXT_OF_MULTIMODAL = {r"^(language_model\.model|model\.language_model)": "model"}
 
@@ -57,7 +63,8 @@ class HookPoint:
     `width` is the length of the vectors there: that of the residual stream, except at
     `attn.hook_z`, where it is all heads' outputs side by side. What is put in the tensor's place
     reaches all that depends on it, unless the stream `passes_by`: `hook_resid_mid` is what a norm
-    reads, and the residual stream goes on beside it.
+    reads, and the residual stream goes on beside it. At `hook_normalized` the vectors are what
+    `normalize` makes of the tensor.
     """
 
     name: str
@@ -66,6 +73,7 @@ class HookPoint:
     side: Literal["in", "out"]
     width: int
     passes_by: bool
+    normalize: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,23 +104,35 @@ class LanguageModel:
         Raises:
             ModelError: the model has no such hook point, or Axon cannot observe it.
         """
+        if name == _EMBEDDING:
+            embedding = self.adapter.get_component(self.network, "embed")
+            return HookPoint(name, 0, embedding, "out", self.d_model, passes_by=False)
         blocks, _, rest = name.partition(".")
         number, _, hook = rest.partition(".")
         if blocks != "blocks" or not number.isdigit() or not hook:
-            raise ModelError(f"hook point {name!r}: Axon reads blocks.LAYER.hook_NAME only")
+            raise ModelError(
+                f"hook point {name!r}: Axon reads {_EMBEDDING} and blocks.LAYER.hook_NAME only"
+            )
         layer = int(number)
         if layer >= self.n_layers:
             raise ModelError(f"hook point {name!r}: the model has layers 0 to {self.n_layers - 1}")
         target = _target(self.adapter.get_component_mapping()["blocks"], hook)
         component, _, end = target.rpartition(".")
-        if end not in ("hook_in", "hook_out"):
+        if end not in ("hook_in", "hook_out", _NORMALIZED):
             raise ModelError(f"hook point {name!r}: this model has none that Axon can read")
         path = f"blocks.{layer}.{component}".rstrip(".")
         module = self.adapter.get_component(self.network, path)
         width = _inputs(module) if hook == _HEADS else self.d_model
-        passes_by = hook.startswith("hook_resid") and bool(component)
-        side: Literal["in", "out"] = "in" if end == "hook_in" else "out"
-        return HookPoint(name, layer, module, side, width, passes_by)
+        beside = hook.startswith("hook_resid") or component.startswith("ln")
+        side: Literal["in", "out"] = "out" if end == "hook_out" else "in"
+        passes_by = beside and bool(component) and side == "in"
+        normalize = _normalizer(module, self.has_layer_norm) if end == _NORMALIZED else None
+        return HookPoint(name, layer, module, side, width, passes_by, normalize)
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether layers carry a state from token to token, which cannot be taken back."""
+        return LINEAR in (getattr(self.config, "layer_types", None) or ())
 
     @property
     def has_layer_norm(self) -> bool:
@@ -158,7 +178,7 @@ def _outline(
         network: Any = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
             config, dtype=precision
         )
-    if not network._supports_attention_backend:
+    if not (network._supports_attention_backend or config.model_type in RECURRENT):
         raise ModelError(
             f"{config.model_type} brings its own attention, for which Axon's, over many requests "
             "at once, cannot be put"
@@ -202,6 +222,8 @@ def load_weights(model: LanguageModel, folder: str) -> LanguageModel:
             dtype=model.dtype,
             attn_implementation=ATTENTION,
             key_mapping=_TEXT_OF_MULTIMODAL if text_only else None,
+            # Each weight goes to a GPU as it is read, so the host never holds all of them.
+            device_map=None if model.device.type == "cpu" else {"": str(model.device)},
             ignore_mismatched_sizes=True,  # they are told below
             output_loading_info=True,
         )
@@ -257,8 +279,24 @@ def _target(block: Any, hook: str) -> str:
     if hook == _HEADS:
         found = block.submodules["attn"].hook_aliases.get("hook_z")
         return f"attn.{found}" if isinstance(found, str) else ""
+    component, _, end = hook.rpartition(".")
+    if component in block.submodules and (end != _NORMALIZED or component.startswith("ln")):
+        return hook
     found = block.hook_aliases.get(hook)
     return found if isinstance(found, str) else ""
+
+
+def _normalizer(norm: Any, centres: bool) -> Callable[[Tensor], Tensor]:
+    """What a norm does to vectors [..., d] before its weight and bias, in float32 at least."""
+    eps = float(norm.eps if hasattr(norm, "eps") else norm.variance_epsilon)
+
+    def normalized(x: Tensor) -> Tensor:
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        if centres:
+            x = x - x.mean(-1, keepdim=True)
+        return x * (x.square().mean(-1, keepdim=True) + eps).rsqrt()
+
+    return normalized
 
 
 def _inputs(module: Any) -> int:

@@ -156,7 +156,9 @@ def prepack(network: nn.Module, kind: type[PackedLinear] = PackedLinear) -> None
     A head that shares its weight with the token embedding is packed too, and the embedding keeps
     the plain form, as rows are looked up in it.
     """
-    for module, name, layer in layers(network):
+    left = layers(network)
+    while left:  # each plain weight is freed before the next is packed
+        module, name, layer = left.pop()
         weight = layer.weight.t() if type(layer) is Conv1D else layer.weight
         setattr(module, name, kind(weight, layer.bias))
     unmap(network)

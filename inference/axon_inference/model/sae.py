@@ -47,7 +47,7 @@ class Strongest(NamedTuple):
 
 class Some(NamedTuple):
     """Weights of F features: their indices, the encoder's columns [F, d_in], biases, what else
-    there is of each, and the decoder's rows [F, d_in]."""
+    there is of each, and the decoder's rows [F, d_out]."""
 
     features: Tensor
     reads: Tensor
@@ -69,6 +69,9 @@ def most_bytes(width: int, rows: int, itemsize: int = 4) -> int:
 class SAE(nn.Module):
     """One SAE of `width` features over vectors of length `d_in`, with weights of `dtype`.
 
+    Its decoder writes vectors of length `d_out`. Of an SAE these should be the vectors that it
+    reads. If it `transcodes`, they should be others: what the model's MLP makes of those.
+
     The two products and the activations are of `dtype`. What is done to vectors before and after
     is float32 at least, and so is all that is folded.
 
@@ -76,26 +79,33 @@ class SAE(nn.Module):
         theirs: the SAE in SAELens. It loses its weights to this one.
         dtype: of its weights here; None leaves them as they are.
         centers: whether the mean of a vector is subtracted first, as in the model it was trained
-            on.
+            on; of one that transcodes, of the vectors that it reads and of those it should write.
 
     Raises:
         PackingError: packed weights give other results than plain ones.
     """
 
     def __init__(
-        self, theirs: Any, centers: bool = False, dtype: torch.dtype | None = None
+        self,
+        theirs: Any,
+        centers: tuple[bool, bool] = (False, False),
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.width, self.d_in = int(theirs.cfg.d_sae), int(theirs.cfg.d_in)
+        self.transcodes = hasattr(theirs.cfg, "d_out")
+        self.d_out = int(theirs.cfg.d_out) if self.transcodes else self.d_in
         self.dtype: torch.dtype = dtype or theirs.W_dec.dtype
         self._wide = torch.promote_types(self.dtype, torch.float32)
-        self._centers = centers
+        self._centers, self._centers_wanted = centers
         self._normalize = theirs.cfg.normalize_activations
         self._shifts = bool(theirs.cfg.apply_b_dec_to_input)
         self._fold(theirs.to(self._wide))
         self.b_dec = _fixed(theirs.b_dec.clone())
         self._take(theirs.to(self.dtype))
         self.W_dec = _fixed(theirs.W_dec)
+        #: What a skip transcoder adds of the vector that it reads, as it is.
+        self.skip = _layer(theirs.W_skip, None) if hasattr(theirs, "W_skip") else None
         if self.W_dec.device.type == "cpu":
             prepack.unmap(self)
 
@@ -145,18 +155,21 @@ class SAE(nn.Module):
         values, ids = strongest(every, min(max(k, most) if most <= _SPARSE else k, self.width))
         return values, ids, l0, every if most > values.shape[-1] else None
 
-    def read(self, vectors: Tensor, k: int) -> Strongest:
-        """The k strongest features, at most all that can be active, of vectors [R, d_in].
+    def read(self, vectors: Tensor, k: int, wanted: Tensor | None = None) -> Strongest:
+        """The k strongest features, at most all that can be active, of vectors [R, d_in]; errors
+        are those against `wanted` [R, d_out], or without it against the vectors.
 
         Many rows are read in parts, so that the memory it takes has a bound.
         """
-        parts = torch.split(vectors, rows_at_once(self.width, self.dtype.itemsize))
-        found = [self._read(rows, k) for rows in parts]
+        size = rows_at_once(self.width, self.dtype.itemsize)
+        parts = torch.split(vectors, size)
+        targets = parts if wanted is None else torch.split(wanted, size)
+        found = [self._read(*rows, k) for rows in zip(parts, targets, strict=True)]
         if len(found) == 1:
             return found[0]
         return Strongest(*map(torch.cat, zip(*found, strict=True)))
 
-    def _read(self, vectors: Tensor, k: int) -> Strongest:
+    def _read(self, vectors: Tensor, wanted: Tensor, k: int) -> Strongest:
         x = self._centered(vectors.to(self._wide))
         z, scale, mean = self._enter(x)
         values, ids, l0, every = self._active(z.to(self.dtype), k)
@@ -169,12 +182,17 @@ class SAE(nn.Module):
             y = y * scale
         if mean is not None:
             y = y + mean
+        if self.skip is not None:
+            y = y + self.skip(x.to(self.dtype))
+        if wanted is not vectors:
+            x = wanted.to(self._wide)
+            x = _centered(x) if self._centers_wanted else x
         missed = (x - y).float().square().sum(-1)
         error = missed / x.float().square().sum(-1).clamp_min(1e-12)
         return Strongest(ids[:, :k], values[:, :k].float(), l0, error)
 
     def _centered(self, x: Tensor) -> Tensor:
-        return x - x.mean(-1, keepdim=True) if self._centers else x
+        return _centered(x) if self._centers else x
 
     def _enter(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Vectors as the encoder reads them; and the factor and the offset [R, 1] by which what the
@@ -188,12 +206,15 @@ class SAE(nn.Module):
         elif self._normalize == "constant_norm_rescale":
             scale = x.norm(dim=-1, keepdim=True) / self.d_in**0.5
             x = x / scale
+        if self.transcodes:  # it writes in the scale of other vectors
+            scale = mean = None
         return (x - self.b_dec if self._shifts else x), scale, mean
 
     def edit(
         self, vectors: Tensor, some: Some, change: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Change activations in vectors [R, d_in]: what has to be added to them is (a' - a) d,
+        """Change activations of vectors [R, d_in]: what has to be added to them, or, if it
+        transcodes, to the vectors that it writes, is (a' - a) d,
         times the factor by which the SAE scales its input down. All else stays, the SAE's error
         included.
 
@@ -206,7 +227,7 @@ class SAE(nn.Module):
             change: from their activations a [R, F] to a' - a.
 
         Returns:
-            a and a' [R, F], and what is added [R, d_in], float32 at least.
+            a and a' [R, F], and what is added [R, d_out], float32 at least.
         """
         z, scale, _ = self._enter(self._centered(vectors.to(self._wide)))
         before = self._read_some(z.to(self.dtype), some)
@@ -228,8 +249,8 @@ class SAE(nn.Module):
         return rows, features, activations
 
     def push(self, vectors: Tensor, features: Tensor, amounts: Tensor) -> Tensor:
-        """What has to be added to vectors [U, d_in] so that the activation of one feature of each
-        changes by an amount, both [U]; float32 at least."""
+        """What has to be added, as in `edit`, so that the activation of one feature of each of the
+        vectors [U, d_in] changes by an amount, both [U]; [U, d_out], float32 at least."""
         _, scale, _ = self._enter(self._centered(vectors.to(self._wide)))
         push = amounts[:, None].to(self._wide) * self.W_dec[features].to(self._wide)
         return push if scale is None else push * scale
@@ -241,7 +262,7 @@ class SAE(nn.Module):
         return self.product.weight[features]
 
     def writes(self, features: Tensor) -> Tensor:
-        """The decoder's rows of some features [n]: [n, d_in]."""
+        """The decoder's rows of some features [n]: [n, d_out]."""
         return self.W_dec[features]
 
 
@@ -342,21 +363,33 @@ class MatchingPursuit(_Competing):
         return found
 
 
-# Architectures whose features are functions of one position's vector, never negative, and whose
-# decoder gives that vector back.
+# Architectures whose features are functions of one position's vector, and never negative.
 ARCHITECTURES: dict[str, type[SAE]] = {
     "standard": SAE,
     "jumprelu": JumpReLU,
     "gated": Gated,
     "topk": TopK,
     "matching_pursuit": MatchingPursuit,
+    "transcoder": SAE,
+    "skip_transcoder": SAE,
+    "jumprelu_transcoder": JumpReLU,
+    "jumprelu_skip_transcoder": JumpReLU,
 }
 
 
 @torch.no_grad()
-def of(theirs: Any, *, centers: bool = False, dtype: torch.dtype | None = None) -> SAE:
+def of(
+    theirs: Any,
+    *,
+    centers: tuple[bool, bool] = (False, False),
+    dtype: torch.dtype | None = None,
+) -> SAE:
     """The SAE that computes what one of SAELens does, with its decoder norms folded in."""
     return ARCHITECTURES[theirs.cfg.architecture()](theirs, centers, dtype)
+
+
+def _centered(x: Tensor) -> Tensor:
+    return x - x.mean(-1, keepdim=True)
 
 
 def _fixed(weight: Tensor) -> nn.Parameter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from huggingface_hub import hf_hub_download
 from safetensors import safe_open
 
 from axon_inference.catalog.files import read_json
+from axon_inference.catalog.registry import releases
 from axon_inference.catalog.selection import SourceSpec
 from axon_inference.errors import Unservable
 from axon_inference.model.configuration import ModelError
@@ -25,19 +26,33 @@ from axon_inference.model.sae import ARCHITECTURES, SAE, PackingError, of
 
 # What `from_pretrained` settings of an SAE's model mean for the raw model we run. These change
 # weights, but no vector where SAEs read; all others that are set are refused, except centring.
-_HARMLESS_KWARGS = frozenset(
-    {"n_devices", "device", "dtype", "move_to_device", "fold_ln", "center_unembed"}
-)
+_HARMLESS_KWARGS = frozenset({"n_devices", "device", "dtype", "move_to_device", "center_unembed"})
 # These do not change what an attention layer adds to the stream, but what its heads put out.
 _HARMLESS_OUTSIDE_HEADS = frozenset({"fold_value_biases", "refactor_factored_attn_matrices"})
+# This does not change the stream, but what an MLP reads.
+_HARMLESS_OUTSIDE_MLPS = frozenset({"fold_ln"})
 #: The file of an SAE's weights in SAELens' format.
 WEIGHTS = "sae_weights.safetensors"
 # What these hook points hold is added to the residual stream as it is.
 _WRITTEN = frozenset(
-    {"hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out"}
+    {
+        "hook_embed",
+        "hook_resid_pre",
+        "hook_resid_mid",
+        "hook_resid_post",
+        "hook_attn_out",
+        "hook_mlp_out",
+    }
 )
+# In TransformerLens `hook_mlp_in` is before the norm. SAELens also calls what the norm puts out so,
+# and then names the module.
+_OF_MODULES = {
+    ("hook_mlp_in", "pre_feedforward_layernorm.output"): "mlp.hook_in",
+    ("hook_mlp_out", "post_feedforward_layernorm.output"): "hook_mlp_out",
+}
 _KINDS = {
     "d_in": int,
+    "d_out": int,
     "d_sae": int,
     "k": int,
     "apply_b_dec_to_input": bool,
@@ -56,31 +71,36 @@ class SourceError(Unservable):
 
 @dataclass(frozen=True)
 class Source:
-    """A loaded SAE. `writes_to` names the hook point that its decoder's rows belong to."""
+    """A loaded SAE. It reads vectors at `hook`. Its decoder's rows belong to those at `target`,
+    which is another hook point if it is a transcoder."""
 
     id: str
     hook: HookPoint
-    writes_to: str
+    target: HookPoint
     sae: SAE
     architecture: str
     prepend_bos: bool
     neuronpedia_url: str
+    #: Whether its decoder is the sum of those of several layers, so that it reconstructs nothing.
+    sums_layers: bool = False
+
+    @property
+    def writes_to(self) -> str:
+        """The hook point that its decoder's rows belong to."""
+        return self.target.name
 
     @property
     def writes_residual(self) -> bool:
         """Whether its decoder's rows are added to the residual stream as they are."""
-        return self.writes_to.rpartition(".")[2] in _WRITTEN
+        return _is_written(self.target)
 
     @property
     def not_editable(self) -> str:
         """Why its features cannot be edited; empty if they can."""
-        if self.writes_to != self.hook.name:
-            return (
-                f"it reads {self.hook.name} and writes {self.writes_to}, so no change of what it "
-                "writes is one of what it reads"
-            )
-        if self.hook.passes_by:
-            return f"the residual stream of this model cannot be changed at {self.hook.name}"
+        if self.sums_layers:
+            return "its features write to several layers, and only the sum of that is known"
+        if self.target.passes_by:
+            return f"the residual stream of this model cannot be changed at {self.target.name}"
         return ""
 
 
@@ -103,9 +123,10 @@ def check(spec: SourceSpec, model: LanguageModel, dtype: str = "float32") -> Siz
     """
     config = _read_config(spec)
     _place(spec, config, model)
-    width = int(config.d_sae)
+    width, d_in, d_out = int(config.d_sae), int(config.d_in), _d_out(config)
+    skip = d_in * d_out if "skip" in config.architecture() else 0
     item = getattr(torch, dtype).itemsize
-    return Size(weights=2 * item * int(config.d_in) * width, width=width)
+    return Size(weights=item * ((d_in + d_out) * width + skip), width=width)
 
 
 def load_source(spec: SourceSpec, model: LanguageModel, dtype: str = "float32") -> Source:
@@ -118,7 +139,7 @@ def load_source(spec: SourceSpec, model: LanguageModel, dtype: str = "float32") 
     with reading(f"the SAE {spec}"):
         sae = _load_sae(spec, str(model.device))
     require_finite(sae, lambda tensor: spec.folder / WEIGHTS if spec.folder else str(spec))
-    hook, centers = _place(spec, sae.cfg, model)
+    hook, target, centers = _place(spec, sae.cfg, model)
     try:
         with reading(f"the SAE {spec}"):
             ours = of(sae, centers=centers, dtype=getattr(torch, dtype))
@@ -129,27 +150,67 @@ def load_source(spec: SourceSpec, model: LanguageModel, dtype: str = "float32") 
     return Source(
         id=listed or metadata.neuronpedia_id or f"{model.id}/{hook.layer}-{_set_name(spec)}",
         hook=hook,
-        # A transcoder reads at one hook point and writes at another.
-        writes_to=str(metadata.get("hook_name_out") or hook.name),
+        target=target,
         sae=ours,
         architecture=sae.cfg.architecture(),
         prepend_bos=bool(metadata.get("prepend_bos", True)),
         neuronpedia_url=f"https://www.neuronpedia.org/{listed}" if listed else "",
+        sums_layers=bool(spec.release) and releases()[spec.release].sums_layers,
     )
 
 
-def _place(spec: SourceSpec, config: Any, model: LanguageModel) -> tuple[HookPoint, bool]:
-    """Where an SAE of this configuration reads, and whether it reads centred vectors."""
+def _place(
+    spec: SourceSpec, config: Any, model: LanguageModel
+) -> tuple[HookPoint, HookPoint, tuple[bool, bool]]:
+    """Where an SAE of this configuration reads and writes, and whether the vectors are centred."""
+    transcodes = hasattr(config, "d_out")
+    names = [_hook_name(config.metadata, "hook_name", "hf_hook_name", spec)]
+    if transcodes:
+        names.append(_hook_name(config.metadata, "hook_name_out", "hf_hook_name_out", spec))
     try:
-        hook = model.hook_point(_required(config.metadata, "hook_name", spec))
+        hooks = [model.hook_point(name) for name in names]
     except ModelError as error:
         raise ModelError(f"source {spec}: {error}") from error
-    if config.d_in != hook.width:
+    widths = (("reads", config.d_in), ("writes", _d_out(config)))
+    for hook, (does, width) in zip(hooks, widths, strict=False):
+        if width != hook.width:
+            raise SourceError(
+                f"source {spec} {does} vectors of width {width}, but {hook.name} of {model.id} is "
+                f"{hook.width} wide: it was trained on another model"
+            )
+    hook, target = hooks[0], hooks[-1]
+    if target.normalize or (transcodes and (target.layer, target.side) != (hook.layer, "out")):
         raise SourceError(
-            f"source {spec} reads vectors of width {config.d_in}, but {hook.name} of {model.id} is "
-            f"{hook.width} wide: it was trained on another model"
+            f"source {spec} reads {hook.name} and writes {target.name}; Axon shows transcoders "
+            "that write what their own layer puts out"
         )
-    return hook, _centers(config.metadata.model_from_pretrained_kwargs, spec, hook, model)
+    asked = _asks_centred(config.metadata.model_from_pretrained_kwargs, spec, hooks)
+    centred = asked and model.has_layer_norm
+    return hook, target, (centred and _is_written(hook), centred and _is_written(target))
+
+
+def _hook_name(metadata: Any, field: str, module: str, spec: SourceSpec) -> str:
+    """The hook point that a field of the metadata names, with the module in another field."""
+    name = _required(metadata, field, spec)
+    block, _, hook = name.rpartition(".")
+    given = str(metadata.get(module) or "")
+    if hook != "hook_mlp_in" and not (given and hook == "hook_mlp_out"):
+        return name
+    known = _OF_MODULES.get((hook, ".".join(given.split(".")[-2:])))
+    if not known:
+        raise SourceError(
+            f"source {spec}: its cfg.json does not say whether {name} is before or after a norm "
+            f"({module} is {given[:80]!r})"
+        )
+    return f"{block}.{known}"
+
+
+def _d_out(config: Any) -> int:
+    return int(getattr(config, "d_out", config.d_in))
+
+
+def _is_written(hook: HookPoint) -> bool:
+    return hook.name.rpartition(".")[2] in _WRITTEN
 
 
 def _read_config(spec: SourceSpec) -> Any:
@@ -192,7 +253,7 @@ def _refuse_odd_values(config: Any, spec: SourceSpec) -> None:
                 f"{kind.__name__}"
             )
     k = values.get("k", 1)
-    if config.d_in < 1 or not 1 <= k <= config.d_sae:
+    if min(config.d_in, _d_out(config)) < 1 or not 1 <= k <= config.d_sae:
         raise SourceError(
             f"source {spec}: cfg.json says d_in {config.d_in}, d_sae {config.d_sae}, k {k}, which "
             "no SAE can have"
@@ -205,11 +266,11 @@ def _require_weights(config: Any, path: Path) -> None:
     """Refuse weights of other sizes than the configuration says, before memory is taken by them,
     and integers, which would be taken for numbers."""
     tensors = tensors_in(path)
-    found, wanted = tensors.get("W_dec"), [config.d_sae, config.d_in]
+    found, wanted = tensors.get("W_dec"), [config.d_sae, _d_out(config)]
     if found is None or found.shape != wanted:
         raise SourceError(
             f"{path} has a W_dec of shape {found and found.shape}, and cfg.json beside it says "
-            f"{wanted} (d_sae, d_in): they do not belong together"
+            f"{wanted} (d_sae by d_in, or d_out): they do not belong together"
         )
     if odd := [name for name, tensor in tensors.items() if "F" not in tensor.dtype]:
         raise SourceError(
@@ -225,14 +286,20 @@ def _load_sae(spec: SourceSpec, device: str) -> Any:
         warnings.filterwarnings("ignore", message=r"\s*This SAE has non-empty")
         # As on Neuronpedia, such an SAE is used unscaled where the registry has no factor.
         warnings.filterwarnings("ignore", message=r"norm_scaling_factor not found")
+        # `Source.sums_layers` says it to those who look.
+        warnings.filterwarnings("ignore", message=r"This loads the CLT layer")
         if not spec.folder:
             with _from_cache():
                 return SAE.from_pretrained(spec.release, spec.sae_id, device=device)
         sae = SAE.load_from_disk(spec.folder, device=device, dtype="float32")
-    if sae.cfg.normalize_activations == "expected_average_only_in":
+    fold = {
+        "expected_average_only_in": "fold_activation_norm_scaling_factor",
+        "covariance_whitening": "fold_activation_whitening",
+    }.get(sae.cfg.normalize_activations)
+    if fold:
         raise SourceError(
             f"source {spec} expects scaled activations (normalize_activations), but does not say "
-            "by which factor: fold it in with fold_activation_norm_scaling_factor and save again"
+            f"by what: fold it in with {fold} and save again"
         )
     return sae
 
@@ -267,23 +334,27 @@ def _required(metadata: Any, name: str, spec: SourceSpec) -> str:
     return str(value)
 
 
-def _centers(
-    kwargs: dict[str, Any] | None, spec: SourceSpec, hook: HookPoint, model: LanguageModel
+def _asks_centred(
+    kwargs: dict[str, Any] | None, spec: SourceSpec, hooks: Sequence[HookPoint]
 ) -> bool:
-    """Whether the SAE reads vectors without their mean, as a model with centred weights has them.
+    """Whether the model that the SAE was trained on had centred weights.
 
-    TransformerLens centres only what LayerNorm takes the mean out of anyway, and no head output.
+    TransformerLens centres only what is added to the residual stream, and only where LayerNorm
+    takes the mean out of it anyway.
     """
     wanted = {name: value for name, value in (kwargs or {}).items() if value}
     asked = bool(wanted.pop("center_writing_weights", False))
-    heads = hook.name.endswith("hook_z")
-    harmless = _HARMLESS_KWARGS | (frozenset() if heads else _HARMLESS_OUTSIDE_HEADS)
+    harmless = _HARMLESS_KWARGS
+    if not any(hook.name.endswith("hook_z") for hook in hooks):
+        harmless |= _HARMLESS_OUTSIDE_HEADS
+    if not any(hook.name.endswith("mlp.hook_in") for hook in hooks):
+        harmless |= _HARMLESS_OUTSIDE_MLPS
     if unknown := sorted(set(wanted) - harmless):
         raise SourceError(
             f"source {spec} was trained on a model processed by {', '.join(unknown)}, which "
             "Axon does not imitate: its features would be wrong"
         )
-    return asked and model.has_layer_norm and not heads
+    return asked
 
 
 def _set_name(spec: SourceSpec) -> str:

@@ -29,11 +29,11 @@ class InvalidRequest(ValueError):
         self.violations = violations
 
 
-def quoted(text: str) -> str:
+def quoted(text: str, most_bytes: int = _QUOTED_BYTES) -> str:
     """A value of a request as an error message shows it: in quotes, and cut if it is long."""
     whole = text.encode(errors="replace")
-    cut = whole[:_QUOTED_BYTES].decode(errors="ignore")
-    return repr(cut + "..." if len(whole) > _QUOTED_BYTES else cut)
+    cut = whole[:most_bytes].decode(errors="ignore")
+    return repr(cut + "..." if len(whole) > most_bytes else cut)
 
 
 def listed(names: Sequence[str]) -> str:

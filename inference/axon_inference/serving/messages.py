@@ -178,6 +178,8 @@ def add_token(to: pb.Tokens, token: Token, branch: int, served: Served) -> pb.To
         origin=pb.TOKEN_ORIGIN_GENERATED if token.generated else pb.TOKEN_ORIGIN_PROMPT,
         logprob=token.logprob,
         branch=branch,
+        template=token.role == "",
+        role=token.role or "",
     )
     for other in token.alternatives:
         added.alternatives.add(

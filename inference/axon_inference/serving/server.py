@@ -31,7 +31,13 @@ from axon_inference.serving.healthcheck import LOADING
 from axon_inference.serving.mapping import Maps, NoMap
 from axon_inference.serving.metrics import Metrics
 from axon_inference.serving.refusals import abort, refuse_failed, refuse_fields, refuse_full
-from axon_inference.serving.validation import UnknownSource, resolve, resolve_feature, resolve_map
+from axon_inference.serving.validation import (
+    NO_REMOVALS,
+    UnknownSource,
+    resolve,
+    resolve_feature,
+    resolve_map,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -300,8 +306,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         """Measure what made a token likely."""
         ready = await self._ready(context)
         if not ready.description.limits.max_removals:
-            why = "no source of this server can be edited, so no feature can be silenced"
-            await abort(context, grpc.StatusCode.FAILED_PRECONDITION, why)
+            await abort(context, grpc.StatusCode.FAILED_PRECONDITION, NO_REMOVALS)
         try:
             query = await asyncio.to_thread(
                 resolve_explain, request, ready.served, ready.description

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from axon.v1 import inference_pb2 as pb
 
+from axon_inference.engine.chat import Message, Unfit
 from axon_inference.engine.requests import (
     MAX_ALTERNATIVES,
     MAX_FEATURE_ENTRIES,
@@ -36,6 +37,13 @@ _PACES = (0.01, 1000)
 MIN_TEMPERATURE = 0.001
 
 
+#: Why a server explains nothing (Limits.max_removals is 0).
+NO_REMOVALS = (
+    "this server silences no feature: no source can be edited, or the model's layers carry a state "
+    "along that cannot be taken back"
+)
+
+
 class UnknownSource(LookupError):
     """The server has no source of that name; the message says which it has."""
 
@@ -57,7 +65,10 @@ def resolve(message: pb.GenerateRequest, served: Served, model: pb.GetModelRespo
         InvalidRequest: with one violation for every bad field.
     """
     wrong: list[Violation] = []
-    ids = prompt_ids(message.prompt, served, wrong)
+    if message.messages:
+        ids, roles = _conversation(message, served, wrong)
+    else:
+        ids, roles = prompt_ids(message.prompt, served, wrong), []
     max_tokens = _max_tokens(message, served, wrong)
     sampling = _sampling(message.sampling, served, wrong)
     features = _features(message.features, served, wrong)
@@ -82,6 +93,7 @@ def resolve(message: pb.GenerateRequest, served: Served, model: pb.GetModelRespo
         pace=message.pace,
         alternatives=message.alternatives if message.HasField("alternatives") else None,
         explain=explain,
+        roles=tuple(roles),
     )
 
 
@@ -140,23 +152,58 @@ def prompt_ids(prompt: str, served: Served, wrong: list[Violation]) -> list[int]
         why = f"cannot be read by the model's tokenizer ({quoted(str(error))}); change its text"
         wrong.append(Violation("prompt", why, "UNKNOWN_TOKEN"))
         return []
+    _check_ids("prompt", ids, served, wrong)
+    return ids
+
+
+def _check_ids(field: str, ids: Sequence[int], served: Served, wrong: list[Violation]) -> None:
     if unknown := [i for i in dict.fromkeys(ids) if not 0 <= i < served.vocab_size]:
         names = listed([quoted(served.piece(i)) for i in unknown])
         why = f"contains {names}, which the tokenizer knows but the model does not; leave it out"
-        wrong.append(Violation("prompt", why, "UNKNOWN_TOKEN"))
+        wrong.append(Violation(field, why, "UNKNOWN_TOKEN"))
     elif len(ids) > served.context_length:
-        wrong.append(
-            Violation(
-                "prompt",
-                f"has {len(ids)} tokens; the model reads at most {served.context_length}",
-                "PROMPT_TOO_LONG",
-            )
-        )
+        why = f"has {len(ids)} tokens; the model reads at most {served.context_length}"
+        wrong.append(Violation(field, why, "PROMPT_TOO_LONG"))
     elif not ids:
-        wrong.append(
-            Violation("prompt", "has no tokens; write some text to continue", "EMPTY_PROMPT")
-        )
-    return ids
+        why = "has no tokens; write some text to continue"
+        wrong.append(Violation(field, why, "EMPTY_PROMPT"))
+
+
+def _conversation(
+    message: pb.GenerateRequest, served: Served, wrong: list[Violation]
+) -> tuple[list[int], list[str]]:
+    """The prompt that the field `messages` stands for, and the role of each of its tokens; none if
+    it is bad, which goes to `wrong`."""
+    said = [Message(one.role, one.content) for one in message.messages]
+    size = sum(len(text) for one in said for text in one)
+    bad: Violation | None = None
+    if message.prompt:
+        bad = Violation("messages", "is set, and prompt too; set one of them")
+    elif served.chat is None:
+        why = f"needs a chat template, which {served.model} has none of; set prompt instead"
+        bad = Violation("messages", why, "NO_CHAT_TEMPLATE")
+    elif (most := served.max_prompt_characters) < max(size, len(said)):
+        why = f"has {len(said)} messages of {size} characters; at most {most} are read"
+        bad = Violation("messages", why, "PROMPT_TOO_LONG")
+    elif unnamed := [n for n, one in enumerate(said) if not one.role]:
+        bad = Violation(f"messages[{unnamed[0]}].role", "is empty; write who speaks")
+    if bad or served.chat is None:
+        wrong.extend([bad] if bad else [])
+        return [], []
+    try:
+        ids, roles = served.chat(said)
+    except Unfit as error:
+        why = quoted(str(error), 300)[1:-1]
+        wrong.append(Violation(f"messages{error.field}", why, "UNFIT_FOR_TEMPLATE"))
+        return [], []
+    except Exception as error:  # as for `prompt`
+        why = f"cannot be read by the model's tokenizer ({quoted(str(error))}); change its text"
+        wrong.append(Violation("messages", why, "UNKNOWN_TOKEN"))
+        return [], []
+    if served.bos_id is not None and ids[:1] != [served.bos_id]:
+        ids, roles = [served.bos_id, *ids], ["", *roles]
+    _check_ids("messages", ids, served, wrong)
+    return ids, roles
 
 
 def _max_tokens(message: pb.GenerateRequest, served: Served, wrong: list[Violation]) -> int:
@@ -214,6 +261,8 @@ def explain_options(
     wrong: list[Violation],
 ) -> Explain:
     """Which removals a field asks for; all sources that it may name are `among` these."""
+    if not model.limits.max_removals:
+        wrong.append(Violation(field, f"cannot be served: {NO_REMOVALS}", "NOT_EDITABLE"))
     limit = asked.limit if asked.HasField("limit") else DEFAULT_REMOVALS
     check(wrong, f"{field}.limit", limit, 1, MAX_REMOVALS)
     path = f"{field}.sources"

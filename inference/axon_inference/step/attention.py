@@ -30,6 +30,7 @@ def attend(
     scaling: float | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
+    s_aux: Tensor | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """One layer's attention.
@@ -44,14 +45,13 @@ def attend(
         scaling: factor of the scores; None means d_head^-1/2.
         sliding_window: how many positions back a token sees, itself included; None: all.
         softcap: scores are squeezed to (-softcap, softcap) by tanh, as Gemma-2 does.
+        s_aux: each head's sink [heads], the score of a key without a value, as gpt-oss has it.
 
     Returns:
         [1, N, heads, d_head], and no weights.
     """
-    if others.get("s_aux") is not None:
-        raise NotImplementedError("attention sinks")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    core = partial(_core, scale=scale, softcap=softcap)
+    core = partial(_core, scale=scale, softcap=softcap, sinks=s_aux)
     rows = query[0].transpose(0, 1)
     parts = []
     if layout.n_decode:
@@ -93,14 +93,23 @@ def _core(
     mask: Tensor | None,
     scale: float,
     softcap: float | None,
+    sinks: Tensor | None,
 ) -> Tensor:
-    """softmax(q k^T scale) v over [n, kv_heads, T, d]; `mask` is True where a key is seen."""
-    if softcap is None:
+    """softmax(q k^T scale) v over [n, kv_heads, T, d], T being each of the heads that share one
+    key-value head, and for each its positions; `mask` is True where a key is seen."""
+    if softcap is None and sinks is None:
         return scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scale)
-    scores = torch.tanh(query @ keys.transpose(-1, -2) * (scale / softcap)) * softcap
+    scores = query @ keys.transpose(-1, -2) * scale
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
-    return scores.softmax(-1, dtype=torch.float32).to(values.dtype) @ values
+    if sinks is None:
+        return scores.softmax(-1, dtype=torch.float32).to(values.dtype) @ values
+    of_head = sinks.view(1, keys.shape[1], -1, 1, 1)
+    each = of_head.expand(len(scores), -1, -1, scores.shape[2] // of_head.shape[2], 1)
+    beside = torch.cat([scores, each.reshape(*scores.shape[:3], 1).to(scores.dtype)], -1)
+    return beside.softmax(-1, dtype=torch.float32)[..., :-1].to(values.dtype) @ values
 
 
 AttentionInterface.register(ATTENTION, attend)

@@ -17,10 +17,12 @@ from axon_inference.step.batch import Layout, Row
 
 
 class SlotCache(Cache):
-    """Keys and values [slot, head, position, d_head] of every layer.
+    """Keys and values [slot, head, position, d_head] of every layer, or, of one with linear
+    attention, the states [slot, ...] that stand for all that a slot has read.
 
     There is one position more than the context, the spare one: rows of a step that only fill
-    up its shape write there, and nobody looks. Set `layout` before every forward pass.
+    up its shape write there, and nobody looks. Set `layout` before every forward pass, and `commit`
+    when the step has gone well.
     """
 
     def __init__(self, slots: int, context_length: int) -> None:
@@ -30,6 +32,25 @@ class SlotCache(Cache):
         self.layout: Layout | None = None
         self.keys: dict[int, Tensor] = {}
         self.values: dict[int, Tensor] = {}
+        #: By layer and kind; see recurrent.py.
+        self.states: dict[tuple[int, str], Tensor] = {}
+        self._left: list[tuple[tuple[int, str], slice | Tensor, Tensor]] = []
+
+    def leave(self, layer: int, kind: str, slots: slice | Tensor, state: Tensor) -> None:
+        """This state is that of some slots as soon as the step has gone well."""
+        self._left.append(((layer, kind), slots, state))
+
+    def forget(self) -> None:
+        """Nothing of an earlier step that failed is taken over."""
+        self._left.clear()
+
+    def commit(self) -> None:
+        """Take over the states that the step has left."""
+        for name, slots, state in self._left:
+            if name not in self.states:
+                self.states[name] = state.new_zeros(self.slots, *state.shape[1:])
+            self.states[name][slots] = state
+        self._left.clear()
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
@@ -72,6 +93,8 @@ class SlotCache(Cache):
         """Copy the first `length` positions of one slot over another's, or some others'."""
         for tensor in self._tensors():
             tensor[target, :, :length] = tensor[source, :, :length]
+        for state in self.states.values():
+            state[target] = state[source]
 
     def swap(self, first: int, second: int, length: int) -> None:
         """Exchange the first `length` positions of two slots."""
@@ -79,6 +102,10 @@ class SlotCache(Cache):
             kept = tensor[first, :, :length].clone()
             tensor[first, :, :length] = tensor[second, :, :length]
             tensor[second, :, :length] = kept
+        for state in self.states.values():
+            kept = state[first].clone()
+            state[first] = state[second]
+            state[second] = kept
 
     def clear(self, slot: int, length: int | None = None) -> None:
         """Zero the first `length` positions of a slot, or all.
@@ -88,11 +115,13 @@ class SlotCache(Cache):
         """
         for tensor in self._tensors():
             tensor[slot, :, :length].zero_()
+        for state in self.states.values():
+            state[slot].zero_()
 
     @property
     def nbytes(self) -> int:
         """Memory allocated so far."""
-        return sum(tensor.nbytes for tensor in self._tensors())
+        return sum(tensor.nbytes for tensor in [*self._tensors(), *self.states.values()])
 
     def _tensors(self) -> list[Tensor]:
         return [*self.keys.values(), *self.values.values()]

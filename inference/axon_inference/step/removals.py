@@ -109,12 +109,12 @@ class Removals:
     def estimate(self, feed: Feed, active: Active, target: int, rival: int) -> Activations:
         """By one backward pass over a whole text: by how much the target's logit less the rival's
         would change without each of these features [M], were it linear in them."""
-        vectors = self._differentiated(feed, target, rival)
+        gradients = self._differentiated(feed, target, rival)
         found = np.zeros(len(active), dtype=np.float32)
         with self._working():
             for source in np.unique(active.source).tolist():
                 here = np.flatnonzero(active.source == source)
-                found[here] = self._linear(active.where(here), source, *vectors)
+                found[here] = self._linear(active.where(here), source, gradients)
         return found
 
     def _plan(self, feeds: Sequence[Feed]) -> Plan:
@@ -152,11 +152,9 @@ class Removals:
             found[source] = Silenced(sent[0, here], sent[1, here], activations[here])
         return found
 
-    def _differentiated(
-        self, feed: Feed, target: int, rival: int
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """By hook point, the vectors [n, d_in] of a text, and the gradient with respect to them of
-        the target's logit less the rival's."""
+    def _differentiated(self, feed: Feed, target: int, rival: int) -> dict[str, Tensor]:
+        """By hook point that a source writes at, the gradient with respect to the vectors of a text
+        [n, d_out] of the target's logit less the rival's."""
         device = self._runner.model.device
         step = batch.plan([feed])
         with self._working():
@@ -171,14 +169,12 @@ class Removals:
                     self._tap.differentiated = None
                 difference = logits[0, target] - logits[0, rival]
                 found = torch.autograd.grad(difference, list(vectors.values()))
-        gradients = {name: grad[0] for name, grad in zip(vectors, found, strict=True)}
-        return {name: one.detach()[0] for name, one in vectors.items()}, gradients
+        return {name: grad[0] for name, grad in zip(vectors, found, strict=True)}
 
-    def _linear(
-        self, active: Active, source: int, vectors: dict[str, Tensor], gradients: dict[str, Tensor]
-    ) -> Activations:
+    def _linear(self, active: Active, source: int, gradients: dict[str, Tensor]) -> Activations:
         """How the features of one source change what the gradients are of."""
-        one, name = self._tap.sources[source], self._tap.sources[source].hook.name
+        one, vectors = self._tap.sources[source], self._tap.read_by(source)
+        gradient = gradients[one.target.name]
         device = self._runner.model.device
         parts = []
         for first in range(0, len(active), _ROWS):
@@ -187,8 +183,8 @@ class Removals:
                 torch.from_numpy(column).to(device) for column in (some.position, some.feature)
             )
             amounts = torch.from_numpy(-some.activation).to(device)
-            push = one.sae.push(vectors[name][position], feature, amounts)
-            parts.append((push * gradients[name][position].to(push.dtype)).sum(-1).float())
+            push = one.sae.push(vectors[position], feature, amounts)
+            parts.append((push * gradient[position].to(push.dtype)).sum(-1).float())
         found: Activations = torch.cat(parts).cpu().numpy()
         return found
 

@@ -27,7 +27,7 @@ from axon_inference.engine.step import (
 from axon_inference.model.device import inference, lost
 from axon_inference.model.network import LanguageModel
 from axon_inference.model.sources import Source
-from axon_inference.step import attention, batch, following  # noqa: F401  (attention registers itself)
+from axon_inference.step import attention, batch, following, recurrent  # noqa: F401  (attention registers itself)
 from axon_inference.step.batch import Buffers, Ints, Layout, Plan, Row
 from axon_inference.step.cache import SlotCache
 from axon_inference.step.edits import Edits, SourceEdits
@@ -62,7 +62,9 @@ class ModelRunner:
         self._lengths = [0] * slots
         self._buffers = Buffers(model.device)
         self._seen = torch.zeros(slots, model.vocab_size, dtype=torch.bool, device=model.device)
-        self._capture = capture
+        # A captured step would move the states of slots that it only fills its shape with.
+        self._capture = None if model.is_recurrent else capture
+        recurrent.install(model.network)
         self._top_k = top_k
         self._graphs: Graphs | None = None
 
@@ -141,8 +143,13 @@ class ModelRunner:
         changes = [(one.before, one.after) for one in edits.values()]
         parts = [(chosen, logprobs), *features, *changes, *([scores] if scores else [])]
         found = self._buffers.fetch(list(chain.from_iterable(parts)))
+        self.cache.commit()
         clock.lap("sample_ns")
-        return _result(feeds, step, sources, k, edits, found, clock.times)
+        result = _result(feeds, step, sources, k, edits, found, clock.times)
+        for source in sources:
+            if self.tap.sources[source].sums_layers:
+                result.sources[source].error[:] = np.nan
+        return result
 
     def plan(self, feeds: Sequence[Feed]) -> Plan:
         """Lay feeds out; from then on their slots count as written."""
@@ -220,6 +227,7 @@ class ModelRunner:
     ) -> dict[str, Any]:
         cache = self.cache if cache is None else cache
         cache.layout = where
+        cache.forget()
         return {
             "input_ids": numbers[Row.ID, None],
             "position_ids": numbers[Row.POSITION, None],

@@ -37,10 +37,12 @@ class Tap:
         #: autograd; None: without.
         self.differentiated: dict[str, Tensor] | None = None
         # Several SAEs may read one hook point; it is watched once.
-        hooks = {source.hook.name: source.hook for source in self.sources}
+        every = [hook for source in self.sources for hook in (source.hook, source.target)]
+        hooks = {hook.name: hook for hook in every}
+        # By the hook point that they write at.
         self._at: dict[str, list[int]] = defaultdict(list)
         for index, source in enumerate(self.sources):
-            self._at[source.hook.name].append(index)
+            self._at[source.target.name].append(index)
         self._handles = [self._watch(hook) for hook in hooks.values()]
 
     def close(self) -> None:
@@ -54,7 +56,8 @@ class Tap:
         wanted = self.sources[source]
         if source in self.edits:
             k += self.edits[source].most_written
-        return wanted.sae.read(self._seen[wanted.hook.name][0], k)
+        target = self._seen[wanted.target.name][0] if wanted.sae.transcodes else None
+        return wanted.sae.read(self._seen[wanted.hook.name][0], k, target)
 
     def active(self, source: int, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Rows, feature indices and activations of all active features [M] at some tokens of the
@@ -62,17 +65,23 @@ class Tap:
         wanted = self.sources[source]
         return wanted.sae.active(self._seen[wanted.hook.name][0, rows])
 
+    def read_by(self, source: int) -> Tensor:
+        """The vectors [N, d_in] that a source has read in the last forward pass."""
+        return self._seen[self.sources[source].hook.name][0].detach()
+
     def above(self) -> list[int | None]:
-        """Of each source the first one that a forward pass feeds after it, if there is any."""
+        """Of each source the first one that a forward pass feeds after what it writes, if there is
+        any."""
         order = list(self._seen)
-        places = [order.index(source.hook.name) for source in self.sources]
+        reads = [order.index(source.hook.name) for source in self.sources]
+        writes = [order.index(source.target.name) for source in self.sources]
         return [
             min(
-                (n for n, other in enumerate(places) if other > place),
-                key=places.__getitem__,
+                (n for n, other in enumerate(reads) if other > place),
+                key=reads.__getitem__,
                 default=None,
             )
-            for place in places
+            for place in writes
         ]
 
     def check(self, tokens: int) -> None:
@@ -82,28 +91,29 @@ class Tap:
             SourceError: a hook never fired, or saw something else than residual vectors.
         """
         for source in self.sources:
-            seen = self._seen.get(source.hook.name)
-            wanted = (1, tokens, source.sae.d_in)
-            if seen is None or seen.shape != wanted:
-                shape = "nothing" if seen is None else f"a tensor of shape {tuple(seen.shape)}"
-                raise SourceError(
-                    f"source {source.id}: {source.hook.name} gave {shape}, not {wanted}; "
-                    "Axon cannot read this hook point of this model"
-                )
+            hooks = ((source.hook, source.sae.d_in), (source.target, source.sae.d_out))
+            for hook, width in hooks:
+                seen, wanted = self._seen.get(hook.name), (1, tokens, width)
+                if seen is None or seen.shape != wanted:
+                    shape = "nothing" if seen is None else f"a tensor of shape {tuple(seen.shape)}"
+                    raise SourceError(
+                        f"source {source.id}: {hook.name} gave {shape}, not {wanted}; "
+                        "Axon cannot read this hook point of this model"
+                    )
 
     def _watch(self, hook: HookPoint) -> torch.utils.hooks.RemovableHandle:
         def entering(
             module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
         ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
             given = args[0] if args else kwargs["hidden_states"]
-            left = self._pass(hook.name, given)
+            left = self._pass(hook, given)
             if left is given:
                 return None
             return ((left, *args[1:]), kwargs) if args else ((), {**kwargs, "hidden_states": left})
 
         def leaving(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
             given = output[0] if isinstance(output, tuple) else output
-            left = self._pass(hook.name, given)
+            left = self._pass(hook, given)
             if left is given:
                 return None
             return (left, *output[1:]) if isinstance(output, tuple) else left
@@ -112,22 +122,26 @@ class Tap:
             return hook.module.register_forward_pre_hook(entering, with_kwargs=True)
         return hook.module.register_forward_hook(leaving)
 
-    def _pass(self, hook: str, vectors: Tensor) -> Tensor:
+    def _pass(self, hook: HookPoint, vectors: Tensor) -> Tensor:
         """Keep vectors [1, N, d_in] of a hook point, and return what goes on in their place."""
-        self._seen[hook] = vectors
+        self._seen[hook.name] = hook.normalize(vectors) if hook.normalize else vectors
+        if hook.name not in self._at:  # nobody writes here
+            return vectors
         if self.differentiated is not None:
-            return self._differentiate(hook, vectors)
-        return self._left(hook, vectors)
+            return self._differentiate(hook.name, vectors)
+        return self._left(hook.name, vectors)
 
     def _left(self, hook: str, vectors: Tensor) -> Tensor:
         if not (self.edits or self.silenced):
             return vectors
-        left = vectors[0]
+        given = left = vectors[0]
         for source in self._at[hook]:
+            one = self.sources[source]
+            read = given if one.hook.name == hook else self._seen[one.hook.name][0]
             for changes in (self.edits, self.silenced):
                 if source in changes:
-                    left = changes[source].apply(self.sources[source].sae, vectors[0], left)
-        return vectors if left is vectors[0] else left[None]
+                    left = changes[source].apply(one.sae, read, left)
+        return vectors if left is given else left[None]
 
     def _differentiate(self, hook: str, vectors: Tensor) -> Tensor:
         """What goes on, edits included, as vectors of which gradients can be asked for."""

@@ -171,7 +171,8 @@ class GenerateRequest(_message.Message):
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
         """A conversation to answer, instead of `prompt`: the model's chat template makes a
-        prompt of it. INVALID_ARGUMENT if the model has none (ModelInfo.chat).
+        prompt of it. INVALID_ARGUMENT if the model has none (ModelInfo.chat), or if the
+        template refuses or rewrites what they say, with the message in the bad field.
         """
 
     def __init__(
@@ -277,7 +278,8 @@ class FeatureEdit(_message.Message):
     makes of it, and d the feature's decoder row, the model goes on with
     x + (a' - a) d, mapped back through the SAE's normalisation of its input. What the
     SAE does not explain stays. All edits of one source read a from the same x, and
-    add up; sources of later layers read what earlier edits left.
+    add up; sources of later layers read what earlier edits left. A transcoder reads an
+    MLP's input, and (a' - a) d is added to the MLP's output.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -792,6 +794,8 @@ class Token(_message.Message):
     SOURCE_FEATURES_FIELD_NUMBER: _builtins.int
     BRANCH_FIELD_NUMBER: _builtins.int
     ALTERNATIVES_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     """Index in the sequence, from 0, a prepended BOS included."""
     token_id: _builtins.int
@@ -811,6 +815,14 @@ class Token(_message.Message):
     """
     branch: _builtins.int
     """Index of its branch."""
+    template: _builtins.bool
+    """Whether the model's chat template added it to the messages of the request. A BOS
+    that is prepended to these counts as such a token.
+    """
+    role: _builtins.str
+    """The role of the message whose text it is of; empty for tokens of the template, of a
+    `prompt`, and generated ones.
+    """
     @_builtins.property
     def source_features(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceFeatures]:
         """The features at this position, one entry for each of Started.sources. Empty if
@@ -834,10 +846,12 @@ class Token(_message.Message):
         source_features: _abc.Iterable[Global___SourceFeatures] | None = ...,
         branch: _builtins.int = ...,
         alternatives: _abc.Iterable[Global___Alternative] | None = ...,
+        template: _builtins.bool = ...,
+        role: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_logprob", b"_logprob", "logprob", b"logprob"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logprob", b"_logprob", "alternatives", b"alternatives", "branch", b"branch", "logprob", b"logprob", "origin", b"origin", "position", b"position", "source_features", b"source_features", "text", b"text", "token_id", b"token_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logprob", b"_logprob", "alternatives", b"alternatives", "branch", b"branch", "logprob", b"logprob", "origin", b"origin", "position", b"position", "role", b"role", "source_features", b"source_features", "template", b"template", "text", b"text", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__logprob: _TypeAlias = _typing.Literal["logprob"]  # noqa: Y015
     _WhichOneofArgType__logprob: _TypeAlias = _typing.Literal["_logprob", b"_logprob"]  # noqa: Y015
@@ -894,7 +908,8 @@ class SourceFeatures(_message.Message):
     reconstruction_error: _builtins.float
     """Share of the activation vector the SAE misses: |x - x_hat|^2 / |x|^2 with x
     the SAE's input and x_hat its reconstruction from all active features; no
-    unit, 0 is perfect.
+    unit, 0 is perfect. Of a transcoder, x is what the model's MLP puts out. NaN if the
+    source reconstructs nothing (one layer of a cross-layer transcoder).
     """
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -1124,13 +1139,15 @@ class Source(_message.Message):
     id: _builtins.str
     """Its id as Neuronpedia names it, such as `gpt2-small/8-res-jb`."""
     hook_name: _builtins.str
-    """The hook point it reads, by TransformerLens' name."""
+    """The hook point it reads, by TransformerLens' name. A transcoder writes at
+    `hook_mlp_out` of the same layer.
+    """
     layer: _builtins.int
     """The block that the hook point belongs to, from 0."""
     width: _builtins.int
     """Number of features."""
     architecture: _builtins.str
-    """SAELens' name of the architecture: standard, gated, jumprelu, topk ..."""
+    """SAELens' name of the architecture: standard, gated, jumprelu, topk, transcoder ..."""
     neuronpedia_url: _builtins.str
     """Where Neuronpedia shows the source; empty where it has none."""
     not_editable: _builtins.str

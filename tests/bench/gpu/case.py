@@ -204,7 +204,7 @@ def _source(case: Case, hook: HookPoint, vectors: Tensor) -> Source:
         fold_W_dec_norm=lambda: None,  # they are 1
         to=lambda dtype: theirs,  # it is float32 already
     )
-    return Source(f"random/{hook.name}", hook, hook.name, of(theirs), "standard", True, "")
+    return Source(f"random/{hook.name}", hook, hook, of(theirs), "standard", True, "")
 
 
 def encode(sae: SAE, vectors: Tensor) -> Tensor:

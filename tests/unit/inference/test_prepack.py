@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 from axon_inference.model import prepack
@@ -53,6 +55,20 @@ def test_a_packed_network_computes_what_the_plain_one_does() -> None:
         torch.testing.assert_close(network(x), want, atol=1e-5, rtol=1e-5)
     kinds = [type(module) for module in network if not isinstance(module, nn.Sequential)]
     assert kinds == [PackedLinear, Scaled, nn.GELU, Harder, PackedLinear, Shifted]
+
+
+def test_no_two_copies_of_all_weights_are_there_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = nn.Sequential(*(nn.Linear(8, 8) for _ in range(5)))
+    plain = [weakref.ref(layer.weight) for layer in network]
+    there: list[int] = []
+
+    class Counting(PackedLinear):
+        def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+            there.append(sum(weight() is not None for weight in plain))
+            super().__init__(weight, bias)
+
+    prepack.prepack(network, Counting)
+    assert there == [5, 4, 3, 2, 1]
 
 
 @pytest.mark.parametrize("able", [True, False])

@@ -55,7 +55,9 @@ def test_features_and_error_are_those_of_saelens(
     reference = fold(theirs(tmp_path, architecture, normalize_activations=normalize).to(dtype))
     x = vectors(5).to(dtype)
     want = reference.encode(x)
-    missed = (x - reference.decode(want)).square().sum(-1) / x.square().sum(-1)
+    missed = (x - reference(x)).square().sum(-1) / x.square().sum(-1)
+    other = vectors(10)[5:].to(dtype)
+    apart = (other - reference(x)).square().sum(-1) / other.square().sum(-1)
     ours = sae.of(theirs(tmp_path, architecture, normalize_activations=normalize).to(dtype))
     assert (ours.dtype, ours.width, ours.d_in) == (dtype, WIDTH, D_IN)
     for k in (3, WIDTH):
@@ -64,6 +66,7 @@ def test_features_and_error_are_those_of_saelens(
         torch.testing.assert_close(found.activations, top, atol=1e-5, rtol=1e-5)
         assert found.l0.tolist() == (want > 0).sum(-1).tolist()
         torch.testing.assert_close(found.error, missed.float(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(ours.read(x, 3, other).error, apart.float(), atol=1e-4, rtol=1e-4)
     assert found.ids.shape[-1] >= int(found.l0.max())
     torch.testing.assert_close(
         dense(found.ids, found.activations), want.float(), atol=1e-5, rtol=1e-5
@@ -102,7 +105,7 @@ def test_half_precision_keeps_the_features(
 @pytest.mark.usefixtures("weights")
 def test_the_mean_is_subtracted_where_the_model_had_none(tmp_path: Path) -> None:
     x = vectors(5)
-    centred = sae.of(theirs(tmp_path, "standard"), centers=True).read(x, 9)
+    centred = sae.of(theirs(tmp_path, "standard"), centers=(True, True)).read(x, 9)
     want = sae.of(theirs(tmp_path, "standard")).read(x - x.mean(-1, keepdim=True), 9)
     torch.testing.assert_close(centred, want)
 
