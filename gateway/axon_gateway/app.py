@@ -27,6 +27,7 @@ from axon_gateway.labels.search import LabelSearch
 from axon_gateway.labels.store import LabelStore
 from axon_gateway.limits import Limits
 from axon_gateway.maps.collection import Maps
+from axon_gateway.openai import routes as openai
 from axon_gateway.replication.redis_sharing import RedisSharing
 from axon_gateway.requests import Generate
 from axon_gateway.rooms.rooms import Rooms
@@ -45,7 +46,7 @@ def build(settings: Settings) -> web.Application:
     app = web.Application(
         middlewares=[
             middleware.identify,
-            middleware.failures,
+            middleware.failures({"/v1/": openai.FORM}),
             middleware.unknown_proxies,
             middleware.known_host,
             middleware.same_origin,
@@ -59,6 +60,7 @@ def build(settings: Settings) -> web.Application:
     app.on_response_prepare.append(middleware.add_headers)
     app.on_shutdown.append(_say_goodbye)
     app.add_routes(routes.routes())
+    app.add_routes(openai.routes())
     app.add_routes(page.routes(settings.page))
     app[_SETTINGS] = settings
     return app
@@ -89,7 +91,7 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
     def start(command: Generate, emit: Emit, client: Client | None) -> Generation:
         backend = backends.choose(command.model, command.request.features.sources)
         running.check()
-        permit = limits.generation(client, command.request.prompt, command.branches)
+        permit = limits.generation(client, command.text, command.branches)
         return Generation(backend, labels, command, emit, permit, running)
 
     explainer = Explainer(backends, labels, limits, running)

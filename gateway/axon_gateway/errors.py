@@ -62,6 +62,8 @@ class Refusal(Exception):
         self.retry_after = retry_after
         #: The socket's question that it answers, if it answers one.
         self.id: str | None = None
+        #: Whether the metrics have it already.
+        self.counted = False
 
     @classmethod
     def of(cls, body: dict[str, Any]) -> Refusal:

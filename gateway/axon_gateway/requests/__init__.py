@@ -16,6 +16,7 @@ from axon_gateway.requests.commands import (
     View,
     edit,
     enter,
+    generate,
     parse,
     question,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "View",
     "edit",
     "enter",
+    "generate",
     "parse",
     "question",
 ]

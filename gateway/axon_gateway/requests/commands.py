@@ -10,6 +10,7 @@ from axon.requests import edit_request, generate_request
 from axon.v1 import inference_pb2 as pb
 
 from axon_gateway.errors import Refusal
+from axon_gateway.requests.conversation import read_messages
 from axon_gateway.requests.edits import InMaxima, read_branches, read_edits
 from axon_gateway.requests.explain import (
     CancelExplain,
@@ -55,6 +56,11 @@ class Generate:
     def branches(self) -> int:
         """How many continuations it asks for."""
         return max(1, len(self.request.branches))
+
+    @property
+    def text(self) -> str:
+        """What is to be continued or answered, as far as its length goes."""
+        return self.request.prompt or "".join(one.content for one in self.request.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ def parse(data: bytes | str, max_bytes: int) -> Command:
         raise Refusal("wrong_type", "type must be a string", "type")
     match kind:
         case "generate":
-            return _generate(fields, typed)
+            return generate(fields, typed)
         case "edit":
             return edit(fields)
         case "stop":
@@ -150,11 +156,17 @@ def enter(data: bytes | str, max_bytes: int) -> Enter:
     return Enter(**{name: string(name, value) for name, value in tokens.items()})
 
 
-def _generate(fields: dict[str, object], typed: bool) -> Generate:
+def generate(fields: dict[str, object], typed: bool = True) -> Generate:
+    """The request in a decoded object without `type`; it is emptied. Raises Refusal."""
     model = fields.pop("model", None)
     prompt = fields.pop("prompt", "")
-    check_names(fields, (*_KNOBS, "branches", "edits", "explain"), "model")
-    if prompt == "":
+    conversation = fields.pop("messages", None)
+    check_names(fields, (*_KNOBS, "branches", "edits", "explain"), "model, messages")
+    if conversation is not None:
+        if prompt not in ("", None):
+            raise Refusal("out_of_range", "give prompt or messages, not both", "messages")
+        prompt = ""
+    elif prompt == "":
         raise Refusal("empty_prompt", "prompt must not be empty", "prompt")
     branches, edits = fields.pop("branches", None), fields.pop("edits", None)
     causes = fields.pop("explain", None)
@@ -170,6 +182,8 @@ def _generate(fields: dict[str, object], typed: bool) -> Generate:
         found = [] if edits is None else [read_edits("edits", edits)]
         knobs["edits"] = found[0].edits if found else None
     request = generate_request(string("prompt", prompt), knobs)
+    if conversation is not None:
+        request.messages.extend(read_messages("messages", conversation))
     if causes is not None:
         request.explain.CopyFrom(explain_options("explain", causes))
     in_maxima = (

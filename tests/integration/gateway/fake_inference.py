@@ -160,6 +160,7 @@ class FakeInference(stubs.InferenceServiceServicer):
         self.seen = Seen()
         self.waits_for = ""  # while set, GetModel answers UNAVAILABLE with it
         self.not_editable: dict[str, str] = {}  # why a source is not
+        self.chat = False  # whether it has a chat template
         self.edits_hang = False  # whether Edit never answers
         self.runs: dict[str, Run] = {}
         self.map: list[pb.GetMapResponse] = []  # what GetMap answers
@@ -299,6 +300,7 @@ class FakeInference(stubs.InferenceServiceServicer):
         if self.waits_for:
             await context.abort(grpc.StatusCode.UNAVAILABLE, self.waits_for)
         answer = model(self.name)
+        answer.info.chat = self.chat
         for source in answer.sources:
             source.not_editable = self.not_editable.get(source.id, "")
         return answer
