@@ -13,6 +13,7 @@ from axon_gateway.backends.backends import Backends
 from axon_gateway.backends.upstream import Access
 from axon_gateway.clients import Client, Permissions
 from axon_gateway.config import Settings
+from axon_gateway.documents import routes as documents
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Emit
 from axon_gateway.generations.explainer import Explainer
@@ -59,8 +60,8 @@ def build(settings: Settings) -> web.Application:
     app.cleanup_ctx.append(_warm_up)
     app.on_response_prepare.append(middleware.add_headers)
     app.on_shutdown.append(_say_goodbye)
-    app.add_routes(routes.routes())
-    app.add_routes(openai.routes())
+    described = [*routes.routes(), *openai.routes()]
+    app.add_routes([*documents.routes(described), *described])
     app.add_routes(page.routes(settings.page))
     app[_SETTINGS] = settings
     return app

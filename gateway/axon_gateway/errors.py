@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 #: HTTP status by code; every code not listed is the client's mistake, 400.
-_STATUS = {
+STATUS = {
     "unknown_room": 404,
     "unknown_feature": 404,
     "unknown_model": 400,
@@ -73,7 +73,7 @@ class Refusal(Exception):
     @property
     def status(self) -> int:
         """The HTTP status that goes with the code."""
-        return _STATUS.get(self.code, 400)
+        return STATUS.get(self.code, 400)
 
     def body(self) -> dict[str, object]:
         """The JSON object of an HTTP answer, and the content of an `error` frame."""

@@ -11,7 +11,6 @@ from axon_gateway import requests
 from axon_gateway.errors import Refusal
 from axon_gateway.requests import Generate
 from axon_gateway.requests.fields import (
-    UINT32,
     UINT64,
     boolean,
     check_names,
@@ -19,15 +18,16 @@ from axon_gateway.requests.fields import (
     seed,
     string,
     strings,
+    uint32,
     wrong_type,
 )
 
 #: Knobs that OpenAI names as Axon does.
-_SAME = ("temperature", "top_p", "seed", "stop", "max_tokens")
+SAME = ("temperature", "top_p", "seed", "stop", "max_tokens")
 #: What says how the answer is told.
 _OURS = ("model", "n", "stream", "stream_options", "axon", "logprobs")
 #: What has no influence on a text.
-_NOTES = (
+NOTES = (
     "user",
     "metadata",
     "safety_identifier",
@@ -42,8 +42,8 @@ _WITHOUT: Mapping[str, tuple[object, ...]] = {
     "logit_bias": ({},),
     "store": (False,),
 }
-_WITHOUT_IN_COMPLETION = {**_WITHOUT, "suffix": ("",)}
-_WITHOUT_IN_CHAT = {
+WITHOUT_IN_COMPLETION = {**_WITHOUT, "suffix": ("",)}
+WITHOUT_IN_CHAT = {
     **_WITHOUT,
     "tools": ([],),
     "tool_choice": ("none", "auto"),
@@ -57,9 +57,15 @@ _WITHOUT_IN_CHAT = {
     "verbosity": ("medium",),
     "web_search_options": (),
 }
+#: All fields of the one, and of the other.
+COMPLETION = ("prompt", "echo", "best_of", *SAME, *_OURS, *NOTES, *WITHOUT_IN_COMPLETION)
+CHAT = (
+    *("messages", "max_completion_tokens", "top_logprobs"),
+    *(*SAME, *_OURS, *NOTES, *WITHOUT_IN_CHAT),
+)
 #: Fields of `/api/generate` that OpenAI's own replace.
-_NOT_IN_AXON = ("model", "prompt", "messages", *_SAME)
-_MOST_CHOICES = 8
+NOT_IN_AXON = ("model", "prompt", "messages", *SAME)
+MOST_CHOICES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +102,22 @@ class Asked:
 
 def completion(fields: dict[str, object]) -> Asked:
     """The body of `/v1/completions`. Raises Refusal."""
-    known = ("prompt", "echo", "best_of", *_SAME, *_OURS, *_NOTES, *_WITHOUT_IN_COMPLETION)
-    given = _given(fields, known, _WITHOUT_IN_COMPLETION)
+    given = _given(fields, COMPLETION, WITHOUT_IN_COMPLETION)
     echo = "echo" in given and boolean("echo", given.pop("echo"))
     if given.get("best_of", given.get("n", 1)) != given.get("n", 1):
         raise Refusal("out_of_range", "best_of must be n: no text is dropped here", "best_of")
     logprobs = given.pop("logprobs", None)
     if logprobs is not None:
-        logprobs = integer(UINT32)("logprobs", logprobs)
+        logprobs = uint32("logprobs", logprobs)
     prompts = _prompts(given.pop("prompt", None))
     return _asked(given, [{"prompt": one} for one in prompts], logprobs, echo=echo)
 
 
 def chat(fields: dict[str, object]) -> Asked:
     """The body of `/v1/chat/completions`. Raises Refusal."""
-    known = ("messages", "max_completion_tokens", "top_logprobs", *_SAME, *_OURS, *_NOTES)
-    given = _given(fields, (*known, *_WITHOUT_IN_CHAT), _WITHOUT_IN_CHAT)
+    given = _given(fields, CHAT, WITHOUT_IN_CHAT)
     wanted = "logprobs" in given and boolean("logprobs", given.pop("logprobs"))
-    likeliest = integer(UINT32)("top_logprobs", given.pop("top_logprobs", 0))
+    likeliest = uint32("top_logprobs", given.pop("top_logprobs", 0))
     if likeliest and not wanted:
         raise Refusal("out_of_range", "top_logprobs needs logprobs to be true", "top_logprobs")
     conversation = given.pop("messages", None)
@@ -137,7 +141,7 @@ def _given(
         ):
             raise Refusal("out_of_range", f"{name} is not possible here; leave it out", name)
         given.pop(name, None)
-    return {name: value for name, value in given.items() if name not in _NOTES}
+    return {name: value for name, value in given.items() if name not in NOTES}
 
 
 def _prompts(value: object) -> list[str]:
@@ -169,7 +173,7 @@ def _asked(
         names["max_tokens"] = "max_completion_tokens"
     axon = given.get("axon")
     knobs = _axon(axon, logprobs, names)
-    knobs |= {name: given[name] for name in _SAME if name in given}
+    knobs |= {name: given[name] for name in SAME if name in given}
     if "model" in given:
         knobs["model"] = string("model", given["model"])
     _branch(given.get("n", 1), knobs, names)
@@ -190,7 +194,7 @@ def _axon(value: object, logprobs: int | None, names: dict[str, str]) -> dict[st
     if not isinstance(value, dict):
         raise wrong_type("axon", "an object", value)
     for name in value:
-        if name in _NOT_IN_AXON:
+        if name in NOT_IN_AXON:
             shown = f"axon.{name}"
             raise Refusal("unknown_field", f"{shown}: give {name} beside axon, not in it", shown)
         names.setdefault(name, f"axon.{name}")
@@ -207,9 +211,9 @@ def _axon(value: object, logprobs: int | None, names: dict[str, str]) -> dict[st
 
 def _branch(value: object, knobs: dict[str, object], names: dict[str, str]) -> None:
     """Makes branches of `n`, which differ by their seeds: the first has the request's."""
-    count = integer(_MOST_CHOICES)("n", value)
+    count = integer(MOST_CHOICES)("n", value)
     if count == 0:
-        raise Refusal("out_of_range", f"n must be 1 to {_MOST_CHOICES}", "n")
+        raise Refusal("out_of_range", f"n must be 1 to {MOST_CHOICES}", "n")
     if count == 1:
         return
     if knobs.get("branches") is not None:

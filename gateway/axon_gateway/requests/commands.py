@@ -21,22 +21,21 @@ from axon_gateway.requests.explain import (
 )
 from axon_gateway.requests.fields import (
     MAX_NAME,
-    UINT32,
     boolean,
     check_names,
     decode,
-    integer,
     nonzero,
     number,
     seed,
     sources,
     string,
     strings,
+    uint32,
     wrong_type,
 )
 
 #: Numbers of a camera's pose: more than any page needs, and few enough to keep.
-_MAX_POSE = 32
+MAX_POSE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +160,7 @@ def generate(fields: dict[str, object], typed: bool = True) -> Generate:
     model = fields.pop("model", None)
     prompt = fields.pop("prompt", "")
     conversation = fields.pop("messages", None)
-    check_names(fields, (*_KNOBS, "branches", "edits", "explain"), "model, messages")
+    check_names(fields, (*KNOBS, "branches", "edits", "explain"), "model, messages")
     if conversation is not None:
         if prompt not in ("", None):
             raise Refusal("out_of_range", "give prompt or messages, not both", "messages")
@@ -174,7 +173,7 @@ def generate(fields: dict[str, object], typed: bool = True) -> Generate:
         message = "edits go into the branches, or, without branches, into the only one"
         raise Refusal("out_of_range", message, "edits")
     # null means the same as leaving the field out.
-    knobs = {name: _KNOBS[name](name, value) for name, value in fields.items() if value is not None}
+    knobs = {name: KNOBS[name](name, value) for name, value in fields.items() if value is not None}
     if branches is not None:
         read = read_branches("branches", branches)
         knobs["branches"], found = [branch for branch, _ in read], [own for _, own in read]
@@ -207,7 +206,7 @@ def edit(fields: dict[str, object]) -> Edit:
         raise wrong_type("edits", "a list of edits, empty to end all", None)
     found = read_edits("edits", edits)
     branch = fields.get("branch")
-    index = 0 if branch is None else integer(UINT32)("branch", branch)
+    index = 0 if branch is None else uint32("branch", branch)
     request = edit_request("", index, found.edits)
     return Edit(request, tuple(found.among(request.edits)), json.dumps(fields))
 
@@ -216,30 +215,31 @@ def _view(fields: dict[str, object]) -> View:
     pose, feature, token = (fields.get(name) for name in ("pose", "feature", "token"))
     if not isinstance(pose, list):
         raise wrong_type("pose", "a list of numbers", pose)
-    if len(pose) > _MAX_POSE:
-        raise Refusal("out_of_range", f"pose may have {_MAX_POSE} numbers", "pose")
+    if len(pose) > MAX_POSE:
+        raise Refusal("out_of_range", f"pose may have {MAX_POSE} numbers", "pose")
     name = None if feature is None else string("feature", feature)
     if name is not None and len(name) > MAX_NAME:
         raise Refusal("out_of_range", f"feature may have {MAX_NAME} characters", "feature")
     return View(
         pose=tuple(number("pose", one) for one in pose),
         feature=name,
-        token=None if token is None else integer(UINT32)("token", token),
+        token=None if token is None else uint32("token", token),
     )
 
 
-_KNOBS: dict[str, Callable[[str, object], object]] = {
-    "max_tokens": integer(UINT32),
+#: The knobs of a generation, and what reads each.
+KNOBS: dict[str, Callable[[str, object], object]] = {
+    "max_tokens": uint32,
     "temperature": nonzero,
-    "top_k": integer(UINT32),
+    "top_k": uint32,
     "top_p": nonzero,
     "repetition_penalty": nonzero,
     "seed": seed,
     "stop": strings,
-    "feat_k": integer(UINT32),
+    "feat_k": uint32,
     "act_threshold": nonzero,
     "sources": sources,
     "include_bos": boolean,
     "pace": nonzero,
-    "alternatives": integer(UINT32),
+    "alternatives": uint32,
 }
