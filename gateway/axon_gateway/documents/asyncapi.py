@@ -23,7 +23,6 @@ from axon_gateway.requests.explain import MAX_ID
 _ID: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_ID}
 _SENT: dict[str, tuple[dict[str, Schema], tuple[str, ...]]] = {
     "enter": ({"access": TEXT, "token": TEXT}, ()),
-    "edit": ({"branch": COUNT, "edits": requests.EDITS}, ("edits",)),
     "stop": ({}, ()),
     "open": ({"open": BOOL}, ("open",)),
     "share": ({}, ()),
@@ -35,19 +34,29 @@ _SENT: dict[str, tuple[dict[str, Schema], tuple[str, ...]]] = {
 }
 
 
+_CANCEL = ("id", "cancel")
+
+
 def document(version: str) -> dict[str, Any]:
     """The document."""
     schemas = {**requests.schemas(), **frames.schemas()}
     question = schemas["Explain"]["properties"]
     sent = {
         "generate": ref("Generate"),
-        "explain": _typed("explain", {"id": _ID, "cancel": BOOL, **question}, ("id",)),
-        **{kind: _typed(kind, *told) for kind, told in _SENT.items()},
+        "explain": _typed("explain", {"id": _ID, "cancel": {"const": False}, **question}, ("id",)),
+        "explain.cancel": _typed("explain", {"id": _ID, "cancel": {"const": True}}, _CANCEL),
+        "edit": _typed("edit", {"branch": COUNT, "edits": requests.EDITS}, ("edits",)),
+        # What they have besides is not looked at.
+        **{
+            kind: {**_typed(kind, *told), "additionalProperties": True}
+            for kind, told in _SENT.items()
+        },
     }
     received = [*KINDS, "batch"]
-    messages = {f"send.{kind}": {"name": kind, "payload": one} for kind, one in sent.items()} | {
-        kind: {"name": kind, "payload": ref(f"Frame.{kind}")} for kind in received
-    }
+    messages = {
+        f"send.{kind}": {"name": kind.partition(".")[0], "payload": one}
+        for kind, one in sent.items()
+    } | {kind: {"name": kind, "payload": ref(f"Frame.{kind}")} for kind in received}
     return {
         "asyncapi": "3.0.0",
         "info": {

@@ -243,8 +243,8 @@ def _told(path: str, route: web.RouteDef, operation: Operation) -> dict[str, Any
         },
     }
     if operation.body:
-        content = {_JSON: {"schema": ref(operation.body), "example": operation.example}}
-        told["requestBody"] = {"content": content, "required": True}
+        body = {"schema": ref(operation.body), "example": operation.example}
+        told["requestBody"] = {"content": {_JSON: body}, "required": True}
     return told
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
@@ -16,6 +17,7 @@ table { border-collapse: collapse; } td { vertical-align: top; padding: 0.1rem 1
 """
 
 Json = Mapping[str, Any]
+_CODE = re.compile("`([^`]+)`")
 
 
 def render(paths: Json, socket: Json, query: str) -> str:
@@ -49,7 +51,8 @@ def _page(paths: Json, socket: Json, query: str) -> Iterator[str]:
 
 
 def _operation(name: str, operation: Json, schemas: Json) -> Iterator[str]:
-    yield f"<h3><code>{escape(name)}</code></h3><p>{escape(operation['summary'])}</p>"
+    summary = _CODE.sub(r"<code>\1</code>", escape(operation["summary"]))
+    yield f"<h3><code>{escape(name)}</code></h3><p>{summary}</p>"
     asked = {one["name"]: one["schema"] for one in operation["parameters"] if one["in"] == "query"}
     needed = [one["name"] for one in operation["parameters"] if one["required"]]
     if asked:

@@ -65,10 +65,13 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def record(properties: Mapping[str, Schema], required: Sequence[str] = ()) -> Schema:
-    """An object. A field may be null unless it is required, which is the same as leaving it out."""
+def record(
+    properties: Mapping[str, Schema], required: Sequence[str] = (), optional: Sequence[str] = ()
+) -> Schema:
+    """An object. Fields but those `required` may be left out, and those but `optional` be null,
+    which is the same."""
     given = {
-        name: one if name in required else {"anyOf": [one, {"type": "null"}]}
+        name: one if name in (*required, *optional) else {"anyOf": [one, {"type": "null"}]}
         for name, one in properties.items()
     }
     told: Schema = {"type": "object", "properties": given, "additionalProperties": False}
@@ -170,14 +173,20 @@ def schemas() -> dict[str, Schema]:
         "Branch": record(
             _named(BRANCH, {"name": TEXT, "edits": EDITS, "seed": _SEED}),
         ),
-        "Message": record(
-            {
-                "role": {"type": "string", "minLength": 1},
-                "content": {"anyOf": [TEXT, parts]},
-            },
-            ("role", "content"),
+        "Message": {
+            **record(
+                {
+                    "role": {"type": "string", "minLength": 1},
+                    "content": {"anyOf": [TEXT, parts]},
+                },
+                ("role", "content"),
+            ),
+            # OpenAI's clients send back what an answer has, such as `refusal`.
+            "additionalProperties": {"type": "null"},
+        },
+        "Generate": record(
+            {"type": {"const": "generate"}, **_generate()}, optional=("type", "prompt")
         ),
-        "Generate": record({"type": {"const": "generate"}, **_generate()}),
         "Explain": record(_question()),
         "AxonOptions": record(_axon()),
         "Completion": record(

@@ -104,7 +104,7 @@ def completion(fields: dict[str, object]) -> Asked:
     """The body of `/v1/completions`. Raises Refusal."""
     given = _given(fields, COMPLETION, WITHOUT_IN_COMPLETION)
     echo = "echo" in given and boolean("echo", given.pop("echo"))
-    if given.get("best_of", given.get("n", 1)) != given.get("n", 1):
+    if "best_of" in given and uint32("best_of", given["best_of"]) != given.get("n", 1):
         raise Refusal("out_of_range", "best_of must be n: no text is dropped here", "best_of")
     logprobs = given.pop("logprobs", None)
     if logprobs is not None:

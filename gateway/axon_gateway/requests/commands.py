@@ -151,7 +151,8 @@ def enter(data: bytes | str, max_bytes: int) -> Enter:
     fields = decode(data, max_bytes)
     if fields.get("type") != "enter":
         raise Refusal("unknown_type", "the first message on /ws?enter must be enter", "type")
-    tokens = {name: fields.get(name) or "" for name in ("access", "token")}
+    found = {name: fields.get(name) for name in ("access", "token")}
+    tokens = {name: "" if value is None else value for name, value in found.items()}
     return Enter(**{name: string(name, value) for name, value in tokens.items()})
 
 

@@ -58,8 +58,8 @@ def _branch(path: str, value: object) -> tuple[Branch, Edits]:
             field = f"{path}.{ascii(key[:40])[1:-1]}"
             message = f"there is no field {field}; a branch has: {', '.join(BRANCH)}"
             raise Refusal("unknown_field", message, field)
-    name, drawn = value.get("name"), value.get("seed")
-    found = read_edits(f"{path}.edits", value.get("edits") or [])
+    name, drawn, given = value.get("name"), value.get("seed"), value.get("edits")
+    found = read_edits(f"{path}.edits", [] if given is None else given)
     branch = Branch(
         name="" if name is None else string(f"{path}.name", name),
         edits=found.edits,
