@@ -238,6 +238,6 @@ def lock() -> None:
     options += ["--overrides", str(STATE / "torch"), "--no-emit-package", "torch"]
     inputs = [str(path.relative_to(ROOT)) for path in (*PROJECTS, REQUIREMENTS / "dev.in")]
     run_step("Locking", [*common, *options, *inputs, "--output-file", LOCK.name], env=env)
-    for name in ("uv", "tools"):
+    for name, deep in (("uv", False), ("tools", False), ("evals", True)):
         files = [f".dev/requirements/{name}.in", "-o", f".dev/requirements/{name}.lock"]
-        run_step(f"Locking {name}", [*common, "--no-deps", *files], env=env)
+        run_step(f"Locking {name}", [*common, *([] if deep else ["--no-deps"]), *files], env=env)

@@ -98,7 +98,7 @@ class Answer:
             likeliest: dict[str, float] = {}
             for text, logprob in one.likeliest:
                 likeliest.setdefault(text, logprob)  # of tokens with one text, the likeliest counts
-            told["top_logprobs"].append(None if one.logprob is None else likeliest)
+            told["top_logprobs"].append(likeliest or None)
             told["text_offset"].append(offset)
             offset += len(one.text)
         return told

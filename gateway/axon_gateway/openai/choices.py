@@ -70,6 +70,12 @@ class Choice:
         self.finish = "stop" if self._stopped else reason
         return self._release(sum(len(one.text) for one in self._held))
 
+    def end_token(self) -> list[Said]:
+        """The token by which the model itself ended the text, of which nothing else is known."""
+        ended = self.finish == "stop" and not self._stopped
+        likeliest = tuple((one["token"], one["logprob"]) for one in self._next)
+        return [Said("", None, likeliest)] if ended else []
+
     def _release(self, length: int) -> list[Said]:
         """Takes off the tokens that lie within so many characters."""
         told = []
@@ -94,11 +100,10 @@ class Choice:
         """A token with the distribution that it came from, which the token before carries."""
         text, logprob = token["token"], token.get("logprob")
         own = token["token_id"]
-        found = {} if logprob is None else {own: (text, logprob)}
-        for one in self._next:
-            # A text that begins elsewhere may differ from the token's alone.
-            mine = one["token_id"] == own
-            found[one["token_id"]] = (text if mine else one["token"], one["logprob"])
+        others = [one for one in self._next if one["token_id"] != own]
+        found = [(one["token"], one["logprob"]) for one in others]
+        if logprob is not None:
+            # Not from the list, where the text is the token's alone, without what comes before it.
+            found.append((text, logprob))
         self._next = token.get("alternatives", [])
-        likeliest = sorted(found.values(), key=lambda pair: -pair[1])
-        return Said(text, logprob, tuple(likeliest))
+        return Said(text, logprob, tuple(sorted(found, key=lambda pair: -pair[1])))

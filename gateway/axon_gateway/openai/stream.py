@@ -61,16 +61,22 @@ class _Told:
             case "token":
                 yield choice, choice.token(frame)
             case "branch_ended":
-                yield choice, choice.end(_finish(frame))
+                yield choice, self._end(choice, frame)
             case "finished":
                 self._generated_tokens += frame["generated_tokens"]
                 for one in choices:
                     if one.finish is None:
-                        yield one, one.end(_finish(frame))
+                        yield one, self._end(one, frame)
             case "error":
                 refusal = Refusal.of(frame)
                 refusal.counted = True
                 raise refusal
+
+    def _end(self, choice: Choice, frame: Frame) -> list[Said]:
+        said = choice.end(_finish(frame))
+        # Evaluations count on a token after the prompt's, also if the model ends at once.
+        wanted = self._asked.logprobs is not None and not self._asked.chat
+        return said + choice.end_token() if wanted else said
 
 
 def _finish(frame: Frame) -> str:

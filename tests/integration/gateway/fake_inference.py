@@ -84,6 +84,8 @@ class Script:
     old: bool = False
     #: Whether the summary of an explanation never comes.
     unexplained: bool = False
+    #: Why it ends.
+    reason: pb.FinishReason.ValueType = pb.FINISH_REASON_LENGTH
     #: Whether there was no room to explain generated tokens.
     missed: bool = False
 
@@ -494,7 +496,7 @@ async def _play(
     if not (script.failure or script.cut_off):
         branches = range(len(run.branches))
         finished = pb.Finished(
-            reason=pb.FINISH_REASON_LENGTH,
+            reason=script.reason,
             prompt_tokens=len(script.prompt),
             generated_tokens=sum(min(run.steps, script.ends.get(n, run.steps)) for n in branches),
             timings=pb.Timings(queue_ns=1, prefill_ns=2, decode_ns=3),

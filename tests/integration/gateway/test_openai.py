@@ -12,6 +12,7 @@ import grpc
 import openai
 import pytest
 import pytest_asyncio
+from axon.v1 import inference_pb2 as pb
 from axon_gateway.config import Settings
 from openai import AsyncOpenAI, OpenAI
 
@@ -151,6 +152,19 @@ async def test_echo_of_a_model_without_bos(client: AsyncOpenAI, inference: FakeI
     assert [one.token_logprobs for one in told] == [[None, -0.5], *[[-0.5]] * 4]
     assert told[0].top_logprobs == [None, {" capital": -0.5}]
     assert [one.text_offset for one in told] == [[0, 3], [11], [14], [21], [24]]
+
+
+async def test_the_token_that_ends_the_text_has_a_place_among_logprobs(
+    client: AsyncOpenAI, inference: FakeInference
+) -> None:
+    """Evaluations drop the last one: without it they would drop one of the prompt's."""
+    inference.script.tokens, inference.script.reason = (), pb.FINISH_REASON_STOP
+    [choice] = (await client.completions.create(**ASK, echo=True, logprobs=1)).choices
+    assert (choice.text, choice.finish_reason) == ("The capital", "stop")
+    assert choice.logprobs is not None
+    assert choice.logprobs.tokens == ["The", " capital", ""]
+    assert choice.logprobs.token_logprobs == [-0.5, -0.5, None]
+    assert choice.logprobs.top_logprobs == [{"The": -0.5}, {" capital": -0.5}, {" a0": -0.5}]
 
 
 async def test_a_stop_string_is_no_part_of_the_text(
