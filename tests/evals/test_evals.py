@@ -75,7 +75,7 @@ async def test_lm_eval_measures_the_bundled_model_without_and_with_an_edit(addre
             result = client.generate(
                 f"The capital of {country} is", max_tokens=1, temperature=0, alternatives=1
             ).result()
-            [token] = result.tokens
+            [token] = [one for one in result.branches[0].tokens if one.generated]
             assert greedy
             assert first == pytest.approx(token.logprob, abs=1e-4)
 
