@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run up up-gpu down bundle pin test test-nightly test-compose check check-quality fmt setup install chromium proto demo-model labels bench bench-gpu bench-docs fuzz soak lock clean
+.PHONY: help run up up-gpu down bundle pin test test-nightly test-compose check check-quality fmt setup install chromium evals proto demo-model labels bench bench-gpu bench-docs fuzz soak lock clean
 CHECKS := check-format check-lint check-contract check-stubs check-layers check-types check-page check-audit
 .PHONY: $(CHECKS)
 
@@ -27,7 +27,7 @@ up: ## Start Axon in containers, in the background; other machines can reach it 
 up-gpu: ## The same with GPT-2 small on an NVIDIA GPU
 setup: ## Install and build what `make run` needs, without starting it
 lock: ## Recompile requirements.lock and .dev/requirements/*.lock (ARGS=--upgrade takes newer versions)
-run up up-gpu setup lock install chromium:
+run up up-gpu setup lock install chromium evals:
 	@sh .dev/launch.sh $@
 
 down: ## Stop the containers; labels, rooms and models are kept
@@ -45,7 +45,7 @@ test: setup chromium ## Run all quick tests: Python, page, browser (installs wha
 	@($(NPM) test </dev/null); page=$$?; $(PYTEST) -n auto --dist worksteal $(ARGS) || exit; \
 	  [ $$page = 0 ] || { echo "axon: The page's unit tests failed; see above." >&2; exit 1; }
 
-test-nightly: setup chromium ## Run the slow tests: training, a soak, more fuzz inputs, what a frame of the page costs
+test-nightly: setup chromium evals ## Run the slow tests: training, a soak, evaluations, more fuzz inputs, what a frame costs
 	@$(PYTEST) -m nightly $(ARGS); slow=$$?; AXON_FUZZ_INPUTS=2000 $(PYTEST) tests/fuzz && exit $$slow
 
 test-compose: ## Build the images, start the containers and test them (needs a Docker Engine; about ten minutes)
@@ -64,6 +64,11 @@ check-lint:
 
 check-contract:
 	@cd proto && ../.venv/bin/buf lint && echo "The contract passes buf lint"
+	@tag=$$(git describe --tags --abbrev=0 2>/dev/null) || \
+	  { echo "The contract is compared with nothing: no tag is here yet"; exit 0; }; \
+	  git=$$(git rev-parse --path-format=absolute --git-common-dir); \
+	  cd proto && ../.venv/bin/buf breaking --against "$$git#tag=$$tag,subdir=proto" && \
+	  echo "The contract is compatible with $$tag"
 
 check-stubs:
 	@$(VENV_PYTHON) proto/generate.py --check

@@ -11,6 +11,7 @@ COMMANDS = {
     "install": install.install,
     "setup": install.setup,
     "chromium": install.chromium,
+    "evals": install.evals,
     "lock": install.lock,
     "run": run.run,
     "up": compose.up,

@@ -22,6 +22,7 @@ export default defineConfig({
   server: {
     proxy: {
       "/api": gateway,
+      "/v1": gateway,
       "/readyz": gateway,
       "/ws": { target: gateway, ws: true },
     },

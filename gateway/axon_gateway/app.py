@@ -13,6 +13,7 @@ from axon_gateway.backends.backends import Backends
 from axon_gateway.backends.upstream import Access
 from axon_gateway.clients import Client, Permissions
 from axon_gateway.config import Settings
+from axon_gateway.documents import routes as documents
 from axon_gateway.errors import Refusal
 from axon_gateway.frames import Emit
 from axon_gateway.generations.explainer import Explainer
@@ -27,6 +28,7 @@ from axon_gateway.labels.search import LabelSearch
 from axon_gateway.labels.store import LabelStore
 from axon_gateway.limits import Limits
 from axon_gateway.maps.collection import Maps
+from axon_gateway.openai import routes as openai
 from axon_gateway.replication.redis_sharing import RedisSharing
 from axon_gateway.requests import Generate
 from axon_gateway.rooms.rooms import Rooms
@@ -45,7 +47,7 @@ def build(settings: Settings) -> web.Application:
     app = web.Application(
         middlewares=[
             middleware.identify,
-            middleware.failures,
+            middleware.failures({"/v1/": openai.FORM}),
             middleware.unknown_proxies,
             middleware.known_host,
             middleware.same_origin,
@@ -58,7 +60,8 @@ def build(settings: Settings) -> web.Application:
     app.cleanup_ctx.append(_warm_up)
     app.on_response_prepare.append(middleware.add_headers)
     app.on_shutdown.append(_say_goodbye)
-    app.add_routes(routes.routes())
+    described = [*routes.routes(), *openai.routes()]
+    app.add_routes([*documents.routes(described), *described])
     app.add_routes(page.routes(settings.page))
     app[_SETTINGS] = settings
     return app
@@ -89,7 +92,7 @@ async def _parts(app: web.Application) -> AsyncIterator[None]:
     def start(command: Generate, emit: Emit, client: Client | None) -> Generation:
         backend = backends.choose(command.model, command.request.features.sources)
         running.check()
-        permit = limits.generation(client, command.request.prompt, command.branches)
+        permit = limits.generation(client, command.text, command.branches)
         return Generation(backend, labels, command, emit, permit, running)
 
     explainer = Explainer(backends, labels, limits, running)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 #: HTTP status by code; every code not listed is the client's mistake, 400.
-_STATUS = {
+STATUS = {
     "unknown_room": 404,
     "unknown_feature": 404,
     "unknown_model": 400,
@@ -66,6 +66,8 @@ class Refusal(Exception):
         self.retry_after = retry_after
         #: The socket's question that it answers, if it answers one.
         self.id: str | None = None
+        #: Whether the metrics have it already.
+        self.counted = False
 
     @classmethod
     def of(cls, body: dict[str, Any]) -> Refusal:
@@ -75,7 +77,7 @@ class Refusal(Exception):
     @property
     def status(self) -> int:
         """The HTTP status that goes with the code."""
-        return _STATUS.get(self.code, 400)
+        return STATUS.get(self.code, 400)
 
     def body(self) -> dict[str, object]:
         """The JSON object of an HTTP answer, and the content of an `error` frame."""

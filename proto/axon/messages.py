@@ -296,6 +296,7 @@ def model(response: pb.GetModelResponse) -> types.Model:
             vocab_size=info.vocab_size,
             device=info.device,
             dtype=info.dtype,
+            chat=info.chat,
         ),
     )
 

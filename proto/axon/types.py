@@ -358,6 +358,8 @@ class ModelInfo:
     vocab_size: int
     device: str
     dtype: str
+    #: Whether it has a chat template, so that a request may have messages.
+    chat: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,6 +265,13 @@ class Upstream:
         served = self.last_model.sources if self.last_model is not None else ()
         return next((one.width for one in served if one.id == source), 0)
 
+    async def check_chat(self) -> None:
+        """Refusal if the model has no chat template."""
+        model = self.last_model or await self.model()
+        if not model.info.chat:
+            message = f"messages: {model.model} has no chat template; send it a prompt instead"
+            raise Refusal("out_of_range", message, "messages")
+
     def _metadata(self) -> Metadata:
         """The token, and the id under which the service is to log the request."""
         id_ = logs.request_id()

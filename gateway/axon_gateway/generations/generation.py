@@ -107,6 +107,8 @@ class Generation:
     async def _read_all(self) -> None:
         await in_sae_units(self._command.in_maxima, self._labels, self._upstream)
         request = self._command.request
+        if request.messages:
+            await self._upstream.check_chat()
         async with contextlib.aclosing(self._upstream.generate(request)) as responses:
             async for response in responses:
                 await self._handle(response)

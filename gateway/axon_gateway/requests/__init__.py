@@ -16,6 +16,7 @@ from axon_gateway.requests.commands import (
     View,
     edit,
     enter,
+    generate,
     parse,
     question,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "Vote",
     "edit",
     "enter",
+    "generate",
     "hall_question",
     "parse",
     "question",

@@ -10,6 +10,7 @@ from axon.requests import edit_request, generate_request
 from axon.v1 import inference_pb2 as pb
 
 from axon_gateway.errors import Refusal
+from axon_gateway.requests.conversation import read_messages
 from axon_gateway.requests.edits import InMaxima, read_branches, read_edits
 from axon_gateway.requests.explain import (
     CancelExplain,
@@ -20,17 +21,16 @@ from axon_gateway.requests.explain import (
 )
 from axon_gateway.requests.fields import (
     MAX_NAME,
-    UINT32,
     boolean,
     check_names,
     decode,
-    integer,
     nonzero,
     number,
     seed,
     sources,
     string,
     strings,
+    uint32,
     wrong_type,
 )
 from axon_gateway.requests.hall import (
@@ -47,7 +47,7 @@ from axon_gateway.requests.hall import (
 from axon_gateway.requests.hall import question as hall_question
 
 #: Numbers of a camera's pose: more than any page needs, and few enough to keep.
-_MAX_POSE = 32
+MAX_POSE = 32
 #: Filters of a view, and characters of one.
 _MAX_FILTERS = 16
 _MAX_FILTER = 300
@@ -72,6 +72,11 @@ class Generate:
     def branches(self) -> int:
         """How many continuations it asks for."""
         return max(1, len(self.request.branches))
+
+    @property
+    def text(self) -> str:
+        """What is to be continued or answered, as far as its length goes."""
+        return self.request.prompt or "".join(one.content for one in self.request.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,7 @@ def parse(data: bytes | str, max_bytes: int) -> Command:
         raise Refusal("wrong_type", "type must be a string", "type")
     match kind:
         case "generate":
-            return _generate(fields, typed)
+            return generate(fields, typed)
         case "edit":
             return edit(fields)
         case "stop":
@@ -192,19 +197,26 @@ def enter(data: bytes | str, max_bytes: int) -> Enter:
     fields = decode(data, max_bytes)
     if fields.get("type") != "enter":
         raise Refusal("unknown_type", "the first message on /ws?enter must be enter", "type")
-    given = {name: fields.get(name) or "" for name in ("access", "token", "voter")}
-    found = Enter(**{name: string(name, value) for name, value in given.items()})
-    if len(found.voter) > MAX_ID:
+    given = {name: fields.get(name) for name in ("access", "token", "voter")}
+    found = {name: "" if value is None else value for name, value in given.items()}
+    entered = Enter(**{name: string(name, value) for name, value in found.items()})
+    if len(entered.voter) > MAX_ID:
         raise Refusal("out_of_range", f"voter may have {MAX_ID} characters", "voter")
-    return found
+    return entered
 
 
-def _generate(fields: dict[str, object], typed: bool) -> Generate:
+def generate(fields: dict[str, object], typed: bool = True) -> Generate:
+    """The request in a decoded object without `type`; it is emptied. Raises Refusal."""
     model = fields.pop("model", None)
     prompt = fields.pop("prompt", "")
     called = fields.pop("name", None)
-    check_names(fields, (*_KNOBS, "branches", "edits", "explain", "name"), "model")
-    if prompt == "":
+    conversation = fields.pop("messages", None)
+    check_names(fields, (*KNOBS, "branches", "edits", "explain"), "model, messages, name")
+    if conversation is not None:
+        if prompt not in ("", None):
+            raise Refusal("out_of_range", "give prompt or messages, not both", "messages")
+        prompt = ""
+    elif prompt == "":
         raise Refusal("empty_prompt", "prompt must not be empty", "prompt")
     branches, edits = fields.pop("branches", None), fields.pop("edits", None)
     causes = fields.pop("explain", None)
@@ -212,7 +224,7 @@ def _generate(fields: dict[str, object], typed: bool) -> Generate:
         message = "edits go into the branches, or, without branches, into the only one"
         raise Refusal("out_of_range", message, "edits")
     # null means the same as leaving the field out.
-    knobs = {name: _KNOBS[name](name, value) for name, value in fields.items() if value is not None}
+    knobs = {name: KNOBS[name](name, value) for name, value in fields.items() if value is not None}
     if branches is not None:
         read = read_branches("branches", branches)
         knobs["branches"], found = [branch for branch, _ in read], [own for _, own in read]
@@ -220,6 +232,8 @@ def _generate(fields: dict[str, object], typed: bool) -> Generate:
         found = [] if edits is None else [read_edits("edits", edits)]
         knobs["edits"] = found[0].edits if found else None
     request = generate_request(string("prompt", prompt), knobs)
+    if conversation is not None:
+        request.messages.extend(read_messages("messages", conversation))
     if causes is not None:
         request.explain.CopyFrom(explain_options("explain", causes))
     in_maxima = (
@@ -249,7 +263,7 @@ def edit(fields: dict[str, object]) -> Edit:
         raise wrong_type("edits", "a list of edits, empty to end all", None)
     found = read_edits("edits", edits)
     branch = fields.get("branch")
-    index = 0 if branch is None else integer(UINT32)("branch", branch)
+    index = 0 if branch is None else uint32("branch", branch)
     request = edit_request("", index, found.edits)
     return Edit(request, tuple(found.among(request.edits)), json.dumps(fields))
 
@@ -258,8 +272,8 @@ def _view(fields: dict[str, object]) -> View:
     pose, feature, token = (fields.get(name) for name in ("pose", "feature", "token"))
     if not isinstance(pose, list):
         raise wrong_type("pose", "a list of numbers", pose)
-    if len(pose) > _MAX_POSE:
-        raise Refusal("out_of_range", f"pose may have {_MAX_POSE} numbers", "pose")
+    if len(pose) > MAX_POSE:
+        raise Refusal("out_of_range", f"pose may have {MAX_POSE} numbers", "pose")
     name = None if feature is None else string("feature", feature)
     if name is not None and len(name) > MAX_NAME:
         raise Refusal("out_of_range", f"feature may have {MAX_NAME} characters", "feature")
@@ -267,7 +281,7 @@ def _view(fields: dict[str, object]) -> View:
     return View(
         pose=tuple(number("pose", one) for one in pose),
         feature=name,
-        token=None if token is None else integer(UINT32)("token", token),
+        token=None if token is None else uint32("token", token),
         filters=None if filters is None else _filters(filters),
         sources=None if shown is None else tuple(sources("sources", shown)),
     )
@@ -281,18 +295,19 @@ def _filters(value: object) -> tuple[str, ...]:
     return tuple(found)
 
 
-_KNOBS: dict[str, Callable[[str, object], object]] = {
-    "max_tokens": integer(UINT32),
+#: The knobs of a generation, and what reads each.
+KNOBS: dict[str, Callable[[str, object], object]] = {
+    "max_tokens": uint32,
     "temperature": nonzero,
-    "top_k": integer(UINT32),
+    "top_k": uint32,
     "top_p": nonzero,
     "repetition_penalty": nonzero,
     "seed": seed,
     "stop": strings,
-    "feat_k": integer(UINT32),
+    "feat_k": uint32,
     "act_threshold": nonzero,
     "sources": sources,
     "include_bos": boolean,
     "pace": nonzero,
-    "alternatives": integer(UINT32),
+    "alternatives": uint32,
 }

@@ -13,8 +13,8 @@ from axon_gateway.errors import Refusal
 from axon_gateway.requests.fields import seed, string, wrong_type
 
 #: The contract's bounds. No message may hold more, so that reading one takes no time.
-_MAX_BRANCHES = _MAX_EDITS = 8
-_BRANCH = ("name", "edits", "seed")
+MAX_BRANCHES = MAX_EDITS = 8
+BRANCH = ("name", "edits", "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ def read_branches(name: str, value: object) -> list[tuple[Branch, Edits]]:
     """The branches in a JSON list. Raises Refusal."""
     if not isinstance(value, list):
         raise wrong_type(name, "a list of branches", value)
-    if len(value) > _MAX_BRANCHES:
-        raise Refusal("out_of_range", f"{name} may have {_MAX_BRANCHES} branches", name)
+    if len(value) > MAX_BRANCHES:
+        raise Refusal("out_of_range", f"{name} may have {MAX_BRANCHES} branches", name)
     return [_branch(f"{name}[{number}]", one) for number, one in enumerate(value)]
 
 
@@ -54,12 +54,12 @@ def _branch(path: str, value: object) -> tuple[Branch, Edits]:
     if not isinstance(value, dict):
         raise wrong_type(path, "an object", value)
     for key in value:
-        if key not in _BRANCH:
+        if key not in BRANCH:
             field = f"{path}.{ascii(key[:40])[1:-1]}"
-            message = f"there is no field {field}; a branch has: {', '.join(_BRANCH)}"
+            message = f"there is no field {field}; a branch has: {', '.join(BRANCH)}"
             raise Refusal("unknown_field", message, field)
-    name, drawn = value.get("name"), value.get("seed")
-    found = read_edits(f"{path}.edits", value.get("edits") or [])
+    name, drawn, given = value.get("name"), value.get("seed"), value.get("edits")
+    found = read_edits(f"{path}.edits", [] if given is None else given)
     branch = Branch(
         name="" if name is None else string(f"{path}.name", name),
         edits=found.edits,
@@ -73,8 +73,8 @@ def read_edits(name: str, value: object) -> Edits:
     values = [value] if isinstance(value, dict) else value
     if not isinstance(values, list):
         raise wrong_type(name, "a list of edits", value)
-    if len(values) > _MAX_EDITS:
-        raise Refusal("out_of_range", f"{name} may have {_MAX_EDITS} edits", name)
+    if len(values) > MAX_EDITS:
+        raise Refusal("out_of_range", f"{name} may have {MAX_EDITS} edits", name)
     read = [_edit(f"{name}[{number}]", one) for number, one in enumerate(values)]
     in_maxima = frozenset(number for number, (_, in_max) in enumerate(read) if in_max)
     return Edits(tuple(edit for edit, _ in read), in_maxima, name)

@@ -10,18 +10,18 @@ from axon.v1 import inference_pb2 as pb
 from axon_gateway.errors import Refusal
 from axon_gateway.requests.edits import InMaxima, read_edits
 from axon_gateway.requests.fields import (
-    UINT32,
     boolean,
     check_names,
-    integer,
     sources,
     string,
+    uint32,
     wrong_type,
 )
 
 #: Characters of the id that a socket gives its question.
-_MAX_ID = 64
-_FIELDS = (
+MAX_ID = 64
+#: The fields of a question.
+FIELDS = (
     "model",
     "prompt",
     "token_ids",
@@ -35,7 +35,6 @@ _FIELDS = (
     "path",
     "progress",
 )
-_count = integer(UINT32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +66,13 @@ class CancelExplain:
 
 def explain(fields: dict[str, object]) -> Explain:
     """The question in a decoded object without `type` and `id`. Raises Refusal."""
-    check_names(fields, _FIELDS)
+    check_names(fields, FIELDS)
     given = {name: value for name, value in fields.items() if value is not None}
     request = pb.ExplainRequest(options=_options("", given))
     _read_text(given, request)
     for name in ("position", "prompt_tokens"):
         if name in given:
-            setattr(request, name, _count(name, given[name]))
+            setattr(request, name, uint32(name, given[name]))
     for name in ("target", "rival"):
         if name in given:
             getattr(request, name).CopyFrom(_token(name, given[name]))
@@ -92,8 +91,8 @@ def explain(fields: dict[str, object]) -> Explain:
 def explain_on_socket(fields: dict[str, object]) -> Explain | CancelExplain:
     """The same on a socket, where `id` names the question, and `cancel` ends it."""
     id_ = string("id", fields.pop("id", None))
-    if not 0 < len(id_) <= _MAX_ID:
-        raise Refusal("out_of_range", f"id must have 1 to {_MAX_ID} characters", "id")
+    if not 0 < len(id_) <= MAX_ID:
+        raise Refusal("out_of_range", f"id must have 1 to {MAX_ID} characters", "id")
     if (cancel := fields.pop("cancel", None)) is not None and boolean("cancel", cancel):
         check_names(fields, (), "id, cancel")
         return CancelExplain(id_)
@@ -118,7 +117,7 @@ def _options(path: str, given: dict[str, object]) -> pb.ExplainOptions:
     if "sources" in given:
         options.sources.extend(sources(f"{path}sources", given["sources"]))
     if "limit" in given:
-        options.limit = _count(f"{path}limit", given["limit"])
+        options.limit = uint32(f"{path}limit", given["limit"])
     return options
 
 
@@ -132,7 +131,7 @@ def _read_text(given: dict[str, object], request: pb.ExplainRequest) -> None:
             raise wrong_type("token_ids", "a list of integers", ids)
         if not ids:
             raise Refusal("empty_prompt", "token_ids must not be empty", "token_ids")
-        request.token_ids.extend(_count("token_ids", id_) for id_ in ids)
+        request.token_ids.extend(uint32("token_ids", id_) for id_ in ids)
         return
     request.prompt = string("prompt", given.get("prompt", ""))
     if not request.prompt:
@@ -142,7 +141,7 @@ def _read_text(given: dict[str, object], request: pb.ExplainRequest) -> None:
 def _token(name: str, value: object) -> pb.TokenChoice:
     if isinstance(value, dict):
         check_names(value, ("token_id",), path=f"{name}.")
-        return pb.TokenChoice(token_id=_count(f"{name}.token_id", value.get("token_id")))
+        return pb.TokenChoice(token_id=uint32(f"{name}.token_id", value.get("token_id")))
     if not isinstance(value, str):
         raise wrong_type(name, 'a text, or an object such as {"token_id": 7}', value)
     if not string(name, value):
@@ -158,6 +157,6 @@ def _removal(value: object) -> pb.Removal:
     position = value.get("position")
     return pb.Removal(
         source=source,
-        feature=_count("path.feature", value.get("feature")),
-        position=None if position is None else _count("path.position", position),
+        feature=uint32("path.feature", value.get("feature")),
+        position=None if position is None else uint32("path.position", position),
     )

@@ -21,7 +21,7 @@ _SMALLEST = 1.1754944e-38
 _MAX_DIGITS = 40
 _DECIMAL = re.compile(r"-?[0-9]{1,40}", re.ASCII)
 #: Sources that a request may name. A client that wants more leaves `sources` out, for all.
-_MAX_SOURCES = 64
+MAX_SOURCES = 64
 
 
 def decode(data: bytes | str, max_bytes: int) -> dict[str, object]:
@@ -94,8 +94,8 @@ def strings(name: str, value: object) -> list[str]:
 def sources(name: str, value: object) -> list[str]:
     """Bounded, because a refusal that quotes them has to fit into gRPC's metadata."""
     found = strings(name, value)
-    if len(found) > _MAX_SOURCES:
-        message = f"{name} may list {_MAX_SOURCES} sources; without {name}, all are meant"
+    if len(found) > MAX_SOURCES:
+        message = f"{name} may list {MAX_SOURCES} sources; without {name}, all are meant"
         raise Refusal("out_of_range", message, name)
     if any(len(source) > MAX_NAME for source in found):
         raise Refusal("out_of_range", f"{name} has a name of over {MAX_NAME} characters", name)
@@ -120,6 +120,10 @@ def integer(largest: int) -> Callable[[str, object], int]:
         return value
 
     return read
+
+
+#: An integer that the contract's unsigned fields hold.
+uint32 = integer(UINT32)
 
 
 def seed(name: str, value: object) -> int:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from axon_gateway import logs
 from axon_gateway.clients import access_of, forwarded_proto, unknown_proxy
 from axon_gateway.errors import Refusal, our_failure
 from axon_gateway.web import hosts
-from axon_gateway.web.answers import answer
+from axon_gateway.web.answers import PLAIN, Form, answer
 from axon_gateway.web.state import GATEWAY
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ HEADERS = {
 }
 #: Asked by machines under whatever name they know.
 _PROBES = ("/healthz", "/readyz")
+#: Paths below which everything needs the access token to watch, if there is one.
+_GUARDED = ("/api/", "/v1/")
 #: Proxies of which the log tells; anybody can claim to be one.
 _MOST_PROXIES = 8
 
@@ -51,22 +54,30 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         response.headers["X-Request-ID"] = id_
 
 
-@web.middleware
-async def failures(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns refusals and failures into JSON. Details of our own failures go to the log only."""
-    try:
-        return await handler(request)
-    except Refusal as refusal:
-        return answer(refusal)
-    except web.HTTPMethodNotAllowed as error:
-        allowed = ", ".join(sorted(error.allowed_methods))
-        message = f"{request.path} takes only {allowed}"
-        return answer(Refusal("method_not_allowed", message), {"Allow": allowed})
-    except (web.HTTPException, ConnectionError):
-        raise
-    except Exception:
-        _log.exception("%s %s failed", request.method, request.path)
-        return answer(our_failure())
+def failures(forms: Mapping[str, Form]) -> Middleware:
+    """Turns refusals and failures into JSON. Details of our own failures go to the log only.
+
+    `forms` are those of the paths that begin with their keys.
+    """
+
+    @web.middleware
+    async def failures(request: web.Request, handler: Handler) -> web.StreamResponse:
+        form = next((forms[start] for start in forms if request.path.startswith(start)), PLAIN)
+        try:
+            return await handler(request)
+        except Refusal as refusal:
+            return answer(refusal, form=form)
+        except web.HTTPMethodNotAllowed as error:
+            allowed = ", ".join(sorted(error.allowed_methods))
+            message = f"{request.path} takes only {allowed}"
+            return answer(Refusal("method_not_allowed", message), {"Allow": allowed}, form)
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception:
+            _log.exception("%s %s failed", request.method, request.path)
+            return answer(our_failure(), form=form)
+
+    return failures
 
 
 @web.middleware
@@ -109,8 +120,8 @@ async def known_host(request: web.Request, handler: Handler) -> web.StreamRespon
 
 @web.middleware
 async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses everything below /api to those who may not even watch; `/ws` checks for itself."""
-    if request.path.startswith("/api/"):
+    """Refuses both APIs to those who may not even watch; `/ws` checks for itself."""
+    if request.path.startswith(_GUARDED):
         request.app[GATEWAY].permissions.check_may_join(access_of(request))
     return await handler(request)
 

@@ -84,6 +84,8 @@ class Script:
     old: bool = False
     #: Whether the summary of an explanation never comes.
     unexplained: bool = False
+    #: Why it ends.
+    reason: pb.FinishReason.ValueType = pb.FINISH_REASON_LENGTH
     #: Whether there was no room to explain generated tokens.
     missed: bool = False
 
@@ -160,6 +162,7 @@ class FakeInference(stubs.InferenceServiceServicer):
         self.seen = Seen()
         self.waits_for = ""  # while set, GetModel answers UNAVAILABLE with it
         self.not_editable: dict[str, str] = {}  # why a source is not
+        self.chat = False  # whether it has a chat template
         self.edits_hang = False  # whether Edit never answers
         self.runs: dict[str, Run] = {}
         self.map: list[pb.GetMapResponse] = []  # what GetMap answers
@@ -299,6 +302,7 @@ class FakeInference(stubs.InferenceServiceServicer):
         if self.waits_for:
             await context.abort(grpc.StatusCode.UNAVAILABLE, self.waits_for)
         answer = model(self.name)
+        answer.info.chat = self.chat
         for source in answer.sources:
             source.not_editable = self.not_editable.get(source.id, "")
         return answer
@@ -492,7 +496,7 @@ async def _play(
     if not (script.failure or script.cut_off):
         branches = range(len(run.branches))
         finished = pb.Finished(
-            reason=pb.FINISH_REASON_LENGTH,
+            reason=script.reason,
             prompt_tokens=len(script.prompt),
             generated_tokens=sum(min(run.steps, script.ends.get(n, run.steps)) for n in branches),
             timings=pb.Timings(queue_ns=1, prefill_ns=2, decode_ns=3),

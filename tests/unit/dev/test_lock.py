@@ -12,7 +12,8 @@ from axon_dev.install import LOCK, PROJECTS, REQUIREMENTS, uv_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-LOCKS = [LOCK, *(REQUIREMENTS / f"{name}.lock" for name in ("uv", "tools"))]
+#: The last one counts where several pin a package.
+LOCKS = [*(REQUIREMENTS / f"{name}.lock" for name in ("evals", "uv", "tools")), LOCK]
 #: A pin with its marker, and its hashes; comments left out.
 ENTRIES = [
     re.split(r"\s*\\\n\s*", entry.strip())

@@ -266,7 +266,7 @@ def _without_time(frame: dict[str, Any]) -> dict[str, Any]:
 def every_code() -> list[str]:
     """Every code that a refusal can carry."""
     named = {code for text in sources().values() for code in _NAMED.findall(text)}
-    return sorted(named | errors._STATUS.keys() | statuses._REASONS)
+    return sorted(named | errors.STATUS.keys() | statuses._REASONS)
 
 
 def sources() -> dict[str, str]:

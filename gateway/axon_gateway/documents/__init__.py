@@ -1,0 +1,1 @@
+"""Both contracts of the gateway for machines, OpenAPI and AsyncAPI, made of its own tables."""
