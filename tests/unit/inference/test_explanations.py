@@ -190,9 +190,9 @@ def test_beside_generations_each_step_is_earned_before_it_is_taken(
         while not isinstance((rig.events[number] or [None])[-1], Explained):
             rig.engine.step()
             taken = len(rig.explainer.steps) - before
-            assert taken / ((now[0] - began) / 1e6) <= 0.05, asked
+            assert taken / ((now[0] - began) / 1e6) <= 0.04, asked
         # What was earned is used: a step takes 1 ms, and half as much again was expected.
-        assert taken / ((now[0] - began) / 1e6) >= 0.03
+        assert taken / ((now[0] - began) / 1e6) >= 0.02
         rig.check(number)
 
 
@@ -206,7 +206,7 @@ def test_alone_it_begins_at_once_and_saves_nothing_for_later(timed: tuple[Rig, l
     began = now[0]
     while not isinstance((rig.events[number] or [None])[-1], Explained):
         rig.engine.step()
-        assert (len(rig.explainer.steps) - 5) / ((now[0] - began) / 1e6) <= 0.05
+        assert (len(rig.explainer.steps) - 5) / ((now[0] - began) / 1e6) <= 0.04
 
 
 def test_a_paced_generation_leaves_the_time_between_its_steps() -> None:
