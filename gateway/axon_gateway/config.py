@@ -253,6 +253,13 @@ class Settings(FromEnvironment):
         "bytes of frames that all rooms keep together; the oldest generations are dropped first",
         read.at_least(1),
     )
+    room_examples: str = setting(
+        "AXON_ROOM_EXAMPLES",
+        "open",
+        "whose texts are shown as examples of features: those of rooms that are open to all "
+        "(open), or nobody's (off)",
+        read.one_of("open", "off"),
+    )
     client_sockets: int = setting(
         "AXON_CLIENT_SOCKETS",
         4000,

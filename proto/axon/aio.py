@@ -17,7 +17,7 @@ from axon.errors import AxonError, from_call
 from axon.feature_map import Collector, FeatureMap, MapProgress
 from axon.requests import Knobs
 from axon.stream import Stream, collect, complete
-from axon.types import Event, Explanation, Feature, Model, Result
+from axon.types import Event, ExplainProgress, Explanation, Feature, Model, Result
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 
@@ -176,17 +176,19 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         text: str | Sequence[int],
         *,
         timeout: float | None = None,  # noqa: ASYNC109
+        on_progress: Callable[[ExplainProgress], object] = lambda progress: None,
         **question: Unpack[requests.Question],
     ) -> Explanation:
         """Why a token comes after a text; see `Client.explain`. Cancelling the task cancels it."""
         request = requests.explain_request(text, **question)
+        collector = messages.ExplanationCollector(on_progress)
         await self._connect()
         try:
-            call = self._stub.Explain(request, timeout=timeout, metadata=self._metadata)
-            found = messages.explanation([response async for response in call])
+            async for part in self._stub.Explain(request, timeout=timeout, metadata=self._metadata):
+                collector.add(part)
         except grpc.aio.AioRpcError as error:
             raise from_call(error) from None
-        return complete(found)
+        return complete(collector.explanation)
 
     async def get_map(
         self,

@@ -108,6 +108,11 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("prompt", help="text to continue")
     _add_knobs(generate)
     _add_edits(generate)
+    generate.add_argument(
+        "--explain",
+        action="store_true",
+        help="tell the causes of each generated token as they come",
+    )
     generate.set_defaults(run=_asking(_generate))
     model = commands.add_parser(
         "model", parents=[shared], help="describe the model, its sources, limits and defaults"
@@ -218,6 +223,7 @@ def _generate(client: Client, arguments: argparse.Namespace) -> None:
         branches=_branches(arguments),
         pace=arguments.pace,
         alternatives=arguments.alternatives,
+        explain={} if arguments.explain else None,
     ) as events:
         if arguments.json:
             for event in events:

@@ -19,7 +19,7 @@ from axon.errors import from_call
 from axon.feature_map import Collector, FeatureMap, MapProgress
 from axon.requests import Knobs
 from axon.stream import Stream, collect, complete
-from axon.types import Event, Explanation, Feature, Model, Result
+from axon.types import Event, ExplainProgress, Explanation, Feature, Model, Result
 from axon.v1 import inference_pb2 as pb
 from axon.v1 import inference_pb2_grpc as stubs
 
@@ -163,6 +163,7 @@ class Client(AbstractContextManager["Client"]):
         text: str | Sequence[int],
         *,
         timeout: float | None = None,
+        on_progress: Callable[[ExplainProgress], object] = lambda progress: None,
         **question: Unpack[requests.Question],
     ) -> Explanation:
         """Why a token comes after a text: silences one feature at a time and runs the model again.
@@ -171,19 +172,21 @@ class Client(AbstractContextManager["Client"]):
         one after the last; `target` the token there (an id, or a text that is one token), by
         default the one that is there or the likeliest; `rival` the one it is compared with, by
         default the likeliest other. At most `limit` features of `sources` are tried, under `edits`.
-        `path` also asks what one removal does to features further on.
+        `path` also asks what one removal does to features further on. `on_progress` is called as
+        removals are measured.
 
         Raises AxonError: INVALID_ARGUMENT for what the server refuses, RESOURCE_EXHAUSTED if too
         many explanations wait.
         """
         request = requests.explain_request(text, **question)
+        collector = messages.ExplanationCollector(on_progress)
         self._connect()
         try:
-            call = self._stub.Explain(request, timeout=timeout, metadata=self._metadata)
-            found = messages.explanation(call)
+            for part in self._stub.Explain(request, timeout=timeout, metadata=self._metadata):
+                collector.add(part)
         except grpc.RpcError as error:
             raise from_call(error) from None
-        return complete(found)
+        return complete(collector.explanation)
 
     def get_map(
         self,

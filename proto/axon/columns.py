@@ -23,16 +23,22 @@ class Columns:
         self._ended: set[int] = set()
         self._printed = 0
         self._headed = False
+        #: Whether the last line goes on.
+        self._within = False
 
     def add(self, branch: int, text: str, generated: bool) -> None:
         """One more token. The prompt is printed once, for all branches."""
-        if len(self._names) == 1:
-            print(terminal.lines(text), end="", flush=True)
-        elif generated:
+        if len(self._names) > 1 and generated:
             self._texts[branch].append(text)
             self._print_lines()
         elif branch == 0:
             print(terminal.lines(text), end="", flush=True)
+            self._within = not text.endswith("\n")
+
+    def aside(self, line: str) -> None:
+        """A line of its own, between tokens."""
+        print("\n" * self._within + terminal.plain(line), flush=True)
+        self._within = False
 
     def end(self, branch: int) -> None:
         """A branch has ended; its place stays empty."""
@@ -52,7 +58,7 @@ class Columns:
             if not self._headed:
                 print("\n")
                 _print_line(" ", self._names)
-                self._headed = True
+                self._headed, self._within = True, False
             step = self._printed
             cells = [repr(texts[step]) if step < len(texts) else "" for texts in self._texts]
             _print_line("*" if len(set(cells)) > 1 else " ", cells)

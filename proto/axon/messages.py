@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from axon import types
@@ -102,11 +102,32 @@ def path(message: pb.Path) -> types.Path:
     )
 
 
-def explanation(responses: Iterable[pb.ExplainResponse]) -> types.Explanation | None:
-    """A whole explanation, None if its end is missing."""
-    told = {response.WhichOneof("event"): response for response in responses}
-    if "started" not in told or "summary" not in told:
-        return None
+class ExplanationCollector:
+    """Puts an explanation together; `on_progress` is told how far it is."""
+
+    def __init__(self, on_progress: Callable[[types.ExplainProgress], object]) -> None:
+        self._on_progress = on_progress
+        self._told: dict[str | None, pb.ExplainResponse] = {}
+        self._measured = 0
+
+    def add(self, response: pb.ExplainResponse) -> None:
+        """The next message."""
+        kind = response.WhichOneof("event")
+        self._told[kind] = response
+        if kind in ("started", "effects"):
+            self._measured += sum(one.HasField("position") for one in response.effects.effects)
+            tried = self._told["started"].started.tried
+            self._on_progress(types.ExplainProgress(self._measured, tried))
+
+    @property
+    def explanation(self) -> types.Explanation | None:
+        """All of it, None if its end is missing."""
+        if "summary" not in self._told:
+            return None
+        return _explanation(self._told)
+
+
+def _explanation(told: Mapping[str | None, pb.ExplainResponse]) -> types.Explanation:
     started, summary = told["started"].started, told["summary"].summary
     return types.Explanation(
         model=started.model,

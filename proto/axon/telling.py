@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from axon import edits, terminal
+from axon import edits, terminal, why
 from axon.columns import Columns
 from axon.edits import Branch
 from axon.types import (
@@ -27,6 +27,8 @@ from axon.types import (
 _KINDS: Mapping[type, str] = {BranchEnded: "branch_ended", TokenEffects: "effects"}
 #: Features shown for each token and source in the table below the text.
 _SHOWN = 5
+#: Causes shown for each token.
+_CAUSES = 3
 
 
 def line(event: Event) -> str:
@@ -55,6 +57,9 @@ def tell(events: Iterator[Event]) -> None:
                 what = ", ".join(map(edits.described, event.edits)) or "no edits"
                 where = f"branch {event.branch}, from position {event.position} on"
                 print(terminal.plain(f"axon: {where}: {what}"), file=sys.stderr)
+            case TokenEffects():
+                own = {t.position: t.text for t in tokens if t.branch == event.branch}
+                columns.aside(_causes(event, own, branches))
             case BranchEnded():
                 columns.end(event.branch)
             case Finished():
@@ -65,6 +70,20 @@ def tell(events: Iterator[Event]) -> None:
                     f"\n{event.prompt_tokens} prompt + {event.generated_tokens} generated tokens, "
                     f"{seconds:.2f} s of decoding, ended by {event.reason}"
                 )
+
+
+def _causes(event: TokenEffects, texts: Mapping[int, str], branches: Sequence[Branch]) -> str:
+    """The strongest causes of a token, on one line; `texts` are those of its branch by position."""
+    token = why.place(event.position, texts)
+    if len(branches) > 1:
+        token = f"{branches[event.branch].name}: {token}"
+    if event.rival is None:
+        return f"  why {token}: there was no time to measure"
+    told = ", ".join(
+        f"{one.source}/{one.feature} at {why.place(one.position, texts)} {one.logprob:+.2f}"
+        for one in why.distinct(event.effects)[:_CAUSES]
+    )
+    return f"  why {token} rather than {event.rival.text!r}: {told or 'no feature was active'}"
 
 
 def _print_branches(branches: Sequence[Branch], tokens: Sequence[Token]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 #: Control characters, those that turn the direction of writing, and halves of characters; JSON
 #: may have them as these escapes, too.
@@ -28,6 +30,23 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def passing() -> Iterator[Callable[[str], object]]:
+    """A function that shows a line on stderr in place of the one before; where that is no terminal,
+    nothing. In the end the line is gone."""
+    if not sys.stderr.isatty():
+        yield lambda line: None
+        return
+
+    def show(line: str) -> None:
+        print(f"\r\x1b[K{plain(line)}", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        show("")
 
 
 def _escape(found: re.Match[str]) -> str:

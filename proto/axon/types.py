@@ -255,6 +255,14 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainProgress:
+    """How far an explanation is: removals at single positions that are measured, and all."""
+
+    measured: int
+    tried: int
+
+
+@dataclass(frozen=True, slots=True)
 class TokenEffects:
     """Causes of one generated token."""
 

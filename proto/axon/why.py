@@ -6,7 +6,7 @@ import argparse
 import json
 import math
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from axon import terminal
@@ -74,15 +74,8 @@ def _removal(text: str) -> Removal:
 
 def ask(client: Client, arguments: argparse.Namespace) -> None:
     """Explains one token and prints what was measured."""
-    found = client.explain(
-        arguments.prompt,
-        target=arguments.target,
-        rival=arguments.rival,
-        sources=arguments.sources,
-        limit=arguments.limit,
-        path=arguments.path,
-        timeout=arguments.timeout,
-    )
+    with terminal.passing() as tell:
+        found = _ask(client, arguments, tell)
     if arguments.graph is not None:
         made = of_explanation(found, _further(client, arguments, found))
         arguments.graph.write_text(json.dumps(made, ensure_ascii=False, indent=1))
@@ -90,6 +83,21 @@ def ask(client: Client, arguments: argparse.Namespace) -> None:
         print(json.dumps(asdict(found), ensure_ascii=False))
     else:
         _print(found, arguments.show)
+
+
+def _ask(
+    client: Client, arguments: argparse.Namespace, tell: Callable[[str], object]
+) -> Explanation:
+    return client.explain(
+        arguments.prompt,
+        target=arguments.target,
+        rival=arguments.rival,
+        sources=arguments.sources,
+        limit=arguments.limit,
+        path=arguments.path,
+        timeout=arguments.timeout,
+        on_progress=lambda one: tell(f"axon: {one.measured} of {one.tried} removals measured"),
+    )
 
 
 def _further(client: Client, arguments: argparse.Namespace, found: Explanation) -> Iterator[Path]:
@@ -117,7 +125,7 @@ def _print(found: Explanation, shown: int) -> None:
     )
     texts = [token.text for token in found.tokens]
     rows = [("logprob", "logit", "activation", "feature", "at")]
-    rows += [_row(effect, texts) for effect in _distinct(found.effects)[:shown]]
+    rows += [_row(effect, texts) for effect in distinct(found.effects)[:shown]]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for *numbers, feature, at in rows:
         aligned = "  ".join(f"{n:>{w}}" for n, w in zip(numbers, widths, strict=False))
@@ -127,7 +135,7 @@ def _print(found: Explanation, shown: int) -> None:
     print(_summary(found))
 
 
-def _distinct(effects: Sequence[Effect]) -> list[Effect]:
+def distinct(effects: Sequence[Effect]) -> list[Effect]:
     """Without those everywhere that are the removal at the feature's only position once more."""
     single = {replace(one, position=None) for one in effects if one.position is not None}
     return [one for one in effects if one.position is not None or one not in single]
@@ -139,21 +147,22 @@ def _row(effect: Effect, texts: list[str]) -> tuple[str, str, str, str, str]:
         f"{effect.logit:+.3f}",
         f"{effect.activation:.2f}",
         f"{effect.source}/{effect.feature}",
-        _place(effect.position, texts),
+        place(effect.position, texts),
     )
 
 
-def _place(position: int | None, texts: list[str]) -> str:
+def place(position: int | None, texts: Sequence[str] | Mapping[int, str]) -> str:
+    """Where a feature was silenced, among tokens with these texts."""
     return "everywhere" if position is None else f"{position} {texts[position]!r}"
 
 
 def _print_path(path: Path, texts: list[str], shown: int) -> None:
     removal = path.removal
-    at = _place(removal.position, texts)
+    at = place(removal.position, texts)
     print(terminal.plain(f"{removal.source}/{removal.feature} silenced ({at}), in {path.source}:"))
     for one in path.effects[:shown]:
         change = f"{one.before:.2f} -> {one.after:.2f}"
-        print(terminal.plain(f"  {change:>16}  {one.feature}  {_place(one.position, texts)}"))
+        print(terminal.plain(f"  {change:>16}  {one.feature}  {place(one.position, texts)}"))
 
 
 def _summary(found: Explanation) -> str:

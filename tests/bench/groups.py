@@ -189,7 +189,8 @@ def edits(bench: Bench, results: Results) -> None:
 
 def explain(bench: Bench, results: Results) -> None:
     """An explanation and a pass over its text; eight streams with and without explanations."""
-    ours, new = bench.ours, bench.plan.new
+    # Long streams, since an explanation beside them has to earn each of its steps.
+    ours, new = bench.ours, bench.plan.long
     prompts = bench.prompts(8)
     plain = [ours.request(ids, new) for ids in prompts]
     found = bench.take_turns(

@@ -165,7 +165,9 @@ async def test_effects_follow_generated_tokens(rig: Rig) -> None:
 async def test_the_client_and_the_command(rig: Rig) -> None:
     address = f"127.0.0.1:{rig.service.port}"
     async with axon.AsyncClient(address) as client:
-        found = await client.explain("aXbX", target="a", rival=8, limit=3)
+        told: list[axon.ExplainProgress] = []
+        found = await client.explain("aXbX", target="a", rival=8, limit=3, on_progress=told.append)
+        assert (told[0], told[-1]) == (axon.ExplainProgress(0, 3), axon.ExplainProgress(3, 3))
         assert (await client.model()).limits.max_removals == 1024
         with pytest.raises(axon.AxonError, match="not exactly one token"):
             await client.explain("a", target="two")
@@ -178,9 +180,15 @@ async def test_the_client_and_the_command(rig: Rig) -> None:
     assert (found.target.text, found.rival.text, found.tried, found.path) == ("a", "\x08", 3, None)
     assert found.effects[0] == axon.Effect(None, SOURCE, ord("X"), 5, found.effects[0].logprob, -6)
 
+    too: list[axon.ExplainProgress] = []
+
     def blocking() -> axon.Explanation:
         with axon.Client(address) as client:
-            return client.explain([2, *b"aXbX"], target="a", rival=8, limit=3)
+            again = client.explain(
+                [2, *b"aXbX"], target="a", rival=8, limit=3, on_progress=too.append
+            )
+            assert too == told
+            return again
 
     again = await asyncio.to_thread(blocking)
     assert again.effects == found.effects
@@ -203,3 +211,15 @@ async def test_the_client_and_the_command(rig: Rig) -> None:
     code, _, err = await command("why", "a", "--path", "nonsense", "--address", address)
     assert code == 2
     assert "SOURCE/FEATURE[@POSITION]" in err
+
+
+async def test_the_command_tells_causes_between_the_tokens(rig: Rig) -> None:
+    code, out, _ = await command(
+        *("generate", "ab", "--explain", "--pace", "5", "--max-tokens", "2"),
+        *("--address", f"127.0.0.1:{rig.service.port}"),
+    )
+    assert code == 0
+    told = [line for line in out.splitlines() if line.startswith("  why ")]
+    assert len(told) == 2
+    assert any(line.startswith("  why 3 'c' rather than ") for line in told)
+    assert f"{SOURCE}/98 at 2 'b' -1.00" in out

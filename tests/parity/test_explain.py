@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from axon_inference.engine import explanations
+from axon_inference.engine.base import Base, Room
 from axon_inference.engine.effects import Effects, Explained, Explaining, Query, Removal
 from axon_inference.engine.effects import Path as Told
 from axon_inference.engine.engine import Engine
@@ -240,6 +241,49 @@ def test_paths(prefill_tokens: int, tmp_path: Path) -> None:
         for (at, number), one in told.items():
             assert one.before == pytest.approx(float(before[at, number]), abs=ATOL, rel=2e-4)
             assert one.after == pytest.approx(float(after[at, number]), abs=ATOL, rel=2e-4)
+
+
+def gradient(subject: Subject, prompt: list[int], target: int, rival: int) -> list[torch.Tensor]:
+    """Of each source, by how much target less rival changes with each activation [tokens, width],
+    by autograd through all of the reference."""
+    moved = [torch.zeros(1, len(prompt), sae.cfg.d_in, requires_grad=True) for sae in subject.saes]
+    hooks = [
+        (sae.cfg.metadata.hook_name, lambda x, hook, one=one: x + one)
+        for sae, one in zip(subject.saes, moved, strict=True)
+    ]
+    logits = subject.bridge.run_with_hooks(torch.tensor([prompt]), fwd_hooks=hooks)[0, -1]
+    found = torch.autograd.grad(logits[target] - logits[rival], moved)
+    return [grad[0] @ sae.W_dec.T.detach() for grad, sae in zip(found, subject.saes, strict=True)]
+
+
+@pytest.mark.parametrize("family", ["gemma2", "gpt2"])
+@pytest.mark.parametrize("hook", ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post"])
+def test_estimates_are_the_gradient_in_however_many_parts(
+    family: str, hook: str, tmp_path: Path
+) -> None:
+    folder = tiny.family_folder(tmp_path / "model", family)
+    subject = Subject.load(folder, three(tmp_path, "standard", hook))
+    prompt = subject.prompt(PROMPTS[1])
+    query, slots = Rig(subject).query(prompt), 8
+    for tokens in (3, 12, 64):
+        base = Base(query, subject.bench.loaded.explainer)
+        while not base.is_read:
+            base.read(Room(0, slots, tokens))
+        parts = 0
+        while not base.is_estimated:
+            base.estimate(Room(0, slots, tokens))
+            parts += 1
+        assert (parts == 1) == (tokens > 3 * len(prompt))
+        [slot] = base.used
+        subject.runner.free(slot)
+        assert base.estimates is not None
+        grads = gradient(subject, prompt, base.target.token_id, base.rival.token_id)
+        tried = base.candidates
+        slopes = torch.stack(grads)[tried.source, tried.position, tried.feature]
+        want = -slopes * torch.from_numpy(tried.activation)
+        assert want.abs().max() > 1e-3
+        found = torch.from_numpy(base.estimates)
+        torch.testing.assert_close(found, want, atol=1e-4 * float(want.abs().max()), rtol=1e-3)
 
 
 def test_next_sources(tmp_path: Path) -> None:

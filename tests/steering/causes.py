@@ -40,16 +40,25 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Largest:
+    """Of explanations, the median of the largest change of the target's log-probability, and of
+    that of its logit less the rival's."""
+
+    logprob: float
+    logit: float
+
+
+@dataclass(frozen=True)
 class Causes:
     """What was measured: by layer; and, of explanations over all layers, means of how many features
-    were active, of the agreement with the gradient, and medians of the largest effect."""
+    were active, of the agreement with the gradient, and the largest effects."""
 
     layers: list[Layer]
     active: float
     pearson: float
     top_5: float
-    largest: float
-    largest_of_greetings: float
+    largest: Largest
+    largest_of_greetings: Largest
 
 
 def everywhere(found: Explained) -> list[tuple[int, int]]:
@@ -96,8 +105,11 @@ def measure() -> Causes:
     )
 
 
-def _largest(found: Sequence[Explained]) -> float:
-    return float(np.median([abs(one.effects[0].logprob) for one in found]))
+def _largest(found: Sequence[Explained]) -> Largest:
+    return Largest(
+        logprob=float(np.median([abs(one.effects[0].logprob) for one in found])),
+        logit=float(np.median([max(abs(e.logit) for e in one.effects) for one in found])),
+    )
 
 
 def table(found: Causes) -> str:
@@ -116,7 +128,10 @@ def table(found: Causes) -> str:
         f"Over all layers {found.active:.0f} features are active on average; 64 are tried. "
         f"Gradient and removal agree on them by r = {found.pearson:.2f}, and on {found.top_5:.0%} "
         "of the five largest (means). The median of the largest change of the log-probability is "
-        f"{found.largest:.1f}; after greetings it is {found.largest_of_greetings:.1f}.",
+        f"{found.largest.logprob:.1f}; after greetings it is "
+        f"{found.largest_of_greetings.logprob:.1f}. Of the largest change of the target's logit "
+        f"less the rival's it is {found.largest.logit:.1f}; after greetings, "
+        f"{found.largest_of_greetings.logit:.1f}.",
     ]
     return "\n".join(lines)
 

@@ -86,8 +86,15 @@ const kin = objectOf({
 });
 export type Kin = ReturnType<typeof kin>;
 
-/** The tokens of a piece of text, and a feature's activation at each. */
-const example = objectOf({ tokens: listOf(asString), activations: listOf(asNumber) });
+/**
+ * The tokens of a piece of text, a feature's activation at each, and where the text is from:
+ * "recipe", "neuronpedia" or "room".
+ */
+const example = objectOf({
+  tokens: listOf(asString),
+  activations: listOf(asNumber),
+  origin: or(asString, ""),
+});
 export type FeatureExample = ReturnType<typeof example>;
 
 const featureInfo = objectOf({

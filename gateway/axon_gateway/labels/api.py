@@ -11,7 +11,7 @@ import orjson
 
 from axon_gateway import metrics
 from axon_gateway.labels.http import Answer, Http, Unavailable
-from axon_gateway.labels.records import FeatureRecord, from_api
+from axon_gateway.labels.records import FeatureRecord, Row, from_api
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +43,11 @@ class FeatureApi:
 
     async def feature(self, source: str, index: int) -> FeatureRecord | None:
         """The record, None if Neuronpedia does not know the feature. Raises Unavailable."""
+        answer = await self.answer(source, index)
+        return None if answer is None else from_api(answer)
+
+    async def answer(self, source: str, index: int) -> Row | None:
+        """The answer as it is, which `from_api` can read; otherwise the same."""
         await self._turn()
         async with self._gate:
             self._check()
@@ -54,20 +59,21 @@ class FeatureApi:
                     raise self._failed(str(error)) from None
                 raise
 
-    def _judge(self, answer: Answer) -> FeatureRecord | None:
+    def _judge(self, answer: Answer) -> Row | None:
         if answer.status == 429:
             raise self._limited(answer)
         if answer.status not in (200, 404):
             raise Unavailable(f"answered {answer.status}")
-        record = None
+        row: Row | None = None
         if answer.status == 200:
             try:
-                record = from_api(orjson.loads(answer.body))
+                row = orjson.loads(answer.body)
+                from_api(row)
             except (ValueError, KeyError, TypeError) as error:
                 raise Unavailable(f"the answer is not a feature: {error}") from None
         metrics.LABEL_REQUESTS.labels("api", str(answer.status)).inc()
         self._limits = self._failures = 0
-        return record
+        return row
 
     async def _turn(self) -> None:
         """Waits until this request may be sent."""

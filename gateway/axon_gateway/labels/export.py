@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -122,9 +122,11 @@ class BulkExport:
         lasts = None if records.by_index else _ABSENT
         return Exported(records.by_index, _PARTIAL if failed else lasts)
 
-    async def walk(self, id_: str, progress: Progress) -> AsyncGenerator[tuple[str, Batch], None]:
+    async def walk(
+        self, id_: str, progress: Progress, kinds: Sequence[str] = KINDS
+    ) -> AsyncGenerator[tuple[str, Batch], None]:
         """Every batch with its kind. Raises Unavailable if their number cannot be found out."""
-        counts = {kind: await self.count(id_, kind) for kind in KINDS}
+        counts = {kind: await self.count(id_, kind) for kind in kinds}
         progress.expect(sum(counts.values()))
         for kind, count in counts.items():
             async with contextlib.aclosing(self.batches(id_, kind, count)) as batches:

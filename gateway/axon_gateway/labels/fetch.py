@@ -13,10 +13,10 @@ from redis.exceptions import RedisError
 from tqdm import tqdm
 
 from axon_gateway.config import Settings
-from axon_gateway.labels import files
+from axon_gateway.labels import examples, files
 from axon_gateway.labels.export import BulkExport, Exported, fingerprint
 from axon_gateway.labels.http import Http, Unavailable
-from axon_gateway.labels.records import Records
+from axon_gateway.labels.records import KINDS, Records
 from axon_gateway.labels.store import LabelStore
 
 
@@ -35,7 +35,15 @@ def main(arguments: Sequence[str], settings: Settings) -> int:
         "sources", nargs="+", metavar="SOURCE", help="model/source, as in gpt2-small/8-res-jb"
     )
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="write files into this folder")
+    parser.add_argument(
+        "--examples",
+        action="store_true",
+        help="also the texts in which each feature was active, which are far larger; with --to",
+    )
     parsed = parser.parse_args(arguments)
+    if parsed.examples and not parsed.to:
+        parser.error("--examples needs --to: Redis has no room for them")
+    kinds = (*KINDS, examples.KIND) if parsed.examples else KINDS
     if not settings.neuronpedia_export:
         print(
             "axon_gateway: AXON_NEURONPEDIA_EXPORT is empty; set it to an export's address",
@@ -43,12 +51,15 @@ def main(arguments: Sequence[str], settings: Settings) -> int:
         )
         return 1
     ended_well = [
-        asyncio.run(_fetch(settings, source.strip("/"), parsed.to)) for source in parsed.sources
+        asyncio.run(_fetch(settings, source.strip("/"), parsed.to, kinds))
+        for source in parsed.sources
     ]
     return 0 if all(ended_well) else 1
 
 
-async def _fetch(settings: Settings, source: str, folder: Path | None) -> bool:
+async def _fetch(
+    settings: Settings, source: str, folder: Path | None, kinds: Sequence[str]
+) -> bool:
     """Fetches one source; prints the result and returns whether it succeeded."""
     http = Http()
     export = BulkExport(http, settings.neuronpedia_export)
@@ -56,7 +67,7 @@ async def _fetch(settings: Settings, source: str, folder: Path | None) -> bool:
     try:
         with Bar(source) as bar:
             if folder is not None:
-                done = await _to_files(export, source, id_, folder, bar)
+                done = await _to_files(export, source, id_, folder, bar, kinds)
             else:
                 done = await _to_redis(export, source, id_, settings.redis_url, bar)
     except Failed as error:
@@ -90,15 +101,18 @@ def _check(exported: Exported, bar: Bar) -> None:
         raise Failed(_nothing(bar))
 
 
-async def _to_files(export: BulkExport, source: str, id_: str, folder: Path, bar: Bar) -> str:
+async def _to_files(
+    export: BulkExport, source: str, id_: str, folder: Path, bar: Bar, kinds: Sequence[str]
+) -> str:
     records, failed = Records(), 0
     try:
-        async with contextlib.aclosing(export.walk(id_, bar)) as batches:
+        async with contextlib.aclosing(export.walk(id_, bar, kinds)) as batches:
             async for kind, batch in batches:
                 failed += batch.failed
                 if not batch.failed:
                     files.write(folder, source, kind, batch.name, batch.raw)
-                    records.add(kind, batch.lines)
+                    if kind in KINDS:
+                        records.add(kind, batch.lines)
     except Unavailable as error:
         raise Failed(str(error)) from None
     except OSError as error:

@@ -29,35 +29,37 @@ class LabelFiles:
 
     def has(self, source: str) -> bool:
         """Whether there are files of a source."""
-        return any(self._files(source, kind) for kind in KINDS)
+        return any(self.paths(source, kind) for kind in KINDS)
 
     def read(self, source: str) -> dict[int, FeatureRecord]:
         """All records of a source. What cannot be used is left out, with a line in the log."""
         records = Records()
         for kind in KINDS:
-            for path in self._files(source, kind):
-                if odd := records.add(kind, _lines(path)):
+            for path in self.paths(source, kind):
+                if odd := records.add(kind, self.lines(path)):
                     _log.warning("label file %s: %s", path, odd)
         return records.by_index
 
-    def _files(self, source: str, kind: str) -> list[Path]:
+    def paths(self, source: str, kind: str) -> list[Path]:
+        """The files of one kind."""
         for folder in self._folders:
             if (folder / source).is_dir():
                 files = folder / source / kind
                 return sorted([*files.glob("*.jsonl.gz"), *files.glob("*.jsonl")])
         return []
 
-
-def _lines(path: Path) -> Iterator[bytes | BadRow]:
-    # Opening a pipe would wait until somebody writes into it.
-    if path.exists() and not path.is_file():
-        _log.warning("label file %s is left out: it is not a regular file", path)
-        return
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            yield from _rows(cast(IO[bytes], file))
-    except (OSError, EOFError, zlib.error) as error:
-        _log.warning("label file %s is damaged, read up to there: %s", path, error)
+    @staticmethod
+    def lines(path: Path) -> Iterator[bytes | BadRow]:
+        """The rows of a file; one that is damaged ends there, with a line in the log."""
+        # Opening a pipe would wait until somebody writes into it.
+        if path.exists() and not path.is_file():
+            _log.warning("label file %s is left out: it is not a regular file", path)
+            return
+        try:
+            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+                yield from _rows(cast(IO[bytes], file))
+        except (OSError, EOFError, zlib.error) as error:
+            _log.warning("label file %s is damaged, read up to there: %s", path, error)
 
 
 def _rows(file: IO[bytes]) -> Iterator[bytes | BadRow]:

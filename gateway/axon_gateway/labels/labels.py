@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from axon_gateway.errors import Refusal
 from axon_gateway.labels.answers import Answers
 from axon_gateway.labels.api import FeatureApi
+from axon_gateway.labels.examples import Example, Examples
 from axon_gateway.labels.export import BulkExport, LoggedProgress, fingerprint
 from axon_gateway.labels.files import LabelFiles
 from axon_gateway.labels.http import Http, Unavailable
@@ -66,6 +67,7 @@ class Labels:
         #: Sources are read one at a time, since each keeps a thread busy.
         self._one = asyncio.Lock()
         self._link = Link()
+        self._examples = Examples(origins.files, origins.api, origins.neuronpedia_id)
         self._answers = Answers(
             origins.api, origins.neuronpedia_id, store, self._link, self._memory
         )
@@ -171,6 +173,10 @@ class Labels:
         found = ((index, self._memory.record(source, index)) for index in indices)
         return {index: record for index, record in found if record is not None}
 
+    async def examples(self, source: str, index: int) -> list[Example]:
+        """Texts of Neuronpedia's in which a feature was active, the strongest first."""
+        return await self._examples.of(source, index)
+
     async def tables(self, source: str) -> tuple[LabelTable, ...]:
         """A source's labels to search: for each feature the first table that has it counts.
 
@@ -181,7 +187,7 @@ class Labels:
 
     async def close(self) -> None:
         """Ends unfinished work and the connections."""
-        for work in (self._answers, self._filling, self._reading):
+        for work in (self._examples, self._answers, self._filling, self._reading):
             await work.close()
         await self._store.close()
         if self._origins.http is not None:

@@ -184,15 +184,15 @@ def _best_score(scores: object) -> float | None:
     if not isinstance(scores, list):
         return None
     values = [score.get("value") for score in scores if isinstance(score, dict)]
-    return max((v for v in map(_number, values) if v is not None), default=None)
+    return max((v for v in map(finite, values) if v is not None), default=None)
 
 
 def _with_statistics(record: FeatureRecord, row: Row) -> FeatureRecord:
-    density, maximum = _number(row.get("frac_nonzero")), _number(row.get("maxActApprox"))
+    density, maximum = finite(row.get("frac_nonzero")), finite(row.get("maxActApprox"))
     return FeatureRecord(record.label, record.explainer, record.score, density, maximum)
 
 
-def _number(value: object) -> float | None:
+def finite(value: object) -> float | None:
     """`value` as a finite number, None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None

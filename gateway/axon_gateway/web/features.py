@@ -13,6 +13,8 @@ from axon.types import Source, TokenEffect
 from axon_gateway.backends.upstream import Upstream
 from axon_gateway.clients import client_of
 from axon_gateway.errors import Refusal
+from axon_gateway.labels.examples import Example
+from axon_gateway.rooms.examples import fired
 from axon_gateway.web.state import GATEWAY, Gateway
 
 _INDEX = re.compile(r"[0-9]{1,10}", re.ASCII)
@@ -35,11 +37,15 @@ async def feature(request: web.Request) -> web.Response:
         raise Refusal("unknown_feature", message, "index")
     address = client_of(request, gateway.settings)
     async with gateway.limits.features.turn(address):
-        weights, record = await asyncio.gather(
-            _weights(gateway, backend, source, index), gateway.labels.feature(source.id, index)
+        weights, record, examples, texts = await asyncio.gather(
+            _weights(gateway, backend, source, index),
+            gateway.labels.feature(source.id, index),
+            gateway.labels.examples(source.id, index),
+            _of_rooms(gateway, source.id, index),
         )
+    weights["examples"] += [*examples, *texts]
     url = f"{source.neuronpedia_url}/{index}" if source.neuronpedia_url else None
-    return web.json_response(
+    return _json(
         {
             "model": parts["model"],
             "source": parts["source"],
@@ -69,8 +75,7 @@ async def facts(request: web.Request) -> web.Response:
         raise Refusal("out_of_range", f"index may list {_MOST_FACTS} features", "index")
     async with gateway.limits.facts.turn(client_of(request, gateway.settings)):
         found = await gateway.labels.records(source.id, indices)
-        body = orjson.dumps({"features": found}, option=orjson.OPT_NON_STR_KEYS)
-    return web.Response(body=body, content_type="application/json")
+    return _json({"features": found})
 
 
 async def search(request: web.Request) -> web.Response:
@@ -107,8 +112,8 @@ async def _weights(
     try:
         found = await backend.feature(source.id, index)
     except Refusal as refusal:
-        nothing = dict.fromkeys(("promoted", "suppressed", "neighbors", "kin", "examples"))
-        return {**nothing, "weights_error": refusal.message}
+        nothing = dict.fromkeys(("promoted", "suppressed", "neighbors", "kin"))
+        return {**nothing, "examples": [], "weights_error": refusal.message}
     await gateway.labels.hold(kin.source for kin in found.kin)
     return {
         "promoted": [_effect(effect) for effect in found.promoted],
@@ -125,10 +130,23 @@ async def _weights(
             for kin in found.kin
         ],
         "examples": [
-            {"tokens": one.tokens, "activations": one.activations} for one in found.examples
+            Example(list(one.tokens), list(one.activations), "recipe") for one in found.examples
         ],
         "weights_error": None,
     }
+
+
+async def _of_rooms(gateway: Gateway, source: str, index: int) -> list[Example]:
+    """Texts of rooms that are open to all, the newest room first."""
+    if gateway.settings.room_examples == "off":
+        return []
+    logs = [room.log.all() for room in gateway.rooms.all() if room.open]
+    return await asyncio.to_thread(fired, reversed(logs), source, index) if logs else []
+
+
+def _json(content: dict[str, Any]) -> web.Response:
+    body = orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS)
+    return web.Response(body=body, content_type="application/json")
 
 
 def _effect(effect: TokenEffect) -> dict[str, Any]:

@@ -205,8 +205,12 @@ class Explainer(Protocol):
         """Run tokens of a text through the model, and read all active features of some sources."""
 
     def estimate(self, feed: Feed, active: Active, target: int, rival: int) -> Activations:
-        """By one backward pass over a whole text: by how much the target's logit less the rival's
-        would change, were it linear, without each of these features [M]."""
+        """By how much the target's logit less the rival's would change, were it linear, without
+        each of these features [M] of some tokens: a part of one backward pass over a text.
+
+        Parts are asked for from the text's end to its beginning. What precedes a part has been read
+        into the feed's slot.
+        """
 
     def measure(
         self, trials: Sequence[Trial], tokens: tuple[int, int], watched: tuple[int, int] | None

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from axon_service.logs import Causes, describe
 
+from axon_inference.engine.base import NotFinite
 from axon_inference.engine.effects import Explained, Explainer, Query, Told
 from axon_inference.engine.events import (
     BranchEnded,
@@ -30,7 +31,7 @@ from axon_inference.engine.events import (
     TokenCauses,
     Tokens,
 )
-from axon_inference.engine.explanation import Explanation, Followed, NotFinite
+from axon_inference.engine.explanation import Explanation, Followed
 from axon_inference.engine.explanations import Explanations
 from axon_inference.engine.requests import Edit, Request
 from axon_inference.engine.scheduler import Move, Scheduler
@@ -211,6 +212,7 @@ class Engine:
             generation.pace(now)
         if batch:
             self._process([(sequence, sequence.feed(count)) for sequence, count in batch])
+            self._explanations.beside_ns = time.perf_counter_ns() - now
         self._explain()
         self._tell()
 
@@ -350,7 +352,7 @@ class Engine:
             taken, idle = len(self._scheduler.running), self._scheduler.pause(now)
             if self._explanations.pause(now, taken, idle):
                 return
-            explanation = self._explanations.next(idle)
+            explanation = self._explanations.next()
         try:
             told = self._explanations.step(taken, idle)
         except DeviceLost:

@@ -1,29 +1,31 @@
 """Whose turn it is among explanations, and when they have one: after every generation.
 
 Where a generation waits for its next step, explanations take a small share of the time, in steps
-as small as those that read a prompt beside it. Else they take all of it.
+as small as those that read a prompt beside it: each has to be earned first. Else they take all of
+it.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from math import inf
 
+from axon_inference.engine.base import Room
 from axon_inference.engine.effects import Explainer, Query, Told
-from axon_inference.engine.explanation import Explanation, Followed, Room
+from axon_inference.engine.explanation import Explanation, Followed
 from axon_inference.engine.scheduler import QueueFull, Scheduler
 from axon_inference.engine.sequence import Generation, Sequence
 
 # The share of the time that explanations may take from sequences that wait for their next step.
-_SHARE = 0.04
-# How much longer a step may take than the last of its kind did.
+_SHARE = 0.03
+# How much longer a step may take than others of its kind did.
 _MARGIN = 1.5
-# How long that is remembered, in ns.
-_REMEMBERED = 2e9
-# For so many ns at most, streams may stand still for tokens that are explained beside them.
-_NOTICEABLE = 50e6
+# How many of these are remembered. One may have met a moment at which the machine was busy.
+_REMEMBERED = 2
+# What is expected of a step if none of its kind was taken yet: so many steps of generations.
+_UNKNOWN = 3
 # Explanations that may wait beyond the one that runs.
 MAX_WAITING = 16
 
@@ -47,11 +49,12 @@ class Explanations:
         self._running: Explanation | None = None
         #: Generated tokens to explain when nobody waits, the newest one first.
         self._followed: list[Followed] = []
-        #: How long the last step of each kind took, and when it ended, in ns.
-        self._lasted: dict[str, tuple[int, int]] = {}
-        #: How many tokens the last gradient was of.
-        self._estimated = 1
-        self._due_ns = 0.0
+        #: How long the last step of generations took, in ns; whoever takes those notes it.
+        self.beside_ns = 0
+        #: How long the last steps of each kind took beside them, in ns.
+        self._lasted: dict[str, deque[int]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        #: Since when their share of the time has not been used, in ns.
+        self._earned_from = 0.0
 
     @property
     def ids(self) -> list[int]:
@@ -69,11 +72,18 @@ class Explanations:
         assert self._explainer
         if len(self._waiting) >= MAX_WAITING + (self._running is None):
             raise QueueFull
+        self._save_from_now()
         self._waiting.append(Explanation(explanation_id, query, self._explainer))
 
     def follow(self, sequence: Sequence, position: int) -> None:
         """Explain a generated token when there is room."""
+        self._save_from_now()
         self._followed.append(Followed(sequence, position))
+
+    def _save_from_now(self) -> None:
+        """Time in which nothing was asked for is not saved up."""
+        if not (self._running or self._waiting or self._followed):
+            self._earned_from = max(self._earned_from, time.perf_counter_ns())
 
     def leave(self, generation: Generation) -> tuple[list[Followed], list[Explanation]]:
         """Explain no more tokens of a generation: those that were not, and what has slots to
@@ -115,58 +125,39 @@ class Explanations:
             first: the slots from this one on are free.
             idle: nanoseconds until a generation wants a step.
         """
-        if first >= self._slots or not (self._running or self._waiting or self._first(idle)):
+        if first >= self._slots or not (self._running or self._waiting or self._followed):
             return inf
-        return 0 if idle > self._expected() else max(0, self._due_ns - now)
-
-    def _first(self, idle: float) -> Followed | None:
-        """The newest token to explain; while generations wait, of those whose gradient takes no
-        noticeable time."""
-        most = max(idle, _NOTICEABLE)
-        fitting = (one for one in reversed(self._followed) if self._gradient(one.position) <= most)
-        return next(fitting, None)
-
-    def _gradient(self, tokens: int) -> float:
-        """How long it will take to find the gradient of so many tokens, in ns: all in one step."""
-        return self._last("estimate") * max(1, tokens / self._estimated)
+        expected = self._expected()
+        return 0 if idle > expected else max(0, self._earned_from + expected / _SHARE - now)
 
     def _expected(self) -> float:
-        """How long the next step will take, in ns."""
-        running = self._running
-        if running and running.phase == "estimate":
-            return self._gradient(len(running.query.token_ids))
-        return self._last(running.phase if running else "read")
+        """How long the next step may take, in ns."""
+        lasted = self._lasted[self._running.phase if self._running else "read"]
+        return _MARGIN * min(lasted) if lasted else _UNKNOWN * self.beside_ns
 
-    def _last(self, phase: str) -> float:
-        """What a step like the last one of its kind may take, in ns; 0 if that is long ago, since
-        it may have met a moment at which the machine was busy."""
-        took, at = self._lasted.get(phase, (0, 0))
-        return _MARGIN * took if time.perf_counter_ns() - at < _REMEMBERED else 0
-
-    def next(self, idle: float) -> Explanation:
+    def next(self) -> Explanation:
         """The one whose turn it is, of which there has to be one."""
         if self._running is None and self._waiting:
             self._running = self._waiting.popleft()
         elif self._running is None:
-            first = self._first(idle)
-            assert first
+            newest = self._followed.pop()
             assert self._explainer
-            self._followed.remove(first)
-            number, query = first.sequence.generation.id, first.sequence.query(first.position)
-            self._running = Explanation(number, query, self._explainer, followed=first)
+            number, query = newest.sequence.generation.id, newest.sequence.query(newest.position)
+            self._running = Explanation(number, query, self._explainer, followed=newest)
         return self._running
 
     def step(self, first: int, idle: float) -> list[Told]:
         """Take a step of the one whose turn it is; `first` and `idle` as for `pause`."""
-        explanation = self.next(idle)
+        explanation = self.next()
         in_time, phase = idle > self._expected(), explanation.phase
         tokens = self._tokens * (Scheduler.idle_prefill if idle == inf else 1)
         began = time.perf_counter_ns()
         told = explanation.step(Room(first, self._slots, tokens))
         ended = time.perf_counter_ns()
-        self._lasted[phase] = (ended - began, ended)
-        if phase == "estimate":
-            self._estimated = len(explanation.query.token_ids)
-        if not in_time:
-            self._due_ns = ended + (ended - began) * (1 / _SHARE - 1)
+        if idle < inf:
+            self._lasted[phase].append(ended - began)
+        if in_time:
+            self._earned_from = max(self._earned_from, ended)
+        else:
+            self._earned_from += (ended - began) / _SHARE
         return told

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,9 @@ class Removals:
         self._buffers = Buffers(runner.model.device)
         self._edits = Edits(runner.model.device)
         self._blocks = Blocks(runner.model, runner.cache)
+        #: Of the text whose gradient is being found: those with respect to keys and values before
+        #: the parts that are done.
+        self._behind: Sequence[Tensor] = ()
         self.depths: Sequence[int] = [
             self._blocks.depth(source.hook) for source in runner.tap.sources
         ]
@@ -105,16 +109,17 @@ class Removals:
     def forget(self) -> None:
         """No removals of the text read last are to come."""
         self._blocks.forget()
+        self._behind = ()
 
     def estimate(self, feed: Feed, active: Active, target: int, rival: int) -> Activations:
-        """By one backward pass over a whole text: by how much the target's logit less the rival's
-        would change without each of these features [M], were it linear in them."""
+        """By how much the target's logit less the rival's would change, were it linear, without
+        each of these features [M] of some tokens: a part of one backward pass over a text."""
         gradients = self._differentiated(feed, target, rival)
         found = np.zeros(len(active), dtype=np.float32)
         with self._working():
             for source in np.unique(active.source).tolist():
-                here = np.flatnonzero(active.source == source)
-                found[here] = self._linear(active.where(here), source, gradients)
+                here = active.source == source
+                found[here] = self._linear(active.where(here), source, feed.start, gradients)
         return found
 
     def _plan(self, feeds: Sequence[Feed]) -> Plan:
@@ -153,50 +158,83 @@ class Removals:
         return found
 
     def _differentiated(self, feed: Feed, target: int, rival: int) -> dict[str, Tensor]:
-        """By hook point that a source writes at, the gradient with respect to the vectors of a text
-        [n, d_out] of the target's logit less the rival's."""
+        """By hook point that a source writes at, the gradient with respect to the vectors of a part
+        of a text [n, d_out] of the target's logit less the rival's.
+
+        Those with respect to its keys and values come from the parts behind it.
+        """
         device = self._runner.model.device
-        step = batch.plan([feed])
+        # The part is all that its own cache has.
+        step = batch.plan([replace(feed, slot=0)])
         with self._working():
             self._tap.edits = self._edits.of([feed])
             with torch.inference_mode(False), torch.enable_grad():
                 numbers = torch.from_numpy(step.numbers).to(device)
                 vectors: dict[str, Tensor] = {}
                 self._tap.differentiated = vectors
+                part = _Part(self._runner.cache, feed.slot, feed.start)
                 try:
-                    logits = self._runner.logits(step, numbers, _Passing())
+                    logits = self._runner.logits(step, numbers, part)
                 finally:
                     self._tap.differentiated = None
-                difference = logits[0, target] - logits[0, rival]
-                found = torch.autograd.grad(difference, list(vectors.values()))
-        return {name: grad[0] for name, grad in zip(vectors, found, strict=True)}
+                if feed.draws is not None:
+                    ends, given = [logits[0, target] - logits[0, rival]], None
+                else:
+                    ends, given = part.own, [grad[:, :, feed.start :] for grad in self._behind]
+                starts = [*vectors.values(), *part.before]
+                # None, where all sources read what no later token depends on.
+                found = (
+                    torch.autograd.grad(ends, starts, given, materialize_grads=True)
+                    if ends
+                    else [torch.zeros_like(one) for one in starts]
+                )
+            through = found[len(vectors) :]
+            if feed.draws is None:
+                around = (grad[:, :, : feed.start] for grad in self._behind)
+                through = [one + other for one, other in zip(through, around, strict=True)]
+            self._behind = through
+        return {name: grad[0] for name, grad in zip(vectors, found, strict=False)}
 
-    def _linear(self, active: Active, source: int, gradients: dict[str, Tensor]) -> Activations:
-        """How the features of one source change what the gradients are of."""
+    def _linear(
+        self, active: Active, source: int, start: int, gradients: dict[str, Tensor]
+    ) -> Activations:
+        """How the features of one source change what the gradients are of, those of the positions
+        from `start` on."""
         one, vectors = self._tap.sources[source], self._tap.read_by(source)
         gradient = gradients[one.target.name]
         device = self._runner.model.device
         parts = []
         for first in range(0, len(active), _ROWS):
             some = active.where(np.arange(first, min(first + _ROWS, len(active))))
-            position, feature = (
-                torch.from_numpy(column).to(device) for column in (some.position, some.feature)
+            row, feature, amounts = (
+                torch.from_numpy(column).to(device)
+                for column in (some.position - start, some.feature, -some.activation)
             )
-            amounts = torch.from_numpy(-some.activation).to(device)
-            push = one.sae.push(vectors[position], feature, amounts)
-            parts.append((push * gradient[position].to(push.dtype)).sum(-1).float())
+            push = one.sae.push(vectors[row], feature, amounts)
+            parts.append((push * gradient[row].to(push.dtype)).sum(-1).float())
         found: Activations = torch.cat(parts).cpu().numpy()
         return found
 
 
-class _Passing(SlotCache):
-    """Keeps nothing: a whole text attends to its own keys and values, in which gradients flow."""
+class _Part(SlotCache):
+    """Keys and values of a part of a text, in which gradients flow, behind those of a slot, of
+    which gradients can be asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache: SlotCache, slot: int, start: int) -> None:
         super().__init__(slots=1, context_length=0)
+        self._cache, self._slot, self._start = cache, slot, start
+        #: Keys and values [1, head, positions, d_head] of the layers that gradients reach, those
+        #: before the part, and its own.
+        self.before: list[Tensor] = []
+        self.own: list[Tensor] = []
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """The step's keys and values [1, head, N, d_head] as they are."""
-        return key_states, value_states
+        """All that the part's tokens look at [1, head, start + N, d_head]."""
+        kept = (self._cache.keys[layer_idx], self._cache.values[layer_idx])
+        keys, values = (one[self._slot, None, :, : self._start].clone() for one in kept)
+        if key_states.requires_grad:
+            self.before += keys.requires_grad_(), values.requires_grad_()
+            self.own += key_states, value_states
+        return torch.cat([keys, key_states], 2), torch.cat([values, value_states], 2)

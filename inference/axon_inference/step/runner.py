@@ -241,13 +241,13 @@ class ModelRunner:
 
     def logits(self, step: Plan, numbers: Tensor, cache: SlotCache) -> Tensor:
         """Logits [n, vocabulary] of the n feeds of a step that draw, by another cache."""
-        inputs = self._inputs(numbers, batch.layout(step, numbers), cache)
-        logits: Tensor = self.model.network(**inputs, logits_to_keep=_last(step, numbers)).logits
-        return logits[0]
+        return self._network(numbers, batch.layout(step, numbers), _last(step, numbers), cache)
 
-    def _network(self, numbers: Tensor, where: Layout, last: Tensor) -> Tensor:
+    def _network(
+        self, numbers: Tensor, where: Layout, last: Tensor, cache: SlotCache | None = None
+    ) -> Tensor:
         """Logits [len(last), vocabulary] after these of a step's tokens."""
-        inputs = self._inputs(numbers, where)
+        inputs = self._inputs(numbers, where, cache)
         if not len(last):  # a part of a prompt: the head would be work for nothing
             self._head.run_body(inputs)
             return self._no_logits(numbers)

@@ -47,6 +47,8 @@ class FakeNeuronpedia:
         #: The next faults of single files ("explanations/batch-2.jsonl.gz") and of the API.
         self.file_faults: dict[str, deque[str]] = {}
         self.api_faults: deque[str] = deque()
+        #: The texts that the API and the export have of each feature.
+        self.activations: list[dict[str, Any]] = []
         #: Headers and body of an answer 429.
         self.limit_headers: dict[str, str] = {}
         self.limit_body: dict[str, Any] = {"limitPerWindow": 25_000}
@@ -96,6 +98,10 @@ class FakeNeuronpedia:
             for kind, row in (("explanations", self._explanation), ("features", _statistics)):
                 lines = "".join(json.dumps(row(index)) + "\n" for index in some)
                 files[f"{kind}/batch-{number}.jsonl.gz"] = gzip.compress(lines.encode())
+            if self.activations:
+                texts = [{"index": str(i), **text} for i in some for text in self.activations]
+                lines = "".join(json.dumps(text) + "\n" for text in texts)
+                files[f"activations/batch-{number}.jsonl.gz"] = gzip.compress(lines.encode())
         return files
 
     def _explanation(self, index: int) -> dict[str, Any]:
@@ -130,7 +136,11 @@ class FakeNeuronpedia:
         explanations = [
             {"description": known.get(index), "explanationModelName": "gpt-4o-mini", "scores": []}
         ]
-        answer = {**_statistics(index), "explanations": explanations, "activations": []}
+        answer = {
+            **_statistics(index),
+            "explanations": explanations,
+            "activations": self.activations,
+        }
         content = json.dumps(answer).encode()
         if self.api_faults:
             return await self._fail(request, self.api_faults.popleft(), content)

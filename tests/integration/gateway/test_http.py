@@ -180,7 +180,9 @@ async def test_a_feature_is_described(gateway: Running) -> None:
                     "mutual": True,
                 }
             ],
-            "examples": [{"tokens": ["The", " capital"], "activations": [0, 2.5]}],
+            "examples": [
+                {"tokens": ["The", " capital"], "activations": [0, 2.5], "origin": "recipe"}
+            ],
             "weights_error": None,
         }
 

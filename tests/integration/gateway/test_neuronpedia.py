@@ -21,6 +21,7 @@ from axon_gateway import metrics
 from axon_gateway.config import Settings
 from axon_gateway.labels import fetch
 from axon_gateway.labels.api import FeatureApi
+from axon_gateway.labels.examples import ExampleFiles
 from axon_gateway.labels.export import BulkExport
 from axon_gateway.labels.files import LabelFiles
 from axon_gateway.labels.http import Http, Unavailable
@@ -487,6 +488,21 @@ class TestFetch:
         async with opened(fake, redis) as labels:
             assert await labels.look_up(SOURCE, [39]) == {39: "label 39"}
         assert len(fake.seen.files) == before
+
+    async def test_texts_of_features_are_fetched_if_asked_for(
+        self, fake: FakeNeuronpedia, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        fake.activations = [{"tokens": ["a", " b"], "values": [0, 4.5]}]
+        settings = Settings(neuronpedia_export=fake.export)
+        assert await self.fetch(settings, SOURCE, "--to", str(tmp_path / "labels")) == 0
+        assert not any(name.startswith("activations") for name in fake.seen.files)
+        both = ("--to", str(tmp_path / "all"), "--examples")
+        assert await self.fetch(settings, SOURCE, *both) == 0
+        [one] = ExampleFiles(LabelFiles(tmp_path / "all")).read(SOURCE, 39) or ()
+        assert (one.tokens, one.activations) == (["a", " b"], [0, 4.5])
+        with pytest.raises(SystemExit):
+            await self.fetch(settings, SOURCE, "--examples")
+        assert "--examples needs --to" in capsys.readouterr().err
 
     async def test_into_files_for_a_machine_without_internet(
         self,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from axon.graph_export import SCHEMA_VERSION, graph
+
+#: Where `make install` puts circuit-tracer's front end.
+FRONT_END = Path(sys.prefix) / "tools" / "circuit_tracer" / "frontend"
 
 LOWER, UPPER = "axon-demo/1-res", "axon-demo/2-res"
 EXPLAINING = {
@@ -112,10 +118,13 @@ def test_the_front_end_finds_what_it_reads(made: dict[str, Any]) -> None:
     assert [node["ctx_idx"] for node in nodes if node["layer"] == "E"] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.skipif(not FRONT_END.is_dir(), reason="circuit-tracer's front end is not installed")
 def test_their_own_model_class_takes_it(made: dict[str, Any]) -> None:
-    models = pytest.importorskip(
-        "circuit_tracer.frontend.graph_models", reason="circuit-tracer is not installed"
-    )
+    spec = importlib.util.spec_from_file_location("theirs", FRONT_END / "graph_models.py")
+    assert spec
+    assert spec.loader
+    models = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(models)
     read = models.Model.model_validate(made)
     assert read.metadata.schema_version == 1
     assert [node.node_id for node in read.nodes] == [node["node_id"] for node in made["nodes"]]

@@ -147,6 +147,7 @@ class FakeExplainer:
     def __init__(self, runner: FakeRunner) -> None:
         self.rows = runner.rows
         self.steps: list[str] = []
+        self._estimated_from = -1
         self.explode: Callable[[str], bool] = lambda step: False
         self.lost = self.poison = False
 
@@ -178,6 +179,12 @@ class FakeExplainer:
 
     def estimate(self, feed: Feed, active: Active, target: int, rival: int) -> np.ndarray:
         self._note("estimate")
+        assert len(self.rows[feed.slot]) >= feed.start, "nothing to go back to"
+        end = feed.start + len(feed.ids)
+        last = end if feed.draws is not None else self._estimated_from
+        assert end == last, "a part is left out"
+        self._estimated_from = feed.start
+        assert ((active.position >= feed.start) & (active.position < end)).all()
         return -active.activation
 
     def measure(
