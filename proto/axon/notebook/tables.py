@@ -43,11 +43,12 @@ class _Lists:
 class Rows:
     """Tokens on their way into an Arrow table, one row a token.
 
-    Takes tokens of the client and of the wire, since both have the same names.
+    Takes tokens of the client and of the wire, since both have the same names. `sources` may still
+    be empty while messages are added, which count them.
     """
 
     def __init__(self, sources: Sequence[str]) -> None:
-        self._sources = tuple(sources)
+        self._sources = sources
         self._number = {source: number for number, source in enumerate(sources)}
         self._branch = array("I")
         self._position = array("I")
@@ -116,8 +117,11 @@ class Rows:
             for name, values in self._edited.numbers.items():
                 values.append(getattr(one, name))
 
-    def table(self) -> Any:
-        """The pyarrow.Table. Raises AxonError without pyarrow."""
+    def table(self, **first: array[Any]) -> Any:
+        """The pyarrow.Table, with further columns before its own; no row can be added after that.
+
+        Raises AxonError without pyarrow.
+        """
         pa = extras.load("pyarrow", _EXTRA)
         sources = pa.array(self._sources, pa.string())
         alternative = pa.struct(
@@ -125,6 +129,7 @@ class Rows:
         )
         return pa.table(
             {
+                **{name: _buffer(pa, values) for name, values in first.items()},
                 "branch": _buffer(pa, self._branch),
                 "position": _buffer(pa, self._position),
                 "token_id": _buffer(pa, self._token_id),
