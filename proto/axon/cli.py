@@ -1,5 +1,5 @@
-"""The `axon` command: `generate`, `why`, `model`, `feature`, `map` and `record`, straight over
-gRPC, and `replay`, which needs no server."""
+"""The `axon` command: `generate`, `why`, `model`, `feature`, `map`, `record` and `mcp`, straight
+over gRPC, and `replay`, which needs no server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from axon import options, record, replay, telling, terminal, why
+from axon import agents, options, record, replay, telling, terminal, why
 from axon.client import Client
 from axon.edits import Branch
 from axon.errors import AxonError
@@ -111,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     map_.set_defaults(run=_asking(_map))
     record.add_command(commands, shared)
+    agents.add_command(commands)
     replay.add_command(commands)
     return parser
 
