@@ -1,5 +1,5 @@
-"""`python -m axon_inference`: serve until told to stop, list models, download, make the map, or
-check health.
+"""`python -m axon_inference`: serve until told to stop, list models, download, make the map, label
+features, or check health.
 
 Each command imports only what it needs, so that a health check every few seconds costs little.
 """
@@ -19,6 +19,7 @@ from axon_service import logs, process
 from axon_service.settings import SettingsError
 
 from axon_inference.config import Settings
+from axon_inference.labelling import arguments as labelling
 
 _log = logging.getLogger("axon_inference")
 
@@ -46,6 +47,8 @@ def main() -> int:
             return _told(lambda: _download(settings))
         case "map":
             return _told(lambda: _map(settings))
+        case "label":
+            return _told(lambda: _label(settings, arguments))
         case _:
             return _served(settings)
 
@@ -77,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     health.add_argument("--wait", action="store_true", help="while it loads, wait for the outcome")
     commands.add_parser("download", help="download AXON_MODEL and AXON_SOURCES, and end")
     commands.add_parser("map", help="make the map of their features, keep it, and end")
+    label = commands.add_parser("label", help="label their features by a text, and end")
+    labelling.add(label)
     return parser
 
 
@@ -128,6 +133,15 @@ def _map(settings: Settings) -> None:
         _log.info("%s: recall of the 10 nearest %.2f", storey.id, storey.recall)
     _log.info("%d pairs of kin, at %.1f%% of the width", len(found.lower), 100 * found.kin_distance)
     _log.info("the map is in %s", path)
+
+
+def _label(settings: Settings, arguments: argparse.Namespace) -> None:
+    from axon_inference.loading.container import require_libraries
+
+    require_libraries()
+    from axon_inference.labelling import command
+
+    command.run(settings, command.wanted(arguments, os.environ.get("OPENAI_API_KEY", "")))
 
 
 async def _serve(settings: Settings) -> int:

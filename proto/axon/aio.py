@@ -75,6 +75,16 @@ class AsyncGeneration(Stream, AsyncIterator[Event], AbstractAsyncContextManager[
             self._call = self._client._generate(self._request, self._timeout)
         return self._call
 
+    async def messages(self) -> AsyncIterator[pb.GenerateResponse]:
+        """The same events as they come over the wire, for those who count microseconds.
+
+        Raises AxonError as iterating does.
+        """
+        while not self._cancelled and (response := await self._read()) is not None:
+            if response.HasField("started"):
+                self._event(response)
+            yield response
+
     async def result(self) -> Result:
         """Reads to the end; see `Generation.result`."""
         return collect([event async for event in self])

@@ -1,5 +1,5 @@
-"""The `axon` command: `generate`, `why`, `model`, `feature` and `map`, straight over gRPC, and
-`replay`, which needs no server."""
+"""The `axon` command: `generate`, `why`, `model`, `feature`, `map`, `record` and `mcp`, straight
+over gRPC, and `replay`, which needs no server."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from axon import edits, replay, telling, terminal, why
-from axon.channel import DEFAULT_ADDRESS
+from axon import agents, options, record, replay, telling, terminal, why
 from axon.client import Client
-from axon.edits import Branch, Edit
+from axon.edits import Branch
 from axon.errors import AxonError
 from axon.feature_map import NONE, FeatureMap, MapProgress
 from axon.recording import RecordingError
@@ -53,12 +52,7 @@ def _asking(
     """A command that talks to the server."""
 
     def run(arguments: argparse.Namespace) -> None:
-        with Client(
-            arguments.address,
-            tls=arguments.ca or arguments.tls,
-            token=arguments.token or os.environ.get("AXON_GRPC_TOKEN"),
-            connect_timeout=arguments.connect_timeout,
-        ) as client:
+        with Client(arguments.address, **options.connection(arguments)) as client:
             ask(client, arguments)
 
     return run
@@ -66,29 +60,7 @@ def _asking(
 
 def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument(
-        "--address", default=DEFAULT_ADDRESS, help="inference server (default: %(default)s)"
-    )
-    shared.add_argument(
-        "--tls", action="store_true", help="over TLS, with a certificate that the system trusts"
-    )
-    shared.add_argument(
-        "--ca",
-        metavar="FILE",
-        help="over TLS, with a certificate that this PEM file's owner signed",
-    )
-    shared.add_argument(
-        "--token",
-        help="access token, if the server wants one (default: the variable AXON_GRPC_TOKEN, which "
-        "other users of this machine cannot read)",
-    )
-    shared.add_argument(
-        "--connect-timeout",
-        type=float,
-        default=10.0,
-        metavar="S",
-        help="seconds to wait for the server (default: 10)",
-    )
+    options.add_connection(shared)
     shared.add_argument("--json", action="store_true", help="write JSON")
     parser = argparse.ArgumentParser(
         prog="axon", description="Watch a language model's features as it generates."
@@ -106,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         "to POSITION, bos.",
     )
     generate.add_argument("prompt", help="text to continue")
-    _add_knobs(generate)
+    options.add_knobs(generate)
     _add_edits(generate)
     generate.add_argument(
         "--explain",
@@ -143,56 +115,19 @@ def _parser() -> argparse.ArgumentParser:
         "--parquet", metavar="FILE", type=Path, help="write one row a feature (needs pyarrow)"
     )
     map_.set_defaults(run=_asking(_map))
+    record.add_command(commands, shared)
+    agents.add_command(commands)
     replay.add_command(commands)
     return parser
 
 
-def _add_knobs(parser: argparse.ArgumentParser) -> None:
-    knobs = parser.add_argument_group("knobs")
-    knobs.add_argument("--max-tokens", type=int, metavar="N", help="most tokens to generate")
-    knobs.add_argument("--temperature", type=float, metavar="T", help="0 is greedy")
-    knobs.add_argument("--top-k", type=int, metavar="K", help="among the K likeliest; 0: all")
-    knobs.add_argument(
-        "--top-p", type=float, metavar="P", help="among the likeliest up to this sum"
-    )
-    knobs.add_argument("--repetition-penalty", type=float, metavar="R", help="1 changes nothing")
-    knobs.add_argument("--seed", type=int, metavar="N", help="repeat a run")
-    knobs.add_argument("--stop", action="append", metavar="TEXT", help="end with it; repeatable")
-    knobs.add_argument(
-        "--source", action="append", dest="sources", metavar="ID", help="default: all; repeatable"
-    )
-    knobs.add_argument("--feat-k", type=int, metavar="K", help="features per token and source")
-    knobs.add_argument("--act-threshold", type=float, metavar="A", help="activations above it only")
-    knobs.add_argument(
-        "--include-bos", action="store_const", const=True, help="features of the BOS token too"
-    )
-    parser.add_argument("--timeout", type=float, metavar="S", help="seconds for all of it")
-
-
 def _add_edits(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("edits")
-    group.add_argument(
-        "--edit",
-        action="append",
-        dest="edits",
-        type=_edit,
-        metavar="EDIT",
-        help="change a feature while the model runs; repeatable",
-    )
+    group = options.add_edits(parser)
     group.add_argument(
         "--twin", action="store_true", help="show the text as it would be beside the edited one"
     )
     group.add_argument("--pace", type=float, metavar="N", help="most tokens a second")
-    group.add_argument(
-        "--alternatives", type=int, metavar="N", help="the N likeliest next tokens at each position"
-    )
-
-
-def _edit(text: str) -> Edit:
-    try:
-        return edits.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    parser.add_argument("--timeout", type=float, metavar="S", help="seconds for all of it")
 
 
 def _branches(arguments: argparse.Namespace) -> list[Branch] | None:
@@ -209,21 +144,11 @@ def _generate(client: Client, arguments: argparse.Namespace) -> None:
     with client.generate(
         arguments.prompt,
         timeout=arguments.timeout,
-        max_tokens=arguments.max_tokens,
-        temperature=arguments.temperature,
-        top_k=arguments.top_k,
-        top_p=arguments.top_p,
-        repetition_penalty=arguments.repetition_penalty,
-        seed=arguments.seed,
-        stop=arguments.stop,
-        sources=arguments.sources,
-        feat_k=arguments.feat_k,
-        act_threshold=arguments.act_threshold,
-        include_bos=arguments.include_bos,
         branches=_branches(arguments),
         pace=arguments.pace,
         alternatives=arguments.alternatives,
         explain={} if arguments.explain else None,
+        **options.knobs(arguments),
     ) as events:
         if arguments.json:
             for event in events:

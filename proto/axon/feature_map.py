@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from axon import extras
 from axon.errors import AxonError
 from axon.v1 import inference_pb2 as pb
 
@@ -111,12 +112,8 @@ class FeatureMap:
     def write_parquet(self, path: Path) -> None:
         """Writes `columns()`. Raises AxonError without pyarrow (`pip install axon-client[parquet]`)
         or if the file cannot be written."""
-        try:
-            import pyarrow
-            from pyarrow import parquet
-        except ImportError:
-            why = "this needs pyarrow: pip install 'axon-client[parquet]'"
-            raise AxonError("FAILED_PRECONDITION", why) from None
+        pyarrow = extras.load("pyarrow", "parquet")
+        parquet = extras.load("pyarrow.parquet", "parquet")
         try:
             parquet.write_table(pyarrow.table(self.columns()), path)
         except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from axon import shown
 from axon.edits import Branch, Edit
 
 
@@ -228,7 +229,7 @@ class Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(shown.Effects):
     """Which features made the model expect a token, measured by their removal."""
 
     model: str
@@ -280,7 +281,7 @@ Event = Queued | Started | Tokens | Edited | BranchEnded | TokenEffects | Finish
 
 
 @dataclass(frozen=True, slots=True)
-class Continuation:
+class Continuation(shown.Tokens):
     """What became of one branch."""
 
     name: str
@@ -299,14 +300,20 @@ class Continuation:
         """The generated text."""
         return "".join(token.text for token in self.tokens if token.generated)
 
+    def _all(self) -> tuple[Token, ...]:
+        return self.tokens
+
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class Result(shown.Shaded):
     """A whole generation."""
 
     started: Started
     branches: tuple[Continuation, ...]
     finished: Finished
+
+    def _all(self) -> tuple[Token, ...]:
+        return tuple(token for branch in self.branches for token in branch.tokens)
 
 
 @dataclass(frozen=True, slots=True)
