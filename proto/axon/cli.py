@@ -146,7 +146,6 @@ def _generate(client: Client, arguments: argparse.Namespace) -> None:
         timeout=arguments.timeout,
         branches=_branches(arguments),
         pace=arguments.pace,
-        alternatives=arguments.alternatives,
         explain={} if arguments.explain else None,
         **options.knobs(arguments),
     ) as events:
