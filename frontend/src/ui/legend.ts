@@ -7,6 +7,7 @@ import { isPhone } from "./map";
 
 export function showLegend(store: Store): void {
   const line = byId("legend");
+  byId("strongest-title").title = STAGE.ranked;
   follow(() => {
     const { height, flat, light, ring, chosen, edited } = STAGE.legend;
     const isFlat = store.map !== null && (store.flat ?? isPhone());

@@ -24,6 +24,8 @@ export const STAGE = {
   layers: "Strongest activation by token and layer",
   present: "Present",
   presentHelp: "Only the picture and the text, for a large screen (F; Esc ends it)",
+  ranked:
+    "In the order of: activation as a share of the highest known, times the label's score, times the share of tokens at which the feature is silent",
   legend: {
     height: "height: layer",
     flat: "place: meaning",

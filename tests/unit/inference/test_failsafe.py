@@ -14,7 +14,7 @@ from grpc._cython import cygrpc
 
 
 class Left:
-    """The context of a call whose connection is gone, though nobody has noticed: nothing is sent."""
+    """The context of a call whose connection is gone, though nobody has noticed yet."""
 
     def done(self) -> bool:
         return False
