@@ -83,6 +83,7 @@ def main() -> None:
             total_training_samples=given.steps * BATCH,
             train_batch_size_samples=BATCH,
             lr=1e-3,
+            lr_end=1e-4,
             lr_warm_up_steps=given.steps // 20,
             lr_decay_steps=given.steps // 3,
             dead_feature_window=max(1, given.steps // 10),
