@@ -99,6 +99,11 @@ class Source:
         """Why its features cannot be edited; empty if they can."""
         if self.sums_layers:
             return "its features write to several layers, and only the sum of that is known"
+        if self.target.name != self.hook.name and not self.sae.transcodes:
+            return (
+                f"it reads {self.hook.name} and writes {self.writes_to}, but is no transcoder, so no "
+                "change of what it writes is one of what it reads"
+            )
         if self.target.passes_by:
             return f"the residual stream of this model cannot be changed at {self.target.name}"
         return ""
@@ -165,7 +170,7 @@ def _place(
     """Where an SAE of this configuration reads and writes, and whether the vectors are centred."""
     transcodes = hasattr(config, "d_out")
     names = [_hook_name(config.metadata, "hook_name", "hf_hook_name", spec)]
-    if transcodes:
+    if transcodes or config.metadata.get("hook_name_out"):
         names.append(_hook_name(config.metadata, "hook_name_out", "hf_hook_name_out", spec))
     try:
         hooks = [model.hook_point(name) for name in names]
@@ -179,7 +184,7 @@ def _place(
                 f"{hook.width} wide: it was trained on another model"
             )
     hook, target = hooks[0], hooks[-1]
-    if target.normalize or (transcodes and (target.layer, target.side) != (hook.layer, "out")):
+    if transcodes and (target.layer, target.side) != (hook.layer, "out"):
         raise SourceError(
             f"source {spec} reads {hook.name} and writes {target.name}; Axon shows transcoders "
             "that write what their own layer puts out"

@@ -76,12 +76,11 @@ def test_activations_scaled_by_an_unknown_factor_are_refused(model: Path, tmp_pa
         load(model, sae)
 
 
-def test_a_transcoder_is_refused(model: Path, tmp_path: Path) -> None:
+def test_an_architecture_that_axon_does_not_know_is_refused(model: Path, tmp_path: Path) -> None:
     sae = tiny.sae_folder(tmp_path, "standard", "blocks.1.hook_mlp_out")
     config = json.loads((sae / "cfg.json").read_text())
-    config |= {"architecture": "transcoder", "d_out": 32, "apply_b_dec_to_input": False}
-    (sae / "cfg.json").write_text(json.dumps(config))
-    with pytest.raises(SourceError, match="is a transcoder; Axon shows SAEs"):
+    (sae / "cfg.json").write_text(json.dumps({**config, "architecture": "temporal"}))
+    with pytest.raises(SourceError, match="is a temporal; Axon shows SAEs"):
         load(model, sae)
 
 
