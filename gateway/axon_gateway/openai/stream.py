@@ -107,11 +107,9 @@ class Collected(_Told):
         told = self._axon[choices[frame.get("branch", 0)].index]
         match frame["type"]:
             case "started":
+                common = {name: frame[name] for name in ("sources", "params")}
                 for choice, branch in zip(choices, frame["branches"], strict=False):
-                    common = {name: frame[name] for name in ("sources", "params")}
-                    self._axon[choice.index] = {**common, "branch": branch} | self._axon[
-                        choice.index
-                    ]
+                    self._axon[choice.index] |= {**common, "branch": branch}
             case "prompt":
                 told["prompt"] = frame["tokens"]
             case "token":
@@ -144,6 +142,9 @@ class Collected(_Told):
             for token in (*axon["prompt"], *axon["tokens"]):
                 for feature in token["features"]:
                     feature |= late.get((feature["source"], str(feature["id"])), {})
+            for one in (one for told in axon["effects"] for one in told.get("effects", ())):
+                if found := late.get((one["source"], str(one["feature"]))):
+                    one["label"] = found["label"]
 
 
 class Streamed(_Told):

@@ -257,6 +257,7 @@ async def test_features_edits_and_alternatives(
     assert told["branch"]["seed"] == str(SEED)
     assert (told["sources"], told["params"]["feat_k"]) == (list(SOURCES), 2)
     assert [len(one["effects"]) for one in told["effects"]] == [1] * 4
+    assert all("label" in effect for one in told["effects"] for effect in one["effects"])
     assert told["timings"]["queue_ns"] == 1
     [seen] = inference.seen.requests
     assert (seen.features.top_k, seen.alternatives, len(seen.branches)) == (2, 1, 1)
