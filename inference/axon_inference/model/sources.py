@@ -101,8 +101,8 @@ class Source:
             return "its features write to several layers, and only the sum of that is known"
         if self.target.name != self.hook.name and not self.sae.transcodes:
             return (
-                f"it reads {self.hook.name} and writes {self.writes_to}, but is no transcoder, so no "
-                "change of what it writes is one of what it reads"
+                f"it reads {self.hook.name} and writes {self.writes_to}, but is no transcoder, so "
+                "no change of what it writes is one of what it reads"
             )
         if self.target.passes_by:
             return f"the residual stream of this model cannot be changed at {self.target.name}"
