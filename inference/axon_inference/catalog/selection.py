@@ -91,8 +91,8 @@ def select(model: str, sources: tuple[str, ...]) -> Selection:
         names = [BUNDLED_ID, *PRESETS]
         raise CatalogError(
             f"AXON_MODEL={model!r} is neither a preset ({', '.join(names[:_TOLD])} and "
-            f"{len(names) - _TOLD} more that `python -m axon_inference models` lists), nor a folder "
-            "with a config.json in Hugging Face format, nor a repository (ORG/NAME)"
+            f"{len(names) - _TOLD} more that `python -m axon_inference models` lists), nor "
+            "a folder with a config.json in Hugging Face format, nor a repository (ORG/NAME)"
         )
     if not found.sources:
         raise CatalogError(
