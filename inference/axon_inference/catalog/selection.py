@@ -17,6 +17,8 @@ from axon_inference.errors import Unservable
 _log = logging.getLogger(__name__)
 
 BUNDLED_ID = "axon-demo"
+# Presets that an error lists.
+_TOLD = 10
 # A repository of the hub (ORG/NAME) or an id of Neuronpedia (MODEL/SOURCE).
 _TWO_NAMES = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -86,8 +88,10 @@ def select(model: str, sources: tuple[str, ...]) -> Selection:
     elif _TWO_NAMES.fullmatch(model) and not folder.exists():
         found = Selection(model.rpartition("/")[2], _sources("", sources), repository=model)
     else:
+        names = [BUNDLED_ID, *PRESETS]
         raise CatalogError(
-            f"AXON_MODEL={model!r} is neither a preset ({', '.join([BUNDLED_ID, *PRESETS])}), nor "
+            f"AXON_MODEL={model!r} is neither a preset ({', '.join(names[:_TOLD])} and "
+            f"{len(names) - _TOLD} more that `python -m axon_inference models` lists), nor "
             "a folder with a config.json in Hugging Face format, nor a repository (ORG/NAME)"
         )
     if not found.sources:
