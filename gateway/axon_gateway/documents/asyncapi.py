@@ -13,23 +13,62 @@ from axon_gateway.documents.requests import (
     TEXT,
     Schema,
     listed,
+    one_or_more,
     record,
     ref,
 )
-from axon_gateway.requests.commands import MAX_POSE
+from axon_gateway.requests import hall
+from axon_gateway.requests.commands import MAX_FILTER, MAX_FILTERS, MAX_POSE
 from axon_gateway.requests.explain import MAX_ID
+
+
+def _short(most: int) -> Schema:
+    return {**TEXT, "maxLength": most}
+
 
 #: What a client may send, without `type`: the fields, and those that must be there.
 _ID: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_ID}
 _SENT: dict[str, tuple[dict[str, Schema], tuple[str, ...]]] = {
-    "enter": ({"access": TEXT, "token": TEXT}, ()),
+    "enter": ({"access": TEXT, "token": TEXT, "voter": _short(hall.MAX_ID)}, ()),
     "stop": ({}, ()),
     "open": ({"open": BOOL}, ("open",)),
     "share": ({}, ()),
     "view": (
-        {"pose": listed(NUMBER, most=MAX_POSE), "feature": TEXT, "token": COUNT},
+        {
+            "pose": listed(NUMBER, most=MAX_POSE),
+            "feature": TEXT,
+            "token": COUNT,
+            "filters": one_or_more(_short(MAX_FILTER), MAX_FILTERS),
+            "sources": requests.SOURCES,
+        },
         ("pose",),
     ),
+    "question": (
+        {
+            "kind": {"enum": ["turn", "guess"]},
+            "text": _short(hall.MAX_TEXT),
+            "options": listed(
+                record({"text": _short(hall.MAX_OPTION), "edit": ref("Edit")}, ("text",)),
+                most=hall.MOST_OPTIONS,
+            ),
+            "branch": COUNT,
+            "position": COUNT,
+        },
+        ("kind", "text", "options"),
+    ),
+    "vote": (
+        {
+            "question": _short(hall.MAX_ID),
+            "option": {**COUNT, "maximum": hall.MOST_OPTIONS - 1},
+            "word": _short(hall.MAX_WORD),
+        },
+        ("question",),
+    ),
+    "close": (
+        {"question": _short(hall.MAX_ID), "answer": _short(hall.MAX_OPTION)},
+        ("question",),
+    ),
+    "leave": ({"place": _short(hall.MAX_ID)}, ()),
     "ping": ({}, ()),
 }
 

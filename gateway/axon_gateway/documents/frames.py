@@ -46,9 +46,11 @@ _EDITED = listed(
         },
     )
 )
+#: What the label's origin knows of a feature.
+_KNOWN = {"max": NUMBER, "score": NUMBER, "density": NUMBER}
 _FEATURE = told(
     {"id": INTEGER, "activation": NUMBER, "layer": INTEGER, "source": TEXT},
-    {"label": TEXT, "max": NUMBER, "edited": {"const": True}, "before": NUMBER},
+    {"label": TEXT, **_KNOWN, "edited": {"const": True}, "before": NUMBER},
 )
 _ALTERNATIVE = told({"token": TEXT, "token_id": INTEGER, "logprob": NUMBER})
 _DETAILS = {
@@ -59,6 +61,8 @@ _DETAILS = {
 }
 _AT_TOKEN = {"token": TEXT, "position": INTEGER, **_DETAILS}
 _LIKELIEST = {"alternatives": listed(ref("Alternative"))}
+#: Of a conversation: whose words a token is of, or that the chat template added it.
+_SPOKEN = {"role": TEXT, "template": {"const": True}}
 _PARAMS = told(
     {
         "max_tokens": INTEGER,
@@ -90,6 +94,20 @@ _COVERAGE = {
     "agreement": nullable(told({"pearson": NUMBER, "top_5": NUMBER})),
 }
 _MEASURED = listed(ref("Effect"))
+_ASKED = told(
+    {
+        "id": TEXT,
+        "kind": {"enum": ["turn", "guess"]},
+        "text": TEXT,
+        "options": listed(told({"text": TEXT}, {"edit": ref("Edit")})),
+    },
+    {"branch": INTEGER, "position": INTEGER},
+)
+_VOTES = {
+    "options": listed(INTEGER),
+    "words": listed(told({"word": TEXT, "votes": INTEGER})),
+    "votes": INTEGER,
+}
 
 #: What each kind of frame has beside `type`, `seq` and `time`: always, and sometimes.
 KINDS: Mapping[str, tuple[Mapping[str, Schema], Mapping[str, Schema]]] = {
@@ -120,7 +138,7 @@ KINDS: Mapping[str, tuple[Mapping[str, Schema], Mapping[str, Schema]]] = {
         {},
     ),
     "prompt": (
-        {"tokens": listed(told(_AT_TOKEN, {"logprob": NUMBER, **_LIKELIEST}))},
+        {"tokens": listed(told(_AT_TOKEN, {"logprob": NUMBER, **_LIKELIEST, **_SPOKEN}))},
         {"branch": INTEGER},
     ),
     "token": (
@@ -140,7 +158,10 @@ KINDS: Mapping[str, tuple[Mapping[str, Schema], Mapping[str, Schema]]] = {
             "effects": _MEASURED,
         },
     ),
-    "labels": ({"source": TEXT, "labels": by_source(TEXT), "max": by_source(NUMBER)}, {}),
+    "labels": (
+        {"source": TEXT, "labels": by_source(TEXT)},
+        {name: by_source(one) for name, one in _KNOWN.items()},
+    ),
     "finished": (
         {
             "status": {"enum": ["done", "stopped"]},
@@ -157,8 +178,12 @@ KINDS: Mapping[str, tuple[Mapping[str, Schema], Mapping[str, Schema]]] = {
     ),
     "view": (
         {"pose": listed(NUMBER), "feature": nullable(TEXT), "token": nullable(INTEGER)},
-        {},
+        {"filters": listed(TEXT), "sources": nullable(listed(TEXT))},
     ),
+    "question": ({"question": nullable(_ASKED)}, {}),
+    "tally": ({"question": TEXT, **_VOTES}, {}),
+    "outcome": ({"question": _ASKED, **_VOTES, "answer": nullable(TEXT)}, {}),
+    "line": ({"places": listed(told({"id": TEXT, "name": TEXT})), "mine": nullable(TEXT)}, {}),
     "pong": ({}, {}),
     "explaining": (
         {

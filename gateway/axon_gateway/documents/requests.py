@@ -24,6 +24,7 @@ from axon_gateway.requests.fields import (
     strings,
     uint32,
 )
+from axon_gateway.requests.hall import MAX_PERSON
 
 Schema = dict[str, Any]
 
@@ -32,6 +33,7 @@ NUMBER: Schema = {"type": "number"}
 TEXT: Schema = {"type": "string"}
 BOOL: Schema = {"type": "boolean"}
 _NAME: Schema = {"type": "string", "maxLength": MAX_NAME}
+_PERSON: Schema = {"type": "string", "maxLength": MAX_PERSON}
 _SEED: Schema = {
     "anyOf": [
         {"type": "integer", "minimum": 0, "maximum": UINT64},
@@ -39,13 +41,26 @@ _SEED: Schema = {
     ]
 }
 
+
+def listed(item: Schema, least: int = 0, most: int | None = None) -> Schema:
+    """A list."""
+    bounds = {name: n for name, n in (("minItems", least), ("maxItems", most)) if n}
+    return {"type": "array", "items": item, **bounds}
+
+
+def one_or_more(item: Schema, most: int | None = None) -> Schema:
+    """A list, or what stands for a list of one."""
+    return {"anyOf": [item, listed(item, most=most)]}
+
+
+SOURCES = one_or_more(_NAME, MAX_SOURCES)
 #: What each reader of a field takes.
 _OF_READER: Mapping[Callable[[str, object], object], Schema] = {
     uint32: COUNT,
     nonzero: NUMBER,
     seed: _SEED,
-    strings: {"anyOf": [TEXT, {"type": "array", "items": TEXT}]},
-    sources: {"anyOf": [_NAME, {"type": "array", "items": _NAME, "maxItems": MAX_SOURCES}]},
+    strings: one_or_more(TEXT),
+    sources: SOURCES,
     boolean: BOOL,
 }
 #: And of each type of an edit's fields.
@@ -78,12 +93,6 @@ def record(
     return {**told, "required": list(required)} if required else told
 
 
-def listed(item: Schema, least: int = 0, most: int | None = None) -> Schema:
-    """A list."""
-    bounds = {name: n for name, n in (("minItems", least), ("maxItems", most)) if n}
-    return {"type": "array", "items": item, **bounds}
-
-
 def _named(names: Sequence[str], schemas: Mapping[str, Schema]) -> dict[str, Schema]:
     """`schemas`, which are those of exactly the fields `names`."""
     assert set(names) == schemas.keys(), set(names) ^ schemas.keys()
@@ -97,7 +106,7 @@ def _edit() -> Schema:
 
 
 EDITS: Schema = {"anyOf": [ref("Edit"), listed(ref("Edit"), most=MAX_EDITS)]}
-_EXPLAIN = {"sources": _OF_READER[sources], "limit": COUNT}
+_EXPLAIN = {"sources": SOURCES, "limit": COUNT}
 _TOKEN: Schema = {
     "anyOf": [
         {"type": "string", "minLength": 1},
@@ -185,7 +194,8 @@ def schemas() -> dict[str, Schema]:
             "additionalProperties": {"type": "null"},
         },
         "Generate": record(
-            {"type": {"const": "generate"}, **_generate()}, optional=("type", "prompt")
+            {"type": {"const": "generate"}, **_generate(), "name": _PERSON},
+            optional=("type", "prompt"),
         ),
         "Explain": record(_question()),
         "AxonOptions": record(_axon()),

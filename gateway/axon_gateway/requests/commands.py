@@ -49,8 +49,8 @@ from axon_gateway.requests.hall import question as hall_question
 #: Numbers of a camera's pose: more than any page needs, and few enough to keep.
 MAX_POSE = 32
 #: Filters of a view, and characters of one.
-_MAX_FILTERS = 16
-_MAX_FILTER = 300
+MAX_FILTERS = 16
+MAX_FILTER = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,8 +289,8 @@ def _view(fields: dict[str, object]) -> View:
 
 def _filters(value: object) -> tuple[str, ...]:
     found = strings("filters", value)
-    if len(found) > _MAX_FILTERS or any(len(one) > _MAX_FILTER for one in found):
-        message = f"filters may be {_MAX_FILTERS}, of {_MAX_FILTER} characters each"
+    if len(found) > MAX_FILTERS or any(len(one) > MAX_FILTER for one in found):
+        message = f"filters may be {MAX_FILTERS}, of {MAX_FILTER} characters each"
         raise Refusal("out_of_range", message, "filters")
     return tuple(found)
 

@@ -17,8 +17,8 @@ Kind = Literal["turn", "guess"]
 
 #: The most options of a question, and characters of its texts, a typed word, a name, an id.
 MOST_OPTIONS = 8
-_MAX_TEXT = 200
-_MAX_OPTION = 100
+MAX_TEXT = 200
+MAX_OPTION = 100
 MAX_WORD = MAX_PERSON = 32
 MAX_ID = 64
 #: A typed word as a choice begins with this; by itself, it stands for words beyond the bound.
@@ -114,7 +114,7 @@ def question(fields: Mapping[str, object], path: str = "") -> Question:
     if not fewest <= len(options) <= MOST_OPTIONS:
         raise Refusal("out_of_range", f"options must be {fewest} to {MOST_OPTIONS}", "options")
     found = tuple(_option(f"options[{i}]", one, kind == "turn") for i, one in enumerate(options))
-    text = _short("text", fields.get("text"), _MAX_TEXT)
+    text = _short("text", fields.get("text"), MAX_TEXT)
     if kind == "turn":
         return Question("turn", text, found)
     branch = fields.get("branch")
@@ -146,7 +146,7 @@ def close_question(fields: Mapping[str, object]) -> CloseQuestion:
     answer = fields.get("answer")
     return CloseQuestion(
         _short("question", fields.get("question"), MAX_ID),
-        None if answer is None else _short("answer", answer, _MAX_OPTION),
+        None if answer is None else _short("answer", answer, MAX_OPTION),
     )
 
 
@@ -168,7 +168,7 @@ def _option(path: str, value: object, turns: bool) -> Option:
     if not isinstance(value, dict):
         raise wrong_type(path, "an object", value)
     check_names(value, ("text", "edit") if turns else ("text",), path=f"{path}.")
-    text = _short(f"{path}.text", value.get("text"), _MAX_OPTION)
+    text = _short(f"{path}.text", value.get("text"), MAX_OPTION)
     if not turns:
         return Option(text)
     edit = value.get("edit")
