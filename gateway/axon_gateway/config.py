@@ -255,7 +255,7 @@ class Settings(FromEnvironment):
     )
     room_examples: str = setting(
         "AXON_ROOM_EXAMPLES",
-        "open",
+        "off",
         "whose texts are shown as examples of features: those of rooms that are open to all "
         "(open), or nobody's (off)",
         read.one_of("open", "off"),

@@ -21,7 +21,7 @@ def feature(id_: int, activation: float, source: str = "m/0-res", **more: Any) -
 def test_a_recording_is_played() -> None:
     player = play(RECORDING)
     assert not player.live
-    assert player.steps[0] == {"names": [""]}
+    assert player.steps[0] == {"names": ["1"]}
     prompt = player.steps[1]
     assert "".join(token["text"] for token in prompt["tokens"][1:]) == "The capital of France is"
     assert not prompt["tokens"][1]["generated"]

@@ -42,7 +42,7 @@ def test_an_sae_of_another_width_is_refused(model: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "hook",
-    ["blocks.7.hook_resid_pre", "blocks.1.hook_nonsense", "hook_embed", "blocks.1.attn.hook_q"],
+    ["blocks.7.hook_resid_pre", "blocks.1.hook_nonsense", "hook_pos_embed", "blocks.1.attn.hook_q"],
 )
 def test_a_hook_point_the_model_lacks_is_refused(model: Path, tmp_path: Path, hook: str) -> None:
     sae = tiny.sae_folder(tmp_path, "standard", hook)
