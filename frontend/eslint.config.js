@@ -40,7 +40,7 @@ export default tseslint.config(
   {
     // What people read is said in src/words alone. These look like words: a capital and small
     // letters, or two words in a row.
-    files: ["src/{graph,net,state,ui}/**/*.ts", "src/app.ts"],
+    files: ["src/{graph,matrix,net,state,ui}/**/*.ts", "src/app.ts"],
     ignores: ["src/state/graph-export.ts"], // the words of a file format
     rules: {
       "no-restricted-imports": [

@@ -106,7 +106,7 @@ describe("the matrix", () => {
 
   it("names tokens and features, is part of the view, and goes again", () => {
     const { store, grid } = open();
-    expect(texts("rowheader")).toEqual(["capitals", "verbs", "feature 8"]);
+    expect(texts("rowheader")).toEqual(["capitals", "verbs", "≈ at “.”"]);
     expect(texts("columnheader")).toEqual(["Paris", "is", "."]);
     expect(grid.getAttribute("aria-rowcount")).toBe("4");
     expect(store.view.matrix).toEqual({ order: "first", source: null });
@@ -125,7 +125,7 @@ describe("the matrix", () => {
   it("takes its order and its source, and the page's filters", () => {
     const { store } = open();
     change(0, "strength");
-    expect(texts("rowheader")).toEqual(["verbs", "feature 8", "capitals"]);
+    expect(texts("rowheader")).toEqual(["verbs", "≈ at “.”", "capitals"]);
     change(1, SOURCE);
     expect(texts("rowheader")).toEqual(["verbs", "capitals"]);
     store.look({ filters: [{ kind: "hide", pattern: "verbs" }] });

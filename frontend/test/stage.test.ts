@@ -6,7 +6,7 @@ import { showLayers } from "../src/ui/layers";
 import { showLegend } from "../src/ui/legend";
 import { offerPresenting } from "../src/ui/present";
 import { Tour } from "../src/ui/tour";
-import { TOUR } from "../src/words/stage";
+import { TOUR } from "../src/words";
 import { feature, started, streamed, token } from "./frames";
 import { openDocument, press } from "./page";
 import { opened, generation } from "./playing";

@@ -9,7 +9,7 @@ import { type MatrixView, ORDERS } from "../state/view";
 import { byId, h, isCovered, setText, short } from "../ui/dom";
 import { firstFrom } from "../ui/strip";
 import { percent, shownText } from "../ui/tokens";
-import { COMPARE, MATRIX } from "../words/research";
+import { COMPARE, MATRIX, SAY } from "../words";
 import { Grid, type Place } from "./grid";
 import { activationAt, type Row, Table } from "./table";
 
@@ -193,7 +193,7 @@ export class MatrixPanel {
     const { session } = this.store;
     const entry = this.rows[row];
     const token = session.tokens[column];
-    const word = token ? MATRIX.token(shownText(token)) : "";
+    const word = token ? SAY.quoted(shownText(token)) : "";
     if (!entry) return word;
     const { feature, most, at } = entry;
     const name = `${nameOf(feature)} (${feature.source} #${feature.id})`;

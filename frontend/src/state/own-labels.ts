@@ -3,7 +3,7 @@
  * its place and says whose it is. The file of them is what the gateway reads as
  * `AXON_LABEL_OVERRIDES`: `{"gpt2-small/8-res-jb/17": "capitals"}`.
  */
-import { LABELS } from "../words/research";
+import { LABELS } from "../words";
 import { asObject } from "../wire/check";
 import { loadLabels, saveLabels } from "./settings";
 import { signal } from "./signals";

@@ -6,7 +6,8 @@ import type { Run } from "../state/log";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import { Stream } from "../state/stream";
-import { COMPARE } from "../words/research";
+import { COMPARE, figure, SAY } from "../words";
+import { sayAccount, sayParting } from "../words/comparing";
 import { parseRecording } from "../wire/recording";
 import { byId, h, setText } from "./dom";
 import { dotOf } from "./features";
@@ -40,7 +41,7 @@ export class Comparing {
     });
     this.choice.addEventListener("change", () => this.draw());
     const label = h("label", {}, `${COMPARE.other} `, this.choice);
-    const close = h("button", { type: "submit" }, COMPARE.close);
+    const close = h("button", { type: "submit" }, SAY.close);
     const form = h("form", { method: "dialog", class: "buttons-row" }, close);
     this.dialog.setAttribute("aria-labelledby", "compare-title");
     this.dialog.append(
@@ -92,7 +93,7 @@ export class Comparing {
       ({ of }, i) => of !== shown && all.findIndex((other) => other.of === of) === i,
     );
     this.choice.replaceChildren(
-      ...this.others.map((other) => h("option", { value: String(other.of) }, COMPARE.name(other))),
+      ...this.others.map((other) => h("option", { value: String(other.of) }, sayAccount(other))),
     );
     if (chosen !== undefined) this.choice.value = String(chosen);
   }
@@ -126,9 +127,9 @@ export class Comparing {
     const { parting, rose, fell, comparable } = compared(one, other);
     const [here, there] = [one, other].map(({ tokens }) => tokens[parting]);
     this.result.replaceChildren(
-      h("p", { class: "parting" }, COMPARE.parting(parting, shown(here), shown(there))),
+      h("p", { class: "parting" }, sayParting(parting, shown(here), shown(there))),
       textOf(COMPARE.here, one, parting),
-      textOf(COMPARE.name(other), other, parting),
+      textOf(sayAccount(other), other, parting),
       ...(comparable
         ? [
             this.listOf(COMPARE.rose, rose),
@@ -188,5 +189,6 @@ function shown(token: string | undefined): string | null {
 
 /** Means are small: they need a decimal. */
 function share(value: number): string {
-  return `${(100 * value).toFixed(1)}%`;
+  const digits = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
+  return figure(value, { style: "percent", ...digits });
 }

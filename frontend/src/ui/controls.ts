@@ -9,8 +9,7 @@ import { byId, setText } from "./dom";
 import { Knobs } from "./knobs";
 import type { SourcesView } from "./model";
 import { keptPrompt } from "../state/settings";
-import { SAY } from "../words";
-import { LINE } from "../words/hall";
+import { LINE, PAGE, SAY } from "../words";
 
 /** Likeliest next tokens asked for with each token. */
 const ALTERNATIVES = 5;
@@ -122,7 +121,7 @@ export class Controls {
     const { mine } = this.store.room.hall.line;
     this.generate.hidden = (running && !queues) || (queues && mine !== null);
     this.generate.disabled = !ready || watching;
-    setText(this.generate, queues ? LINE.join : LINE.generate);
+    setText(this.generate, queues ? LINE.join : PAGE.generate.text);
     this.stop.hidden = !running;
     this.stop.disabled = !ready || watching;
     if (focused) (this.generate.hidden ? this.stop : this.generate).focus();

@@ -1,8 +1,7 @@
 /** The help: keys, filters to begin with, and prompts that show what the bundled model knows. */
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { EXAMPLES, FILTERS, KEYS, REACH, TURNS } from "../words";
-import { TOURING } from "../words/stage";
+import { EXAMPLES, FILTERS, KEYS, REACH, TOURING, TURNS } from "../words";
 import { isBusy, mayGenerate } from "../words/status";
 import { byId, h, isCovered, isTyping, rovingButtons, setText } from "./dom";
 

@@ -1,6 +1,6 @@
 /** How often a feature fires how strongly, in the text on show. */
 import { css, type Rgb } from "../graph/palette";
-import { HISTOGRAM } from "../words/research";
+import { HISTOGRAM } from "../words";
 import { h, setText, short } from "./dom";
 import { sayDensity } from "./feature-facts";
 import { percent } from "./tokens";

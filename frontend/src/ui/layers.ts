@@ -4,7 +4,7 @@ import { nameOf } from "../state/feature";
 import type { Token } from "../state/log";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { STAGE } from "../words/stage";
+import { STAGE } from "../words";
 import { byId, h } from "./dom";
 import { percent, shownText } from "./tokens";
 

@@ -1,7 +1,7 @@
 /** One line on the stage: what height, light and rings mean in the picture as it is drawn now. */
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { STAGE } from "../words/stage";
+import { STAGE } from "../words";
 import { byId, setText } from "./dom";
 import { isPhone } from "./map";
 

@@ -1,13 +1,11 @@
 /** One line over the graph: a lost connection, filters that hide everything, a recording ... */
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { ACTIONS } from "../words";
-import { RUN_LINK } from "../words/research";
-import { bannerOf, isBusy, mayGenerate } from "../words/status";
+import { ACTIONS, SAY } from "../words";
+import { type Banner, bannerOf, isBusy, mayGenerate } from "../words/status";
 import { byId, h, setText } from "./dom";
 
-const WORDS = { ...ACTIONS, "run-link": RUN_LINK.run };
-type Action = keyof typeof WORDS;
+type Action = keyof typeof ACTIONS;
 
 /**
  * `standing` is shown if there is nothing more urgent. `linked`: a link has filled in a run, which can
@@ -28,7 +26,7 @@ export function showNotices(
     if (action !== null) act[action]();
   });
   follow(() => {
-    const invitation = linked.value && mayRun(store) ? INVITATION : null;
+    const invitation = linked.value && mayRun(store) ? invite() : null;
     const banner = bannerOf(store, nothingShown(store)) ?? invitation;
     const urgent = banner !== null && (banner.tone === "problem" || banner.action !== undefined);
     const other = urgent ? null : standing.value;
@@ -38,11 +36,13 @@ export function showNotices(
     element.classList.toggle("problem", other === null && banner?.tone === "problem");
     setText(words, text);
     button.hidden = action === null;
-    if (action !== null) setText(button, WORDS[action]);
+    if (action !== null) setText(button, ACTIONS[action]);
   });
 }
 
-const INVITATION = { text: RUN_LINK.offer, tone: "busy", action: "run-link" } as const;
+function invite(): Banner {
+  return { text: SAY.linkedRun, tone: "busy", action: "run-link" };
+}
 
 /** Whether Generate can be pressed, and nothing is on show yet. */
 function mayRun(store: Store): boolean {

@@ -2,7 +2,7 @@
 import type { Feature } from "../state/feature";
 import { labelsFile, LONGEST_LABEL, nameFeature, ownLabels, takeLabels } from "../state/own-labels";
 import { follow } from "../state/signals";
-import { LABELS } from "../words/research";
+import { LABELS } from "../words";
 import { byId, h, setText } from "./dom";
 import { save } from "./files";
 

@@ -1,6 +1,6 @@
 /** Presenting: no chrome, the text as subtitles; a clicker's keys work wherever the focus is. */
 import type { Store } from "../state/store";
-import { STAGE } from "../words/stage";
+import { STAGE } from "../words";
 import { byId, isCovered, isTyping, setText } from "./dom";
 
 /** What Enter and Space press by themselves. */

@@ -2,7 +2,7 @@
 import { keptName } from "../state/settings";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { LINE } from "../words/hall";
+import { LINE, STATUS } from "../words";
 import { byId, h, setText } from "./dom";
 
 const LONGEST_NAME = 32;
@@ -48,7 +48,7 @@ export class Queue {
     this.field.hidden = mine !== null;
     this.leave.hidden = mine === null;
     const ahead = places.findIndex(({ id }) => id === mine);
-    if (mine !== null) setText(this.told, ahead === 0 ? LINE.next : LINE.ahead(ahead));
+    if (mine !== null) setText(this.told, ahead === 0 ? STATUS.next : LINE.ahead(ahead));
     else setText(this.told, places.length === 0 ? "" : LINE.waiting(places.length));
     const drawn = JSON.stringify([places, mine, presents]);
     if (drawn === this.drawn) return;

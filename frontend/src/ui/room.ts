@@ -4,8 +4,7 @@ import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import { byId, copyText, h, setText } from "./dom";
 import { keptAccess } from "../state/settings";
-import { SAY } from "../words";
-import { TAKE } from "../words/hall";
+import { SAY, TAKE } from "../words";
 
 export interface RoomActions {
   setOpen: (open: boolean) => void;

@@ -3,7 +3,7 @@ import type { Scenes } from "../state/scenes";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import { parseRecording, type Recorded } from "../wire/recording";
-import { SCENES } from "../words/hall";
+import { SAY, SCENES } from "../words";
 import { byId, h, isCovered, setText } from "./dom";
 import { save } from "./files";
 
@@ -29,7 +29,7 @@ export class ScenesDialog {
     private readonly scenes: Scenes,
     private readonly run: () => Promise<readonly Recorded[] | null>,
   ) {
-    const button = h("button", { type: "button", id: "scenes", title: SCENES.help }, SCENES.open);
+    const button = h("button", { type: "button", id: "scenes", title: SCENES.help }, SCENES.title);
     byId("hall-tools").append(button);
     const make = (words: string, act: () => void): HTMLButtonElement => {
       const made = h("button", { type: "button" }, words);
@@ -38,7 +38,7 @@ export class ScenesDialog {
     };
     const file = h("input", { type: "file", accept: ".jsonl,.json", hidden: "", "aria-label": SCENES.load }); // prettier-ignore
     file.addEventListener("change", () => void this.load(file));
-    const play = make(SCENES.play, () => this.play(0));
+    const play = make(SAY.play, () => this.play(0));
     const keep = make(SCENES.save, () => {
       save(new Blob([scenes.text()], { type: "application/x-ndjson" }), "axon-scenes.jsonl");
     });
@@ -49,7 +49,7 @@ export class ScenesDialog {
       play,
       keep,
       make(SCENES.load, () => file.click()),
-      make(SCENES.close, () => this.dialog.close()),
+      make(SAY.close, () => this.dialog.close()),
       file,
     );
     const keys = h("p", { class: "quiet" }, SCENES.keys);

@@ -10,8 +10,8 @@ import { byId, h, setText } from "./dom";
 import { keptDisplayPace } from "../state/settings";
 import { roomFor, Strip, type Track } from "./strip";
 import { shownText } from "./tokens";
-import { SAY } from "../words";
-import { DISPLAY_PACES, sayAhead, STAGE } from "../words/stage";
+import { DISPLAY_PACES, SAY, STAGE } from "../words";
+import { sayAhead } from "../words/stage";
 
 /** A strip has room for at least this many tokens, so that a short text has narrow ticks, too. */
 const SHORTEST = 40;
@@ -56,7 +56,7 @@ export class Timeline {
       ["next-run", () => { player.go(1); }],
     ]; // prettier-ignore
     for (const [id, action] of actions) byId(id).addEventListener("click", action);
-    this.speed.append(...DISPLAY_PACES.map(([value, name]) => h("option", { value }, name)));
+    this.speed.append(...DISPLAY_PACES.map(({ value, name }) => h("option", { value }, name)));
     this.speed.setAttribute("aria-label", STAGE.pace);
     this.speed.title = STAGE.paceHelp;
     this.speed.addEventListener("change", () => {
@@ -140,7 +140,7 @@ function mostOf({ run, log }: Session): number {
 
 /** The pace on offer that is nearest to one that was kept. */
 function nearest(pace: number): string {
-  return DISPLAY_PACES.find(([value]) => pace <= Number(value))?.[0] ?? String(Infinity);
+  return DISPLAY_PACES.find(({ value }) => pace <= Number(value))?.value ?? String(Infinity);
 }
 
 /** Each token's strongest activation among the sources that are shown, as a share of the highest. */

@@ -1,6 +1,6 @@
 /** The tour: four steps over the page, shown once; the help shows it again. */
 import { keptTour } from "../state/settings";
-import { TOUR, TOURING } from "../words/stage";
+import { SAY, TOUR, TOURING } from "../words";
 import { byId, h, isCovered, setText } from "./dom";
 
 export class Tour {
@@ -15,7 +15,7 @@ export class Tour {
   private before: HTMLElement | null = null;
 
   constructor() {
-    const close = h("button", { type: "button", class: "small" }, TOURING.skip);
+    const close = h("button", { type: "button", class: "small" }, SAY.close);
     close.addEventListener("click", () => this.end());
     this.back.addEventListener("click", () => this.go(this.step - 1));
     this.next.addEventListener("click", () => this.go(this.step + 1));

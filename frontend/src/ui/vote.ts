@@ -4,9 +4,9 @@ import { follow } from "../state/signals";
 import { type Store, tokenOf } from "../state/store";
 import type { QuestionRequest } from "../wire/hall";
 import type { Asked, Edit, OutcomeFrame, Votes } from "../wire/types";
-import { TURNS } from "../words";
-import { HALL } from "../words/hall";
+import { HALL, TURNS } from "../words";
 import { byId, h, setText } from "./dom";
+import { percent } from "./tokens";
 
 const MOST_OPTIONS = 8;
 /** Characters that the server takes of an option's text. */
@@ -103,7 +103,7 @@ export class VoteCard {
       const attributes: Record<string, string> = voting
         ? { type: "button", value: String(i), "aria-pressed": String(own) }
         : { class: came !== null && same(came, text) ? "came" : "" };
-      attributes["aria-label"] = HALL.bar(shown, count, share(count));
+      attributes["aria-label"] = HALL.bar(shown, count, percent(share(count)));
       return bar(voting ? "button" : "div", attributes, shown, count, share(count));
     });
     keep(this.ballot, rows);
@@ -164,7 +164,7 @@ function sayOutcome(outcome: OutcomeFrame | null): string {
   if (answer === null) return `${HALL.ended} ${HALL.votes(votes)}`;
   const index = question.options.findIndex(({ text }) => same(text, answer));
   const typed = words.find(({ word }) => same(word, answer))?.votes ?? 0;
-  return `${HALL.answer(answer)} ${HALL.guessed((options[index] ?? 0) + typed, votes)}`;
+  return `${HALL.answer(answer.trim())} ${HALL.guessed((options[index] ?? 0) + typed, votes)}`;
 }
 
 /** Words are compared as the server counts them. */

@@ -166,6 +166,7 @@ const words: Translation = {
     invalid_json: "Der Server kann nicht lesen, was diese Seite sendet. Laden Sie die Seite neu.",
     labels_unavailable:
       "Labels können gerade nicht nachgeschlagen werden. Sie erscheinen, wenn der Label-Speicher wieder da ist.",
+    line_full: "Die Schlange ist voll. Versuchen Sie es wieder, wenn jemand dran war.",
     message_too_big: "Das ist zu lang, um es zu senden. Kürzen Sie den Prompt.",
     method_not_allowed: RELOAD,
     no_map: "Dieser Server hat keine Karte der Features.",
@@ -181,6 +182,8 @@ const words: Translation = {
     not_ready: "Das Modell ist noch nicht bereit. Versuchen Sie es in einem Moment noch einmal.",
     not_running: "Es lief nichts mehr.",
     prompt_too_long: "Der Prompt ist zu lang für dieses Modell. Kürzen Sie ihn.",
+    question_closed: "Diese Abstimmung ist zu Ende. Warten Sie auf die nächste Frage.",
+    question_open: "Es läuft schon eine Abstimmung. Beenden Sie sie zuerst.",
     queue_full: "Zu viele erzeugen gerade Texte.",
     rooms_unavailable:
       "Ein Teil des Servers ist nicht erreichbar. Der Raum wartet darauf und macht von selbst weiter.",
@@ -195,6 +198,7 @@ const words: Translation = {
       "Alle Räume dieses Servers sind belegt. Versuchen Sie es in einem Moment noch einmal.",
     too_many_sockets:
       "Von Ihrer Netzadresse sind zu viele Seiten verbunden. Schließen Sie einige; diese hier versucht es weiter.",
+    too_many_votes: "Es haben so viele abgestimmt, wie gezählt werden können.",
     too_slow: "Die Verbindung ist zu langsam, um das zu senden. Versuchen Sie es noch einmal.",
     unknown_feature:
       "Dieses Feature ist nicht mehr verfügbar. Vielleicht ist jetzt ein anderes Modell da.",
@@ -212,6 +216,11 @@ const words: Translation = {
   KEYS: [
     ["Eingabe", "im Prompt: erzeugen (Umschalt+Eingabe für eine neue Zeile)"],
     ["/", "ein Feature suchen oder filtern"],
+    [
+      "Pfeiltasten, Bildtasten, Leertaste",
+      "überall: ein Token vor oder zurück, abspielen und anhalten",
+    ],
+    ["F", "vortragen: nur das Bild und der Text"],
     ["Pfeiltasten, Pos1, Ende", "sich im Text und in jeder Liste bewegen"],
     ["Pfeiltasten, Bildtasten", "auf der Zeitleiste: Token für Token durch den Text gehen"],
     ["Pfeiltasten, + und −", "auf dem Graphen: drehen, näher kommen"],
@@ -255,6 +264,7 @@ const words: Translation = {
     retry: "Jetzt versuchen",
     "clear-filters": "Filter löschen",
     "own-room": "Einen Raum öffnen",
+    "run-link": "Diesen Text erzeugen",
   },
   NO_GRAPH:
     "Dieser Browser hat kein WebGL, deshalb gibt es keinen Graphen. Text und Features gehen auch so.",
@@ -318,6 +328,8 @@ const words: Translation = {
     copiedText: (text) => `Kopiert: ${text}`,
     notCopied: "Nicht kopiert",
     mayNotCopy: "Nicht kopiert: Der Browser hat es nicht erlaubt.",
+    linkedRun:
+      "Ein Link hat den Prompt und die Einstellungen ausgefüllt. Noch ist nichts gelaufen.",
     room: (room) => `Raum ${room}`,
     nobody: "Noch ist sonst niemand hier",
     others: (others) =>
@@ -384,6 +396,7 @@ const words: Translation = {
     likeliestTokens: "Die wahrscheinlichsten Tokens hier",
     tiny: "unter 1 %",
     play: "Abspielen",
+    playHelp: "Token für Token durch den Text gehen",
     pause: "Pause",
     end: "Ende",
     live: "Live",
@@ -555,12 +568,10 @@ const words: Translation = {
     why: { label: "Warum dieses Wort" },
     playback: { label: "Wiedergabe" },
     "dismiss-recording-note": { text: "Ausblenden" },
-    play: { text: "Abspielen", title: "Token für Token durch den Text gehen" },
+    play: { text: "Abspielen" },
     "step-back": { label: "Schritt zurück", title: "Ein Token zurück" },
     "step-forward": { label: "Schritt vor", title: "Ein Token vor" },
     strip: { label: "Zeitleiste" },
-    speed: { label: "Geschwindigkeit", title: "Geschwindigkeit der Wiedergabe" },
-    "all-at-once": { text: "Alles auf einmal" },
     live: { text: "Live" },
     "previous-run": { label: "Voriger Text" },
     "next-run": { label: "Nächster Text" },
@@ -588,7 +599,15 @@ const words: Translation = {
       text: "Alle Aktivierungen (JSONL)",
       title: "Eine Zeile je Token, mit allen seinen Features",
     },
-    "export-picture": { text: "Bild des Graphen (PNG)", title: "Der Graph, wie er jetzt aussieht" },
+    "export-png": {
+      text: "Bild des Graphen (PNG, 4K)",
+      title:
+        "Der Graph, wie er jetzt aussieht, 3840 Pixel breit, mit Modell, Quellen, Seed und Eingriffen",
+    },
+    "export-svg": {
+      text: "Bild des Graphen (SVG)",
+      title: "Dasselbe Bild, alle Wörter darin als Text",
+    },
     "export-link": {
       text: "Link zu diesem Text kopieren",
       title: "Ein Link, der Prompt, Einstellungen und Seed ausfüllt; ihn zu öffnen startet nichts",
@@ -612,9 +631,9 @@ const words: Translation = {
     `Die Karte aller Features ist nicht lesbar: ${reason}. Die Plätze werden stattdessen in diesem Browser gefunden.`,
   mapMaking: (stage, done) =>
     `Eine Karte aller Features entsteht: ${stage}, ${Math.round(100 * done)} %.`,
-  nearness: (recall) => {
+  nearness: (recall, flat = false) => {
     const ten = figure(10 * recall, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-    return `Die Höhe ist die Schicht. Nah heißt ähnlich nach Gewichten: Von den zehn ähnlichsten eines Features sind ${ten} unter seinen zehn nächsten. Fern sagt nichts.`;
+    return `${flat ? "" : "Die Höhe ist die Schicht. "}Nah heißt ähnlich nach Gewichten: Von den zehn ähnlichsten eines Features sind ${ten} unter seinen zehn nächsten. Fern sagt nichts.`;
   },
   MAP: {
     title: "Die Karte",
@@ -649,6 +668,217 @@ const words: Translation = {
   },
   footprintSource: (model, hash) =>
     `Axon, ${model}, Karte ${hash}. Ort: Ähnlichkeit der Decoder-Zeilen der Features. Licht: Summe der Aktivierungen, jede als Anteil der vollen Stärke ihres Features.`,
+  DISPLAY_PACES: [
+    { name: "Schritt für Schritt" },
+    { name: "1 in 10 s" },
+    { name: "1 in 2 s" },
+    { name: "1 je Sekunde" },
+    { name: "2 je Sekunde" },
+    { name: "4 je Sekunde" },
+    { name: "10 je Sekunde" },
+    { name: "wie es kommt" },
+  ],
+  STAGE: {
+    pace: "Geschwindigkeit",
+    paceHelp:
+      "Wie viele Tokens je Sekunde gezeigt werden. Das Modell kann weiter sein als das, was gezeigt wird.",
+    next: "Weiter",
+    nextHelp: "Das nächste Token zeigen",
+    blank: "Hier wird der Text stehen, Wort für Wort.",
+    layers: "Stärkste Aktivierung nach Token und Schicht",
+    present: "Vortragen",
+    presentHelp: "Nur das Bild und der Text, für eine große Leinwand (F; Esc beendet es)",
+    ranked:
+      "Geordnet nach: Aktivierung als Anteil der höchsten bekannten, mal Güte des Labels, mal Anteil der Token, bei denen das Feature schweigt",
+    legend: {
+      height: "Höhe: Schicht",
+      flat: "Ort: Bedeutung",
+      light: "Licht: Aktivierung",
+      ring: "Ring: dieses Wort",
+      chosen: "äußerer Ring: gewählt",
+      edited: "gestrichelter Ring: geändert",
+    },
+    firedAt: (tokens) => `an ${tokens}`,
+    about: (name) => `etwa ${name}`,
+    span: (least, most) => `Schichten ${least}–${most}`,
+    writing: "Das Modell schreibt noch",
+    done: "Das Modell ist fertig",
+    showing: (made, all) => `; gezeigt: ${made} von ${all}`,
+  },
+  TOUR: [
+    {
+      title: "Ein Token je Takt",
+      text: "Das Modell liest den bisherigen Text und schreibt ihn weiter, ein Token nach dem anderen. Seine wahrscheinlichsten nächsten Tokens fächern sich über dem Text auf, und eines fällt hinein.",
+    },
+    {
+      title: "Höhe ist die Schicht",
+      text: "Der Text geht durch das Modell, von der untersten Schicht zur obersten. Jeder Punkt ist ein Feature einer Schicht: eine Richtung, die ein Sparse Autoencoder gefunden hat.",
+    },
+    {
+      title: "Licht ist Aktivierung",
+      text: "Was leuchtet, feuert an diesem Wort; je heller, desto stärker. Große Namen haben sich an anderem Text bewährt. Kleine graue sind geraten: „etwa“ steht vor einem schlechten Namen, „≈“ vor einem bloßen Hinweis.",
+    },
+    {
+      title: "Ein Wort befragen",
+      text: "Wählen Sie ein Wort des Textes: seine Alternativen mit ihren Wahrscheinlichkeiten, und „Warum dieses Wort?“, das ein Feature nach dem anderen stumm schaltet und misst, was sich ändert.",
+    },
+  ],
+  TOURING: {
+    back: "Zurück",
+    next: "Weiter",
+    done: "Fertig",
+    again: "Den Rundgang zeigen",
+    step: (step, steps) => `${step} von ${steps}`,
+  },
+  HALL: {
+    title: "Der Saal",
+    ask: "Den Saal fragen",
+    askHelp:
+      "Alle im Raum abstimmen lassen, jeden einmal: an welchem Feature gedreht wird oder welches Wort kommt",
+    turn: "An welchem Feature drehen wir?",
+    guess: "Welches Wort kommt als Nächstes?",
+    turnStart: "Über ein Feature abstimmen",
+    guessStart: "Das nächste Wort raten",
+    guessHelp: "Bleibt an dem gezeigten Token stehen und lässt alle das nächste raten",
+    noGuess:
+      "Die Alternativen zum nächsten Wort sind hier nicht bekannt: Gehen Sie zu einem Token eines Textes aus diesem Raum.",
+    change: "Was mit ihm geschehen soll",
+    which: "Features zur Wahl",
+    noFeatures: "An dem gezeigten Token feuert kein Feature.",
+    question: "Eine eigene Frage, oder keine",
+    close: "Abstimmung beenden",
+    cancel: "Abbrechen",
+    reveal: "Das Wort zeigen",
+    word: "Ein anderes Wort",
+    send: "Senden",
+    dismiss: "Ausblenden",
+    apply: (what) => `Ausführen: ${what}`,
+    answer: (word) => `Es war „${word}“.`,
+    guessed: (right, all) => `${right} von ${all} haben es erraten.`,
+    votes: (votes) => count(votes, { one: "# Stimme", other: "# Stimmen" }),
+    ended: "Die Abstimmung ist zu Ende.",
+    nobody: "Niemand hat abgestimmt.",
+    bar: (text, votes, share) => `${text}: ${votes}, ${share}`,
+  },
+  LINE: {
+    title: "Warten auf das Erzeugen",
+    join: "Anstellen",
+    leave: "Schlange verlassen",
+    remove: (name) => `${name} aus der Schlange nehmen`,
+    name: "Ihr Name in der Schlange",
+    ahead: (people) =>
+      count(people, { one: "Eine Person ist vor Ihnen.", other: "# Personen sind vor Ihnen." }),
+    waiting: (people) => count(people, { one: "# Person wartet.", other: "# Personen warten." }),
+  },
+  TAKE: {
+    take: "Mitnehmen",
+    help: "Öffnet einen eigenen Raum mit einer Kopie dieses Textes, von der aus Sie weitermachen können",
+    failed: (why) => `Die Aufnahme des Raums ist nicht angekommen: ${why}`,
+    earlier: "Frühere Texte",
+    earlierHelp: "Geht zurück zu dem, was in diesem Raum vorher erzeugt wurde",
+  },
+  SCENES: {
+    title: "Szenen",
+    help: "Was gezeigt wird, als Szenen gespeichert und der Reihe nach abgespielt, mit den Tasten eines Presenters",
+    add: "Das Gezeigte als Szene speichern",
+    save: "Als Datei speichern",
+    load: "Eine Datei öffnen",
+    none: "Noch keine Szene. Gehen Sie zu einem Token und einem Feature, drehen Sie das Bild, und speichern Sie es.",
+    text: "Text der Szene",
+    name: "Name der Szene",
+    up: (name) => `${name} nach oben`,
+    down: (name) => `${name} nach unten`,
+    remove: (name) => `${name} löschen`,
+    show: (name) => `${name} zeigen`,
+    numbered: (number) => `Szene ${number}`,
+    place: (number, all) => `${number} / ${all}`,
+    keys: "Weiter: Bild ab, → oder Leertaste. Zurück: Bild auf oder ←. Ende: Esc.",
+    failed: (why) => `Das ging nicht: ${why}`,
+    empty: "es wird kein Text gezeigt",
+  },
+  MATRIX: {
+    open: "Matrix",
+    help: "Alle Tokens und alle Features anstelle des Graphen: welches Feature wo feuert",
+    title: "Tokens × Features",
+    order: "Reihenfolge",
+    orders: { first: "erstes Feuern", strength: "Stärke", layer: "Schicht" },
+    source: "Quelle",
+    allSources: "alle gezeigten",
+    close: "Zurück zum Graphen",
+    empty: "Noch hat kein Feature gefeuert, das die Filter durchlassen.",
+    counts: (n, m) => `${features(n)}, ${tokens(m)}`,
+    row: (name, times, most) => `${name}: feuert an ${tokens(times)}, höchstens ${most}`,
+    silent: (name, token) => `${name} an ${token}: stumm`,
+    cell: (name, token, activation, share) =>
+      `${name} an ${token}: Aktivierung ${activation}, ${share} der vollen Stärke`,
+  },
+  LABELS: {
+    yours: (label) => `${label} (Ihres)`,
+    name: "Benennen",
+    rename: "Umbenennen",
+    nameHelp:
+      "Diesem Feature einen eigenen Namen geben. Er bleibt in diesem Browser; Export speichert ihn.",
+    yourName: "Ihr Name für dieses Feature",
+    save: "Speichern",
+    itsLabel: (label) =>
+      label === null ? "Ein anderes Label hat es nicht." : `Sein Label: ${label}`,
+    export: "Meine Labels speichern (JSON)",
+    exportHelp: "Ihre Namen für Features, wie AXON_LABEL_OVERRIDES eines Gateways sie liest",
+    load: "Labels laden …",
+    loadHelp: "Übernimmt eine solche Datei, über Ihre eigenen Namen in diesem Browser",
+    loaded: (labels) =>
+      count(labels, {
+        one: "# Label wurde als Ihres übernommen.",
+        other: "# Labels wurden als Ihre übernommen.",
+      }),
+    notLoaded: (file, why) => `${file} wurde nicht übernommen: ${why}.`,
+    file: "die Datei",
+    form: (key) => `${key} muss die Form "model/source/index": "label" haben`,
+    length: (key) => `${key}: Ein Label muss 1 bis 500 Zeichen haben`,
+  },
+  HISTOGRAM: {
+    title: "Aktivierungen in diesem Text",
+    bar: (from, to, n) => `${from} bis ${to}: ${tokens(n)}`,
+    said: (fires, told, share, density) =>
+      `Feuert an ${fires} von ${tokens(told)}, ${share}${density === null ? "." : `; an ${density} aller Tokens eines großen Textes.`}`,
+  },
+  ORIGIN: {
+    unknown: "Axon. Der Anfang dieses Textes ist nicht bekannt.",
+    model: (model) => `Axon, Modell ${model}.`,
+    source: (source) => `Quelle: ${source}.`,
+    sources: (sources) => `Quellen: ${sources}.`,
+    noSources: "Quellen: keine.",
+    seed: (seed) => `Seed ${seed}.`,
+    noSeed: "Seed nicht bekannt.",
+    edits: (edits) => `Eingriffe: ${edits}.`,
+    noEdits: "Keine Eingriffe.",
+    token: (place, all) => `Gezeigt: Token ${place} von ${all}.`,
+  },
+  COMPARE: {
+    open: "Vergleichen …",
+    title: "Zwei Texte verglichen",
+    other: "Der gezeigte Text, verglichen mit",
+    file: "Aus einer Aufnahme …",
+    nothing:
+      "Noch gibt es keinen anderen Text. Angeboten werden hier Texte, die diese Seite bis zu ihrem Ende gezeigt hat, die Zweige dieses Textes und die Texte einer Aufnahme.",
+    noRun: "sie enthält keinen Text",
+    notRead: (file, why) => `${file} kann nicht verglichen werden: ${why}.`,
+    here: "Gezeigt",
+    noBeginning: "Ein Text ohne seinen Anfang",
+    tokens,
+    same: "Beide Texte sind gleich.",
+    parting: (token, here, there) =>
+      `Die Texte trennen sich an Token ${token}: hier ${here}, dort ${there}.`,
+    end: "das Ende",
+    rose: "Hier stärker gefeuert",
+    fell: "Hier schwächer gefeuert",
+    none: "Keine.",
+    change: (before, after) => `${before} → ${after}`,
+    method:
+      "Eine Zahl ist die mittlere Aktivierung eines Features an einem Token, als Anteil seiner höchsten bekannten Aktivierung: erst die des anderen Textes, dann die des gezeigten. Wo ein Feature nicht unter denen war, die der Server geschickt hat, zählt es als 0.",
+    incomparable:
+      "Die beiden Texte haben keine gemeinsame Quelle, deshalb sind ihre Features nicht vergleichbar.",
+  },
 };
 
 export default words;

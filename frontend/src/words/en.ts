@@ -321,6 +321,7 @@ export const ACTIONS = {
   retry: "Try now",
   "clear-filters": "Clear filters",
   "own-room": "Open a room",
+  "run-link": "Run this",
 } as const;
 
 export const NO_GRAPH =
@@ -400,6 +401,7 @@ export const SAY = {
   copiedText: (text: string) => `Copied: ${text}`,
   notCopied: "Not copied",
   mayNotCopy: "Not copied: the browser did not allow it.",
+  linkedRun: "A link has filled in the prompt and the settings. Nothing has run yet.",
   room: (room: string) => `Room ${room}`,
   nobody: "Nobody else is here yet",
   others: (others: number) => count(others, { one: "# other is here", other: "# others are here" }),
@@ -655,12 +657,10 @@ export const PAGE = {
   why: { label: "Why this word" },
   playback: { label: "Playback" },
   "dismiss-recording-note": { text: "Dismiss" },
-  play: { text: "Play", title: "Go through the text token by token" },
+  play: { text: "Play" },
   "step-back": { label: "Step back", title: "One token back" },
   "step-forward": { label: "Step forward", title: "One token forward" },
   strip: { label: "Timeline" },
-  speed: { label: "Speed", title: "Playback speed" },
-  "all-at-once": { text: "All at once" },
   live: { text: "Live" },
   "previous-run": { label: "Previous generation" },
   "next-run": { label: "Next generation" },
@@ -687,7 +687,14 @@ export const PAGE = {
     text: "All activations (JSONL)",
     title: "One line per token, with all its features",
   },
-  "export-picture": { text: "Picture of the graph (PNG)", title: "The graph as it looks now" },
+  "export-png": {
+    text: "Picture of the graph (PNG, 4K)",
+    title: "The graph as it looks now, 3840 pixels wide, with its model, sources, seed and edits",
+  },
+  "export-svg": {
+    text: "Picture of the graph (SVG)",
+    title: "The same picture with all its words as text",
+  },
   "export-link": {
     text: "Copy link to this run",
     title: "A link that fills in the prompt, the settings and the seed; opening it starts nothing",
@@ -767,3 +774,242 @@ export const FOOTPRINT = {
 export function footprintSource(model: string, hash: string): string {
   return `Axon, ${model}, map ${hash}. Place: likeness of the features’ decoder rows. Light: sum of activations, each as a share of its feature’s full strength.`;
 }
+
+/** How many tokens a second are shown, and what that is called. */
+export const DISPLAY_PACES = [
+  { value: fixed("0"), name: "step by step" },
+  { value: fixed("0.1"), name: "1 in 10 s" },
+  { value: fixed("0.5"), name: "1 in 2 s" },
+  { value: fixed("1"), name: "1 a second" },
+  { value: fixed("2"), name: "2 a second" },
+  { value: fixed("4"), name: "4 a second" },
+  { value: fixed("10"), name: "10 a second" },
+  { value: fixed("Infinity"), name: "as it comes" },
+] as const;
+
+/** The stage: its pace, its legend, and how sure a name is; `stage.ts` chooses. */
+export const STAGE = {
+  pace: "Speed",
+  paceHelp: "How many tokens are shown in a second. The model may be ahead of what is shown.",
+  next: "Next",
+  nextHelp: "Show the next token",
+  blank: "The text will stand here, word by word.",
+  layers: "Strongest activation by token and layer",
+  present: "Present",
+  presentHelp: "Only the picture and the text, for a large screen (F; Esc ends it)",
+  ranked:
+    "In the order of: activation as a share of the highest known, times the label’s score, times the share of tokens at which the feature is silent",
+  legend: {
+    height: "height: layer",
+    flat: "place: meaning",
+    light: "light: activation",
+    ring: "ring: this word",
+    chosen: "outer ring: chosen",
+    edited: "dashed ring: edited",
+  },
+  firedAt: (tokens: string) => `at ${tokens}`,
+  about: (name: string) => `about ${name}`,
+  span: (least: number, most: number) => `layers ${least}–${most}`,
+  writing: "The model is still writing",
+  done: "The model is done",
+  showing: (made: number, all: number) => `; showing ${made} of ${all}`,
+} as const;
+
+/** The tour: what to look at, and what it means. `at` names the element on the page. */
+export const TOUR = [
+  {
+    at: fixed("text"),
+    title: "One token a beat",
+    text: "The model reads the text so far and writes it on, one token at a time. Its likeliest next tokens fan out above the text, and one falls into it.",
+  },
+  {
+    at: fixed("stage"),
+    title: "Height is the layer",
+    text: "The text passes through the model from the lowest layer to the highest. Each point is a feature of one layer: a direction that a sparse autoencoder found.",
+  },
+  {
+    at: fixed("strongest"),
+    title: "Light is activation",
+    text: "What shines fires at this word; the brighter, the stronger. Large names have proved themselves on other text. Small grey ones are a guess: “about” a bad one, “≈” no more than a hint.",
+  },
+  {
+    at: fixed("tokens"),
+    title: "Ask a word",
+    text: "Choose a word of the text: its alternatives, with their probabilities, and “Why this word?”, which silences one feature after another and measures what changes.",
+  },
+] as const;
+
+export const TOURING = {
+  back: "Back",
+  next: "Next",
+  done: "Done",
+  again: "Show the tour",
+  step: (step: number, steps: number) => `${step} of ${steps}`,
+} as const;
+
+/** Votes of the hall. */
+export const HALL = {
+  title: "The hall",
+  ask: "Ask the hall",
+  askHelp: "Let everybody in the room vote, each once: which feature to turn, or which word comes",
+  turn: "Which feature shall we turn?",
+  guess: "Which word comes next?",
+  turnStart: "Vote on a feature",
+  guessStart: "Guess the next word",
+  guessHelp: "Stands still at the token on show, and lets everybody guess the one after it",
+  noGuess:
+    "The next word’s alternatives are not known here: look at a token of a run in this room.",
+  change: "What to do to it",
+  which: "Features to choose from",
+  noFeatures: "No feature fires at the token on show.",
+  question: "A question of your own, or none",
+  close: "End the vote",
+  cancel: "Cancel",
+  reveal: "Show the word",
+  word: "Another word",
+  send: "Send",
+  dismiss: "Dismiss",
+  apply: (what: string) => `Do it: ${what}`,
+  answer: (word: string) => `It was “${word}”.`,
+  guessed: (right: number, all: number) => `${right} of ${all} guessed it.`,
+  votes: (votes: number) => count(votes, { one: "# vote", other: "# votes" }),
+  ended: "The vote has ended.",
+  nobody: "Nobody has voted.",
+  bar: (text: string, votes: number, share: string) => `${text}: ${votes}, ${share}`,
+} as const;
+
+/** The line of those who wait to generate in an open room. */
+export const LINE = {
+  title: "Waiting to generate",
+  join: "Get in line",
+  leave: "Leave the line",
+  remove: (name: string) => `Take ${name} out of the line`,
+  name: "Your name in the line",
+  ahead: (people: number) =>
+    count(people, { one: "One person is ahead of you.", other: "# people are ahead of you." }),
+  waiting: (people: number) => count(people, { one: "# person waits.", other: "# people wait." }),
+} as const;
+
+/** A copy to take along, and earlier generations. */
+export const TAKE = {
+  take: "Take it with me",
+  help: "Opens a room of your own, with a copy of this run to go on from",
+  failed: (why: string) => `The room’s recording did not arrive: ${why}`,
+  earlier: "Earlier generations",
+  earlierHelp: "Goes back to what was generated in this room before",
+} as const;
+
+export const SCENES = {
+  title: "Scenes",
+  help: "What is on show, saved as scenes and played in order with the keys of a clicker",
+  add: "Save what is on show as a scene",
+  save: "Save as a file",
+  load: "Open a file",
+  none: "No scene yet. Look at a token and a feature, turn the picture, and save it.",
+  text: "Text of the scene",
+  name: "Name of the scene",
+  up: (name: string) => `Move ${name} up`,
+  down: (name: string) => `Move ${name} down`,
+  remove: (name: string) => `Delete ${name}`,
+  show: (name: string) => `Show ${name}`,
+  numbered: (number: number) => `Scene ${number}`,
+  place: (number: number, all: number) => `${number} / ${all}`,
+  keys: "Next: Page Down, → or space. Back: Page Up or ←. End: Escape.",
+  failed: (why: string) => `That did not work: ${why}`,
+  empty: "there is no run on show",
+} as const;
+
+/** The matrix of tokens and features. */
+export const MATRIX = {
+  open: "Matrix",
+  help: "All tokens by all features, in place of the graph: which feature fires where",
+  title: "Tokens × features",
+  order: "Order",
+  orders: { first: "first firing", strength: "strength", layer: "layer" },
+  source: "Source",
+  allSources: "all on show",
+  close: "Back to the graph",
+  empty: "No feature that passes the filters has fired yet.",
+  counts: (features: number, tokens: number) =>
+    `${count(features, { one: "# feature", other: "# features" })}, ${count(tokens, { one: "# token", other: "# tokens" })}`,
+  row: (name: string, times: number, most: string) =>
+    `${name}: fires at ${count(times, { one: "# token", other: "# tokens" })}, at most ${most}`,
+  silent: (name: string, token: string) => `${name} at ${token}: silent`,
+  cell: (name: string, token: string, activation: string, share: string) =>
+    `${name} at ${token}: activation ${activation}, ${share} of its full strength`,
+} as const;
+
+/** Labels of one's own. */
+export const LABELS = {
+  /** One's own name wherever a label is shown. */
+  yours: (label: string) => `${label} (yours)`,
+  name: "Name it",
+  rename: "Rename",
+  nameHelp: "Give this feature a name of your own. It is kept in this browser; Export saves it.",
+  yourName: "Your name for this feature",
+  save: "Save",
+  itsLabel: (label: string | null) =>
+    label === null ? "It has no other label." : `Its label: ${label}`,
+  export: "Save my labels (JSON)",
+  exportHelp: "Your names for features, as AXON_LABEL_OVERRIDES of a gateway reads them",
+  load: "Load labels …",
+  loadHelp: "Takes in such a file, over your own names in this browser",
+  loaded: (labels: number) =>
+    count(labels, {
+      one: "# label was taken in as yours.",
+      other: "# labels were taken in as yours.",
+    }),
+  notLoaded: (file: string, why: string) => `${file} was not taken in: ${why}.`,
+  file: "the file",
+  form: (key: string) => `${key} must have the form "model/source/index": "label"`,
+  length: (key: string) => `${key}: a label must have 1 to 500 characters`,
+} as const;
+
+/** How often a feature fires how strongly. */
+export const HISTOGRAM = {
+  title: "Activations in this text",
+  bar: (from: string, to: string, tokens: number) =>
+    `${from} to ${to}: ${count(tokens, { one: "# token", other: "# tokens" })}`,
+  said: (fires: number, told: number, share: string, density: string | null) =>
+    `Fires at ${fires} of ${count(told, { one: "# token", other: "# tokens" })}, ${share}${density === null ? "." : `; at ${density} of all tokens of a large text.`}`,
+} as const;
+
+/** What a picture was made from; `origin.ts` puts it together. */
+export const ORIGIN = {
+  unknown: "Axon. The beginning of this run is not known.",
+  model: (model: string) => `Axon, model ${model}.`,
+  source: (source: string) => `Source: ${source}.`,
+  sources: (sources: string) => `Sources: ${sources}.`,
+  noSources: "Sources: none.",
+  seed: (seed: string) => `Seed ${seed}.`,
+  noSeed: "Seed not known.",
+  edits: (edits: string) => `Edits: ${edits}.`,
+  noEdits: "No edits.",
+  token: (place: number, all: number) => `Token ${place} of ${all} on show.`,
+} as const;
+
+/** Two runs compared; `comparing.ts` chooses. */
+export const COMPARE = {
+  open: "Compare …",
+  title: "Two texts compared",
+  other: "The text on show, compared with",
+  file: "From a recording …",
+  nothing:
+    "There is no other text yet. Texts that this page has shown to their end are offered here, the branches of this run, and the runs of a recording.",
+  noRun: "it has no text",
+  notRead: (file: string, why: string) => `${file} cannot be compared: ${why}.`,
+  here: "On show",
+  noBeginning: "A run without its beginning",
+  tokens: (tokens: number) => count(tokens, { one: "# token", other: "# tokens" }),
+  same: "Both texts are the same.",
+  parting: (token: number, here: string, there: string) =>
+    `The texts part at token ${token}: ${here} here, ${there} there.`,
+  end: "the end",
+  rose: "Fired more here",
+  fell: "Fired less here",
+  none: "None.",
+  change: (before: string, after: string) => `${before} → ${after}`,
+  method:
+    "A figure is a feature's mean activation at a token, as a share of its highest known activation: of the other text, then of the one on show. Where a feature was not among those that the server sent, it counts as 0.",
+  incomparable: "The two texts have no source in common, so their features cannot be compared.",
+} as const;

@@ -160,6 +160,7 @@ const words: Translation = {
     invalid_json: "El servidor no puede leer lo que envía esta página. Vuelva a cargar la página.",
     labels_unavailable:
       "Ahora no se pueden consultar las etiquetas. Aparecerán cuando vuelva su almacén.",
+    line_full: "La cola está llena. Inténtelo de nuevo cuando alguien haya tenido su turno.",
     message_too_big: "Es demasiado largo para enviarlo. Acorte el prompt.",
     method_not_allowed: RELOAD,
     no_map: "Este servidor no tiene mapa de los rasgos.",
@@ -174,6 +175,8 @@ const words: Translation = {
     not_ready: "El modelo aún no está listo. Inténtelo de nuevo en un momento.",
     not_running: "Ya no había nada en marcha.",
     prompt_too_long: "El prompt es demasiado largo para este modelo. Acórtelo.",
+    question_closed: "Esta votación ha terminado. Espere la próxima pregunta.",
+    question_open: "Ya hay una votación abierta. Termínela primero.",
     queue_full: "Hay demasiadas personas generando.",
     rooms_unavailable:
       "Una parte del servidor no está disponible. La sala la espera y sigue por sí sola.",
@@ -188,6 +191,7 @@ const words: Translation = {
       "Todas las salas de este servidor están en uso. Inténtelo de nuevo en un momento.",
     too_many_sockets:
       "Hay demasiadas páginas conectadas desde su dirección de red. Cierre algunas; esta sigue intentándolo.",
+    too_many_votes: "Han votado tantas personas como se pueden contar.",
     too_slow: "La conexión es demasiado lenta para enviar esto. Inténtelo de nuevo.",
     unknown_feature: "Este rasgo ya no está disponible. Puede que el modelo haya cambiado.",
     unknown_field: RELOAD,
@@ -204,6 +208,11 @@ const words: Translation = {
   KEYS: [
     ["Intro", "en el prompt: generar (Mayús+Intro para una línea nueva)"],
     ["/", "buscar un rasgo, o filtrar"],
+    [
+      "Flechas, Re Pág, Av Pág, Espacio",
+      "en cualquier lugar: un token adelante o atrás, reproducir y pausar",
+    ],
+    ["F", "presentar: solo la imagen y el texto"],
     ["Flechas, Inicio, Fin", "moverse por el texto y por cada lista"],
     ["Flechas, Re Pág, Av Pág", "en la línea de tiempo: recorrer el texto token a token"],
     ["Flechas, + y −", "en el grafo: girarlo, acercarse"],
@@ -247,6 +256,7 @@ const words: Translation = {
     retry: "Intentar ahora",
     "clear-filters": "Quitar filtros",
     "own-room": "Abrir una sala",
+    "run-link": "Ejecutar esto",
   },
   NO_GRAPH:
     "Este navegador no tiene WebGL, así que no hay grafo. El texto y los rasgos funcionan sin él.",
@@ -310,6 +320,7 @@ const words: Translation = {
     copiedText: (text) => `Copiado: ${text}`,
     notCopied: "No copiado",
     mayNotCopy: "No copiado: el navegador no lo permitió.",
+    linkedRun: "Un enlace ha rellenado el prompt y los ajustes. Aún no se ha ejecutado nada.",
     room: (room) => `Sala ${room}`,
     nobody: "Aún no hay nadie más aquí",
     others: (others) =>
@@ -375,6 +386,7 @@ const words: Translation = {
     likeliestTokens: "Tokens más probables aquí",
     tiny: "menos de 1 %",
     play: "Reproducir",
+    playHelp: "Recorrer el texto token a token",
     pause: "Pausa",
     end: "Final",
     live: "En vivo",
@@ -539,12 +551,10 @@ const words: Translation = {
     why: { label: "Por qué esta palabra" },
     playback: { label: "Reproducción" },
     "dismiss-recording-note": { text: "Descartar" },
-    play: { text: "Reproducir", title: "Recorrer el texto token a token" },
+    play: { text: "Reproducir" },
     "step-back": { label: "Un paso atrás", title: "Un token atrás" },
     "step-forward": { label: "Un paso adelante", title: "Un token adelante" },
     strip: { label: "Línea de tiempo" },
-    speed: { label: "Velocidad", title: "Velocidad de reproducción" },
-    "all-at-once": { text: "Todo de una vez" },
     live: { text: "En vivo" },
     "previous-run": { label: "Generación anterior" },
     "next-run": { label: "Generación siguiente" },
@@ -572,7 +582,15 @@ const words: Translation = {
       text: "Todas las activaciones (JSONL)",
       title: "Una línea por token, con todos sus rasgos",
     },
-    "export-picture": { text: "Imagen del grafo (PNG)", title: "El grafo tal como se ve ahora" },
+    "export-png": {
+      text: "Imagen del grafo (PNG, 4K)",
+      title:
+        "El grafo tal como se ve ahora, de 3840 píxeles de ancho, con su modelo, sus fuentes, su semilla y sus ediciones",
+    },
+    "export-svg": {
+      text: "Imagen del grafo (SVG)",
+      title: "La misma imagen, con todas sus palabras como texto",
+    },
     "export-link": {
       text: "Copiar enlace a esta ejecución",
       title: "Un enlace que rellena el prompt, los ajustes y la semilla; abrirlo no inicia nada",
@@ -596,9 +614,9 @@ const words: Translation = {
     `El mapa de todos los rasgos no se puede leer: ${reason}. Los lugares se buscan en este navegador.`,
   mapMaking: (stage, done) =>
     `Se está haciendo un mapa de todos los rasgos: ${stage}, ${Math.round(100 * done)} %.`,
-  nearness: (recall) => {
+  nearness: (recall, flat = false) => {
     const ten = figure(10 * recall, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-    return `La altura es la capa. Cerca es parecido por los pesos: de los diez más parecidos a un rasgo, ${ten} están entre sus diez más cercanos. Lejos no dice nada.`;
+    return `${flat ? "" : "La altura es la capa. "}Cerca es parecido por los pesos: de los diez más parecidos a un rasgo, ${ten} están entre sus diez más cercanos. Lejos no dice nada.`;
   },
   MAP: {
     title: "El mapa",
@@ -632,6 +650,219 @@ const words: Translation = {
   },
   footprintSource: (model, hash) =>
     `Axon, ${model}, mapa ${hash}. Lugar: parecido de las filas del decodificador de los rasgos. Luz: suma de activaciones, cada una como parte de la plena fuerza de su rasgo.`,
+  DISPLAY_PACES: [
+    { name: "paso a paso" },
+    { name: "1 en 10 s" },
+    { name: "1 en 2 s" },
+    { name: "1 por segundo" },
+    { name: "2 por segundo" },
+    { name: "4 por segundo" },
+    { name: "10 por segundo" },
+    { name: "según llega" },
+  ],
+  STAGE: {
+    pace: "Velocidad",
+    paceHelp:
+      "Cuántos tokens se muestran por segundo. El modelo puede ir por delante de lo que se muestra.",
+    next: "Siguiente",
+    nextHelp: "Mostrar el token siguiente",
+    blank: "Aquí estará el texto, palabra por palabra.",
+    layers: "Activación más fuerte por token y capa",
+    present: "Presentar",
+    presentHelp: "Solo la imagen y el texto, para una pantalla grande (F; Esc para terminar)",
+    ranked:
+      "En el orden de: activación como parte de la máxima conocida, por la puntuación de la etiqueta, por la parte de tokens en que la feature calla",
+    legend: {
+      height: "altura: capa",
+      flat: "lugar: significado",
+      light: "luz: activación",
+      ring: "anillo: esta palabra",
+      chosen: "anillo exterior: elegido",
+      edited: "anillo discontinuo: editado",
+    },
+    firedAt: (tokens) => `en ${tokens}`,
+    about: (name) => `más o menos ${name}`,
+    span: (least, most) => `capas ${least}–${most}`,
+    writing: "El modelo sigue escribiendo",
+    done: "El modelo ha terminado",
+    showing: (made, all) => `; se muestran ${made} de ${all}`,
+  },
+  TOUR: [
+    {
+      title: "Un token por compás",
+      text: "El modelo lee el texto escrito hasta ahora y lo continúa, token a token. Los siguientes tokens más probables se abren en abanico sobre el texto, y uno cae en él.",
+    },
+    {
+      title: "La altura es la capa",
+      text: "El texto atraviesa el modelo desde la capa más baja hasta la más alta. Cada punto es un rasgo de una capa: una dirección que encontró un autocodificador disperso.",
+    },
+    {
+      title: "La luz es la activación",
+      text: "Lo que brilla se activa en esta palabra; cuanto más brilla, con más fuerza. Los nombres grandes se han probado con otros textos. Los pequeños y grises son conjeturas: «más o menos» indica un mal nombre; «≈», apenas un indicio.",
+    },
+    {
+      title: "Preguntar por una palabra",
+      text: "Elija una palabra del texto: sus alternativas, con sus probabilidades, y «¿Por qué esta palabra?», que silencia un rasgo tras otro y mide lo que cambia.",
+    },
+  ],
+  TOURING: {
+    back: "Atrás",
+    next: "Siguiente",
+    done: "Listo",
+    again: "Mostrar el recorrido",
+    step: (step, steps) => `${step} de ${steps}`,
+  },
+  HALL: {
+    title: "El público",
+    ask: "Preguntar al público",
+    askHelp: "Hacer que vote toda la sala, cada cual una vez: qué rasgo girar, o qué palabra viene",
+    turn: "¿Qué rasgo giramos?",
+    guess: "¿Qué palabra viene después?",
+    turnStart: "Votar un rasgo",
+    guessStart: "Adivinar la palabra siguiente",
+    guessHelp: "Se detiene en el token que se muestra, y deja que todos adivinen el siguiente",
+    noGuess:
+      "Aquí no se conocen las alternativas de la palabra siguiente: vaya a un token de una ejecución de esta sala.",
+    change: "Qué hacer con él",
+    which: "Rasgos para elegir",
+    noFeatures: "Ningún rasgo se activa en el token que se muestra.",
+    question: "Una pregunta propia, o ninguna",
+    close: "Terminar la votación",
+    cancel: "Cancelar",
+    reveal: "Mostrar la palabra",
+    word: "Otra palabra",
+    send: "Enviar",
+    dismiss: "Descartar",
+    apply: (what) => `Hacerlo: ${what}`,
+    answer: (word) => `Era ${quoted(word)}.`,
+    guessed: (right, all) => `Acertaron ${right} de ${all}.`,
+    votes: (votes) => count(votes, { one: "# voto", other: "# votos" }),
+    ended: "La votación ha terminado.",
+    nobody: "Nadie ha votado.",
+    bar: (text, votes, share) => `${text}: ${votes}, ${share}`,
+  },
+  LINE: {
+    title: "En espera de generar",
+    join: "Ponerse en la cola",
+    leave: "Salir de la cola",
+    remove: (name) => `Quitar a ${name} de la cola`,
+    name: "Su nombre en la cola",
+    ahead: (people) =>
+      count(people, {
+        one: "Hay # persona delante de usted.",
+        other: "Hay # personas delante de usted.",
+      }),
+    waiting: (people) => count(people, { one: "# persona espera.", other: "# personas esperan." }),
+  },
+  TAKE: {
+    take: "Llevármelo",
+    help: "Abre una sala propia, con una copia de esta ejecución desde la que seguir",
+    failed: (why) => `La grabación de la sala no llegó: ${why}`,
+    earlier: "Generaciones anteriores",
+    earlierHelp: "Vuelve a lo que se generó antes en esta sala",
+  },
+  SCENES: {
+    title: "Escenas",
+    help: "Lo que se muestra, guardado como escenas y reproducido en orden con las teclas de un mando de presentación",
+    add: "Guardar como escena lo que se muestra",
+    save: "Guardar en un archivo",
+    load: "Abrir un archivo",
+    none: "Aún no hay escenas. Vaya a un token y a un rasgo, gire la imagen, y guárdela.",
+    text: "Texto de la escena",
+    name: "Nombre de la escena",
+    up: (name) => `Subir ${name}`,
+    down: (name) => `Bajar ${name}`,
+    remove: (name) => `Borrar ${name}`,
+    show: (name) => `Mostrar ${name}`,
+    numbered: (number) => `Escena ${number}`,
+    place: (number, all) => `${number} / ${all}`,
+    keys: "Siguiente: Av Pág, → o Espacio. Anterior: Re Pág o ←. Fin: Esc.",
+    failed: (why) => `No ha funcionado: ${why}`,
+    empty: "no se muestra ninguna ejecución",
+  },
+  MATRIX: {
+    open: "Matriz",
+    help: "Todos los tokens y todos los rasgos, en lugar del grafo: qué rasgo se activa dónde",
+    title: "Tokens × rasgos",
+    order: "Orden",
+    orders: { first: "primera activación", strength: "fuerza", layer: "capa" },
+    source: "Fuente",
+    allSources: "todas las que se muestran",
+    close: "Volver al grafo",
+    empty: "Aún no se ha activado ningún rasgo que pase los filtros.",
+    counts: (n, m) => `${features(n)}, ${tokens(m)}`,
+    row: (name, times, most) => `${name}: se activa en ${tokens(times)}, como mucho ${most}`,
+    silent: (name, token) => `${name} en ${token}: en silencio`,
+    cell: (name, token, activation, share) =>
+      `${name} en ${token}: activación ${activation}, ${share} de su plena fuerza`,
+  },
+  LABELS: {
+    yours: (label) => `${label} (suya)`,
+    name: "Ponerle nombre",
+    rename: "Cambiar el nombre",
+    nameHelp:
+      "Dar a este rasgo un nombre propio. Se guarda en este navegador; Exportar lo guarda en un archivo.",
+    yourName: "Su nombre para este rasgo",
+    save: "Guardar",
+    itsLabel: (label) => (label === null ? "No tiene otra etiqueta." : `Su etiqueta: ${label}`),
+    export: "Guardar mis etiquetas (JSON)",
+    exportHelp:
+      "Sus nombres de rasgos, como los lee AXON_LABEL_OVERRIDES de una pasarela (gateway)",
+    load: "Cargar etiquetas …",
+    loadHelp: "Toma un archivo así, por encima de sus propios nombres en este navegador",
+    loaded: (labels) =>
+      count(labels, {
+        one: "Se tomó # etiqueta como suya.",
+        other: "Se tomaron # etiquetas como suyas.",
+      }),
+    notLoaded: (file, why) => `${file} no se ha tomado: ${why}.`,
+    file: "el archivo",
+    form: (key) => `${key} debe tener la forma "model/source/index": "label"`,
+    length: (key) => `${key}: una etiqueta debe tener de 1 a 500 caracteres`,
+  },
+  HISTOGRAM: {
+    title: "Activaciones en este texto",
+    bar: (from, to, n) => `de ${from} a ${to}: ${tokens(n)}`,
+    said: (fires, told, share, density) =>
+      `Se activa en ${fires} de ${tokens(told)}, ${share}${density === null ? "." : `; en ${density} de todos los tokens de un texto grande.`}`,
+  },
+  ORIGIN: {
+    unknown: "Axon. No se conoce el principio de esta ejecución.",
+    model: (model) => `Axon, modelo ${model}.`,
+    source: (source) => `Fuente: ${source}.`,
+    sources: (sources) => `Fuentes: ${sources}.`,
+    noSources: "Fuentes: ninguna.",
+    seed: (seed) => `Semilla ${seed}.`,
+    noSeed: "Semilla desconocida.",
+    edits: (edits) => `Ediciones: ${edits}.`,
+    noEdits: "Sin ediciones.",
+    token: (place, all) => `Se muestra el token ${place} de ${all}.`,
+  },
+  COMPARE: {
+    open: "Comparar …",
+    title: "Dos textos comparados",
+    other: "El texto que se muestra, comparado con",
+    file: "De una grabación …",
+    nothing:
+      "Aún no hay otro texto. Aquí se ofrecen los textos que esta página ha mostrado hasta su final, las ramas de esta ejecución y las ejecuciones de una grabación.",
+    noRun: "no tiene texto",
+    notRead: (file, why) => `${file} no se puede comparar: ${why}.`,
+    here: "Se muestra",
+    noBeginning: "Una ejecución sin su principio",
+    tokens,
+    same: "Los dos textos son iguales.",
+    parting: (token, here, there) =>
+      `Los textos se separan en el token ${token}: ${here} aquí, ${there} allí.`,
+    end: "el final",
+    rose: "Más activos aquí",
+    fell: "Menos activos aquí",
+    none: "Ninguno.",
+    change: (before, after) => `${before} → ${after}`,
+    method:
+      "Una cifra es la activación media de un rasgo en un token, como parte de su activación más alta conocida: la del otro texto, y luego la del que se muestra. Donde un rasgo no estaba entre los que envió el servidor, cuenta como 0.",
+    incomparable:
+      "Los dos textos no tienen ninguna fuente en común, así que sus rasgos no se pueden comparar.",
+  },
 };
 
 export default words;

@@ -161,6 +161,7 @@ const words: Translation = {
     invalid_json: "Le serveur ne peut pas lire ce que cette page envoie. Rechargez la page.",
     labels_unavailable:
       "Les labels ne peuvent pas être consultés pour l’instant. Ils apparaîtront quand leur base sera revenue.",
+    line_full: "La file est pleine. Réessayez quand quelqu’un aura eu son tour.",
     message_too_big: "C’est trop long à envoyer. Raccourcissez le prompt.",
     method_not_allowed: RELOAD,
     no_map: "Ce serveur n’a pas de carte des features.",
@@ -176,6 +177,8 @@ const words: Translation = {
     not_ready: "Le modèle n’est pas encore prêt. Réessayez dans un instant.",
     not_running: "Plus rien n’était en cours.",
     prompt_too_long: "Le prompt est trop long pour ce modèle. Raccourcissez-le.",
+    question_closed: "Ce vote est terminé. Attendez la prochaine question.",
+    question_open: "Un vote est déjà ouvert. Terminez-le d’abord.",
     queue_full: "Trop de personnes génèrent en ce moment.",
     rooms_unavailable:
       "Une partie du serveur n’est pas disponible. La salle l’attend et reprend d’elle-même.",
@@ -189,6 +192,7 @@ const words: Translation = {
     too_many_rooms: "Toutes les salles de ce serveur sont occupées. Réessayez dans un instant.",
     too_many_sockets:
       "Trop de pages sont connectées depuis votre adresse réseau. Fermez-en ; celle-ci continue d’essayer.",
+    too_many_votes: "Autant de personnes ont voté qu’on peut en compter.",
     too_slow: "La connexion est trop lente pour envoyer cela. Réessayez.",
     unknown_feature: "Cette feature n’est plus disponible. Le modèle a peut-être changé.",
     unknown_field: RELOAD,
@@ -204,6 +208,11 @@ const words: Translation = {
   KEYS: [
     ["Entrée", "dans le prompt : générer (Maj+Entrée pour une nouvelle ligne)"],
     ["/", "chercher une feature, ou filtrer"],
+    [
+      "Flèches, Page préc. et suiv., Espace",
+      "partout : un token en avant ou en arrière, lire et mettre en pause",
+    ],
+    ["F", "présenter : seulement l’image et le texte"],
     ["Flèches, Début, Fin", "se déplacer dans le texte et dans chaque liste"],
     ["Flèches, Page préc., Page suiv.", "sur la frise : parcourir le texte token par token"],
     ["Flèches, + et −", "sur le graphe : le tourner, s’approcher"],
@@ -249,6 +258,7 @@ const words: Translation = {
     retry: "Essayer maintenant",
     "clear-filters": "Effacer les filtres",
     "own-room": "Ouvrir une salle",
+    "run-link": "Exécuter",
   },
   NO_GRAPH:
     "Ce navigateur n’a pas WebGL, il n’y a donc pas de graphe. Le texte et les features marchent sans lui.",
@@ -312,6 +322,7 @@ const words: Translation = {
     copiedText: (text) => `Copié : ${text}`,
     notCopied: "Pas copié",
     mayNotCopy: "Pas copié : le navigateur ne l’a pas permis.",
+    linkedRun: "Un lien a rempli le prompt et les réglages. Rien n’a encore été exécuté.",
     room: (room) => `Salle ${room}`,
     nobody: "Personne d’autre n’est encore ici",
     others: (others) =>
@@ -378,6 +389,7 @@ const words: Translation = {
     likeliestTokens: "Tokens les plus probables ici",
     tiny: "moins de 1 %",
     play: "Lire",
+    playHelp: "Parcourir le texte token par token",
     pause: "Pause",
     end: "Fin",
     live: "Direct",
@@ -546,12 +558,10 @@ const words: Translation = {
     why: { label: "Pourquoi ce mot" },
     playback: { label: "Lecture" },
     "dismiss-recording-note": { text: "Masquer" },
-    play: { text: "Lire", title: "Parcourir le texte token par token" },
+    play: { text: "Lire" },
     "step-back": { label: "Un pas en arrière", title: "Un token en arrière" },
     "step-forward": { label: "Un pas en avant", title: "Un token en avant" },
     strip: { label: "Frise" },
-    speed: { label: "Vitesse", title: "Vitesse de lecture" },
-    "all-at-once": { text: "Tout d’un coup" },
     live: { text: "Direct" },
     "previous-run": { label: "Génération précédente" },
     "next-run": { label: "Génération suivante" },
@@ -579,9 +589,14 @@ const words: Translation = {
       text: "Toutes les activations (JSONL)",
       title: "Une ligne par token, avec toutes ses features",
     },
-    "export-picture": {
-      text: "Image du graphe (PNG)",
-      title: "Le graphe tel qu’il est maintenant",
+    "export-png": {
+      text: "Image du graphe (PNG, 4K)",
+      title:
+        "Le graphe tel qu’il est maintenant, large de 3840 pixels, avec son modèle, ses sources, sa graine et ses modifications",
+    },
+    "export-svg": {
+      text: "Image du graphe (SVG)",
+      title: "La même image, tous ses mots étant du texte",
     },
     "export-link": {
       text: "Copier le lien vers cette exécution",
@@ -606,9 +621,9 @@ const words: Translation = {
     `La carte de toutes les features ne peut pas être lue : ${reason}. Les places sont trouvées dans ce navigateur.`,
   mapMaking: (stage, done) =>
     `Une carte de toutes les features est en cours : ${stage}, ${Math.round(100 * done)} %.`,
-  nearness: (recall) => {
+  nearness: (recall, flat = false) => {
     const ten = figure(10 * recall, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-    return `La hauteur est la couche. Proche veut dire semblable par les poids : des dix plus semblables d’une feature, ${ten} sont parmi ses dix plus proches. Loin ne dit rien.`;
+    return `${flat ? "" : "La hauteur est la couche. "}Proche veut dire semblable par les poids : des dix plus semblables d’une feature, ${ten} sont parmi ses dix plus proches. Loin ne dit rien.`;
   },
   MAP: {
     title: "La carte",
@@ -642,6 +657,218 @@ const words: Translation = {
   },
   footprintSource: (model, hash) =>
     `Axon, ${model}, carte ${hash}. Place : ressemblance des lignes de décodeur des features. Lumière : somme des activations, chacune en proportion de la pleine force de sa feature.`,
+  DISPLAY_PACES: [
+    { name: "pas à pas" },
+    { name: "1 en 10 s" },
+    { name: "1 en 2 s" },
+    { name: "1 par seconde" },
+    { name: "2 par seconde" },
+    { name: "4 par seconde" },
+    { name: "10 par seconde" },
+    { name: "comme il vient" },
+  ],
+  STAGE: {
+    pace: "Vitesse",
+    paceHelp:
+      "Combien de tokens sont affichés par seconde. Le modèle peut être en avance sur ce qui est affiché.",
+    next: "Suivant",
+    nextHelp: "Afficher le token suivant",
+    blank: "Le texte viendra ici, mot après mot.",
+    layers: "Activation la plus forte par token et par couche",
+    present: "Présenter",
+    presentHelp: "Seulement l’image et le texte, pour un grand écran (F ; Échap pour finir)",
+    ranked:
+      "Classées selon : activation en part du maximum connu, fois le score du label, fois la part des tokens où la feature est muette",
+    legend: {
+      height: "hauteur : couche",
+      flat: "place : sens",
+      light: "lumière : activation",
+      ring: "anneau : ce mot",
+      chosen: "anneau extérieur : choisie",
+      edited: "anneau en tirets : modifiée",
+    },
+    firedAt: (tokens) => `à ${tokens}`,
+    about: (name) => `à peu près ${name}`,
+    span: (least, most) => `couches ${least}–${most}`,
+    writing: "Le modèle écrit encore",
+    done: "Le modèle a fini",
+    showing: (made, all) => ` ; affichés : ${made} sur ${all}`,
+  },
+  TOUR: [
+    {
+      title: "Un token par temps",
+      text: "Le modèle lit le texte écrit jusqu’ici et le continue, un token à la fois. Les tokens suivants les plus probables se déploient en éventail au-dessus du texte, et l’un d’eux y tombe.",
+    },
+    {
+      title: "La hauteur est la couche",
+      text: "Le texte traverse le modèle de la couche la plus basse à la plus haute. Chaque point est une feature d’une couche : une direction trouvée par un autoencodeur parcimonieux.",
+    },
+    {
+      title: "La lumière est l’activation",
+      text: "Ce qui brille s’active à ce mot ; plus c’est clair, plus c’est fort. Les grands noms ont fait leurs preuves sur d’autres textes. Les petits noms gris sont devinés : « à peu près » annonce un mauvais nom, « ≈ » un simple indice.",
+    },
+    {
+      title: "Interroger un mot",
+      text: "Choisissez un mot du texte : ses alternatives, avec leurs probabilités, et « Pourquoi ce mot ? », qui rend muette une feature après l’autre et mesure ce qui change.",
+    },
+  ],
+  TOURING: {
+    back: "Retour",
+    next: "Suivant",
+    done: "Terminé",
+    again: "Montrer la visite",
+    step: (step, steps) => `${step} sur ${steps}`,
+  },
+  HALL: {
+    title: "Le public",
+    ask: "Demander au public",
+    askHelp:
+      "Faire voter toute la salle, chacun une fois : quelle feature régler, ou quel mot vient",
+    turn: "Quelle feature allons-nous régler ?",
+    guess: "Quel mot vient ensuite ?",
+    turnStart: "Voter sur une feature",
+    guessStart: "Deviner le mot suivant",
+    guessHelp: "S’arrête au token affiché, et fait deviner à tous celui d’après",
+    noGuess:
+      "Les alternatives du mot suivant ne sont pas connues ici : allez à un token d’une exécution de cette salle.",
+    change: "Que lui faire",
+    which: "Features au choix",
+    noFeatures: "Aucune feature ne s’active au token affiché.",
+    question: "Une question à vous, ou aucune",
+    close: "Terminer le vote",
+    cancel: "Annuler",
+    reveal: "Montrer le mot",
+    word: "Un autre mot",
+    send: "Envoyer",
+    dismiss: "Masquer",
+    apply: (what) => `Le faire : ${what}`,
+    answer: (word) => `C’était ${quoted(word)}.`,
+    guessed: (right, all) => `${right} sur ${all} l’ont deviné.`,
+    votes: (votes) => count(votes, { one: "# voix", other: "# voix" }),
+    ended: "Le vote est terminé.",
+    nobody: "Personne n’a voté.",
+    bar: (text, votes, share) => `${text} : ${votes}, ${share}`,
+  },
+  LINE: {
+    title: "En attente de générer",
+    join: "Se mettre dans la file",
+    leave: "Quitter la file",
+    remove: (name) => `Retirer ${name} de la file`,
+    name: "Votre nom dans la file",
+    ahead: (people) =>
+      count(people, { one: "# personne est avant vous.", other: "# personnes sont avant vous." }),
+    waiting: (people) =>
+      count(people, { one: "# personne attend.", other: "# personnes attendent." }),
+  },
+  TAKE: {
+    take: "L’emporter",
+    help: "Ouvre une salle à vous, avec une copie de cette exécution d’où continuer",
+    failed: (why) => `L’enregistrement de la salle n’est pas arrivé : ${why}`,
+    earlier: "Générations antérieures",
+    earlierHelp: "Revient à ce qui a été généré auparavant dans cette salle",
+  },
+  SCENES: {
+    title: "Scènes",
+    help: "Ce qui est affiché, enregistré en scènes et joué dans l’ordre avec les touches d’une télécommande",
+    add: "Enregistrer comme scène ce qui est affiché",
+    save: "Enregistrer dans un fichier",
+    load: "Ouvrir un fichier",
+    none: "Aucune scène encore. Allez à un token et à une feature, tournez l’image, et enregistrez-la.",
+    text: "Texte de la scène",
+    name: "Nom de la scène",
+    up: (name) => `Monter ${name}`,
+    down: (name) => `Descendre ${name}`,
+    remove: (name) => `Supprimer ${name}`,
+    show: (name) => `Afficher ${name}`,
+    numbered: (number) => `Scène ${number}`,
+    place: (number, all) => `${number} / ${all}`,
+    keys: "Suivante : Page suiv., → ou Espace. Précédente : Page préc. ou ←. Fin : Échap.",
+    failed: (why) => `Cela n’a pas marché : ${why}`,
+    empty: "aucune exécution n’est affichée",
+  },
+  MATRIX: {
+    open: "Matrice",
+    help: "Tous les tokens et toutes les features, à la place du graphe : quelle feature s’active où",
+    title: "Tokens × features",
+    order: "Ordre",
+    orders: { first: "première activation", strength: "force", layer: "couche" },
+    source: "Source",
+    allSources: "toutes celles affichées",
+    close: "Retour au graphe",
+    empty: "Aucune feature qui passe les filtres ne s’est encore activée.",
+    counts: (n, m) => `${features(n)}, ${tokens(m)}`,
+    row: (name, times, most) => `${name} : s’active à ${tokens(times)}, au plus ${most}`,
+    silent: (name, token) => `${name} à ${token} : muette`,
+    cell: (name, token, activation, share) =>
+      `${name} à ${token} : activation ${activation}, ${share} de sa pleine force`,
+  },
+  LABELS: {
+    yours: (label) => `${label} (le vôtre)`,
+    name: "Nommer",
+    rename: "Renommer",
+    nameHelp:
+      "Donner à cette feature un nom à vous. Il est gardé dans ce navigateur ; Exporter l’enregistre.",
+    yourName: "Votre nom pour cette feature",
+    save: "Enregistrer",
+    itsLabel: (label) => (label === null ? "Elle n’a pas d’autre label." : `Son label : ${label}`),
+    export: "Enregistrer mes labels (JSON)",
+    exportHelp:
+      "Vos noms de features, tels que les lit AXON_LABEL_OVERRIDES d’une passerelle (gateway)",
+    load: "Charger des labels …",
+    loadHelp: "Reprend un tel fichier, par-dessus vos propres noms dans ce navigateur",
+    loaded: (labels) =>
+      count(labels, {
+        one: "# label a été repris comme le vôtre.",
+        other: "# labels ont été repris comme les vôtres.",
+      }),
+    notLoaded: (file, why) => `${file} n’a pas été repris : ${why}.`,
+    file: "le fichier",
+    form: (key) => `${key} doit avoir la forme "model/source/index": "label"`,
+    length: (key) => `${key} : un label doit avoir de 1 à 500 caractères`,
+  },
+  HISTOGRAM: {
+    title: "Activations dans ce texte",
+    bar: (from, to, n) => `de ${from} à ${to} : ${tokens(n)}`,
+    said: (fires, told, share, density) =>
+      `S’active à ${fires} sur ${tokens(told)}, ${share}${density === null ? "." : ` ; à ${density} de tous les tokens d’un grand texte.`}`,
+  },
+  ORIGIN: {
+    unknown: "Axon. Le début de cette exécution n’est pas connu.",
+    model: (model) => `Axon, modèle ${model}.`,
+    source: (source) => `Source : ${source}.`,
+    sources: (sources) => `Sources : ${sources}.`,
+    noSources: "Sources : aucune.",
+    seed: (seed) => `Graine ${seed}.`,
+    noSeed: "Graine inconnue.",
+    edits: (edits) => `Modifications : ${edits}.`,
+    noEdits: "Aucune modification.",
+    token: (place, all) => `Affiché : token ${place} sur ${all}.`,
+  },
+  COMPARE: {
+    open: "Comparer …",
+    title: "Deux textes comparés",
+    other: "Le texte affiché, comparé à",
+    file: "D’un enregistrement …",
+    nothing:
+      "Il n’y a pas encore d’autre texte. Sont proposés ici les textes que cette page a affichés jusqu’à leur fin, les branches de cette exécution et les exécutions d’un enregistrement.",
+    noRun: "il n’a pas de texte",
+    notRead: (file, why) => `${file} ne peut pas être comparé : ${why}.`,
+    here: "Affiché",
+    noBeginning: "Une exécution sans son début",
+    tokens,
+    same: "Les deux textes sont identiques.",
+    parting: (token, here, there) =>
+      `Les textes se séparent au token ${token} : ${here} ici, ${there} là-bas.`,
+    end: "la fin",
+    rose: "Plus actives ici",
+    fell: "Moins actives ici",
+    none: "Aucune.",
+    change: (before, after) => `${before} → ${after}`,
+    method:
+      "Un chiffre est l’activation moyenne d’une feature à un token, en proportion de sa plus haute activation connue : celle de l’autre texte, puis celle du texte affiché. Là où une feature n’était pas parmi celles que le serveur a envoyées, elle compte pour 0.",
+    incomparable:
+      "Les deux textes n’ont aucune source en commun ; leurs features ne peuvent donc pas être comparées.",
+  },
 };
 
 export default words;

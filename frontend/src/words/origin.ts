@@ -1,7 +1,7 @@
 /** What a picture was made from, in words, so that it can be cited and made again. */
 import type { Store } from "../state/store";
+import { ORIGIN } from ".";
 import { sayEdit } from "./edits";
-import { ORIGIN } from "./research";
 
 export function sayOrigin(store: Store): string {
   const { session, playhead } = store;
@@ -10,13 +10,17 @@ export function sayOrigin(store: Store): string {
   const { model, params } = run;
   const sources = store.sourceIds().filter((id) => store.shows(id));
   const edits = store.editsInForce.map((edit) => sayEdit(store, edit));
-  const seed =
-    typeof params.seed === "string" || typeof params.seed === "number" ? params.seed : null;
+  const { seed } = params;
+  const list = sources.join(", ");
   return [
     ORIGIN.model(model),
-    ORIGIN.sources(sources),
-    ORIGIN.seed(seed === null ? null : String(seed)),
-    ORIGIN.edits(edits),
+    sources.length === 0
+      ? ORIGIN.noSources
+      : ORIGIN[sources.length === 1 ? "source" : "sources"](list),
+    typeof seed === "string" || typeof seed === "number"
+      ? ORIGIN.seed(String(seed))
+      : ORIGIN.noSeed,
+    edits.length === 0 ? ORIGIN.noEdits : ORIGIN.edits(edits.join("; ")),
     ORIGIN.token(playhead.at + 1, session.tokens.length),
   ].join(" ");
 }

@@ -156,6 +156,7 @@ const words: Translation = {
     invalid_json: "O servidor não consegue ler o que esta página envia. Recarregue a página.",
     labels_unavailable:
       "Agora não dá para consultar os rótulos. Eles aparecem quando o banco de rótulos voltar.",
+    line_full: "A fila está cheia. Tente de novo quando alguém tiver tido a vez.",
     message_too_big: "Isso é longo demais para enviar. Encurte o prompt.",
     method_not_allowed: RELOAD,
     no_map: "Este servidor não tem um mapa das features.",
@@ -170,6 +171,8 @@ const words: Translation = {
     not_ready: "O modelo ainda não está pronto. Tente de novo daqui a pouco.",
     not_running: "Nada mais estava em andamento.",
     prompt_too_long: "O prompt é longo demais para este modelo. Encurte-o.",
+    question_closed: "Esta votação terminou. Espere a próxima pergunta.",
+    question_open: "Já há uma votação aberta. Encerre-a primeiro.",
     queue_full: "Há gente demais gerando.",
     rooms_unavailable:
       "Parte do servidor não está disponível. A sala espera por ela e continua sozinha.",
@@ -182,6 +185,7 @@ const words: Translation = {
     too_many_rooms: "Todas as salas deste servidor estão em uso. Tente de novo daqui a pouco.",
     too_many_sockets:
       "Há páginas demais conectadas a partir do seu endereço de rede. Feche algumas; esta continua tentando.",
+    too_many_votes: "Já votou tanta gente quanto se pode contar.",
     too_slow: "A conexão é lenta demais para enviar isso. Tente de novo.",
     unknown_feature: "Esta feature não está mais disponível. O modelo pode ter mudado.",
     unknown_field: RELOAD,
@@ -198,6 +202,11 @@ const words: Translation = {
   KEYS: [
     ["Enter", "no prompt: gerar (Shift+Enter para uma nova linha)"],
     ["/", "buscar uma feature ou filtrar"],
+    [
+      "Setas, Page Up, Page Down, Espaço",
+      "em qualquer lugar: um token para a frente ou para trás, reproduzir e pausar",
+    ],
+    ["F", "apresentar: só a imagem e o texto"],
     ["Setas, Home, End", "mover-se no texto e em cada lista"],
     ["Setas, Page Up, Page Down", "na linha do tempo: percorrer o texto token a token"],
     ["Setas, + e −", "no grafo: girar, aproximar"],
@@ -241,6 +250,7 @@ const words: Translation = {
     retry: "Tentar agora",
     "clear-filters": "Limpar filtros",
     "own-room": "Abrir uma sala",
+    "run-link": "Executar isto",
   },
   NO_GRAPH:
     "Este navegador não tem WebGL, por isso não há grafo. O texto e as features funcionam sem ele.",
@@ -304,6 +314,7 @@ const words: Translation = {
     copiedText: (text) => `Copiado: ${text}`,
     notCopied: "Não copiado",
     mayNotCopy: "Não copiado: o navegador não permitiu.",
+    linkedRun: "Um link preencheu o prompt e os ajustes. Nada foi executado ainda.",
     room: (room) => `Sala ${room}`,
     nobody: "Ainda não há mais ninguém aqui",
     others: (others) =>
@@ -369,6 +380,7 @@ const words: Translation = {
     likeliestTokens: "Tokens mais prováveis aqui",
     tiny: "menos de 1%",
     play: "Reproduzir",
+    playHelp: "Percorrer o texto token a token",
     pause: "Pausar",
     end: "Fim",
     live: "Ao vivo",
@@ -533,12 +545,10 @@ const words: Translation = {
     why: { label: "Por que esta palavra" },
     playback: { label: "Reprodução" },
     "dismiss-recording-note": { text: "Dispensar" },
-    play: { text: "Reproduzir", title: "Percorrer o texto token a token" },
+    play: { text: "Reproduzir" },
     "step-back": { label: "Um passo atrás", title: "Um token para trás" },
     "step-forward": { label: "Um passo à frente", title: "Um token para a frente" },
     strip: { label: "Linha do tempo" },
-    speed: { label: "Velocidade", title: "Velocidade de reprodução" },
-    "all-at-once": { text: "Tudo de uma vez" },
     live: { text: "Ao vivo" },
     "previous-run": { label: "Geração anterior" },
     "next-run": { label: "Próxima geração" },
@@ -565,7 +575,15 @@ const words: Translation = {
       text: "Todas as ativações (JSONL)",
       title: "Uma linha por token, com todas as suas features",
     },
-    "export-picture": { text: "Imagem do grafo (PNG)", title: "O grafo como está agora" },
+    "export-png": {
+      text: "Imagem do grafo (PNG, 4K)",
+      title:
+        "O grafo como está agora, com 3840 pixels de largura, com seu modelo, suas fontes, sua semente e suas edições",
+    },
+    "export-svg": {
+      text: "Imagem do grafo (SVG)",
+      title: "A mesma imagem, com todas as palavras como texto",
+    },
     "export-link": {
       text: "Copiar link para esta execução",
       title: "Um link que preenche o prompt, os ajustes e a semente; abri-lo não inicia nada",
@@ -589,9 +607,9 @@ const words: Translation = {
     `O mapa de todas as features não pode ser lido: ${reason}. Os lugares são encontrados neste navegador.`,
   mapMaking: (stage, done) =>
     `Um mapa de todas as features está sendo feito: ${stage}, ${Math.round(100 * done)}%.`,
-  nearness: (recall) => {
+  nearness: (recall, flat = false) => {
     const ten = figure(10 * recall, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-    return `A altura é a camada. Perto é parecido pelos pesos: das dez mais parecidas com uma feature, ${ten} estão entre as dez mais próximas dela. Longe não diz nada.`;
+    return `${flat ? "" : "A altura é a camada. "}Perto é parecido pelos pesos: das dez mais parecidas com uma feature, ${ten} estão entre as dez mais próximas dela. Longe não diz nada.`;
   },
   MAP: {
     title: "O mapa",
@@ -625,6 +643,215 @@ const words: Translation = {
   },
   footprintSource: (model, hash) =>
     `Axon, ${model}, mapa ${hash}. Lugar: semelhança das linhas do decodificador das features. Luz: soma das ativações, cada uma como parte da força plena da sua feature.`,
+  DISPLAY_PACES: [
+    { name: "passo a passo" },
+    { name: "1 em 10 s" },
+    { name: "1 em 2 s" },
+    { name: "1 por segundo" },
+    { name: "2 por segundo" },
+    { name: "4 por segundo" },
+    { name: "10 por segundo" },
+    { name: "conforme chega" },
+  ],
+  STAGE: {
+    pace: "Velocidade",
+    paceHelp:
+      "Quantos tokens são exibidos por segundo. O modelo pode estar à frente do que é exibido.",
+    next: "Próximo",
+    nextHelp: "Exibir o próximo token",
+    blank: "O texto ficará aqui, palavra por palavra.",
+    layers: "Ativação mais forte por token e camada",
+    present: "Apresentar",
+    presentHelp: "Só a imagem e o texto, para uma tela grande (F; Esc para terminar)",
+    ranked:
+      "Na ordem de: ativação como parte da maior conhecida, vezes a nota do rótulo, vezes a parte dos tokens em que a feature se cala",
+    legend: {
+      height: "altura: camada",
+      flat: "lugar: significado",
+      light: "luz: ativação",
+      ring: "anel: esta palavra",
+      chosen: "anel externo: escolhida",
+      edited: "anel tracejado: editada",
+    },
+    firedAt: (tokens) => `em ${tokens}`,
+    about: (name) => `mais ou menos ${name}`,
+    span: (least, most) => `camadas ${least}–${most}`,
+    writing: "O modelo ainda está escrevendo",
+    done: "O modelo terminou",
+    showing: (made, all) => `; exibidos: ${made} de ${all}`,
+  },
+  TOUR: [
+    {
+      title: "Um token por compasso",
+      text: "O modelo lê o texto até aqui e o continua, um token de cada vez. Os próximos tokens mais prováveis se abrem em leque acima do texto, e um deles cai nele.",
+    },
+    {
+      title: "A altura é a camada",
+      text: "O texto atravessa o modelo da camada mais baixa à mais alta. Cada ponto é uma feature de uma camada: uma direção que um autoencoder esparso encontrou.",
+    },
+    {
+      title: "A luz é a ativação",
+      text: "O que brilha dispara nesta palavra; quanto mais claro, mais forte. Os nomes grandes foram comprovados em outros textos. Os pequenos e cinzentos são palpites: “mais ou menos” marca um nome ruim; “≈”, apenas um indício.",
+    },
+    {
+      title: "Perguntar a uma palavra",
+      text: "Escolha uma palavra do texto: suas alternativas, com as probabilidades, e “Por que esta palavra?”, que silencia uma feature após a outra e mede o que muda.",
+    },
+  ],
+  TOURING: {
+    back: "Voltar",
+    next: "Próximo",
+    done: "Concluir",
+    again: "Mostrar o passeio",
+    step: (step, steps) => `${step} de ${steps}`,
+  },
+  HALL: {
+    title: "A plateia",
+    ask: "Perguntar à plateia",
+    askHelp:
+      "Deixar todos na sala votarem, cada um uma vez: qual feature girar, ou qual palavra vem",
+    turn: "Qual feature vamos girar?",
+    guess: "Qual palavra vem a seguir?",
+    turnStart: "Votar em uma feature",
+    guessStart: "Adivinhar a próxima palavra",
+    guessHelp: "Para no token em exibição e deixa todos adivinharem o seguinte",
+    noGuess:
+      "As alternativas da próxima palavra não são conhecidas aqui: vá a um token de uma execução desta sala.",
+    change: "O que fazer com ela",
+    which: "Features para escolher",
+    noFeatures: "Nenhuma feature dispara no token em exibição.",
+    question: "Uma pergunta sua, ou nenhuma",
+    close: "Encerrar a votação",
+    cancel: "Cancelar",
+    reveal: "Mostrar a palavra",
+    word: "Outra palavra",
+    send: "Enviar",
+    dismiss: "Dispensar",
+    apply: (what) => `Fazer isto: ${what}`,
+    answer: (word) => `Era ${quoted(word)}.`,
+    guessed: (right, all) => `${right} de ${all} acertaram.`,
+    votes: (votes) => count(votes, { one: "# voto", other: "# votos" }),
+    ended: "A votação terminou.",
+    nobody: "Ninguém votou.",
+    bar: (text, votes, share) => `${text}: ${votes}, ${share}`,
+  },
+  LINE: {
+    title: "À espera de gerar",
+    join: "Entrar na fila",
+    leave: "Sair da fila",
+    remove: (name) => `Tirar ${name} da fila`,
+    name: "Seu nome na fila",
+    ahead: (people) =>
+      count(people, { one: "Há # pessoa na sua frente.", other: "Há # pessoas na sua frente." }),
+    waiting: (people) => count(people, { one: "# pessoa espera.", other: "# pessoas esperam." }),
+  },
+  TAKE: {
+    take: "Levar comigo",
+    help: "Abre uma sala sua, com uma cópia desta execução para continuar",
+    failed: (why) => `A gravação da sala não chegou: ${why}`,
+    earlier: "Gerações anteriores",
+    earlierHelp: "Volta ao que foi gerado antes nesta sala",
+  },
+  SCENES: {
+    title: "Cenas",
+    help: "O que está em exibição, salvo como cenas e reproduzido em ordem com as teclas de um passador de slides",
+    add: "Salvar o que está em exibição como cena",
+    save: "Salvar em arquivo",
+    load: "Abrir um arquivo",
+    none: "Ainda não há cenas. Vá a um token e a uma feature, gire a imagem e salve-a.",
+    text: "Texto da cena",
+    name: "Nome da cena",
+    up: (name) => `Mover ${name} para cima`,
+    down: (name) => `Mover ${name} para baixo`,
+    remove: (name) => `Excluir ${name}`,
+    show: (name) => `Exibir ${name}`,
+    numbered: (number) => `Cena ${number}`,
+    place: (number, all) => `${number} / ${all}`,
+    keys: "Próxima: Page Down, → ou Espaço. Anterior: Page Up ou ←. Fim: Esc.",
+    failed: (why) => `Não deu certo: ${why}`,
+    empty: "não há execução em exibição",
+  },
+  MATRIX: {
+    open: "Matriz",
+    help: "Todos os tokens e todas as features, no lugar do grafo: qual feature dispara onde",
+    title: "Tokens × features",
+    order: "Ordem",
+    orders: { first: "primeiro disparo", strength: "força", layer: "camada" },
+    source: "Fonte",
+    allSources: "todas em exibição",
+    close: "Voltar ao grafo",
+    empty: "Nenhuma feature que passa pelos filtros disparou ainda.",
+    counts: (n, m) => `${features(n)}, ${tokens(m)}`,
+    row: (name, times, most) => `${name}: dispara em ${tokens(times)}, no máximo ${most}`,
+    silent: (name, token) => `${name} em ${token}: em silêncio`,
+    cell: (name, token, activation, share) =>
+      `${name} em ${token}: ativação ${activation}, ${share} da sua força plena`,
+  },
+  LABELS: {
+    yours: (label) => `${label} (seu)`,
+    name: "Dar nome",
+    rename: "Mudar o nome",
+    nameHelp: "Dar a esta feature um nome seu. Ele fica neste navegador; Exportar o salva.",
+    yourName: "Seu nome para esta feature",
+    save: "Salvar",
+    itsLabel: (label) => (label === null ? "Ela não tem outro rótulo." : `O rótulo dela: ${label}`),
+    export: "Salvar meus rótulos (JSON)",
+    exportHelp: "Seus nomes de features, como AXON_LABEL_OVERRIDES de um gateway os lê",
+    load: "Carregar rótulos …",
+    loadHelp: "Incorpora um arquivo assim, por cima dos seus nomes neste navegador",
+    loaded: (labels) =>
+      count(labels, {
+        one: "# rótulo foi incorporado como seu.",
+        other: "# rótulos foram incorporados como seus.",
+      }),
+    notLoaded: (file, why) => `${file} não foi incorporado: ${why}.`,
+    file: "o arquivo",
+    form: (key) => `${key} deve ter a forma "model/source/index": "label"`,
+    length: (key) => `${key}: um rótulo deve ter de 1 a 500 caracteres`,
+  },
+  HISTOGRAM: {
+    title: "Ativações neste texto",
+    bar: (from, to, n) => `${from} a ${to}: ${tokens(n)}`,
+    said: (fires, told, share, density) =>
+      `Dispara em ${fires} de ${tokens(told)}, ${share}${density === null ? "." : `; em ${density} de todos os tokens de um texto grande.`}`,
+  },
+  ORIGIN: {
+    unknown: "Axon. O começo desta execução não é conhecido.",
+    model: (model) => `Axon, modelo ${model}.`,
+    source: (source) => `Fonte: ${source}.`,
+    sources: (sources) => `Fontes: ${sources}.`,
+    noSources: "Fontes: nenhuma.",
+    seed: (seed) => `Semente ${seed}.`,
+    noSeed: "Semente desconhecida.",
+    edits: (edits) => `Edições: ${edits}.`,
+    noEdits: "Sem edições.",
+    token: (place, all) => `Em exibição: token ${place} de ${all}.`,
+  },
+  COMPARE: {
+    open: "Comparar …",
+    title: "Dois textos comparados",
+    other: "O texto em exibição, comparado com",
+    file: "De uma gravação …",
+    nothing:
+      "Ainda não há outro texto. Aqui são oferecidos os textos que esta página exibiu até o fim, os ramos desta execução e as execuções de uma gravação.",
+    noRun: "não tem texto",
+    notRead: (file, why) => `${file} não pode ser comparado: ${why}.`,
+    here: "Em exibição",
+    noBeginning: "Uma execução sem o começo",
+    tokens,
+    same: "Os dois textos são iguais.",
+    parting: (token, here, there) =>
+      `Os textos se separam no token ${token}: ${here} aqui, ${there} lá.`,
+    end: "o fim",
+    rose: "Dispararam mais aqui",
+    fell: "Dispararam menos aqui",
+    none: "Nenhuma.",
+    change: (before, after) => `${before} → ${after}`,
+    method:
+      "Um número é a ativação média de uma feature em um token, como parte da sua maior ativação conhecida: a do outro texto e depois a do texto em exibição. Onde uma feature não estava entre as que o servidor enviou, ela conta como 0.",
+    incomparable:
+      "Os dois textos não têm nenhuma fonte em comum, então suas features não podem ser comparadas.",
+  },
 };
 
 export default words;
