@@ -36,9 +36,13 @@ async def set_knobs(page: Page, knobs: Mapping[str, object]) -> None:
 
 
 async def wait_for(page: Page, condition: str, seconds: float = 30) -> None:
-    """Waits until an expression over `window.axon` holds, and the page's views follow it."""
+    """Waits until an expression over `window.axon` holds, and the page's views follow it.
+
+    A page in another language has none before that language has come.
+    """
     await page.wait_for_function(
-        f"(() => {{ const a = axon; return {condition} }})()", timeout=1000 * seconds
+        f"(() => {{ const a = window.axon; return a !== undefined && ({condition}) }})()",
+        timeout=1000 * seconds,
     )
     # They follow once a frame.
     await page.evaluate("new Promise(requestAnimationFrame)")

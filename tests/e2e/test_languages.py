@@ -20,7 +20,7 @@ WORDS = Path(__file__).parents[2] / "frontend" / "src" / "words"
 #: What the page says, apart from the model's text, labels, names of sources and of features.
 CHROME = """() => {
   const foreign = "#tokens, #model, #prompt, #labels, #language, #room, .name, .token, kbd, h1,"
-    + " #help-examples dd, .source-name, #sources label, h2[dir], .where";
+    + " #help-examples dd, .source-name, #sources label, h2[dir], .where, #layers *";
   const said = [];
   for (const element of document.body.querySelectorAll("*")) {
     const own = !element.closest(foreign);
@@ -44,9 +44,9 @@ def english_words() -> set[str]:
 
 
 def latin_words(text: str) -> set[str]:
-    """The words in Latin letters, apart from English terms in brackets, filters and names."""
-    rest = re.sub(r"\([^)]*\)|\b(?:hide|keep|min|density):|circuit-tracer", " ", text)
-    return set(re.findall(r"\b[a-z]{4,}\b", rest))
+    """The words in Latin letters, apart from terms in brackets, what is isolated, and filters."""
+    apart = r"\([^)]*\)|\u2068[^\u2069]*\u2069|\b(?:hide|keep|min|density):|circuit-tracer"
+    return set(re.findall(r"\b[a-z]{4,}\b", re.sub(apart, " ", text)))
 
 
 async def chrome(page: Page) -> list[str]:
@@ -97,7 +97,11 @@ async def test_arabic_is_all_the_page_says_until_english_is_chosen_again(
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     await keep(page, "language-ar")
     await page.keyboard.press("Escape")
+    await expect(page.locator("#help-dialog")).to_be_hidden()
     await page.keyboard.press("Escape")
+    # What is chosen stands in the address, which the page opens anew.
+    await expect(page.locator("#inspector")).to_be_hidden()
+    await expect(page).not_to_have_url(re.compile("feature="))
     await choose(page, "English")
     assert await direction(page, "body") == "ltr"
     assert set(english) - set(await chrome(page)) == set()
