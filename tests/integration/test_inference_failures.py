@@ -14,6 +14,8 @@ from axon_service import logs
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from tests.patience import eventually
+
 from .rig import Rig, serving
 from .test_inference_grpc import collect
 
@@ -93,7 +95,7 @@ async def test_an_unexpected_exception_is_logged_once_with_its_traceback(
             assert error.details() == "the server failed (RuntimeError: a reason of two lines)"
     assert len(tracebacks(caplog)) == 1
     assert len(lines(caplog, f"{SERVICE}/GetFeature failed")) == 5
-    assert len(lines(caplog, "generation failed")) == 5
+    await eventually(lambda: len(lines(caplog, "generation failed")) == 5)
 
 
 async def test_the_failure_of_one_request_differs_from_the_failure_of_the_engine(
@@ -113,7 +115,10 @@ async def test_the_failure_of_one_request_differs_from_the_failure_of_the_engine
             info = error_details_pb2.ErrorInfo()
             assert status.details[0].Unpack(info)
             assert (info.reason, info.domain) == ("REQUEST_FAILED", "axon")
-            assert len(lines(caplog, "generation failed: 0 prompt + 0 generated")) == 1
+            # The caller may hear of it before the log does.
+            await eventually(
+                lambda: len(lines(caplog, "generation failed: 0 prompt + 0 generated")) == 1
+            )
             caplog.clear()
         runner.lost = True
         error = await refusal(rig.stub.Generate(pb.GenerateRequest(prompt="a")))

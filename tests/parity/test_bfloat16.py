@@ -132,4 +132,4 @@ def _dense(events: list[Any], source: int, shape: torch.Size) -> torch.Tensor:
 def _error(found: torch.Tensor, exact: torch.Tensor) -> float:
     """Length of the difference, as a share of the length of the exact activations."""
     right = exact.float().clamp_min(0)
-    return float((found.float().clamp_min(0) - right).norm() / right.norm())
+    return ((found.float().clamp_min(0) - right).norm() / right.norm()).item()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from axon_inference.catalog.presets import PRESETS
+from axon_inference.model.configuration import ModelError
 
 from .. import tiny
 from ..releases import HubCache
@@ -212,7 +213,13 @@ def test_public_releases(case: Case, hub: HubCache) -> None:
 def test_local_folders(family: str, tmp_path: Path) -> None:
     """Models without public SAEs, such as Llama-2 and larger Pythias, are loaded in this way."""
     folder = tiny.family_folder(tmp_path / "model", family)
-    saes = [tiny.sae_folder(tmp_path / name, name, hook) for name, hook in LOCAL.items()]
+    hooks = LOCAL.copy()
+    if family in tiny.RECURRENT:
+        # Its first layer has linear attention, whose output has no such name.
+        gated = tiny.sae_folder(tmp_path / "refused", "gated", hooks.pop("gated"))
+        with pytest.raises(ModelError, match="no such module"):
+            Bench.load(folder, [gated])
+    saes = [tiny.sae_folder(tmp_path / name, name, hook) for name, hook in hooks.items()]
     bench = Bench.load(folder, saes, slots=2, prefill_tokens=6)
     compare(bench, reference.boot(folder), reference.load_saes(saes))
 

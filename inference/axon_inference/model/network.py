@@ -121,7 +121,11 @@ class LanguageModel:
         if end not in ("hook_in", "hook_out", _NORMALIZED):
             raise ModelError(f"hook point {name!r}: this model has none that Axon can read")
         path = f"blocks.{layer}.{component}".rstrip(".")
-        module = self.adapter.get_component(self.network, path)
+        try:
+            module = self.adapter.get_component(self.network, path)
+        except AttributeError:
+            # Of a model that mixes kinds of layers, such as linear attention and the usual one.
+            raise ModelError(f"hook point {name!r}: this layer has no such module") from None
         width = _inputs(module) if hook == _HEADS else self.d_model
         beside = hook.startswith("hook_resid") or component.startswith("ln")
         side: Literal["in", "out"] = "out" if end == "hook_out" else "in"
