@@ -180,7 +180,7 @@ LOCAL = {
 }
 
 
-def compare(bench: Bench, bridge: Any, saes: list[Any]) -> None:
+def compare(bench: Bench, bridge: Any, saes: list[Any], atol: float = 5e-4) -> None:
     """Compare requests alone, all at once and staggered, with fewer slots than requests."""
     requests = [bench.request(p, n) for p, n in zip(PROMPTS, LENGTHS, strict=True)]
     bos = bench.loaded.served.bos_id is not None
@@ -192,9 +192,9 @@ def compare(bench: Bench, bridge: Any, saes: list[Any]) -> None:
     ]
     for steps_between in (0, 2):
         for events, want in zip(bench.run(requests, steps_between), expected, strict=True):
-            assert_same(events, want, atol=5e-4)
+            assert_same(events, want, atol=atol)
     for index in (0, 2):
-        assert_same(bench.run([requests[index]])[0], expected[index], atol=5e-4)
+        assert_same(bench.run([requests[index]])[0], expected[index], atol=atol)
 
 
 @pytest.mark.filterwarnings(
@@ -221,7 +221,10 @@ def test_local_folders(family: str, tmp_path: Path) -> None:
             Bench.load(folder, [gated])
     saes = [tiny.sae_folder(tmp_path / name, name, hook) for name, hook in hooks.items()]
     bench = Bench.load(folder, saes, slots=2, prefill_tokens=6)
-    compare(bench, reference.boot(folder), reference.load_saes(saes))
+    # A state step by step and a text at once round differently: residuals of 70 are off by 5e-4 in
+    # either, compared with float64.
+    atol = 5e-3 if family in tiny.RECURRENT else 5e-4
+    compare(bench, reference.boot(folder), reference.load_saes(saes), atol)
 
 
 def test_multimodal_gemma_is_served_as_its_language_model(hub: HubCache, tmp_path: Path) -> None:
