@@ -33,7 +33,11 @@ export class Tip {
     document.addEventListener("focusout", () => this.hide());
     document.addEventListener("scroll", ({ target }) => {
       // A text that streams elsewhere scrolls, too.
-      if (target instanceof Node && target.contains(this.anchor)) this.hide();
+      const { anchor } = this;
+      if (!anchor || !(target instanceof Node) || !target.contains(anchor)) return;
+      // Focus and hover may themselves have scrolled it into view.
+      if (anchor.matches(":focus, :hover")) this.place(anchor.getBoundingClientRect());
+      else this.hide();
     }, true); // prettier-ignore
     // Before other listeners: at a word that has a tip, Escape hides only the tip.
     addEventListener(
