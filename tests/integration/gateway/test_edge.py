@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import logging
@@ -162,8 +163,10 @@ async def test_a_connection_with_endless_headers_is_closed(settings: Settings) -
         assert await reader.readuntil(b"}") != b""
         # The next request's headers come byte by byte, so that the connection looks alive.
         dripping = asyncio.create_task(_drip(writer))
-        async with asyncio.timeout(PATIENCE):
-            assert await reader.read() == b""
+        # A reset is a close, too: bytes have come after it.
+        with contextlib.suppress(ConnectionResetError):
+            async with asyncio.timeout(PATIENCE):
+                assert await reader.read() == b""
         dripping.cancel()
         writer.close()
 

@@ -141,7 +141,9 @@ async def test_errors_are_what_the_server_says(inference: FakeInference) -> None
         assert "max_tokens" in await refused(client, "generate", prompt="x", max_tokens="many")
         await inference.stop()
         told = await refused(client, "model")
-        assert f"no Axon server answered at {inference.address} within 0.5 s" in told
+        # A channel that was open notices the loss before or while it waits.
+        assert inference.address in told
+        assert "no Axon server answered" in told or "failed to connect" in told
 
 
 async def test_it_speaks_over_standard_input_and_output(
