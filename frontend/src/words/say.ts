@@ -49,9 +49,14 @@ export type Figure = (value: number, options?: Intl.NumberFormatOptions) => stri
 
 export function figuresOf(language: Language): Figure {
   const tag = TAGS[language];
-  const plain = new Intl.NumberFormat(tag);
-  return (value, options) =>
-    (options ? new Intl.NumberFormat(tag, options) : plain).format(value).replace("-", "−");
+  // To make one takes far longer than to use it.
+  const formats = new Map<string, Intl.NumberFormat>();
+  return (value, options) => {
+    const wanted = options ? JSON.stringify(options) : "";
+    let format = formats.get(wanted);
+    if (!format) formats.set(wanted, (format = new Intl.NumberFormat(tag, options)));
+    return format.format(value).replace("-", "−");
+  };
 }
 
 /** `count(3, { one: "# token", other: "# tokens" })`; `#` is the figure. */
