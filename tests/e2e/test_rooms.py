@@ -197,14 +197,18 @@ async def pose(page: Page) -> list[float]:
     return found
 
 
+#: Units by which poses may differ: each browser lays out a graph without a map by itself.
+NEARLY = 6
+
+
 async def same_pose(one: Page, other: Page) -> None:
     """Waits until both cameras stand at the same place."""
     for _ in range(100):
         poses = zip(await pose(one), await pose(other), strict=True)
-        if all(abs(a - b) < 1 for a, b in poses):
+        if all(abs(a - b) < NEARLY for a, b in poses):
             return
         await one.wait_for_timeout(200)
-    assert await pose(one) == pytest.approx(await pose(other), abs=1)
+    assert await pose(one) == pytest.approx(await pose(other), abs=NEARLY)
 
 
 async def drag(page: Page, by: int) -> None:
@@ -233,7 +237,7 @@ async def test_viewers_follow_the_presenter_until_they_move(open_page: Opener, h
     before = await pose(presenter)
     await drag(presenter, 150)
     await same_pose(viewer, presenter)
-    assert await pose(viewer) != pytest.approx(before, abs=5)
+    assert await pose(viewer) != pytest.approx(before, abs=5 * NEARLY)
     await expect(follow).to_have_attribute("aria-pressed", "true")
     await keep(viewer, "following")
     # A viewer who moves the camera stops following, and the button starts it again.

@@ -185,7 +185,11 @@ export class Playhead {
     const { leader } = this;
     const given = session.log?.given ?? 0;
     if (leader !== undefined) {
-      session.reveal(leader === null ? Infinity : Math.max(given, leader + 1));
+      const whole = leader === null || this.late;
+      session.reveal(whole ? Infinity : Math.max(given, leader + 1));
+      // The log of a text that began earlier comes in parts: this one may have the token.
+      const there = leader !== null && leader >= 0 && leader < session.tokens.length;
+      if (this.late && there && this.stand === null) this.stand = leader;
       return;
     }
     session.reveal(this.late || this.pace === Infinity ? Infinity : given);
