@@ -191,24 +191,25 @@ async def test_the_page_shows_the_roles_and_that_the_presenter_has_left(
 
 
 async def pose(page: Page) -> list[float]:
+    """The camera as seen from the chosen node: without a map, each browser finds its own places."""
     found: list[float] = await page.evaluate(
-        "(({ position, target }) => [...position, ...target])(axon.graph.pose())"
+        """() => {
+            const { position, target } = axon.graph.pose();
+            const { place } = axon.nodes().find(({ key }) => key === axon.chosen);
+            return [...position, ...target].map((at, i) => at - place[i % 3]);
+        }"""
     )
     return found
-
-
-#: Units by which poses may differ: each browser lays out a graph without a map by itself.
-NEARLY = 6
 
 
 async def same_pose(one: Page, other: Page) -> None:
     """Waits until both cameras stand at the same place."""
     for _ in range(100):
         poses = zip(await pose(one), await pose(other), strict=True)
-        if all(abs(a - b) < NEARLY for a, b in poses):
+        if all(abs(a - b) < 1 for a, b in poses):
             return
         await one.wait_for_timeout(200)
-    assert await pose(one) == pytest.approx(await pose(other), abs=NEARLY)
+    assert await pose(one) == pytest.approx(await pose(other), abs=1)
 
 
 async def drag(page: Page, by: int) -> None:
@@ -231,13 +232,13 @@ async def test_viewers_follow_the_presenter_until_they_move(open_page: Opener, h
     chosen = await presenter.evaluate("axon.chosen")
     await pages.wait_for(viewer, f"a.chosen === '{chosen}'")
     await expect(follow).to_have_attribute("aria-pressed", "true")
-    # Poses are relative to the chosen node, which moves until the layout has settled.
+    # Poses are relative to the chosen node, which must have its place.
     for page in (presenter, viewer):
         await pages.wait_for(page, "a.nodeCount > 0 && a.atRest")
     before = await pose(presenter)
     await drag(presenter, 150)
     await same_pose(viewer, presenter)
-    assert await pose(viewer) != pytest.approx(before, abs=5 * NEARLY)
+    assert await pose(viewer) != pytest.approx(before, abs=5)
     await expect(follow).to_have_attribute("aria-pressed", "true")
     await keep(viewer, "following")
     # A viewer who moves the camera stops following, and the button starts it again.
