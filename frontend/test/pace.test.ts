@@ -40,22 +40,27 @@ describe("pace", () => {
   });
 
   it("leaves alone what a room had streamed before the page came", () => {
-    const clock = new Clock();
-    const store = new Store(clock.wait);
-    store.playhead.setPace(2);
-    const here: Frame = {
-      type: "room", seq: 0, time: 50, room: "r", role: "viewer", viewers: 1, open: false,
-    }; // prettier-ignore
-    const [begun = started(1), ...rest] = generation(1, 3);
-    for (const frame of [here, { ...begun, time: 49 } as Frame, ...rest]) store.apply(frame);
+    const { store } = late(3);
     expect(shown(store)).toEqual([5, 4]);
     const [next = started(8), ...others] = generation(8, 3);
     for (const frame of [{ ...next, time: 51 } as Frame, ...others]) store.apply(frame);
-    expect([...shown(store), playheadMoves(store)]).toEqual([2, 1, true]);
+    expect([...shown(store), store.playhead.playing]).toEqual([2, 1, true]);
   });
 });
 
-const playheadMoves = ({ playhead }: Store): boolean => playhead.playing;
+/** A page that came when a text had been written, of which it has got `made` tokens so far. */
+function late(made: number) {
+  const clock = new Clock();
+  const store = new Store(clock.wait);
+  store.playhead.setPace(2);
+  const here: Frame = {
+    type: "room", seq: 0, time: 50, room: "r", role: "viewer", viewers: 1, open: false,
+  }; // prettier-ignore
+  const [begun = started(1), ...rest] = generation(1, 3);
+  const told = [{ ...begun, time: 49 } as Frame, ...rest];
+  for (const frame of [here, ...told.splice(0, 2 + made)]) store.apply(frame);
+  return { store, playhead: store.playhead, told };
+}
 
 describe("who follows a presenter", () => {
   it("sees the same token at the same beat, and not what has come beyond it", () => {
@@ -70,6 +75,16 @@ describe("who follows a presenter", () => {
     expect([...shown(store), playhead.token?.index]).toEqual([4, 1, 1]);
     playhead.lead(null);
     expect([...shown(store), playhead.token]).toEqual([8, 7, null]);
+  });
+
+  it("looks at the presenter's token in a text that began earlier, once it has come", () => {
+    const { store, playhead, told } = late(0);
+    playhead.lead(3);
+    expect([...shown(store), playhead.token]).toEqual([2, 1, null]);
+    for (const frame of told) store.apply(frame);
+    expect([...shown(store), playhead.token?.index]).toEqual([5, 3, 3]);
+    playhead.lead(null);
+    expect([...shown(store), playhead.token]).toEqual([5, 4, null]);
   });
 
   it("waits for a token that has not come yet", () => {
