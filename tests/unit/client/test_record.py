@@ -103,7 +103,9 @@ async def test_a_recording_that_was_stopped_goes_on(
     asked = len(inference.seen.requests)
     await run(inference, prompts, out)
     assert counts(out) == WHOLE
-    assert len(inference.seen.requests) - asked == 10 - len(first)
+    # A request of the run before may reach the server after its caller has gone: it is one of these prompts, too.
+    again = {request.prompt for request in inference.seen.requests[asked:]}
+    assert again == {f"prompt {n}" for n in range(10) if n not in first}
     await run(inference, prompts, out)  # there is nothing to do
     assert counts(out) == WHOLE
 
