@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from axon_gateway.documents import frames, requests
+from axon_gateway.documents import VERSION, frames, requests
 from axon_gateway.documents.frames import KINDS
 from axon_gateway.documents.requests import (
     BOOL,
@@ -76,7 +76,7 @@ _SENT: dict[str, tuple[dict[str, Schema], tuple[str, ...]]] = {
 _CANCEL = ("id", "cancel")
 
 
-def document(version: str) -> dict[str, Any]:
+def document() -> dict[str, Any]:
     """The document."""
     schemas = {**requests.schemas(), **frames.schemas()}
     question = schemas["Explain"]["properties"]
@@ -100,7 +100,7 @@ def document(version: str) -> dict[str, Any]:
         "asyncapi": "3.0.0",
         "info": {
             "title": "Axon's live socket",
-            "version": version,
+            "version": VERSION,
             "description": "One JSON object a message. docs/frames.md says what each means.",
         },
         "defaultContentType": "application/json",

@@ -6,12 +6,11 @@ import inspect
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any
 
 from aiohttp import web
 
-from axon_gateway.documents import frames, requests
+from axon_gateway.documents import VERSION, frames, requests
 from axon_gateway.documents.frames import INTEGER, nullable, told
 from axon_gateway.documents.requests import BOOL, NUMBER, TEXT, Schema, listed, ref
 
@@ -194,7 +193,7 @@ def document(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Axon's gateway",
-            "version": version("axon-gateway"),
+            "version": VERSION,
             "description": "A language model and the features that are active in it. The live "
             "socket `/ws` is described by `asyncapi.json`.",
         },

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 import orjson
 from aiohttp import web
 
@@ -39,7 +37,7 @@ def routes(others: list[web.RouteDef]) -> list[web.RouteDef]:
         web.get("/api/docs/asyncapi.json", of_socket),
     ]
     paths = openapi.document([*others, *own])
-    socket = asyncapi.document(version("axon-gateway"))
+    socket = asyncapi.document()
     paths_json, socket_json = orjson.dumps(paths), orjson.dumps(socket)
     return own
 

@@ -24,7 +24,7 @@ from ...unit.gateway.test_golden import every_answer, every_frame
 from .fake_inference import MODEL, SOURCES, FakeInference
 from .harness import Running
 
-SOCKET = asyncapi.document("1")
+SOCKET = asyncapi.document()
 
 
 @pytest.fixture
