@@ -42,6 +42,10 @@ _LOUDER = {"source": "axon-demo/2-res", "feature": 9, "scale": 4, "where": "whil
 _TURNS = (Option("silence capitals", _SILENCE), Option("x4 Europe", _LOUDER))
 TURN = Asked("q1", Question("turn", "Which one?", _TURNS))
 GUESS = Asked("q2", Question("guess", "What comes next?", (Option(" Paris"),), 0, 7))
+CONVERSATION = [
+    pb.ChatMessage(role="system", content="Be brief."),
+    pb.ChatMessage(role="user", content="Hi"),
+]
 TARGET = pb.Alternative(token_id=1001, text=" Paris", logprob=-0.25)
 RIVAL = pb.Alternative(token_id=1003, text=" London", logprob=-2.5)
 SUMMARY = pb.ExplainSummary(
@@ -131,6 +135,10 @@ def every_frame() -> dict[str, dict[str, Any]]:
         "edited": frames.edited(pb.Edited(branch=1, position=3, edits=[silence, swap])),
         "branch_ended": frames.branch_ended(ended),
         "started": frames.started(started, "The capital"),
+        "started_conversation": frames.started(started, "Be brief.Hi", CONVERSATION),
+        "prompt_of_conversation": tokens.prompt(
+            [_token(0, "<user>", [], template=True), _token(1, "Hi", [(7, 1.5)], role="user")]
+        ),
         "prompt": tokens.prompt([_token(0, "<|endoftext|>", []), _token(1, "The", [(7, 1.5)])]),
         "token": tokens.token(_token(2, " Paris", [(7, 2.25), (9, 0.5)], logprob=-0.5)),
         "labels": frames.labels(sources[1], {9: "European geography"}, _facts),
@@ -224,6 +232,9 @@ def _token(
     active: list[tuple[int, float]],
     logprob: float | None = None,
     branch: int = 0,
+    *,
+    role: str = "",
+    template: bool = False,
 ) -> pb.Token:
     found = pb.SourceFeatures(
         source=1,
@@ -239,6 +250,8 @@ def _token(
         logprob=logprob,
         source_features=[found] if active else [],
         branch=branch,
+        role=role,
+        template=template,
     )
 
 
