@@ -50,7 +50,8 @@ import { WhyLine, WhyPanel } from "./ui/why";
 import { GRAPH_LOST, NO_GRAPH, SAY, TAKE } from "./words";
 import { isBusy } from "./words/status";
 import { type Recorded, type Recording, runsOf } from "./wire/recording";
-import type { GenerateRequest, OpenRequest, ShareRequest } from "./wire/types";
+import type { GenerateRequest } from "./wire/asking";
+import type { OpenRequest, ShareRequest } from "./wire/types";
 
 const FIRST_RECORDING = "capital-of-france";
 const FROM_THE_START: Start = { speed: null, at: null, run: null };

@@ -58,6 +58,7 @@ describe("a view's address", () => {
 describe("a run's link", () => {
   const run = {
     prompt: "The capital\nof “France” is",
+    chat: true,
     model: "axon-demo",
     knobs: { temperature: "0.8", seed: "18446744073709551615", max_tokens: "60" },
   };

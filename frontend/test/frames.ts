@@ -17,6 +17,7 @@ export function modelInfo(more: Partial<ModelInfo> = {}): ModelInfo {
     params: {},
     maxPromptCharacters: null,
     maxAlternatives: 0,
+    chat: false,
     paced: false,
     maxRemovals: 0,
     map: null,

@@ -1,7 +1,8 @@
 /** A twin's run and a page that shows it, for tests of edits. */
 import { featureKey } from "../src/state/feature";
 import { Store } from "../src/state/store";
-import type { Branch, Edit, EditRequest, Frame, TokenFrame } from "../src/wire/types";
+import type { EditRequest } from "../src/wire/asking";
+import type { Branch, Edit, Frame, TokenFrame } from "../src/wire/types";
 import { feature, modelInfo, SOURCE, started, token } from "./frames";
 
 export const KEY = featureKey(SOURCE, 7);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import FloatRect, Page, expect
 
@@ -115,6 +117,40 @@ async def test_a_beat_shows_the_candidates_and_how_far_the_model_is(
     assert await page.locator("#tokens .made").count() == 2
     await page.get_by_role("button", name="Live", exact=True).click()
     await expect(ahead).to_be_hidden()
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+async def test_a_conversation_shows_who_speaks(
+    open_page: Opener, gateway: Gateway, size: str
+) -> None:
+    gateway.chat = True
+    page = await open_page(f"{gateway.url}/?prompt=How+warm+is+it%3F&chat=on", size, graph=False)
+    await expect(page.get_by_label("As a conversation")).to_be_checked()
+    await pages.set_knobs(page, {"Max tokens": 6})
+    await page.locator("summary").click()
+    await pages.generate(page)
+    await pages.end_of_run(page)
+    asked = {"role": "user", "content": "How warm is it?"}
+    assert (gateway.requests[-1]["messages"], gateway.log[0]["messages"]) == ([asked], [asked])
+    gateway.recordings["conversation"] = gateway.log
+
+    link = f"{gateway.url}/?replay=/made/conversation.jsonl&pace=0&theme=light"
+    replay = await open_page(link, size)
+    begun = replay.locator("#tokens [data-speaker]")
+    await expect(begun).to_have_text([re.compile("^How warm is it"), re.compile("Paris,")])
+    assert [await one.get_attribute("data-speaker") for one in await begun.all()] == [
+        "user",
+        "assistant",
+    ]
+    faint = await replay.locator("#tokens .template").all_text_contents()
+    assert faint == ["<|user|>", "", "<|end|>", "", "<|assistant|>", ""]
+    await pages.settled(replay)
+    await keep(replay, f"conversation-{size}")
+    await replay.keyboard.press("f")
+    await expect(replay.locator("#side")).to_be_hidden()
+    await expect(begun.last).to_be_in_viewport()
+    await pages.painted(replay)
+    await keep(replay, f"conversation-presented-{size}")
 
 
 async def test_without_webgl_tokens_by_layers_fill_the_graphs_place(

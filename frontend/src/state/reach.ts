@@ -1,5 +1,6 @@
 /** The edits that people ask for: of the running generation at once, else of the next one. */
-import type { Edit, EditRequest, Frame, GenerateRequest } from "../wire/types";
+import type { EditRequest, GenerateRequest } from "../wire/asking";
+import type { Edit, Frame } from "../wire/types";
 import { type Change, MOST_EDITS, sameEdits, withChange } from "./edits";
 import type { Problem, Run } from "./log";
 import type { RoomState } from "./room";

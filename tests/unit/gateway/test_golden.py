@@ -96,6 +96,7 @@ def every_frame() -> dict[str, dict[str, Any]]:
     of_twin = frames.TokenFrames(
         sources, {sources[0]: 1, sources[1]: 2}, _label, _facts, branches=2
     )
+    spoken = frames.TokenFrames(sources, {sources[0]: 1, sources[1]: 2}, _label, _facts)
     ended = pb.BranchEnded(branch=1, reason=pb.FINISH_REASON_STOP, generated_tokens=1)
     done = pb.Finished(
         reason=pb.FINISH_REASON_LENGTH,
@@ -127,6 +128,10 @@ def every_frame() -> dict[str, dict[str, Any]]:
             presenter_token="secret",
         ),
         "queued": frames.queued(pb.Queued(position=2)),
+        "started_conversation": frames.started(started, "Be brief.Hi", CONVERSATION),
+        "prompt_of_conversation": spoken.prompt(
+            [_token(0, "<user>", [], template=True), _token(1, "Hi", [(7, 1.5)], role="user")]
+        ),
         "started_twin": frames.started(twin, "The capital"),
         "prompt_of_branch": of_twin.prompt(
             [_token(0, "<|endoftext|>", [], branch=1), _silenced(1, "The", -3.5)]
@@ -135,10 +140,6 @@ def every_frame() -> dict[str, dict[str, Any]]:
         "edited": frames.edited(pb.Edited(branch=1, position=3, edits=[silence, swap])),
         "branch_ended": frames.branch_ended(ended),
         "started": frames.started(started, "The capital"),
-        "started_conversation": frames.started(started, "Be brief.Hi", CONVERSATION),
-        "prompt_of_conversation": tokens.prompt(
-            [_token(0, "<user>", [], template=True), _token(1, "Hi", [(7, 1.5)], role="user")]
-        ),
         "prompt": tokens.prompt([_token(0, "<|endoftext|>", []), _token(1, "The", [(7, 1.5)])]),
         "token": tokens.token(_token(2, " Paris", [(7, 2.25), (9, 0.5)], logprob=-0.5)),
         "labels": frames.labels(sources[1], {9: "European geography"}, _facts),
