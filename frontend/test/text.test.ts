@@ -3,7 +3,6 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Store } from "../src/state/store";
 import { TextView } from "../src/ui/text";
 import { started, token } from "./frames";
-import type { Token } from "../src/state/log";
 import { factsOf } from "../src/ui/tokens";
 import { openDocument } from "./page";
 
@@ -79,8 +78,8 @@ describe("a conversation", () => {
     ]);
     const marked = chips().filter(({ classList }) => classList.contains("template"));
     expect(marked.map(({ textContent }) => textContent)).toEqual(["<user>", "</user>"]);
-    const facts = factsOf(store.session.tokens[4]!);
-    expect(facts.map(({ value }) => value)).toContain("prompt (user)");
+    const facts = store.session.tokens.map((one) => factsOf(one).map(({ value }) => value));
+    expect(facts[4]).toContain("prompt (user)");
     expect(chips()[4]?.getAttribute("aria-description")).toBe("user");
   });
 
