@@ -101,6 +101,7 @@ export function openPage(): void {
     generate,
     stop: () => live.send({ type: "stop" }),
   });
+  store.reach.generate = (texts) => controls.submit(texts);
   const finding = new Finding(store, askForLabelled);
   const standing = signal<string | null>(null);
   const linked = signal(false);

@@ -19,6 +19,7 @@ export function modelInfo(more: Partial<ModelInfo> = {}): ModelInfo {
     maxAlternatives: 0,
     chat: false,
     paced: false,
+    maxBranches: 1,
     maxRemovals: 0,
     map: null,
     ...more,

@@ -240,7 +240,7 @@ async def handle_model(request: web.Request) -> web.Response:
         }
         for layer, source in enumerate(fake_stream.SOURCES)
     ]
-    limits = {"context_length": 256, "max_prompt_characters": 2000}
+    limits = {"context_length": 256, "max_prompt_characters": 2000, "branches": 8}
     gateway = request.app[GATEWAY]
     charted = None if gateway.map is None else {"hash": gateway.map_hash, "stage": "", "done": 1}
     model = {"model": fake_stream.MODEL, "sources": sources, "params": RANGES, "limits": limits}

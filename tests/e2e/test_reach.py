@@ -82,6 +82,40 @@ async def test_a_silenced_feature_is_seen_beside_the_untouched_twin(
     await expect(row).to_have_count(0)
 
 
+@pytest.mark.parametrize("size", ["desktop", "phone", "projector"])
+async def test_doses_of_a_feature_are_rows(gateway: Gateway, open_page: Opener, size: str) -> None:
+    page = await generated(gateway, open_page, graph=False)
+    await dial(page).get_by_role("button", name="Doses").click()
+    await pages.wait_for(page, "a.phase === 'generating'")
+    await pages.end_of_run(page)
+    doses = [{"name": f"×{scale}", "edits": [{**EDIT, "scale": scale}]} for scale in (0, 0.5, 2, 4)]
+    assert gateway.requests[-1]["branches"] == [{"name": "as is"}, *doses]
+    start = max(i for i, frame in enumerate(gateway.log) if frame["type"] == "started")
+    gateway.recordings["doses"] = gateway.log[start:]
+
+    page = await open_page(f"{gateway.url}/?replay=/made/doses.jsonl&pace=0", size)
+    await expect(page.locator("#text-title")).to_have_text(f"Doses of “{LABEL}”")
+    parting = page.locator(".chip.parting")
+    await expect(parting).to_have_text(["Paris", *4 * ["Italy"]])
+    # Each row stands where it parts, however long it is.
+    await page.wait_for_function(
+        """() => [...document.querySelectorAll(".chip.parting")].every(chip => {
+            const [{ top, bottom }, list] = [chip, chip.closest(".tokens")].map(
+                e => e.getBoundingClientRect());
+            return top >= list.top - 4 && bottom <= list.bottom + 4;
+        })"""
+    )
+    rows = await boxes(page, ".pane")
+    assert overlapping(rows) == []
+    assert [row["left"] for row in rows] == 5 * [rows[0]["left"]]
+    await pages.settled(page)
+    await keep(page, f"doses-{size}")
+    await page.keyboard.press("f")
+    await expect(page.locator("#side")).to_be_hidden()
+    await pages.painted(page)
+    await keep(page, f"doses-presented-{size}")
+
+
 async def test_a_change_reaches_the_running_generation_and_its_recording(
     gateway: Gateway, open_page: Opener, tmp_path: Path
 ) -> None:

@@ -64,6 +64,12 @@ export class Run {
     return begun < 0 ? this.width - 1 : begun;
   }
 
+  /** Whether several of its texts have edits, each other ones: nobody changes them while it goes on. */
+  get series(): boolean {
+    const edited = this.settings?.branches.filter(({ edits }) => edits.length > 0) ?? [];
+    return edited.length > 1;
+  }
+
   /** A vote of the hall has ended. A guess belongs to the token that was guessed. */
   decide(outcome: OutcomeFrame): void {
     const { tokens } = this.branch(outcome.question.branch ?? 0);

@@ -65,8 +65,8 @@ export class Controls {
     follow(this.update);
   }
 
-  /** Sends what is in the fields, if that may be sent now. */
-  submit(): void {
+  /** Sends what is in the fields, if that may be sent now: with these texts, or those that the edits ask for. */
+  submit(texts?: Pick<GenerateRequest, "branches">): void {
     if (this.generate.disabled || this.generate.hidden) return;
     this.clearProblems();
     keptPrompt.save(this.prompt.value);
@@ -88,7 +88,7 @@ export class Controls {
       ...(named ? { model: model.model } : {}),
       ...(wanted ? { sources: wanted } : {}),
       ...(most > 0 ? { alternatives: Math.min(ALTERNATIVES, most) } : {}),
-      ...this.store.reach.request(),
+      ...(texts ?? this.store.reach.request()),
     });
   }
 

@@ -84,9 +84,10 @@ function nameFor({ presence: room, session }: Store): string {
   return ["axon", room?.room, ...words.slice(0, 6)].filter(Boolean).join("-");
 }
 
-/** Whether a link can say all that a run depends on: it has no room for a longer conversation. */
-function canBeShared({ messages: [first, ...others] = [] }: RunSettings): boolean {
-  return others.length === 0 && (first === undefined || first.role === USER);
+/** Whether a link can say all that a run depends on: longer conversations and dose series it cannot. */
+function canBeShared({ messages: [first, ...others] = [], branches }: RunSettings): boolean {
+  const edited = branches.filter(({ edits }) => edits.length > 0);
+  return others.length === 0 && edited.length < 2 && (first === undefined || first.role === USER);
 }
 
 /** All that this run depends on, with the seed that the server drew for it. */

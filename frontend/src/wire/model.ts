@@ -58,6 +58,8 @@ export interface ModelInfo {
   chat: boolean;
   /** Whether a request may name its pace. */
   paced: boolean;
+  /** The most texts that a run may write side by side. */
+  maxBranches: number;
   /** The most removals that an explanation may try, 0 for none. */
   maxRemovals: number;
   /** The map of its features: without hash while it is made; null where there is none. */
@@ -132,6 +134,10 @@ export function parseModel(value: unknown): ModelInfo {
     maxAlternatives: Number(params.alternatives?.max ?? 0),
     chat: info.chat === true,
     paced: params.pace !== undefined,
+    maxBranches: Math.min(
+      or(asNumber, 1)(limits.branches, "limits.branches"),
+      or(asNumber, Infinity)(limits.slots, "limits.slots"),
+    ),
     maxRemovals: or(asNumber, 0)(limits.removals, "limits.removals"),
     map: or(objectOf({ hash: or(asString, null) }), null)(model.map, "model.map"),
   };
