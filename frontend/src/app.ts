@@ -21,7 +21,6 @@ import { Comparing } from "./ui/comparing";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
 import { EditChips } from "./ui/edit-chips";
-import { Fan } from "./ui/fan";
 import { offerExports, flawsOf, loadRecording, Recordings, sharedRun } from "./ui/files";
 import { Finding } from "./ui/finding";
 import { Follow } from "./ui/follow";
@@ -152,7 +151,6 @@ export function openPage(): void {
   new Tip();
   new FootprintDialog(store);
   new TextView(store);
-  new Fan(store);
   new Timeline(store);
   showStrongest(store);
   showPinned(store);

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from . import pages
+from . import fake_stream, pages
 from .fake_gateway import Gateway
 from .looks import boxes, keep, overlapping
 from .pages import Opener
+from .test_page import REPLAY
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
@@ -80,6 +81,36 @@ async def test_a_silenced_feature_is_seen_beside_the_untouched_twin(
     await expect(name).to_have_attribute("aria-pressed", "true")
     await expect(page.locator("#strongest-title")).to_contain_text("Paris")
     await expect(row).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone", "projector"])
+async def test_each_text_of_a_twin_has_its_own_candidates(
+    gateway: Gateway, open_page: Opener, size: str
+) -> None:
+    branches = [{"name": "as is", "edits": []}, {"name": "with", "edits": [EDIT]}]
+    twin = fake_stream.generation("The capital is", 9, 4, fake_stream.SOURCES, branches, 4)
+    gateway.recordings["twin"] = [{**one, "seq": seq} for seq, one in enumerate(twin, 1)]
+    page = await open_page(gateway.url + REPLAY, size, reduced_motion="no-preference")
+    # Step by step.
+    await page.evaluate("localStorage.setItem('axon.display', '0')")
+    await page.goto(f"{gateway.url}/?replay=/made/twin.jsonl")
+    fans = page.locator(".pane .fan")
+    await expect(fans).to_have_count(2)
+    as_is, edited = await fans.all()
+    await expect(as_is.locator("li")).to_have_text(["and 55%", ", 27%", "Rome 14%", ". 7%"])
+    await expect(edited.locator("li").nth(1)).to_have_text("is 27%")
+    await page.keyboard.press("PageDown")
+    await expect(as_is.locator("li").nth(1)).to_have_text("and 27%")
+    await expect(edited.locator("li").nth(1)).to_have_text("Rome 27%")
+    assert overlapping(await boxes(page, ".pane")) == []
+    assert overlapping(await boxes(page, ".fan, .branch, .pane .tokens")) == []
+    await pages.settled(page)
+    await keep(page, f"fan-of-twin-{size}")
+    await page.keyboard.press("f")
+    await expect(page.locator("#side")).to_be_hidden()
+    await pages.painted(page)
+    assert overlapping(await boxes(page, ".fan, .branch, .pane .tokens")) == []
+    await keep(page, f"fan-of-twin-presented-{size}")
 
 
 @pytest.mark.parametrize("size", ["desktop", "phone", "projector"])

@@ -7,7 +7,7 @@ import type { Store } from "../state/store";
 import { PAGE, REACH, SAY, STAGE } from "../words";
 import { branchWords, sayDoses } from "../words/edits";
 import { attended, byId, h, makeTabStop, roving, setText } from "./dom";
-import { LEAST_BEAT_MS } from "./fan";
+import { Fan, LEAST_BEAT_MS } from "./fan";
 import { firstFrom } from "./strip";
 import { Blocks, factsOf, isStart } from "./tokens";
 
@@ -44,7 +44,14 @@ export class TextView {
 function paneElement(branch: number): HTMLElement {
   const name = h("button", { type: "button", class: "branch", id: `branch-${branch}` });
   const labelled = { class: "tokens", role: "listbox", "aria-labelledby": `branch-${branch}` };
-  return h("div", { class: "pane" }, name, h("div", { ...labelled, tabindex: "-1", dir: "auto" }));
+  const fan = h("ol", { class: "fan", "aria-hidden": "true", hidden: "" });
+  return h(
+    "div",
+    { class: "pane" },
+    name,
+    fan,
+    h("div", { ...labelled, tabindex: "-1", dir: "auto" }),
+  );
 }
 
 /** The text of one branch. */
@@ -79,6 +86,7 @@ class Pane {
     this.session = store.session;
     this.list = element.querySelector<HTMLElement>(".tokens") ?? element;
     this.name = element.querySelector<HTMLElement>(".branch") ?? element;
+    new Fan(store, branch, element.querySelector<HTMLElement>(".fan") ?? h("ol"));
     this.blocks = new Blocks(this.list, (block) => this.laidOut.observe(block));
     this.laidOut.observe(this.list);
     this.shading = new Shading(this.list, branch);
