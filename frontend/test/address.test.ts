@@ -47,7 +47,9 @@ describe("a view's address", () => {
 
   it("leaves out what cannot be read", () => {
     expect(
-      readView(query("?hide=/(/&min=x&density=2%25-1%25&links=7&matrix=rows&keep=water")),
+      readView(
+        query("?hide=/(/&min=x&density=2%25-1%25&links=7&matrix=rows&compare=0.1,2&keep=water"),
+      ),
     ).toEqual({
       ...WHOLE,
       filters: [{ kind: "keep", pattern: "water" }],

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.async_api import FloatRect, Page, expect
 
-from . import pages
+from . import fake_stream, pages
 from .fake_gateway import Gateway
 from .looks import boxes, keep, overlapping
 from .pages import Opener
@@ -151,6 +151,24 @@ async def test_a_conversation_shows_who_speaks(
     await expect(begun.last).to_be_in_viewport()
     await pages.painted(replay)
     await keep(replay, f"conversation-presented-{size}")
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+async def test_a_link_opens_a_comparison(open_page: Opener, gateway: Gateway, size: str) -> None:
+    silence = {"source": fake_stream.SOURCES[2], "feature": 1000, "scale": 0}
+    edits = [{**silence, "where": "while_firing"}]
+    branches = [{"name": "as is", "edits": []}, {"name": "with", "edits": edits}]
+    made = fake_stream.generation("The capital of France is", 9, 6, fake_stream.SOURCES, branches)
+    gateway.recordings["twin"] = [{**one, "seq": seq} for seq, one in enumerate(made, 1)]
+    link = f"{gateway.url}/?replay=/made/twin.jsonl&pace=0&compare=1.2,1.1"
+    page = await open_page(link, size)
+    dialog = page.get_by_role("dialog", name="Two texts compared")
+    await expect(dialog).to_contain_text("The texts part at token 7: “␣Italy” here, “␣Paris” there")
+    await pages.settled(page)
+    await keep(page, f"compared-{size}")
+    await pages.wait_for(page, "location.search.includes('compare=1.2,1.1')")
+    await dialog.get_by_role("button", name="Close").click()
+    await pages.wait_for(page, "!location.search.includes('compare')")
 
 
 async def test_without_webgl_tokens_by_layers_fill_the_graphs_place(
