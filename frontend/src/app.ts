@@ -4,6 +4,7 @@ import { Graph } from "./graph/graph";
 import { showOverlay } from "./graph/loop";
 import { MatrixPanel } from "./matrix/panel";
 import { askForFacts, askForFeature, askForLabelled, Facts } from "./net/backend";
+import { Hints } from "./net/hints";
 import { roomRecording } from "./net/recording";
 import { Live } from "./net/live";
 import { gatewayMap, MapWatch } from "./net/map";
@@ -123,6 +124,7 @@ export function openPage(): void {
     live.chooseModel(model);
   });
   new Facts(store, askForFacts);
+  new Hints(store, askForFeature);
   new MapWatch(store, gatewayMap);
   showRoom(store, {
     setOpen: (open) => live.send({ type: "open", open } satisfies OpenRequest),

@@ -171,6 +171,21 @@ async def test_a_link_opens_a_comparison(open_page: Opener, gateway: Gateway, si
     await pages.wait_for(page, "!location.search.includes('compare')")
 
 
+async def test_without_a_label_a_name_says_what_is_promoted(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    # Only what has no label is on show.
+    page = await open_page(f"{gateway.url}/?hide=/[a-z]/")
+    await pages.set_knobs(page, {"Max tokens": 3})
+    await page.locator("summary").click()
+    await pages.generate(page)
+    await pages.end_of_run(page)
+    name = page.locator("#strongest-list .name", has_text="≈ promotes “Paris”, “Rome” · at “and”")
+    await expect(name.first).to_be_visible()
+    await pages.settled(page)
+    await keep(page, "provisional-names")
+
+
 async def test_without_webgl_tokens_by_layers_fill_the_graphs_place(
     open_page: Opener, gateway: Gateway
 ) -> None:
