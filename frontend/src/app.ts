@@ -4,6 +4,7 @@ import { Graph } from "./graph/graph";
 import { showOverlay } from "./graph/loop";
 import { MatrixPanel } from "./matrix/panel";
 import { askForFacts, askForFeature, askForLabelled, Facts } from "./net/backend";
+import { Hints } from "./net/hints";
 import { roomRecording } from "./net/recording";
 import { Live } from "./net/live";
 import { gatewayMap, MapWatch } from "./net/map";
@@ -21,7 +22,6 @@ import { Comparing } from "./ui/comparing";
 import { Controls } from "./ui/controls";
 import { byId } from "./ui/dom";
 import { EditChips } from "./ui/edit-chips";
-import { Fan } from "./ui/fan";
 import { offerExports, flawsOf, loadRecording, Recordings, sharedRun } from "./ui/files";
 import { Finding } from "./ui/finding";
 import { Follow } from "./ui/follow";
@@ -50,7 +50,8 @@ import { WhyLine, WhyPanel } from "./ui/why";
 import { GRAPH_LOST, NO_GRAPH, SAY, TAKE } from "./words";
 import { isBusy } from "./words/status";
 import { type Recorded, type Recording, runsOf } from "./wire/recording";
-import type { GenerateRequest, OpenRequest, ShareRequest } from "./wire/types";
+import type { GenerateRequest } from "./wire/asking";
+import type { OpenRequest, ShareRequest } from "./wire/types";
 
 const FIRST_RECORDING = "capital-of-france";
 const FROM_THE_START: Start = { speed: null, at: null, run: null };
@@ -100,6 +101,7 @@ export function openPage(): void {
     generate,
     stop: () => live.send({ type: "stop" }),
   });
+  store.reach.generate = (texts) => controls.submit(texts);
   const finding = new Finding(store, askForLabelled);
   const standing = signal<string | null>(null);
   const linked = signal(false);
@@ -122,6 +124,7 @@ export function openPage(): void {
     live.chooseModel(model);
   });
   new Facts(store, askForFacts);
+  new Hints(store, askForFeature);
   new MapWatch(store, gatewayMap);
   showRoom(store, {
     setOpen: (open) => live.send({ type: "open", open } satisfies OpenRequest),
@@ -150,7 +153,6 @@ export function openPage(): void {
   new Tip();
   new FootprintDialog(store);
   new TextView(store);
-  new Fan(store);
   new Timeline(store);
   showStrongest(store);
   showPinned(store);

@@ -47,7 +47,9 @@ describe("a view's address", () => {
 
   it("leaves out what cannot be read", () => {
     expect(
-      readView(query("?hide=/(/&min=x&density=2%25-1%25&links=7&matrix=rows&keep=water")),
+      readView(
+        query("?hide=/(/&min=x&density=2%25-1%25&links=7&matrix=rows&compare=0.1,2&keep=water"),
+      ),
     ).toEqual({
       ...WHOLE,
       filters: [{ kind: "keep", pattern: "water" }],
@@ -58,6 +60,7 @@ describe("a view's address", () => {
 describe("a run's link", () => {
   const run = {
     prompt: "The capital\nof “France” is",
+    chat: true,
     model: "axon-demo",
     knobs: { temperature: "0.8", seed: "18446744073709551615", max_tokens: "60" },
   };

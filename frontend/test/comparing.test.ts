@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { accountOf, type Comparison, compared } from "../src/state/comparing";
 import { featureKey } from "../src/state/feature";
 import { Store } from "../src/state/store";
+import { readView, viewPairs } from "../src/state/view";
 import { Comparing } from "../src/ui/comparing";
 import type { Frame, WireFeature } from "../src/wire/types";
 import { feature, finished, SOURCE, started, streamed, token } from "./frames";
@@ -105,6 +106,50 @@ describe("the dialog", () => {
       expect.stringMatching(/“The capital”, as is, 1 token$/u),
       "axon-demo: “The capital”, 2 tokens",
     ]);
+  });
+
+  describe("in the address", () => {
+    const frames = [...run(1, " Rome"), ...run(11, " Paris")].map((frame) => ({
+      frame,
+      time: null,
+    }));
+    const ended = { speed: Infinity, at: null, run: null };
+    const isOpen = (): boolean => document.querySelector("#compare-dialog[open]") !== null;
+
+    it("has the two texts while it is open, and opens them again", () => {
+      const store = new Store();
+      store.playhead.open(frames, ended);
+      new Comparing(store).open();
+      expect(viewPairs(store.view)).toEqual([["compare", "2.1,1.1"]]);
+      const said = text();
+      document.querySelector<HTMLDialogElement>("#compare-dialog")?.close();
+      expect(viewPairs(store.view)).toEqual([]);
+
+      openDocument();
+      const other = new Store();
+      new Comparing(other);
+      other.look(readView(new URLSearchParams("compare=2.1,1.1")));
+      expect(isOpen()).toBe(false);
+      other.playhead.open(frames, { ...ended, run: 0 });
+      expect(isOpen()).toBe(true);
+      expect(text()).toBe(said);
+      expect([other.playhead.run, other.session.ahead]).toEqual([1, 0]);
+      expect(viewPairs(other.view)).toEqual([["compare", "2.1,1.1"]]);
+    });
+
+    it("is left out where a text is none of the recording, or is not shown to its end", () => {
+      const store = new Store();
+      const comparing = new Comparing(store);
+      store.look(readView(new URLSearchParams("compare=7.1,1.1")));
+      store.playhead.open(frames, { ...ended, speed: 1 });
+      expect([isOpen(), store.view.compare]).toEqual([false, null]);
+      comparing.open();
+      expect([isOpen(), store.view.compare]).toEqual([true, null]);
+      const live = streamed(...run(1, " Rome"));
+      openDocument();
+      new Comparing(live).open();
+      expect(live.view.compare).toBeNull();
+    });
   });
 
   it("takes a recording from a file, or says what is wrong with it", async () => {

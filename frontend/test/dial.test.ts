@@ -4,9 +4,9 @@ import { featureKey } from "../src/state/feature";
 import { Dial } from "../src/ui/dial";
 import { EditChips } from "../src/ui/edit-chips";
 import type { Edit } from "../src/wire/types";
-import { error, finished, replayed, SOURCE } from "./frames";
+import { error, finished, replayed, SOURCE, started } from "./frames";
 import { openDocument, press } from "./page";
-import { edited, FEATURE, KEY, page, PARTED, ready, SILENT, texts } from "./twin";
+import { DOSES, edited, FEATURE, KEY, page, PARTED, ready, SILENT, texts } from "./twin";
 
 beforeEach(() => {
   localStorage.clear();
@@ -116,6 +116,20 @@ describe("the dial", () => {
       { source: SOURCE, feature: 7, swap_with: 9, where: "while_firing" },
     ]);
     expect(store.labelOf(featureKey(SOURCE, 9))).toBe("Japan");
+  });
+
+  it("asks for a text of each dose, as many as the server writes side by side", () => {
+    const { store, button } = dial();
+    const asked: unknown[] = [];
+    store.reach.generate = (texts) => asked.push(texts);
+    button("Doses").click();
+    const dosed = [0, 0.5, 2].map((scale) => ({
+      name: `×${scale}`,
+      edits: [{ ...SILENT, scale }],
+    }));
+    expect(asked).toEqual([{ branches: [{ name: "as is" }, ...dosed] }]);
+    store.apply(started(8, [SOURCE], DOSES));
+    expect(button("Doses").disabled).toBe(true);
   });
 
   it("turns no ninth feature, and says so", () => {

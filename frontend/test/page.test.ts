@@ -123,6 +123,26 @@ describe("the prompt's field", () => {
     expect(prompt.value).toBe("The capital");
   });
 
+  it("is asked as a conversation where the model has a template and somebody wants it", () => {
+    const store = open(ROOM);
+    const sent: unknown[] = [];
+    const controls = new Controls(store, new SourcesView(store), {
+      generate: ({ prompt, messages }) => sent.push(prompt ?? messages),
+      stop: () => undefined,
+    });
+    const choice = element("#chat-choice");
+    const knows = (chat: boolean): void =>
+      store.set({ backend: { state: "ready", model: modelInfo({ chat }) } });
+    knows(false);
+    expect(choice.hidden).toBe(true);
+    controls.fill({ prompt: "Hi", chat: true, model: null, knobs: {} });
+    controls.submit();
+    knows(true);
+    expect(choice.hidden).toBe(false);
+    controls.submit();
+    expect(sent).toEqual(["Hi", [{ role: "user", content: "Hi" }]]);
+  });
+
   it("keeps what somebody has written there", () => {
     const store = open(ROOM);
     const prompt = field(store);

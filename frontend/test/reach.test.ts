@@ -4,11 +4,43 @@ import { featureKey } from "../src/state/feature";
 import { TextView } from "../src/ui/text";
 import { error, finished, replayed, SOURCE, started } from "./frames";
 import { openDocument } from "./page";
-import { all, DOUBLE, edited, FEATURE, KEY, page, PARTED, SILENT, texts, TWIN } from "./twin";
+import {
+  all,
+  DOSED,
+  DOUBLE,
+  edited,
+  FEATURE,
+  KEY,
+  page,
+  PARTED,
+  SILENT,
+  texts,
+  TWIN,
+} from "./twin";
 
 beforeEach(() => {
   localStorage.clear();
   openDocument();
+});
+
+describe("a dose series", () => {
+  it("has a row for each text, with the word where it parts from the untouched one", () => {
+    new TextView(page(...DOSED, finished(10)).store);
+    expect(all("#text")[0]?.className).toBe("twins rows");
+    expect(texts("#text-title")).toEqual(["Doses of “capitals”"]);
+    expect(texts(".branch")).toEqual(["as is", "×0", "×0.5", "×2"]);
+    const parting = all(".pane").map((pane) => pane.querySelector(".parting")?.textContent);
+    expect(parting).toEqual(["b", "c", undefined, "d"]);
+  });
+
+  it("leaves the edits wished alone, and takes none while it is written", () => {
+    const { store, sent } = page(...DOSED);
+    expect(store.reach.edits).toEqual([]);
+    store.reach.turn(FEATURE, { scale: 2 });
+    expect(sent).toEqual([]);
+    store.apply(edited(10, [SILENT]));
+    expect(store.reach.edits).toEqual([DOUBLE]);
+  });
 });
 
 describe("edits wished", () => {

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Store } from "../src/state/store";
 import { TextView } from "../src/ui/text";
 import { started, token } from "./frames";
+import { factsOf } from "../src/ui/tokens";
 import { openDocument } from "./page";
 
 /** Observers that report when told to: there is no layout here. */
@@ -50,6 +51,47 @@ function page() {
 beforeEach(() => {
   observers.length = 0;
   openDocument();
+});
+
+describe("a conversation", () => {
+  const chips = () => [...document.querySelectorAll<HTMLElement>("#tokens .chip")];
+  const said = (text: string, of: object) => ({ token: text, position: 0, features: [], ...of });
+
+  it("shows who speaks at each turn, and what the template added", () => {
+    const store = new Store();
+    new TextView(store);
+    store.apply(started(1));
+    const template = { template: true };
+    const [user, system] = [{ role: "user" }, { role: "narrator" }];
+    const tokens = [
+      said("<s>", template), said("Be", system), said(" brief", system), said("<user>", template),
+      said("Hi", user), said("</user>", template),
+    ]; // prettier-ignore
+    store.apply({ type: "prompt", seq: 2, tokens });
+    store.apply(token(3, 0, "Hello", []));
+    store.apply(token(4, 1, " you", []));
+    const turns = document.querySelectorAll<HTMLElement>("#tokens [data-speaker]");
+    expect([...turns].map(({ dataset, textContent }) => [dataset.speaker, textContent])).toEqual([
+      ["narrator", "Be brief<user>"],
+      ["user", "Hi</user>"],
+      ["assistant", "Hello you"],
+    ]);
+    const marked = chips().filter(({ classList }) => classList.contains("template"));
+    expect(marked.map(({ textContent }) => textContent)).toEqual(["<user>", "</user>"]);
+    const facts = store.session.tokens.map((one) => factsOf(one).map(({ value }) => value));
+    expect(facts[4]).toContain("prompt (user)");
+    expect(chips()[4]?.getAttribute("aria-description")).toBe("user");
+  });
+
+  it("is none in a log without roles", () => {
+    const store = new Store();
+    new TextView(store);
+    store.apply(started(1));
+    store.apply({ type: "prompt", seq: 2, tokens: [said("Hi", {})] });
+    store.apply(token(3, 0, "Hello", []));
+    expect(chips().map(({ className }) => className)).toEqual(["chip given", "chip made newest"]);
+    expect(document.querySelector("#tokens [data-speaker]")).toBeNull();
+  });
 });
 
 describe("the text", () => {

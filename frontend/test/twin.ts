@@ -1,7 +1,8 @@
 /** A twin's run and a page that shows it, for tests of edits. */
 import { featureKey } from "../src/state/feature";
 import { Store } from "../src/state/store";
-import type { Branch, Edit, EditRequest, Frame, TokenFrame } from "../src/wire/types";
+import type { EditRequest } from "../src/wire/asking";
+import type { Branch, Edit, Frame, TokenFrame } from "../src/wire/types";
 import { feature, modelInfo, SOURCE, started, token } from "./frames";
 
 export const KEY = featureKey(SOURCE, 7);
@@ -26,6 +27,14 @@ export const PARTED: Frame[] = [
   of(1, token(6, 2, "d", [feature(2, 6)])),
 ];
 
+/** A dose series whose texts are the same, but for the last word of two of them. */
+export const DOSES = [branch("as is"), ...[0, 0.5, 2].map((scale) => branch(`×${scale}`, [{ ...SILENT, scale }]))]; // prettier-ignore
+export const DOSED: Frame[] = [
+  started(1, [SOURCE], DOSES),
+  ...DOSES.map((_, i) => of(i, token(2 + i, 0, "a", [feature(7, 5, { label: "capitals" })]))),
+  ...["b", "c", "b", "d"].map((text, i) => of(i, token(6 + i, 1, text, []))),
+];
+
 export function edited(seq: number, edits: Edit[], position = 4, index = 1): Frame {
   return { type: "edited", seq, branch: index, position, edits };
 }
@@ -43,7 +52,7 @@ export function page(...frames: Frame[]): { store: Store; sent: EditRequest[] } 
 
 export function ready(store: Store): void {
   const facts = { hook: "", width: 99, architecture: "", neuronpedia_url: null };
-  const model = modelInfo({ sources: [{ id: SOURCE, layer: 2, ...facts }] });
+  const model = modelInfo({ maxBranches: 4, sources: [{ id: SOURCE, layer: 2, ...facts }] });
   store.set({ backend: { state: "ready", model } });
 }
 

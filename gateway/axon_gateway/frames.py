@@ -157,8 +157,13 @@ def queued(event: pb.Queued) -> Frame:
     return _frame("queued", position=event.position)
 
 
-def started(event: pb.Started, prompt: str) -> Frame:
-    """The request runs; every knob has its final value."""
+def started(event: pb.Started, prompt: str, conversation: Sequence[pb.ChatMessage] = ()) -> Frame:
+    """The request runs; every knob has its final value.
+
+    For a conversation, `prompt` is what is answered: the user's last message.
+    """
+    said = [{"role": one.role, "content": one.content} for one in conversation]
+    asked = [one["content"] for one in said if one["role"] == "user"] or [prompt]
     params = asdict(messages.params(event.max_tokens, event.sampling, event.features))
     del params["include_bos"]
     # A string, since a JavaScript number cannot hold 64 bits.
@@ -168,7 +173,8 @@ def started(event: pb.Started, prompt: str) -> Frame:
         model=event.model,
         sources=list(event.sources),
         params=params,
-        prompt=prompt,
+        prompt=asked[-1],
+        **({"messages": said} if said else {}),
         prompt_tokens=event.prompt_tokens,
         branches=[_branch(branch) for branch in event.branches],
         pace=messages.shortest(event.pace),

@@ -58,6 +58,10 @@ class Gateway:
     position: int = 0
     #: A source whose features cannot be edited.
     not_editable: str = ""
+    #: Whether the model has a chat template.
+    chat: bool = False
+    #: Recordings under `/made/NAME.jsonl`.
+    recordings: dict[str, list[Frame]] = field(default_factory=dict)
     #: The map of all features; None where there is none.
     map: bytes | None = None
     #: Its hash as `/api/model` tells it.
@@ -87,13 +91,15 @@ class Gateway:
         given = made = 0
         alone = {"name": "1", "edits": request.get("edits") or []}
         self.branches = [{"edits": [], **one} for one in request.get("branches") or [alone]]
+        messages = request.get("messages")
         frames = fake_stream.generation(
-            request["prompt"],
+            messages[-1]["content"] if messages else request["prompt"],
             int(request.get("max_tokens", 60)),
             int(request.get("feat_k", 15)),
             request.get("sources") or fake_stream.SOURCES,
             self.branches,
             request.get("alternatives"),
+            messages,
         )
         try:
             for frame in frames:
@@ -136,7 +142,7 @@ class Gateway:
 
     def refusal(self, request: Frame) -> Frame | None:
         """The error frame for a bad request, None for a good one."""
-        if not str(request.get("prompt", "")).strip():
+        if not (request.get("messages") or str(request.get("prompt", "")).strip()):
             return self.error("empty_prompt", "The prompt is empty: write something.", "prompt")
         for name, value in request.items():
             known = RANGES.get(name)
@@ -234,11 +240,11 @@ async def handle_model(request: web.Request) -> web.Response:
         }
         for layer, source in enumerate(fake_stream.SOURCES)
     ]
-    limits = {"context_length": 256, "max_prompt_characters": 2000}
+    limits = {"context_length": 256, "max_prompt_characters": 2000, "branches": 8}
     gateway = request.app[GATEWAY]
     charted = None if gateway.map is None else {"hash": gateway.map_hash, "stage": "", "done": 1}
     model = {"model": fake_stream.MODEL, "sources": sources, "params": RANGES, "limits": limits}
-    return web.json_response({**model, "map": charted})
+    return web.json_response({**model, "map": charted, "info": {"chat": gateway.chat}})
 
 
 async def handle_map(request: web.Request) -> web.Response:
@@ -304,6 +310,13 @@ async def handle_large(request: web.Request) -> web.StreamResponse:
     return answer
 
 
+async def handle_made(request: web.Request) -> web.Response:
+    """`/made/NAME.jsonl`: a recording that a test has put there."""
+    frames = request.app[GATEWAY].recordings[request.match_info["name"]]
+    lines = [json.dumps({"time": 0, **frame}) for frame in frames]
+    return web.Response(text="\n".join(lines), content_type="application/jsonl")
+
+
 async def handle_page(request: web.Request) -> web.FileResponse:
     """The page at `/` and at `/r/{room}`."""
     return web.FileResponse(PAGE / ("room.html" if "room" in request.match_info else "index.html"))
@@ -322,6 +335,7 @@ def make_app(gateway: Gateway) -> web.Application:
     app.router.add_get("/api/features/{model}/{source}", handle_facts)
     app.router.add_get("/api/features/{model}/{source}/{index}", handle_feature)
     app.router.add_get(r"/large/{tokens:\d+}.jsonl", handle_large)
+    app.router.add_get("/made/{name}.jsonl", handle_made)
     app.router.add_static("/", PAGE)
     return app
 

@@ -103,6 +103,23 @@ def features_at(theme: str, position: int, per_source: int, sources: list[str]) 
     return found
 
 
+def spoken(messages: list[Frame]) -> list[tuple[str, Frame]]:
+    """A conversation's tokens as a chat template writes them, each with whose it is."""
+    added: Frame = {"template": True}
+    found = [
+        token
+        for one in messages
+        for token in (
+            (f"<|{one['role']}|>", added),
+            ("\n", added),
+            *((word, {"role": one["role"]}) for word in prompt_tokens(one["content"])),
+            ("<|end|>", added),
+            ("\n", added),
+        )
+    ]
+    return [*found, ("<|assistant|>", added), ("\n", added)] if found else []
+
+
 def prompt_tokens(prompt: str) -> list[str]:
     """The prompt cut before each space, roughly as a tokenizer does it."""
     words = prompt.split(" ")
@@ -116,20 +133,25 @@ def generation(
     sources: list[str],
     branches: list[Frame] | None = None,
     alternatives: int | None = None,
+    messages: list[Frame] | None = None,
 ) -> Iterator[Frame]:
     """The frames of one generation, without `seq`; the last is `finished`.
+
+    Of a conversation, `prompt` is the last of its `messages`.
 
     The edits of `branches` may be changed while it goes on. While a branch has edits, it writes
     other words than without.
     """
     branches = branches or [{"name": "1", "edits": []}]
-    words = prompt_tokens(prompt)
+    said = spoken(messages or [])
+    words = [text for text, _ in said] or prompt_tokens(prompt)
     yield {
         "type": "started",
         "model": MODEL,
         "sources": sources,
         "params": {"max_tokens": max_tokens, "seed": "1234567890123", "feat_k": per_source},
         "prompt": prompt,
+        **({"messages": messages} if messages else {}),
         "prompt_tokens": len(words) + 1,
         "branches": [{"seed": "1234567890123", **branch} for branch in branches],
         "pace": 0,
@@ -141,7 +163,8 @@ def generation(
             theme = PROMPT_THEMES.get(word, "names")
             features = features_at(theme, position, per_source, sources)
             edited = with_edits(features, branch["edits"])
-            tokens.append({"token": word, "position": position, "features": edited})
+            whose = said[position - 1][1] if said else {}
+            tokens.append({"token": word, "position": position, "features": edited, **whose})
         tokens[-1] |= likeliest(0, branch["edits"], alternatives)
         yield {"type": "prompt", "tokens": tokens, **_branch(index, branches)}
     for step in range(max_tokens):

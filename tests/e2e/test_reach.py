@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from . import pages
+from . import fake_stream, pages
 from .fake_gateway import Gateway
 from .looks import boxes, keep, overlapping
 from .pages import Opener
+from .test_page import REPLAY
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
@@ -80,6 +81,70 @@ async def test_a_silenced_feature_is_seen_beside_the_untouched_twin(
     await expect(name).to_have_attribute("aria-pressed", "true")
     await expect(page.locator("#strongest-title")).to_contain_text("Paris")
     await expect(row).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone", "projector"])
+async def test_each_text_of_a_twin_has_its_own_candidates(
+    gateway: Gateway, open_page: Opener, size: str
+) -> None:
+    branches = [{"name": "as is", "edits": []}, {"name": "with", "edits": [EDIT]}]
+    twin = fake_stream.generation("The capital is", 9, 4, fake_stream.SOURCES, branches, 4)
+    gateway.recordings["twin"] = [{**one, "seq": seq} for seq, one in enumerate(twin, 1)]
+    page = await open_page(gateway.url + REPLAY, size, reduced_motion="no-preference")
+    # Step by step.
+    await page.evaluate("localStorage.setItem('axon.display', '0')")
+    await page.goto(f"{gateway.url}/?replay=/made/twin.jsonl")
+    fans = page.locator(".pane .fan")
+    await expect(fans).to_have_count(2)
+    as_is, edited = await fans.all()
+    await expect(as_is.locator("li")).to_have_text(["and 55%", ", 27%", "Rome 14%", ". 7%"])
+    await expect(edited.locator("li").nth(1)).to_have_text("is 27%")
+    await page.keyboard.press("PageDown")
+    await expect(as_is.locator("li").nth(1)).to_have_text("and 27%")
+    await expect(edited.locator("li").nth(1)).to_have_text("Rome 27%")
+    assert overlapping(await boxes(page, ".pane")) == []
+    assert overlapping(await boxes(page, ".fan, .branch, .pane .tokens")) == []
+    await pages.settled(page)
+    await keep(page, f"fan-of-twin-{size}")
+    await page.keyboard.press("f")
+    await expect(page.locator("#side")).to_be_hidden()
+    await pages.painted(page)
+    assert overlapping(await boxes(page, ".fan, .branch, .pane .tokens")) == []
+    await keep(page, f"fan-of-twin-presented-{size}")
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone", "projector"])
+async def test_doses_of_a_feature_are_rows(gateway: Gateway, open_page: Opener, size: str) -> None:
+    page = await generated(gateway, open_page, graph=False)
+    await dial(page).get_by_role("button", name="Doses").click()
+    await pages.wait_for(page, "a.phase === 'generating'")
+    await pages.end_of_run(page)
+    doses = [{"name": f"×{scale}", "edits": [{**EDIT, "scale": scale}]} for scale in (0, 0.5, 2, 4)]
+    assert gateway.requests[-1]["branches"] == [{"name": "as is"}, *doses]
+    start = max(i for i, frame in enumerate(gateway.log) if frame["type"] == "started")
+    gateway.recordings["doses"] = gateway.log[start:]
+
+    page = await open_page(f"{gateway.url}/?replay=/made/doses.jsonl&pace=0", size)
+    await expect(page.locator("#text-title")).to_have_text(f"Doses of “{LABEL}”")
+    parting = page.locator(".chip.parting")
+    await expect(parting).to_have_text(["Paris", *4 * ["Italy"]])
+    # Each row stands where it parts, however long it is.
+    await page.wait_for_function(
+        """() => [...document.querySelectorAll(".chip.parting")].every(chip => {
+            const [{ top, bottom }, list] = [chip, chip.closest(".tokens")].map(
+                e => e.getBoundingClientRect());
+            return top >= list.top - 4 && bottom <= list.bottom + 4;
+        })"""
+    )
+    rows = await boxes(page, ".pane")
+    assert overlapping(rows) == []
+    assert [row["left"] for row in rows] == 5 * [rows[0]["left"]]
+    await pages.settled(page)
+    await keep(page, f"doses-{size}")
+    await page.keyboard.press("f")
+    await expect(page.locator("#side")).to_be_hidden()
+    await pages.painted(page)
+    await keep(page, f"doses-presented-{size}")
 
 
 async def test_a_change_reaches_the_running_generation_and_its_recording(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.async_api import FloatRect, Page, expect
 
-from . import pages
+from . import fake_stream, pages
 from .fake_gateway import Gateway
 from .looks import boxes, keep, overlapping
 from .pages import Opener
@@ -115,6 +117,73 @@ async def test_a_beat_shows_the_candidates_and_how_far_the_model_is(
     assert await page.locator("#tokens .made").count() == 2
     await page.get_by_role("button", name="Live", exact=True).click()
     await expect(ahead).to_be_hidden()
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+async def test_a_conversation_shows_who_speaks(
+    open_page: Opener, gateway: Gateway, size: str
+) -> None:
+    gateway.chat = True
+    page = await open_page(f"{gateway.url}/?prompt=How+warm+is+it%3F&chat=on", size, graph=False)
+    await expect(page.get_by_label("As a conversation")).to_be_checked()
+    await pages.set_knobs(page, {"Max tokens": 6})
+    await page.locator("summary").click()
+    await pages.generate(page)
+    await pages.end_of_run(page)
+    asked = {"role": "user", "content": "How warm is it?"}
+    assert (gateway.requests[-1]["messages"], gateway.log[0]["messages"]) == ([asked], [asked])
+    gateway.recordings["conversation"] = gateway.log
+
+    link = f"{gateway.url}/?replay=/made/conversation.jsonl&pace=0&theme=light"
+    replay = await open_page(link, size)
+    begun = replay.locator("#tokens [data-speaker]")
+    await expect(begun).to_have_text([re.compile("^How warm is it"), re.compile("Paris,")])
+    assert [await one.get_attribute("data-speaker") for one in await begun.all()] == [
+        "user",
+        "assistant",
+    ]
+    faint = await replay.locator("#tokens .template").all_text_contents()
+    assert faint == ["<|user|>", "", "<|end|>", "", "<|assistant|>", ""]
+    await pages.settled(replay)
+    await keep(replay, f"conversation-{size}")
+    await replay.keyboard.press("f")
+    await expect(replay.locator("#side")).to_be_hidden()
+    await expect(begun.last).to_be_in_viewport()
+    await pages.painted(replay)
+    await keep(replay, f"conversation-presented-{size}")
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+async def test_a_link_opens_a_comparison(open_page: Opener, gateway: Gateway, size: str) -> None:
+    silence = {"source": fake_stream.SOURCES[2], "feature": 1000, "scale": 0}
+    edits = [{**silence, "where": "while_firing"}]
+    branches = [{"name": "as is", "edits": []}, {"name": "with", "edits": edits}]
+    made = fake_stream.generation("The capital of France is", 9, 6, fake_stream.SOURCES, branches)
+    gateway.recordings["twin"] = [{**one, "seq": seq} for seq, one in enumerate(made, 1)]
+    link = f"{gateway.url}/?replay=/made/twin.jsonl&pace=0&compare=1.2,1.1"
+    page = await open_page(link, size)
+    dialog = page.get_by_role("dialog", name="Two texts compared")
+    await expect(dialog).to_contain_text("The texts part at token 7: “␣Italy” here, “␣Paris” there")
+    await pages.settled(page)
+    await keep(page, f"compared-{size}")
+    await pages.wait_for(page, "location.search.includes('compare=1.2,1.1')")
+    await dialog.get_by_role("button", name="Close").click()
+    await pages.wait_for(page, "!location.search.includes('compare')")
+
+
+async def test_without_a_label_a_name_says_what_is_promoted(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    # Only what has no label is on show.
+    page = await open_page(f"{gateway.url}/?hide=/[a-z]/")
+    await pages.set_knobs(page, {"Max tokens": 3})
+    await page.locator("summary").click()
+    await pages.generate(page)
+    await pages.end_of_run(page)
+    name = page.locator("#strongest-list .name", has_text="≈ promotes “Paris”, “Rome” · at “and”")
+    await expect(name.first).to_be_visible()
+    await pages.settled(page)
+    await keep(page, "provisional-names")
 
 
 async def test_without_webgl_tokens_by_layers_fill_the_graphs_place(

@@ -10,13 +10,15 @@ import { type View, VIEW_NAMES, viewPairs } from "./view";
 /** All that a generation depends on, as a link names it. */
 export interface SharedRun {
   prompt: string;
+  /** Whether the model is to answer it, as a conversation. */
+  chat: boolean;
   /** Null for the server's default. */
   model: string | null;
   /** By their names in requests; as text, since the seed has 64 bits. */
   knobs: Partial<Record<KnobName, string>>;
 }
 
-const RUN_NAMES: readonly string[] = ["prompt", "model", ...KNOBS];
+const RUN_NAMES: readonly string[] = ["prompt", "chat", "model", ...KNOBS];
 
 /** The edits of the next run. */
 export function readEdits(query: URLSearchParams): Edit[] {
@@ -34,6 +36,7 @@ export function readRun(query: URLSearchParams): SharedRun | null {
   });
   return {
     prompt,
+    chat: query.has("chat"),
     model: query.get("model"),
     knobs: Object.fromEntries(knobs),
   };
@@ -61,8 +64,9 @@ export function runQuery(run: SharedRun, view: View, edits: readonly Edit[]): st
     return value === undefined || value === "" ? [] : [[name, value]];
   });
   const model: [string, string][] = run.model === null ? [] : [["model", run.model]];
-  const all = [...knobs, ...viewPairs(view), ...editPairs(edits)];
-  return encode([["prompt", run.prompt], ...model, ...all]);
+  const chat: [string, string][] = run.chat ? [["chat", "on"]] : [];
+  const all = [...chat, ...model, ...knobs, ...viewPairs(view), ...editPairs(edits)];
+  return encode([["prompt", run.prompt], ...all]);
 }
 
 export function editPairs(edits: readonly Edit[]): [string, string][] {

@@ -30,6 +30,8 @@ export interface Feature {
   fired: number;
   /** Texts of the tokens at which it fired most strongly so far, the strongest first. */
   where: readonly string[];
+  /** The tokens that its weights promote most, the first ones; none as long as nobody has asked. */
+  promoted: readonly string[];
   /** How well its label predicts where it fires, 1 at best; null if nobody has said. */
   score: number | null;
   /** Maximum over the SAE's training text, and share of that text on which it fires. */
@@ -47,15 +49,15 @@ export function unseenFeature(
 ): Feature {
   const key = featureKey(source, id);
   const facts = {
-    label, peak: 0, fired: 0, where: [], score: null, knownMax: null, density: null,
+    label, peak: 0, fired: 0, where: [], promoted: [], score: null, knownMax: null, density: null,
   }; // prettier-ignore
   return { key, id, source, layer, index, ...facts };
 }
 
-/** A feature's name as people read it; without a label, where it fired says what it may be. */
-export function nameOf({ key, label, id, where }: Feature): string {
+/** A feature's name as people read it; without a label, what it promotes and where it fired. */
+export function nameOf({ key, label, id, where, promoted }: Feature): string {
   const known = shownLabel(key, label);
-  return known ?? (where.length > 0 ? provisionalName(where) : SAY.feature(id));
+  return known ?? (provisionalName(where, promoted) || SAY.feature(id));
 }
 
 /** The key of a thought: the label, which several layers may share, else the feature's own key. */

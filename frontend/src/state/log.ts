@@ -64,6 +64,12 @@ export class Run {
     return begun < 0 ? this.width - 1 : begun;
   }
 
+  /** Whether several of its texts have edits, each other ones: nobody changes them while it goes on. */
+  get series(): boolean {
+    const edited = this.settings?.branches.filter(({ edits }) => edits.length > 0) ?? [];
+    return edited.length > 1;
+  }
+
   /** A vote of the hall has ended. A guess belongs to the token that was guessed. */
   decide(outcome: OutcomeFrame): void {
     const { tokens } = this.branch(outcome.question.branch ?? 0);
@@ -107,6 +113,19 @@ export class Token {
 
   get silent(): boolean {
     return this.start === this.end;
+  }
+
+  /** Whose words it is of; null for tokens of the chat template, and where there is no conversation. */
+  get speaker(): string | null {
+    const { role, template } = this.details;
+    if (template) return null;
+    return role ?? (this.generated && this.log.answers ? ANSWERING : null);
+  }
+
+  /** Who begins to speak with it; null where nobody does. */
+  get turn(): string | null {
+    const { speaker } = this;
+    return speaker === this.log.tokens[this.index - 1]?.speaker ? null : speaker;
   }
 
   /** By source in the run's order, strongest first within a source. */
@@ -172,6 +191,12 @@ export class Log {
     readonly plan: Branch | null = null,
   ) {
     this.edits = [{ from: 0, edits: plan?.edits ?? [] }];
+  }
+
+  /** Whether its prompt is a conversation, which the model answers. */
+  get answers(): boolean {
+    const { role, template } = this.tokens[this.given - 1]?.details ?? NO_DETAILS;
+    return template === true || role !== undefined;
   }
 
   /** Takes in what speaks for the token at a position; null: it could not be measured. */
@@ -278,12 +303,14 @@ export class Log {
 }
 
 const NONE: readonly EditedFeature[] = [];
+/** The role of what the model writes. */
+const ANSWERING = "assistant";
 const NO_DETAILS: TokenDetails = {};
 
 /** What a token's frame tells beside its features; those that tell nothing share one object. */
 function detailsOf(wire: TokenDetails): TokenDetails {
-  const { token_id, l0, reconstruction_error, alternatives } = wire;
-  const all = Object.entries({ token_id, l0, reconstruction_error, alternatives });
+  const { token_id, l0, reconstruction_error, alternatives, role, template } = wire;
+  const all = Object.entries({ token_id, l0, reconstruction_error, alternatives, role, template });
   const told = all.filter(([, value]) => value !== undefined);
   return told.length === 0 ? NO_DETAILS : Object.fromEntries(told);
 }

@@ -1,5 +1,6 @@
 /** The edits that people ask for: of the running generation at once, else of the next one. */
-import type { Edit, EditRequest, Frame, GenerateRequest } from "../wire/types";
+import type { EditRequest, GenerateRequest } from "../wire/asking";
+import type { Edit, Frame } from "../wire/types";
 import { type Change, MOST_EDITS, sameEdits, withChange } from "./edits";
 import type { Problem, Run } from "./log";
 import type { RoomState } from "./room";
@@ -9,6 +10,23 @@ import { computed, signal } from "./signals";
 // eslint-disable-next-line no-restricted-syntax -- a name in frames
 export const AS_IS = "as is";
 export const WITH = "with";
+
+/** The strengths of a feature in a series of doses, each in a text of its own; 1 is untouched. */
+const DOSES = [0, 0.5, 2, 4] as const;
+/** A series of fewer texts says nothing that a twin does not say. */
+export const LEAST_DOSES = 3;
+
+/** The texts of a dose series, `most` at most: one without edits, and one for each strength. */
+export function dosesOf(
+  { source, id }: { source: string; id: number },
+  most: number,
+): Pick<GenerateRequest, "branches"> {
+  const dosed = DOSES.slice(0, most - 1).map((scale) => ({
+    name: `×${scale}`,
+    edits: withChange([], { source, id }, { scale }),
+  }));
+  return { branches: [{ name: AS_IS }, ...dosed] };
+}
 
 /** An edit that the server did not take: null where it does not say which. */
 export interface Refused {
@@ -26,6 +44,8 @@ export class Reach {
   });
   /** Sends a message; false if it could not be sent. */
   send: (message: EditRequest) => boolean = () => false;
+  /** Asks for a run of these texts, with the settings that the page has. */
+  generate: (texts: Pick<GenerateRequest, "branches">) => void = () => undefined;
   /** Whether a hand has changed the edits since the room's run last told its own. */
   private own = false;
   /** What this page's last request asked for, until its run starts. */
@@ -90,7 +110,7 @@ export class Reach {
   hear(frame: Frame): void {
     const run = this.room.stream.newest;
     if (frame.type === "error") this.refuse();
-    else if (run === null) return;
+    else if (run === null || (run.series && frame.type === "edited")) return;
     else if (frame.type === "started") this.begin(run);
     else if (frame.type === "edited" && frame.branch === run.editable) {
       const answered = this.unanswered > 0;
@@ -102,7 +122,7 @@ export class Reach {
   /** The newest run, if it takes edits now. */
   private get running(): Run | null {
     const { newest, phase } = this.room.stream;
-    return phase === "generating" ? newest : null;
+    return phase === "generating" && !newest?.series ? newest : null;
   }
 
   private begin(run: Run): void {
@@ -110,6 +130,7 @@ export class Reach {
     const edits = inForce(run);
     this.asked = null;
     this.unanswered = 0;
+    if (run.series) return;
     const mine = asked !== null && sameEdits(asked, edits);
     if (mine && !sameEdits(edits, this.edits)) this.tell(run);
     else if (mine || !this.own) this.adopt(edits);

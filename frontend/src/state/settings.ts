@@ -42,6 +42,8 @@ export const keptPace = new Kept("axon.pace");
 export const keptDisplayPace = new Kept("axon.display");
 /** "on" if a run is to tell the causes of its words. */
 export const keptCauses = new Kept("axon.causes");
+/** "on" if a prompt is to be asked as a conversation. */
+export const keptChat = new Kept("axon.chat");
 /** "off" if an edited text is not to be written beside the same text without edits. */
 export const keptTwin = new Kept("axon.twin");
 /** The access token that was last given, by `?access=` or in its field. */

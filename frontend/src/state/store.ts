@@ -348,7 +348,12 @@ export class Store {
   }
 
   /** Takes in what the label store knows of a feature; what is known already stays. */
-  learn(feature: Feature, { label, density, max_activation }: FeatureFacts): void {
+  learn(
+    feature: Feature,
+    { label, density, max_activation }: FeatureFacts,
+    promoted: readonly string[] = [],
+  ): void {
+    if (promoted.length > 0) feature.promoted = promoted;
     feature.label ??= label;
     feature.density ??= density;
     feature.knownMax ??= max_activation;

@@ -22,6 +22,12 @@ export interface MatrixView {
   source: string | null;
 }
 
+/** A text of a recording: the number of its run and of the branch in it, from 0. */
+export interface TextName {
+  run: number;
+  branch: number;
+}
+
 export interface View {
   /** The chosen feature, even if it has not fired here. */
   feature: FeatureKey | null;
@@ -42,6 +48,8 @@ export interface View {
   flat: boolean | null;
   /** The matrix is shown in place of the graph; null where it is closed. */
   matrix: MatrixView | null;
+  /** The two texts of a recording that are compared; null for none. */
+  compare: readonly [TextName, TextName] | null;
 }
 
 export const WHOLE: View = {
@@ -53,6 +61,7 @@ export const WHOLE: View = {
   links: 0,
   flat: null,
   matrix: null,
+  compare: null,
 };
 
 /** Names in an address. */
@@ -63,6 +72,7 @@ export const VIEW_NAMES: readonly string[] = [
   "links",
   "view",
   "matrix",
+  "compare",
 ];
 
 /** Filters that a message may have. */
@@ -85,7 +95,20 @@ export function readView(query: URLSearchParams): View {
     links: links > 0 && links <= 1 ? links : 0,
     flat: FLAT.get(query.get("view") ?? "") ?? null,
     matrix: readMatrix(query.get("matrix")),
+    compare: readCompare(query.get("compare")),
   };
+}
+
+/** `1.1,2.1`: the first text of the first run, and that of the second. */
+function readCompare(text: string | null): View["compare"] {
+  const numbers = /^(\d{1,4})\.(\d),(\d{1,4})\.(\d)$/u.exec(text ?? "")?.slice(1);
+  const [run = 0, branch = 0, otherRun = 0, other = 0] =
+    numbers?.map((one) => Number(one) - 1) ?? [];
+  if (!numbers || Math.min(run, branch, otherRun, other) < 0) return null;
+  return [
+    { run, branch },
+    { run: otherRun, branch: other },
+  ];
 }
 
 /** `strength`, or with a source `strength,gpt2-small/8-res-jb`. */
@@ -97,13 +120,17 @@ function readMatrix(text: string | null): MatrixView | null {
 
 /** What a query says of a view: all that a later visit can show as well. */
 export function viewPairs(view: View): [string, string][] {
-  const { filters, sources, feature, links, flat, matrix } = view;
+  const { filters, sources, feature, links, flat, matrix, compare } = view;
   const pairs = filters.map((filter): [string, string] => [filter.kind, filterValue(filter)]);
   if (sources !== null) pairs.push(["sources", sources.join(",")]);
   if (feature !== null) pairs.push(["feature", feature]);
   if (links > 0) pairs.push(["links", String(Number(links.toFixed(3)))]);
   if (flat !== null) pairs.push(["view", flat ? "flat" : "space"]);
   if (matrix) pairs.push(["matrix", [matrix.order, matrix.source ?? []].flat().join(",")]);
+  if (compare) {
+    const names = compare.map(({ run, branch }) => `${run + 1}.${branch + 1}`);
+    pairs.push(["compare", names.join(",")]);
+  }
   return pairs;
 }
 

@@ -3,9 +3,10 @@ import { css, hueAmong } from "../graph/palette";
 import { type Account, accountOf, type Change, compared, numberOf } from "../state/comparing";
 import { nameOf } from "../state/feature";
 import type { Run } from "../state/log";
-import { follow } from "../state/signals";
+import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
 import { Stream } from "../state/stream";
+import type { TextName } from "../state/view";
 import { COMPARE, figure, SAY } from "../words";
 import { sayAccount, sayParting } from "../words/comparing";
 import { parseRecording } from "../wire/recording";
@@ -28,6 +29,7 @@ export class Comparing {
   /** Of texts that were on show to their end, the newest last, and of files. */
   private kept: Account[] = [];
   private others: Account[] = [];
+  private one: Account | null = null;
 
   constructor(private readonly store: Store) {
     const file = h("input", { type: "file", accept: ".jsonl,.ndjson,.json,.txt", hidden: "" });
@@ -40,6 +42,7 @@ export class Comparing {
       if (chosen) void this.take(chosen);
     });
     this.choice.addEventListener("change", () => this.draw());
+    this.dialog.addEventListener("close", () => store.look({ compare: null }));
     const label = h("label", {}, `${COMPARE.other} `, this.choice);
     const close = h("button", { type: "submit" }, SAY.close);
     const form = h("form", { method: "dialog", class: "buttons-row" }, close);
@@ -52,18 +55,54 @@ export class Comparing {
       form,
     );
     follow(() => this.keep());
+    follow(() => this.recall());
   }
 
   /** Opens the dialog, with the text on show as it is now. */
   open(): void {
-    this.offer();
+    this.begin(this.shown);
+  }
+
+  private begin(one: Account | null, other?: Account): void {
+    this.one = one;
+    this.offer(other?.of);
     this.problem.hidden = true;
     this.dialog.showModal();
     this.draw();
   }
 
+  /** Opens the dialog with the texts that the address names, once their recording is there. */
+  private recall(): void {
+    const { store } = this;
+    const { compare } = store.view;
+    if (compare === null || store.playhead.runs === 0 || this.dialog.open) return;
+    untracked(() => {
+      const { runs } = store.session.stream;
+      const [one, other] = compare.map((name) => accountNamed(runs, name));
+      if (!one || !other) {
+        store.look({ compare: null });
+        return;
+      }
+      const [{ run, branch }] = compare;
+      if (run !== store.playhead.run) {
+        store.playhead.go(run - store.playhead.run);
+        store.playhead.toEnd();
+      }
+      store.playhead.choose(branch);
+      this.begin(one, other);
+    });
+  }
+
+  /** The address names both texts, if both are whole texts of the recording on show. */
+  private name(one: Account, other: Account): void {
+    const { session, playhead } = this.store;
+    const runs = playhead.runs > 0 ? session.stream.runs : [];
+    const [a, b] = [one, other].map((account) => nameOfText(runs, account));
+    this.store.look({ compare: a && b ? [a, b] : null });
+  }
+
   /** The text on show, as far as it is shown. */
-  private get one(): Account | null {
+  private get shown(): Account | null {
     const { session } = this.store;
     return session.log && session.tokens.length > 0
       ? accountOf(session.run, session.log, session.tokens)
@@ -75,14 +114,13 @@ export class Comparing {
     const ended = session.phase === "finished" || session.phase === "stopped";
     const number = ended && session.log ? numberOf(session.log) : null;
     if (number === null || this.kept.some(({ of }) => of === number)) return;
-    const account = this.one;
+    const account = this.shown;
     if (account) this.kept = [...this.kept, account].slice(-MOST);
   }
 
   /** All that the text on show can be compared with: its own branches and runs first. */
   private offer(chosen?: number): void {
     const { session } = this.store;
-    const shown = session.log && numberOf(session.log);
     const beside = Array.from({ length: session.width }, (_, branch) => {
       const log = session.branchLog(branch);
       return log && log.tokens.length > 0 ? [accountOf(session.run, log)] : [];
@@ -90,7 +128,7 @@ export class Comparing {
     const recorded = this.store.origin === "recording" ? accountsOf(session.stream.runs) : [];
     const all = [...beside, ...recorded, ...this.kept.toReversed()];
     this.others = all.filter(
-      ({ of }, i) => of !== shown && all.findIndex((other) => other.of === of) === i,
+      ({ of }, i) => of !== this.one?.of && all.findIndex((other) => other.of === of) === i,
     );
     this.choice.replaceChildren(
       ...this.others.map((other) => h("option", { value: String(other.of) }, sayAccount(other))),
@@ -124,6 +162,7 @@ export class Comparing {
       this.result.replaceChildren(h("p", { class: "quiet" }, COMPARE.nothing));
       return;
     }
+    this.name(one, other);
     const { parting, rose, fell, comparable } = compared(one, other);
     const [here, there] = [one, other].map(({ tokens }) => tokens[parting]);
     this.result.replaceChildren(
@@ -170,6 +209,25 @@ function accountsOf(runs: readonly Run[]): Account[] {
       .filter(({ tokens }) => tokens.length > 0)
       .map((log) => accountOf(run.settings, log)),
   );
+}
+
+/** The account of a whole text of a recording; null if there is none. */
+function accountNamed(runs: readonly Run[], { run: number, branch }: TextName): Account | null {
+  const run = runs[number];
+  const log = run && branch < run.width ? run.branch(branch) : null;
+  return run && log && log.tokens.length > 0 ? accountOf(run.settings, log) : null;
+}
+
+/** Which whole text of these runs an account is of; null if of none. */
+function nameOfText(runs: readonly Run[], { of, tokens }: Account): TextName | null {
+  for (const [run, { width }] of runs.entries()) {
+    for (let branch = 0; branch < width; branch += 1) {
+      const log = runs[run]?.branch(branch);
+      const same = log && numberOf(log) === of;
+      if (same) return log.tokens.length === tokens.length ? { run, branch } : null;
+    }
+  }
+  return null;
 }
 
 /** A text around the word where it parts from the other. */

@@ -3,13 +3,13 @@ import type { SharedRun } from "../state/address";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
 import type { ModelInfo } from "../wire/model";
-import type { GenerateRequest } from "../wire/types";
+import { type GenerateRequest, USER } from "../wire/asking";
 import { connectionOf, isBusy, mayGenerate, progressOf, statusOf } from "../words/status";
 import { byId, setText } from "./dom";
 import { Knobs } from "./knobs";
 import type { SourcesView } from "./model";
-import { keptPrompt } from "../state/settings";
-import { LINE, PAGE, SAY } from "../words";
+import { keptChat, keptPrompt } from "../state/settings";
+import { LINE, PAGE, SAY, STAGE } from "../words";
 
 /** Likeliest next tokens asked for with each token. */
 const ALTERNATIVES = 5;
@@ -23,6 +23,9 @@ export class Controls {
   private readonly form = byId("form", HTMLFormElement);
   private readonly prompt = byId("prompt", HTMLTextAreaElement);
   private readonly promptProblem = byId("prompt-problem");
+  /** Whether the model is to answer the prompt, where it can. */
+  private readonly chat = byId("chat", HTMLInputElement);
+  private readonly chatChoice = byId("chat-choice");
   private readonly generate = byId("generate", HTMLButtonElement);
   private readonly stop = byId("stop", HTMLButtonElement);
   private readonly status = byId("status");
@@ -44,6 +47,10 @@ export class Controls {
     private readonly commands: Commands,
   ) {
     this.prompt.value = this.offered = keptPrompt.load() ?? SAY.firstPrompt;
+    this.chat.checked = keptChat.load() === "on";
+    this.chat.addEventListener("change", () => keptChat.save(this.chat.checked ? "on" : null));
+    setText(byId("chat-words"), STAGE.asConversation);
+    this.chatChoice.title = STAGE.asConversationHelp;
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
@@ -58,8 +65,8 @@ export class Controls {
     follow(this.update);
   }
 
-  /** Sends what is in the fields, if that may be sent now. */
-  submit(): void {
+  /** Sends what is in the fields, if that may be sent now: with these texts, or those that the edits ask for. */
+  submit(texts?: Pick<GenerateRequest, "branches">): void {
     if (this.generate.disabled || this.generate.hidden) return;
     this.clearProblems();
     keptPrompt.save(this.prompt.value);
@@ -76,18 +83,26 @@ export class Controls {
     const most = model?.maxAlternatives ?? 0;
     this.commands.generate({
       type: "generate",
-      prompt: this.prompt.value,
+      ...this.asked(),
       ...this.knobs.values(),
       ...(named ? { model: model.model } : {}),
       ...(wanted ? { sources: wanted } : {}),
       ...(most > 0 ? { alternatives: Math.min(ALTERNATIVES, most) } : {}),
-      ...this.store.reach.request(),
+      ...(texts ?? this.store.reach.request()),
     });
   }
 
+  private asked(): Pick<GenerateRequest, "prompt" | "messages"> {
+    const { value } = this.prompt;
+    // An empty one is refused in words that are about the prompt.
+    const answers = this.chat.checked && this.store.model?.chat && value.trim() !== "";
+    return answers ? { messages: [{ role: USER, content: value }] } : { prompt: value };
+  }
+
   /** Fills in the settings of a run; starts nothing. */
-  fill({ prompt, knobs }: SharedRun): void {
+  fill({ prompt, chat, knobs }: SharedRun): void {
     this.prompt.value = prompt;
+    this.chat.checked = chat;
     this.offered = null;
     this.knobs.fill(knobs);
   }
@@ -108,6 +123,7 @@ export class Controls {
     if (model !== null && model !== this.adopted) {
       this.adopted = model;
       this.knobs.adopt(model);
+      this.chatChoice.hidden = !model.chat;
     }
     const ready = backend.state === "ready" && connection.state === "open";
     const watching = !mayGenerate(this.store);
@@ -135,7 +151,9 @@ export class Controls {
     const run = this.store.room.run?.settings ?? null;
     if (run === this.offeredOf) return;
     this.offeredOf = run;
-    if (run && this.prompt.value === this.offered) this.prompt.value = this.offered = run.prompt;
+    if (!run || this.prompt.value !== this.offered) return;
+    this.prompt.value = this.offered = run.prompt;
+    this.chat.checked = run.messages !== undefined;
   }
 
   private say(): void {
@@ -158,7 +176,7 @@ export class Controls {
     if (problem === this.shownProblem) return;
     this.shownProblem = problem;
     if (problem?.field == null) return;
-    if (problem.field === "prompt") {
+    if (/^(?:prompt|messages)\b/u.test(problem.field)) {
       this.promptProblem.textContent = problem.message;
       this.promptProblem.hidden = false;
       this.prompt.setAttribute("aria-invalid", "true");

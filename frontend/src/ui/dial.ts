@@ -4,10 +4,11 @@ import type { Feature } from "../state/feature";
 import { type Hit, search } from "../state/query";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
+import { dosesOf, LEAST_DOSES } from "../state/reach";
 import type { Edit } from "../wire/types";
 import { sayRefused } from "../words/edits";
 import { REACH, TURNS, SAY } from "../words";
-import { mayGenerate } from "../words/status";
+import { isBusy, mayGenerate } from "../words/status";
 import { h, makeTabStop, roving, setText } from "./dom";
 import { type AskForLabelled, LookUp } from "./look-up";
 
@@ -15,12 +16,18 @@ const MOST_HITS = 6;
 
 export class Dial {
   private readonly turns = TURNS.map(({ name, help }) => turnButton(name, help));
+  private readonly doses = h(
+    "button",
+    { type: "button", class: "small", "data-tip": REACH.dosesHelp },
+    REACH.doses,
+  );
   private readonly replace = turnButton(REACH.replace, REACH.replaceHelp);
   private readonly row = h(
     "div",
     { class: "turns", role: "group", "aria-label": REACH.dial },
     ...this.turns,
     this.replace,
+    this.doses,
   );
   private readonly help = h("p", { class: "quiet note", id: "dial-help" });
   private readonly field = h("input", {
@@ -63,6 +70,10 @@ export class Dial {
         if (this.feature) store.reach.turn(this.feature, scale === null ? null : { scale });
       });
     }
+    this.doses.addEventListener("click", () => {
+      const { feature } = this;
+      if (feature) store.reach.generate(dosesOf(feature, store.model?.maxBranches ?? 1));
+    });
     this.replace.addEventListener("click", () => this.open(this.finding.hidden === true));
     this.field.addEventListener("input", () => this.draw());
     this.field.addEventListener("keydown", (event) => this.press(event));
@@ -86,6 +97,8 @@ export class Dial {
     press(this.replace, edit?.swap_with !== undefined);
     const full = edit === undefined && store.reach.full;
     for (const button of [...this.turns, this.replace]) button.disabled = why !== "" || full;
+    this.doses.hidden = (store.model?.maxBranches ?? 1) < LEAST_DOSES;
+    this.doses.disabled = why !== "" || isBusy(store);
     setText(this.help, why || (full ? REACH.full : helpOf(edit)));
     setText(this.problem, sayRefused(store));
     this.problem.hidden = this.problem.textContent === "";

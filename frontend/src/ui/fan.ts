@@ -2,7 +2,7 @@
 import type { Log } from "../state/log";
 import { follow } from "../state/signals";
 import type { Store } from "../state/store";
-import { byId, h } from "./dom";
+import { h } from "./dom";
 import { percent, visible } from "./tokens";
 
 /** A beat shorter than this, in milliseconds, is too short to be seen. */
@@ -11,22 +11,32 @@ export const LEAST_BEAT_MS = 250;
 const FALL = 0.45;
 const LONGEST_FALL_MS = 600;
 
+/** More texts than this are rows, which have no room for fans. */
+const MOST_TEXTS = 2;
+
+/** The fan of one branch's text. */
 export class Fan {
-  private readonly list = byId("fan");
   /** What the fan is about: the token that is to come. */
   private log: Log | null = null;
   private at = -1;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly store: Store) {
+  constructor(
+    private readonly store: Store,
+    private readonly branch: number,
+    private readonly list: HTMLElement,
+  ) {
     follow(this.update);
   }
 
   private readonly update = (): void => {
     const { session, playhead } = this.store;
-    const { log } = session;
-    const { at, beat, token, playing } = playhead;
-    const on = beat >= LEAST_BEAT_MS && (token === null || playing) && session.width === 1;
+    const { branch } = this;
+    const log = session.branchLog(branch);
+    const { beat, token, playing } = playhead;
+    const at = Math.min(playhead.at, session.tokensOf(branch).length - 1);
+    const drawn = branch < session.width && session.width <= MOST_TEXTS;
+    const on = drawn && beat >= LEAST_BEAT_MS && (token === null || playing);
     if (log === this.log && on && at === this.at) return;
     const falls = log === this.log && at === this.at + 1 && this.list.childElementCount > 0;
     this.log = log;
@@ -50,7 +60,8 @@ export class Fan {
   /** Fans out the candidates for the token after the one on show, if there is or will be one. */
   private show(): void {
     const { log, at, store } = this;
-    const more = at + 1 < store.playhead.length || store.playhead.generatesLive;
+    const goesOn = store.playhead.generatesLive && log?.ended === null;
+    const more = goesOn || at + 1 < (log?.tokens.length ?? 0);
     const likeliest = (more ? log?.tokens[at]?.details.alternatives : null) ?? [];
     this.list.replaceChildren(
       ...likeliest.map(({ token, token_id: id, logprob }, place) => {

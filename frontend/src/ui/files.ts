@@ -11,6 +11,7 @@ import type { Store } from "../state/store";
 import type { View } from "../state/view";
 import { type KnobName, KNOBS } from "../wire/model";
 import { parseRecording, type Recording } from "../wire/recording";
+import { USER } from "../wire/asking";
 import type { Edit } from "../wire/types";
 import { byId, copyText, h, setText } from "./dom";
 import { SAY } from "../words";
@@ -39,7 +40,7 @@ export function offerExports(store: Store, page: Takeable): void {
     if (shown) shown.hidden = filters.length === 0 && hidden.size === 0;
     for (const button of [all, shown]) if (button) button.disabled = session.tokens.length === 0;
     for (const { button } of pictures) button.hidden = document.body.matches(".no-graph");
-    link.disabled = session.run === null;
+    link.disabled = session.run === null || !canBeShared(session.run);
   });
   recording.addEventListener("click", (event) => {
     menu.hidePopover();
@@ -83,15 +84,22 @@ function nameFor({ presence: room, session }: Store): string {
   return ["axon", room?.room, ...words.slice(0, 6)].filter(Boolean).join("-");
 }
 
+/** Whether a link can say all that a run depends on: longer conversations and dose series it cannot. */
+function canBeShared({ messages: [first, ...others] = [], branches }: RunSettings): boolean {
+  const edited = branches.filter(({ edits }) => edits.length > 0);
+  return others.length === 0 && edited.length < 2 && (first === undefined || first.role === USER);
+}
+
 /** All that this run depends on, with the seed that the server drew for it. */
 export function sharedRun(run: RunSettings): SharedRun & { edits: readonly Edit[] } {
   const knobs = KNOBS.flatMap((name): [KnobName, string][] => {
     const value = run.params[name];
     return typeof value === "number" || typeof value === "string" ? [[name, String(value)]] : [];
   });
-  const { prompt, model, branches } = run;
+  const { prompt, model, branches, messages } = run;
   const edits = branches.find((branch) => branch.edits.length > 0)?.edits ?? [];
-  return { prompt, model, knobs: Object.fromEntries(knobs), edits };
+  const chat = messages !== undefined;
+  return { prompt, chat, model, knobs: Object.fromEntries(knobs), edits };
 }
 
 /** A link that fills in this run's settings. */

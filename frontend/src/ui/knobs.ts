@@ -1,6 +1,6 @@
 /** The knobs: seven and the seed, folded behind one line that shows their values. */
 import { type KnobName, type KnobRange, KNOBS, type ModelInfo } from "../wire/model";
-import type { GenerateRequest } from "../wire/types";
+import type { GenerateRequest } from "../wire/asking";
 import { KNOB_TEXTS, PACE, PACES, PRESETS, SAY, WHY } from "../words";
 import { byId, h, setText } from "./dom";
 import { keptCauses, keptPace, type KnobValues, loadKnobs, saveKnobs } from "../state/settings";
@@ -69,7 +69,7 @@ export class Knobs {
   }
 
   /** The values as a request carries them; empty fields are left to the server. */
-  values(): Omit<GenerateRequest, "type" | "prompt" | "sources"> {
+  values(): Omit<GenerateRequest, "type" | "prompt" | "messages" | "sources"> {
     const entries = [...this.fields].flatMap(([name, { input }]): [string, string | number][] => {
       const text = input.value.trim();
       if (text === "") return [];

@@ -4,10 +4,10 @@ import { recency, strength } from "../state/light";
 import type { Log, Token } from "../state/log";
 import { follow, untracked } from "../state/signals";
 import type { Store } from "../state/store";
-import { REACH, SAY, STAGE } from "../words";
-import { branchWords } from "../words/edits";
+import { PAGE, REACH, SAY, STAGE } from "../words";
+import { branchWords, sayDoses } from "../words/edits";
 import { attended, byId, h, makeTabStop, roving, setText } from "./dom";
-import { LEAST_BEAT_MS } from "./fan";
+import { Fan, LEAST_BEAT_MS } from "./fan";
 import { firstFrom } from "./strip";
 import { Blocks, factsOf, isStart } from "./tokens";
 
@@ -29,6 +29,8 @@ export class TextView {
         this.panes.push(new Pane(store, branch, place.children[branch] as HTMLElement));
       }
       place.classList.toggle("twins", width > 1);
+      place.classList.toggle("rows", width > 2);
+      setText(byId("text-title"), sayDoses(store) || PAGE["text-title"].text);
       // Before the first text there is nothing to list, and the picture may have the room.
       const blank = store.playhead.length === 0;
       document.body.classList.toggle("blank", blank);
@@ -42,7 +44,14 @@ export class TextView {
 function paneElement(branch: number): HTMLElement {
   const name = h("button", { type: "button", class: "branch", id: `branch-${branch}` });
   const labelled = { class: "tokens", role: "listbox", "aria-labelledby": `branch-${branch}` };
-  return h("div", { class: "pane" }, name, h("div", { ...labelled, tabindex: "-1", dir: "auto" }));
+  const fan = h("ol", { class: "fan", "aria-hidden": "true", hidden: "" });
+  return h(
+    "div",
+    { class: "pane" },
+    name,
+    fan,
+    h("div", { ...labelled, tabindex: "-1", dir: "auto" }),
+  );
 }
 
 /** The text of one branch. */
@@ -77,6 +86,7 @@ class Pane {
     this.session = store.session;
     this.list = element.querySelector<HTMLElement>(".tokens") ?? element;
     this.name = element.querySelector<HTMLElement>(".branch") ?? element;
+    new Fan(store, branch, element.querySelector<HTMLElement>(".fan") ?? h("ol"));
     this.blocks = new Blocks(this.list, (block) => this.laidOut.observe(block));
     this.laidOut.observe(this.list);
     this.shading = new Shading(this.list, branch);
@@ -133,7 +143,9 @@ class Pane {
     name.hidden = words === "";
     name.setAttribute("aria-pressed", String(this.isChosen));
     name.title = `${words}. ${REACH.choose}`;
-    setText(name, this.isChosen ? `${words} · ${REACH.onShow}` : words);
+    // In rows there is room for the name alone.
+    const told = this.isChosen && store.session.width === 2;
+    setText(name, told ? `${words} · ${REACH.onShow}` : words);
   }
 
   private append(token: Token, looked: number | null): void {
@@ -223,8 +235,16 @@ class Pane {
       const outer = list.getBoundingClientRect();
       if (top < outer.top) list.scrollTop -= outer.top - top;
       else if (bottom > outer.bottom) list.scrollTop += bottom - outer.bottom;
-    } else if (!selected && this.following) list.scrollTop = list.scrollHeight;
+    } else if (!selected && this.following) list.scrollTop = this.newest;
     this.shading.look(this.store, this.chips);
+  }
+
+  /** Where the list follows to: a row of several stands where the texts part, if they do. */
+  private get newest(): number {
+    const { list, chips, parting, store } = this;
+    const place = store.session.width > 2 ? chips[parting] : undefined;
+    if (!place) return list.scrollHeight;
+    return list.scrollTop + place.getBoundingClientRect().top - list.getBoundingClientRect().top;
   }
 
   /** When the user scrolls up, following stops until they come back to the end. */

@@ -2,11 +2,11 @@
 import { nameOf } from "../state/feature";
 import type { Token } from "../state/log";
 import { byId, explained, h, short } from "./dom";
-import { type Term, SAY } from "../words";
+import { type Term, SAY, STAGE } from "../words";
 
 /** Blanks before a word, the word, and the line ends after it. */
 const PARTS = /^(\s*)([^]*?)(\n*)$/;
-/** A block ends with a line, or, in a long one, with a sentence, or at last anywhere. */
+/** A block ends with a line, before a turn of a conversation, or, in a long one, with a sentence, or at last anywhere. */
 const LONG_BLOCK = 200;
 const LONGEST_BLOCK = 400;
 
@@ -57,7 +57,8 @@ export function visible(text: string): string {
 export function nodesOf(token: Token): { chip: HTMLElement; nodes: (Node | string)[] } {
   const { before, body, after, mark } = partsOf(token);
   const start = isStart(token);
-  const kind = start ? "special" : token.generated ? "made" : "given";
+  const made = token.generated ? "made" : "given";
+  const kind = start ? "special" : token.details.template ? "template" : made;
   const attributes = {
     role: "option",
     class: `chip ${kind}`,
@@ -69,6 +70,8 @@ export function nodesOf(token: Token): { chip: HTMLElement; nodes: (Node | strin
   };
   const chip = h("span", attributes, start ? SAY.start : body);
   if (mark !== "") chip.dataset.mark = mark;
+  const { turn } = token;
+  if (turn !== null) chip.setAttribute("aria-description", sayRole(turn));
   // The sign is drawn by style alone: without text, the chip would have no name.
   if (body === "")
     chip.setAttribute(
@@ -76,6 +79,11 @@ export function nodesOf(token: Token): { chip: HTMLElement; nodes: (Node | strin
       (SAY.blanks as Readonly<Record<string, string>>)[mark] ?? SAY.noText,
     );
   return { chip, nodes: [before, chip, after].filter((node) => node !== "") };
+}
+
+/** Who speaks, in the page's words; a role that it has no word for stays as it is. */
+function sayRole(role: string): string {
+  return (STAGE.speakers as Readonly<Record<string, string>>)[role] ?? role;
 }
 
 /** The text's blocks: a browser lays out and draws only those in view. */
@@ -100,7 +108,10 @@ export class Blocks {
 
   append(token: Token): HTMLElement {
     const { chip, nodes } = nodesOf(token);
-    if (this.block === null || this.full) this.begin(nodes);
+    const { turn } = token;
+    if (this.block === null || this.full || turn !== null) this.begin(nodes);
+    // Drawn by style alone: who speaks is no part of the text.
+    if (this.block && turn !== null) this.block.dataset.speaker = sayRole(turn);
     this.block?.append(...nodes);
     this.count += 1;
     this.full =
@@ -131,14 +142,19 @@ export interface Fact {
   term?: Term;
 }
 
-export function factsOf({ position, logprob, generated, details, edited }: Token): Fact[] {
+export function factsOf(token: Token): Fact[] {
+  const { position, logprob, generated, details, edited, speaker } = token;
   const facts: Fact[] = [{ name: SAY.position, value: String(position) }];
   if (details.token_id !== undefined) facts.push({ name: SAY.id, value: String(details.token_id) });
   if (logprob !== null) {
     const value = SAY.log(percent(Math.exp(logprob)), short(logprob));
     facts.push({ name: SAY.probability, value, term: "probability" });
   }
-  if (!generated) facts.push({ name: SAY.fromThe, value: SAY.prompt });
+  if (details.template) facts.push({ name: SAY.fromThe, value: STAGE.template });
+  else if (!generated) {
+    const whose = speaker === null ? "" : ` (${sayRole(speaker)})`;
+    facts.push({ name: SAY.fromThe, value: SAY.prompt + whose });
+  }
   const { l0 = {}, reconstruction_error: missed = {} } = details;
   if (Object.keys(l0).length > 0) {
     facts.push({ name: "L0", value: bySource(l0, String), term: "L0" });

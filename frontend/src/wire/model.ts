@@ -54,8 +54,12 @@ export interface ModelInfo {
   maxPromptCharacters: number | null;
   /** The most alternatives that a token may carry, 0 for none. */
   maxAlternatives: number;
+  /** Whether it has a chat template, so that a request may be a conversation. */
+  chat: boolean;
   /** Whether a request may name its pace. */
   paced: boolean;
+  /** The most texts that a run may write side by side. */
+  maxBranches: number;
   /** The most removals that an explanation may try, 0 for none. */
   maxRemovals: number;
   /** The map of its features: without hash while it is made; null where there is none. */
@@ -120,6 +124,7 @@ export function parseModel(value: unknown): ModelInfo {
   const model = asObject(value, "model");
   const params = recordOf(range)(model.params, "params");
   const limits = asObject(model.limits ?? {}, "limits");
+  const info = asObject(model.info ?? {}, "info");
   return {
     model: asString(model.model, "model.model"),
     models: listOf(choice)(model.models ?? [], "model.models"),
@@ -127,7 +132,12 @@ export function parseModel(value: unknown): ModelInfo {
     params: Object.fromEntries(Object.entries(params).filter(([name]) => isKnob(name))),
     maxPromptCharacters: or(asNumber, null)(limits.max_prompt_characters, "limits"),
     maxAlternatives: Number(params.alternatives?.max ?? 0),
+    chat: info.chat === true,
     paced: params.pace !== undefined,
+    maxBranches: Math.min(
+      or(asNumber, 1)(limits.branches, "limits.branches"),
+      or(asNumber, Infinity)(limits.slots, "limits.slots"),
+    ),
     maxRemovals: or(asNumber, 0)(limits.removals, "limits.removals"),
     map: or(objectOf({ hash: or(asString, null) }), null)(model.map, "model.map"),
   };

@@ -117,6 +117,10 @@ const branch = objectOf({
 /** One of the texts that a run writes side by side. */
 export type Branch = ReturnType<typeof branch>;
 
+const message = objectOf({ role: asString, content: asString });
+/** A turn of a conversation. */
+export type Message = ReturnType<typeof message>;
+
 const asked = objectOf({
   id: asString,
   /** Which feature to turn, or which token comes next. */
@@ -147,6 +151,9 @@ const details = {
   reconstruction_error: or(recordOf(asNumber), undefined),
   /** The likeliest tokens to follow this one, if they were asked for. */
   alternatives: or(listOf(alternative), undefined),
+  /** Of a prompt that is a conversation: whose message it is of, or that the chat template added it. */
+  role: text,
+  template: flag,
 };
 
 const promptToken = objectOf({
@@ -206,7 +213,10 @@ export const FRAMES = {
     model: asString,
     sources: listOf(asString),
     params: asObject,
+    /** Of a conversation, what the user said last. */
     prompt: asString,
+    /** The conversation, if it is one. */
+    messages: or(listOf(message), undefined),
     prompt_tokens: or(asNumber, 0),
     /** In the order of their index; older recordings have none. */
     branches: or(listOf(branch), [] as Branch[]),
@@ -373,39 +383,4 @@ export interface EnterRequest {
 /** Asks the server for a `pong`, to see that the connection works. */
 export interface PingRequest {
   type: "ping";
-}
-
-/** What the page asks for; a knob left out means the server's default. */
-export interface GenerateRequest {
-  type: "generate";
-  prompt: string;
-  /** What this person is called in the room's line. */
-  name?: string;
-  model?: string;
-  max_tokens?: number;
-  temperature?: number;
-  top_k?: number;
-  top_p?: number;
-  repetition_penalty?: number;
-  /** Decimal string: 64 bits do not fit a JavaScript number. */
-  seed?: string;
-  feat_k?: number;
-  act_threshold?: number;
-  sources?: string[];
-  /** Most tokens a second of each branch; 0 is as fast as it goes. */
-  pace?: number;
-  /** How many likeliest next tokens each token is to carry. */
-  alternatives?: number;
-  /** The causes of each token are to follow it. */
-  explain?: { limit?: number };
-  /** Of the only branch; not beside `branches`. */
-  edits?: readonly Edit[];
-  branches?: readonly { name: string; edits?: readonly Edit[] }[];
-}
-
-/** Gives a branch of the running generation these edits and no others. */
-export interface EditRequest {
-  type: "edit";
-  branch: number;
-  edits: readonly Edit[];
 }

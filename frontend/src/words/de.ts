@@ -103,6 +103,10 @@ const words: Translation = {
   ],
   REACH: {
     dial: "An diesem Feature drehen",
+    doses: "Dosen",
+    dosesHelp:
+      "Schreibt den Text nebeneinander aus demselben Seed: unverändert, mit diesem Feature stumm und mit ihm halb, doppelt und viermal so stark.",
+    dosesOf: (feature) => `Dosen von ${feature}`,
     replace: "Ein anderes an seine Stelle setzen",
     replaceHelp:
       "Wo das Feature feuert, wird es auf 0 gesetzt, und ein anderes dieser Quelle feuert an seiner Stelle, ebenso stark.",
@@ -685,6 +689,11 @@ const words: Translation = {
     next: "Weiter",
     nextHelp: "Das nächste Token zeigen",
     blank: "Hier wird der Text stehen, Wort für Wort.",
+    speakers: { system: "System", user: "Nutzer", assistant: "Assistent", tool: "Werkzeug" },
+    template: "Chat-Template",
+    asConversation: "Als Gespräch",
+    asConversationHelp:
+      "Das Chat-Template des Modells macht aus dem Prompt eine Frage, und das Modell antwortet darauf.",
     layers: "Stärkste Aktivierung nach Token und Schicht",
     present: "Vortragen",
     presentHelp: "Nur das Bild und der Text, für eine große Leinwand (F; Esc beendet es)",
@@ -699,6 +708,7 @@ const words: Translation = {
       edited: "gestrichelter Ring: geändert",
     },
     firedAt: (tokens) => `an ${tokens}`,
+    promotes: (tokens) => `fördert ${tokens}`,
     about: (name) => `etwa ${name}`,
     span: (least, most) => `Schichten ${least}–${most}`,
     writing: "Das Modell schreibt noch",

@@ -1,6 +1,7 @@
 /** What edits do, in words. */
 import { featureKey } from "../state/feature";
-import { AS_IS, WITH } from "../state/reach";
+import { editedKey } from "../state/edits";
+import { AS_IS, LEAST_DOSES, WITH } from "../state/reach";
 import type { Store } from "../state/store";
 import type { Edit } from "../wire/types";
 import { figure, REACH, SAY } from ".";
@@ -31,6 +32,17 @@ export function branchWords(store: Store, branch: number): string {
   return name === WITH
     ? REACH.with(edits.map((edit) => sayEdit(store, edit)).join(", ")).trim()
     : name;
+}
+
+/** What the run on show gives doses of; empty if it is no dose series of one feature. */
+export function sayDoses(store: Store): string {
+  const branches = store.session.run?.branches ?? [];
+  const edits = branches.flatMap(({ edits }) => edits);
+  const [first] = edits;
+  const doses = edits.filter((one) => one.scale !== undefined && first && editedKey(one) === editedKey(first)); // prettier-ignore
+  if (!first || doses.length !== branches.length - 1 || branches.length < LEAST_DOSES) return "";
+  const label = store.labelOf(editedKey(first));
+  return REACH.dosesOf(label === null ? SAY.feature(first.feature) : SAY.quoted(label));
 }
 
 /** Why an edit was not taken; empty if none was refused. */

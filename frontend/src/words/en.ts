@@ -117,6 +117,10 @@ export const TURNS = [
 
 export const REACH = {
   dial: "Turn this feature",
+  doses: "Doses",
+  dosesHelp:
+    "Writes the text side by side from the same seed: as it is, with this feature silenced, and with it half, twice and four times as strong.",
+  dosesOf: (feature: string) => `Doses of ${feature}`,
   replace: "Put another in place of it",
   replaceHelp:
     "Where the feature fires, it is set to 0, and another one of this source fires in place of it, as strongly.",
@@ -794,6 +798,11 @@ export const STAGE = {
   next: "Next",
   nextHelp: "Show the next token",
   blank: "The text will stand here, word by word.",
+  speakers: { system: "system", user: "user", assistant: "assistant", tool: "tool" },
+  template: "chat template",
+  asConversation: "As a conversation",
+  asConversationHelp:
+    "The model’s chat template makes a question of the prompt, and the model answers it.",
   layers: "Strongest activation by token and layer",
   present: "Present",
   presentHelp: "Only the picture and the text, for a large screen (F; Esc ends it)",
@@ -808,6 +817,7 @@ export const STAGE = {
     edited: "dashed ring: edited",
   },
   firedAt: (tokens: string) => `at ${tokens}`,
+  promotes: (tokens: string) => `promotes ${tokens}`,
   about: (name: string) => `about ${name}`,
   span: (least: number, most: number) => `layers ${least}–${most}`,
   writing: "The model is still writing",

@@ -103,6 +103,10 @@ const words: Translation = {
   ],
   REACH: {
     dial: "Ajustar este rasgo",
+    doses: "Dosis",
+    dosesHelp:
+      "Escribe el texto en paralelo con la misma semilla: tal cual, con este feature silenciado y con él a la mitad, al doble y al cuádruple de su fuerza.",
+    dosesOf: (feature) => `Dosis de ${feature}`,
     replace: "Poner otro en su lugar",
     replaceHelp:
       "Donde el rasgo se activa, se pone a 0, y otro de esta fuente se activa en su lugar, con la misma fuerza.",
@@ -667,6 +671,11 @@ const words: Translation = {
     next: "Siguiente",
     nextHelp: "Mostrar el token siguiente",
     blank: "Aquí estará el texto, palabra por palabra.",
+    speakers: { system: "sistema", user: "usuario", assistant: "asistente", tool: "herramienta" },
+    template: "formato de chat",
+    asConversation: "Como conversación",
+    asConversationHelp:
+      "El formato de chat del modelo convierte el prompt en una pregunta, y el modelo la responde.",
     layers: "Activación más fuerte por token y capa",
     present: "Presentar",
     presentHelp: "Solo la imagen y el texto, para una pantalla grande (F; Esc para terminar)",
@@ -681,6 +690,7 @@ const words: Translation = {
       edited: "anillo discontinuo: editado",
     },
     firedAt: (tokens) => `en ${tokens}`,
+    promotes: (tokens) => `favorece ${tokens}`,
     about: (name) => `más o menos ${name}`,
     span: (least, most) => `capas ${least}–${most}`,
     writing: "El modelo sigue escribiendo",

@@ -103,6 +103,10 @@ const words: Translation = {
   ],
   REACH: {
     dial: "Régler cette feature",
+    doses: "Doses",
+    dosesHelp:
+      "Écrit le texte côte à côte avec la même graine : tel quel, avec cette feature muette, puis deux fois moins, deux fois et quatre fois plus forte.",
+    dosesOf: (feature) => `Doses de ${feature}`,
     replace: "En mettre une autre à sa place",
     replaceHelp:
       "Là où la feature s’active, elle est mise à 0, et une autre de cette source s’active à sa place, aussi fort.",
@@ -674,6 +678,11 @@ const words: Translation = {
     next: "Suivant",
     nextHelp: "Afficher le token suivant",
     blank: "Le texte viendra ici, mot après mot.",
+    speakers: { system: "système", user: "utilisateur", assistant: "assistant", tool: "outil" },
+    template: "gabarit de conversation",
+    asConversation: "En conversation",
+    asConversationHelp:
+      "Le gabarit de conversation du modèle fait du prompt une question, et le modèle y répond.",
     layers: "Activation la plus forte par token et par couche",
     present: "Présenter",
     presentHelp: "Seulement l’image et le texte, pour un grand écran (F ; Échap pour finir)",
@@ -688,6 +697,7 @@ const words: Translation = {
       edited: "anneau en tirets : modifiée",
     },
     firedAt: (tokens) => `à ${tokens}`,
+    promotes: (tokens) => `favorise ${tokens}`,
     about: (name) => `à peu près ${name}`,
     span: (least, most) => `couches ${least}–${most}`,
     writing: "Le modèle écrit encore",

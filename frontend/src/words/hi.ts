@@ -93,6 +93,10 @@ const words: Translation = {
   ],
   REACH: {
     dial: "इस फ़ीचर को घुमाएँ",
+    doses: "मात्राएँ",
+    dosesHelp:
+      "उसी सीड से टेक्स्ट साथ-साथ लिखता है: जैसा है, इस फ़ीचर को चुप करके, और इसे आधा, दुगुना और चौगुना प्रबल करके।",
+    dosesOf: (feature) => `${feature} की मात्राएँ`,
     replace: "इसकी जगह दूसरा रखें",
     replaceHelp:
       "जहाँ फ़ीचर सक्रिय होता है, उसे 0 किया जाता है, और इसी स्रोत का दूसरा फ़ीचर उतनी ही तीव्रता से उसकी जगह सक्रिय होता है।",
@@ -611,6 +615,10 @@ const words: Translation = {
     next: "अगला",
     nextHelp: "अगला टोकन दिखाएँ",
     blank: "टेक्स्ट यहाँ आएगा, शब्द दर शब्द।",
+    speakers: { system: "सिस्टम", user: "उपयोगकर्ता", assistant: "सहायक", tool: "टूल" },
+    template: "चैट टेम्पलेट",
+    asConversation: "बातचीत के रूप में",
+    asConversationHelp: "मॉडल का चैट टेम्पलेट प्रॉम्प्ट को सवाल बनाता है, और मॉडल उसका जवाब देता है।",
     layers: "टोकन और परत के अनुसार सबसे प्रबल सक्रियता",
     present: "प्रस्तुत करें",
     presentHelp: "केवल चित्र और टेक्स्ट, बड़े पर्दे के लिए (F; Esc से समाप्त)",
@@ -625,6 +633,7 @@ const words: Translation = {
       edited: "टूटा घेरा: संपादित",
     },
     firedAt: (tokens) => `${tokens} पर`,
+    promotes: (tokens) => `${tokens} को बढ़ावा`,
     about: (name) => `लगभग ${name}`,
     span: (least, most) => `परतें ${least}–${most}`,
     writing: "मॉडल अभी लिख रहा है",

@@ -92,6 +92,10 @@ const words: Translation = {
   ],
   REACH: {
     dial: "この特徴を調整する",
+    doses: "用量",
+    dosesHelp:
+      "同じシードからテキストを並べて書きます。そのまま、この特徴を無音に、そして強さを半分、2倍、4倍に。",
+    dosesOf: (feature) => `${feature}の用量`,
     replace: "別の特徴に置き換える",
     replaceHelp:
       "この特徴が発火するところで、それを0にし、かわりに同じソースの別の特徴を同じ強さで発火させます。",
@@ -619,6 +623,11 @@ const words: Translation = {
     next: "次へ",
     nextHelp: "次のトークンを表示する",
     blank: "ここにテキストが一語ずつ出ます。",
+    speakers: { system: "システム", user: "ユーザー", assistant: "アシスタント", tool: "ツール" },
+    template: "チャットテンプレート",
+    asConversation: "会話として",
+    asConversationHelp:
+      "モデルのチャットテンプレートがプロンプトを質問にし、モデルがそれに答えます。",
     layers: "トークンと層ごとの最も強い活性化",
     present: "発表",
     presentHelp: "大きな画面のために、図とテキストだけを表示する（F、Escで終了）",
@@ -633,6 +642,7 @@ const words: Translation = {
       edited: "破線の輪：編集済み",
     },
     firedAt: (tokens) => `${tokens}で`,
+    promotes: (tokens) => `${tokens}を促す`,
     about: (name) => `およそ ${name}`,
     span: (least, most) => `層 ${least}～${most}`,
     writing: "モデルはまだ書いています",

@@ -101,6 +101,10 @@ const words: Translation = {
   ],
   REACH: {
     dial: "Girar esta feature",
+    doses: "Doses",
+    dosesHelp:
+      "Escreve o texto lado a lado com a mesma semente: como está, com esta feature silenciada e com ela à metade, ao dobro e ao quádruplo da força.",
+    dosesOf: (feature) => `Doses de ${feature}`,
     replace: "Pôr outra no lugar dela",
     replaceHelp:
       "Onde a feature dispara, ela vai a 0, e outra desta fonte dispara no lugar dela, com a mesma força.",
@@ -660,6 +664,11 @@ const words: Translation = {
     next: "Próximo",
     nextHelp: "Exibir o próximo token",
     blank: "O texto ficará aqui, palavra por palavra.",
+    speakers: { system: "sistema", user: "usuário", assistant: "assistente", tool: "ferramenta" },
+    template: "formato de chat",
+    asConversation: "Como conversa",
+    asConversationHelp:
+      "O formato de chat do modelo faz do prompt uma pergunta, e o modelo a responde.",
     layers: "Ativação mais forte por token e camada",
     present: "Apresentar",
     presentHelp: "Só a imagem e o texto, para uma tela grande (F; Esc para terminar)",
@@ -674,6 +683,7 @@ const words: Translation = {
       edited: "anel tracejado: editada",
     },
     firedAt: (tokens) => `em ${tokens}`,
+    promotes: (tokens) => `favorece ${tokens}`,
     about: (name) => `mais ou menos ${name}`,
     span: (least, most) => `camadas ${least}–${most}`,
     writing: "O modelo ainda está escrevendo",

@@ -4,10 +4,19 @@ import type { Certainty } from "../state/naming";
 import type { Store } from "../state/store";
 import { SAY, STAGE } from ".";
 
-/** A name for want of a label: after the tokens at which a feature fired. */
-export function provisionalName(tokens: readonly string[]): string {
-  const quoted = tokens.map((text) => SAY.quoted(text.trim() || "␣"));
-  return `≈ ${STAGE.firedAt(quoted.join(", "))}`;
+/**
+ * A name for want of a label: after the tokens that a feature promotes, and those at which it fired;
+ * empty where neither is known.
+ */
+export function provisionalName(fired: readonly string[], promoted: readonly string[]): string {
+  const quoted = (tokens: readonly string[]): string =>
+    tokens.map((text) => SAY.quoted(text.trim() || "␣")).join(", ");
+  const parts = [];
+  if (promoted.length > 0) parts.push(STAGE.promotes(quoted(promoted)));
+  // Beside what it promotes there is room for one.
+  const where = promoted.length > 0 ? fired.slice(0, 1) : fired;
+  if (where.length > 0) parts.push(STAGE.firedAt(quoted(where)));
+  return parts.length > 0 ? `≈ ${parts.join(" · ")}` : "";
 }
 
 /** A name that says how sure it is. */

@@ -135,7 +135,7 @@ KINDS: Mapping[str, tuple[Mapping[str, Schema], Mapping[str, Schema]]] = {
             "branches": listed(told({"name": TEXT, "edits": _EDITED, "seed": nullable(_SEED)})),
             "alternatives": nullable(INTEGER),
         },
-        {},
+        {"messages": listed(ref("Message"))},
     ),
     "prompt": (
         {"tokens": listed(told(_AT_TOKEN, {"logprob": NUMBER, **_LIKELIEST, **_SPOKEN}))},

@@ -191,7 +191,8 @@ class Generation:
 
     async def _on_started(self, started: pb.Started) -> None:
         self._account.started(started)
-        if len(self._command.request.branches) > len(started.branches):
+        request = self._command.request
+        if len(request.branches) > len(started.branches):
             # A service of an earlier version runs the request as if it had no edits.
             raise Refusal("generation_failed", "this inference service is too old for edits")
         sources = tuple(started.sources)
@@ -205,7 +206,7 @@ class Generation:
             sources, layers, self._labels.known, self._labels.facts, branches
         )
         self._effects = EffectFrames(sources, self._labels.known)
-        await self._put(frames.started(started, self._command.request.prompt))
+        await self._put(frames.started(started, self._command.text, request.messages))
 
     async def _on_tokens(self, tokens: Iterable[pb.Token]) -> None:
         for token in tokens:

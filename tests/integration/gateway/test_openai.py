@@ -351,6 +351,8 @@ async def test_a_conversation_over_the_other_interface(
         lines = [json.loads(line) async for line in answer.content]
     assert lines[-1]["type"] == "finished"
     assert [one.content for one in inference.seen.requests[-1].messages] == ["Hello"]
+    [started] = [one for one in lines if one["type"] == "started"]
+    assert (started["prompt"], started["messages"]) == ("Hello", CHAT["messages"])
     async with gateway.http.post(url, json={**CHAT, "prompt": "x"}) as answer:
         assert (answer.status, (await answer.json())["field"]) == (400, "messages")
 

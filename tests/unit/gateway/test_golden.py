@@ -42,6 +42,10 @@ _LOUDER = {"source": "axon-demo/2-res", "feature": 9, "scale": 4, "where": "whil
 _TURNS = (Option("silence capitals", _SILENCE), Option("x4 Europe", _LOUDER))
 TURN = Asked("q1", Question("turn", "Which one?", _TURNS))
 GUESS = Asked("q2", Question("guess", "What comes next?", (Option(" Paris"),), 0, 7))
+CONVERSATION = [
+    pb.ChatMessage(role="system", content="Be brief."),
+    pb.ChatMessage(role="user", content="Hi"),
+]
 TARGET = pb.Alternative(token_id=1001, text=" Paris", logprob=-0.25)
 RIVAL = pb.Alternative(token_id=1003, text=" London", logprob=-2.5)
 SUMMARY = pb.ExplainSummary(
@@ -92,6 +96,7 @@ def every_frame() -> dict[str, dict[str, Any]]:
     of_twin = frames.TokenFrames(
         sources, {sources[0]: 1, sources[1]: 2}, _label, _facts, branches=2
     )
+    spoken = frames.TokenFrames(sources, {sources[0]: 1, sources[1]: 2}, _label, _facts)
     ended = pb.BranchEnded(branch=1, reason=pb.FINISH_REASON_STOP, generated_tokens=1)
     done = pb.Finished(
         reason=pb.FINISH_REASON_LENGTH,
@@ -123,6 +128,10 @@ def every_frame() -> dict[str, dict[str, Any]]:
             presenter_token="secret",
         ),
         "queued": frames.queued(pb.Queued(position=2)),
+        "started_conversation": frames.started(started, "Be brief.Hi", CONVERSATION),
+        "prompt_of_conversation": spoken.prompt(
+            [_token(0, "<user>", [], template=True), _token(1, "Hi", [(7, 1.5)], role="user")]
+        ),
         "started_twin": frames.started(twin, "The capital"),
         "prompt_of_branch": of_twin.prompt(
             [_token(0, "<|endoftext|>", [], branch=1), _silenced(1, "The", -3.5)]
@@ -224,6 +233,9 @@ def _token(
     active: list[tuple[int, float]],
     logprob: float | None = None,
     branch: int = 0,
+    *,
+    role: str = "",
+    template: bool = False,
 ) -> pb.Token:
     found = pb.SourceFeatures(
         source=1,
@@ -239,6 +251,8 @@ def _token(
         logprob=logprob,
         source_features=[found] if active else [],
         branch=branch,
+        role=role,
+        template=template,
     )
 
 
