@@ -27,5 +27,6 @@ export default defineConfig({
       "/ws": { target: gateway, ws: true },
     },
   },
-  test: { include: ["test/**/*.test.ts"], environment: "node", setupFiles: "test/setup.ts" },
+  // A busy machine is slow.
+  test: { include: ["test/**/*.test.ts"], environment: "node", setupFiles: "test/setup.ts", testTimeout: 30_000 },
 });
