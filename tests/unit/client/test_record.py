@@ -197,7 +197,8 @@ async def test_a_prompt_waits_for_each_of_the_slots(prompts: Path, tmp_path: Pat
 async def test_a_table_is_made_without_pandas() -> None:
     """Its import takes a second, in which no stream would be read."""
     program = (
-        "import sys; from axon.notebook.tables import Rows; from axon.v1 import inference_pb2 as pb;"
+        "import sys; from axon.notebook.tables import Rows;"
+        "from axon.v1 import inference_pb2 as pb;"
         "rows = Rows(['a']); found = pb.SourceFeatures(source=0, ids=[3], activations=[0.5]);"
         "rows.add_message(pb.Token(text='x', source_features=[found]));"
         "assert rows.table().to_pylist()[0]['features'] == "
