@@ -114,7 +114,8 @@ def require(needed: Need, model: LanguageModel) -> None:
         f"sources {readable(needed.sources)}, {later}), but {readable(available)} of "
         f"{_place(model.device)} are available. To need less, set {half}{sources}fewer "
         "AXON_SOURCES, fewer AXON_SLOTS or a shorter AXON_CONTEXT_LENGTH (keys and values), or a "
-        "smaller AXON_PREFILL_TOKENS (a step); or serve a smaller model (`python -m axon_inference models`)"
+        "smaller AXON_PREFILL_TOKENS (a step); or serve a smaller model (`python -m axon_inference "
+        "models`)"
     )
 
 
