@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from axon import extras
@@ -98,49 +99,59 @@ class Rows:
     def __len__(self) -> int:
         return len(self._token)
 
-    def add(self, token: Token) -> None:
-        """One more row, of a client's token."""
-        found = token.source_features
+    def add(self, tokens: Sequence[Token]) -> None:
+        """More rows, of a client's tokens."""
+        found = [one for token in tokens for one in token.source_features]
         numbers = [self._number[one.source] for one in found]
-        self._add(token, token.generated, token.logprob, numbers, found)
+        generated = [token.generated for token in tokens]
+        self._add(tokens, found, numbers, generated, [token.logprob for token in tokens])
 
-    def add_message(self, token: pb.Token) -> None:
-        """One more row, of a message whose sources are counted in the table's order."""
-        logprob = token.logprob if token.HasField("logprob") else None
-        found = list(token.source_features)
+    def add_messages(self, tokens: Sequence[pb.Token]) -> None:
+        """More rows, of messages whose sources are counted in the table's order."""
+        found = [one for token in tokens for one in token.source_features]
         numbers = [one.source for one in found]
-        self._add(token, token.origin == pb.TOKEN_ORIGIN_GENERATED, logprob, numbers, found)
+        generated = [token.origin == pb.TOKEN_ORIGIN_GENERATED for token in tokens]
+        logprobs = [token.logprob if token.HasField("logprob") else None for token in tokens]
+        self._add(tokens, found, numbers, generated, logprobs)
 
     def _add(
         self,
-        token: Token | pb.Token,
-        generated: bool,
-        logprob: float | None,
-        numbers: Sequence[int],
+        tokens: Sequence[Token | pb.Token],
         all_found: Sequence[Any],
+        numbers: Sequence[int],
+        generated: Sequence[bool],
+        logprobs: Sequence[float | None],
     ) -> None:
-        self._branch.append(token.branch)
-        self._position.append(token.position)
-        self._token_id.append(token.token_id)
-        self._token.append(token.text)
-        self._generated.append(generated)
-        self._logprob.append(logprob or 0)
-        self._has_logprob.append(logprob is not None)
-        features, activations, saes = self._feature, self._activation, self._saes.fields
+        # Column by column: a server gives thousands of tokens a second, and shares the processor.
+        self._branch.extend([token.branch for token in tokens])
+        self._position.extend([token.position for token in tokens])
+        self._token_id.extend([token.token_id for token in tokens])
+        self._generated.extend(generated)
+        self._logprob.extend([one or 0 for one in logprobs])
+        self._has_logprob.extend([one is not None for one in logprobs])
+        saes, features, activations = self._saes.fields, self._feature, self._activation
         saes["source"].extend(numbers)
-        for number, found in zip(numbers, all_found, strict=True):
+        saes["l0"].extend([found.l0 for found in all_found])
+        saes["reconstruction_error"].extend([found.reconstruction_error for found in all_found])
+        for found in all_found:
             # As a list, a message's numbers take less time than one by one.
             features.extend(found.ids[:])
             activations.extend(found.activations[:])
             self._ends.append(len(features))
-            saes["l0"].append(found.l0)
-            saes["reconstruction_error"].append(found.reconstruction_error)
-            if found.edited:
-                self._add_edited(number, found.edited)
-        for one in token.alternatives:
-            self._alternatives.append(token_id=one.token_id, token=one.text, logprob=one.logprob)
-        for lists in (self._saes, self._edited, self._alternatives):
-            lists.end_row()
+        of_tokens = zip(numbers, all_found, strict=True)
+        for token in tokens:
+            self._token.append(token.text)
+            count = len(token.source_features)
+            self._saes.ends.append(self._saes.ends[-1] + count)
+            for number, found in islice(of_tokens, count):
+                if found.edited:
+                    self._add_edited(number, found.edited)
+            self._edited.end_row()
+            for one in token.alternatives:
+                self._alternatives.append(
+                    token_id=one.token_id, token=one.text, logprob=one.logprob
+                )
+            self._alternatives.end_row()
 
     def _add_edited(self, number: int, edited: Iterable[Any]) -> None:
         for one in edited:
@@ -203,8 +214,7 @@ def _column(pa: Any, values: Any, known: Any = None) -> Any:
 def arrow(tokens: Sequence[Token]) -> Any:
     """A pyarrow.Table with one row a token; see `Result.to_arrow`."""
     rows = Rows(_sources(tokens))
-    for token in tokens:
-        rows.add(token)
+    rows.add(tokens)
     return rows.table()
 
 

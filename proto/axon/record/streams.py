@@ -132,8 +132,7 @@ class Recording:
             else:
                 part.prompts.append(number)
                 part.numbers.extend([number] * len(found))
-                for token in found:
-                    part.rows.add_message(token)
+                part.rows.add_messages(found)
                 self.tokens += len(found)
             if len(part.rows) >= _TOKENS or time.monotonic() - part.began > _SECONDS:
                 if self._saving is not None:

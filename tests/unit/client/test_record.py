@@ -200,7 +200,7 @@ async def test_a_table_is_made_without_pandas() -> None:
         "import sys; from axon.notebook.tables import Rows;"
         "from axon.v1 import inference_pb2 as pb;"
         "rows = Rows(['a']); found = pb.SourceFeatures(source=0, ids=[3], activations=[0.5]);"
-        "rows.add_message(pb.Token(text='x', source_features=[found]));"
+        "rows.add_messages([pb.Token(text='x', source_features=[found])]);"
         "assert rows.table().to_pylist()[0]['features'] == "
         "[{'source': 'a', 'feature': 3, 'activation': 0.5}]; print('pandas' in sys.modules)"
     )
