@@ -209,7 +209,8 @@ def _cross_layer(place: Path, weights: dict[str, Any], about: dict[str, Any]) ->
     named = {f"{name}_{layer}": weight for name, weight in read.items()}
     save_file(named, place.with_name(f"W_enc_{layer}.safetensors"))
     shares = torch.tensor([0.5, -0.25, 0.75])[:, None]
-    written = {f"W_dec_{layer}": weights["W_dec"][:, None] * shares}
+    decoders = (weights["W_dec"][:, None] * shares).to(about.get("dtype", torch.float32))
+    written = {f"W_dec_{layer}": decoders}
     save_file(written, place.with_name(f"W_dec_{layer}.safetensors"))
     hooks = {"feature_input_hook": "hook_resid_mid", "feature_output_hook": "hook_mlp_out"}
     config = json.dumps({"model_name": "google/gemma-2-2b", **hooks})

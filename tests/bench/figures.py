@@ -106,6 +106,15 @@ PYTHON = (
         5_000,
     ),
 )
+RECORD = (
+    Figure(
+        "record_vs_client",
+        "tokens/s of `axon record` with the bundled model, 60 new tokens a prompt ÷ a client that "
+        "keeps nothing, as many prompts at a time",
+        0.95,
+    ),
+    Figure("record_read_vs_client", "the same when prompts are only read (`--max-tokens 0`)", 0.95),
+)
 FANOUT = (
     Figure(
         "fanout_p99_ms",
@@ -133,4 +142,4 @@ FANOUT = (
         "upstream_streams", "gRPC streams open for 2,000 viewers of one generation", 1, at_most=True
     ),
 )
-ALL = (*ENGINE, *MEMORY, *GPU, *PYTHON, *FANOUT)
+ALL = (*ENGINE, *MEMORY, *GPU, *PYTHON, *RECORD, *FANOUT)

@@ -10,7 +10,7 @@ from functools import cached_property
 from axon_inference.engine.requests import Branch, Change, Edit
 
 from . import fanout as hall
-from . import figures, memory
+from . import figures, memory, recording
 from .bandwidth import Bandwidth, weights_read
 from .hugging import HuggingFace
 from .naive import Naive
@@ -46,6 +46,8 @@ class Plan:
     events: int = 200
     history: int = 2_500
     flood: int = 100
+    #: Lines that are recorded.
+    lines: int = 1_000
 
 
 QUICK = Plan(
@@ -59,6 +61,7 @@ QUICK = Plan(
     events=40,
     history=1_000,
     flood=40,
+    lines=60,
 )
 
 
@@ -304,6 +307,26 @@ def python(bench: Bench, results: Results) -> None:
         results.rates[name] = Measured.of(values)
 
 
+def record(bench: Bench, results: Results) -> None:
+    """The bundled model's tokens as Parquet, compared with a client that keeps nothing."""
+    texts, slots = recording.prompts(bench.plan.lines), 16
+    with Server("-m", "axon_inference", AXON_SLOTS=str(slots)) as server:
+
+        def contestant(run: Callable[..., float], new: int) -> Callable[[], float]:
+            return lambda: run(server.address, texts, 2 * slots, max_tokens=new)
+
+        recording.dropped(server.address, texts[: 2 * slots], slots)
+        found = bench.take_turns(
+            record_kept=contestant(recording.kept, 60),
+            record_dropped=contestant(recording.dropped, 60),
+            read_kept=contestant(recording.kept, 0),
+            read_dropped=contestant(recording.dropped, 0),
+        )
+    results.figures["record_vs_client"] = ratio(found["record_kept"], found["record_dropped"])
+    results.figures["record_read_vs_client"] = ratio(found["read_kept"], found["read_dropped"])
+    results.add_rates("tokens/s", found)
+
+
 def _same(what: str, found: list[list[int]], want: list[list[int]]) -> None:
     if found != want:
         raise ParityFailed(f"{what} gives other tokens than the engine")
@@ -413,6 +436,7 @@ GROUPS: tuple[tuple[tuple[str, ...], Callable[[Bench, Results], None]], ...] = (
     (("vs_hf_generate_batch", "vs_hf_generate_padded"), hugging_face),
     (("grpc_vs_engine",), over_grpc),
     (tuple(figure.key for figure in figures.PYTHON), python),
+    (tuple(figure.key for figure in figures.RECORD), record),
     (("rss_growth_10000_requests_mb", "memory_vs_weights"), resident),
     (tuple(figure.key for figure in figures.FANOUT), fanout),
     (("graph_vs_eager", "tokens_per_s_1", "tokens_per_s_64"), gpu),

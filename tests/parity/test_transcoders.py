@@ -15,6 +15,7 @@ import torch
 from axon_inference.catalog.presets import PRESETS
 from axon_inference.engine.requests import Change, Edit
 from axon_inference.errors import Unservable
+from axon_inference.loading import memory
 from axon_inference.model.features import FeatureReader
 from transformers import AutoModelForCausalLM
 
@@ -144,6 +145,28 @@ def test_a_layer_of_a_cross_layer_transcoder_shows_features_alone(hub: HubCache)
     promoted = bench.loaded.reader.read(0, 5, 9).promoted
     logits = sae.W_dec[5] @ folded.W_U
     assert [effect.token_id for effect in promoted] == logits.topk(9).indices.tolist()
+
+
+@pytest.mark.filterwarnings(
+    r"ignore:\s*This SAE has non-empty:UserWarning", "ignore:This loads the CLT layer:UserWarning"
+)
+def test_the_decoders_of_all_layers_count_while_they_are_read(
+    hub: HubCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.family_folder(hub.snapshot(PRESETS["gemma-2-2b"].repository), "gemma2")
+    names = [f"mntss-gemma-2-2b-2.5m-clt-as-per-layer/layer_{layer}" for layer in (0, 1)]
+    hub.add_sae(names[0], dtype=torch.bfloat16)
+    hub.add_sae(names[1])
+    needed: list[memory.Need] = []
+    monkeypatch.setattr(memory, "require", lambda need, model: needed.append(need))
+    Bench.load("gemma-2-2b", names, slots=1)
+    one = 4 * 2 * 32 * 128
+    assert needed[-1].sources == 2 * one
+    # Three layers' decoders, copied into float32. The second SAE is not there yet.
+    assert needed[-1].reading == 4 * 3 * 32 * 128 - one
+    # The float32 file of the other one is mapped.
+    Bench.load("gemma-2-2b", names[1:], slots=1)
+    assert needed[-1].reading == 0
 
 
 @pytest.mark.parametrize(

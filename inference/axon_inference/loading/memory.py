@@ -25,17 +25,19 @@ class Need:
     """Bytes that a model, its sources, its cache of keys and values, and a step will take.
 
     `step` is what a step needs for itself while it encodes or samples, whichever is more.
+    `reading` is taken besides weights and sources before there are a cache and steps.
     """
 
     weights: int
     sources: int
     cache: int
     step: int
+    reading: int
 
     @property
     def total(self) -> int:
-        """All of it."""
-        return self.weights + self.sources + self.cache + self.step
+        """The most at any time."""
+        return self.weights + self.sources + max(self.reading, self.cache + self.step)
 
 
 def need(model: LanguageModel, slots: int, sources: Sequence[Size] = (), tokens: int = 0) -> Need:
@@ -59,7 +61,17 @@ def need(model: LanguageModel, slots: int, sources: Sequence[Size] = (), tokens:
                 *(sae.most_bytes(source.width, tokens) for source in sources),
             ]
         ),
+        reading=_reading(sources),
     )
+
+
+def _reading(sources: Sequence[Size]) -> int:
+    """What is taken besides the weights of all sources while they are read one after another."""
+    total = most = 0
+    for source in sources:
+        total += source.weights
+        most = max(most, total + source.reading)
+    return most - total
 
 
 def slots_within(budget: int, wanted: int, model: LanguageModel) -> int:
@@ -94,13 +106,16 @@ def require(needed: Need, model: LanguageModel) -> None:
         if needed.sources > needed.weights // 4
         else ""
     )
+    later = f"keys and values {readable(needed.cache)}, a step {readable(needed.step)}"
+    if needed.reading > needed.cache + needed.step:
+        later = f"reading the decoders of all layers {readable(needed.reading)}"
     raise MemoryTooSmall(
         f"{model.id} needs about {readable(needed.total)} (weights {readable(needed.weights)}, "
-        f"sources {readable(needed.sources)}, keys and values {readable(needed.cache)}, a step "
-        f"{readable(needed.step)}), but {readable(available)} of {_place(model.device)} are "
-        f"available. To need less, set {half}{sources}fewer AXON_SOURCES, fewer AXON_SLOTS or a "
-        "shorter AXON_CONTEXT_LENGTH (keys and values), or a smaller AXON_PREFILL_TOKENS (a step); "
-        "or serve a smaller model (`python -m axon_inference models`)"
+        f"sources {readable(needed.sources)}, {later}), but {readable(available)} of "
+        f"{_place(model.device)} are available. To need less, set {half}{sources}fewer "
+        "AXON_SOURCES, fewer AXON_SLOTS or a shorter AXON_CONTEXT_LENGTH (keys and values), or a "
+        "smaller AXON_PREFILL_TOKENS (a step); or serve a smaller model (`python -m axon_inference "
+        "models`)"
     )
 
 

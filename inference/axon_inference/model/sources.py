@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -111,10 +112,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Size:
-    """How much memory an SAE's weights will take, in bytes, and how many features it has."""
+    """How much memory an SAE's weights will take, in bytes, how many features it has, and the bytes
+    that are taken besides until it is read."""
 
     weights: int
     width: int
+    reading: int = 0
 
 
 def check(spec: SourceSpec, model: LanguageModel, dtype: str = "float32") -> Size:
@@ -131,7 +134,8 @@ def check(spec: SourceSpec, model: LanguageModel, dtype: str = "float32") -> Siz
     width, d_in, d_out = int(config.d_sae), int(config.d_in), _d_out(config)
     skip = d_in * d_out if "skip" in config.architecture() else 0
     item = getattr(torch, dtype).itemsize
-    return Size(weights=item * ((d_in + d_out) * width + skip), width=width)
+    weights = item * ((d_in + d_out) * width + skip)
+    return Size(weights, width, reading=_summed(spec, model.device) if _sums_layers(spec) else 0)
 
 
 def load_source(spec: SourceSpec, model: LanguageModel, dtype: str = "float32") -> Source:
@@ -160,8 +164,23 @@ def load_source(spec: SourceSpec, model: LanguageModel, dtype: str = "float32") 
         architecture=sae.cfg.architecture(),
         prepend_bos=bool(metadata.get("prepend_bos", True)),
         neuronpedia_url=f"https://www.neuronpedia.org/{listed}" if listed else "",
-        sums_layers=bool(spec.release) and releases()[spec.release].sums_layers,
+        sums_layers=_sums_layers(spec),
     )
+
+
+def _sums_layers(spec: SourceSpec) -> bool:
+    return bool(spec.release) and releases()[spec.release].sums_layers
+
+
+def _summed(spec: SourceSpec, device: torch.device) -> int:
+    """The bytes of the decoders of all layers, which SAELens adds up in float32. On a CPU the file
+    is mapped, so that only numbers of another format are copied."""
+    release = releases()[spec.release]
+    *_, decoders = release.files(spec.sae_id)
+    path = Path(hf_hub_download(release.repository, decoders, local_files_only=True))
+    copied = path.stat().st_size if device.type != "cpu" else 0
+    others = [one for one in tensors_in(path).values() if one.dtype != "F32"]
+    return copied + 4 * sum(math.prod(one.shape) for one in others)
 
 
 def _place(

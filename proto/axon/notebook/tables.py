@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from axon import extras
@@ -17,27 +18,53 @@ from axon.v1 import inference_pb2 as pb
 _EXTRA = "notebook"
 
 
-class _Lists:
-    """A column of lists of structs with a source and some numbers."""
+class _Texts:
+    """A column of texts."""
 
-    def __init__(self, **numbers: str) -> None:
+    def __init__(self) -> None:
+        self.ends = array("i", [0])
+        self._bytes = bytearray()
+
+    def __len__(self) -> int:
+        return len(self.ends) - 1
+
+    def append(self, text: str) -> None:
+        self._bytes += text.encode()
+        self.ends.append(len(self._bytes))
+
+    def column(self, pa: Any) -> Any:
+        """string"""
+        ends, texts = pa.py_buffer(self.ends), pa.py_buffer(self._bytes)
+        return pa.StringArray.from_buffers(len(self), ends, texts)
+
+
+class _Lists:
+    """A column of lists of structs, with numbers and texts ("s") as their fields.
+
+    A field `source` has the index of a source.
+    """
+
+    def __init__(self, **kinds: str) -> None:
         #: Where each row's list ends.
         self.ends = array("i", [0])
-        #: Index of each element's source.
-        self.source = array("i")
-        self.numbers = {name: array(code) for name, code in numbers.items()}
+        self.fields: dict[str, Any] = {
+            name: _Texts() if kind == "s" else array(kind) for name, kind in kinds.items()
+        }
+        self._first = next(iter(self.fields.values()))
+
+    def append(self, **fields: Any) -> None:
+        """One more struct."""
+        for name, value in fields.items():
+            self.fields[name].append(value)
 
     def end_row(self) -> None:
         """What was added since the last call is the list of one row."""
-        self.ends.append(len(self.source))
+        self.ends.append(len(self._first))
 
-    def column(self, sources: Any) -> Any:
-        """list<struct<source: dictionary<string>, NAME: uint32 or float32, ...>>"""
-        pa = extras.load("pyarrow", _EXTRA)
-        source = pa.DictionaryArray.from_arrays(_buffer(pa, self.source), sources)
-        columns = [source, *(_buffer(pa, values) for values in self.numbers.values())]
-        structs = pa.StructArray.from_arrays(columns, names=["source", *self.numbers])
-        return pa.ListArray.from_arrays(_buffer(pa, self.ends), structs)
+    def column(self, pa: Any, sources: Any) -> Any:
+        """list<struct<source: dictionary<string>, NAME: uint32, float32 or string, ...>>"""
+        fields = {name: _column(pa, values) for name, values in self.fields.items()}
+        return _lists(pa, _column(pa, self.ends), fields, sources)
 
 
 class Rows:
@@ -45,6 +72,9 @@ class Rows:
 
     Takes tokens of the client and of the wire, since both have the same names. `sources` may still
     be empty while messages are added, which count them.
+
+    All is kept as Arrow keeps it: making an array of Python's objects would import pandas if it is
+    there, which takes a second in the middle of a recording, and keep objects until then.
     """
 
     def __init__(self, sources: Sequence[str]) -> None:
@@ -53,69 +83,80 @@ class Rows:
         self._branch = array("I")
         self._position = array("I")
         self._token_id = array("I")
-        self._token: list[str] = []
-        self._generated: list[bool] = []
-        self._logprob: list[float | None] = []
-        self._alternatives: list[list[dict[str, Any]]] = []
-        self._features = _Lists(feature="I", activation="f")
-        self._saes = _Lists(l0="I", reconstruction_error="f")
-        self._edited = _Lists(feature="I", before="f", after="f")
+        self._token = _Texts()
+        self._generated = array("B")
+        self._logprob = array("f")
+        self._has_logprob = array("B")
+        self._alternatives = _Lists(token_id="I", token="s", logprob="f")
+        self._saes = _Lists(source="i", l0="I", reconstruction_error="f")
+        self._edited = _Lists(source="i", feature="I", before="f", after="f")
+        self._feature = array("I")
+        self._activation = array("f")
+        #: Where the features of each element of `_saes` end. There are so many features that all
+        #: else about them is worked out for a whole table.
+        self._ends = array("i", [0])
 
     def __len__(self) -> int:
         return len(self._token)
 
-    def add(self, token: Token) -> None:
-        """One more row, of a client's token."""
-        numbers = [self._number[found.source] for found in token.source_features]
-        self._add(token, token.generated, token.logprob, numbers)
+    def add(self, tokens: Sequence[Token]) -> None:
+        """More rows, of a client's tokens."""
+        found = [one for token in tokens for one in token.source_features]
+        numbers = [self._number[one.source] for one in found]
+        generated = [token.generated for token in tokens]
+        self._add(tokens, found, numbers, generated, [token.logprob for token in tokens])
 
-    def add_message(self, token: pb.Token) -> None:
-        """One more row, of a message whose sources are counted in the table's order."""
-        logprob = token.logprob if token.HasField("logprob") else None
-        numbers = [found.source for found in token.source_features]
-        self._add(token, token.origin == pb.TOKEN_ORIGIN_GENERATED, logprob, numbers)
+    def add_messages(self, tokens: Sequence[pb.Token]) -> None:
+        """More rows, of messages whose sources are counted in the table's order."""
+        found = [one for token in tokens for one in token.source_features]
+        numbers = [one.source for one in found]
+        generated = [token.origin == pb.TOKEN_ORIGIN_GENERATED for token in tokens]
+        logprobs = [token.logprob if token.HasField("logprob") else None for token in tokens]
+        self._add(tokens, found, numbers, generated, logprobs)
 
     def _add(
         self,
-        token: Token | pb.Token,
-        generated: bool,
-        logprob: float | None,
-        numbers: Iterable[int],
+        tokens: Sequence[Token | pb.Token],
+        all_found: Sequence[Any],
+        numbers: Sequence[int],
+        generated: Sequence[bool],
+        logprobs: Sequence[float | None],
     ) -> None:
-        self._branch.append(token.branch)
-        self._position.append(token.position)
-        self._token_id.append(token.token_id)
-        self._token.append(token.text)
-        self._generated.append(generated)
-        self._logprob.append(logprob)
-        features, saes = self._features, self._saes
-        all_found: Iterable[Any] = token.source_features
-        for number, found in zip(numbers, all_found, strict=True):
-            ids = found.ids
-            features.source.extend([number] * len(ids))
-            features.numbers["feature"].extend(ids)
-            features.numbers["activation"].extend(found.activations)
-            saes.source.append(number)
-            saes.numbers["l0"].append(found.l0)
-            saes.numbers["reconstruction_error"].append(found.reconstruction_error)
-            if found.edited:
-                self._add_edited(number, found.edited)
-        for column in (features, saes, self._edited):
-            column.end_row()
-        self._alternatives.append(
-            [
-                {"token_id": one.token_id, "token": one.text, "logprob": one.logprob}
-                for one in token.alternatives
-            ]
-            if token.alternatives
-            else []
-        )
+        # Column by column: a server gives thousands of tokens a second, and shares the processor.
+        self._branch.extend([token.branch for token in tokens])
+        self._position.extend([token.position for token in tokens])
+        self._token_id.extend([token.token_id for token in tokens])
+        self._generated.extend(generated)
+        self._logprob.extend([one or 0 for one in logprobs])
+        self._has_logprob.extend([one is not None for one in logprobs])
+        saes, features, activations = self._saes.fields, self._feature, self._activation
+        saes["source"].extend(numbers)
+        saes["l0"].extend([found.l0 for found in all_found])
+        saes["reconstruction_error"].extend([found.reconstruction_error for found in all_found])
+        for found in all_found:
+            # As a list, a message's numbers take less time than one by one.
+            features.extend(found.ids[:])
+            activations.extend(found.activations[:])
+            self._ends.append(len(features))
+        of_tokens = zip(numbers, all_found, strict=True)
+        for token in tokens:
+            self._token.append(token.text)
+            count = len(token.source_features)
+            self._saes.ends.append(self._saes.ends[-1] + count)
+            for number, found in islice(of_tokens, count):
+                if found.edited:
+                    self._add_edited(number, found.edited)
+            self._edited.end_row()
+            for one in token.alternatives:
+                self._alternatives.append(
+                    token_id=one.token_id, token=one.text, logprob=one.logprob
+                )
+            self._alternatives.end_row()
 
     def _add_edited(self, number: int, edited: Iterable[Any]) -> None:
         for one in edited:
-            self._edited.source.append(number)
-            for name, values in self._edited.numbers.items():
-                values.append(getattr(one, name))
+            changed = {"feature": one.feature, "before": one.before, "after": one.after}
+            self._edited.append(source=number, **changed)
 
     def table(self, **first: array[Any]) -> Any:
         """The pyarrow.Table, with further columns before its own; no row can be added after that.
@@ -123,38 +164,57 @@ class Rows:
         Raises AxonError without pyarrow.
         """
         pa = extras.load("pyarrow", _EXTRA)
-        sources = pa.array(self._sources, pa.string())
-        alternative = pa.struct(
-            [("token_id", pa.uint32()), ("token", pa.string()), ("logprob", pa.float32())]
-        )
+        names = _Texts()
+        for source in self._sources:
+            names.append(source)
+        sources = names.column(pa)
+        known = _column(pa, self._has_logprob).cast(pa.bool_()).buffers()[1]
         return pa.table(
             {
-                **{name: _buffer(pa, values) for name, values in first.items()},
-                "branch": _buffer(pa, self._branch),
-                "position": _buffer(pa, self._position),
-                "token_id": _buffer(pa, self._token_id),
-                "token": pa.array(self._token, pa.string()),
-                "generated": pa.array(self._generated, pa.bool_()),
-                "logprob": pa.array(self._logprob, pa.float32()),
-                "features": self._features.column(sources),
-                "saes": self._saes.column(sources),
-                "edited": self._edited.column(sources),
-                "alternatives": pa.array(self._alternatives, pa.list_(alternative)),
+                **{name: _column(pa, values) for name, values in first.items()},
+                "branch": _column(pa, self._branch),
+                "position": _column(pa, self._position),
+                "token_id": _column(pa, self._token_id),
+                "token": self._token.column(pa),
+                "generated": _column(pa, self._generated).cast(pa.bool_()),
+                "logprob": _column(pa, self._logprob, known),
+                "features": self._features(pa, sources),
+                "saes": self._saes.column(pa, sources),
+                "edited": self._edited.column(pa, sources),
+                "alternatives": self._alternatives.column(pa, sources),
             }
         )
 
+    def _features(self, pa: Any, sources: Any) -> Any:
+        """list<struct<source: dictionary<string>, feature: uint32, activation: float>>"""
+        pc = extras.load("pyarrow.compute", _EXTRA)
+        ends, features = _column(pa, self._ends), _column(pa, self._feature)
+        saes = pc.list_parent_indices(pa.ListArray.from_arrays(ends, features))
+        source = _column(pa, self._saes.fields["source"]).take(saes)
+        activation = _column(pa, self._activation)
+        fields = {"source": source, "feature": features, "activation": activation}
+        return _lists(pa, ends.take(_column(pa, self._saes.ends)), fields, sources)
 
-def _buffer(pa: Any, values: array[Any]) -> Any:
-    """An Arrow array on the memory of one of Python's."""
-    kind = {"I": pa.uint32(), "i": pa.int32(), "f": pa.float32()}[values.typecode]
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
+
+def _lists(pa: Any, ends: Any, fields: dict[str, Any], sources: Any) -> Any:
+    if "source" in fields:
+        fields["source"] = pa.DictionaryArray.from_arrays(fields["source"], sources)
+    structs = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
+    return pa.ListArray.from_arrays(ends, structs)
+
+
+def _column(pa: Any, values: Any, known: Any = None) -> Any:
+    """An Arrow array on the memory of one of Python's; `known` has a bit for each that is one."""
+    if isinstance(values, _Texts):
+        return values.column(pa)
+    kind = {"I": pa.uint32(), "i": pa.int32(), "f": pa.float32(), "B": pa.uint8()}
+    return pa.Array.from_buffers(kind[values.typecode], len(values), [known, pa.py_buffer(values)])
 
 
 def arrow(tokens: Sequence[Token]) -> Any:
     """A pyarrow.Table with one row a token; see `Result.to_arrow`."""
     rows = Rows(_sources(tokens))
-    for token in tokens:
-        rows.add(token)
+    rows.add(tokens)
     return rows.table()
 
 

@@ -41,7 +41,10 @@ def add_command(
         "--parquet", type=Path, required=True, metavar="FOLDER", help="where the files go"
     )
     parser.add_argument(
-        "--streams", type=int, metavar="N", help="prompts at a time (default: the server's slots)"
+        "--streams",
+        type=int,
+        metavar="N",
+        help="prompts at a time (default: twice the server's slots)",
     )
     options.add_knobs(parser)
     options.add_edits(parser)

@@ -13,6 +13,7 @@ from axon.aio import AsyncClient
 from axon.errors import AxonError
 from axon.notebook.tables import Rows
 from axon.record.folder import Folder
+from axon.types import Model
 from axon.v1 import inference_pb2 as pb
 
 #: A file is written when it has so many tokens, or is so many seconds old.
@@ -61,7 +62,7 @@ class Recording:
         return self.tokens / max(time.monotonic() - self._began, 1e-9)
 
     async def run(self, address: str, connection: Mapping[str, Any], streams: int | None) -> None:
-        """Runs them, so many at a time (None: the server's slots), until all are done.
+        """Runs them, so many at a time (None: see `_streams`), until all are done.
 
         Raises AxonError: the server is not there any more, or refuses what is asked for. What was
         finished is then in the folder.
@@ -74,7 +75,7 @@ class Recording:
             self._began = self._succeeded = time.monotonic()
             try:
                 async with asyncio.TaskGroup() as readers:
-                    for _ in range(streams or model.limits.slots):
+                    for _ in range(streams or _streams(model)):
                         readers.create_task(self._read(client, left))
             except BaseExceptionGroup as errors:
                 raise errors.exceptions[0] from None
@@ -131,8 +132,7 @@ class Recording:
             else:
                 part.prompts.append(number)
                 part.numbers.extend([number] * len(found))
-                for token in found:
-                    part.rows.add_message(token)
+                part.rows.add_messages(found)
                 self.tokens += len(found)
             if len(part.rows) >= _TOKENS or time.monotonic() - part.began > _SECONDS:
                 if self._saving is not None:
@@ -153,6 +153,13 @@ class Recording:
             await self._saving
         if self._part is not None:
             self._write(self._part)
+
+
+def _streams(model: Model) -> int:
+    """The server's slots, and as many that wait for one: else it is empty until the client has
+    heard that a prompt ended and sent the next one."""
+    limits = model.limits
+    return limits.slots + min(limits.slots, limits.max_queue)
 
 
 def _is_about_the_prompt(error: AxonError) -> bool:

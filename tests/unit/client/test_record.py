@@ -164,6 +164,53 @@ async def test_a_recording_that_was_killed_goes_on(prompts: Path, tmp_path: Path
     assert not list(out.glob(".part*"))
 
 
+class Holding(FakeInference):
+    """Takes requests, and answers none until it goes on."""
+
+    held = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = asyncio.Event()
+
+    async def Generate(
+        self, request: pb.GenerateRequest, context: Any
+    ) -> AsyncIterator[pb.GenerateResponse]:
+        self.held += 1
+        await self.goes_on.wait()
+        async for response in super().Generate(request, context):
+            yield response
+
+
+async def test_a_prompt_waits_for_each_of_the_slots(prompts: Path, tmp_path: Path) -> None:
+    async with Holding() as inference, axon.AsyncClient(inference.address) as client:
+        slots = (await client.model()).limits.slots
+        with record.Folder(tmp_path / "out", Prompts(prompts), {}) as folder:
+            recording = record.Recording(folder, {}, lambda recording: None)
+            task = asyncio.create_task(recording.run(inference.address, {}, None))
+            await eventually(lambda: inference.held == 2 * slots)
+            inference.goes_on.set()
+            await asyncio.wait_for(task, PATIENCE)
+    assert counts(tmp_path / "out") == WHOLE
+
+
+async def test_a_table_is_made_without_pandas() -> None:
+    """Its import takes a second, in which no stream would be read."""
+    program = (
+        "import sys; from axon.notebook.tables import Rows;"
+        "from axon.v1 import inference_pb2 as pb;"
+        "rows = Rows(['a']); found = pb.SourceFeatures(source=0, ids=[3], activations=[0.5]);"
+        "rows.add_messages([pb.Token(text='x', source_features=[found])]);"
+        "assert rows.table().to_pylist()[0]['features'] == "
+        "[{'source': 'a', 'feature': 3, 'activation': 0.5}]; print('pandas' in sys.modules)"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert told == b"False\n"
+
+
 async def test_refused_prompts_are_told_and_not_tried_again(
     inference: FakeInference, prompts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -182,6 +182,20 @@ def test_the_memory_of_a_step_is_counted(
     assert head.step == 10 * 4 * 16 * model_of(model).vocab_size
 
 
+def test_what_is_needed_only_while_a_source_is_read_is_counted(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [Size(weights=10, width=8, reading=10**9), Size(weights=20, width=8, reading=10**8)]
+    empty = model_of(model)
+    needed = memory.need(empty, 1, sizes, tokens=1)
+    # The second source's weights are not there yet.
+    assert needed.reading == 10**9 - 20
+    assert needed.total == needed.weights + 10 + 10**9
+    monkeypatch.setattr(memory, "_available", lambda _: needed.total - 1)
+    with pytest.raises(memory.MemoryTooSmall, match=r"decoders of all layers 1\.0 GB"):
+        memory.require(needed, empty)
+
+
 def model_of(folder: Path) -> LanguageModel:
     return outline("m", str(folder), device="cpu", dtype="float32")
 
