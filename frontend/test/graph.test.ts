@@ -218,7 +218,9 @@ describe("nameNodes", () => {
     expect(chosen[0]).toMatchObject({ id: 4, chosen: true });
     // A name that is there stays until the next token, and one comes with its storey's light.
     const wait = Float32Array.of(0, 0, 0, 0, 200);
-    const kept = [...nameNodes(nodes, where, session.features, { ...attention, kept: new Set([4]), wait })];
+    const kept = [
+      ...nameNodes(nodes, where, session.features, { ...attention, kept: new Set([4]), wait }),
+    ];
     expect(kept.map(({ id }) => id)).toEqual([3, 0, 2, 4, 1]);
     expect(kept.map((one) => one.wait)).toEqual([0, 0, 0, 200, 0]);
   });

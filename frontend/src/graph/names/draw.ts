@@ -4,14 +4,7 @@
  */
 import type { OnScreen } from "../pick";
 import type { Named } from "./choose";
-import {
-  type Box,
-  boxAt,
-  contains,
-  overlap,
-  placeLabels,
-  type Side,
-} from "./place";
+import { type Box, boxAt, contains, overlap, placeLabels, type Side } from "./place";
 
 /** A label on show, for the exported picture. */
 export interface Caption {
