@@ -70,6 +70,7 @@ export function placeLabels<Label extends Candidate>(
       if (hidden >= least) continue;
       least = hidden;
       best = { box, side };
+      if (least === 0) break;
     }
     if (!best) continue;
     taken.push(best.box);
