@@ -11,6 +11,7 @@ import "./styles/why.css";
 import "./styles/matrix.css";
 import "./styles/stage.css";
 import "./styles/hall.css";
+import "./styles/bar.css";
 import { openPage } from "./app";
 import { openLanguage } from "./ui/language";
 

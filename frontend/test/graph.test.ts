@@ -18,7 +18,7 @@ describe("placeLabels", () => {
       candidate(i, 400 * fraction(i, 1), 300 * fraction(i, 2)),
     );
     const placed = placeLabels(crowd, STAGE, 60, new Map());
-    const boxes = placed.map((label) => ({ ...label, width: 80, height: 16 }));
+    const boxes = placed.map(({ box }) => box);
     expect(placed.length).toBeGreaterThan(5);
     boxes.forEach((a, i) => {
       expect(boxes.slice(i + 1).some((b) => overlap(a, b, 0))).toBe(false);
@@ -32,7 +32,7 @@ describe("placeLabels", () => {
       2,
       new Map(),
     );
-    expect(placed.map(({ id }) => id)).toEqual([1, 2]);
+    expect(placed.map(({ label }) => label.id)).toEqual([1, 2]);
   });
 
   it("uses the other side at the edge, and keeps the side it had", () => {
@@ -172,6 +172,7 @@ describe("nearest", () => {
 });
 
 describe("nameNodes", () => {
+  const where = (index: number) => ({ index, x: 0, y: 0, radius: 3 });
   const CALM = {
     leads: [] as number[],
     ranked: new Map(),
@@ -191,10 +192,10 @@ describe("nameNodes", () => {
       fired(5, "m/1"),
     ];
     const { session } = streamed(started(1, ["m/0", "m/1"]), token(2, 0, "a", features));
-    const nodes = session.features.map(({ index }) => ({ index, x: 0, y: 0, radius: 3 }));
+    const nodes = session.features.map(({ index }) => index);
     const glow = Float32Array.of(1, 1, 1, 1);
     const attention = { ...CALM, glow };
-    const named = nameNodes(nodes, session.features, attention);
+    const named = [...nameNodes(nodes, where, session.features, attention)];
     const at = "≈ at “a”";
     expect(named.map(({ text, look }) => [text, look])).toEqual([
       ["capitals", "label"],
@@ -207,17 +208,19 @@ describe("nameNodes", () => {
     const ids = [0, 1, 2, 3, 4];
     const fired = ids.map((id) => feature(id, 1, { source: "m/0", label: `name ${id}` }));
     const { session } = streamed(started(1, ["m/0"]), token(2, 0, "a", fired));
-    const nodes = session.features.map(({ index }) => ({ index, x: 0, y: 0, radius: 3 }));
+    const nodes = session.features.map(({ index }) => index);
     const glow = Float32Array.of(0.2, 1, 0.1, 0.9, 0.1);
     const attention = { ...CALM, glow, leads: [3, 0, 2] };
-    const named = nameNodes(nodes, session.features, attention);
+    const named = [...nameNodes(nodes, where, session.features, attention)];
     expect(named.map(({ id }) => id)).toEqual([3, 0, 2, 1]);
     expect(named.map(({ lead }) => lead)).toEqual([true, true, true, false]);
-    const chosen = nameNodes(nodes, session.features, { ...attention, chosen: 4 });
+    const chosen = [...nameNodes(nodes, where, session.features, { ...attention, chosen: 4 })];
     expect(chosen[0]).toMatchObject({ id: 4, chosen: true });
     // A name that is there stays until the next token, and one comes with its storey's light.
     const wait = Float32Array.of(0, 0, 0, 0, 200);
-    const kept = nameNodes(nodes, session.features, { ...attention, kept: new Set([4]), wait });
+    const kept = [
+      ...nameNodes(nodes, where, session.features, { ...attention, kept: new Set([4]), wait }),
+    ];
     expect(kept.map(({ id }) => id)).toEqual([3, 0, 2, 4, 1]);
     expect(kept.map((one) => one.wait)).toEqual([0, 0, 0, 200, 0]);
   });

@@ -25,6 +25,10 @@ describe("columns", () => {
     expect([...columnsOf([0.25, 1, 0, 0.5, 0.75, 0], 6, 3)]).toEqual([1, 0.5, 0.75]);
     expect(columnsOf([], 0, 10)).toHaveLength(0);
   });
+
+  it("are filled from the column of a token on", () => {
+    expect([...columnsOf([0.25, 1, 0, 0.5, 0.75, 0], 6, 3, 3)]).toEqual([0, 0.5, 0.75]);
+  });
 });
 
 describe("room for a text that grows", () => {

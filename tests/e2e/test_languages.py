@@ -67,6 +67,74 @@ async def choose(page: Page, language: str) -> None:
     await pages.wait_for(page, "a.phase === 'finished'")
 
 
+#: Rows of the bar's own controls: those that lie beside each other are one.
+ROWS = """() => {
+  const parts = "#bar > :not(#notice, #chips, #hall-tools), #hall-tools > *";
+  const all = [...document.querySelectorAll(parts)].filter(e => e.checkVisibility());
+  const boxes = all.map(e => e.getBoundingClientRect()).sort((a, b) => a.top - b.top);
+  let [rows, bottom] = [0, -Infinity];
+  for (const box of boxes) {
+    if (box.top >= bottom) rows += 1;
+    bottom = Math.max(bottom, box.bottom);
+  }
+  return rows;
+}"""
+LANGUAGES = ("en", "de", "fr", "es", "pt", "zh", "ja", "hi", "ar", "ru")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_bar_is_one_row_on_a_laptop_and_two_on_a_phone(
+    open_page: Opener, gateway: Gateway, language: str
+) -> None:
+    frames = fake_stream.generation("The capital of France is", 12, 9, fake_stream.SOURCES)
+    gateway.log = [{**frame, "seq": seq} for seq, frame in enumerate(frames, start=1)]
+    for path in ("/r/k3f9x2", "/"):
+        page = await open_page(f"{gateway.url}{path}?lang={language}", graph=False)
+        await pages.wait_for(page, "a.phase === 'finished'")
+        for width, height, most in ((1280, 800, 1), (390, 844, 2)):
+            await page.set_viewport_size({"width": width, "height": height})
+            await pages.painted(page)
+            assert await page.evaluate(ROWS) <= most, (path, width)
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        # Signs have the words that they stand for as their names.
+        words = await page.locator("#share").text_content()
+        await page.get_by_role("button", name=words or "-", exact=True).click()
+        await page.locator("#share-close").click()
+        # Beside the inspector, too; and nothing of that is cut off.
+        await page.locator("#strongest-list .row").first.click()
+        await pages.painted(page)
+        assert await page.evaluate(ROWS) == 1, path
+        inspector = page.locator("#inspector")
+        await expect(inspector).to_be_visible()
+        assert await inspector.evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
+#: Whether what is likeliest to come lies beside the title of the text, and in the same line.
+FAN_IS_CLEAR = """() => {
+  const range = document.createRange();
+  range.selectNodeContents(document.getElementById("text-title"));
+  const title = range.getBoundingClientRect();
+  return [...document.querySelectorAll(".fan li")].every(one => {
+    const { left, right, top } = one.getBoundingClientRect();
+    return (left >= title.right || right <= title.left) && top < title.bottom;
+  });
+}"""
+
+
+@pytest.mark.parametrize("language", ["en", "hi", "ar"])
+async def test_the_fan_keeps_off_the_title(
+    open_page: Opener, gateway: Gateway, language: str
+) -> None:
+    page = await open_page(f"{gateway.url}/?lang={language}", graph=False)
+    await pages.wait_for(page, "a.connection === 'open'")
+    await page.locator("#speed").select_option("0")
+    await page.locator("#prompt").fill("The capital of France is")
+    await page.locator("#generate").click()
+    await page.locator("#play").click()
+    await expect(page.locator(".fan li").first).to_be_visible()
+    assert await page.evaluate(FAN_IS_CLEAR)
+
+
 async def test_arabic_is_all_the_page_says_until_english_is_chosen_again(
     open_page: Opener, gateway: Gateway
 ) -> None:

@@ -87,6 +87,22 @@ def started_of() -> dict[str, object]:
     return next(frame for frame in frames if frame["type"] == "started")
 
 
+async def test_the_tools_keep_off_the_small_map_beside_the_inspector(
+    open_page: Opener, gateway: Gateway
+) -> None:
+    gateway.map = made_map(SOURCES)
+    page = await generated(await charted(open_page, gateway))
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    await page.locator("#strongest-list .row").first.click()
+    await expect(page.locator("#inspector")).to_be_visible()
+    await expect(page.locator("#alike")).to_be_visible()
+    assert overlapping(await boxes(page, "#corner, #graph-tools > *")) == []
+    # Beside the matrix, nothing of the picture shows.
+    await page.locator("#matrix-open").click()
+    for part in ("#canvas", "#labels", "#stage"):
+        await expect(page.locator(part)).to_be_hidden()
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 async def test_names_at_three_distances_lie_over_nothing(
     open_page: Opener, gateway: Gateway, theme: str

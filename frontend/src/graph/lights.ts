@@ -125,9 +125,14 @@ export class Lights {
   }
 
   /** The features whose light is to be at least this, in no order. */
-  above(least: number): Uint32Array {
+  above(least: number): number[] {
     const { indices, count } = this.lit;
-    return indices.subarray(0, count).filter((i) => (this.target[i] ?? 0) >= least);
+    const found: number[] = [];
+    for (let k = 0; k < count; k += 1) {
+      const i = indices[k] ?? 0;
+      if ((this.target[i] ?? 0) >= least) found.push(i);
+    }
+    return found;
   }
 
   /** Features that have a light. */

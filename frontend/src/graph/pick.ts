@@ -3,7 +3,11 @@ import { type Object3D, Vector3 } from "three";
 import type { CameraRig } from "./camera";
 import type { Lights } from "./lights";
 import type { Placing } from "./map/placing";
+import { type Box, coreBox } from "./names/place";
 import { coreRadius, LARGEST } from "./nodes";
+
+/** Names avoid hiding nodes at least this bright. */
+const BRIGHT = 0.5;
 
 export interface OnScreen {
   index: number;
@@ -45,6 +49,14 @@ export class Projector {
     for (let index = 0; index < this.lights.size; index += 1) {
       if (this.find(index, spot)) yield spot;
     }
+  }
+
+  /** What the cores of the bright nodes cover. */
+  bright(): Box[] {
+    return this.lights.above(BRIGHT).flatMap((index) => {
+      const spot = this.at(index);
+      return spot ? [coreBox(spot)] : [];
+    });
   }
 
   /** Where a place of the world is, and pixels per world unit there; null behind the camera. */

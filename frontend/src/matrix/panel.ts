@@ -45,6 +45,7 @@ export class MatrixPanel {
     this.listen();
     follow(this.update);
     follow(() => {
+      if (store.view.matrix === null) return;
       const place = this.over.value;
       setText(this.readout, place ? this.say(place) : this.counts());
     });

@@ -68,8 +68,12 @@ export function filterValue(filter: Filter): string {
   }
 }
 
+/** What no filter at all is as one. */
+export const EVERYTHING: Judge = () => true;
+
 /** All filters as one: no filter may hide a feature, and one `keep`, if any, must match it. */
 export function judgeOf(filters: readonly Filter[]): Judge {
+  if (filters.length === 0) return EVERYTHING;
   const keeping = filters.filter(({ kind }) => kind === "keep").map(judge);
   const others = filters.filter(({ kind }) => kind !== "keep").map(judge);
   return (judged) =>

@@ -97,9 +97,11 @@ export class LightSet {
  */
 export function lightsAt(session: Session, index: number, into = new LightSet()): LightSet {
   into.clear();
-  for (const token of session.tokens.slice(Math.max(0, index - MEMORY_TOKENS), index + 1)) {
-    const left = recency(index - token.index);
-    token.eachActive((feature, activation) => {
+  // The newest first: an older firing leaves `left` at most, and many features have that already.
+  for (let i = index; i >= Math.max(0, index - MEMORY_TOKENS); i -= 1) {
+    const left = recency(index - i);
+    session.tokens[i]?.eachActive((feature, activation) => {
+      if (into.at(feature.index) >= left) return;
       const light = session.strengthOf(feature, activation) * left;
       if (light > FLOOR) into.raise(feature.index, light);
     });

@@ -5,7 +5,7 @@
 import type { FeatureFacts, ModelInfo, SourceInfo } from "../wire/model";
 import type { Edit, Frame, RoomFrame } from "../wire/types";
 import { type Feature, featureKey, type FeatureKey, unseenFeature } from "./feature";
-import { type Filter, type Judge, judgeOf } from "./filters";
+import { EVERYTHING, type Filter, type Judge, judgeOf } from "./filters";
 import type { Token } from "./log";
 import type { FeatureMap, Mapping } from "./map";
 import { ownLabels, shownLabel } from "./own-labels";
@@ -341,6 +341,7 @@ export class Store {
   /** Whether a feature is on show; `passVersion` tells when to ask again. */
   passes(feature: Feature, judge = this.judge.value): boolean {
     if (!this.shows(feature.source)) return false;
+    if (judge === EVERYTHING) return true;
     const { id, key, density } = feature;
     const label = shownLabel(key, feature.label);
     const share = this.onShow.value.strengthOf(feature, feature.peak);

@@ -41,6 +41,8 @@ export class Strip {
   private sought = -1;
   private width = 0;
   private height = 0;
+  /** What is on the canvas, and how many of the values. */
+  private drawn = { look: "", values: [] as ArrayLike<number>, told: 0, at: 0 };
 
   /** `element` becomes a slider; it has its accessible name already. */
   constructor(
@@ -83,38 +85,52 @@ export class Strip {
     if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
     const context = canvas.getContext("2d");
     if (!context || width === 0) return;
+    const { values, length, known, at, hue } = this.track;
+    const colours = [themed("silent"), themed("silent-later"), css(hue)] as const;
+    const [look, told] = [[...size, length, ...colours].join(), Math.min(values.length, known)];
+    const before = this.drawn;
+    this.drawn = { look, values, told, at };
+    const same = look === before.look && values === before.values;
+    const first = same ? Math.max(0, Math.min(told, before.told, at, before.at)) : 0;
     context.setTransform(scale, 0, 0, scale, 0, 0);
-    context.clearRect(0, 0, width, height);
-    this.drawColumns(context);
+    this.drawColumns(context, first, colours);
   };
 
-  private drawColumns(context: CanvasRenderingContext2D): void {
-    const { values, length, known, at, hue } = this.track;
-    const [silent, silentLater] = [themed("silent"), themed("silent-later")];
-    const all = columnsOf(values, length, Math.floor(this.width / COLUMN));
+  /** Draws the columns from that of token `first` on: those before it look as they did. */
+  private drawColumns(
+    context: CanvasRenderingContext2D,
+    first: number,
+    [silent, silentLater, hue]: readonly [string, string, string],
+  ): void {
+    const { values, length, known, at } = this.track;
+    const all = columnsOf(values, length, Math.floor(this.width / COLUMN), first);
     const step = this.width / all.length;
     const gap = step >= 4 ? 1 : 0;
-    const tokenAt = (i: number): number => Math.floor((i * length) / all.length);
+    // On whole pixels: a column that is drawn anew leaves its neighbours as they are.
+    const scale = context.getTransform().a;
+    const edge = (i: number): number => Math.round(i * step * scale) / scale;
+    const start = Math.floor((first * all.length) / length);
     const columns = all.subarray(0, Math.ceil((known * all.length) / length));
+    context.clearRect(start === 0 ? 0 : edge(start), 0, this.width, this.height);
     const bar = (i: number, tall: number): void => {
-      context.fillRect(i * step, this.height - tall, step - gap, tall);
+      context.fillRect(edge(i), this.height - tall, edge(i + 1) - edge(i) - gap, tall);
     };
     // Each kind in one go: a change of colour costs more than a bar, and many bars more than one.
-    const later = columns.findIndex((_, i) => tokenAt(i) > at);
-    const split = later < 0 ? columns.length : later;
+    const split = Math.min(columns.length, Math.ceil(((at + 1) * all.length) / length));
     const ground = (from: number, to: number, colour: string): void => {
       context.fillStyle = colour;
-      if (gap === 0) context.fillRect(from * step, this.height - 2, (to - from) * step, 2);
+      if (gap === 0) context.fillRect(edge(from), this.height - 2, edge(to) - edge(from), 2);
       else for (let i = from; i < to; i += 1) bar(i, 2);
     };
-    ground(0, split, silent);
-    ground(split, columns.length, silentLater);
-    context.fillStyle = css(hue);
-    columns.forEach((value, i) => {
-      if (value <= 0) return;
-      context.globalAlpha = (0.4 + 0.6 * value) * (tokenAt(i) > at ? LATER : 1);
+    ground(start, split, silent);
+    ground(Math.max(start, split), columns.length, silentLater);
+    context.fillStyle = hue;
+    for (let i = start; i < columns.length; i += 1) {
+      const value = columns[i] ?? 0;
+      if (value <= 0) continue;
+      context.globalAlpha = (0.4 + 0.6 * value) * (i < split ? 1 : LATER);
       bar(i, Math.max(2, value * this.height));
-    });
+    }
     context.globalAlpha = 1;
   }
 
@@ -193,12 +209,19 @@ export function placeOf(index: number, length: number): number {
 
 /**
  * The columns of a strip: one for each token where there is room, else the strongest of those that
- * share one. `values` may be shorter than `length`: what is missing is 0.
+ * share one. `values` may be shorter than `length`: what is missing is 0. Columns before that of
+ * token `first` are not filled.
  */
-export function columnsOf(values: ArrayLike<number>, length: number, most: number): Float32Array {
+export function columnsOf(
+  values: ArrayLike<number>,
+  length: number,
+  most: number,
+  first = 0,
+): Float32Array {
   const columns = new Float32Array(Math.max(0, Math.min(length, most)));
   const known = Math.min(length, values.length);
-  for (let i = 0; i < known; i += 1) {
+  const start = Math.floor((first * columns.length) / length);
+  for (let i = Math.ceil((start * length) / columns.length); i < known; i += 1) {
     const column = Math.floor((i * columns.length) / length);
     columns[column] = Math.max(columns[column] ?? 0, values[i] ?? 0);
   }

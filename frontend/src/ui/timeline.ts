@@ -174,10 +174,10 @@ class Levels {
   }
 }
 
-function strongestOf({ active }: Token, store: Store): number {
+function strongestOf(token: Token, store: Store): number {
   let most = 0;
-  for (const { feature, activation } of active) {
-    if (activation > most && store.shows(feature.source)) most = activation;
-  }
+  token.eachActive(({ source }, activation) => {
+    if (activation > most && store.shows(source)) most = activation;
+  });
   return most;
 }

@@ -9,7 +9,7 @@ import type { Extent } from "../extent";
 import type { Lights } from "../lights";
 import type { Caption } from "../names/draw";
 import { MapNames, type Silent } from "../names/map";
-import { type Box, coreBox } from "../names/place";
+import type { Box } from "../names/place";
 import type { Rgb } from "../palette";
 import type { Projector } from "../pick";
 import { Corner } from "./corner";
@@ -26,8 +26,6 @@ const OVERVIEW = 0.62;
 const PHONE = 760;
 /** Light from which the small map shows what fires. */
 const LIT = 0.25;
-/** Names of districts avoid hiding nodes at least this bright. */
-const BRIGHT = 0.5;
 /** Room around the map, as a share of its width. */
 const AROUND = { flat: 0.54, space: 0.55 } as const;
 
@@ -142,11 +140,10 @@ export class MapView {
   name(stage: Box, taken: readonly Box[], moved: boolean): void {
     const { scene } = this;
     if (!scene) return;
-    const { projector, rig, world, lights } = this.parts;
+    const { projector, rig, world } = this.parts;
     const locate = (x: number, y: number, z: number) => projector.locate(x, y, z);
     const focus = this.focus();
-    const bright = [...lights.above(BRIGHT)].flatMap((i) => projector.at(i) ?? []).map(coreBox);
-    const boxes = [...taken, ...bright];
+    const boxes = [...taken, ...projector.bright()];
     this.names.draw(scene, this.silent(), locate, focus, this.isFlat, stage, boxes);
     if (moved) this.corner.draw(rig, stage, focus * world.scale.y, this.lit());
   }

@@ -7,15 +7,13 @@ import { neighbours, type Ranked } from "../../state/query";
 import type { Lights } from "../lights";
 import type { OnScreen, Projector } from "../pick";
 import { Labels } from "./draw";
-import { type Box, coreBox } from "./place";
+import type { Box } from "./place";
 import { sayLayers, sayName } from "../../words/stage";
 
 /** Labels are chosen anew at most this often; in between, they only follow their nodes. */
 const CHOOSE_MS = 240;
 /** For another token they are chosen sooner, so that each is seen with its names. */
 const TOKEN_MS = 80;
-/** Labels avoid hiding nodes at least this bright. */
-const BRIGHT = 0.5;
 /** How many of the strongest features of the token on show have large names. */
 const LEADS = 5;
 /** A stage narrower than this, in pixels, has room for fewer names. */
@@ -120,8 +118,8 @@ export class Captions {
       .map((entry) => [entry.feature, ...entry.echoes].map(({ index }) => index));
     const ranked = new Map(this.listed.map((entry) => [entry.feature.index, entry]));
     const { chosen, hovered } = marked;
-    const wanted = new Set([...leads, ...this.lights.above(NAMED_FROM), chosen, hovered]);
-    const nodes = [...wanted].flatMap((index) => this.spotOf(index) ?? []);
+    const looked = [chosen, hovered].filter((index) => index !== null);
+    const wanted = new Set([...looked, ...leads, ...this.lights.above(NAMED_FROM)]);
     const limit = this.few || this.stage.width < SMALL ? MOST_ON_SMALL : MOST;
     const { session, playhead, passVersion } = this.store;
     const state = [session, session.runs, playhead.at, passVersion];
@@ -129,9 +127,9 @@ export class Captions {
     this.chosenFor = state;
     const kept = same ? this.labels.named : NOBODY;
     const attention = { glow, leads, ranked, kept, wait: this.lights.wait, chosen, hovered };
-    const named = nameNodes(nodes, this.store.session.features, attention, 4 * limit);
-    const bright = nodes.filter(({ index }) => (glow[index] ?? 0) >= BRIGHT).map(coreBox);
-    this.labels.select(named, bright, this.stage, this.taken, limit);
+    const where = (index: number) => this.projector.at(index);
+    const named = nameNodes(wanted, where, session.features, attention, 4 * limit);
+    this.labels.select(named, this.projector.bright(), this.stage, this.taken, limit);
   }
 
   /** Draws the rings of what is looked at, and brackets around the columns of the strongest. */
@@ -203,16 +201,18 @@ export interface Attention {
 }
 
 /**
- * The names to show for `nodes`, the most important first, each once and no more than `most`: the
+ * The names to show for nodes, the most important first, each once and no more than `most`: the
  * chosen and the hovered feature, the strongest of the token on show however faint they are, then
- * the bright ones.
+ * the bright ones. Each is made when its turn comes: for most there is no room any more. `where`
+ * says where a node is, null if it is not on show.
  */
-export function nameNodes(
-  nodes: readonly OnScreen[],
+export function* nameNodes(
+  wanted: Iterable<number>,
+  where: (index: number) => OnScreen | null,
   features: readonly Feature[],
   { glow, leads, ranked, kept, wait, chosen, hovered }: Attention,
   most = Infinity,
-): Named[] {
+): Generator<Named> {
   const rank = (index: number): number => {
     if (index === chosen) return 4;
     if (index === hovered) return 3;
@@ -223,29 +223,29 @@ export function nameNodes(
     const feature = features[index];
     return feature && certaintyOf(feature) === "provisional" ? light / 2 : light;
   };
-  const order = nodes
-    .map((node) => ({ node, rank: rank(node.index) }))
+  const order = Array.from(wanted, (index) => ({ index, rank: rank(index) }))
     .filter((entry) => entry.rank >= NAMED_FROM)
     .sort((a, b) => b.rank - a.rank);
-  const names = new Map<string, Named>();
+  const said = new Set<string>();
   // The twins of one that is named have its name.
   const twins = new Set(
     leads.flatMap((i) => ranked.get(i)?.echoes ?? []).map(({ index }) => index),
   );
-  for (const { node } of order) {
-    const { index } = node;
+  for (const { index } of order) {
+    if (said.size >= most) return;
     const feature = features[index];
-    if (names.size >= most) break;
-    if (!feature || names.has(thoughtOf(feature))) continue;
+    if (!feature || said.has(thoughtOf(feature))) continue;
     if (twins.has(index) && index !== chosen && index !== hovered) continue;
+    const node = where(index);
+    if (!node) continue;
+    said.add(thoughtOf(feature));
     const entry = ranked.get(index);
     const certainty = entry?.certainty ?? certaintyOf(feature);
     const lead = leads.includes(index) && certainty === "sure";
     const name = named(node, feature, certainty, lead, index === chosen);
     const layers = lead ? layersOf(feature, entry?.echoes ?? []) : "";
-    names.set(thoughtOf(feature), { ...name, text: name.text + layers, wait: wait[index] ?? 0 });
+    yield { ...name, text: name.text + layers, wait: wait[index] ?? 0 };
   }
-  return [...names.values()];
 }
 
 function named(

@@ -4,15 +4,7 @@
  */
 import type { OnScreen } from "../pick";
 import type { Named } from "./choose";
-import {
-  type Box,
-  boxAt,
-  type Candidate,
-  contains,
-  overlap,
-  placeLabels,
-  type Side,
-} from "./place";
+import { type Box, boxAt, contains, overlap, placeLabels, type Side } from "./place";
 
 /** A label on show, for the exported picture. */
 export interface Caption {
@@ -65,7 +57,7 @@ export class Labels {
    * boxes as possible and none that is `taken`.
    */
   select(
-    nodes: readonly Named[],
+    nodes: Iterable<Named>,
     bright: readonly Box[],
     stage: Box,
     taken: readonly Box[],
@@ -73,12 +65,10 @@ export class Labels {
   ): void {
     const sides = new Map([...this.shown].map(([id, { side }]) => [id, side]));
     const placed = placeLabels(this.sized(nodes), stage, limit, sides, bright, taken);
-    const byId = new Map(nodes.map((node) => [node.id, node]));
     const before = this.shown;
     this.shown = new Map();
-    for (const { id, side } of placed) {
-      const node = byId.get(id);
-      if (node) this.shown.set(id, this.show(node, side, before.get(id)));
+    for (const { label, side } of placed) {
+      this.shown.set(label.id, this.show(label, side, before.get(label.id)));
     }
     for (const [id, { element }] of before) {
       if (this.shown.get(id)?.element !== element) element.remove();
@@ -179,13 +169,13 @@ export class Labels {
     });
   }
 
-  private show(node: Named, side: Side, before: Shown | undefined): Shown {
-    const { look, text } = node;
+  private show(node: Named & Size, side: Side, before: Shown | undefined): Shown {
+    const { look, text, width, height } = node;
     if (before?.look === look && before.text === text) return { ...before, side };
     const element = this.element(node);
     if (node.wait > 0) element.style.animationDelay = `${Math.round(node.wait)}ms`;
     this.layer.append(element);
-    return { element, look, text, side, box: null, ...this.sizeOf(node) };
+    return { element, look, text, side, box: null, width, height };
   }
 
   private element(node: Named): HTMLElement {
@@ -207,7 +197,7 @@ export class Labels {
   }
 
   /** Each is measured when its turn comes: for most there is no room any more. */
-  private *sized(nodes: readonly Named[]): Generator<Candidate> {
+  private *sized(nodes: Iterable<Named>): Generator<Named & Size> {
     for (const node of nodes) yield { ...node, ...this.sizeOf(node) };
   }
 

@@ -18,10 +18,9 @@ export interface Candidate {
   height: number;
 }
 
-export interface Placed {
-  id: number;
-  left: number;
-  top: number;
+export interface Placed<Label extends Candidate = Candidate> {
+  label: Label;
+  box: Box;
   /** Where the label is from its node. */
   side: Side;
 }
@@ -48,34 +47,35 @@ const DIAGONAL = 0.7;
  * where they hide the fewest of the bright `lights`. A label keeps its side in `before` if that is
  * as good, so that labels do not jump about while the camera drifts.
  */
-export function placeLabels(
-  candidates: Iterable<Candidate>,
+export function placeLabels<Label extends Candidate>(
+  candidates: Iterable<Label>,
   stage: Box,
   limit: number,
   before: ReadonlyMap<number, Side>,
   lights: readonly Box[] = [],
   occupied: readonly Box[] = [],
-): Placed[] {
-  const placed: Placed[] = [];
+): Placed<Label>[] {
+  const placed: Placed<Label>[] = [];
   const taken: Box[] = [...occupied];
-  for (const candidate of candidates) {
-    if (placed.length >= limit) break;
-    const last = before.get(candidate.id);
+  for (const label of candidates) {
+    const last = before.get(label.id);
     const sides = last ? [last, ...SIDES.filter((side) => side !== last)] : SIDES;
     let best: { box: Box; side: Side } | null = null;
     let least = Infinity;
     for (const side of sides) {
-      const box = boxAt(candidate, side);
+      const box = boxAt(label, side);
       if (!inside(box, stage) || taken.some((other) => overlap(box, other, AIR))) continue;
       let hidden = 0;
       for (const light of lights) if (overlap(box, light, 0)) hidden += 1;
       if (hidden >= least) continue;
       least = hidden;
       best = { box, side };
+      if (least === 0) break;
     }
     if (!best) continue;
     taken.push(best.box);
-    placed.push({ id: candidate.id, left: best.box.left, top: best.box.top, side: best.side });
+    placed.push({ label, ...best });
+    if (placed.length >= limit) break;
   }
   return placed;
 }
