@@ -24,8 +24,8 @@ LABELS = {"fake/0-res/21": "capitals", "fake/1-res/7": "France"}
 
 
 @asynccontextmanager
-async def asking(inference: FakeInference) -> AsyncIterator[Client]:
-    tools = Tools(inference.address, {"connect_timeout": 0.5}, LABELS)
+async def asking(inference: FakeInference, **connection: Any) -> AsyncIterator[Client]:
+    tools = Tools(inference.address, connection, LABELS)
     async with Client(agents.server(tools)) as client:
         yield client
 
@@ -134,7 +134,7 @@ async def test_answers_are_bounded(inference: FakeInference) -> None:
 
 
 async def test_errors_are_what_the_server_says(inference: FakeInference) -> None:
-    async with asking(inference) as client:
+    async with asking(inference, connect_timeout=2) as client:
         why = "there is no source 'x'; there are fake/0-res"
         inference.script.refusal = Failure(grpc.StatusCode.NOT_FOUND, why)
         assert why in await refused(client, "feature", source="x", index=1)
