@@ -241,7 +241,9 @@ async def test_earlier_tokens_can_be_looked_at_while_the_generation_runs(
     page = await open_page(gateway.url, graph=False)
     await pages.generate(page)
     await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 12")
+    gateway.go.clear()  # so that much of the text comes only after the pause
     at = await pause(page)
+    gateway.go.set()
     await pages.wait_for(page, f"a.tokenCount > {at + 6}")
     await expect(timeline(page)).to_have_attribute("aria-valuenow", str(at))
     assert await page.locator("#tokens .later").count() >= 5
@@ -264,7 +266,7 @@ async def test_the_address_says_where_a_replay_stands(
 ) -> None:
     page = await open_page(gateway.url + REPLAY + "&at=20", size, graph=False)
     await expect(timeline(page)).to_have_attribute("aria-valuenow", "20")
-    assert await page.evaluate("axon.tokenCount") == RECORDED
+    await pages.wait_for(page, f"a.tokenCount === {RECORDED}")
     await keep(page, f"replay-at-{size}")
     await timeline(page).focus()
     await page.keyboard.press("ArrowRight")
@@ -277,7 +279,9 @@ async def test_the_address_says_where_a_replay_stands(
 
 
 async def test_a_recording_plays_pauses_and_steps(open_page: Opener, gateway: Gateway) -> None:
-    page = await open_page(gateway.url + REPLAY, graph=False, reduced_motion="no-preference")
+    # Slowly, since the recording itself takes half a second.
+    slowly = gateway.url + REPLAY + "&pace=20"
+    page = await open_page(slowly, graph=False, reduced_motion="no-preference")
     await pages.wait_for(page, "a.tokenCount > 8")
     # The recording is not read to its end yet, but the timeline has room for all of it.
     await expect(timeline(page)).to_have_attribute("aria-valuemax", str(RECORDED - 1))
@@ -403,6 +407,7 @@ async def test_new_tokens_neither_rebuild_nor_reorder_the_rows(
 
 
 async def test_the_row_that_was_pressed_is_chosen(open_page: Opener, gateway: Gateway) -> None:
+    gateway.step_seconds = 0.1
     page = await open_page(gateway.url, graph=False)
     await pages.set_knobs(page, {"Max tokens": 256})
     await pages.generate(page)
@@ -420,11 +425,13 @@ async def test_the_row_that_was_pressed_is_chosen(open_page: Opener, gateway: Ga
     count = await page.evaluate("axon.tokenCount")
     await page.mouse.down()
     await pages.wait_for(page, f"a.tokenCount > {count + 6}")
+    gateway.go.clear()
     await page.mouse.up()
     assert await page.evaluate("axon.phase") == "generating"
     pressed = await page.evaluate("pressed")
     assert await page.evaluate("axon.chosen") == pressed
     # After the release the list follows the tokens again.
+    gateway.go.set()
     first = "document.querySelector('#strongest-list > *').dataset.key"
     await pages.wait_for(page, f"{first} !== '{pressed}'")
 

@@ -14,11 +14,11 @@ from playwright.async_api import Locator, Page, expect
 from . import pages
 from .looks import keep
 from .pages import Opener
-from .stack import Stack
+from .stack import START_SECONDS, Stack
 from .test_access import findings
 
 # A test may wait until torch and the model are loaded.
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(START_SECONDS + 120)]
 
 PROMPT = "The capital of France is"
 FRANCE = 'the word "France"'
@@ -53,7 +53,7 @@ async def asked(stack: Stack, open_page: Opener, **options: Any) -> Page:
     await pages.end_of_run(page)
     await page.locator(".chip.made").first.click()
     await page.get_by_role("button", name="Why this word?").click()
-    await expect(panel(page)).to_have_attribute("aria-busy", "false")
+    await expect(panel(page)).to_have_attribute("aria-busy", "false", timeout=60_000)
     return page
 
 
