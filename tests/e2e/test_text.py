@@ -252,7 +252,7 @@ async def test_earlier_tokens_can_be_looked_at_while_the_generation_runs(
     await page.get_by_role("button", name="Live").click()
     await expect(page.locator("#tokens .later")).to_have_count(0)
     await pages.end_of_run(page)
-    await page.get_by_role("combobox", name="Speed").select_option("4")
+    await page.get_by_role("combobox", name="Speed").select_option("10")
     await page.get_by_role("button", name="Play").click()
     await expect(page.get_by_role("button", name="Pause")).to_be_visible()
     # It plays from the prompt to the end, and stops there.
@@ -279,9 +279,10 @@ async def test_the_address_says_where_a_replay_stands(
 
 
 async def test_a_recording_plays_pauses_and_steps(open_page: Opener, gateway: Gateway) -> None:
+    page = await open_page(gateway.url + REPLAY, graph=False, reduced_motion="no-preference")
     # Slowly, since the recording itself takes half a second.
-    slowly = gateway.url + REPLAY + "&pace=20"
-    page = await open_page(slowly, graph=False, reduced_motion="no-preference")
+    await page.evaluate("localStorage.setItem('axon.display', '4')")
+    await page.reload()
     await pages.wait_for(page, "a.tokenCount > 8")
     # The recording is not read to its end yet, but the timeline has room for all of it.
     await expect(timeline(page)).to_have_attribute("aria-valuemax", str(RECORDED - 1))
