@@ -18,7 +18,8 @@ _CLAIMS: dict[int, socket.socket] = {}
 def free_port() -> int:
     """A TCP port that nothing listens on, and that no other tests on this machine get meanwhile.
 
-    The UDP port of this number claims it until this process ends; servers may stop and start.
+    The UDP port of this number claims it until this process ends or gives it back; servers may
+    stop and start.
     """
     while True:
         port = _FIRST + next(_NUMBERS) % _EACH
