@@ -106,14 +106,14 @@ class Gateway:
         last = fake_stream.finished("cancelled", given, made)
         with contextlib.suppress(asyncio.CancelledError):
             for frame in frames:
-                given = frame.get("prompt_tokens", given)
-                made += frame["type"] == "token"
-                last = fake_stream.finished("cancelled", given, made)
                 self.position = frame.get("position", self.position)
                 await self.go.wait()
                 if frame["type"] == "finished":
                     last = frame
                     break
+                given = frame.get("prompt_tokens", given)
+                made += frame["type"] == "token"
+                last = fake_stream.finished("cancelled", given, made)
                 await self.emit(frame)
                 await asyncio.sleep(self.step_seconds)
         # A page that has the last frame may ask for the next generation at once.
