@@ -4,6 +4,7 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # This runs before any module of a service is imported. Tests see only the settings that they make,
@@ -14,6 +15,12 @@ for variable in [name for name in os.environ if name.startswith("AXON_")]:
 os.environ["HF_HUB_OFFLINE"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores
     os.environ["OMP_NUM_THREADS"] = "1"
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile(
+    "axon", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("axon")
 
 HERE = Path(__file__).parent
 COMPOSE = HERE / "compose"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from .certificates import Certificates
-from .patience import wait_for_port
+from .patience import PATIENCE, wait_for_port
 from .ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -204,4 +204,4 @@ def _running(command: list[str], environment: dict[str, str], port: int) -> Iter
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 #: Seconds that a test waits for what has to come, on a busy machine.
 PATIENCE = 30.0
@@ -29,6 +30,15 @@ def wait_for_port(port: int) -> None:
         except ConnectionRefusedError:
             assert time.monotonic() < deadline, f"nothing listens on {port}"
             time.sleep(0.02)
+
+
+def starved(pid: int) -> float:
+    """Seconds in which the first thread of a process wanted a core and had none; 0 where the system
+    does not tell."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 class Stopwatch:

@@ -12,13 +12,14 @@ _EACH = 1000
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _FIRST = 10_000 + _WORKER % 20 * _EACH
 _NUMBERS = itertools.count(random.randrange(_EACH))
-_CLAIMS: list[socket.socket] = []
+_CLAIMS: dict[int, socket.socket] = {}
 
 
 def free_port() -> int:
     """A TCP port that nothing listens on, and that no other tests on this machine get meanwhile.
 
-    The UDP port of this number claims it until this process ends; servers may stop and start.
+    The UDP port of this number claims it until this process ends or gives it back; servers may
+    stop and start.
     """
     while True:
         port = _FIRST + next(_NUMBERS) % _EACH
@@ -30,5 +31,11 @@ def free_port() -> int:
             except OSError:
                 claim.close()
                 continue
-        _CLAIMS.append(claim)
+        _CLAIMS[port] = claim
         return port
+
+
+def give_back(port: int) -> None:
+    """Other tests may have this port of `free_port` again; nothing listens on it any more."""
+    if claim := _CLAIMS.pop(port, None):
+        claim.close()

@@ -37,6 +37,12 @@ RANGES: dict[str, dict[str, Any]] = {
 }
 
 
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass(eq=False)
 class Gateway:
     """One room that all pages share, and switches for the states that a test needs."""
@@ -53,6 +59,8 @@ class Gateway:
     entered: list[Frame] = field(default_factory=list)
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
     running: asyncio.Task[None] | None = None
+    #: While it is cleared, a generation stands before its next frame.
+    go: asyncio.Event = field(default_factory=_set_event)
     #: The branches of the running generation, and how far it is.
     branches: list[Frame] = field(default_factory=list)
     position: int = 0
@@ -101,17 +109,22 @@ class Gateway:
             request.get("alternatives"),
             messages,
         )
-        try:
+        last = fake_stream.finished("cancelled", given, made)
+        with contextlib.suppress(asyncio.CancelledError):
             for frame in frames:
+                self.position = frame.get("position", self.position)
+                await self.go.wait()
+                if frame["type"] == "finished":
+                    last = frame
+                    break
                 given = frame.get("prompt_tokens", given)
                 made += frame["type"] == "token"
-                self.position = frame.get("position", self.position)
+                last = fake_stream.finished("cancelled", given, made)
                 await self.emit(frame)
                 await asyncio.sleep(self.step_seconds)
-        except asyncio.CancelledError:
-            await self.emit(fake_stream.finished("cancelled", given, made))
-        finally:
-            self.running = None
+        # A page that has the last frame may ask for the next generation at once.
+        self.running = None
+        await self.emit(last)
 
     async def edit(self, socket: web.WebSocketResponse, request: Frame) -> None:
         """Gives a branch of the running generation other edits."""

@@ -14,8 +14,8 @@ from ..integration.gateway.fake_inference import SOURCES, WIDTH, FakeInference, 
 from ..integration.gateway.harness import Running
 from .fake_gateway import PAGE
 
-#: A generation slow enough for a test to see it run.
-SLOW = Script(tokens=tuple(f" word{i}" for i in range(400)), delay=0.05)
+#: A generation slow enough for a test to see it run, and that none sees end.
+SLOW = Script(tokens=tuple(f" word{i}" for i in range(4000)), delay=0.05)
 
 
 @dataclass

@@ -35,7 +35,7 @@ async def set_knobs(page: Page, knobs: Mapping[str, object]) -> None:
         await page.get_by_label(name).fill(str(value))
 
 
-async def wait_for(page: Page, condition: str, seconds: float = 30) -> None:
+async def wait_for(page: Page, condition: str, seconds: float = 40) -> None:
     """Waits until an expression over `window.axon` holds, and the page's views follow it.
 
     A page in another language has none before that language has come.
@@ -78,6 +78,35 @@ async def text(page: Page) -> str:
     """The text on show, without the sign for the start of the text."""
     await painted(page)  # the text follows the page's state a frame later
     return _without_start(await page.locator("#tokens").text_content() or "")
+
+
+async def room_address(page: Page) -> str:
+    """The address of a page's room, once it shows that."""
+    await page.wait_for_url("**/r/*")
+    return page.url.partition("?")[0]
+
+
+async def note(page: Page, selector: str) -> None:
+    """From now on the page records what an element says, for `has_said`: a slow test would miss
+    what it says for a moment only."""
+    await page.evaluate(
+        """(selector) => {
+            const element = document.querySelector(selector);
+            const said = (window.noted ??= {})[selector] = [element.textContent];
+            new MutationObserver(() => said.push(element.textContent)).observe(
+                element, { childList: true, subtree: true, characterData: true }
+            );
+        }""",
+        selector,
+    )
+
+
+async def has_said(page: Page, selector: str, words: str) -> None:
+    """Waits until an element says these words, or has said them since `note`."""
+    await page.wait_for_function(
+        "([selector, words]) => noted[selector].some((text) => text.includes(words))",
+        arg=[selector, words],
+    )
 
 
 async def keep_texts(page: Page) -> None:

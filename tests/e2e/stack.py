@@ -19,8 +19,8 @@ from ..patience import eventually
 from ..ports import free_port
 from .fake_gateway import PAGE
 
-#: Enough to load torch, SAELens and the model on a busy machine.
-START_SECONDS = 220.0
+#: Enough to load torch, SAELens and the model on a busy machine. The first test waits for it.
+START_SECONDS = 300.0
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from . import fake_stream, pages
 from .fake_gateway import Gateway
 from .looks import boxes, keep, overlapping
 from .pages import Opener
-from .stack import Stack
+from .stack import START_SECONDS, Stack
 from .test_access import findings
 from .test_page import recorded
 
 # The last test waits until torch and the model are loaded.
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(START_SECONDS + 120)]
 
 CAPITAL = "The capital of France is"
 SUM = "3 + 4 ="

@@ -98,6 +98,7 @@ async def test_activations_that_pass_the_filters(open_page: Opener, gateway: Gat
 async def test_a_picture_of_the_graph(open_page: Opener, gateway: Gateway) -> None:
     page = await open_page(gateway.url + recorded(gateway))
     await pages.wait_for(page, "a.phase === 'finished' && a.nodeCount > 100")
+    await pages.settled(page)
     await page.get_by_role("button", name="Export").click()
     await keep(page, "export-menu")
     await page.keyboard.press("Escape")

@@ -110,6 +110,7 @@ async def press(page: Page, place: int) -> None:
 async def test_the_pressed_option_is_chosen_even_if_the_list_changes_before_release(
     open_page: Opener, gateway: Gateway
 ) -> None:
+    gateway.step_seconds = 0.1
     page = await open_page(gateway.url, graph=False)
     answers = asyncio.Event()
 
@@ -129,6 +130,7 @@ async def test_the_pressed_option_is_chosen_even_if_the_list_changes_before_rele
     count = await page.evaluate("axon.tokenCount")
     await press(page, 2)
     await pages.wait_for(page, f"a.tokenCount > {count + 4}")
+    gateway.go.clear()  # so that the generation lasts as long as the rest takes
     await page.mouse.up()
     await expect(page.get_by_label("Chosen feature")).to_contain_text(f"#{third}")
     # The server's answer comes, and moves the pressed option down.
@@ -258,6 +260,7 @@ async def test_an_address_restores_the_view(open_page: Opener, gateway: Gateway)
     await find(first).press("Enter")
     slider = first.get_by_label("Hide weak links")
     await slider.fill("25")
+    await pages.wait_for(first, "a.chosen !== null")
     chosen = await first.evaluate("axon.chosen")
     await query_is(
         first,

@@ -160,6 +160,8 @@ async def test_new_tokens_move_no_node(open_page: Opener, gateway: Gateway) -> N
 async def test_a_page_at_rest_draws_nothing(open_page: Opener, gateway: Gateway) -> None:
     page = await open_page(gateway.url + SMALL)
     await pages.wait_for(page, "a.phase === 'finished'")
+    # What it asks for by and by, such as what is known of features, changes the picture.
+    await page.wait_for_load_state("networkidle")
     await pages.settled(page)
     before = await frames(page)
     assert before > 0
@@ -197,6 +199,7 @@ async def test_a_feature_under_the_pointer_gets_a_ring_and_its_name(
     # The darkest that can be hovered: it shows no name yet.
     for node in reversed(await pages.nodes(page)):
         await page.mouse.move(node["x"], node["y"])
+        await pages.painted(page)
         if await page.evaluate("axon.hovered") == node["key"]:
             break
     ring = page.locator("#labels .ring.hovered")
@@ -208,7 +211,7 @@ async def test_a_feature_under_the_pointer_gets_a_ring_and_its_name(
     await expect(page.locator("#labels .label").get_by_text(name[:30]).first).to_be_visible()
     await page.mouse.move(5, 5)
     await expect(ring).to_be_hidden()
-    assert await page.evaluate("axon.hovered") is None
+    await pages.wait_for(page, "a.hovered === null")
 
 
 async def test_a_label_can_be_hovered_and_clicked_like_its_node(
@@ -221,8 +224,8 @@ async def test_a_label_can_be_hovered_and_clicked_like_its_node(
     name = await page.locator("#labels .label").first.text_content()
     at = (box["right"] - 2, (box["top"] + box["bottom"]) / 2)
     await page.mouse.move(*at)
+    await pages.wait_for(page, "a.hovered !== null")
     key = await page.evaluate("axon.hovered")
-    assert key is not None
     assert await page.evaluate("getComputedStyle(document.querySelector('#canvas')).cursor") == (
         "pointer"
     )
@@ -249,7 +252,9 @@ async def test_the_camera_takes_a_given_pose_and_reports_its_own_moves(
     await pages.wait_for(page, "a.phase === 'finished'")
     await pages.settled(page)
     pose = {"position": [50, 40, 260], "target": [5, 10, -5]}
-    await page.evaluate("window.told = []; axon.graph.onPose(pose => told.push(pose))")
+    await page.evaluate(
+        "window.told = [];axon.graph.onPose(pose => told.push({ ...pose, at: performance.now() }))"
+    )
     await page.evaluate("pose => axon.graph.setPose(pose)", pose)
     await pages.settled(page)
     taken = await page.evaluate("axon.graph.pose()")
@@ -263,7 +268,8 @@ async def test_the_camera_takes_a_given_pose_and_reports_its_own_moves(
     await page.mouse.up()
     await pages.settled(page)
     told = await page.evaluate("told")
-    assert 1 <= len(told) < 20
+    # Five times a second, and once more at rest.
+    assert 1 <= len(told) <= 2 + (told[-1]["at"] - told[0]["at"]) / 200
     now = await page.evaluate("axon.graph.pose()")
     assert told[-1]["position"] == pytest.approx(now["position"], abs=0.5)
     assert told[-1]["position"] != pytest.approx(taken["position"], abs=5)

@@ -50,6 +50,9 @@ def latin_words(text: str) -> set[str]:
 
 
 async def chrome(page: Page) -> list[str]:
+    # The knobs have their ranges, and the status its last words, once the model is known.
+    await expect(page.locator("#model")).to_have_text(fake_stream.MODEL)
+    await page.wait_for_load_state("networkidle")
     await pages.painted(page)
     found: list[str] = await page.evaluate(CHROME)
     return found

@@ -66,7 +66,9 @@ async def test_a_result_tells_of_a_token_without_script(browser: Browser) -> Non
 
 async def test_the_player_plays_a_recording(browser: Browser) -> None:
     frames = recording.load(RECORDING.read_text().split("\n"))
-    async with played(browser, list(steps(frames))) as page:
+    # Slowly, since the recording itself takes half a second.
+    drawn = [{**step, "time": 20 * (step.get("time") or 0)} for step in steps(frames)]
+    async with played(browser, drawn) as page:
         body = page.locator("body")
         await expect(body).to_contain_text("The capital of France is")
         await expect(body).to_contain_text("ended by ")

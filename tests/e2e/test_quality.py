@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from .stack import Stack
+from .stack import START_SECONDS, Stack
 
 # The first test waits until torch and the model are loaded.
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(START_SECONDS + 120)]
 
 
 async def test_the_bundled_model_passes_all_six_checks(stack: Stack) -> None:

@@ -53,7 +53,6 @@ async def test_a_silenced_feature_is_seen_beside_the_untouched_twin(
     await keep(page, f"dial-{size}")
     await page.get_by_role("button", name="Close").click()
     await pages.generate(page)
-    await pages.wait_for(page, "a.phase === 'generating'")
     await pages.end_of_run(page)
     sent = gateway.requests[-1]
     assert sent["branches"] == [{"name": "as is"}, {"name": "with", "edits": [EDIT]}]
@@ -151,11 +150,14 @@ async def test_a_change_reaches_the_running_generation_and_its_recording(
     gateway: Gateway, open_page: Opener, tmp_path: Path
 ) -> None:
     page = await generated(gateway, open_page, graph=False)
-    gateway.step_seconds = 0.15
+    gateway.step_seconds = 0.5
     await pages.generate(page)
     await pages.wait_for(page, "a.phase === 'generating' && a.tokenCount > 7")
+    gateway.go.clear()
     await dial(page).get_by_role("button", name="×4").click()
     await expect(page.locator("#edits-when")).to_have_text("in force")
+    gateway.step_seconds = 0.05
+    gateway.go.set()
     await pages.wait_for(page, "a.phase === 'finished'")
     louder = {**EDIT, "scale": 4}
     assert gateway.requests[-1] == {"type": "edit", "branch": 0, "edits": [louder]}
@@ -228,5 +230,5 @@ async def test_ten_tokens_a_second_are_asked_for_unless_one_chooses(
     await page.get_by_label("Pace").select_option("2 tokens a second")
     await page.reload()
     await pages.generate(page)
-    await pages.wait_for(page, "a.phase === 'generating'")
+    await pages.end_of_run(page)
     assert gateway.requests[-1]["pace"] == 2

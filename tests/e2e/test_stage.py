@@ -34,6 +34,7 @@ async def test_small_screens_show_graph_text_and_names(open_page: Opener, gatewa
     assert (await box(page, "#text"))["y"] - (stage["y"] + stage["height"]) < 80
 
     await page.set_viewport_size({"width": 844, "height": 390})
+    await pages.painted(page)
     await pages.settled(page)
     stage, text = await box(page, "#stage"), await box(page, "#text")
     assert stage["height"] >= 200
@@ -46,6 +47,7 @@ async def test_small_screens_show_graph_text_and_names(open_page: Opener, gatewa
     await keep(page, "stage-phone-on-its-side")
 
     await page.set_viewport_size({"width": 640, "height": 400})
+    await pages.painted(page)
     await pages.settled(page)
     assert (await box(page, "#stage"))["height"] >= 220
     side, band = await box(page, "#side"), await box(page, "#band")

@@ -241,7 +241,9 @@ async def test_earlier_tokens_can_be_looked_at_while_the_generation_runs(
     page = await open_page(gateway.url, graph=False)
     await pages.generate(page)
     await pages.wait_for(page, "a.origin === 'live' && a.tokenCount > 12")
+    gateway.go.clear()  # so that much of the text comes only after the pause
     at = await pause(page)
+    gateway.go.set()
     await pages.wait_for(page, f"a.tokenCount > {at + 6}")
     await expect(timeline(page)).to_have_attribute("aria-valuenow", str(at))
     assert await page.locator("#tokens .later").count() >= 5
@@ -250,7 +252,7 @@ async def test_earlier_tokens_can_be_looked_at_while_the_generation_runs(
     await page.get_by_role("button", name="Live").click()
     await expect(page.locator("#tokens .later")).to_have_count(0)
     await pages.end_of_run(page)
-    await page.get_by_role("combobox", name="Speed").select_option("4")
+    await page.get_by_role("combobox", name="Speed").select_option("10")
     await page.get_by_role("button", name="Play").click()
     await expect(page.get_by_role("button", name="Pause")).to_be_visible()
     # It plays from the prompt to the end, and stops there.
@@ -264,7 +266,7 @@ async def test_the_address_says_where_a_replay_stands(
 ) -> None:
     page = await open_page(gateway.url + REPLAY + "&at=20", size, graph=False)
     await expect(timeline(page)).to_have_attribute("aria-valuenow", "20")
-    assert await page.evaluate("axon.tokenCount") == RECORDED
+    await pages.wait_for(page, f"a.tokenCount === {RECORDED}")
     await keep(page, f"replay-at-{size}")
     await timeline(page).focus()
     await page.keyboard.press("ArrowRight")
@@ -278,6 +280,9 @@ async def test_the_address_says_where_a_replay_stands(
 
 async def test_a_recording_plays_pauses_and_steps(open_page: Opener, gateway: Gateway) -> None:
     page = await open_page(gateway.url + REPLAY, graph=False, reduced_motion="no-preference")
+    # Slowly, since the recording itself takes half a second.
+    await page.evaluate("localStorage.setItem('axon.display', '4')")
+    await page.reload()
     await pages.wait_for(page, "a.tokenCount > 8")
     # The recording is not read to its end yet, but the timeline has room for all of it.
     await expect(timeline(page)).to_have_attribute("aria-valuemax", str(RECORDED - 1))
@@ -403,6 +408,7 @@ async def test_new_tokens_neither_rebuild_nor_reorder_the_rows(
 
 
 async def test_the_row_that_was_pressed_is_chosen(open_page: Opener, gateway: Gateway) -> None:
+    gateway.step_seconds = 0.1
     page = await open_page(gateway.url, graph=False)
     await pages.set_knobs(page, {"Max tokens": 256})
     await pages.generate(page)
@@ -420,11 +426,13 @@ async def test_the_row_that_was_pressed_is_chosen(open_page: Opener, gateway: Ga
     count = await page.evaluate("axon.tokenCount")
     await page.mouse.down()
     await pages.wait_for(page, f"a.tokenCount > {count + 6}")
+    gateway.go.clear()
     await page.mouse.up()
     assert await page.evaluate("axon.phase") == "generating"
     pressed = await page.evaluate("pressed")
     assert await page.evaluate("axon.chosen") == pressed
     # After the release the list follows the tokens again.
+    gateway.go.set()
     first = "document.querySelector('#strongest-list > *').dataset.key"
     await pages.wait_for(page, f"{first} !== '{pressed}'")
 

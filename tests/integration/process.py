@@ -17,6 +17,11 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from ..patience import PATIENCE
+
+#: Seconds for a process that imports torch, transformers and SAELens on a busy machine.
+START_SECONDS = 150.0
+
 #: Imports torch, transformers and SAELens once, which takes most of a start, and then forks.
 _FORKING = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(
@@ -106,8 +111,9 @@ def forked(program: str = "", **variables: object) -> Iterator[Forked]:
         process.kill()
 
 
-def end(process: subprocess.Popen[str] | Forked, seconds: float = 50) -> tuple[int, str]:
-    _, errors = process.communicate(timeout=seconds)
+def end(process: subprocess.Popen[str] | Forked) -> tuple[int, str]:
+    """Exit code and log of a process that ends by itself."""
+    _, errors = process.communicate(timeout=START_SECONDS)
     assert process.returncode is not None
     return process.returncode, errors
 
@@ -116,15 +122,16 @@ def healthcheck(**variables: object) -> tuple[int, str]:
     """Exit code and output of `python -m axon_inference healthcheck` with these settings."""
     env = {**os.environ, **{name: str(value) for name, value in variables.items()}}
     command = [sys.executable, "-m", "axon_inference", "healthcheck"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=2 * PATIENCE)
     return done.returncode, done.stdout + done.stderr
 
 
 def wait_until_serving(port: int) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        for _ in range(1000):
-            answer = stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=30)
+        deadline = time.monotonic() + START_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            answer = stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=left)
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
                 return
             time.sleep(0.1)

@@ -80,7 +80,7 @@ def test_a_text_is_scored_under_edits(client: Client) -> None:
 
 
 def test_an_edit_in_mid_stream_changes_what_follows_and_can_be_repeated(client: Client) -> None:
-    knobs: Any = {"max_tokens": 30, "temperature": 0, "pace": 40}
+    knobs: Any = {"max_tokens": 30, "temperature": 0, "pace": 10}
     tokens, told = [], None
     with client.generate(PROMPT, **knobs) as events:
         for event in events:
@@ -147,7 +147,7 @@ async def test_the_gateway_passes_edits_on(address: str) -> None:
             assert (await answer.json())["field"] == "branches[0].edits[0].feature"
         socket = await gateway.connect()
         await socket.send(
-            type="generate", prompt=PROMPT, max_tokens=40, pace=20, branches=request["branches"]
+            type="generate", prompt=PROMPT, max_tokens=40, pace=10, branches=request["branches"]
         )
         await socket.until("token")
         push = {"source": "axon-demo/1-res", "feature": 40, "add": 2, "unit": "max"}

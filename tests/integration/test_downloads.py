@@ -16,10 +16,9 @@ from ..fake_hub import FakeHub
 from ..fake_hub import serving as serving_hub
 from ..ports import free_port
 from ..releases import HubCache
-from .process import Forked, end, forked, healthcheck, serving
+from .process import START_SECONDS, Forked, end, forked, healthcheck, serving
 
 REPOSITORY = "openai-community/gpt2"
-START_SECONDS = 100.0
 
 pytestmark = pytest.mark.timeout(200)
 

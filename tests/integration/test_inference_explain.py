@@ -18,6 +18,8 @@ from .rig import Rig, serving
 from .test_inference_grpc import collect, refusal, violations
 
 SOURCE = "fake/0-res"
+#: It keeps its slot for longer than any test takes.
+LONG = pb.GenerateRequest(prompt="a", max_tokens=300, pace=10)
 
 
 def ask(**fields: Any) -> pb.ExplainRequest:
@@ -104,7 +106,7 @@ async def test_bad_options_of_a_generation_are_named(rig: Rig) -> None:
 async def test_too_many_wait() -> None:
     async with serving(slots=1, max_queue=0) as service:
         rig = Rig(service)
-        generation = rig.stub.Generate(pb.GenerateRequest(prompt="a", max_tokens=300))
+        generation = rig.stub.Generate(LONG)
         await rig.until(lambda load: load.running == 1)  # it has the only slot
         calls = [rig.stub.Explain(ask()) for _ in range(MAX_WAITING + 1)]
         reading = [asyncio.create_task(collect(call)) for call in calls]
@@ -120,7 +122,7 @@ async def test_too_many_wait() -> None:
 async def test_a_cancelled_call_leaves_the_queue() -> None:
     async with serving(slots=1) as service:
         rig = Rig(service)
-        rig.stub.Generate(pb.GenerateRequest(prompt="a", max_tokens=300))
+        rig.stub.Generate(LONG)
         await rig.until(lambda load: load.running == 1)
         call = rig.stub.Explain(ask())
         reading = asyncio.create_task(collect(call))
@@ -135,7 +137,7 @@ async def test_a_cancelled_call_leaves_the_queue() -> None:
 async def test_draining_ends_an_explanation() -> None:
     async with serving(slots=1, drain_seconds=0) as service:
         rig = Rig(service)
-        rig.stub.Generate(pb.GenerateRequest(prompt="a", max_tokens=300))
+        rig.stub.Generate(LONG)
         await rig.until(lambda load: load.running == 1)
         reading = asyncio.create_task(refusal(rig.stub.Explain(ask())))
         await rig.until_explaining(1)

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from .. import tiny
 from ..ports import free_port
-from .process import end, forked, healthcheck, serving, wait_until_serving
+from .process import START_SECONDS, end, forked, healthcheck, serving, wait_until_serving
 
 # The first process waits until torch, transformers and SAELens are imported.
 pytestmark = pytest.mark.timeout(200)
@@ -33,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_help_lists_the_variables() -> None:
     command = [sys.executable, "-m", "axon_inference", "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "AXON_SOURCES" in done.stdout
 
 
@@ -139,7 +139,7 @@ def test_a_signal_while_loading_ends_it_at_once(model: Path, tmp_path: Path) -> 
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             request = health_pb2.HealthCheckRequest()
             stub = health_pb2_grpc.HealthStub(channel)
-            stub.Check(request, wait_for_ready=True, timeout=30)
+            stub.Check(request, wait_for_ready=True, timeout=START_SECONDS)
         process.send_signal(signal.SIGTERM)
         code, errors = end(process)
     assert code == 0

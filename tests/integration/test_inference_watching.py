@@ -81,7 +81,7 @@ async def test_prometheus_sees_the_queue() -> None:
         rig = Rig(service)
         idle = await scrape(port)
         assert (idle["slots"], idle["running"], idle["queue_length"]) == (1, 0, 0)
-        request = pb.GenerateRequest(prompt="abc", max_tokens=100)
+        request = pb.GenerateRequest(prompt="abc", max_tokens=300)
         calls = [rig.stub.Generate(request)]
         await calls[0].read()
         calls += [rig.stub.Generate(request) for _ in range(2)]
@@ -94,7 +94,7 @@ async def test_prometheus_sees_the_queue() -> None:
             pass
         await rig.until(lambda load: load.queued == 0)
         done = await scrape(port)
-        assert (done["tokens_total:prompt"], done["tokens_total:generated"]) == (4, 100)
+        assert (done["tokens_total:prompt"], done["tokens_total:generated"]) == (4, 300)
         assert (done["generations_total:length"], done["generations_total:cancelled"]) == (1, 2)
         assert done["queue_seconds_count"] == 1
         assert done["process_resident_memory_bytes"] > 1e6

@@ -22,6 +22,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from ...ports import free_port, give_back
+
 SERVICE = "axon.v1.InferenceService"
 MODEL = "fake"
 SOURCES = ("fake/0-res", "fake/1-res")
@@ -66,6 +68,8 @@ class Script:
     tokens: tuple[str, ...] = (" of", " France", " is", " Paris")
     #: Seconds before each generated token.
     delay: float = 0.0
+    #: What the start and each message of generated tokens wait for, if a test lets them come.
+    turns: asyncio.Semaphore | None = None
     #: Positions announced before the start.
     queue: tuple[int, ...] = ()
     #: Ends the call before the first event.
@@ -177,8 +181,10 @@ class FakeInference(stubs.InferenceServiceServicer):
         return f"127.0.0.1:{self.port}"
 
     async def start(
-        self, port: int = 0, secure: grpc.ServerCredentials | None = None
+        self, port: int | None = None, secure: grpc.ServerCredentials | None = None
     ) -> FakeInference:
+        """Listens; without a port on one that stays its own while it is stopped."""
+        port = port or self.port or free_port()
         self._server = grpc.aio.server(
             options=(
                 ("grpc.so_reuseport", 0),
@@ -213,6 +219,7 @@ class FakeInference(stubs.InferenceServiceServicer):
 
     async def __aexit__(self, *error: object) -> None:
         await self.stop()
+        give_back(self.port)
 
     async def Generate(
         self, request: pb.GenerateRequest, context: Any
@@ -462,6 +469,8 @@ async def _play(
     for position in script.queue:
         yield pb.GenerateResponse(queued=pb.Queued(position=position))
         await asyncio.sleep(script.delay)
+    if script.turns:
+        await script.turns.acquire()
     sources = tuple(request.features.sources) or sources_of(name)
     yield pb.GenerateResponse(started=_started(script, request, name, sources, run))
     asked = request.alternatives if request.HasField("alternatives") else None
@@ -475,6 +484,8 @@ async def _play(
     steps = () if asks_for_none else script.tokens
     for first in range(0, len(steps), script.per_message):
         await asyncio.sleep(script.delay)
+        if script.turns:
+            await script.turns.acquire()
         for event in run.change():
             yield event
         some = []

@@ -23,7 +23,8 @@ SILENCED = {**SILENCE, "where": "while_firing"}
 TWIN = [{"name": "as is"}, {"name": "silent", "edits": [SILENCE]}]
 #: The largest activation in the labels' files.
 MAXIMUM = 4.5
-LONG = Script(tokens=(" t",) * 400, delay=0.01)
+#: One that a test ends.
+LONG = Script(tokens=(" t",) * 10_000, delay=0.01)
 
 
 def of(frames: list[Frame], *kinds: str) -> list[Frame]:
@@ -305,10 +306,13 @@ async def test_an_edit_needs_something_to_edit(gateway: Running, inference: Fake
     assert await refused() == ("wrong_type", "edits")
     assert await refused(edits=[], branch=-1) == ("out_of_range", "branch")
     assert await refused(edits=[], step=1) == ("unknown_field", "step")
-    inference.script = dataclasses.replace(LONG, queue=(1,), delay=0.3)
+    turns = asyncio.Semaphore(0)
+    inference.script = dataclasses.replace(LONG, queue=(1,), turns=turns)
     await client.send(type="generate", prompt="x")
     await client.until("queued")
     assert await refused(edits=[SILENCE]) == ("not_running", None)
+    turns.release()
+    turns.release()
     await client.until("token")
     assert await refused(edits=[SILENCE], branch=1) == ("out_of_range", "branch")
 

@@ -31,7 +31,7 @@ class SlowSearch:
 
     def best(self, sources: Sequence[Tables], text: str, limit: int) -> list[Match]:
         self.begun.release()
-        assert self.go.wait(20)
+        assert self.go.wait(2 * PATIENCE)
         return []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
 
@@ -14,7 +13,6 @@ from .fake_inference import FakeInference, Script
 from .harness import Frame, RedisServer, Running, Socket
 from .test_several_gateways import (
     ENDLESS,
-    LONG,
     Pair,
     joined,
     know_each_other,
@@ -94,7 +92,7 @@ async def test_votes_of_two_gateways_are_one_tally_and_the_outcome_is_in_the_rec
 async def test_an_outcome_comes_into_the_log_that_another_gateway_writes(
     pair: Pair, inference: FakeInference
 ) -> None:
-    inference.script = LONG
+    inference.script = ENDLESS
     presenter, room = await opened(pair.a)
     same = await joined(pair.b, room, token=room["presenter_token"])
     await presenter.send(type="generate", prompt="x")
@@ -104,6 +102,7 @@ async def test_an_outcome_comes_into_the_log_that_another_gateway_writes(
     await same.send(type="close", question=asked["id"])
     told = [frame["type"] for frame in await presenter.until("outcome")]
     assert "finished" not in told
+    await presenter.send(type="stop")
     await presenter.until("finished")
     # And the next generation goes on in the same log.
     inference.script = Script()
@@ -154,7 +153,7 @@ async def test_a_vote_goes_on_at_a_gateway_that_is_alone(
 
 
 async def test_the_line_goes_over_both_gateways(pair: Pair, inference: FakeInference) -> None:
-    inference.script = dataclasses.replace(LONG, tokens=LONG.tokens[:80])
+    inference.script = ENDLESS
     presenter, room = await opened(pair.a)
     ada, bob = await joined(pair.b, room), await joined(pair.a, room)
     await know_each_other(presenter, ada, bob)
@@ -171,6 +170,8 @@ async def test_the_line_goes_over_both_gateways(pair: Pair, inference: FakeInfer
     while len(line["places"]) < 2:
         line = await until(ada, "line")
     assert [place["name"] for place in line["places"]] == ["Ada", "guest 1"]
+    inference.script = Script()
+    await presenter.send(type="stop")
     started = [frame["prompt"] for frame in await _started(presenter, 3)]
     assert started == ["first", "of Ada", "of a guest"]
     await until(ada, "line", places=[])

@@ -51,6 +51,6 @@ def test_it_imports_no_large_package() -> None:
     # Compose sets some variables to an empty text.
     unset = {"AXON_BACKEND_TLS_CA": "", "AXON_BACKEND_TOKEN": ""}
     env = {"PYTHONPATH": ":".join(sys.path), "AXON_PORT": str(free_port()), **unset}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True)
     assert "no answer" in done.stdout
     assert not {"grpc", "aiohttp", "redis", "prometheus_client"} & set(done.stdout.split())

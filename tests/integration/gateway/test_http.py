@@ -13,7 +13,7 @@ from axon_gateway.config import Settings
 from axon_gateway.frames import TokenFrames
 from axon_inference.serving.validation import MIN_TEMPERATURE
 
-from ...patience import eventually
+from ...patience import PATIENCE, eventually
 from . import harness
 from .fake_inference import SOURCES, Failure, FakeInference, Script
 from .harness import Running
@@ -30,20 +30,20 @@ async def test_ndjson_has_the_same_frames_as_the_socket(gateway: Running) -> Non
 
 async def test_each_line_is_sent_at_once(gateway: Running, inference: FakeInference) -> None:
     """Read from a plain connection, since an HTTP client might collect lines."""
-    inference.script.delay = 0.4
+    inference.script.turns = turns = asyncio.Semaphore(1)
     host, port = gateway.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     body = b'{"prompt": "x"}'
     head = b"POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
     writer.write(head % len(body) + body)
-    made, received = [], b""
-    while b'"finished"' not in received:
-        received += await reader.readuntil(b"\n")
-        if received.endswith(b"}\n") and b'"type":"token"' in received.splitlines()[-1]:
-            made.append(max((run.steps for run in inference.runs.values()), default=4))
+    # Each comes before the next one is made.
+    for step in range(4):
+        turns.release()
+        async with asyncio.timeout(PATIENCE):
+            while b'"type":"token"' not in (line := await reader.readuntil(b"\n")):
+                pass
+        assert json.loads(line)["step"] == step
     writer.close()
-    # Each came before the next one was made.
-    assert made == [1, 2, 3, 4]
 
 
 async def test_a_client_that_disconnects_cancels_its_generation(

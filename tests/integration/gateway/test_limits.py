@@ -66,6 +66,8 @@ async def test_generations_of_one_address_are_limited_over_sockets_and_http_toge
             assert (await answer.json())["error"] == "too_many_generations"
         await clients[0].send(type="stop")
         await clients[0].until("finished")
+        # The service may hear of that only after its client.
+        await eventually(lambda: inference.seen.running == 1)
         await clients[2].send(prompt="x")
         await clients[2].until("token")
         assert inference.seen.most_at_once == 2
@@ -82,7 +84,7 @@ async def test_a_finished_generation_gives_its_permit_back(
             async with gateway.http.post(f"{gateway.url}/api/generate", json={"prompt": "x"}) as a:
                 assert a.status == 200
                 await a.read()
-        assert not gateway.gateway.limits._generations
+        await eventually(lambda: not gateway.gateway.limits._generations)
 
 
 async def test_the_length_of_a_prompt_is_limited(settings: Settings) -> None:

@@ -9,7 +9,6 @@ import random
 import sys
 import time
 from array import array
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from axon_gateway.maps.naming import plain, typical
 
 from tests.unit.client.test_cli import axon
 
+from ...patience import eventually
 from .fake_inference import Failure, FakeInference
 from .harness import Running, running, write_labels
 
@@ -85,15 +85,8 @@ async def there(gateway: Running) -> Any:
     async def is_there() -> bool:
         return bool((await get(gateway)).status != 202)
 
-    await until(is_there)
+    await eventually(is_there)
     return await get(gateway)
-
-
-async def until(reached: Callable[[], Awaitable[bool]]) -> None:
-    """Returns once the condition is true."""
-    async with asyncio.timeout(20):
-        while not await reached():  # noqa: ASYNC110 - what it asks is behind HTTP
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -144,7 +137,7 @@ async def test_districts_are_named_by_their_labels_once_they_are_there(
                 names = [(one["name"], one["provisional"]) for one in header["districts"]]
                 return names[1:] == [("river", False), ("horse", False)]
 
-            await until(named)
+            await eventually(named)
 
 
 async def test_a_cache_may_keep_a_map_by_its_hash(
@@ -191,7 +184,7 @@ async def test_while_it_is_made_its_progress_is_told(
         assert answer.status == 202
         return bool((await answer.json())["stage"] == "laying out")
 
-    await until(is_told)
+    await eventually(is_told)
     told = await (await get(gateway)).json()
     assert told == {"state": "making", "stage": "laying out", "done": 0.5}
     model = await (await gateway.http.get(f"{gateway.url}/api/model")).json()
@@ -237,7 +230,7 @@ async def test_a_map_of_older_weights_is_never_shown(
     async def is_another() -> bool:
         return bool((await there(gateway)).headers["ETag"] != before)
 
-    await until(is_another)
+    await eventually(is_another)
     hash_ = read(await (await there(gateway)).read())[0]["hash"]
     assert hash_.startswith("b" * 16 + "-")
 

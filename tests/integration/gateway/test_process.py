@@ -41,12 +41,12 @@ async def start(settings: Settings, **variables: str) -> asyncio.subprocess.Proc
 
 
 async def address(process: asyncio.subprocess.Process, pattern: str = r"listening on (\S+)") -> str:
-    """The address in the line of the log that matches `pattern`."""
+    """The address, or another part, in the next line of the log that matches `pattern`."""
     assert process.stderr
     while line := (await asyncio.wait_for(process.stderr.readline(), PATIENCE)).decode():
         if found := re.search(pattern, line):
             return found[1]
-    raise AssertionError("the gateway did not start to listen")
+    raise AssertionError(f"the gateway did not log {pattern}")
 
 
 class Process(Running):
@@ -57,6 +57,11 @@ class Process(Running):
     ) -> None:
         super().__init__(None, url, http)  # type: ignore[arg-type]
         self.running = running
+
+    async def is_told_to_stop(self) -> None:
+        """Sends SIGTERM, and waits until the gateway says that it stops."""
+        self.running.terminate()
+        await address(self.running, r"(stopping)$")
 
     async def ends_well(self) -> None:
         """Waits until the process exits; checks that it exits with 0 and logged no exception."""

@@ -124,7 +124,7 @@ async def test_the_number_of_viewers_is_that_of_all_gateways(pair: Pair) -> None
 async def test_presenting_and_stopping_from_the_other_gateway(
     pair: Pair, inference: FakeInference
 ) -> None:
-    inference.script = LONG
+    inference.script = ENDLESS
     presenter, room = await opened(pair.a)
     same = await joined(pair.b, room, token=room["presenter_token"])
     await presenter.send(prompt="x")
@@ -161,7 +161,7 @@ async def test_opening_a_room_to_all_reaches_the_other_gateway(
 async def test_viewers_at_the_other_gateway_keep_a_generation_alive(
     pair: Pair, inference: FakeInference
 ) -> None:
-    inference.script = LONG
+    inference.script = dataclasses.replace(LONG, tokens=LONG.tokens[:200])
     presenter, room = await opened(pair.a)
     viewer = await joined(pair.b, room)
     await presenter.told(viewers=2)
@@ -363,13 +363,14 @@ async def test_a_refused_generation_does_not_end_the_next_ones_lease(
     inference.script.refusal = Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", retry_seconds=1)
     await presenter.send(prompt="x")
     assert (await presenter.until("error"))[-1]["error"] == "queue_full"
-    inference.script = LONG
+    inference.script = ENDLESS
     await presenter.send(prompt="y")
     await presenter.until("token")
     await asyncio.sleep(0.5)
     await same.send(prompt="z")
     assert (await same.until("error"))[-1]["error"] == "busy"
-    assert (await presenter.until("finished"))[-1]["status"] == "done"
+    await presenter.send(type="stop")
+    assert (await presenter.until("finished"))[-1]["status"] == "stopped"
 
 
 async def test_resuming_from_another_epoch_reads_the_log_from_its_start(

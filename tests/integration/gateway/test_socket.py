@@ -275,7 +275,7 @@ async def test_an_empty_room_expires(settings: Settings) -> None:
         socket = await gateway.connect()
         room = await socket.frame()
         await socket.close()
-        await eventually(lambda: len(gateway.gateway.rooms) == 0)
+        await eventually(lambda: gateway.gateway.rooms.get(room["room"]) is None)
         late = await gateway.connect(room=room["room"])
         assert (await late.frame())["error"] == "unknown_room"
         closing = await late.raw.receive(PATIENCE)

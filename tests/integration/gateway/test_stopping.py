@@ -87,8 +87,7 @@ async def test_a_new_generation_is_refused_with_a_time_to_retry(
     idle = await draining.connect()
     inference.script = ENDLESS
     presenter, _ = await presenting(draining)
-    draining.running.terminate()
-    await presenter.until("token")
+    await draining.is_told_to_stop()
     began = len(inference.seen.requests)
     await idle.send(prompt="x")
     refused = (await idle.until("error"))[-1]

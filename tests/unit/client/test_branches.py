@@ -94,11 +94,17 @@ async def test_a_fixed_text_is_scored_under_edits(kind: str, inference: FakeInfe
 
 
 async def edited(kind: str, inference: FakeInference, change: Any) -> list[Event]:
-    """The events of a generation that `change` edits after its first generated token."""
+    """The events of a generation that `change` edits after its first generated token, up to the
+    first token after that."""
     events: list[Event] = []
 
     def is_first(event: Event) -> bool:
         return isinstance(event, axon.Tokens) and event.tokens[0].position == 3
+
+    def is_last(event: Event) -> bool:
+        return isinstance(event, axon.Tokens) and any(
+            isinstance(before, axon.Edited) for before in events
+        )
 
     def started() -> axon.Started:
         [event] = (event for event in events if isinstance(event, axon.Started))
@@ -110,7 +116,8 @@ async def edited(kind: str, inference: FakeInference, change: Any) -> list[Event
                 events.append(event)
                 if is_first(event):
                     change(await client.edit(started().generation, 0, SWAP))
-        return events
+                if is_last(event):
+                    return events
 
     def blocking() -> None:
         with axon.Client(inference.address) as client:
@@ -118,6 +125,8 @@ async def edited(kind: str, inference: FakeInference, change: Any) -> list[Event
                 events.append(event)
                 if is_first(event):
                     change(client.edit(started().generation, 0, SWAP))
+                if is_last(event):
+                    return
 
     await asyncio.to_thread(blocking)
     return events
@@ -127,7 +136,7 @@ async def edited(kind: str, inference: FakeInference, change: Any) -> list[Event
 async def test_an_edit_in_mid_stream_is_told_with_its_position(
     kind: str, inference: FakeInference
 ) -> None:
-    inference.script = Script(tokens=(" t",) * 20, delay=0.02)
+    inference.script = Script(tokens=(" t",) * 1000, delay=0.02)
     positions: list[int] = []
     events = await edited(kind, inference, positions.append)
     [told] = (event for event in events if isinstance(event, axon.Edited))
@@ -136,6 +145,7 @@ async def test_an_edit_in_mid_stream_is_told_with_its_position(
     says = {token.position: token.text for token in tokens if token.generated}
     assert {says[p] for p in says if p < told.position} == {" t"}
     assert {says[p] for p in says if p >= told.position} == {" t~"}
+    await eventually(lambda: not inference.runs)
 
 
 @both

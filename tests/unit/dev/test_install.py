@@ -136,9 +136,12 @@ def test_cuda_means_the_build_for_the_driver_that_the_docs_name() -> None:
         pytest.skip("there is no .venv with uv: run make install")
     options = ["--dry-run", "--reinstall-package", "torch", "--python-platform", "linux"]
     command = [install.UV, "pip", "install", *options, *map(str, install.cuda_build())]
-    found = subprocess.run(
-        command, env=install.uv_environment(), capture_output=True, text=True, timeout=50
-    )
+    try:
+        found = subprocess.run(
+            command, env=install.uv_environment(), capture_output=True, text=True, timeout=50
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip("the package index does not answer in time")
     if found.returncode and not re.search("No solution found|unsatisfiable", found.stderr):
         pytest.skip(f"the package index cannot be asked: {found.stderr.strip()[-300:]}")
     installed = dict(re.findall(r"^ \+ ([\w-]+)==(\S+)$", found.stderr, re.MULTILINE))

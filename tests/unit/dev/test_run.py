@@ -24,7 +24,7 @@ from tests.ports import free_port
 
 DEV = Path(__file__).parents[3] / ".dev"
 
-# Answers /readyz 503 twice, then 200; ends on SIGTERM.
+# Answers /readyz 503 twice, or LATER times, then 200; ends on SIGTERM.
 GATEWAY = """
 import http.server, json, os, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("gateway ends")))
@@ -32,7 +32,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     asked = 0
     def do_GET(self):
         Handler.asked += 1
-        self.send_response(503 if Handler.asked < 3 else 200)
+        self.send_response(503 if Handler.asked <= int(os.environ.get("LATER", 2)) else 200)
         self.end_headers()
         self.wfile.write(json.dumps({"error": "not_ready", "message": "a model loads"}).encode())
     def log_message(self, *_): pass
@@ -42,13 +42,13 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["AXON_PORT"])), Handler).ser
 # Starts a child that it does not stop.
 INFERENCE = """
 import os, signal, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
 def end(*_):
     if "STUBBORN" not in os.environ:
         sys.exit(print("inference ends"))
 signal.signal(signal.SIGTERM, end)
 print("serving", os.environ.get("AXON_MODEL"), f"pids={os.getpid()},{child.pid}")
-deadline = time.monotonic() + float(os.environ.get("DIES_AFTER", 60))
+deadline = time.monotonic() + float(os.environ.get("DIES_AFTER", 300))
 while time.monotonic() < deadline: time.sleep(0.1)
 sys.exit("no memory left")
 """
@@ -62,7 +62,7 @@ run.WAITS = tuple(map(float, os.environ.get("WAITS", "0 0").split()))
 def start():
     gone, port = run.audience(), run.port("AXON_PORT", 8000)
     env = dict(os.environ)
-    services = [run.Service("redis", (sys.executable, "-uc", "input; import time; print('hidden'); time.sleep(60)"), env, True),
+    services = [run.Service("redis", (sys.executable, "-uc", "input; import time; print('hidden'); time.sleep(300)"), env, True),
                 run.Service("inference", (sys.executable, "-uc", {inference!r}), env),
                 run.Service("gateway", (sys.executable, "-uc", {gateway!r}), env)]
     return run.serve(services, f"http://127.0.0.1:{{port}}", "", gone, int(os.environ.get("GRACE", 10)))
@@ -180,7 +180,7 @@ def test_a_second_signal_ends_the_waiting() -> None:
 
 
 def test_a_service_that_dies_is_named_and_ends_the_run() -> None:
-    with runner(DIES_AFTER="0.5") as process:
+    with runner(DIES_AFTER="0.5", LATER="1000") as process:
         pids = process.pids()
         text = process.rest()
         assert process.wait(PATIENCE) == 1
