@@ -44,13 +44,15 @@ def quickly(command: str, more: str) -> None:
     """Runs a command of Python with further arguments, in a process that has its imports."""
     _, python, rest = command.partition(".venv/bin/python ")
     arguments = shlex.split(f"{rest} {more}")
-    program = f"import os, runpy, sys; os.chdir({str(Path.cwd())!r}); "
+    # Threads that wait for one another are slow where others work, too.
+    program = "import os, runpy, sys, torch; torch.set_num_threads(1); "
+    program += f"os.chdir({str(Path.cwd())!r}); "
     if arguments[0] == "-m":
         program += f"sys.argv += {arguments[2:]}"
     else:
         program += f"sys.argv = {arguments}; runpy.run_path(sys.argv[0], run_name='__main__'); "
         program += "sys.exit()"
-    with forked(program, **variables(command)) as process:
+    with forked(program, AXON_THREADS=1, **variables(command)) as process:
         code, told = end(process, 200)  # the first one waits for the imports
     assert python
     assert code == 0, told
@@ -60,7 +62,6 @@ def as_printed(command: str, more: str = "") -> None:
     """Runs a command as a reader does, with further arguments."""
     python = shlex.quote(sys.executable)
     command = re.sub(r"(\.\./)?\.venv/bin/python", python, command)
-    # Threads that wait for one another are slow where others work, too.
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(["sh", "-ec", f"{command} {more}"], check=True, env=env)
 
