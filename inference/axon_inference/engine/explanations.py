@@ -19,7 +19,7 @@ from axon_inference.engine.scheduler import QueueFull, Scheduler
 from axon_inference.engine.sequence import Generation, Sequence
 
 # The share of the time that explanations may take from sequences that wait for their next step.
-_SHARE = 0.03
+_SHARE = 0.02
 # How much longer a step may take than others of its kind did.
 _MARGIN = 1.5
 # How many of these are remembered. One may have met a moment at which the machine was busy.
