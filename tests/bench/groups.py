@@ -47,7 +47,7 @@ class Plan:
     history: int = 2_500
     flood: int = 100
     #: Lines that are recorded.
-    lines: int = 1_000
+    lines: int = 500
 
 
 QUICK = Plan(

@@ -8,17 +8,15 @@ import re
 import shlex
 import subprocess
 import sys
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axon_gateway.config import Settings
-from demo_model.world.writer import Writer
 
 from ..ports import free_port
 from .gateway import harness
-from .process import end, forked, wait_until_serving
+from .process import forked, wait_until_serving
 
 ROOT = Path(__file__).parents[2]
 _BLOCKS = re.findall(r"```\n(.*?)```", (ROOT / "docs/own-sae.md").read_text(), flags=re.DOTALL)
@@ -38,24 +36,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def variables(command: str) -> dict[str, str]:
     return dict(re.findall(r"(AXON_\w+)=(\S+)", command))
-
-
-def quickly(command: str, more: str) -> None:
-    """Runs a command of Python with further arguments, in a process that has its imports."""
-    _, python, rest = command.partition(".venv/bin/python ")
-    arguments = shlex.split(f"{rest} {more}")
-    # Threads that wait for one another are slow where others work, too.
-    program = "import os, runpy, sys, torch; torch.set_num_threads(1); "
-    program += f"os.chdir({str(Path.cwd())!r}); "
-    if arguments[0] == "-m":
-        program += f"sys.argv += {arguments[2:]}"
-    else:
-        program += f"sys.argv = {arguments}; runpy.run_path(sys.argv[0], run_name='__main__'); "
-        program += "sys.exit()"
-    with forked(program, AXON_THREADS=1, **variables(command)) as process:
-        code, told = end(process, 200)  # the first one waits for the imports
-    assert python
-    assert code == 0, told
 
 
 def as_printed(command: str, more: str = "") -> None:
@@ -102,19 +82,6 @@ async def _look(gateway: harness.Running) -> None:
     assert any(
         re.match("the token|after the token|promotes: ", label or "") for label in told.values()
     )
-
-
-@pytest.mark.timeout(300)  # three processes, one after the other
-async def test_a_saved_sae_is_labelled_and_served(folder: Path) -> None:
-    documents = islice(Writer(42, annotated=False).documents(), 30)
-    (folder / "text.txt").write_text("\n".join(document.text for document in documents))
-    quickly(TRAIN, "--tokens 2560 --width 64 --steps 2")
-    assert {path.name for path in (folder / "own-sae").iterdir()} == {
-        "cfg.json",
-        "sae_weights.safetensors",
-    }
-    quickly(LABEL, "--tokens 2560")
-    await serve()
 
 
 @pytest.mark.nightly

@@ -156,12 +156,7 @@ async def test_the_line_goes_over_both_gateways(pair: Pair, inference: FakeInfer
     inference.script = ENDLESS
     presenter, room = await opened(pair.a)
     ada, bob = await joined(pair.b, room), await joined(pair.a, room)
-    await know_each_other(presenter, ada, bob)
-    await presenter.send(type="open", open=True)
-    for socket in (ada, bob):
-        await socket.told(open=True)
-    await presenter.send(type="generate", prompt="first")
-    await ada.until("token")
+    await busy_and_open(presenter, ada, bob)
     await ada.send(type="generate", prompt="of Ada", name="Ada")
     line = await until(bob, "line")
     assert [place["name"] for place in line["places"]] == ["Ada"]
@@ -177,6 +172,17 @@ async def test_the_line_goes_over_both_gateways(pair: Pair, inference: FakeInfer
     await until(ada, "line", places=[])
 
 
+async def busy_and_open(presenter: Socket, *others: Socket) -> None:
+    """A room open to all in which a generation runs, as each of these sockets knows."""
+    await know_each_other(presenter, *others)
+    await presenter.send(type="open", open=True)
+    for socket in others:
+        await socket.told(open=True)
+    await presenter.send(type="generate", prompt="first")
+    for socket in others:
+        await socket.until("token")
+
+
 async def _started(socket: Socket, count: int) -> list[Frame]:
     return [(await socket.until("started"))[-1] for _ in range(count)]
 
@@ -190,11 +196,7 @@ async def test_the_line_survives_the_gateway_that_generates(
         async with harness.running(shared) as a:
             presenter, room = await opened(a)
             lost, ada = await joined(a, room), await joined(b, room)
-            await know_each_other(presenter, lost, ada)
-            await presenter.send(type="open", open=True)
-            await ada.told(open=True)
-            await presenter.send(type="generate", prompt="first")
-            await ada.until("token")
+            await busy_and_open(presenter, lost, ada)
             # It stands first, and is lost with its gateway.
             await lost.send(type="generate", prompt="lost", name="Lost")
             await until(ada, "line")
@@ -213,12 +215,7 @@ async def test_the_line_goes_on_after_redis_has_lost_everything(
     inference.script = ENDLESS
     presenter, room = await opened(pair.a)
     here, there = await joined(pair.a, room), await joined(pair.b, room)
-    await know_each_other(presenter, here, there)
-    await presenter.send(type="open", open=True)
-    for socket in (here, there):
-        await socket.told(open=True)
-    await presenter.send(type="generate", prompt="first")
-    await there.until("token")
+    await busy_and_open(presenter, here, there)
     await there.send(type="generate", prompt="of Ada", name="Ada")
     await until(there, "line")
     await here.send(type="generate", prompt="of Bob", name="Bob")
@@ -240,10 +237,7 @@ async def test_the_presenter_takes_somebody_out_at_another_gateway(
     inference.script = ENDLESS
     presenter, room = await opened(pair.a)
     ada = await joined(pair.b, room)
-    await presenter.send(type="open", open=True)
-    await ada.told(open=True)
-    await presenter.send(type="generate", prompt="first")
-    await ada.until("token")
+    await busy_and_open(presenter, ada)
     await ada.send(type="generate", prompt="of Ada", name="Ada")
     [place] = (await until(presenter, "line"))["places"]
     await presenter.send(type="leave", place=place["id"])
