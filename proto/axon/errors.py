@@ -10,6 +10,8 @@ import grpc
 import grpc.aio
 
 _DETAILS_KEY = "grpc-status-details-bin"
+#: Parts of gRPC's messages for a broken connection, under INTERNAL or UNKNOWN.
+_BROKEN_STREAM = ("RST_STREAM", "Stream removed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,18 @@ class AxonError(Exception):
 
 
 def from_call(error: grpc.RpcError) -> AxonError:
-    """The error of a failed call, blocking or asyncio, from its status and trailing metadata."""
+    """The error of a failed call, blocking or asyncio, from its status and trailing metadata.
+
+    A connection that broke is UNAVAILABLE.
+    """
     if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
         return AxonError("UNKNOWN", str(error))
     code = error.code().name
+    message = error.details() or code.lower()
+    if code in ("INTERNAL", "UNKNOWN") and any(sign in message for sign in _BROKEN_STREAM):
+        code = "UNAVAILABLE"
     violations, retry_after = _read_details(error.trailing_metadata() or ())
-    return AxonError(code, error.details() or code.lower(), violations, retry_after)
+    return AxonError(code, message, violations, retry_after)
 
 
 def _read_details(

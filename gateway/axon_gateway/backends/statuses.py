@@ -14,9 +14,6 @@ _TLS_FAILURES = {
     "WRONG_VERSION_NUMBER": "does not use TLS: see AXON_BACKEND_TLS_CA",
 }
 
-#: Parts of gRPC's messages for a broken connection that comes under another status.
-_BROKEN_STREAM = ("RST_STREAM", "Stream removed")
-
 _JSON_NAMES = {
     **{path: name for name, path in FIELDS.items()},
     # Of Explain.
@@ -68,9 +65,7 @@ def translate(status: AxonError, target: str) -> Refusal:
 
 def broken(status: AxonError) -> bool:
     """Whether a stream ended because the connection or the service did."""
-    return status.code in ("UNAVAILABLE", "CANCELLED") or any(
-        sign in status.message for sign in _BROKEN_STREAM
-    )
+    return status.code in ("UNAVAILABLE", "CANCELLED")
 
 
 def unavailable(status: AxonError, target: str) -> str:

@@ -122,6 +122,23 @@ async def test_a_refusal_carries_its_details(kind: str, inference: FakeInference
     assert failed.value.retry_after == 2
 
 
+@both
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2"),
+        (grpc.StatusCode.UNKNOWN, "Stream removed"),
+    ],
+)
+async def test_a_connection_that_broke_is_unavailable(
+    kind: str, inference: FakeInference, code: grpc.StatusCode, message: str
+) -> None:
+    inference.script.failure = Failure(code, message)
+    with pytest.raises(axon.AxonError, match=message) as failed:
+        await events_of(kind, inference)
+    assert failed.value.code == "UNAVAILABLE"
+
+
 async def test_details_are_optional(
     inference: FakeInference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
