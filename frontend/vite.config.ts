@@ -28,5 +28,10 @@ export default defineConfig({
     },
   },
   // A busy machine is slow.
-  test: { include: ["test/**/*.test.ts"], environment: "node", setupFiles: "test/setup.ts", testTimeout: 30_000 },
+  test: {
+    include: ["test/**/*.test.ts"],
+    environment: "node",
+    setupFiles: "test/setup.ts",
+    testTimeout: 30_000,
+  },
 });
