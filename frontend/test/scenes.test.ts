@@ -24,7 +24,7 @@ describe("scenes", () => {
   ];
   const recorded: Recorded[] = frames.map((frame, i) => ({ frame, time: i }));
 
-  function staged() {
+  async function staged() {
     const store = new Store();
     const scenes = new Scenes(store);
     store.playhead.open(recorded, { speed: Infinity, at: null, run: 0 });
@@ -35,17 +35,19 @@ describe("scenes", () => {
       pose: { position: [1, 2, 3], target: [4, 5, 6] },
     });
     store.reach.change([EDIT]);
-    scenes.add("one", first);
+    // What is looked at while the run is still fetched is no part of the scene.
+    const saved = scenes.add("one", Promise.resolve(first));
     store.playhead.go(1);
     store.look({ feature: null, pose: null, filters: [{ kind: "min", share: 0.5 }] });
     store.reach.change([]);
-    scenes.add("two", second);
+    await saved;
+    await scenes.add("two", Promise.resolve(second));
     scenes.change(0, { text: "the first" });
     return { store, scenes };
   }
 
-  it("go through a file, with the runs that they show", () => {
-    const { scenes } = staged();
+  it("go through a file, with the runs that they show", async () => {
+    const { scenes } = await staged();
     const file = parseRecording(scenes.text());
     expect([file.cut, file.skipped]).toEqual([false, 0]);
     expect(runsOf(file.frames)).toHaveLength(2);
@@ -70,22 +72,22 @@ describe("scenes", () => {
     expect(again.scene?.text).toBe("the first");
   });
 
-  it("keep only the runs that are needed", () => {
-    const { scenes } = staged();
+  it("keep only the runs that are needed", async () => {
+    const { scenes } = await staged();
     scenes.remove(0);
     expect(runsOf(parseRecording(scenes.text()).frames)).toHaveLength(1);
     expect(parseRecording(scenes.text()).scenes.map(({ run }) => run)).toEqual([0]);
   });
 
-  it("are put in order", () => {
-    const { scenes } = staged();
+  it("are put in order", async () => {
+    const { scenes } = await staged();
     scenes.move(1, 0);
     scenes.move(0, -1);
     expect(scenes.list.map(({ name }) => name)).toEqual(["two", "one"]);
   });
 
-  it("take the clicker's keys only while they are played", () => {
-    const { store, scenes } = staged();
+  it("take the clicker's keys only while they are played", async () => {
+    const { store, scenes } = await staged();
     new ScenesDialog(store, scenes, () => Promise.resolve(null));
     let others = 0;
     addEventListener("keydown", () => (others += 1));
@@ -107,8 +109,8 @@ describe("scenes", () => {
     expect(scenes.at).toBeNull();
   });
 
-  it("that cannot be read are left out, and counted", () => {
-    const { scenes } = staged();
+  it("that cannot be read are left out, and counted", async () => {
+    const { scenes } = await staged();
     const broken = scenes.text().replace('"name":"one"', '"name":1');
     const file = parseRecording(broken);
     expect([file.scenes, file.skipped]).toEqual([[], 1]);

@@ -110,8 +110,11 @@ async def test_scenes_are_saved_and_played_without_a_server(
     for token in (1, 3):
         await presenter.locator("#tokens [role=option]").nth(token).click()
         await presenter.get_by_role("button", name="Scenes").click()
+        texts = presenter.get_by_label("Text of the scene")
+        before = await texts.count()
         await presenter.get_by_role("button", name="Save what is on show").click()
-        await presenter.get_by_label("Text of the scene").last.fill(f"at token {token}")
+        await expect(texts).to_have_count(before + 1)
+        await texts.last.fill(f"at token {token}")
         await presenter.get_by_role("button", name="Close").last.click()
     await presenter.get_by_role("button", name="Scenes").click()
     async with presenter.expect_download() as download:

@@ -39,24 +39,24 @@ export class Scenes {
     return this.at === null ? null : (this.list[this.at] ?? null);
   }
 
-  /** Saves what is on show; `run` are the frames of the run on show. */
-  add(name: string, run: readonly Recorded[]): void {
+  /** Saves what is on show now; `fetched` gives the frames of the run on show. */
+  async add(name: string, fetched: Promise<readonly Recorded[]>): Promise<void> {
     const { view, playhead, reach } = this.store;
-    const same = this.list.find((one) => startOf(one.run) === startOf(run));
-    // A run that has gone on since is longer: earlier scenes of it show the same.
-    if (same)
-      this.all.value = this.list.map((one) => (one.run === same.run ? { ...one, run } : one));
     const pose = view.pose === null ? [] : [...view.pose.position, ...view.pose.target];
-    const scene: Kept = {
+    const shown: Omit<Kept, "run"> = {
       name,
       text: "",
-      run,
       token: playhead.at < 0 ? null : playhead.at,
       view: new URLSearchParams(viewPairs(view)).toString(),
       pose,
       edits: editPairs(reach.edits).map(([, text]) => text),
     };
-    this.all.value = [...this.list, scene];
+    const run = await fetched;
+    const same = this.list.find((one) => startOf(one.run) === startOf(run));
+    // A run that has gone on since is longer: earlier scenes of it show the same.
+    if (same)
+      this.all.value = this.list.map((one) => (one.run === same.run ? { ...one, run } : one));
+    this.all.value = [...this.list, { ...shown, run }];
   }
 
   change(index: number, change: Partial<Pick<Kept, "name" | "text">>): void {

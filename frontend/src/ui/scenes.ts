@@ -72,11 +72,12 @@ export class ScenesDialog {
   }
 
   private async add(): Promise<void> {
-    await this.attempt(async () => {
-      const run = await this.run();
+    const fetched = this.run().then((run) => {
       if (run === null) throw new Error(SCENES.empty);
-      this.scenes.add(SCENES.numbered(this.scenes.list.length + 1), run);
+      return run;
     });
+    const name = SCENES.numbered(this.scenes.list.length + 1);
+    await this.attempt(() => this.scenes.add(name, fetched));
   }
 
   private async load(input: HTMLInputElement): Promise<void> {

@@ -190,9 +190,9 @@ def test_beside_generations_each_step_is_earned_before_it_is_taken(
         while not isinstance((rig.events[number] or [None])[-1], Explained):
             rig.engine.step()
             taken = len(rig.explainer.steps) - before
-            assert taken / ((now[0] - began) / 1e6) <= 0.04, asked
+            assert taken / ((now[0] - began) / 1e6) <= 4 / 3 * explanations._SHARE, asked
         # What was earned is used: a step takes 1 ms, and half as much again was expected.
-        assert taken / ((now[0] - began) / 1e6) >= 0.02
+        assert taken / ((now[0] - began) / 1e6) >= 2 / 3 * explanations._SHARE
         rig.check(number)
 
 
