@@ -11,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -63,18 +63,33 @@ def image(service: str, packages: Path, app: Path, **variables: object) -> Itera
         process.wait()
 
 
-@pytest.mark.timeout(300)  # torch is imported anew
-def test_both_start_from_what_their_images_hold(packages: Path, tmp_path: Path) -> None:
-    grpc, http = free_port(), free_port()
-    inference = image("inference", packages, tmp_path / "inference", AXON_GRPC_PORT=grpc)
+def gateway(packages: Path, app: Path, http: int, grpc: int) -> AbstractContextManager[None]:
     settings = {
         "AXON_INFERENCE": f"127.0.0.1:{grpc}",
         "AXON_PORT": http,
         "AXON_REDIS_URL": "redis://127.0.0.1:1",  # without it rooms stay at this gateway
     }
-    with inference, image("gateway", packages, tmp_path / "gateway", **settings):
+    return image("gateway", packages, app, **settings)
+
+
+def answers(http: int, path: str) -> None:
+    with urlopen(f"http://127.0.0.1:{http}/api/{path}", timeout=PATIENCE) as answer:
+        assert answer.status == 200
+
+
+def test_the_gateway_starts_from_what_its_image_holds(packages: Path, tmp_path: Path) -> None:
+    http = free_port()
+    with gateway(packages, tmp_path, http, free_port()):
+        wait_for_port(http)
+        answers(http, "docs/openapi.json")
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(300)  # torch is imported anew
+def test_both_start_from_what_their_images_hold(packages: Path, tmp_path: Path) -> None:
+    grpc, http = free_port(), free_port()
+    inference = image("inference", packages, tmp_path / "inference", AXON_GRPC_PORT=grpc)
+    with inference, gateway(packages, tmp_path / "gateway", http, grpc):
         wait_until_serving(grpc)
         wait_for_port(http)
-        for path in ("model", "docs/openapi.json"):
-            with urlopen(f"http://127.0.0.1:{http}/api/{path}", timeout=PATIENCE) as answer:
-                assert answer.status == 200
+        answers(http, "model")
