@@ -12,6 +12,8 @@ _EACH = 1000
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _FIRST = 10_000 + _WORKER % 20 * _EACH
 _NUMBERS = itertools.count(random.randrange(_EACH))
+#: Chromium opens no page at these (ERR_UNSAFE_PORT): those of its list that lie above 10,000.
+_REFUSED_BY_BROWSERS = {10_080}
 _CLAIMS: dict[int, socket.socket] = {}
 
 
@@ -23,6 +25,8 @@ def free_port() -> int:
     """
     while True:
         port = _FIRST + next(_NUMBERS) % _EACH
+        if port in _REFUSED_BY_BROWSERS:
+            continue
         claim = socket.socket(type=socket.SOCK_DGRAM)
         with socket.socket() as probe:
             try:
