@@ -245,3 +245,26 @@ async def test_the_first_paint_is_fast(open_page: Opener, gateway: Gateway, path
             await page.context.close()
     assert min(painted) < FIRST_PAINT, painted
     await expect(page.get_by_role("heading", name="Axon")).to_be_attached()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+async def test_a_word_of_the_prompt_can_be_read_where_a_feature_fires_most(
+    open_page: Opener, gateway: Gateway, theme: str
+) -> None:
+    page = await open_page(
+        f"{gateway.url}/?replay=capital-of-france&pace=0&webgl=off&theme={theme}"
+    )
+    await pages.wait_for(page, "a.phase === 'finished'")
+    await page.evaluate(
+        """() => {
+            const dots = [...document.querySelectorAll("#sources .dot")];
+            for (const [i, chip] of document.querySelectorAll(".chip.given").entries()) {
+                chip.classList.add("fired");
+                const hue = getComputedStyle(dots[i % dots.length]).backgroundColor;
+                chip.style.setProperty("--hue", hue);
+                chip.style.setProperty("--fired", "1");
+            }
+        }"""
+    )
+    await expect(page.locator(".chip.given.fired").nth(2)).to_be_visible()
+    assert await findings(page) == []
