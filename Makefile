@@ -97,7 +97,7 @@ proto: install ## Regenerate the gRPC stubs of proto/axon/v1
 
 demo-model: install ## Train the bundled model and its SAEs again (over two hours on two cores; a stopped run resumes)
 	@cd inference && ../$(VENV_PYTHON) -m demo_model && ../$(VENV_PYTHON) -m demo_model.examples
-	@AXON_MAP_FOLDER=build/map $(VENV_PYTHON) -m axon_inference map && mv build/map/*.npz inference/demo_model/map.npz
+	@rm -rf build/map; AXON_MAP_FOLDER=build/map $(VENV_PYTHON) -m axon_inference map && mv build/map/*.npz inference/demo_model/map.npz
 	@$(VENV_PYTHON) -m tests.steering.capitals && $(VENV_PYTHON) -m tests.steering.causes
 
 labels: ## Download labels from Neuronpedia in advance (SOURCE=gpt2-small/8-res-jb, TO=folder to copy elsewhere)

@@ -214,7 +214,7 @@ export class CameraRig {
     this.updating = false;
     this.updatedAt = now;
     const moving = flying || (turned && !this.controls.autoRotate);
-    this.tell(now, moving);
+    this.tell(now);
     if (moving) return "moving";
     return this.controls.autoRotate ? "drifting" : "still";
   }
@@ -309,8 +309,14 @@ export class CameraRig {
     this.limit();
   }
 
-  private tell(now: number, moving: boolean): void {
-    if (!this.untold || (moving && now - this.toldAt < TELL_MS)) return;
+  /** Milliseconds until a pose is to be told, Infinity if there is none. */
+  due(now: number): number {
+    return this.untold ? Math.max(1, this.toldAt + TELL_MS - now) : Infinity;
+  }
+
+  /** A drag moves the camera between frames, so that a frame cannot know whether it rests. */
+  private tell(now: number): void {
+    if (!this.untold || now - this.toldAt < TELL_MS) return;
     this.untold = false;
     this.toldAt = now;
     for (const listener of this.poseListeners) listener(this.pose);

@@ -298,7 +298,8 @@ export class Graph {
     this.captions.draw(now);
     this.chart.name(this.stage, [...this.over, ...this.captions.labels.boxes], drawn);
     const moving = motion === "moving" || shifted || !this.lights.isSettled;
-    const due = moving ? 0 : Math.min(this.captions.due(now), this.web.due(now), this.kin.due(now));
+    const parts = [this.captions, this.web, this.kin, this.rig];
+    const due = moving ? 0 : Math.min(...parts.map((part) => part.due(now)));
     this.settled &&= due === Infinity;
     return motion === "drifting" ? Math.min(DRIFT_FRAME_MS, due) : due;
   }
